@@ -57,7 +57,7 @@ class OutlookServices:
         self._double = stack.enter_context(self._graph.Double())
         for row in people.FIRST_ROWS:
             self.add_person(row["email"])
-        self._double.world.person(SENDER)
+        self._double.world.add_person(SENDER)
         self._double.mails.take = self._save_mail
         self.mail_folder.mkdir()
 
@@ -78,7 +78,7 @@ class OutlookServices:
         return {"outlook": outlook.build_mailer(self._graph.section(self._double, sender=SENDER))}
 
     def add_person(self, person: Address) -> None:
-        self._double.world.person(person, people.ZONES[person])
+        self._double.world.add_person(person, people.ZONES[person])
 
     def open_calendar(self, person: Address) -> "OutlookProgram":
         return OutlookProgram(self._double, self._double.world.mailboxes[person])
@@ -146,7 +146,7 @@ class OutlookProgram:
     def move(self, title: str, span: Span, to: Span) -> None:
         item = self._find_item(title, span)
         item.put_at(to.start, to.end, None)
-        self._double.world.moved(item)
+        self._double.world.reset_answers(item)
         self._mailbox.touch(item)
         self._double.world.deliver(item, anew=True)
 

@@ -135,11 +135,11 @@ def test_microsoft_365(way: str, tmp_path: Path, people: Path) -> None:
         double.login.applications[CLIENT].rights = (*double.login.applications[CLIENT].rights, "User.Read.All")
         manager = ""
         for address in (DANA, SAM, KIM):
-            mailbox = double.world.person(address, "Europe/Berlin")
+            mailbox = double.world.add_person(address, "Europe/Berlin")
             name = address.partition("@")[0].title()
             mailbox.directory_id = double.directory.add(address, name, manager, mail=address, usageLocation="DE")
             manager = manager or mailbox.directory_id
-        double.login.signs_in = DANA
+        double.login.signed_in = DANA
         common = {"way": way, "operator": DANA, "client_id": CLIENT, "sender": DANA, "pilot": "everybody"}
         common |= {"base_url": "https://127.0.0.1:9", "notify_url": "https://127.0.0.1:9/"}
         of_app = {"tenant": told["tenant"], "people": "directory"}

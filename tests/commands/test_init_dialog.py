@@ -71,7 +71,7 @@ def test_a_wrong_secret_is_corrected_where_it_was_typed(tmp_path: Path, in_envir
     """The remedy names the answer, and the variable only where the environment has it, and it counts."""
     with Double() as double:
         told = section(double)
-        double.world.person(DANA, "Europe/Berlin")
+        double.world.add_person(DANA, "Europe/Berlin")
         folder = tmp_path / "longarc"
         folder.mkdir(mode=0o700)
         answers = {"way": "microsoft-app", "company": "", "operator": DANA, "locale": "en", "tenant": told["tenant"]}
@@ -198,23 +198,23 @@ def test_a_changed_account_signs_in(stops_at_sign_in: bool, tmp_path: Path) -> N
     with Double() as double:
         told = section(double)
         for address in (DANA, SAM):
-            double.world.person(address, "Europe/Berlin")
+            double.world.add_person(address, "Europe/Berlin")
         answers = {"way": "microsoft-account", "company": "", "operator": DANA, "tenant": told["tenant"]}
         folder = begin_set_up(tmp_path, **answers, client_id=CLIENT, account=DANA, sender=DANA)
         places = {name: told[name] for name in ("endpoint", "authority", "ca_file")}
         add_settings(str(folder / "answers.toml"), {"calendars.outlook": places})
-        double.login.signs_in = DANA
+        double.login.signed_in = DANA
         run_init(str(folder), given="\nn\n")
         grant = folder / "var" / "outlook-account"
         former = grant.read_bytes()
         for given in ("\nn\n", "way\n\n\nn\n"):
             assert "To sign in" not in run_init(str(folder), given=given).output, "the grant is stored"
-        double.login.signs_in = "" if stops_at_sign_in else SAM
+        double.login.signed_in = "" if stops_at_sign_in else SAM
         changed = run_init(str(folder), given=f"account\n{SAM}\n\nn\n")
         assert "To sign in" in changed.output
         if stops_at_sign_in:
             assert not grant.exists()
-            double.login.signs_in = SAM
+            double.login.signed_in = SAM
             changed = run_init(str(folder), given="\nn\n")
         assert "2 of 3" in changed.output, changed.output
         assert grant.read_bytes() != former

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.doubles.graph import Double, allow, section
+from tests.doubles.graph import Double, section, set_rights
 from tests.support.companies import DANA, KIM, SAM
 from tests.support.terminal import PEOPLE, Desk
 
@@ -98,7 +98,7 @@ def test_people_begins_an_empty_company(fresh: Desk) -> None:
 @pytest.fixture
 def entra() -> Iterator[Double]:
     with Double() as running:
-        allow(running, "User.Read.All")
+        set_rights(running, "User.Read.All")
         yield running
 
 

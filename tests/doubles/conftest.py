@@ -19,8 +19,8 @@ def service() -> Iterator[Double]:
 @pytest.fixture
 def double(service: Double) -> Iterator[Double]:
     """The double with the empty mailboxes of two people."""
-    service.forget()
+    service.reset()
     for person in PEOPLE:
-        service.world.person(person)
+        service.world.add_person(person)
     yield service
-    service.forget()
+    service.reset()

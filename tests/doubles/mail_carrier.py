@@ -61,7 +61,7 @@ class MailCarrier:
 
     def _to_graph(self, mail: CalendarMail) -> None:
         box = self._graph.mailboxes[mail.guest]
-        copy = box.of_uid(mail.uid)
+        copy = box.find_by_uid(mail.uid)
         if mail.method == "CANCEL":
             if copy:
                 box.drop(copy)
@@ -99,7 +99,7 @@ class MailCarrier:
             "REPLY", request.uid, request.organizer, guest, request.start, request.end, request.sequence, answer
         )
         if guest in self._graph.mailboxes:
-            copy = self._graph.mailboxes[guest].of_uid(request.uid)
+            copy = self._graph.mailboxes[guest].find_by_uid(request.uid)
             assert copy is not None
             self._graph.respond(copy, answer.lower())
             self._send(reply, self._reply_to_google)
@@ -116,7 +116,7 @@ class MailCarrier:
 
     def _reply_to_graph(self, mail: CalendarMail) -> None:
         box = self._graph.mailboxes[mail.organizer]
-        item = box.of_uid(mail.uid)
+        item = box.find_by_uid(mail.uid)
         assert item is not None
         for one in item.attendees:
             if one["address"] == mail.guest:

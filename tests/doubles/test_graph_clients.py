@@ -24,11 +24,11 @@ MARCH = (datetime(2027, 3, 1, tzinfo=BERLIN), datetime(2027, 4, 1, tzinfo=BERLIN
 
 @pytest.fixture
 def double(service: Double) -> Iterator[Double]:
-    service.forget()
+    service.reset()
     for person in (DANA, SAM):
-        service.world.person(person, "Europe/Berlin")
+        service.world.add_person(person, "Europe/Berlin")
     yield service
-    service.forget()
+    service.reset()
 
 
 @pytest.fixture

@@ -9,7 +9,7 @@ import requests
 from O365 import Account, MSGraphProtocol
 from O365.utils.token import MemoryTokenBackend
 
-from tests.doubles.graph import CLIENT, Double, Fault, allow, section
+from tests.doubles.graph import CLIENT, Double, Fault, section, set_rights
 from tests.doubles.graph.login import TENANT
 from worker.providers.outlook import auth
 
@@ -19,10 +19,10 @@ EVENTUAL = {"ConsistencyLevel": "eventual"}
 
 @pytest.fixture
 def double(service: Double) -> Iterator[Double]:
-    service.forget()
-    allow(service, "User.Read.All")
+    service.reset()
+    set_rights(service, "User.Read.All")
     yield service
-    service.forget()
+    service.reset()
 
 
 def token(double: Double) -> str:
@@ -144,7 +144,7 @@ def test_guests_disabled_users_and_owners_of_mailboxes_are_listed(ask: Asking, d
     double.directory.add(guest, mail="x@partner.example", userType="Guest")
     double.directory.add("room4@example.org", accountEnabled=False, assignedLicenses=[])
     double.directory.add("svc@example.org", mail=None, proxyAddresses=[])
-    double.world.person(DANA)
+    double.world.add_person(DANA)
     told = {one["userPrincipalName"]: one for one in ask.users("?$select=userPrincipalName,mail,userType")}
     assert told.keys() == {DANA, guest, "room4@example.org", "svc@example.org"}
     assert told[guest]["userType"] == "Guest" and told["svc@example.org"]["mail"] is None
@@ -185,7 +185,7 @@ def test_a_chain_of_managers_is_told_of_one_user(ask: Asking, double: Double) ->
 
 def test_an_app_without_the_permission_is_refused(ask: Asking, double: Double) -> None:
     double.directory.add(SAM)
-    allow(double, "Calendars.ReadWrite")
+    set_rights(double, "Calendars.ReadWrite")
     for path in ("users", f"users/{SAM}", f"users/{SAM}/manager"):
         assert ask.refusal(path) == (403, "Authorization_RequestDenied")
 
@@ -193,7 +193,7 @@ def test_an_app_without_the_permission_is_refused(ask: Asking, double: Double) -
 def test_an_app_that_may_read_basic_profiles_is_told_ids_of_managers(ask: Asking, double: Double) -> None:
     dana = double.directory.add(DANA, department="Sales")
     double.directory.add(SAM, manager=dana)
-    allow(double, "User.ReadBasic.All")
+    set_rights(double, "User.ReadBasic.All")
     [boss, sam] = ask.users("?$select=id,mail,accountEnabled,department&$expand=manager($select=id,mail)")
     assert sam["manager"] == {"@odata.type": "#microsoft.graph.user", "id": dana}
     assert boss == {"id": dana, "mail": DANA, "accountEnabled": None, "department": None}
@@ -255,7 +255,7 @@ def test_a_page_in_the_middle_may_fail(ask: Asking, double: Double) -> None:
 def test_somebody_signed_in_is_told_of_themselves_alone(double: Double) -> None:
     dana = double.directory.add(DANA)
     double.directory.add(SAM, manager=dana)
-    signed_in = double.login._granted(SAM, ("User.Read",), {"client_id": CLIENT})["access_token"]
+    signed_in = double.login._make_token_response(SAM, ("User.Read",), {"client_id": CLIENT})["access_token"]
     headers = {"Authorization": f"Bearer {signed_in}"}
     me = requests.get(f"{double.endpoint}/me", headers=headers, timeout=10)
     assert me.json()["mail"] == SAM

@@ -46,8 +46,8 @@ def took_over(worker: Worker, *rows: str) -> dict[str, Any]:
 
 
 def test_what_the_file_does_not_say_the_mailbox_says(worker: Worker, double: Double) -> None:
-    double.world.person(DANA, "Asia/Tokyo")
-    double.world.person(SAM, "Europe/Berlin")
+    double.world.add_person(DANA, "Asia/Tokyo")
+    double.world.add_person(SAM, "Europe/Berlin")
     people = took_over(
         worker,
         f"{DANA},Dana,,,DE,,outlook,memory",
@@ -58,7 +58,7 @@ def test_what_the_file_does_not_say_the_mailbox_says(worker: Worker, double: Dou
 
 
 def test_a_mailbox_is_asked_once(worker: Worker, double: Double) -> None:
-    double.world.person(DANA, "Asia/Tokyo")
+    double.world.add_person(DANA, "Asia/Tokyo")
     took_over(worker, f"{DANA},Dana,,,DE,,outlook,memory")
     people = took_over(worker, f"{DANA},Dana D.,,,DE,,outlook,memory")
     assert (people[DANA].name, people[DANA].zone) == ("Dana D.", "Asia/Tokyo")
@@ -69,7 +69,7 @@ def test_a_mailbox_is_not_asked_again_on_the_day_of_the_first_import(worker: Wor
     """Also when that day is the weekday on which it is asked from then on."""
     addresses = (f"m{number}@corp.example" for number in range(100))
     address = next(one for one in addresses if crc32(one.encode()) % HABITS_INTERVAL_DAYS == START.weekday())
-    double.world.person(address, "Asia/Tokyo")
+    double.world.add_person(address, "Asia/Tokyo")
     took_over(worker, f"{address},Dana,,,DE,,outlook,memory")
     assert not worker.import_people()
     assert double.counts["GET mailboxSettings"] == 1
@@ -77,9 +77,9 @@ def test_a_mailbox_is_not_asked_again_on_the_day_of_the_first_import(worker: Wor
 
 def test_a_mailbox_is_asked_again_once_a_week(worker: Worker, double: Double) -> None:
     """Somebody moves, or works other hours: the next conversations go by that, though the file is the same."""
-    double.world.person(DANA, "Asia/Tokyo")
+    double.world.add_person(DANA, "Asia/Tokyo")
     took_over(worker, f"{DANA},Dana,,,DE,Mon-Thu 10:00-16:00,outlook,memory")
-    double.world.person(DANA).settings["timeZone"] = "Europe/Berlin"
+    double.world.add_person(DANA).settings["timeZone"] = "Europe/Berlin"
     changed = [_a_day_later(worker) for _ in range(14)]
     person = worker.store.people.load_current_people()[DANA]
     assert (person.zone, person.hours) == ("Europe/Berlin", parse_hours("Mon-Thu 10:00-16:00"))
@@ -91,7 +91,7 @@ def test_a_pilot_asks_the_calendars_of_its_people_alone(is_in_force: bool, doubl
     """Who comes to take part later is asked then, at once: also before the settings that say so are in force."""
     names = {name: f"{name}@corp.example" for name in ("dana", "sam", "kim", "lee")}
     for address in names.values():
-        double.world.person(address, "Asia/Tokyo")
+        double.world.add_person(address, "Asia/Tokyo")
     people = "".join(
         f"{names[name]},{name},{manager and names[manager]},,DE,,outlook,memory\n"
         for name, manager in (("dana", ""), ("sam", "dana"), ("kim", ""), ("lee", "kim"))
@@ -134,7 +134,7 @@ def record_statements(worker: Worker) -> Iterator[list[str]]:
 
 
 def test_a_mailbox_that_can_t_be_asked_again_said_what_it_said_before(worker: Worker, double: Double) -> None:
-    double.world.person(DANA, "Asia/Tokyo")
+    double.world.add_person(DANA, "Asia/Tokyo")
     took_over(worker, f"{DANA},Dana,,,DE,,outlook,memory")
     double.world.mailboxes.pop(DANA)
     assert not any(_a_day_later(worker) for _ in range(7))
@@ -152,7 +152,7 @@ def _a_day_later(worker: Worker) -> bool:
 @pytest.mark.parametrize("said", [{"timeZone": "", "workingHours": {}}, {"timeZone": "tzone://Microsoft/Custom"}, None])
 def test_where_nobody_knows_the_operator_is_told(worker: Worker, double: Double, said: dict[str, Any] | None) -> None:
     if said is not None:
-        double.world.person(DANA).settings = {"workingHours": {}, **said}
+        double.world.add_person(DANA).settings = {"workingHours": {}, **said}
     people = took_over(worker, f"{DANA},Dana,,,DE,,outlook,memory")
     assert (people[DANA].zone, people[DANA].hours) == ("UTC", parse_hours("Mon-Fri 09:00-17:00"))
     assert worker.store.outbox.count_by_progress() == {"waiting": 1}

@@ -137,7 +137,7 @@ def test_three_processes_lose_and_double_nothing_at_one_mailbox(
     with Double(delay=0.15) as double:
         reach = section(double)
         for who in persons:
-            double.world.person(who, "Europe/Berlin")
+            double.world.add_person(who, "Europe/Berlin")
         given = (postgres.migrated(), reach["password"], *(str(reach[name]) for name in REACH))
         office = Office(given[0], persons, pairs(*(pair(DANA, who) for who in reports)), known=graph_settings(*given))
         with processes(*given) as machines:

@@ -61,7 +61,7 @@ def test_requests_to_google_are_counted_and_those_of_a_batch_by_their_own_status
 
 def test_requests_to_microsoft_are_counted_by_what_they_are_for() -> None:
     with Double() as double:
-        double.world.person("dana@example.org")
+        double.world.add_person("dana@example.org")
         counted = Counted("outlook")
         provider = outlook.build_calendar(section(double))
         provider.changes("dana@example.org", None, WINDOW)

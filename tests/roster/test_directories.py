@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.doubles.google import Google
-from tests.doubles.graph import Double, allow, section
+from tests.doubles.graph import Double, section, set_rights
 from tests.support.companies import KEY, START
 from worker.app import Worker, build
 from worker.clock import SteppedClock
@@ -140,7 +140,7 @@ def test_check_tells_of_google_s_people_and_faults(google: Google, on_google: Co
 @pytest.fixture
 def entra() -> Iterator[Double]:
     with Double() as running:
-        allow(running, "User.Read.All", "MailboxSettings.Read", "Calendars.ReadWrite")
+        set_rights(running, "User.Read.All", "MailboxSettings.Read", "Calendars.ReadWrite")
         yield running
 
 
@@ -159,7 +159,7 @@ def employ(entra: Double, email: str, manager: str = "", zone: str = "Europe/Ber
     """Add a user whose sign-in name is another than the address, with a mailbox. Returns the id."""
     sign_in = f"u.{email}"
     user_id = entra.directory.add(sign_in, email[:3].title() + " Doe", manager, **{"mail": email.upper(), **told})
-    box = entra.world.person(email, zone)
+    box = entra.world.add_person(email, zone)
     box.directory_id, box.sign_in = user_id, sign_in
     return user_id
 
@@ -193,5 +193,5 @@ def test_check_tells_of_entra_s_people_and_of_what_is_missing(entra: Double, on_
     assert entra.counts["GET users"] == 1, "a large directory takes a while"
     assert "True Microsoft Entra lists 2 people: 1 with a manager, 1 without" in told
     assert "True Microsoft Entra names 2 people in 1 pairs" in told
-    allow(entra, "MailboxSettings.Read")
+    set_rights(entra, "MailboxSettings.Read")
     assert "False Longarc may read users in Microsoft Entra" in on_entra.read_findings()

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from tests.doubles.graph import Double, Fault, allow, section
+from tests.doubles.graph import Double, Fault, section, set_rights
 from tests.support.roster_contract import NOW, RosterContract, find
 from worker.errors import (
     AuthRevoked,
@@ -65,10 +65,10 @@ def service() -> Iterator[Double]:
 
 @pytest.fixture
 def double(service: Double) -> Iterator[Double]:
-    service.forget()
-    allow(service, "User.Read.All")
+    service.reset()
+    set_rights(service, "User.Read.All")
     yield service
-    service.forget()
+    service.reset()
 
 
 @pytest.fixture
@@ -286,7 +286,7 @@ def test_check_names_the_permission_that_is_missing(
 ) -> None:
     """Basic profiles don't tell who is disabled: everybody who left would be a person of the company again."""
     double.directory.add(ANN)
-    allow(double, *rights)
+    set_rights(double, *rights)
     told = failures(source)
     assert "API permissions" in told and "`User.Read.All`" in told and "Grant admin consent" in told
     with pytest.raises(Forbidden, match=r"User\.Read\.All"):
@@ -295,7 +295,7 @@ def test_check_names_the_permission_that_is_missing(
 
 def test_check_names_a_permission_that_is_too_wide(source: EntraDirectory, double: Double) -> None:
     double.directory.add(ANN)
-    allow(double, "User.Read.All", "Directory.ReadWrite.All")
+    set_rights(double, "User.Read.All", "Directory.ReadWrite.All")
     [finding] = [finding for finding in source.check().findings if "more than" in finding.statement]
     assert finding.ok and "Directory.ReadWrite.All" in finding.statement and finding.remedy
 

@@ -9,7 +9,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from threading import Thread
 
-from tests.doubles.graph.login import certificate, keep
+from tests.doubles.graph.login import make_certificate, write_parts
 
 
 @dataclass
@@ -65,10 +65,10 @@ class _Handler(BaseHTTPRequestHandler):
 @contextmanager
 def serve_proxy(folder: Path) -> Iterator[CompanyProxy]:
     """A proxy at a free port of this machine, with a certificate of its own that is kept in the folder."""
-    private, public = certificate("company", "127.0.0.1")
+    private, public = make_certificate("company", "127.0.0.1")
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(keep(folder, "proxy.pem", private, public))
-    proxy = CompanyProxy(str(keep(folder, "ca.pem", public)))
+    context.load_cert_chain(write_parts(folder, "proxy.pem", private, public))
+    proxy = CompanyProxy(str(write_parts(folder, "ca.pem", public)))
     server = ThreadingHTTPServer(("127.0.0.1", 0), type("Handler", (_Handler,), {"proxy": proxy}))
     server.socket = context.wrap_socket(server.socket, server_side=True)
     proxy.url = f"https://127.0.0.1:{server.server_port}"

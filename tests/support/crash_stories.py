@@ -27,7 +27,7 @@ from sqlalchemy import select as sql_select
 from tests.doubles.google import Google
 from tests.doubles.graph import CLIENT, Double
 from tests.doubles.graph import section as app_section
-from tests.doubles.graph.login import APP_RIGHTS, Application, certificate, keep
+from tests.doubles.graph.login import APP_RIGHTS, Application, make_certificate, write_parts
 from tests.support import ROOT
 from tests.support.companies import DAY, OPERATOR, START, new_store
 from worker.domain.model import Effect, EffectProgress, Event, PairId, Span
@@ -173,8 +173,8 @@ class Outlooks(Double):
         super().__enter__()
         self.mails.take = self._deliver
         self.add_person("longarc@corp.example")
-        key, public = certificate("longarc")
-        keep(self._secret.parent, self._secret.name, key, public)
+        key, public = make_certificate("longarc")
+        write_parts(self._secret.parent, self._secret.name, key, public)
         rights = (*APP_RIGHTS, "Mail.ReadWrite")
         self.login.applications[CLIENT] = Application(CLIENT, rights, certificates=[public])
         return self
@@ -185,7 +185,7 @@ class Outlooks(Double):
             maildir.deliver(get_mailbox_path(self.mail_folder, one.addr_spec), content)
 
     def add_person(self, person: str, zone: str = "") -> None:
-        self.world.person(person, zone or "UTC")
+        self.world.add_person(person, zone or "UTC")
 
     def folders(self, person: str) -> list[Path]:
         return []

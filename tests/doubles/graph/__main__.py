@@ -19,15 +19,15 @@ def main() -> None:
     with Double(options.port, delay=options.delay) as double:
         double.subscriptions.routes.update(options.route)
         for address in options.person:
-            double.world.person(address)
+            double.world.add_person(address)
         ids = {box.address: box.directory_id for box in double.world.mailboxes.values()}
-        for address, _, manager in (one.casefold().partition("=") for one in options.manager):
+        for address, _, manager in (pair.casefold().partition("=") for pair in options.manager):
             double.directory.set_manager(ids[address], ids[manager])
-        double.login.signs_in = options.person[0] if options.person else ""
-        given = section(double)
-        double.login.applications[given["client_id"]].rights += ("User.Read.All",)
-        lines = [f'{name} = "{given[name]}"' for name in ("endpoint", "authority", "tenant", "client_id", "ca_file")]
-        secret = f"\n# in the environment: LONGARC_OUTLOOK_SECRET={given['password']!r}"
+        double.login.signed_in = options.person[0] if options.person else ""
+        settings = section(double)
+        double.login.applications[settings["client_id"]].rights += ("User.Read.All",)
+        lines = [f'{name} = "{settings[name]}"' for name in ("endpoint", "authority", "tenant", "client_id", "ca_file")]
+        secret = f"\n# in the environment: LONGARC_OUTLOOK_SECRET={settings['password']!r}"
         sys.stdout.write("\n".join(["[calendars.outlook]", *lines, secret, ""]))
         sys.stdout.flush()
         signal.sigwait({signal.SIGINT, signal.SIGTERM})

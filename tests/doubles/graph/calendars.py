@@ -8,14 +8,14 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from tests.doubles.graph import odata, query, series
-from tests.doubles.graph.odata import Prefers, event, held_by, told_id
-from tests.doubles.graph.schema import Schema, Unknown
+from tests.doubles.graph.odata import Preferences, describe_event, find_item, format_id
+from tests.doubles.graph.schema import Schema, SchemaError
 from tests.doubles.graph.state import JOIN, Item, Json, Mailbox, Refusal, World
 from worker.providers import windows_zones
 
-_LINKS = count(1)
+_LINK_NUMBERS = count(1)
 _READ_ONLY = {"id", "iCalUId", "changeKey", "createdDateTime", "type", "isOrganizer", "organizer", "webLink", "uid"}
-_MOVING = {"start", "end", "isAllDay"}
+_TIME_PROPERTIES = {"start", "end", "isAllDay"}
 _DEFAULTS: Json = {
     "subject": "",
     "body": {"contentType": "html", "content": ""},
@@ -40,7 +40,7 @@ class Request:
     query: dict[str, str]
     headers: dict[str, str]
     body: Any
-    prefers: Prefers
+    preferences: Preferences
 
 
 @dataclass
@@ -52,144 +52,148 @@ class Answer:
 
 class Calendars:
     """What the calendar's part of the service does. `duplicate_status`: what the service says of a transaction id that
-    was used for something else. `dead_status`: of a delta token that it doesn't know."""
+    was used for something else. `expired_token_status`: of a delta token that it doesn't know."""
 
     def __init__(self, world: World, schema: Schema, base: str) -> None:
         self.world, self.schema, self.base = world, schema, base
         self.duplicate_status = 400
-        self.dead_status = 410
+        self.expired_token_status = 410
         self.unindexed = False  #: a large mailbox: whoever asks for it by an extended property waits in vain
         self.teams = "offered"  #: or "missing", or "later": made some time after the event
         self.guards_replays = True  #: false: the transaction id is not looked at, as when two commits cross
         self._pages: dict[str, tuple[list[Json], str]] = {}
 
-    def checked(self, kind: str, given: Any) -> Json:
+    def parse_entity(self, kind: str, given: Any) -> Json:
         try:
-            self.schema.entity(kind, given)
-        except Unknown as error:
+            self.schema.check_entity(kind, given)
+        except SchemaError as error:
             raise Refusal(400, "RequestBodyRead", str(error)) from None
-        canonical: Json = self.schema.canonical(kind, given)
+        canonical: Json = self.schema.canonicalize(kind, given)
         return canonical
 
-    def parameters(self, name: str, on: str, given: Any) -> Json:
+    def parse_parameters(self, name: str, on: str, given: Any) -> Json:
         """An action's parameters, by their names in lower case."""
         given = {} if given is None else given
         if not isinstance(given, dict):
             raise Refusal(400, "RequestBodyRead", "An object was expected.")
         try:
-            self.schema.action(name, on, given)
-        except Unknown as error:
+            self.schema.check_action(name, on, given)
+        except SchemaError as error:
             raise Refusal(400, "RequestBodyRead", str(error)) from None
         return {one.casefold(): value for one, value in given.items()}
 
     # --- lists and views --------------------------------------------------------------------------------------------
 
-    def listed(self, request: Request) -> Answer:
-        return self._page(request, [one for one in request.mailbox.items.values() if one.master is None])
+    def list_events(self, request: Request) -> Answer:
+        return self._make_page(request, [one for one in request.mailbox.items.values() if one.master is None])
 
-    def view(self, request: Request) -> Answer:
-        start, end = odata.window(request.query)
-        return self._page(request, list(request.mailbox.inside(start, end)))
+    def list_view(self, request: Request) -> Answer:
+        start, end = odata.parse_window(request.query)
+        return self._make_page(request, list(request.mailbox.list_between(start, end)))
 
-    def instances(self, request: Request) -> Answer:
-        master = held_by(request.mailbox, request.path[1])
+    def list_instances(self, request: Request) -> Answer:
+        master = find_item(request.mailbox, request.path[1])
         if not isinstance(master, Item) or not master.is_master:
             raise Refusal(400, "ErrorInvalidRequest", "The event is not a series.")
-        start, end = odata.window(request.query)
-        return self._page(request, [one for one in request.mailbox.inside(start, end) if one.master is master])
+        start, end = odata.parse_window(request.query)
+        return self._make_page(
+            request, [one for one in request.mailbox.list_between(start, end) if one.master is master]
+        )
 
-    def _page(self, request: Request, items: list[Item]) -> Answer:
+    def _make_page(self, request: Request, items: list[Item]) -> Answer:
         """A page of them, as the query options say."""
-        options, prefers = request.query, request.prefers
+        options, preferences = request.query, request.preferences
         if "$search" in options:
-            raise query.bad("The query parameter '$search' is not supported on events.")
-        query.selected({}, options.get("$select", ""), odata.EVENT)
-        query.expanded({}, options.get("$expand", ""))
+            raise query.make_refusal("The query parameter '$search' is not supported on events.")
+        query.select({}, options.get("$select", ""), odata.EVENT_PROPERTIES)
+        query.expand({}, options.get("$expand", ""))
         clause = options.get("$filter", "")
         if self.unindexed and "singleValueExtendedProperties" in clause:
             raise Refusal(504, "UnknownError", "")
-        fits = query.filtered(clause, query.EVENT_FIELDS)
-        size = query.number(options, "$top", prefers.page, 1)
-        skip = query.number(options, "$skip", 0, 0, 10**9)
+        fits = query.parse_filter(clause, query.EVENT_FIELDS)
+        size = query.parse_number(options, "$top", preferences.page_size, 1)
+        skip = query.parse_number(options, "$skip", 0, 0, 10**9)
 
         def row(item: Item) -> query.Row:
-            return query.Row(event(item, prefers), item.extended)
+            return query.Row(describe_event(item, preferences), item.extended)
 
         chosen = [one for one in items if fits(row(one))]
-        chosen = query.ordered(chosen, options.get("$orderby", ""), query.EVENT_FIELDS, row)
+        chosen = query.order(chosen, options.get("$orderby", ""), query.EVENT_FIELDS, row)
         page: Json = {"@odata.context": f"{self.base}/$metadata#events"}
-        if query.counts(options):
+        if query.is_count_wanted(options):
             page["@odata.count"] = len(chosen)
-        page["value"] = [self._told(one, request) for one in chosen[skip : skip + size]]
+        page["value"] = [self._describe(one, request) for one in chosen[skip : skip + size]]
         if skip + size < len(chosen):
-            rest = "&".join(f"{n}={_escaped(v)}" for n, v in options.items() if n != "$skip")
+            rest = "&".join(f"{n}={_quote_value(v)}" for n, v in options.items() if n != "$skip")
             path = "/".join(request.path)
             link = f"{self.base}/users/{request.mailbox.name}/{path}?{rest}&$skip={skip + size}"
             page["@odata.nextLink"] = link
         return Answer(200, page)
 
-    def _told(self, item: Item, request: Request) -> Json:
-        told = query.selected(event(item, request.prefers), request.query.get("$select", ""), odata.EVENT)
-        return told | query.expanded(item.extended, request.query.get("$expand", ""))
+    def _describe(self, item: Item, request: Request) -> Json:
+        described = query.select(
+            describe_event(item, request.preferences), request.query.get("$select", ""), odata.EVENT_PROPERTIES
+        )
+        return described | query.expand(item.extended, request.query.get("$expand", ""))
 
     # --- delta ------------------------------------------------------------------------------------------------------
 
-    def delta(self, request: Request) -> Answer:
+    def list_changes(self, request: Request) -> Answer:
         options, mailbox = request.query, request.mailbox
         for name in ("$select", "$expand", "$filter", "$orderby", "$search", "$top"):
             if name in options:
                 raise Refusal(400, "ErrorInvalidUrlQuery", f"The following parameters are not supported: {name}.")
         if "$skiptoken" in options:
             if options["$skiptoken"] not in self._pages:
-                raise self._dead()
-            return self._delta_page(request, *self._pages.pop(options["$skiptoken"]))
+                raise self._make_token_refusal()
+            return self._make_delta_page(request, *self._pages.pop(options["$skiptoken"]))
         since = -1
         if "$deltatoken" not in options:
-            start, end = odata.window(options)
+            start, end = odata.parse_window(options)
         else:
             found = re.fullmatch(r"t(\d+)_(-?\d+)_(-?\d+)", options["$deltatoken"])
-            if not found or int(found[1]) < mailbox.forgotten or int(found[1]) > mailbox.tick:
-                raise self._dead()
+            if not found or int(found[1]) < mailbox.oldest_token or int(found[1]) > mailbox.change_number:
+                raise self._make_token_refusal()
             since = int(found[1])
             start, end = (datetime.fromtimestamp(int(found[n]), UTC) for n in (2, 3))
-        token = f"t{mailbox.tick}_{int(start.timestamp())}_{int(end.timestamp())}"
-        return self._delta_page(request, list(self._changed(request, since, start, end)), token)
+        token = f"t{mailbox.change_number}_{int(start.timestamp())}_{int(end.timestamp())}"
+        return self._make_delta_page(request, list(self._list_changed(request, since, start, end)), token)
 
-    def _dead(self) -> Refusal:
-        if self.dead_status == 410:
+    def _make_token_refusal(self) -> Refusal:
+        if self.expired_token_status == 410:
             refusal = Refusal(410, "resyncRequired", "Resync required.")
             refusal.headers["Location"] = f"{self.base}/me/calendarView/delta?$deltatoken="
             return refusal
         return Refusal(400, "SyncStateNotFound", "The sync state generation is not found; generation=1;[highest=9]")
 
-    def _changed(self, request: Request, since: int, start: datetime, end: datetime) -> Any:
-        mailbox, prefers = request.mailbox, request.prefers
+    def _list_changed(self, request: Request, since: int, start: datetime, end: datetime) -> Any:
+        mailbox, preferences = request.mailbox, request.preferences
         gone = [one for one, when in mailbox.removed.items() if when > since >= 0]
         replayed = None
         for item in sorted(mailbox.items.values(), key=lambda one: one.created):
-            if item.is_master and item.touched > since:
-                inside = [one for one in mailbox.inside(start, end) if one.master is item]
+            if item.is_master and item.changed_at > since:
+                inside = [one for one in mailbox.list_between(start, end) if one.master is item]
                 if inside or since >= 0:
-                    yield event(item, prefers)
-                    yield from (odata.thin(one, prefers) for one in inside)
-            elif item.master is None and not item.is_master and item.touched > since:
+                    yield describe_event(item, preferences)
+                    yield from (odata.describe_occurrence(one, preferences) for one in inside)
+            elif item.master is None and not item.is_master and item.changed_at > since:
                 if item.overlaps(start, end):
-                    replayed = replayed or event(item, prefers)
-                    yield event(item, prefers)
+                    replayed = replayed or describe_event(item, preferences)
+                    yield describe_event(item, preferences)
                 elif since >= 0:
                     gone.append(item.id)
         for one in gone:
             removed = {"@odata.type": "#microsoft.graph.event", "@removed": {"reason": "deleted"}}
-            yield {**removed, "id": told_id(one, prefers)}
+            yield {**removed, "id": format_id(one, preferences)}
         if replayed:  # the same may come several times
             yield replayed
 
-    def _delta_page(self, request: Request, rest: list[Json], token: str) -> Answer:
-        size = request.prefers.page
+    def _make_delta_page(self, request: Request, rest: list[Json], token: str) -> Answer:
+        size = request.preferences.page_size
         page: Json = {"@odata.context": f"{self.base}/$metadata#Collection(event)", "value": rest[:size]}
         link = f"{self.base}/users/{request.mailbox.name}/calendarView/delta"
         if len(rest) > size:
-            name = f"s{next(_LINKS)}"
+            name = f"s{next(_LINK_NUMBERS)}"
             self._pages[name] = (rest[size:], token)
             page["@odata.nextLink"] = f"{link}?$skiptoken={name}"
         else:
@@ -199,73 +203,73 @@ class Calendars:
     # --- single events ----------------------------------------------------------------------------------------------
 
     def create(self, request: Request) -> Answer:
-        given = self.checked("event", request.body)
+        given = self.parse_entity("event", request.body)
         transaction = given.get("transactionId")
-        if transaction and self.guards_replays and (again := self._replay(request, transaction, given)):
+        if transaction and self.guards_replays and (again := self._answer_repeated(request, transaction, given)):
             return again
-        item = Item(request.mailbox, "", request.mailbox.address, *self._times(given), given=given)
+        item = Item(request.mailbox, "", request.mailbox.address, *self._parse_times(given), created_from=given)
         item.uid = f"040000008200E00074C5B7101A82E008{item.created:08d}"
-        item.put_at(*self._times(given))
-        item.transaction = transaction
-        item.properties = {**_DEFAULTS, **_plain(given)}
-        item.attendees = [_guest(one, self.world) for one in given.get("attendees") or ()]
+        item.put_at(*self._parse_times(given))
+        item.transaction_id = transaction
+        item.properties = {**_DEFAULTS, **_list_kept_properties(given)}
+        item.attendees = [_parse_attendee(one, self.world) for one in given.get("attendees") or ()]
         if item.properties.get("recurrence"):
-            series.check(item.properties["recurrence"], item.start.astimezone(_zone(given["start"])).date())
+            series.check(item.properties["recurrence"], item.start.astimezone(_find_zone(given["start"])).date())
         if len(item.attendees) > 500:
             raise Refusal(400, "ErrorInvalidRequest", "Too many attendees.")
-        self._extend(item, given)
-        self._put_online(item, given)
+        self.set_extended_properties(item, given)
+        self._add_online_meeting(item, given)
         request.mailbox.add(item)
         if item.properties.get("recurrence"):
             series.expand(item)
         self.world.deliver(item, anew=True)
         self._copy_series(item)
-        return Answer(201, event(item, request.prefers))
+        return Answer(201, describe_event(item, request.preferences))
 
     def _copy_series(self, item: Item) -> None:
         """Give the guests of a series its occurrences."""
         if not item.is_master:
             return
         for box in self.world.mailboxes.values():
-            copy = box.of_uid(item.uid)
+            copy = box.find_by_uid(item.uid)
             if copy is not None and copy is not item:
                 copy.properties["recurrence"] = item.properties["recurrence"]
                 series.expand(copy)
 
-    def _replay(self, request: Request, transaction: str, given: Json) -> Answer | None:
-        known = next((one for one in request.mailbox.items.values() if one.transaction == transaction), None)
+    def _answer_repeated(self, request: Request, transaction: str, given: Json) -> Answer | None:
+        known = next((one for one in request.mailbox.items.values() if one.transaction_id == transaction), None)
         if known is None:
             return None
-        if known.given == given:
-            return Answer(201, event(known, request.prefers))
+        if known.created_from == given:
+            return Answer(201, describe_event(known, request.preferences))
         words = (
             "Your request can't be completed. The TransactionId specified in the request has already been used to "
             "create a different event."
         )
-        existing = {"@event.existingEventId": told_id(known.id, request.prefers)}
+        existing = {"@event.existingEventId": format_id(known.id, request.preferences)}
         raise Refusal(self.duplicate_status, "ErrorDuplicateTransactionId", words, **existing)
 
     def read(self, request: Request) -> Answer:
-        return Answer(200, self._told(held_by(request.mailbox, request.path[1]), request))
+        return Answer(200, self._describe(find_item(request.mailbox, request.path[1]), request))
 
     def change(self, request: Request) -> Answer:
-        item = held_by(request.mailbox, request.path[1])
-        given = self.checked("event", request.body)
-        self._match(request, item)
+        item = find_item(request.mailbox, request.path[1])
+        given = self.parse_entity("event", request.body)
+        self._check_etag(request, item)
         if "transactionId" in given:
             raise Refusal(400, "ErrorInvalidRequest", "The property 'transactionId' can't be changed.")
-        if (_MOVING & given.keys() or "attendees" in given) and not item.is_organizer:
+        if (_TIME_PROPERTIES & given.keys() or "attendees" in given) and not item.is_organizer:
             raise Refusal(403, "ErrorAccessDenied", "Only the organizer may change this.")
-        plain = _plain(given)
+        plain = _list_kept_properties(given)
         if plain.get("recurrence") and (item.master is None):
             series.check(plain["recurrence"], item.start.astimezone(ZoneInfo(item.mailbox.zone)).date())
         moved = self._move(item, given)
         item.properties |= plain
-        item.exception = item.master is not None
+        item.is_exception = item.master is not None
         if item.join_link and "body" in given and item.join_link not in given["body"].get("content", ""):
             item.properties["joinBlockLost"] = True  # the link in the text is gone for good
-        self._extend(item, given)
-        self._put_online(item, given)
+        self.set_extended_properties(item, given)
+        self._add_online_meeting(item, given)
         if "attendees" in given:
             self._invite(item, given["attendees"] or [])
         request.mailbox.touch(item)
@@ -274,28 +278,32 @@ class Calendars:
         if item.is_organizer and item.attendees and item.master is None:
             self.world.deliver(item, anew=moved)
             self._copy_series(item)
-        return Answer(200, event(item, request.prefers))
+        return Answer(200, describe_event(item, request.preferences))
 
     def _move(self, item: Item, given: Json) -> bool:
-        if not _MOVING & given.keys():
+        if not _TIME_PROPERTIES & given.keys():
             return False
-        whole = {**{side: _as_given(item, side) for side in ("start", "end")}, "isAllDay": bool(item.days), **given}
+        whole = {
+            **{side: _format_current_time(item, side) for side in ("start", "end")},
+            "isAllDay": bool(item.days),
+            **given,
+        }
         old = (item.start, item.end)
-        item.put_at(*self._times(whole))
+        item.put_at(*self._parse_times(whole))
         if old == (item.start, item.end):
             return False
-        self.world.moved(item)
+        self.world.reset_answers(item)
         return True
 
     def _invite(self, item: Item, wanted: list[Json]) -> None:
         known = {one["address"]: one for one in item.attendees}
-        listed = [_guest(one, self.world) for one in wanted]
+        listed = [_parse_attendee(one, self.world) for one in wanted]
         item.attendees = [known.get(one["address"], one) for one in listed]
         self.world.uninvite(item, known.keys() - {one["address"] for one in listed})
 
     def delete(self, request: Request) -> Answer:
-        item = held_by(request.mailbox, request.path[1])
-        self._match(request, item)
+        item = find_item(request.mailbox, request.path[1])
+        self._check_etag(request, item)
         if item.is_organizer:
             self.world.cancel(item)
         else:
@@ -303,8 +311,8 @@ class Calendars:
         return Answer(204)
 
     def act(self, request: Request, action: str) -> Answer:
-        item = held_by(request.mailbox, request.path[1])
-        given = self.parameters(action, "event", request.body)
+        item = find_item(request.mailbox, request.path[1])
+        given = self.parse_parameters(action, "event", request.body)
         if action == "cancel":
             if not item.is_organizer or not item.attendees:
                 words = "Your request can't be completed. You need to be an organizer to cancel a meeting."
@@ -320,22 +328,22 @@ class Calendars:
         proposed = given.get("proposednewtime")
         if proposed and not (item.properties.get("allowNewTimeProposals", True) and given.get("sendresponse", True)):
             raise Refusal(400, "ErrorInvalidRequest", "New times can't be proposed for this meeting.")
-        slot = {side: moment(proposed.get(side)) for side in ("start", "end")} if proposed else None
+        slot = {side: parse_time(proposed.get(side)) for side in ("start", "end")} if proposed else None
         names = {"accept": "accepted", "decline": "declined", "tentativelyAccept": "tentativelyAccepted"}
         self.world.respond(item, names[action], slot)
 
     @staticmethod
-    def _match(request: Request, item: Item) -> None:
+    def _check_etag(request: Request, item: Item) -> None:
         wanted = request.headers.get("if-match", "")
         if wanted and wanted not in ("*", item.etag):
             raise Refusal(412, "ErrorIrresolvableConflict", "The send or update operation could not be performed.")
 
-    def _times(self, given: Json) -> tuple[datetime, datetime, tuple[date, date] | None]:
+    def _parse_times(self, given: Json) -> tuple[datetime, datetime, tuple[date, date] | None]:
         try:
             start, end = given["start"], given["end"]
         except KeyError as error:
             raise Refusal(400, "ErrorPropertyValidationFailure", f"{error} is required.") from None
-        first, last = moment(start), moment(end)
+        first, last = parse_time(start), parse_time(end)
         days = None
         if given.get("isAllDay"):
             local = [datetime.fromisoformat(one["dateTime"][:19]) for one in (start, end)]
@@ -348,13 +356,13 @@ class Calendars:
         return first, last, days
 
     @staticmethod
-    def _extend(item: Item, given: Json) -> None:
+    def set_extended_properties(item: Item, given: Json) -> None:
         for one in given.get("singleValueExtendedProperties") or ():
             if not query.EXTENDED_ID.fullmatch(str(one.get("id") or "")):
                 raise Refusal(400, "ErrorInvalidProperty", "PropertyId values may only be in one of the known formats.")
             item.extended[one["id"]] = str(one.get("value"))
 
-    def _put_online(self, item: Item, given: Json) -> None:
+    def _add_online_meeting(self, item: Item, given: Json) -> None:
         if not given.get("isOnlineMeeting") or item.join_link:
             return
         if self.teams == "missing":  # without a word
@@ -365,18 +373,18 @@ class Calendars:
 
 def provision(item: Item) -> None:
     """Make the Teams meeting of an event."""
-    item.join_link = item.join_link or f"https://teams.example/l/meetup-join/{next(_LINKS)}"
+    item.join_link = item.join_link or f"https://teams.example/l/meetup-join/{next(_LINK_NUMBERS)}"
     body = item.properties["body"]
     if item.join_link not in body["content"]:
         item.properties["body"] = {**body, "content": body["content"] + JOIN.format(link=item.join_link)}
 
 
-def _plain(given: Json) -> Json:
+def _list_kept_properties(given: Json) -> Json:
     """What is kept as it was given."""
     refused = _READ_ONLY & given.keys()
     if refused:
         raise Refusal(400, "ErrorInvalidPropertySet", f"The property '{sorted(refused)[0]}' is read-only.")
-    apart = {*_MOVING, "attendees", "singleValueExtendedProperties", "transactionId"}
+    apart = {*_TIME_PROPERTIES, "attendees", "singleValueExtendedProperties", "transactionId"}
     kept = {name: value for name, value in given.items() if name not in apart}
     if "body" in kept and (kept["body"] or {}).get("contentType") not in ("html", "text"):
         raise Refusal(400, "ErrorInvalidRequest", "The body has no contentType.")
@@ -388,26 +396,26 @@ def _plain(given: Json) -> Json:
     return kept
 
 
-def _guest(one: Json, world: World) -> Json:
+def _parse_attendee(one: Json, world: World) -> Json:
     address = str(((one or {}).get("emailAddress") or {}).get("address") or "")
-    mailbox = world.whose(address) if address.startswith("/") else None
+    mailbox = world.find_recipient(address) if address.startswith("/") else None
     if "@" not in address and mailbox is None:
         raise Refusal(400, "ErrorInvalidRecipients", "At least one recipient isn't valid.")
-    mailbox = mailbox or world.whose(address)
+    mailbox = mailbox or world.find_recipient(address)
     address = mailbox.address if mailbox and mailbox.address != address.casefold() else address
     name = str(one["emailAddress"].get("name") or address)
     kind = one.get("type") or "required"
     return {"address": address.casefold(), "shown": address, "name": name, "type": kind, "response": "none"}
 
 
-def moment(given: Any) -> datetime:
+def parse_time(given: Any) -> datetime:
     """An instant that a request names: no offset, and a zone that the service knows."""
     if not isinstance(given, dict) or not isinstance(given.get("dateTime"), str):
         raise Refusal(400, "ErrorInvalidRequest", "A time is missing.")
     name = str(given.get("timeZone") or "UTC")
     known = windows_zones.find_iana_name(name)
     if known is None:
-        raise Refusal(400, "TimeZoneNotSupportedException", odata.unknown_zone(name))
+        raise Refusal(400, "TimeZoneNotSupportedException", odata.describe_unknown_zone(name))
     text = given["dateTime"]
     if not re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{1,7})?", text):
         raise Refusal(400, "ErrorInvalidRequest", f"The time '{text}' carries an offset or is not one.")
@@ -417,11 +425,11 @@ def moment(given: Any) -> datetime:
         raise Refusal(400, "ErrorInvalidRequest", f"The time '{text}' is not one.") from None
 
 
-def _zone(given: Json) -> ZoneInfo:
+def _find_zone(given: Json) -> ZoneInfo:
     return ZoneInfo(windows_zones.find_iana_name(str(given.get("timeZone") or "UTC")) or "UTC")
 
 
-def _as_given(item: Item, side: str) -> Json:
+def _format_current_time(item: Item, side: str) -> Json:
     if item.days:
         day = item.days[0 if side == "start" else 1]
         name = windows_zones.find_windows_name(item.mailbox.zone, item.start)
@@ -430,7 +438,7 @@ def _as_given(item: Item, side: str) -> Json:
     return {"dateTime": f"{instant:%Y-%m-%dT%H:%M:%S}", "timeZone": "UTC"}
 
 
-def _escaped(text: str) -> str:
+def _quote_value(text: str) -> str:
     from urllib.parse import quote
 
     return quote(text, safe="$(),'=")

@@ -20,26 +20,27 @@ from tests.doubles.graph.state import Json, Refusal, World
 _FULL_RIGHTS = {"User.Read.All", "User.ReadWrite.All", "Directory.Read.All", "Directory.ReadWrite.All"}
 _BASIC_RIGHTS = {"User.ReadBasic.All"}
 #: What is told of a user when nothing is chosen.
-_DEFAULT = (
+_DEFAULT_PROPERTIES = (
     *("businessPhones", "displayName", "givenName", "id", "jobTitle", "mail", "mobilePhone", "officeLocation"),
     *("preferredLanguage", "surname", "userPrincipalName"),
 )
 #: What an app that may read basic profiles alone is told; the rest comes as null.
-_BASIC = {"id", "displayName", "givenName", "surname", "mail", "userPrincipalName"}
+_BASIC_PROPERTIES = {"id", "displayName", "givenName", "surname", "mail", "userPrincipalName"}
 #: What is told of one user only, never in a list.
-_SINGLE = {
+_SINGLE_USER_PROPERTIES = {
     *("aboutMe", "birthday", "hireDate", "interests", "mySite", "pastProjects", "preferredName", "responsibilities"),
     *("schools", "skills", "mailboxSettings"),
 }
 #: What can be filtered by only with `ConsistencyLevel: eventual`, and so never beside an expansion.
-_ADVANCED = {
+_ADVANCED_PROPERTIES = {
     *("companyName", "employeeHireDate", "employeeType", "officeLocation", "onPremisesDistinguishedName"),
     *("onPremisesSamAccountName", "passwordPolicies"),
 }
-_ADVANCED_WORDS = re.compile(r"\b(ne|not|endswith)\b", re.IGNORECASE)
+_ADVANCED_OPERATORS = re.compile(r"\b(ne|not|endswith)\b", re.IGNORECASE)
 _EXPANSION = re.compile(r"(?P<name>\w+)(?:\((?P<options>.*)\))?")
-_DEFAULT_SIZE = LARGEST_EXPANDED = 100
-_LARGEST = 999
+_DEFAULT_SIZE = 100
+MAX_EXPANDED_SIZE = 100
+_MAX_SIZE = 999
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,17 +53,17 @@ class Expansion:
 
 
 @dataclass(frozen=True, slots=True)
-class Asking:
+class UserQuery:
     """A request about users: what may be told, and what is wanted."""
 
     options: Mapping[str, str]
     rights: frozenset[str]
-    advanced: bool = False  #: `ConsistencyLevel: eventual`, with `$count=true`
-    own: bool = False  #: somebody signed in, about themselves
+    is_advanced: bool = False  #: `ConsistencyLevel: eventual`, with `$count=true`
+    is_own: bool = False  #: somebody signed in, about themselves
 
     @property
     def is_full(self) -> bool:
-        return bool(self.rights & _FULL_RIGHTS) or (self.own and "User.Read" in self.rights)
+        return bool(self.rights & _FULL_RIGHTS) or (self.is_own and "User.Read" in self.rights)
 
 
 class Directory:
@@ -72,14 +73,14 @@ class Directory:
         self._world = world
         self._schema = schema
         self._base = base
-        members = schema.members("user")
+        members = schema.list_members("user")
         self._properties = {name for name, member in members.items() if not member.get("navigation")}
         self._navigation = {name for name, member in members.items() if member.get("navigation")}
-        self._empty: Json = {n: [] if members[n].get("collection") else None for n in sorted(self._properties)}
-        self._filterable = self._properties - {"proxyAddresses", *_SINGLE}
-        self.forget()
+        self._default_values: Json = {n: [] if members[n].get("collection") else None for n in sorted(self._properties)}
+        self._filterable = self._properties - {"proxyAddresses", *_SINGLE_USER_PROPERTIES}
+        self.reset()
 
-    def forget(self) -> None:
+    def reset(self) -> None:
         """Nobody is there but whoever has a mailbox."""
         self.users: dict[str, Json] = {}
         self.contacts: dict[str, Json] = {}
@@ -91,7 +92,7 @@ class Directory:
 
     def add(self, sign_in: str, name: str = "", manager: str = "", **properties: Any) -> str:
         """A new user's id. `manager`: somebody's id."""
-        self._schema.entity("user", properties)
+        self._schema.check_entity("user", properties)
         user_id = str(uuid4())
         self.users[user_id] = {
             "id": user_id,
@@ -131,27 +132,29 @@ class Directory:
 
     # --- what is asked ----------------------------------------------------------------------------------------------
 
-    def answer(self, path: Sequence[str], asking: Asking) -> Answer:
+    def answer(self, path: Sequence[str], user_query: UserQuery) -> Answer:
         """What `users` and the names behind it are answered with. Raises Refusal."""
-        if not (asking.is_full or asking.rights & _BASIC_RIGHTS):
+        if not (user_query.is_full or user_query.rights & _BASIC_RIGHTS):
             words = "Insufficient privileges to complete the operation."
             raise Refusal(403, "Authorization_RequestDenied", words)
         if not path:
-            return self._list(list(self._everybody()), asking, "users")
+            return self._list_page(list(self._collect_users()), user_query, "users")
         if path[0] == "$count":
             raise _bad("$count is not currently supported.")
         if path[0].startswith("delta"):
             raise Refusal(501, "NotImplemented", "This double keeps no delta of users.")
-        user = self._named(path[0])
+        user = self._find_user(path[0])
         if path[1:] == ["manager"]:
-            return Answer(200, self._told_manager(user, asking))
+            return Answer(200, self._describe_manager(user, user_query))
         if path[1:] == ["directReports"]:
-            ids = [one for one in self._everybody() if self.managers.get(one) == user["id"]]
-            return self._list(ids, asking, f"users/{path[0]}/directReports", kind="#microsoft.graph.user")
-        expansion = self._expansion(asking.options, single=True)
-        return Answer(200, self._told(user, self._chosen(asking.options, single=True), expansion, asking))
+            ids = [one for one in self._collect_users() if self.managers.get(one) == user["id"]]
+            return self._list_page(ids, user_query, f"users/{path[0]}/directReports", kind="#microsoft.graph.user")
+        expansion = self._parse_expand(user_query.options, single=True)
+        return Answer(
+            200, self._describe(user, self._parse_select(user_query.options, single=True), expansion, user_query)
+        )
 
-    def _everybody(self) -> dict[str, Json]:
+    def _collect_users(self) -> dict[str, Json]:
         owners = {
             box.directory_id: {
                 "id": box.directory_id,
@@ -167,9 +170,9 @@ class Directory:
         }
         return owners | self.users if owners else self.users
 
-    def _named(self, name: str) -> Json:
+    def _find_user(self, name: str) -> Json:
         """The user of that id or sign-in name. Raises Refusal."""
-        everybody = self._everybody()
+        everybody = self._collect_users()
         found = everybody.get(name.casefold()) or next(
             (user for user in everybody.values() if user["userPrincipalName"].casefold() == name.casefold()), None
         )
@@ -177,76 +180,79 @@ class Directory:
             raise _missing(name)
         return found
 
-    def _told_manager(self, user: Json, asking: Asking) -> Json:
+    def _describe_manager(self, user: Json, user_query: UserQuery) -> Json:
         manager_id = self.managers.get(user["id"], "")
         if not manager_id:
             raise _missing("manager")
-        return self._nested(manager_id, asking.options.get("$select", ""), asking)
+        return self._describe_nested(manager_id, user_query.options.get("$select", ""), user_query)
 
     # --- lists ------------------------------------------------------------------------------------------------------
 
-    def _list(self, ids: list[str], asking: Asking, path: str, kind: str = "") -> Answer:
-        options = asking.options
+    def _list_page(self, ids: list[str], user_query: UserQuery, path: str, kind: str = "") -> Answer:
+        options = user_query.options
         if "$skip" in options:
             raise _bad("'$skip' is not supported by the service.")
         if "$search" in options:
             raise _unsupported("Request with $search query parameter only works through MSGraph with a special request")
-        chosen, expansion = self._chosen(options, single=False), self._expansion(options, single=False)
+        chosen, expansion = self._parse_select(options, single=False), self._parse_expand(options, single=False)
         size = _page_size(options)
         if expansion.name:
-            size = min(size, LARGEST_EXPANDED)
+            size = min(size, MAX_EXPANDED_SIZE)
         self.units += 2 - ("$select" in options) + bool(expansion.name)
-        everybody = self._everybody()
+        everybody = self._collect_users()
         if token := options.get("$skiptoken"):
             if token not in self._pages:
                 raise Refusal(400, "Directory_ExpiredPageToken", "The specified page token value has expired.")
             ids, start = self._pages[token]
         else:
-            ids, start = self._ordered(self._filtered(ids, asking, expansion), everybody, options), 0
+            ids, start = self._order(self._filter(ids, user_query, expansion), everybody, options), 0
         page: Json = {"@odata.context": f"{self._base}/$metadata#users"}
-        if asking.advanced:
+        if user_query.is_advanced:
             page["@odata.count"] = len(ids)
         entries = [everybody[one] for one in ids[start : start + size] if one in everybody]
         page["value"] = [
-            ({"@odata.type": kind} if kind else {}) | self._told(user, chosen, expansion, asking) for user in entries
+            ({"@odata.type": kind} if kind else {}) | self._describe(user, chosen, expansion, user_query)
+            for user in entries
         ]
         if start + size < len(ids):
-            page["@odata.nextLink"] = self._link(path, options, ids, start + size)
+            page["@odata.nextLink"] = self._make_next_link(path, options, ids, start + size)
         return Answer(200, page)
 
-    def _link(self, path: str, options: Mapping[str, str], ids: list[str], start: int) -> str:
+    def _make_next_link(self, path: str, options: Mapping[str, str], ids: list[str], start: int) -> str:
         token = secrets.token_urlsafe(12)
         self._pages[token] = (ids, start)
         rest = "&".join(f"{name}={quote(value)}" for name, value in options.items() if name != "$skiptoken")
         return f"{self._base}/{path}?{rest}{'&' if rest else ''}$skiptoken={token}"
 
-    def _filtered(self, ids: list[str], asking: Asking, expansion: Expansion) -> list[str]:
-        clause = asking.options.get("$filter", "")
+    def _filter(self, ids: list[str], user_query: UserQuery, expansion: Expansion) -> list[str]:
+        clause = user_query.options.get("$filter", "")
         if not clause:
             return ids
-        name = next((one for one in re.findall(r"\w+", re.sub(r"'[^']*'", "", clause)) if one in _ADVANCED), "")
-        needs_more = name or _ADVANCED_WORDS.search(re.sub(r"'[^']*'", "", clause))
-        if needs_more and (expansion.name or not asking.advanced):
+        name = next(
+            (one for one in re.findall(r"\w+", re.sub(r"'[^']*'", "", clause)) if one in _ADVANCED_PROPERTIES), ""
+        )
+        needs_more = name or _ADVANCED_OPERATORS.search(re.sub(r"'[^']*'", "", clause))
+        if needs_more and (expansion.name or not user_query.is_advanced):
             named = name or "id"
             words = "Unsupported or invalid query filter clause specified for property"
             raise _unsupported(f"{words} '{named}' of resource 'User'.")
         if "contains(" in clause.casefold():
             raise _unsupported("The 'contains' function is not supported for this resource.")
         try:
-            fits = query.filtered(clause, self._filterable)
+            fits = query.parse_filter(clause, self._filterable)
         except Refusal as refusal:
             raise Refusal(400, "BadRequest", refusal.message) from None
-        everybody = self._everybody()
+        everybody = self._collect_users()
         return [one for one in ids if fits(query.Row(everybody[one], {}))]
 
     @staticmethod
-    def _ordered(ids: list[str], everybody: Mapping[str, Json], options: Mapping[str, str]) -> list[str]:
+    def _order(ids: list[str], everybody: Mapping[str, Json], options: Mapping[str, str]) -> list[str]:
         clause = options.get("$orderby", "")
         if not clause:
             return ids
         if clause.split()[0] not in ("displayName", "userPrincipalName"):
             raise _unsupported("Unsupported sort property for 'User'.")
-        rows = query.ordered(
+        rows = query.order(
             [everybody[one] for one in ids],
             clause,
             {"displayName", "userPrincipalName"},
@@ -256,21 +262,21 @@ class Directory:
 
     # --- one user ---------------------------------------------------------------------------------------------------
 
-    def _chosen(self, options: Mapping[str, str], *, single: bool) -> Sequence[str]:
+    def _parse_select(self, options: Mapping[str, str], *, single: bool) -> Sequence[str]:
         """The names in `$select`, or those that come by themselves. Raises Refusal."""
         clause = options.get("$select", "")
         if not clause:
-            return _DEFAULT
+            return _DEFAULT_PROPERTIES
         names = [name.strip() for name in clause.split(",")]
         for name in names:
             if name not in self._properties | self._navigation:
                 raise _bad(f"Could not find a property named '{name}' on type 'microsoft.graph.user'.")
-            if name in _SINGLE and not single:
+            if name in _SINGLE_USER_PROPERTIES and not single:
                 raise Refusal(501, "NotImplemented", "This operation target is not yet supported.")
         return [name for name in names if name in self._properties]
 
-    def _expansion(self, options: Mapping[str, str], *, single: bool) -> Expansion:
-        parts = _split(options.get("$expand", ""))
+    def _parse_expand(self, options: Mapping[str, str], *, single: bool) -> Expansion:
+        parts = _split_at_commas(options.get("$expand", ""))
         if not parts:
             return Expansion()
         if len(parts) > 1:
@@ -284,40 +290,42 @@ class Directory:
         inner = {name.strip(): value for name, _, value in given}
         if set(inner) - {"$select", "$levels"} or not re.fullmatch(r"max|[1-9]|", inner.get("$levels", "")):
             raise _bad(f"Invalid expand clause: {parts[0]}")
-        self._chosen(inner, single=True)
+        self._parse_select(inner, single=True)
         if "$levels" in inner and not single:
             words = "Transitive manager's list is only supported on a single user, send the $expand request on"
             raise _unsupported(f"{words} /users/{{id}} endpoint")
         return Expansion(matched["name"], inner.get("$select", ""), inner.get("$levels", ""))
 
-    def _told(self, user: Json, chosen: Iterable[str], expansion: Expansion, asking: Asking) -> Json:
-        told = {name: user.get(name, self._empty[name]) for name in chosen}
-        if not asking.is_full:
-            told = {name: value if name in _BASIC else None for name, value in told.items()}
+    def _describe(self, user: Json, chosen: Iterable[str], expansion: Expansion, user_query: UserQuery) -> Json:
+        described = {name: user.get(name, self._default_values[name]) for name in chosen}
+        if not user_query.is_full:
+            described = {name: value if name in _BASIC_PROPERTIES else None for name, value in described.items()}
         if expansion.name == "manager" and user["id"] in self.managers:
-            told["manager"] = self._nested(self.managers[user["id"]], expansion.select, asking, expansion.levels)
+            described["manager"] = self._describe_nested(
+                self.managers[user["id"]], expansion.select, user_query, expansion.levels
+            )
         elif expansion.name == "directReports":
             reports = [one for one, manager in self.managers.items() if manager == user["id"]]
-            told["directReports"] = [self._nested(one, expansion.select, asking) for one in reports]
-        return told
+            described["directReports"] = [self._describe_nested(one, expansion.select, user_query) for one in reports]
+        return described
 
-    def _nested(self, object_id: str, select: str, asking: Asking, levels: str = "") -> Json:
+    def _describe_nested(self, object_id: str, select: str, user_query: UserQuery, levels: str = "") -> Json:
         """Somebody's manager or report. Whoever may not read them is told the id alone."""
         contact = self.contacts.get(object_id)
-        told: Json = {"@odata.type": "#microsoft.graph.orgContact" if contact else "#microsoft.graph.user"}
-        if not asking.is_full:
-            return told | {"id": object_id}
-        chosen = self._chosen({"$select": select}, single=True)
-        whole = contact or self._everybody()[object_id]
-        told |= {name: whole.get(name, self._empty[name]) for name in chosen}
+        described: Json = {"@odata.type": "#microsoft.graph.orgContact" if contact else "#microsoft.graph.user"}
+        if not user_query.is_full:
+            return described | {"id": object_id}
+        chosen = self._parse_select({"$select": select}, single=True)
+        whole = contact or self._collect_users()[object_id]
+        described |= {name: whole.get(name, self._default_values[name]) for name in chosen}
         above = self.managers.get(object_id, "")
         if levels not in ("", "1") and above:
             lower = levels if levels == "max" else str(int(levels) - 1)
-            told["manager"] = self._nested(above, select, asking, lower)
-        return told
+            described["manager"] = self._describe_nested(above, select, user_query, lower)
+        return described
 
 
-def places(path: str) -> list[str] | None:
+def parse_users_path(path: str) -> list[str] | None:
     """The names behind `users` when a path leads to the directory; None when it leads to a mailbox."""
     first, *rest = [unquote(part) for part in path.removeprefix("/v1.0/").split("/") if part] or [""]
     if not path.startswith("/v1.0/") or first.casefold() != "users":
@@ -328,7 +336,7 @@ def places(path: str) -> list[str] | None:
     return rest if len(rest) < 2 or (len(rest) == 2 and rest[1] in tails.values()) else None
 
 
-def _split(clause: str) -> list[str]:
+def _split_at_commas(clause: str) -> list[str]:
     """The parts between those commas that are in no brackets."""
     parts, depth = [""], 0
     for sign in clause:
@@ -342,8 +350,8 @@ def _split(clause: str) -> list[str]:
 
 def _page_size(options: Mapping[str, str]) -> int:
     text = options.get("$top", str(_DEFAULT_SIZE))
-    if not re.fullmatch(r"-?[0-9]{1,9}", text) or not 1 <= int(text) <= _LARGEST:
-        raise _bad(f"Invalid page size specified: '{text}'. Must be between 1 and {_LARGEST} inclusive.")
+    if not re.fullmatch(r"-?[0-9]{1,9}", text) or not 1 <= int(text) <= _MAX_SIZE:
+        raise _bad(f"Invalid page size specified: '{text}'. Must be between 1 and {_MAX_SIZE} inclusive.")
     return int(text)
 
 

@@ -39,7 +39,7 @@ def section(double: Double, **more: Any) -> dict[str, Any]:
     }
 
 
-def allow(double: Double, *rights: str) -> None:
+def set_rights(double: Double, *rights: str) -> None:
     """Give the app these rights in Entra, and no others."""
     section(double)
     double.login.applications[CLIENT].rights = rights
@@ -61,7 +61,7 @@ class Hands:
         }
 
     def person(self, zone: str = "UTC") -> Address:
-        return self.world.person(f"p{next(_NUMBERS)}@example.org", zone).address
+        return self.world.add_person(f"p{next(_NUMBERS)}@example.org", zone).address
 
     def stranger(self) -> Address:
         return f"stranger{next(_NUMBERS)}@example.org"
@@ -80,7 +80,7 @@ class Hands:
         people = [_guest(guest.upper(), "required"), room]
         item = self._put(organizer, span, {"showAs": "busy"}, attendees=people)
         self.world.deliver(item, anew=True)
-        copy = self.world.mailboxes[guest].of_uid(item.uid)
+        copy = self.world.mailboxes[guest].find_by_uid(item.uid)
         if copy is not None and answer is not Answer.NEEDS_ACTION:
             self.world.respond(copy, _ANSWERS[answer])
         return item.id
@@ -96,7 +96,7 @@ class Hands:
     def move_occurrence(self, address: Address, series: str, number: int, span: Span) -> None:
         item = self._nth(address, series, number)
         item.put_at(span.start, span.end, None)
-        item.exception = True
+        item.is_exception = True
         item.mailbox.touch(item)
 
     def cancel_occurrence(self, address: Address, series: str, number: int) -> None:
@@ -104,7 +104,7 @@ class Hands:
         item.mailbox.drop(item)
 
     def answer(self, organizer: Address, guest: Address, key: str, answer: Answer, wish: Span | None = None) -> None:
-        copy = self.world.mailboxes[guest].of_uid(self.own(organizer, key).uid)
+        copy = self.world.mailboxes[guest].find_by_uid(self.own(organizer, key).uid)
         assert copy is not None, f"{guest} has no copy of {key}"
         proposed: Json | None = {"start": wish.start, "end": wish.end} if wish else None
         self.world.respond(copy, _ANSWERS[answer], proposed)
@@ -112,7 +112,7 @@ class Hands:
     def move(self, address: Address, key: str, span: Span) -> None:
         item = self.own(address, key)
         item.put_at(span.start, span.end, None)
-        self.world.moved(item)
+        self.world.reset_answers(item)
         item.mailbox.touch(item)
         self.world.deliver(item, anew=True)
 
@@ -135,8 +135,8 @@ class Hands:
 
     def kill(self, calendar: Address, cursor: str) -> str:
         box = self.world.mailboxes[calendar]
-        box.tick += 1
-        box.forgotten = box.tick
+        box.change_number += 1
+        box.oldest_token = box.change_number
         return cursor
 
     # --- closer to the mailbox --------------------------------------------------------------------------------------
@@ -149,7 +149,7 @@ class Hands:
     def _copy(self, address: Address, key: str) -> Item:
         boxes = self.world.mailboxes
         named = (i for box in boxes.values() for i in box.items.values() if f"longarc/{key}" in i.extended.values())
-        found = boxes[address].of_uid(next(named).uid)
+        found = boxes[address].find_by_uid(next(named).uid)
         assert found is not None
         return found
 

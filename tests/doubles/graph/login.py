@@ -53,7 +53,7 @@ class Application:
 class Grant:
     """What a token stands for."""
 
-    who: str  #: a person; empty for an app
+    person: str  #: a person; empty for an app
     rights: tuple[str, ...]
     until: float
     application: str = ""  #: its client id
@@ -66,36 +66,43 @@ class Login:
         self.base = ""
         self.applications: dict[str, Application] = {}
         self.grants: dict[str, Grant] = {}
-        self.refresh: dict[str, tuple[str, tuple[str, ...]]] = {}
-        self.devices: dict[str, dict[str, Any]] = {}
-        self.codes: dict[str, tuple[str, str, str]] = {}
-        self.signs_in = ""  #: who sits at the browser or the device
-        self.blocked: Denied | None = None  #: what everybody is told
-        self.asked: list[str] = []
+        self.refresh_tokens: dict[str, tuple[str, tuple[str, ...]]] = {}
+        self.device_codes: dict[str, dict[str, Any]] = {}
+        self.authorization_codes: dict[str, tuple[str, str, str]] = {}
+        self.signed_in = ""  #: person sits at the browser or the device
+        self.refusal: Denied | None = None  #: what everybody is told
+        self.requests: list[str] = []
 
-    def forget(self) -> None:
+    def reset(self) -> None:
         """No app is registered, and nobody has signed in."""
-        for known in (self.applications, self.grants, self.refresh, self.devices, self.codes, self.asked):
+        for known in (
+            self.applications,
+            self.grants,
+            self.refresh_tokens,
+            self.device_codes,
+            self.authorization_codes,
+            self.requests,
+        ):
             known.clear()
-        self.signs_in, self.blocked = "", None
+        self.signed_in, self.refusal = "", None
 
     def answer(self, method: str, path: str, query: str, body: bytes) -> tuple[int, dict[str, Any], dict[str, str]]:
         """Status, JSON, headers."""
         tenant, _, rest = path.strip("/").partition("/")
         given = {name: values[0] for name, values in parse_qs(body.decode() if method == "POST" else query).items()}
-        self.asked.append(given.get("grant_type") or rest)
+        self.requests.append(given.get("grant_type") or rest)
         try:
             if tenant not in (TENANT, "corp.example", "organizations"):
                 raise Denied("invalid_tenant", 90002, f"Tenant '{tenant}' not found.")
             if rest.endswith("openid-configuration"):
                 return 200, self._configuration(tenant), {}
-            if self.blocked:
-                raise self.blocked
+            if self.refusal:
+                raise self.refusal
             if rest.endswith("/devicecode"):
-                return 200, self._device(given), {}
+                return 200, self._start_device_sign_in(given), {}
             if rest.endswith("/authorize"):
                 return self._authorize(given)
-            return 200, self._token(given), {}
+            return 200, self._issue_token(given), {}
         except Denied as denied:
             return denied.status, denied.body, {}
 
@@ -108,42 +115,42 @@ class Login:
             "issuer": f"{self.base}/{tenant}/v2.0",
         }
 
-    def _application(self, given: dict[str, str]) -> Application:
+    def _find_application(self, given: dict[str, str]) -> Application:
         found = self.applications.get(given.get("client_id", ""))
         if found is None:
             words = f"Application with identifier '{given.get('client_id')}' was not found in the directory."
             raise Denied("unauthorized_client", 700016, words)
         return found
 
-    def _token(self, given: dict[str, str]) -> dict[str, Any]:
-        application = self._application(given)
+    def _issue_token(self, given: dict[str, str]) -> dict[str, Any]:
+        application = self._find_application(given)
         kind = given.get("grant_type", "")
         if kind == "client_credentials":
-            self._prove(application, given)
+            self._check_credentials(application, given)
             if not given.get("scope", "").endswith("/.default"):
                 raise Denied("invalid_scope", 1002012, "The provided value for scope is not valid.")
-            return self._granted("", application.rights, given)
+            return self._make_token_response("", application.rights, given)
         if not application.public:
             raise Denied(
                 "invalid_client", 7000218, "The request body must contain 'client_assertion' or 'client_secret'.", 401
             )
         if kind == "refresh_token":
-            return self._refreshed(given)
+            return self._redeem_refresh_token(given)
         if kind == "authorization_code":
-            return self._redeemed(given)
+            return self._redeem_code(given)
         if kind.endswith("device_code"):
-            return self._from_device(given)
+            return self._redeem_device_code(given)
         raise Denied("unsupported_grant_type", 70003, "The app requested an unsupported grant type.")
 
-    def _prove(self, application: Application, given: dict[str, str]) -> None:
+    def _check_credentials(self, application: Application, given: dict[str, str]) -> None:
         if assertion := given.get("client_assertion"):
-            self._verify(application, assertion)
+            self._verify_assertion(application, assertion)
         elif given.get("client_secret") != application.secret:
             raise Denied("invalid_client", 7000215, "Invalid client secret provided.", 401)
         elif application.secret_expired:
             raise Denied("invalid_client", 7000222, "The provided client secret keys are expired.", 401)
 
-    def _verify(self, application: Application, assertion: str) -> None:
+    def _verify_assertion(self, application: Application, assertion: str) -> None:
         """The signature, by the public part of a certificate that the app knows."""
         header = jwt.get_unverified_header(assertion)
         for pem in application.certificates:
@@ -160,42 +167,48 @@ class Login:
                 return
         raise Denied("invalid_client", 700027, "Client assertion failed signature validation.", 401)
 
-    def _granted(self, who: str, rights: tuple[str, ...], given: dict[str, str]) -> dict[str, Any]:
-        claims: dict[str, Any] = {"scp": " ".join(rights), "upn": who} if who else {"roles": list(rights)}
+    def _make_token_response(self, person: str, rights: tuple[str, ...], given: dict[str, str]) -> dict[str, Any]:
+        claims: dict[str, Any] = {"scp": " ".join(rights), "upn": person} if person else {"roles": list(rights)}
         claims |= {"aud": "graph", "jti": secrets.token_hex(8)}
         token = jwt.encode(claims, "the double's own key, which nobody looks at", algorithm="HS256")
-        self.grants[token] = Grant(who, rights, time.monotonic() + 3600, given.get("client_id", ""))
+        self.grants[token] = Grant(person, rights, time.monotonic() + 3600, given.get("client_id", ""))
         found: dict[str, Any] = {"token_type": "Bearer", "expires_in": 3600, "access_token": token}
-        if who:
+        if person:
             again = secrets.token_hex(16)
-            self.refresh[again] = (who, rights)
+            self.refresh_tokens[again] = (person, rights)
             now = int(time.time())
             identity = {"aud": given["client_id"], "iss": f"{self.base}/{TENANT}/v2.0", "iat": now, "exp": now + 3600}
-            identity |= {"preferred_username": who, "sub": who, "tid": TENANT, "oid": who, "nonce": given.get("nonce")}
+            identity |= {
+                "preferred_username": person,
+                "sub": person,
+                "tid": TENANT,
+                "oid": person,
+                "nonce": given.get("nonce"),
+            }
             found |= {
                 "refresh_token": again,
                 "scope": " ".join(rights),
                 "id_token": jwt.encode({n: v for n, v in identity.items() if v}, "x" * 32, algorithm="HS256"),
-                "client_info": base64.urlsafe_b64encode(json.dumps({"uid": who, "utid": TENANT}).encode()).decode(),
+                "client_info": base64.urlsafe_b64encode(json.dumps({"uid": person, "utid": TENANT}).encode()).decode(),
             }
         return found
 
-    def _refreshed(self, given: dict[str, str]) -> dict[str, Any]:
-        known = self.refresh.pop(given.get("refresh_token", ""), None)  # good for one use
+    def _redeem_refresh_token(self, given: dict[str, str]) -> dict[str, Any]:
+        known = self.refresh_tokens.pop(given.get("refresh_token", ""), None)  # good for one use
         if known is None:
             raise Denied("invalid_grant", 700082, "The refresh token has expired due to inactivity.")
-        return self._granted(*known, given)
+        return self._make_token_response(*known, given)
 
     # --- people -----------------------------------------------------------------------------------------------------
 
-    def _device(self, given: dict[str, str]) -> dict[str, Any]:
-        application = self._application(given)
+    def _start_device_sign_in(self, given: dict[str, str]) -> dict[str, Any]:
+        application = self._find_application(given)
         if not application.public:
             raise Denied(
                 "invalid_client", 7000218, "The request body must contain 'client_assertion' or 'client_secret'.", 401
             )
         code, user = secrets.token_hex(16), secrets.token_hex(4).upper()
-        self.devices[code] = {"scopes": _names(given.get("scope", "")), "user_code": user}
+        self.device_codes[code] = {"scopes": _parse_scopes(given.get("scope", "")), "user_code": user}
         words = f"To sign in, open {self.base}/device and enter the code {user} to authenticate."
         return {
             "device_code": code,
@@ -206,42 +219,46 @@ class Login:
             "message": words,
         }
 
-    def _from_device(self, given: dict[str, str]) -> dict[str, Any]:
-        known = self.devices.get(given.get("device_code", ""))
+    def _redeem_device_code(self, given: dict[str, str]) -> dict[str, Any]:
+        known = self.device_codes.get(given.get("device_code", ""))
         if known is None:
             raise Denied("expired_token", 70020, "The provided value for the device code is not valid.")
-        if not self.signs_in:
+        if not self.signed_in:
             raise Denied("authorization_declined", 70019, "The user said no.")
-        return self._granted(self.signs_in, known["scopes"], given)
+        return self._make_token_response(self.signed_in, known["scopes"], given)
 
     def _authorize(self, given: dict[str, str]) -> tuple[int, dict[str, Any], dict[str, str]]:
         """Whoever sits there agrees at once and is sent back, by a form that posts itself."""
-        self._application(given)
+        self._find_application(given)
         code = secrets.token_hex(16)
-        self.codes[code] = (given.get("scope", ""), given.get("code_challenge", ""), given.get("nonce", ""))
+        self.authorization_codes[code] = (
+            given.get("scope", ""),
+            given.get("code_challenge", ""),
+            given.get("nonce", ""),
+        )
         back = {"code": code, "state": given.get("state", "")}
         if given.get("response_mode") != "form_post":
             raise Denied("invalid_request", 900144, "Only response_mode=form_post is offered here.")
         return 200, {"action": given["redirect_uri"], "fields": back}, {}
 
-    def _redeemed(self, given: dict[str, str]) -> dict[str, Any]:
-        scope, challenge, nonce = self.codes.pop(given.get("code", ""), ("", "", ""))
+    def _redeem_code(self, given: dict[str, str]) -> dict[str, Any]:
+        scope, challenge, nonce = self.authorization_codes.pop(given.get("code", ""), ("", "", ""))
         proof = hashlib.sha256(given.get("code_verifier", "").encode()).digest()
         if not scope or base64.urlsafe_b64encode(proof).rstrip(b"=").decode() != challenge:
             raise Denied("invalid_grant", 70000, "The provided code is not valid.")
-        return self._granted(self.signs_in, _names(scope), {**given, "nonce": nonce})
+        return self._make_token_response(self.signed_in, _parse_scopes(scope), {**given, "nonce": nonce})
 
 
-def _names(scope: str) -> tuple[str, ...]:
+def _parse_scopes(scope: str) -> tuple[str, ...]:
     return tuple(one.rpartition("/")[2] for one in scope.split() if "/" in one)
 
 
 # --- certificates ---------------------------------------------------------------------------------------------------
 
 
-def certificate(name: str, *hosts: str) -> tuple[bytes, bytes]:
+def make_certificate(name: str, *hosts: str) -> tuple[bytes, bytes]:
     """A new key and a certificate of its own for it, both in PEM: for those hosts, or for an application."""
-    # an application has to have an RSA key; the other kind is made in no time
+    # an application has to have an RSA key; the other kind is builder in no time
     key: CertificateIssuerPrivateKeyTypes = (
         ec.generate_private_key(ec.SECP256R1())
         if hosts
@@ -249,7 +266,7 @@ def certificate(name: str, *hosts: str) -> tuple[bytes, bytes]:
     )
     subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
     now = datetime.now(UTC)
-    made = (
+    builder = (
         x509.CertificateBuilder()
         .subject_name(subject)
         .issuer_name(subject)
@@ -261,13 +278,13 @@ def certificate(name: str, *hosts: str) -> tuple[bytes, bytes]:
     )
     if hosts:
         names = [x509.IPAddress(ip_address(one)) for one in hosts]
-        made = made.add_extension(x509.SubjectAlternativeName(names), critical=False)
+        builder = builder.add_extension(x509.SubjectAlternativeName(names), critical=False)
     pem = serialization.Encoding.PEM
     private = key.private_bytes(pem, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
-    return private, made.sign(key, hashes.SHA256()).public_bytes(pem)
+    return private, builder.sign(key, hashes.SHA256()).public_bytes(pem)
 
 
-def keep(folder: Path, name: str, *parts: bytes) -> Path:
+def write_parts(folder: Path, name: str, *parts: bytes) -> Path:
     """Those parts in one file."""
     path = folder / name
     path.touch(mode=0o600)

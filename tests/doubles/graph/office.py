@@ -28,9 +28,9 @@ class Office(ServedCalendar[outlook.OutlookCalendar]):
         self.double = double
         self.hands = Hands(double)
         for person in people:
-            double.world.person(person.email, person.zone)
+            double.world.add_person(person.email, person.zone)
         self.provider = outlook.build_calendar(section(double, organizers=organizers or self.hands.organizers))
-        self._touched: set[Address] = set()
+        self._changed: set[Address] = set()
 
     # --- what people do ---------------------------------------------------------------------------------------------
 
@@ -45,15 +45,15 @@ class Office(ServedCalendar[outlook.OutlookCalendar]):
         attendees: Mapping[Address, Answer] | Sequence[Address] = (),
         organizer: Address = "",
     ) -> str:
-        self._touched.add(address)
+        self._changed.add(address)
         return self.hands.add(address, span, show=show)
 
     def answer(self, calendar: Address, key_or_id: str, address: Address, answer: Answer) -> None:
         item = self._item(calendar, key_or_id)
-        copy = self.double.world.mailboxes[address].of_uid(item.uid)
+        copy = self.double.world.mailboxes[address].find_by_uid(item.uid)
         if copy is not None:  # who declined has it no more
             self.double.world.respond(copy, {"accepted": "accepted", "declined": "declined"}[answer.value])
-        self._stir(item)
+        self._note_changed(item)
 
     def move(self, calendar: Address, key_or_id: str, span: Span) -> None:
         item = self._item(calendar, key_or_id)
@@ -61,45 +61,45 @@ class Office(ServedCalendar[outlook.OutlookCalendar]):
             self.answer(item.organizer, key_or_id, calendar, Answer.DECLINED)
             return
         item.put_at(span.start, span.end, None)
-        self.double.world.moved(item)
+        self.double.world.reset_answers(item)
         item.mailbox.touch(item)
         self.double.world.deliver(item, anew=True)
-        self._stir(item)
+        self._note_changed(item)
 
     def remove(self, calendar: Address, key_or_id: str) -> None:
         """Outlook asks a guest who deletes an invitation whether to answer it; ours do."""
         item = self._item(calendar, key_or_id)
-        self._stir(item)
+        self._note_changed(item)
         if item.organizer == calendar:
             self.double.world.cancel(item)
         else:
             self.answer(item.organizer, key_or_id, calendar, Answer.DECLINED)
 
     def remove_for_all(self, entry_id: str) -> None:
-        for box in self.double.world.mailboxes.values():
-            if entry_id in box.items:
-                self.double.world.cancel(box.items[entry_id])
+        for mailbox in self.double.world.mailboxes.values():
+            if entry_id in mailbox.items:
+                self.double.world.cancel(mailbox.items[entry_id])
                 return
 
     def make_unreadable(self, person: Address, reason: str) -> None:
-        self.double.blind.add(person)
+        self.double.without_free_busy.add(person)
         self.double.blocked.add(person)
 
     def forget_cursors(self, calendar: Address) -> None:
         self.hands.kill(calendar, "")
 
     def pop_changed_calendars(self) -> set[Address]:
-        touched, self._touched = self._touched, set()
+        touched, self._changed = self._changed, set()
         return touched
 
     def _item(self, calendar: Address, key_or_id: str) -> Item:
         """The organizer's event of that key or id, or the one whose copy somebody has."""
-        for box in self.double.world.mailboxes.values():
-            for item in box.items.values():
+        for mailbox in self.double.world.mailboxes.values():
+            for item in mailbox.items.values():
                 named = item.id == key_or_id or f"longarc/{key_or_id}" in item.extended.values()
                 if named and calendar in (item.organizer, *(one["address"] for one in item.attendees)):
                     return item
         raise NotFound(f"{calendar}: no event {key_or_id}.")
 
-    def _stir(self, item: Item) -> None:
-        self._touched |= {item.organizer, *(one["address"] for one in item.attendees)}
+    def _note_changed(self, item: Item) -> None:
+        self._changed |= {item.organizer, *(one["address"] for one in item.attendees)}

@@ -26,88 +26,90 @@ EVENT_FIELDS = {
     *("seriesMasterId", "isOnlineMeeting", "organizer/emailAddress/address"),
 }
 MESSAGE_FIELDS = {"internetMessageId", "isDraft", "subject", "id"}
-_LARGEST = 1000
+_MAX_SIZE = 1000
 
 
 @dataclass(frozen=True)
 class Row:
     """What a clause is asked about: an entry as it is told, and its extended properties."""
 
-    told: Json
+    properties: Json
     extended: Mapping[str, str]
 
 
 Clause = Callable[[Row], Any]
 
 
-def parsed(query: str) -> dict[str, str]:
+def parse_options(query: str) -> dict[str, str]:
     """A query by name; a plus is a blank. Raises Refusal for an option that there isn't."""
     options: dict[str, str] = {}
     for part in query.split("&") if query else ():
         name, _, value = part.partition("=")
         name = unquote(name.replace("+", " "))
         if "+" in value and "singleValueExtendedProperties" in unquote(value):
-            raise bad("Invalid filter clause: write spaces as %20.")
+            raise make_refusal("Invalid filter clause: write spaces as %20.")
         if name.startswith("$") and name.casefold() not in _OPTIONS:
-            raise bad(f"The query parameter '{name}' is not supported.")
+            raise make_refusal(f"The query parameter '{name}' is not supported.")
         options[name.casefold() if name.startswith("$") else name] = unquote(value.replace("+", " "))
     return options
 
 
-def bad(message: str) -> Refusal:
+def make_refusal(message: str) -> Refusal:
     return Refusal(400, "RequestBroker--ParseUri", message)
 
 
-def number(query: Mapping[str, str], name: str, default: int, lowest: int, highest: int = _LARGEST) -> int:
+def parse_number(query: Mapping[str, str], name: str, default: int, lowest: int, highest: int = _MAX_SIZE) -> int:
     """The value of `$top` or `$skip`."""
     text = query.get(name, str(default))
     if not re.fullmatch(r"-?[0-9]{1,9}", text) or not lowest <= int(text) <= highest:
-        raise bad(f"Invalid value '{text}' for {name} query option found.")
+        raise make_refusal(f"Invalid value '{text}' for {name} query option found.")
     return int(text)
 
 
-def counts(query: Mapping[str, str]) -> bool:
+def is_count_wanted(query: Mapping[str, str]) -> bool:
     """Whether the number of entries is asked for."""
     text = query.get("$count", "false").casefold()
     if text not in ("true", "false"):
-        raise bad(f"Invalid value '{text}' for $count query option found.")
+        raise make_refusal(f"Invalid value '{text}' for $count query option found.")
     return text == "true"
 
 
-def selected(whole: Json, clause: str, known: set[str]) -> Json:
+def select(whole: Json, clause: str, known: set[str]) -> Json:
     if not clause:
         return whole
     names = [name.strip() for name in clause.split(",")]
     for name in names:
         if name not in known:
-            raise bad(f"Could not find a property named '{name}'.")
+            raise make_refusal(f"Could not find a property named '{name}'.")
     return {name: value for name, value in whole.items() if name in names or name in ("id", "@odata.etag")}
 
 
-def expanded(extended: Mapping[str, str], clause: str) -> Json:
+def expand(extended: Mapping[str, str], clause: str) -> Json:
     """What `$expand` adds."""
     if not clause:
         return {}
     match = _EXPAND.fullmatch(clause)
     if not match:
-        raise bad(f"Invalid expand clause: {clause}")
+        raise make_refusal(f"Invalid expand clause: {clause}")
     value = extended.get(match[1])
     return {"singleValueExtendedProperties": [{"id": match[1], "value": value}]} if value is not None else {}
 
 
-def ordered(rows: Sequence[Any], clause: str, fields: set[str], row_of: Callable[[Any], Row]) -> list[Any]:
+def order(rows: Sequence[Any], clause: str, fields: set[str], row_of: Callable[[Any], Row]) -> list[Any]:
     """The entries in the order that `$orderby` names."""
     result = list(rows)
     for part in reversed([one.split() for one in clause.split(",")] if clause else []):
         if len(part) not in (1, 2) or part[0] not in fields or part[1:] not in ([], ["asc"], ["desc"]):
-            raise bad(f"Invalid orderby clause: {clause}")
-        result.sort(key=lambda one: _comparable(_value(row_of(one).told, part[0])), reverse=part[1:] == ["desc"])
+            raise make_refusal(f"Invalid orderby clause: {clause}")
+        result.sort(
+            key=lambda one: _make_comparable(_get_value(row_of(one).properties, part[0])), reverse=part[1:] == ["desc"]
+        )
     return result
 
 
-def filtered(clause: str, fields: set[str]) -> Clause:
+def parse_filter(clause: str, fields: set[str]) -> Clause:
     """Whether an entry fits `$filter`. Raises Refusal for a clause that the service doesn't know."""
-    return _Parser(clause, fields).whole() if clause else lambda row: True
+    return _Parser(clause, fields).parse() if clause else lambda row: True
 
 
 class _Parser:
@@ -116,84 +118,84 @@ class _Parser:
     def __init__(self, clause: str, fields: set[str]) -> None:
         self._clause, self._fields = clause, fields
         self._tokens: list[str] = []
-        at = 0
-        while at < len(clause.rstrip()):
-            match = _TOKEN.match(clause, at)
+        position = 0
+        while position < len(clause.rstrip()):
+            match = _TOKEN.match(clause, position)
             if not match:
-                raise self._bad()
+                raise self._make_refusal()
             self._tokens.append(match[0].strip())
-            at = match.end()
+            position = match.end()
 
-    def whole(self) -> Clause:
-        clause = self._either()
+    def parse(self) -> Clause:
+        clause = self._parse_or()
         if self._tokens:
-            raise self._bad()
+            raise self._make_refusal()
         return clause
 
-    def _bad(self) -> Refusal:
-        return bad(f"Invalid filter clause: {self._clause}")
+    def _make_refusal(self) -> Refusal:
+        return make_refusal(f"Invalid filter clause: {self._clause}")
 
     def _take(self, *wanted: str) -> str:
         if not self._tokens or (wanted and self._tokens[0].casefold() not in wanted):
-            raise self._bad()
+            raise self._make_refusal()
         return self._tokens.pop(0)
 
-    def _next(self, *wanted: str) -> bool:
+    def _take_if(self, *wanted: str) -> bool:
         if self._tokens and self._tokens[0].casefold() in wanted:
             self._tokens.pop(0)
             return True
         return False
 
-    def _either(self) -> Clause:
-        some = [self._both()]
-        while self._next("or"):
-            some.append(self._both())
-        return lambda row: any(one(row) for one in some)
+    def _parse_or(self) -> Clause:
+        conditions = [self._parse_and()]
+        while self._take_if("or"):
+            conditions.append(self._parse_and())
+        return lambda row: any(one(row) for one in conditions)
 
-    def _both(self) -> Clause:
-        some = [self._one()]
-        while self._next("and"):
-            some.append(self._one())
-        return lambda row: all(one(row) for one in some)
+    def _parse_and(self) -> Clause:
+        conditions = [self._parse_condition()]
+        while self._take_if("and"):
+            conditions.append(self._parse_condition())
+        return lambda row: all(one(row) for one in conditions)
 
-    def _one(self) -> Clause:
-        if self._next("not"):
-            inner = self._one()
+    def _parse_condition(self) -> Clause:
+        if self._take_if("not"):
+            inner = self._parse_condition()
             return lambda row: not inner(row)
-        if self._next("("):
-            inner = self._either()
+        if self._take_if("("):
+            inner = self._parse_or()
             self._take(")")
             return inner
         word = self._take()
         if word.casefold() == "singlevalueextendedproperties/any":
-            return self._any()
+            return self._parse_any()
         if word.casefold() in ("startswith", "contains"):
             self._take("(")
-            field = self._field(self._take())
+            field = self._parse_field(self._take())
             self._take(",")
-            text = self._literal(self._take())
+            text = self._parse_literal(self._take())
             self._take(")")
-            return lambda row: _compared(word.casefold(), field(row), text)
-        field = self._field(word)
-        how = self._take("eq", "ne", "gt", "ge", "lt", "le").casefold()
-        value = self._literal(self._take())
-        return lambda row: _compared(how, field(row), value)
+            return lambda row: _compare(word.casefold(), field(row), text)
+        field = self._parse_field(word)
+        operator = self._take("eq", "ne", "gt", "ge", "lt", "le").casefold()
+        value = self._parse_literal(self._take())
+        return lambda row: _compare(operator, field(row), value)
 
-    def _field(self, word: str) -> Clause:
+    def _parse_field(self, word: str) -> Clause:
         if word not in self._fields:
-            raise self._bad()
-        return lambda row: _value(row.told, word)
+            raise self._make_refusal()
+        return lambda row: _get_value(row.properties, word)
 
-    def _literal(self, word: str) -> Any:
+    def _parse_literal(self, word: str) -> Any:
         if word.startswith("'"):
             return word[1:-1].replace("''", "'")
         if word in ("true", "false", "null"):
             return {"true": True, "false": False, "null": None}[word]
         if re.fullmatch(r"\d{4}-\d\d-\d\d(T\S+)?", word) or re.fullmatch(r"-?\d+", word):
             return word
-        raise self._bad()
+        raise self._make_refusal()
 
-    def _any(self) -> Clause:
+    def _parse_any(self) -> Clause:
         """`Any(ep: ep/id eq '…' and ep/value eq '…')`, or a function of the value. The name's case counts, the value's
         doesn't."""
         self._take("(")
@@ -201,52 +203,52 @@ class _Parser:
         self._take(":")
         self._take(f"{name}/id".casefold())
         self._take("eq")
-        wanted = self._literal(self._take())
+        wanted = self._parse_literal(self._take())
         self._take("and")
         if not EXTENDED_ID.fullmatch(str(wanted)):
-            raise self._bad()
-        if (how := self._take("startswith", "contains", f"{name}/value".casefold()).casefold()).endswith("/value"):
-            how, text = self._take("eq", "ne").casefold(), self._literal(self._take())
+            raise self._make_refusal()
+        if (operator := self._take("startswith", "contains", f"{name}/value".casefold()).casefold()).endswith("/value"):
+            operator, text = self._take("eq", "ne").casefold(), self._parse_literal(self._take())
         else:
             self._take("(")
             self._take(f"{name}/value".casefold())
             self._take(",")
-            text = self._literal(self._take())
+            text = self._parse_literal(self._take())
             self._take(")")
         self._take(")")
 
         def fits(row: Row) -> bool:
             value = row.extended.get(str(wanted))
-            return value is not None and _compared(how, value.casefold(), str(text).casefold())
+            return value is not None and _compare(operator, value.casefold(), str(text).casefold())
 
         return fits
 
 
-def _value(told: Json, path: str) -> Any:
-    value: Any = told
+def _get_value(properties: Json, path: str) -> Any:
+    value: Any = properties
     for name in path.split("/"):
         value = value.get(name) if isinstance(value, dict) else None
     return value
 
 
-def _comparable(value: Any) -> Any:
+def _make_comparable(value: Any) -> Any:
     return (value is not None, value if isinstance(value, bool) else str(value or "").casefold())
 
 
-def _compared(how: str, value: Any, wanted: Any) -> bool:
-    if how in ("startswith", "contains"):
+def _compare(operator: str, value: Any, wanted: Any) -> bool:
+    if operator in ("startswith", "contains"):
         text, part = str(value or "").casefold(), str(wanted).casefold()
-        return text.startswith(part) if how == "startswith" else part in text
-    if how in ("eq", "ne"):
-        same = _comparable(value) == _comparable(wanted)
-        return same if how == "eq" else not same
+        return text.startswith(part) if operator == "startswith" else part in text
+    if operator in ("eq", "ne"):
+        same = _make_comparable(value) == _make_comparable(wanted)
+        return same if operator == "eq" else not same
     if value is None or wanted is None or isinstance(wanted, bool):
         return False
-    one, other = _comparable(value), _comparable(_even(str(value), str(wanted)))
-    return bool({"gt": one > other, "ge": one >= other, "lt": one < other, "le": one <= other}[how])
+    one, other = _make_comparable(value), _make_comparable(_align_digits(str(value), str(wanted)))
+    return bool({"gt": one > other, "ge": one >= other, "lt": one < other, "le": one <= other}[operator])
 
 
-def _even(value: str, wanted: str) -> str:
+def _align_digits(value: str, wanted: str) -> str:
     """A time in as many digits as the one it is compared with."""
     wanted = wanted.removesuffix("Z")
     return wanted + ".0000000" if re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d", wanted) and "." in value else wanted

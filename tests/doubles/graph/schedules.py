@@ -3,13 +3,13 @@
 from datetime import UTC, datetime, timedelta
 
 from tests.doubles.graph import odata, query
-from tests.doubles.graph.calendars import Answer, Calendars, Request, moment
-from tests.doubles.graph.odata import Prefers
+from tests.doubles.graph.calendars import Answer, Calendars, Request, parse_time
+from tests.doubles.graph.odata import Preferences
 from tests.doubles.graph.state import Item, Json, Mailbox, Refusal, World
 from worker.providers import windows_zones
 
 _DIGITS = {"free": 0, "workingElsewhere": 4, "tentative": 1, "busy": 2, "oof": 3, "unknown": 2}
-_CALENDAR = {
+_CALENDAR_PROPERTIES = {
     *("id", "name", "color", "isDefaultCalendar", "canShare", "canEdit", "canViewPrivateItems", "owner", "changeKey"),
     *(
         "allowedOnlineMeetingProviders",
@@ -27,16 +27,16 @@ class Schedules:
     def __init__(self, world: World, calendars: Calendars) -> None:
         self.world, self._calendars = world, calendars
 
-    def schedule(self, request: Request, blind: set[str]) -> Answer:
+    def list_free_busy(self, request: Request, blind: set[str]) -> Answer:
         """The free/busy of up to twenty people."""
-        given = self._calendars.parameters("getSchedule", "calendar", request.body)
+        given = self._calendars.parse_parameters("getSchedule", "calendar", request.body)
         people = given.get("schedules")
         if not isinstance(people, list) or not 1 <= len(people) <= 20 or not all(isinstance(o, str) for o in people):
             raise Refusal(400, "ErrorInvalidParameter", "The number of schedules is out of range: from 1 to 20.")
         for name in ("starttime", "endtime"):
             if name not in given:
                 raise Refusal(400, "ErrorInvalidParameter", f"The parameter '{name}' is missing.")
-        start, end = moment(given["starttime"]), moment(given["endtime"])
+        start, end = parse_time(given["starttime"]), parse_time(given["endtime"])
         if not timedelta() < end - start < timedelta(days=62):
             words = "The time window must be of less than 62 days, and not empty. FreeBusyViewOptions.TimeWindow"
             raise Refusal(400, "ErrorInvalidTimeInterval", words)
@@ -46,41 +46,46 @@ class Schedules:
         if not 5 <= minutes <= 1440 or timedelta(minutes=minutes) > end - start:
             words = "The interval has to be from 5 to 1440 minutes, and not longer than the time window."
             raise Refusal(400, "ErrorInvalidMergedFreeBusyInterval", words)
-        steps = _steps(start, end, timedelta(minutes=minutes))
-        told = [self._of(one, steps, request.prefers, blind) for one in people]
-        return Answer(200, {"@odata.context": f"{self._calendars.base}/$metadata", "value": told})
+        steps = _split_window(start, end, timedelta(minutes=minutes))
+        schedules = [self._describe_schedule(address, steps, request.preferences, blind) for address in people]
+        return Answer(200, {"@odata.context": f"{self._calendars.base}/$metadata", "value": schedules})
 
-    def _of(self, who: str, steps: list[tuple[datetime, datetime]], prefers: Prefers, blind: set[str]) -> Json:
-        mailbox = self.world.whose(who)
+    def _describe_schedule(
+        self, who: str, steps: list[tuple[datetime, datetime]], preferences: Preferences, blind: set[str]
+    ) -> Json:
+        mailbox = self.world.find_recipient(who)
         if mailbox is None or mailbox.address in blind:
             words = "Unable to resolve e-mail address to an Active Directory object."
             error = {"message": f"{words} Address: {who}", "responseCode": "ErrorMailRecipientNotFound"}
             return {"scheduleId": who, "scheduleItems": [], "availabilityView": "", "error": error}
-        items = [one for one in mailbox.inside(steps[0][0], steps[-1][1]) if not one.cancelled]
+        items = [one for one in mailbox.list_between(steps[0][0], steps[-1][1]) if not one.is_cancelled]
         return {
             "scheduleId": who,
             "availabilityView": "".join(_digit(items, *step) for step in steps),
-            "scheduleItems": [_item(one, prefers) for one in items],
-            "workingHours": settings_of(mailbox)["workingHours"],
+            "scheduleItems": [_describe_item(one, preferences) for one in items],
+            "workingHours": describe_settings(mailbox)["workingHours"],
         }
 
     def calendar(self, request: Request) -> Answer:
-        return Answer(200, query.selected(calendar_of(request.mailbox), request.query.get("$select", ""), _CALENDAR))
+        return Answer(
+            200,
+            query.select(describe_calendar(request.mailbox), request.query.get("$select", ""), _CALENDAR_PROPERTIES),
+        )
 
     def calendars(self, request: Request) -> Answer:
-        query.number(request.query, "$top", 10, 1)
+        query.parse_number(request.query, "$top", 10, 1)
         select = request.query.get("$select", "")
-        return Answer(200, {"value": [query.selected(calendar_of(request.mailbox), select, _CALENDAR)]})
+        return Answer(200, {"value": [query.select(describe_calendar(request.mailbox), select, _CALENDAR_PROPERTIES)]})
 
     @staticmethod
     def settings(request: Request) -> Answer:
-        return Answer(200, settings_of(request.mailbox))
+        return Answer(200, describe_settings(request.mailbox))
 
 
-def calendar_of(box: Mailbox) -> Json:
+def describe_calendar(mailbox: Mailbox) -> Json:
     """The one calendar of a mailbox."""
     return {
-        "id": box.calendar_id,
+        "id": mailbox.calendar_id,
         "name": "Calendar",
         "isDefaultCalendar": True,
         "canEdit": True,
@@ -88,23 +93,23 @@ def calendar_of(box: Mailbox) -> Json:
         "canViewPrivateItems": True,
         "allowedOnlineMeetingProviders": ["teamsForBusiness"],
         "defaultOnlineMeetingProvider": "teamsForBusiness",
-        "owner": {"name": box.address, "address": box.shown or box.address},
+        "owner": {"name": mailbox.address, "address": mailbox.shown or mailbox.address},
     }
 
 
-def settings_of(box: Mailbox) -> Json:
+def describe_settings(mailbox: Mailbox) -> Json:
     """The zone and the hours of a mailbox."""
-    name = windows_zones.find_windows_name(box.zone, datetime(2027, 1, 1, tzinfo=UTC))
+    name = windows_zones.find_windows_name(mailbox.zone, datetime(2027, 1, 1, tzinfo=UTC))
     working = {
         "daysOfWeek": ["monday", "tuesday", "wednesday", "thursday", "friday"],
         "startTime": "08:30:00.0000000",
         "endTime": "17:00:00.0000000",
         "timeZone": {"name": name},
     }
-    return {"timeZone": name, "workingHours": working, **box.settings}
+    return {"timeZone": name, "workingHours": working, **mailbox.settings}
 
 
-def _steps(start: datetime, end: datetime, interval: timedelta) -> list[tuple[datetime, datetime]]:
+def _split_window(start: datetime, end: datetime, interval: timedelta) -> list[tuple[datetime, datetime]]:
     """The window in intervals, the last of them what is left."""
     count = -((start - end) // interval)
     return [(start + n * interval, min(start + (n + 1) * interval, end)) for n in range(count)]
@@ -117,12 +122,12 @@ def _digit(items: list[Item], start: datetime, end: datetime) -> str:
     return str(busiest or (4 if 4 in shown else 0))
 
 
-def _item(item: Item, prefers: Prefers) -> Json:
+def _describe_item(item: Item, preferences: Preferences) -> Json:
     private = item.properties.get("sensitivity") in ("private", "confidential")
-    told: Json = {
+    described: Json = {
         "status": item.properties.get("showAs", "busy"),
         "isPrivate": private,
-        "start": odata.stamp(item.start, prefers),
-        "end": odata.stamp(item.end, prefers),
+        "start": odata.format_time(item.start, preferences),
+        "end": odata.format_time(item.end, preferences),
     }
-    return told if private else {**told, "subject": item.properties.get("subject", "")}
+    return described if private else {**described, "subject": item.properties.get("subject", "")}

@@ -14,7 +14,7 @@ from typing import Any
 _FILE = Path(__file__).with_name("metadata.json")
 _NUMBERS = {"Edm.Int16", "Edm.Int32", "Edm.Int64", "Edm.Double", "Edm.Decimal", "Edm.Single"}
 _BOOLEANS = {"true": True, "false": False}
-_FORMS = {
+_FORMATS = {
     "Edm.DateTimeOffset": re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d(:\d\d(\.\d{1,12})?)?(Z|[+-]\d\d:\d\d)"),
     "Edm.Date": re.compile(r"\d{4}-\d\d-\d\d"),
     "Edm.TimeOfDay": re.compile(r"\d\d:\d\d(:\d\d(\.\d{1,12})?)?"),
@@ -22,12 +22,12 @@ _FORMS = {
 }
 
 
-class Unknown(ValueError):
+class SchemaError(ValueError):
     """Something the metadata doesn't know; the words say what."""
 
 
 @cache
-def _metadata() -> dict[str, Any]:
+def _load_metadata() -> dict[str, Any]:
     content: dict[str, Any] = json.loads(_FILE.read_text(encoding="utf-8"))
     return content
 
@@ -36,30 +36,30 @@ class Schema:
     """What may be said to the service."""
 
     def __init__(self) -> None:
-        self._known = _metadata()
-        self.enums: Mapping[str, list[str]] = self._known["enums"]
+        self._metadata = _load_metadata()
+        self.enums: Mapping[str, list[str]] = self._metadata["enums"]
 
-    def entity(self, kind: str, given: Any) -> None:
-        """Raises Unknown when this can't be an entity or a value of that type."""
-        self._typed(kind, given, kind)
+    def check_entity(self, kind: str, given: Any) -> None:
+        """Raises SchemaError when this can't be an entity or a value of that type."""
+        self._check_object(kind, given, kind)
 
-    def action(self, name: str, on: str, given: Mapping[str, Any]) -> None:
-        """Raises Unknown when the action doesn't exist there, or has no such parameter. Their names may be in any
+    def check_action(self, name: str, on: str, given: Mapping[str, Any]) -> None:
+        """Raises SchemaError when the action doesn't exist there, or has no such parameter. Their names may be in any
         case."""
-        signature = next((one for one in self._known["actions"].get(name, ()) if one["on"] == on), None)
+        signature = next((one for one in self._metadata["actions"].get(name, ()) if one["on"] == on), None)
         if signature is None:
-            raise Unknown(f"There is no action {name} on {on}.")
+            raise SchemaError(f"There is no action {name} on {on}.")
         parameters = {one.casefold(): kind for one, kind in signature["parameters"].items()}
         for one, value in given.items():
             if one.casefold() not in parameters:
-                raise Unknown(f"The parameter '{one}' is not valid for the action '{name}'.")
-            self._value(parameters[one.casefold()], value, one)
+                raise SchemaError(f"The parameter '{one}' is not valid for the action '{name}'.")
+            self._check_value(parameters[one.casefold()], value, one)
 
-    def members(self, kind: str) -> dict[str, Any]:
+    def list_members(self, kind: str) -> dict[str, Any]:
         """What an entity of that type has, by name; `navigation` marks what leads to other entities."""
         found: dict[str, Any] = {}
         while kind:
-            described = self._known["types"].get(kind, {})
+            described = self._metadata["types"].get(kind, {})
             for name, member in described.get("navigation", {}).items():
                 found.setdefault(name, {**member, "navigation": True})
             for name, member in described.get("properties", {}).items():
@@ -67,63 +67,63 @@ class Schema:
             kind = described.get("base", "")
         return {**found, "id": {"type": "Edm.String"}}
 
-    def _typed(self, kind: str, given: Any, where: str) -> None:
+    def _check_object(self, kind: str, given: Any, where: str) -> None:
         if not isinstance(given, dict):
-            raise Unknown(f"An object was expected for '{where}'.")
-        members = self.members(kind)
+            raise SchemaError(f"An object was expected for '{where}'.")
+        members = self.list_members(kind)
         for name, value in given.items():
             if name.startswith("@odata."):
                 continue
             if name not in members:
-                raise Unknown(f"The property '{name}' does not exist on type 'microsoft.graph.{kind}'.")
+                raise SchemaError(f"The property '{name}' does not exist on type 'microsoft.graph.{kind}'.")
             member = members[name]
-            self._value(member["type"] + ("[]" if member.get("collection") else ""), value, name)
+            self._check_value(member["type"] + ("[]" if member.get("collection") else ""), value, name)
 
-    def _value(self, kind: str, value: Any, where: str) -> None:
+    def _check_value(self, kind: str, value: Any, where: str) -> None:
         if kind.endswith("[]"):
             if not isinstance(value, list):
-                raise Unknown(f"A collection was expected for '{where}'.")
+                raise SchemaError(f"A collection was expected for '{where}'.")
             for one in value:
-                self._value(kind[:-2], one, where)
+                self._check_value(kind[:-2], one, where)
             return
-        if value is None or (kind.startswith("Edm.") and self._simple(kind, value)):
+        if value is None or (kind.startswith("Edm.") and self._is_simple_value(kind, value)):
             return
         if kind in self.enums:
-            if _spelled(value, self.enums[kind]) is None:
-                raise Unknown(f"'{value}' is not a value of '{kind}' ({where}).")
+            if _find_spelling(value, self.enums[kind]) is None:
+                raise SchemaError(f"'{value}' is not a value of '{kind}' ({where}).")
             return
-        if kind in self._known["types"]:
-            self._typed(kind, value, where)
+        if kind in self._metadata["types"]:
+            self._check_object(kind, value, where)
             return
-        raise Unknown(f"The value of '{where}' is not a {kind}.")
+        raise SchemaError(f"The value of '{where}' is not a {kind}.")
 
-    def canonical(self, kind: str, given: Any) -> Any:
+    def canonicalize(self, kind: str, given: Any) -> Any:
         """The same with each word of an enumeration as the metadata spells it: the service ignores its case."""
         if kind.endswith("[]"):
-            return [self.canonical(kind[:-2], one) for one in given or ()]
+            return [self.canonicalize(kind[:-2], one) for one in given or ()]
         if kind in self.enums:
-            return _spelled(given, self.enums[kind])
+            return _find_spelling(given, self.enums[kind])
         if kind == "Edm.Boolean":
             return given if isinstance(given, bool | None) else _BOOLEANS[given]
-        if kind not in self._known["types"] or not isinstance(given, dict):
+        if kind not in self._metadata["types"] or not isinstance(given, dict):
             return given
-        members = self.members(kind)
+        members = self.list_members(kind)
         changed = dict(given)
         for name in given.keys() & members.keys():
             member = members[name]
-            changed[name] = self.canonical(member["type"] + ("[]" if member.get("collection") else ""), given[name])
+            changed[name] = self.canonicalize(member["type"] + ("[]" if member.get("collection") else ""), given[name])
         return changed
 
     @staticmethod
-    def _simple(kind: str, value: Any) -> bool:
+    def _is_simple_value(kind: str, value: Any) -> bool:
         if kind == "Edm.Boolean":  # python-o365 writes it as a text, and is understood
             return isinstance(value, bool) or (isinstance(value, str) and value in _BOOLEANS)
         if kind in _NUMBERS:
             return isinstance(value, int | float) and not isinstance(value, bool)
-        form = _FORMS.get(kind)
-        return isinstance(value, str) and (form is None or bool(form.fullmatch(value)))
+        pattern = _FORMATS.get(kind)
+        return isinstance(value, str) and (pattern is None or bool(pattern.fullmatch(value)))
 
 
-def _spelled(value: Any, words: list[str]) -> str | None:
+def _find_spelling(value: Any, words: list[str]) -> str | None:
     """The word as it is spelled; None when it is none of these."""
     return next((word for word in words if isinstance(value, str) and word.casefold() == value.casefold()), None)

@@ -15,18 +15,18 @@ from urllib.parse import SplitResult, unquote, urlsplit
 
 from tests.doubles.graph import login, schema
 from tests.doubles.graph.calendars import Answer, Calendars, Request
-from tests.doubles.graph.directory import Asking, Directory, places
+from tests.doubles.graph.directory import Directory, UserQuery, parse_users_path
 from tests.doubles.graph.faults import Broken, Fault
 from tests.doubles.graph.login import Login
 from tests.doubles.graph.mail import Mails
-from tests.doubles.graph.odata import Prefers
-from tests.doubles.graph.query import counts, parsed
+from tests.doubles.graph.odata import Preferences
+from tests.doubles.graph.query import is_count_wanted, parse_options
 from tests.doubles.graph.schedules import Schedules
 from tests.doubles.graph.serving import Handler, Server
 from tests.doubles.graph.state import Json, Refusal, World
 from tests.doubles.graph.subscriptions import Subscriptions
 
-AT_ONCE = 4
+MAX_CONCURRENT = 4
 _CALENDARS = ("Calendars.ReadWrite",)
 _FREE_BUSY = ("Calendars.ReadWrite", "Calendars.Read", "Calendars.ReadBasic")
 _ACTIONS = ("cancel", "accept", "decline", "tentativelyAccept")
@@ -43,9 +43,9 @@ class Double:
         self.faults: list[Fault] = []
         self.blocked: set[str] = set()  #: mailboxes that the access policy keeps the app out of
         self.on_premises: set[str] = set()
-        self.blind: set[str] = set()  #: who can't be asked for free/busy
-        self.batch_answer = b""  #: instead of the answer to a batch
-        self.meanwhile: dict[str, Callable[[], None]] = {}  #: by method: what somebody does just before, once
+        self.without_free_busy: set[str] = set()  #: who can't be asked for free/busy
+        self.broken_batch_answer = b""  #: instead of the answer to a batch
+        self.before_next: dict[str, Callable[[], None]] = {}  #: by method: what somebody does just before, once
         self.counts: Counter[str] = Counter()
         self.peak: Counter[str] = Counter()  #: the most requests at once, by mailbox
         self.seen: list[tuple[str, str, dict[str, str]]] = []
@@ -59,21 +59,24 @@ class Double:
     def __enter__(self) -> "Double":
         with ExitStack() as stack:
             folder = Path(stack.enter_context(TemporaryDirectory()))
-            private, public = login.certificate("login double", "127.0.0.1")
-            self.ca_file = login.keep(folder, "ca.pem", public)
+            private, public = login.make_certificate("login double", "127.0.0.1")
+            self.ca_file = login.write_parts(folder, "ca.pem", public)
             context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-            context.load_cert_chain(login.keep(folder, "login.pem", private, public))
-            graph, entry = Server(self._port, _graph(self)), Server(0, _login(self.login))
-            entry.socket = context.wrap_socket(entry.socket, server_side=True)
-            self.endpoint = f"http://127.0.0.1:{graph.server_port}/v1.0"
-            self.authority = self.login.base = f"https://127.0.0.1:{entry.server_port}"
+            context.load_cert_chain(login.write_parts(folder, "login.pem", private, public))
+            graph_server, login_server = (
+                Server(self._port, _make_graph_handler(self)),
+                Server(0, _make_login_handler(self.login)),
+            )
+            login_server.socket = context.wrap_socket(login_server.socket, server_side=True)
+            self.endpoint = f"http://127.0.0.1:{graph_server.server_port}/v1.0"
+            self.authority = self.login.base = f"https://127.0.0.1:{login_server.server_port}"
             self.calendars = Calendars(self.world, self.schema, self.endpoint)
             self.schedules = Schedules(self.world, self.calendars)
             self.directory = Directory(self.world, self.schema, self.endpoint)
             self.mails = Mails(self.world, self.calendars)
-            self.subscriptions = Subscriptions(self.calendars, self._mailbox, self.endpoint)
+            self.subscriptions = Subscriptions(self.calendars, self._find_mailbox, self.endpoint)
             stack.callback(self.subscriptions.close)
-            for server in (graph, entry):
+            for server in (graph_server, login_server):
                 threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True).start()
                 stack.callback(server.server_close)
                 stack.callback(server.shutdown)
@@ -83,29 +86,33 @@ class Double:
     def __exit__(self, *_: object) -> None:
         self._stack.close()
 
-    def forget(self) -> None:
+    def reset(self) -> None:
         """Nobody and nothing is there any more."""
         self.world.mailboxes.clear()
         self.world.invitations.clear()
         self.mails.outbox.clear()
-        self.directory.forget()
-        self.subscriptions.forget()
+        self.directory.reset()
+        self.subscriptions.reset()
         for known in (
             self.faults,
-            self.meanwhile,
+            self.before_next,
             self.blocked,
             self.on_premises,
-            self.blind,
+            self.without_free_busy,
             self.counts,
             self.peak,
             self.seen,
         ):
             known.clear()
-        self.calendars.duplicate_status, self.calendars.dead_status, self.calendars.guards_replays = 400, 410, True
+        self.calendars.duplicate_status, self.calendars.expired_token_status, self.calendars.guards_replays = (
+            400,
+            410,
+            True,
+        )
         self.calendars.unindexed, self.calendars.teams = False, "offered"
-        self.mails.slow, self.delay, self.batch_answer = False, 0.0, b""
-        self.mails.unknown.clear()
-        self.login.forget()
+        self.mails.hides_sent, self.delay, self.broken_batch_answer = False, 0.0, b""
+        self.mails.unknown_recipients.clear()
+        self.login.reset()
 
     # --- one request ------------------------------------------------------------------------------------------------
 
@@ -115,19 +122,19 @@ class Double:
         try:
             body = self._body(headers, content)
             if path == "/v1.0/$batch":
-                self._who(headers)
+                self._get_signed_in(headers)
                 self.counts["batch"] += 1
-                if self.batch_answer:
-                    return Answer(200), Fault("", "", 200, body=self.batch_answer)
-                return self._batch(headers, body), None
-            return self._one(method, target, headers, body), None
+                if self.broken_batch_answer:
+                    return Answer(200), Fault("", "", 200, body=self.broken_batch_answer)
+                return self._answer_batch(headers, body), None
+            return self._answer_single(method, target, headers, body), None
         except Refusal as refusal:
-            return _refused(refusal), None
+            return _make_error(refusal), None
         except Broken as broken:
             return Answer(broken.fault.status), broken.fault
         except Exception as error:  # what the double doesn't understand is answered too: nobody is hung up on
             words = f"An internal server error occurred ({type(error).__name__})."
-            return _refused(Refusal(500, "ErrorInternalServerError", words)), None
+            return _make_error(Refusal(500, "ErrorInternalServerError", words)), None
 
     @staticmethod
     def _body(headers: dict[str, str], content: bytes) -> Any:
@@ -138,57 +145,61 @@ class Double:
         except ValueError:
             raise Refusal(400, "BadRequest", "Unable to read JSON request payload.") from None
 
-    def _one(self, method: str, target: str, headers: dict[str, str], body: Any) -> Answer:
+    def _answer_single(self, method: str, target: str, headers: dict[str, str], body: Any) -> Answer:
         parts = urlsplit(target)
-        if (place := places(parts.path)) is not None:
-            return self._about_users(method, parts, place, headers)
-        if parts.path.startswith("/v1.0/") and (names := _names(parts.path))[0].casefold() == "subscriptions":
-            return self._about_subscriptions(method, parts, names[1:], headers, body)
-        name, rest = self._place(parts.path, headers)
+        if (place := parse_users_path(parts.path)) is not None:
+            return self._answer_about_users(method, parts, place, headers)
+        if parts.path.startswith("/v1.0/") and (names := _split_path(parts.path))[0].casefold() == "subscriptions":
+            return self._answer_about_subscriptions(method, parts, names[1:], headers, body)
+        name, rest = self._split_mailbox_path(parts.path, headers)
         if not rest:
-            return self._about_users(method, parts, [name], headers, own=True)
-        prefers = Prefers(headers.get("prefer", ""))
+            return self._answer_about_users(method, parts, [name], headers, is_own=True)
+        preferences = Preferences(headers.get("prefer", ""))
 
         def perform() -> Answer:
-            mailbox = self._mailbox(name)
-            request = Request(method, mailbox, _plain(rest, mailbox), parsed(parts.query), headers, body, prefers)
-            return self._route(request, self._rights(headers))
+            mailbox = self._find_mailbox(name)
+            request = Request(
+                method, mailbox, _normalize_path(rest, mailbox), parse_options(parts.query), headers, body, preferences
+            )
+            return self._dispatch(request, self._get_rights(headers))
 
-        with self._turn(name):
-            answer = self._performed(method, parts.path, _shape(rest), headers, perform)
-        if prefers.applied:
-            answer.headers.setdefault("Preference-Applied", prefers.applied)
+        with self._limit_concurrency(name):
+            answer = self._perform(method, parts.path, _make_shape(rest), headers, perform)
+        if preferences.applied:
+            answer.headers.setdefault("Preference-Applied", preferences.applied)
         return answer
 
-    def _about_users(
-        self, method: str, parts: SplitResult, place: list[str], headers: dict[str, str], *, own: bool = False
+    def _answer_about_users(
+        self, method: str, parts: SplitResult, place: list[str], headers: dict[str, str], *, is_own: bool = False
     ) -> Answer:
         """The directory has no limit of requests at a time, and no policy keeps an app out of a part of it."""
-        rights = frozenset(self._rights(headers))
+        rights = frozenset(self._get_rights(headers))
 
         def perform() -> Answer:
             if method != "GET":
                 raise Refusal(405, "Request_BadRequest", f"The method {method} is not allowed here.")
-            options = parsed(parts.query)
+            options = parse_options(parts.query)
             eventual = headers.get("consistencylevel", "").casefold() == "eventual"
-            return self.directory.answer(place, Asking(options, rights, eventual and counts(options), own))
+            return self.directory.answer(
+                place, UserQuery(options, rights, eventual and is_count_wanted(options), is_own)
+            )
 
         shape = "/".join(["users", *("{id}" for _ in place[:1]), *place[1:]])
-        return self._performed(method, parts.path, shape, headers, perform)
+        return self._perform(method, parts.path, shape, headers, perform)
 
-    def _about_subscriptions(
+    def _answer_about_subscriptions(
         self, method: str, parts: SplitResult, names: list[str], headers: dict[str, str], body: Any
     ) -> Answer:
         """Others are answered while an endpoint proves itself: it may ask something itself."""
-        grant, prefers = self._grant(headers), Prefers(headers.get("prefer", ""))
+        grant, preferences = self._find_grant(headers), Preferences(headers.get("prefer", ""))
 
         def perform() -> Answer:
-            return self.subscriptions.answer(method, names, parts.query, prefers, grant, body)
+            return self.subscriptions.answer(method, names, parts.query, preferences, grant, body)
 
         shape = "/".join(["subscriptions", *("{id}" for _ in names[:1]), *names[1:]])
-        return self._performed(method, parts.path, shape, headers, perform, alone=False)
+        return self._perform(method, parts.path, shape, headers, perform, alone=False)
 
-    def _performed(
+    def _perform(
         self,
         method: str,
         path: str,
@@ -206,20 +217,20 @@ class Double:
             with self._lock:
                 self.counts[f"{method} {shape}"] += 1
                 self.seen.append((method, path, headers))
-                if method in self.meanwhile:
-                    self.meanwhile.pop(method)()
-                if fault := self._fault(method, path, after=False):
+                if method in self.before_next:
+                    self.before_next.pop(method)()
+                if fault := self._take_fault(method, path, after=False):
                     raise Broken(fault)
             answer = perform()
             with self._lock:
-                if fault := self._fault(method, path, after=True):
+                if fault := self._take_fault(method, path, after=True):
                     raise Broken(fault)
         return answer
 
-    def _place(self, path: str, headers: dict[str, str]) -> tuple[str, list[str]]:
+    def _split_mailbox_path(self, path: str, headers: dict[str, str]) -> tuple[str, list[str]]:
         """Whose mailbox a path leads to, and what is asked for there."""
-        first, *rest = _names(path)
-        who = self._who(headers)
+        first, *rest = _split_path(path)
+        who = self._get_signed_in(headers)
         known = path.startswith("/v1.0/")
         if known and first.casefold() == "me":
             return who, rest
@@ -227,7 +238,7 @@ class Double:
             return rest[0].casefold(), rest[1:]
         raise Refusal(400, "BadRequest", f"Resource not found for the segment '{first}'.")
 
-    def _fault(self, method: str, path: str, *, after: bool) -> Fault | None:
+    def _take_fault(self, method: str, path: str, *, after: bool) -> Fault | None:
         found = next((one for one in self.faults if one.after == after and one.fits(method, path)), None)
         if found and found.passing:
             found.passing -= 1
@@ -237,10 +248,10 @@ class Double:
         return found
 
     @contextmanager
-    def _turn(self, name: str) -> Any:
+    def _limit_concurrency(self, name: str) -> Any:
         """Four at a time for each mailbox."""
         with self._lock:
-            if self._running[name] >= AT_ONCE:
+            if self._running[name] >= MAX_CONCURRENT:
                 refusal = Refusal(429, "ApplicationThrottled", "Application is over its MailboxConcurrency limit.")
                 refusal.headers["Retry-After"] = "2"
                 self.counts["throttled"] += 1
@@ -255,26 +266,26 @@ class Double:
 
     # --- who may ----------------------------------------------------------------------------------------------------
 
-    def _grant(self, headers: dict[str, str]) -> login.Grant:
+    def _find_grant(self, headers: dict[str, str]) -> login.Grant:
         token = headers.get("authorization", "").removeprefix("Bearer ")
         found = self.login.grants.get(token)
         if found is None or found.until < time.monotonic():
             raise Refusal(401, "InvalidAuthenticationToken", "Access token has expired or is not yet valid.")
         return found
 
-    def _who(self, headers: dict[str, str]) -> str:
-        return self._grant(headers).who
+    def _get_signed_in(self, headers: dict[str, str]) -> str:
+        return self._find_grant(headers).person
 
-    def _rights(self, headers: dict[str, str]) -> tuple[str, ...]:
-        return self._grant(headers).rights
+    def _get_rights(self, headers: dict[str, str]) -> tuple[str, ...]:
+        return self._find_grant(headers).rights
 
-    def _mailbox(self, name: str) -> Any:
+    def _find_mailbox(self, name: str) -> Any:
         if not name:
             raise Refusal(400, "BadRequest", "/me request is only valid with delegated authentication flow.")
         if name in self.on_premises:
             words = "The mailbox is either inactive, soft-deleted, or is hosted on-premise."
             raise Refusal(404, "MailboxNotEnabledForRESTAPI", words)
-        mailbox = self.world.named(name)
+        mailbox = self.world.find_mailbox(name)
         if mailbox is None:
             if name in self.world.mailboxes:  # the address of somebody whose sign-in name is another
                 raise Refusal(404, "ErrorInvalidUser", f"The requested user '{name}' is invalid.")
@@ -284,25 +295,28 @@ class Double:
             raise Refusal(403, "ErrorAccessDenied", words)
         return mailbox
 
-    def _route(self, request: Request, rights: tuple[str, ...]) -> Answer:
+    def _dispatch(self, request: Request, rights: tuple[str, ...]) -> Answer:
         """The right operation, if the token allows it."""
-        shape, method, calendars, mails = _shape(request.path), request.method, self.calendars, self.mails
+        shape, method, calendars, mails = _make_shape(request.path), request.method, self.calendars, self.mails
         last, schedules = (request.path or [""])[-1], self.schedules
         table: dict[tuple[str, str], tuple[tuple[str, ...], Callable[[Request], Answer]]] = {
-            ("GET", "events"): (_CALENDARS, calendars.listed),
+            ("GET", "events"): (_CALENDARS, calendars.list_events),
             ("POST", "events"): (_CALENDARS, calendars.create),
             ("GET", "events/{id}"): (_CALENDARS, calendars.read),
             ("PATCH", "events/{id}"): (_CALENDARS, calendars.change),
             ("DELETE", "events/{id}"): (_CALENDARS, calendars.delete),
-            ("GET", "events/{id}/instances"): (_CALENDARS, calendars.instances),
-            ("GET", "calendarView"): (_CALENDARS, calendars.view),
-            ("GET", "calendarView/delta"): (_CALENDARS, calendars.delta),
+            ("GET", "events/{id}/instances"): (_CALENDARS, calendars.list_instances),
+            ("GET", "calendarView"): (_CALENDARS, calendars.list_view),
+            ("GET", "calendarView/delta"): (_CALENDARS, calendars.list_changes),
             ("GET", "calendar"): (_FREE_BUSY, schedules.calendar),
-            ("POST", "calendar/getSchedule"): (_FREE_BUSY, lambda one: schedules.schedule(one, self.blind)),
+            ("POST", "calendar/getSchedule"): (
+                _FREE_BUSY,
+                lambda one: schedules.list_free_busy(one, self.without_free_busy),
+            ),
             ("GET", "mailboxSettings"): (("MailboxSettings.Read",), schedules.settings),
             ("GET", "calendars"): (_FREE_BUSY, schedules.calendars),
             ("POST", "sendMail"): (("Mail.Send",), mails.send_mail),
-            ("GET", "messages"): (("Mail.ReadWrite",), mails.listed),
+            ("GET", "messages"): (("Mail.ReadWrite",), mails.list_messages),
             ("POST", "messages"): (("Mail.ReadWrite",), mails.create),
             ("GET", "messages/{id}"): (("Mail.ReadWrite",), mails.read),
             ("PATCH", "messages/{id}"): (("Mail.ReadWrite",), mails.change),
@@ -321,7 +335,7 @@ class Double:
 
     # --- many at once -----------------------------------------------------------------------------------------------
 
-    def _batch(self, headers: dict[str, str], body: Any) -> Answer:
+    def _answer_batch(self, headers: dict[str, str], body: Any) -> Answer:
         steps = body.get("requests") if isinstance(body, dict) else None
         if not isinstance(steps, list) or not 1 <= len(steps) <= 20:
             raise Refusal(400, "BadRequest", "Number of batch request steps exceeds the maximum value of 20.")
@@ -333,7 +347,7 @@ class Double:
         after = {one["id"]: one.get("dependsOn") for one in steps if one.get("dependsOn")}
 
         def perform(step: Json) -> None:
-            done = self._step(step, headers.get("authorization", ""))
+            done = self._answer_step(step, headers.get("authorization", ""))
             parts = {"status": done.status, "headers": done.headers, "body": done.body}
             with self._lock:
                 answers[step["id"]] = {"id": step["id"], **parts}
@@ -352,16 +366,16 @@ class Double:
                 perform(step)
         return Answer(200, {"responses": list(reversed(answers.values()))})  # in any order but that of the questions
 
-    def _step(self, step: Json, authorization: str) -> Answer:
+    def _answer_step(self, step: Json, authorization: str) -> Answer:
         """What comes of one step of a batch."""
         method, url, given = step.get("method"), step.get("url"), step.get("headers") or {}
         if not isinstance(method, str) or not isinstance(url, str) or not isinstance(given, dict):
-            return _refused(Refusal(400, "BadRequest", "A batch request step needs a method and a url."))
+            return _make_error(Refusal(400, "BadRequest", "A batch request step needs a method and a url."))
         own = {str(name).casefold(): str(value) for name, value in given.items()}
         if unquote(url).strip("/").casefold().startswith("$batch") or urlsplit(url).netloc:
-            return _refused(Refusal(400, "BadRequest", "A batch can't hold a batch, nor lead elsewhere."))
+            return _make_error(Refusal(400, "BadRequest", "A batch can't hold a batch, nor lead elsewhere."))
         if step.get("body") is not None and "content-type" not in own:
-            return _refused(Refusal(400, "BadRequest", "A body needs a Content-Type."))
+            return _make_error(Refusal(400, "BadRequest", "A body needs a Content-Type."))
         content = json.dumps(step["body"]).encode() if step.get("body") is not None else b""
         target = "/v1.0/" + url.lstrip("/")
         done, fault = self.answer(method.upper(), target, {"authorization": authorization, **own}, content)
@@ -378,7 +392,7 @@ _SEGMENTS = {
 }
 
 
-def _plain(rest: list[str], mailbox: Any) -> list[str]:
+def _normalize_path(rest: list[str], mailbox: Any) -> list[str]:
     """A path in the one form that is looked up: functions without brackets and namespace, and without the calendar,
     since a mailbox has one."""
     names = [part.removeprefix("microsoft.graph.").removesuffix("()") for part in rest if part]
@@ -390,19 +404,19 @@ def _plain(rest: list[str], mailbox: Any) -> list[str]:
     return names[1:] if names[:1] == ["calendar"] and names[1:2] in (["events"], ["calendarView"]) else names
 
 
-def _names(path: str) -> list[str]:
+def _split_path(path: str) -> list[str]:
     """The segments of a path behind the version."""
     return [unquote(part) for part in path.removeprefix("/v1.0/").split("/")]
 
 
-def _shape(rest: list[str]) -> str:
+def _make_shape(rest: list[str]) -> str:
     """A path with its ids taken out."""
     if len(rest) > 1 and rest[0] in ("events", "messages"):
         return "/".join([rest[0], "{id}", *rest[2:]])
     return "/".join(rest)
 
 
-def _refused(refusal: Refusal) -> Answer:
+def _make_error(refusal: Refusal) -> Answer:
     error: Json = {"code": refusal.code, "message": refusal.message, **refusal.more}
     error["innerError"] = {"date": "2027-01-01T00:00:00", "request-id": "r", "client-request-id": "c"}
     return Answer(refusal.status, {"error": error}, dict(refusal.headers))
@@ -411,14 +425,14 @@ def _refused(refusal: Refusal) -> Answer:
 # --- the servers ----------------------------------------------------------------------------------------------------
 
 
-def _graph(double: Double) -> type[Handler]:
+def _make_graph_handler(double: Double) -> type[Handler]:
     class Answering(Handler):
-        def served(self, method: str) -> None:
+        def answer_request(self, method: str) -> None:
             headers = {name.casefold(): value for name, value in self.headers.items()}
-            answer, fault = double.answer(method, self.path, headers, self.content())
+            answer, fault = double.answer(method, self.path, headers, self.read_body())
             body = b"" if answer.body is None else json.dumps(answer.body).encode()
             if fault is not None and fault.body is None and not fault.cut:
-                refusal = _refused(Refusal(fault.status, fault.code, fault.message))
+                refusal = _make_error(Refusal(fault.status, fault.code, fault.message))
                 body = json.dumps(refusal.body).encode()
             elif fault is not None:
                 body = b'{"value": [{"id"' if fault.body is None else fault.body
@@ -428,11 +442,11 @@ def _graph(double: Double) -> type[Handler]:
     return Answering
 
 
-def _login(state: Login) -> type[Handler]:
+def _make_login_handler(state: Login) -> type[Handler]:
     class Answering(Handler):
-        def served(self, method: str) -> None:
+        def answer_request(self, method: str) -> None:
             parts = urlsplit(self.path)
-            status, body, headers = state.answer(method, parts.path, parts.query, self.content())
+            status, body, headers = state.answer(method, parts.path, parts.query, self.read_body())
             self.reply(status, json.dumps(body).encode(), headers)
 
     return Answering

@@ -23,13 +23,13 @@ class Handler(BaseHTTPRequestHandler):
     def log_message(self, format: str, *args: Any) -> None:
         """Quiet."""
 
-    def content(self) -> bytes:
+    def read_body(self) -> bytes:
         if "chunked" in self.headers.get("Transfer-Encoding", ""):
-            return self._chunks()
+            return self._read_chunks()
         length = self.headers.get("Content-Length") or "0"
         return self.rfile.read(int(length)) if length.isdecimal() else b""
 
-    def _chunks(self) -> bytes:
+    def _read_chunks(self) -> bytes:
         content = b""
         while size := int(self.rfile.readline().split(b";")[0] or b"0", 16):
             content += self.rfile.read(size)
@@ -50,25 +50,25 @@ class Handler(BaseHTTPRequestHandler):
             self.close_connection = True
 
     def do_GET(self) -> None:
-        self.served("GET")
+        self.answer_request("GET")
 
     def do_POST(self) -> None:
-        self.served("POST")
+        self.answer_request("POST")
 
     def do_PATCH(self) -> None:
-        self.served("PATCH")
+        self.answer_request("PATCH")
 
     def do_DELETE(self) -> None:
-        self.served("DELETE")
+        self.answer_request("DELETE")
 
     def do_PUT(self) -> None:
-        self.served("PUT")
+        self.answer_request("PUT")
 
     def do_HEAD(self) -> None:
-        self.served("HEAD")
+        self.answer_request("HEAD")
 
     def do_OPTIONS(self) -> None:
-        self.served("OPTIONS")
+        self.answer_request("OPTIONS")
 
-    def served(self, method: str) -> None:
+    def answer_request(self, method: str) -> None:
         raise NotImplementedError

@@ -46,17 +46,17 @@ class Item:
     attendees: list[Json] = field(default_factory=list)
     extended: dict[str, str] = field(default_factory=dict)
     response: str = "organizer"
-    transaction: str | None = None
-    given: Json | None = None  #: what it was created from
+    transaction_id: str | None = None
+    created_from: Json | None = None  #: the body of the request that created it
     master: "Item | None" = None
     is_master: bool = False
-    exception: bool = False
-    cancelled: bool = False
+    is_exception: bool = False
+    is_cancelled: bool = False
     join_link: str = ""
     id: str = field(default_factory=lambda: f"AAkALgAA{secrets.token_hex(3)}-{next(_NUMBERS):06d}=")
     created: int = field(default_factory=lambda: next(_NUMBERS))
     version: int = 1
-    touched: int = 0
+    changed_at: int = 0  #: the change number of the mailbox when it changed last
 
     @property
     def etag(self) -> str:
@@ -80,7 +80,7 @@ class Item:
             return "seriesMaster"
         if self.master is None:
             return "singleInstance"
-        return "exception" if self.exception else "occurrence"
+        return "exception" if self.is_exception else "occurrence"
 
     def put_at(self, start: datetime, end: datetime, days: tuple[date, date] | None) -> None:
         self.start, self.end, self.days = start, end, days
@@ -93,7 +93,7 @@ class Item:
 
 
 @dataclass(eq=False)
-class Letter:
+class StoredMessage:
     """A message of a mailbox."""
 
     id: str
@@ -114,10 +114,10 @@ class Mailbox:
     items: dict[str, Item] = field(default_factory=dict)
     removed: dict[str, int] = field(default_factory=dict)  #: id -> when
     deleted: list[Item] = field(default_factory=list)  #: the folder of that name
-    letters: list[Letter] = field(default_factory=list)
+    messages: list[StoredMessage] = field(default_factory=list)
     inbox: list[bytes] = field(default_factory=list)
-    tick: int = 0
-    forgotten: int = 0  #: delta tokens up to here are dead
+    change_number: int = 0
+    oldest_token: int = 0  #: delta tokens of an earlier change number have expired
     sign_in: str = ""  #: the user principal name, where it is another than the address
     directory_id: str = field(default_factory=lambda: str(uuid4()))
     shown: str = ""  #: how the service tells of the owner, where it is another form than the address
@@ -133,35 +133,35 @@ class Mailbox:
 
     def touch(self, item: Item, change: str = "updated") -> None:
         """Note that it changed; with an occurrence its whole series."""
-        self.tick += 1
+        self.change_number += 1
         item.version += 1
-        item.touched = self.tick
+        item.changed_at = self.change_number
         if item.master is not None:
-            item.master.touched = self.tick
-        self.world.tell(self, item.master or item, change if item.master is None else "updated")
+            item.master.changed_at = self.change_number
+        self.world.notify(self, item.master or item, change if item.master is None else "updated")
 
     def add(self, item: Item) -> None:
         self.items[item.id] = item
         self.touch(item, "created")
 
     def drop(self, item: Item) -> None:
-        self.tick += 1
+        self.change_number += 1
         self.items.pop(item.id, None)
         self.deleted.append(item)
         if item.master is not None and item.master.id in self.items:
             self.touch(item.master)
         else:
-            self.removed[item.id] = self.tick
+            self.removed[item.id] = self.change_number
         if item.is_master:
             for one in [one for one in self.items.values() if one.master is item]:
                 del self.items[one.id]
         if item.id in self.removed:
-            self.world.tell(self, item, "deleted")
+            self.world.notify(self, item, "deleted")
 
-    def of_uid(self, uid: str) -> Item | None:
+    def find_by_uid(self, uid: str) -> Item | None:
         return next((one for one in self.items.values() if one.uid == uid and one.master is None), None)
 
-    def inside(self, start: datetime, end: datetime) -> Iterator[Item]:
+    def list_between(self, start: datetime, end: datetime) -> Iterator[Item]:
         found = (one for one in self.items.values() if not one.is_master and one.overlaps(start, end))
         yield from sorted(found, key=lambda one: (one.start, one.created))
 
@@ -176,15 +176,15 @@ class World:
         #: Called for each change of an event in a mailbox: created, updated or deleted.
         self.listeners: list[Callable[[Mailbox, Item, str], None]] = []
 
-    def tell(self, mailbox: Mailbox, item: Item, change: str) -> None:
+    def notify(self, mailbox: Mailbox, item: Item, change: str) -> None:
         for listener in self.listeners:
             listener(mailbox, item, change)
 
-    def person(self, address: str, zone: str = "UTC") -> Mailbox:
+    def add_person(self, address: str, zone: str = "UTC") -> Mailbox:
         address = address.casefold()
         return self.mailboxes.setdefault(address, Mailbox(address, self, zone))
 
-    def named(self, name: str) -> Mailbox | None:
+    def find_mailbox(self, name: str) -> Mailbox | None:
         """The mailbox of that id or sign-in name."""
         name = name.casefold()
         known = self.mailboxes.get(name)
@@ -192,7 +192,7 @@ class World:
             return known
         return next((one for one in self.mailboxes.values() if name in (one.directory_id, one.name)), None)
 
-    def whose(self, form: str) -> Mailbox | None:
+    def find_recipient(self, form: str) -> Mailbox | None:
         """The mailbox that mail to this form reaches: by its address, its sign-in name, or what the service shows."""
         form = form.casefold()
         known = self.mailboxes.get(form)
@@ -200,7 +200,7 @@ class World:
             return known
         return next((one for one in self.mailboxes.values() if form in (one.name, one.shown.casefold())), None)
 
-    def shown(self, address: str) -> str:
+    def get_shown_address(self, address: str) -> str:
         """How the service tells of this person."""
         mailbox = self.mailboxes.get(address)
         return mailbox.shown if mailbox and mailbox.shown else address
@@ -214,22 +214,22 @@ class World:
             self.invitations.append(("request", item.organizer, address))
             mailbox = self.mailboxes.get(address)
             if mailbox is None:
-                self.outgoing.append(_leaving("REQUEST", item, address))
+                self.outgoing.append(_make_calendar_mail("REQUEST", item, address))
             if mailbox is None or address == item.organizer:
                 continue
-            copy = mailbox.of_uid(item.uid)
+            copy = mailbox.find_by_uid(item.uid)
             if copy is None:
                 if not anew:
                     continue
                 copy = Item(mailbox, item.uid, item.organizer, item.start, item.end, item.days)
-                self._like(copy, item, guest)
+                self._update_copy(copy, item, guest)
                 mailbox.add(copy)
             else:
-                self._like(copy, item, guest)
+                self._update_copy(copy, item, guest)
                 mailbox.touch(copy)
 
     @staticmethod
-    def _like(copy: Item, item: Item, guest: Json) -> None:
+    def _update_copy(copy: Item, item: Item, guest: Json) -> None:
         kept = ("subject", "body", "sensitivity", "isOnlineMeeting", "allowNewTimeProposals", "responseRequested")
         copy.properties |= {name: item.properties[name] for name in kept if name in item.properties}
         copy.put_at(item.start, item.end, item.days)
@@ -243,7 +243,7 @@ class World:
     def respond(self, copy: Item, response: str, proposed: Json | None = None) -> None:
         """A guest answers: the organizer's event shows it; who declines has it no more."""
         organizer = self.mailboxes.get(copy.organizer)
-        item = organizer.of_uid(copy.uid) if organizer else None
+        item = organizer.find_by_uid(copy.uid) if organizer else None
         copy.response = response
         if response == "accepted":
             copy.properties["showAs"] = item.properties.get("showAs", "busy") if item else "busy"
@@ -258,7 +258,7 @@ class World:
                 guest["response"], guest["proposed"] = response, proposed
         organizer.touch(item)
 
-    def moved(self, item: Item) -> None:
+    def reset_answers(self, item: Item) -> None:
         """Everybody is asked anew."""
         for guest in item.attendees:
             guest["response"], guest["proposed"] = "none", None
@@ -268,8 +268,8 @@ class World:
             self.invitations.append(("cancel", item.organizer, address))
             mailbox = self.mailboxes.get(address)
             if mailbox is None:
-                self.outgoing.append(_leaving("CANCEL", item, address))
-            copy = mailbox.of_uid(item.uid) if mailbox else None
+                self.outgoing.append(_make_calendar_mail("CANCEL", item, address))
+            copy = mailbox.find_by_uid(item.uid) if mailbox else None
             if mailbox and copy:
                 mailbox.drop(copy)
 
@@ -279,5 +279,5 @@ class World:
         item.mailbox.drop(item)
 
 
-def _leaving(method: str, item: Item, guest: str) -> CalendarMail:
+def _make_calendar_mail(method: str, item: Item, guest: str) -> CalendarMail:
     return CalendarMail(method, item.uid, item.organizer, guest, item.start, item.end, item.version)

@@ -12,18 +12,18 @@ from uuid import uuid4
 from tests.doubles.graph.calendars import Answer, Calendars
 from tests.doubles.graph.faults import Mishap
 from tests.doubles.graph.login import TENANT, Grant
-from tests.doubles.graph.odata import Prefers, told_id
-from tests.doubles.graph.postman import Postman
+from tests.doubles.graph.notification_queue import NotificationQueue
+from tests.doubles.graph.odata import Preferences, format_id
 from tests.doubles.graph.state import Item, Json, Mailbox, Refusal
 from worker.providers.base import Channel
 
-LONGEST = 10_080  #: minutes
-SHORTEST = 45
+MAX_MINUTES = 10_080  #: minutes
+MIN_MINUTES = 45
 _CHANGES = ("created", "updated", "deleted")
 _RIGHTS = {"Calendars.Read", "Calendars.ReadWrite"}
 _TLS = ("v1_0", "v1_1", "v1_2", "v1_3")
-_NEEDED = ("changeType", "notificationUrl", "resource", "expirationDateTime")
-_GIVEN = {*_NEEDED, "lifecycleNotificationUrl", "clientState", "latestSupportedTlsVersion"}
+_REQUIRED = ("changeType", "notificationUrl", "resource", "expirationDateTime")
+_ALLOWED = {*_REQUIRED, "lifecycleNotificationUrl", "clientState", "latestSupportedTlsVersion"}
 _NUMBERS = count(1)
 
 
@@ -32,34 +32,34 @@ class Subscription:
     """A subscription to the events of one mailbox."""
 
     application: str
-    who: str  #: the person who signed in; empty for an app
+    person: str  #: the person who signed in; empty for an app
     mailbox: Mailbox
     given: Json
     changes: tuple[str, ...]
     expires: datetime
-    immutable: bool
+    has_immutable_ids: bool
     id: str = field(default_factory=lambda: str(uuid4()))
     reauthorized: datetime | None = None
     renewed: datetime | None = None
 
-    def told(self, **more: Any) -> Json:
+    def describe(self, **more: Any) -> Json:
         """How the service tells of it: to others than who creates it, without the client state."""
         unset = ("includeResourceData", "encryptionCertificate", "encryptionCertificateId", "notificationQueryOptions")
         optional = ("lifecycleNotificationUrl", "latestSupportedTlsVersion")
         return {
             "id": self.id,
             "applicationId": self.application,
-            "creatorId": self.who or self.application,
+            "creatorId": self.person or self.application,
             "clientState": None,
             **dict.fromkeys((*unset, *optional, "notificationUrlAppId")),
             **{name: self.given[name] for name in ("resource", "changeType", "notificationUrl")},
             **{name: self.given[name] for name in optional if name in self.given},
-            "expirationDateTime": _stamp(self.expires),
+            "expirationDateTime": _format_instant(self.expires),
             **more,
         }
 
 
-class Subscriptions(Postman):
+class Subscriptions(NotificationQueue):
     """The service's part that tells of changes. `mishaps`: what befalls notifications on their way. `find_mailbox`
     returns the mailbox of a name; raises Refusal."""
 
@@ -68,16 +68,16 @@ class Subscriptions(Postman):
         self.mishaps: list[Mishap] = []
         self._calendars, self._find_mailbox, self._base = calendars, find_mailbox, base
         self._known: dict[str, Subscription] = {}
-        self._held: dict[str, list[Callable[[], None]]] = {}
+        self._overtaken: dict[str, list[Callable[[], None]]] = {}
         self._lock = threading.RLock()
-        calendars.world.listeners.append(self.changed)
+        calendars.world.listeners.append(self.handle_change)
 
-    def forget(self) -> None:
+    def reset(self) -> None:
         with self._lock:
             self._known.clear()
-            self._held.clear()
+            self._overtaken.clear()
             self.mishaps.clear()
-        super().forget()
+        super().reset()
 
     @property
     def live(self) -> list[Subscription]:
@@ -90,14 +90,14 @@ class Subscriptions(Postman):
 
     # --- what the service does by itself ----------------------------------------------------------------------------
 
-    def changed(self, mailbox: Mailbox, item: Item, change: str) -> None:
+    def handle_change(self, mailbox: Mailbox, item: Item, change: str) -> None:
         """Somebody changed an event."""
         for one in self.live:
             if one.mailbox is mailbox and change in one.changes:
                 self._notify(one, item, change)
 
     def _notify(self, subscription: Subscription, item: Item, change: str) -> None:
-        event_id = told_id(item.id, Prefers('IdType="ImmutableId"' if subscription.immutable else ""))
+        event_id = format_id(item.id, Preferences('IdType="ImmutableId"' if subscription.has_immutable_ids else ""))
         path = f"Users/{subscription.mailbox.directory_id}/Events/{event_id}"
         data = {"@odata.type": "#Microsoft.Graph.Event", "@odata.id": path, "@odata.etag": item.etag, "id": event_id}
         note = self._describe(subscription, changeType=change, resource=path, resourceData=data)
@@ -107,13 +107,13 @@ class Subscriptions(Postman):
         """What every notification says."""
         return {
             "subscriptionId": subscription.id,
-            "subscriptionExpirationDateTime": _stamp(subscription.expires),
+            "subscriptionExpirationDateTime": _format_instant(subscription.expires),
             "clientState": subscription.given.get("clientState"),
             "tenantId": TENANT,
             **more,
         }
 
-    def _tell_event(self, subscription: Subscription, event: str, *, delay: timedelta = timedelta()) -> None:
+    def _notify_lifecycle(self, subscription: Subscription, event: str, *, delay: timedelta = timedelta()) -> None:
         """Tell what becomes of the subscription, if somebody wants to know."""
         if url := subscription.given.get("lifecycleNotificationUrl"):
             note = self._describe(subscription, lifecycleEvent=event, resource=subscription.given["resource"])
@@ -127,7 +127,7 @@ class Subscriptions(Postman):
         mishap = self._take_mishap(change)
         if mishap.lost:
             if mishap.missed:
-                self._tell_event(subscription, "missed", delay=mishap.delay)
+                self._notify_lifecycle(subscription, "missed", delay=mishap.delay)
             return
         if mishap.client_state is not None:
             note = {**note, "clientState": mishap.client_state}
@@ -142,10 +142,10 @@ class Subscriptions(Postman):
 
         with self._lock:
             if mishap.overtaken:
-                self._held.setdefault(subscription.id, []).append(send)
+                self._overtaken.setdefault(subscription.id, []).append(send)
                 return
             send()
-            for held in self._held.pop(subscription.id, []):
+            for held in self._overtaken.pop(subscription.id, []):
                 held()
 
     def _take_mishap(self, change: str) -> Mishap:
@@ -161,7 +161,7 @@ class Subscriptions(Postman):
         """The service removes a subscription, and says so."""
         with self._lock:
             subscription = self._known.pop(remote_id)
-        self._tell_event(subscription, "subscriptionRemoved")
+        self._notify_lifecycle(subscription, "subscriptionRemoved")
 
     def lose(self, channel: Channel) -> None:
         """The service forgets a subscription, without a word."""
@@ -170,23 +170,25 @@ class Subscriptions(Postman):
 
     def ask_to_reauthorize(self, remote_id: str) -> None:
         """The service wants to know whether the app may still do this."""
-        self._tell_event(self._known[remote_id], "reauthorizationRequired")
+        self._notify_lifecycle(self._known[remote_id], "reauthorizationRequired")
 
     def tell_missed(self, remote_id: str) -> None:
         """The service says that notifications got lost."""
-        self._tell_event(self._known[remote_id], "missed")
+        self._notify_lifecycle(self._known[remote_id], "missed")
 
     # --- what is asked ----------------------------------------------------------------------------------------------
 
-    def answer(self, method: str, rest: list[str], query: str, prefers: Prefers, grant: Grant, body: Any) -> Answer:
+    def answer(
+        self, method: str, rest: list[str], query: str, preferences: Preferences, grant: Grant, body: Any
+    ) -> Answer:
         """The answer to a request. `rest`: the path behind `subscriptions`."""
         match method, rest:
             case "POST", []:
-                return self._create(grant, body, prefers)
+                return self._create(grant, body, preferences)
             case "GET", []:
                 return self._list(grant, query)
             case "GET", [name]:
-                return Answer(200, self._told(self._find(name, grant)))
+                return Answer(200, self._describe_entity(self._find(name, grant)))
             case "PATCH", [name]:
                 return self._renew(self._find(name, grant), body)
             case "DELETE", [name]:
@@ -199,60 +201,64 @@ class Subscriptions(Postman):
             raise Refusal(405, "Request_BadRequest", f"The method {method} is not allowed here.")
         raise Refusal(400, "BadRequest", f"Resource not found for the segment '{rest[-1]}'.")
 
-    def _told(self, subscription: Subscription, **more: Any) -> Json:
-        return {"@odata.context": f"{self._base}/$metadata#subscriptions/$entity", **subscription.told(**more)}
+    def _describe_entity(self, subscription: Subscription, **more: Any) -> Json:
+        return {"@odata.context": f"{self._base}/$metadata#subscriptions/$entity", **subscription.describe(**more)}
 
     def _find(self, name: str, grant: Grant) -> Subscription:
         """The app's subscription of that id. One that has expired is there no more."""
-        own = next((one for one in self._own(grant) if one.id == name), None)
+        own = next((one for one in self._list_own(grant) if one.id == name), None)
         if own is None:
             raise Refusal(404, "ResourceNotFound", "The object was not found.")
         return own
 
-    def _own(self, grant: Grant) -> list[Subscription]:
-        return [one for one in self.live if (one.application, one.who) == (grant.application, grant.who)]
+    def _list_own(self, grant: Grant) -> list[Subscription]:
+        return [one for one in self.live if (one.application, one.person) == (grant.application, grant.person)]
 
     def _list(self, grant: Grant, query: str) -> Answer:
         given = dict(parse_qsl(query))
         unknown = given.keys() - {"$skiptoken"}
         if unknown or not given.get("$skiptoken", "0").isdecimal():
             raise Refusal(400, "BadRequest", "The query is not supported on subscriptions.")
-        own, skip, size = self._own(grant), int(given.get("$skiptoken", "0")), self.rules.page
+        own, skip, size = self._list_own(grant), int(given.get("$skiptoken", "0")), self.rules.page_size
         page: Json = {"@odata.context": f"{self._base}/$metadata#subscriptions"}
-        page["value"] = [one.told() for one in own[skip : skip + size]]
+        page["value"] = [one.describe() for one in own[skip : skip + size]]
         if skip + size < len(own):
             page["@odata.nextLink"] = f"{self._base}/subscriptions?$skiptoken={skip + size}"
         return Answer(200, page)
 
-    def _create(self, grant: Grant, body: Any, prefers: Prefers) -> Answer:
-        given = self._check(body)
-        expires = self._limit(given["expirationDateTime"])
+    def _create(self, grant: Grant, body: Any, preferences: Preferences) -> Answer:
+        given = self._parse_new(body)
+        expires = self._parse_expiration(given["expirationDateTime"])
         changes = tuple(dict.fromkeys(one.strip() for one in given["changeType"].split(",")))
         if not set(changes) <= set(_CHANGES):
             raise Refusal(400, "InvalidRequest", f"'{given['changeType']}' is not a supported changeType.")
         for name in ("notificationUrl", "lifecycleNotificationUrl"):
             if name in given:
                 self._validate(given[name])
-        mailbox = self._open_mailbox(given["resource"], grant)
-        made = Subscription(grant.application, grant.who, mailbox, given, changes, expires, prefers.immutable)
+        mailbox = self._find_readable_mailbox(given["resource"], grant)
+        subscription = Subscription(
+            grant.application, grant.person, mailbox, given, changes, expires, preferences.has_immutable_ids
+        )
         with self._lock:
             beside = [one for one in self.live if one.mailbox is mailbox]
-            if any(one.application == made.application and set(one.changes) == set(changes) for one in beside):
+            if any(one.application == subscription.application and set(one.changes) == set(changes) for one in beside):
                 words = "A subscription already exists. It must be deleted before another can be made."
-                raise _failed(409, "Conflict", words)
-            if len(beside) >= self.rules.quota:
-                raise _failed(403, "Forbidden", f"The quota of {self.rules.quota} subscriptions is exceeded.")
-            self._known[made.id] = made
-        return Answer(201, self._told(made, clientState=given.get("clientState")))
+                raise _make_extension_error(409, "Conflict", words)
+            if len(beside) >= self.rules.mailbox_quota:
+                raise _make_extension_error(
+                    403, "Forbidden", f"The quota of {self.rules.mailbox_quota} subscriptions is exceeded."
+                )
+            self._known[subscription.id] = subscription
+        return Answer(201, self._describe_entity(subscription, clientState=given.get("clientState")))
 
-    def _check(self, body: Any) -> Json:
+    def _parse_new(self, body: Any) -> Json:
         """What was given, without what is null. Raises Refusal."""
-        checked = self._calendars.checked("subscription", body)
+        checked = self._calendars.parse_entity("subscription", body)
         given = {name: value for name, value in checked.items() if value is not None and not name.startswith("@")}
-        for name in _NEEDED:
+        for name in _REQUIRED:
             if not given.get(name):
                 raise Refusal(400, "InvalidRequest", f"The property '{name}' is required.")
-        if other := sorted(given.keys() - _GIVEN):
+        if other := sorted(given.keys() - _ALLOWED):
             raise Refusal(400, "InvalidRequest", f"The property '{other[0]}' is not supported here.")
         if len(given.get("clientState", "")) > 128:
             raise Refusal(400, "InvalidRequest", "The clientState may have 128 characters at most.")
@@ -260,33 +266,33 @@ class Subscriptions(Postman):
             raise Refusal(400, "InvalidRequest", "The latestSupportedTlsVersion is not known.")
         return given
 
-    def _limit(self, text: str) -> datetime:
+    def _parse_expiration(self, text: str) -> datetime:
         """The end of a subscription that is asked for until then. Raises Refusal."""
         now = self.now()
         try:
             wanted = datetime.fromisoformat(text)
         except ValueError:
             raise Refusal(400, "InvalidRequest", f"'{text}' is not a date.") from None
-        if wanted > now + timedelta(minutes=LONGEST):
-            words = f"Subscription expiration can only be {LONGEST} minutes in the future."
+        if wanted > now + timedelta(minutes=MAX_MINUTES):
+            words = f"Subscription expiration can only be {MAX_MINUTES} minutes in the future."
             raise Refusal(400, "ExtensionError", words)
         if wanted <= now:
             raise Refusal(400, "InvalidRequest", "Subscription expiration must be in the future.")
-        return max(wanted, now + timedelta(minutes=SHORTEST))
+        return max(wanted, now + timedelta(minutes=MIN_MINUTES))
 
     def _validate(self, url: str) -> None:
         """The endpoint has to prove that it wants notifications. Raises Refusal."""
         if not url.startswith("https://"):
             raise Refusal(400, "ValidationError", "Notification URL must start with 'https://'.")
         token = f"Validation: Testing client application reachability, 100%+ of it, number {next(_NUMBERS)}"
-        if wrong := self.shake_hands(url, token, f"validationToken={quote_plus(token)}"):
+        if wrong := self.validate_endpoint(url, token, f"validationToken={quote_plus(token)}"):
             raise Refusal(400, "ValidationError", wrong)
 
-    def _open_mailbox(self, resource: str, grant: Grant) -> Mailbox:
+    def _find_readable_mailbox(self, resource: str, grant: Grant) -> Mailbox:
         """The mailbox whose events the resource names, if the app may read them. Raises Refusal."""
         match resource.strip("/").split("/"):
             case [me, events] if (me.casefold(), events.casefold()) == ("me", "events"):
-                name = grant.who
+                name = grant.person
             case [users, name, events] if (users.casefold(), events.casefold()) == ("users", "events"):
                 name = name.casefold()
             case _:
@@ -294,48 +300,52 @@ class Subscriptions(Postman):
         if not name:
             raise Refusal(400, "BadRequest", "/me request is only valid with delegated authentication flow.")
         if not _RIGHTS & set(grant.rights):
-            raise _failed(403, "Forbidden", "Forbidden")
+            raise _make_extension_error(403, "Forbidden", "Forbidden")
         try:
             mailbox = self._find_mailbox(name)
         except Refusal as refusal:
             if refusal.status == 403:
-                raise _failed(403, "Forbidden", "Forbidden") from None
+                raise _make_extension_error(403, "Forbidden", "Forbidden") from None
             unsupported = refusal.code.startswith("MailboxNotEnabled")
             words = "REST API is not yet supported for this mailbox." if unsupported else "Not Found"
-            raise _failed(404, "NotFound", words) from None
-        if grant.who and mailbox is not self._find_mailbox(grant.who):  # shared mailboxes need an app
-            raise _failed(403, "Forbidden", "Forbidden")
+            raise _make_extension_error(404, "NotFound", words) from None
+        if grant.person and mailbox is not self._find_mailbox(grant.person):  # shared mailboxes need an app
+            raise _make_extension_error(403, "Forbidden", "Forbidden")
         return mailbox
 
     def _renew(self, subscription: Subscription, body: Any) -> Answer:
-        checked = self._calendars.checked("subscription", body)
+        checked = self._calendars.parse_entity("subscription", body)
         given = {name: value for name, value in checked.items() if value and not name.startswith("@")}
         if other := sorted(given.keys() - {"expirationDateTime", "notificationUrl"}):
             raise Refusal(400, "InvalidRequest", f"The property '{other[0]}' can't be changed.")
-        expires = self._limit(given["expirationDateTime"]) if "expirationDateTime" in given else subscription.expires
-        self._keep_apart(subscription.reauthorized)
+        expires = (
+            self._parse_expiration(given["expirationDateTime"])
+            if "expirationDateTime" in given
+            else subscription.expires
+        )
+        self._check_not_recent(subscription.reauthorized)
         if "notificationUrl" in given:
             self._validate(given["notificationUrl"])
             subscription.given["notificationUrl"] = given["notificationUrl"]
         subscription.expires, subscription.renewed = expires, self.now()
-        return Answer(200, self._told(subscription))
+        return Answer(200, self._describe_entity(subscription))
 
     def _reauthorize(self, subscription: Subscription) -> Answer:
-        self._keep_apart(subscription.renewed)
+        self._check_not_recent(subscription.renewed)
         subscription.reauthorized = self.now()
         return Answer(204)
 
-    def _keep_apart(self, other: datetime | None) -> None:
+    def _check_not_recent(self, other: datetime | None) -> None:
         """Whoever has renewed has reauthorized, and the other way round. Raises Refusal."""
         if other and self.now() - other < timedelta(minutes=10):
             raise Refusal(400, "InvalidRequest", "A subscription is renewed or reauthorized, not both in 10 minutes.")
 
 
-def _stamp(instant: datetime) -> str:
+def _format_instant(instant: datetime) -> str:
     return f"{instant:%Y-%m-%dT%H:%M:%S}.{instant.microsecond:06d}0Z"
 
 
-def _failed(status: int, inner: str, words: str) -> Refusal:
+def _make_extension_error(status: int, inner: str, words: str) -> Refusal:
     """An error of the mailbox's service behind."""
     text = f"Operation: Create; Exception: [Status Code: {inner}; Reason: {words}]"
     return Refusal(status, "ExtensionError", text)

@@ -16,7 +16,7 @@ def endpoint(double: Double) -> Iterator[Endpoint]:
     with serve(endpoint.answer) as server:
         double.subscriptions.routes["https://longarc.example"] = server.url.rstrip("/")
         yield endpoint
-        double.subscriptions.forget()
+        double.subscriptions.reset()
 
 
 @pytest.fixture

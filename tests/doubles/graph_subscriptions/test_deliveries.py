@@ -59,7 +59,7 @@ def test_only_the_wanted_changes_are_told(client: Any, double: Double, endpoint:
 def test_several_come_in_one_request(client: Any, double: Double, endpoint: Endpoint) -> None:
     subscribe(client)
     subscribe(client, f"users/{SAM}/events")
-    double.subscriptions.rules.batch = 3
+    double.subscriptions.rules.batch_size = 3
     with double.subscriptions.paused():
         add(double, 0, 1)
         add(double, 0, 1, who=SAM)
@@ -206,7 +206,7 @@ def test_an_endpoint_with_a_tenth_of_slow_answers_has_to_wait(
     client: Any, double: Double, endpoint: Endpoint, slow: int, held: bool
 ) -> None:
     subscribe(client)
-    double.subscriptions.rules.batch = 1
+    double.subscriptions.rules.batch_size = 1
     slow_endpoint(double, endpoint, 3.5)
     add(double, *range(slow))
     double.subscriptions.settle()
@@ -223,7 +223,7 @@ def test_an_endpoint_with_a_tenth_of_slow_answers_has_to_wait(
 
 def test_an_endpoint_that_is_far_too_slow_loses_notifications(client: Any, double: Double, endpoint: Endpoint) -> None:
     subscribe(client)
-    double.subscriptions.rules.batch = 1
+    double.subscriptions.rules.batch_size = 1
     slow_endpoint(double, endpoint, 10.5)
     add(double, *range(10))
     double.subscriptions.settle()
@@ -242,7 +242,7 @@ def test_nothing_is_sent_when_the_service_is_closed(double: Double) -> None:
     endpoint = Endpoint()
     with serve(endpoint.answer) as server:
         with Double() as running:
-            running.world.person(DANA)
+            running.world.add_person(DANA)
             running.subscriptions.routes["https://longarc.example"] = server.url.rstrip("/")
             subscribe(connect(running))
             running.subscriptions.mishaps.append(Mishap(delay=TEN_MINUTES))

@@ -173,7 +173,7 @@ def test_an_app_has_one_subscription_of_a_kind(client: Any, double: Double) -> N
 
 
 def test_a_mailbox_has_a_quota_over_all_apps(client: Any, double: Double) -> None:
-    double.subscriptions.rules.quota = 2
+    double.subscriptions.rules.mailbox_quota = 2
     subscribe(client)
     subscribe(connect(double, "another app"))
     status, code, words = refusal(connect(double, "a third app"))
@@ -182,8 +182,8 @@ def test_a_mailbox_has_a_quota_over_all_apps(client: Any, double: Double) -> Non
 
 
 def test_an_app_sees_its_own_subscriptions_page_by_page(client: Any, double: Double) -> None:
-    double.subscriptions.rules.page = 2
-    people = [double.world.person(f"p{n}@example.org").address for n in range(5)]
+    double.subscriptions.rules.page_size = 2
+    people = [double.world.add_person(f"p{n}@example.org").address for n in range(5)]
     opened = [subscribe(client, f"users/{one}/events")["id"] for one in people]
     other = subscribe(connect(double, "another app"))
     listed = list(client.list_subscriptions())

@@ -18,9 +18,9 @@ def shared_double() -> Iterator[Double]:
 
 @pytest.fixture
 def double(shared_double: Double) -> Iterator[Double]:
-    shared_double.forget()
+    shared_double.reset()
     yield shared_double
-    shared_double.forget()
+    shared_double.reset()
 
 
 @pytest.fixture
@@ -37,13 +37,13 @@ def provider(double: Double, hands: Hands) -> Iterator[OutlookCalendar]:
 
 @pytest.fixture
 def plain(double: Double) -> Any:
-    double.world.person("dana@example.org")
+    double.world.add_person("dana@example.org")
     return outlook.build_mailer(section(double, sender="dana@example.org"))
 
 
 @pytest.fixture
 def sure(double: Double) -> Any:
-    double.world.person("dana@example.org")
+    double.world.add_person("dana@example.org")
     given = section(double, sender="dana@example.org", exactly_once=True)
     known = double.login.applications[given["client_id"]]
     known.rights = (*known.rights, "Mail.ReadWrite")

@@ -11,7 +11,7 @@ from click.testing import CliRunner
 from cryptography.hazmat.primitives import serialization
 
 from tests.doubles.graph import CLIENT, Double, Fault, section
-from tests.doubles.graph.login import TENANT, Application, Denied, certificate, keep
+from tests.doubles.graph.login import TENANT, Application, Denied, make_certificate, write_parts
 from tests.support.companies import KEY
 from tests.support.terminal import Desk
 from worker.cli import main
@@ -24,7 +24,7 @@ DANA = "dana@corp.example"
 
 @pytest.fixture(scope="module")
 def pair() -> tuple[bytes, bytes]:
-    return certificate("longarc")
+    return make_certificate("longarc")
 
 
 def refused(given: dict[str, Any]) -> str:
@@ -39,7 +39,7 @@ def refused(given: dict[str, Any]) -> str:
 
 def test_an_app_with_a_certificate_is_let_in(double: Double, pair: tuple[bytes, bytes], tmp_path: Path) -> None:
     """Its proof is verified by the public part, as the service does."""
-    file = keep(tmp_path, "longarc.pem", *pair)
+    file = write_parts(tmp_path, "longarc.pem", *pair)
     double.login.applications[CLIENT] = Application(CLIENT, certificates=[pair[1]])
     given = section(double, certificate=str(file), password="")
     assert checks.read_permissions(auth.build_tokens(given).get_token()) == list(Application(CLIENT).rights)
@@ -49,29 +49,29 @@ def test_a_certificates_key_may_be_locked(double: Double, pair: tuple[bytes, byt
     key = serialization.load_pem_private_key(pair[0], None)
     lock = serialization.BestAvailableEncryption(b"open sesame")
     locked = key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, lock)
-    file = keep(tmp_path, "longarc.pem", locked, pair[1])
+    file = write_parts(tmp_path, "longarc.pem", locked, pair[1])
     double.login.applications[CLIENT] = Application(CLIENT, certificates=[pair[1]])
     assert auth.build_tokens(section(double, certificate=str(file), password="open sesame")).get_token()
     assert "can't be used" in refused(section(double, certificate=str(file), password="wrong"))
 
 
 def test_a_certificate_that_the_app_does_not_know(double: Double, pair: tuple[bytes, bytes], tmp_path: Path) -> None:
-    double.login.applications[CLIENT] = Application(CLIENT, certificates=[certificate("other")[1]])
-    file = keep(tmp_path, "longarc.pem", *pair)
+    double.login.applications[CLIENT] = Application(CLIENT, certificates=[make_certificate("other")[1]])
+    file = write_parts(tmp_path, "longarc.pem", *pair)
     assert "700027" in refused(section(double, certificate=str(file), password=""))
 
 
 def test_a_certificate_and_a_key_that_do_not_belong_together(
     double: Double, pair: tuple[bytes, bytes], tmp_path: Path
 ) -> None:
-    file = keep(tmp_path, "longarc.pem", pair[0], certificate("other")[1])
+    file = write_parts(tmp_path, "longarc.pem", pair[0], make_certificate("other")[1])
     assert "does not belong" in refused(section(double, certificate=str(file), password=""))
-    assert double.login.asked == []
+    assert double.login.requests == []
 
 
 @pytest.mark.parametrize("content", [b"", b"not a certificate", b"-----BEGIN PRIVATE KEY-----\nxx\n"])
 def test_a_file_that_is_no_certificate(double: Double, tmp_path: Path, content: bytes) -> None:
-    file = keep(tmp_path, "longarc.pem", content)
+    file = write_parts(tmp_path, "longarc.pem", content)
     assert "PEM" in refused(section(double, certificate=str(file), password=""))
     assert "can't be read" in refused(section(double, certificate=str(tmp_path / "none.pem"), password=""))
 
@@ -97,18 +97,18 @@ def test_each_wrong_setting_has_its_line(
 
 @pytest.mark.parametrize("code", sorted(auth._REMEDIES))
 def test_every_number_that_is_known_says_what_to_do(double: Double, code: int) -> None:
-    double.login.blocked = Denied("invalid_client", code, "No.", 401)
+    double.login.refusal = Denied("invalid_client", code, "No.", 401)
     told = refused(section(double))
     assert str(code) in told and told.endswith(".")
 
 
 def test_a_number_that_nobody_knows_is_told_as_it_came(double: Double) -> None:
-    double.login.blocked = Denied("invalid_client", 123456, "Something new.", 401)
+    double.login.refusal = Denied("invalid_client", 123456, "Something new.", 401)
     assert "Something new" in refused(section(double))
 
 
 def test_a_log_in_service_without_time_is_transient(double: Double) -> None:
-    double.login.blocked = Denied("temporarily_unavailable", 90033, "Later.", 503)
+    double.login.refusal = Denied("temporarily_unavailable", 90033, "Later.", 503)
     with pytest.raises(Unavailable):
         auth.build_tokens(section(double)).get_token()
 
@@ -125,7 +125,7 @@ def test_a_token_is_asked_for_once(double: Double) -> None:
     first = tokens.get_token()
     assert tokens.get_token() == first
     assert tokens.get_token(fresh=True) != first
-    assert double.login.asked.count("client_credentials") == 2
+    assert double.login.requests.count("client_credentials") == 2
 
 
 def test_a_secret_is_in_no_line_and_no_log(double: Double, caplog: pytest.LogCaptureFixture) -> None:
@@ -134,7 +134,7 @@ def test_a_secret_is_in_no_line_and_no_log(double: Double, caplog: pytest.LogCap
     with pytest.raises(Permanent) as caught:
         provider.find("dana@corp.example", "s1.1")
     assert "hunter2" not in str(caught.value) + caplog.text
-    double.world.person(DANA)
+    double.world.add_person(DANA)
     good = calendar.build_calendar(section(double))
     good.find(DANA, "s1.1")
     [token] = double.login.grants
@@ -147,8 +147,8 @@ def test_a_secret_is_in_no_line_and_no_log(double: Double, caplog: pytest.LogCap
 @pytest.fixture
 def own(double: Double, tmp_path: Path) -> dict[str, Any]:
     """The settings of Dana's own account, not signed in yet."""
-    double.world.person(DANA, "Europe/Berlin")
-    double.login.signs_in = DANA
+    double.world.add_person(DANA, "Europe/Berlin")
+    double.login.signed_in = DANA
     file = str(tmp_path / "var" / "account")
     return section(
         double, account=DANA, account_file=file, seal=Seal([generate_key()]), password="", tenant="organizations"
@@ -164,7 +164,7 @@ def signed_in(own: dict[str, Any]) -> auth.AccountTokens:
 def test_by_device_code(own: dict[str, Any], double: Double) -> None:
     told: list[str] = []
     auth.AccountTokens(own).sign_in_by_device(told.append)
-    [flow] = double.login.devices.values()
+    [flow] = double.login.device_codes.values()
     assert flow["user_code"] in told[0] and "sign in" in told[0]
     assert auth.AccountTokens(own).get_token() in double.login.grants
 
@@ -193,7 +193,7 @@ def test_what_is_kept_is_sealed_and_its_owners_alone(own: dict[str, Any], double
     assert stat.S_IMODE(file.stat().st_mode) == 0o600
     content = file.read_bytes()
     assert DANA.encode() not in content
-    assert not any(again.encode() in content for again in double.login.refresh)
+    assert not any(again.encode() in content for again in double.login.refresh_tokens)
     assert sorted(one.name for one in file.parent.iterdir()) == ["account", "account.lock"]
 
 
@@ -226,17 +226,17 @@ def test_many_processes_renew_in_turns(own: dict[str, Any]) -> None:
 def test_before_anybody_signs_in_and_after_the_grant_is_gone(own: dict[str, Any], double: Double) -> None:
     assert "longarc connect outlook" in refused(own)
     account = signed_in(own)
-    double.login.refresh.clear()
+    double.login.refresh_tokens.clear()
     with pytest.raises(AuthRevoked, match="connect outlook"):
         account.get_token(fresh=True)
 
 
 def test_somebody_else_at_the_keyboard_is_not_kept(own: dict[str, Any], double: Double) -> None:
-    double.login.signs_in = "eve@corp.example"
+    double.login.signed_in = "eve@corp.example"
     with pytest.raises(AuthRevoked, match=r"eve@corp\.example signed in"):
         signed_in(own)
     assert not Path(own["account_file"]).exists()
-    double.login.signs_in = ""
+    double.login.signed_in = ""
     with pytest.raises(AuthRevoked, match="did not sign in"):
         signed_in(own)
 
@@ -272,7 +272,7 @@ def test_a_folder_where_the_grant_belongs_is_said_before_anybody_signs_in(own: d
     Path(own["account_file"]).mkdir(parents=True)
     with pytest.raises(AuthRevoked, match="is a folder"):
         signed_in(own)
-    assert double.login.devices == {}
+    assert double.login.device_codes == {}
 
 
 def test_an_account_works_on_its_own_calendar(own: dict[str, Any], double: Double) -> None:
@@ -359,6 +359,6 @@ def test_rotation_takes_the_grant_along_and_says_when_it_could_not(
 def test_the_command_says_what_is_missing(own: dict[str, Any], double: Double, tmp_path: Path) -> None:
     assert "account" in connected(double, tmp_path, key=generate_key(), account="").output
     assert "LONGARC_KEY" in connected(double, tmp_path, key="").output
-    double.login.signs_in = ""
+    double.login.signed_in = ""
     done = connected(double, tmp_path, key=generate_key())
     assert done.exit_code == 1 and "did not sign in" in done.output

@@ -47,7 +47,7 @@ class TestOutlookMail(_Inbox, MailerContract):
 
     @pytest.fixture
     def mailer(self, double: Double) -> GraphMailer:
-        double.world.person("dana@example.org")
+        double.world.add_person("dana@example.org")
         return outlook.build_mailer(section(double, sender="dana@example.org"))
 
 
@@ -56,7 +56,7 @@ class TestOutlookMailExactlyOnce(_Inbox, MailerContract):
 
     @pytest.fixture
     def mailer(self, double: Double) -> GraphMailer:
-        double.world.person("dana@example.org")
+        double.world.add_person("dana@example.org")
         given = section(double, sender="dana@example.org", exactly_once=True)
         known = double.login.applications[given["client_id"]]
         known.rights = (*known.rights, "Mail.ReadWrite")

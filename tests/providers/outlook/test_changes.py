@@ -16,7 +16,7 @@ from worker.providers.outlook.calendar import OutlookCalendar
 def test_both_forms_of_a_dead_token_begin_a_new_round(
     provider: OutlookCalendar, double: Double, hands: Hands, status: int
 ) -> None:
-    double.calendars.dead_status = status
+    double.calendars.expired_token_status = status
     dana = hands.person()
     hands.add(dana, span(5, 14))
     cursor = provider.changes(dana, None, WINDOW).cursor
@@ -109,7 +109,7 @@ def test_a_change_of_ours_is_told_apart_by_its_transaction_id(
     hands.answer(dana, sam, wanted.key, Answer.ACCEPTED)
     for n in range(10):
         name = hands.add(dana, span(12, 8 + n))
-        double.world.mailboxes[dana].items[name].transaction = f"localevent:{n}"
+        double.world.mailboxes[dana].items[name].transaction_id = f"localevent:{n}"
     double.counts.clear()
     changes = provider.changes(dana, cursor, WINDOW)
     assert sorted(event.key or "" for event in changes.events) == [""] * 10 + [wanted.key]

@@ -57,7 +57,7 @@ def listener(double: Double) -> Iterator[Listener]:
     with listen() as running:
         double.subscriptions.routes[PUBLIC] = running.url
         yield running
-        double.subscriptions.forget()
+        double.subscriptions.reset()
 
 
 def open_channel(provider: OutlookCalendar, calendar: Address, **changed: str) -> Channel:
@@ -89,7 +89,7 @@ def test_2_1_a_subscription_asks_for_all_changes_and_nearly_the_longest_life(
     dana = hands.person()
     channel = open_channel(provider, dana)
     subscription = only_subscription(double)
-    assert subscription.id == channel.remote_id and subscription.immutable
+    assert subscription.id == channel.remote_id and subscription.has_immutable_ids
     ends = subscription.given.pop("expirationDateTime")
     assert subscription.given == {
         "changeType": "created,updated,deleted",
@@ -128,7 +128,7 @@ def test_2_1_only_the_same_calendars_subscription_is_replaced(
     provider: OutlookCalendar, double: Double, hands: Hands, listener: Listener
 ) -> None:
     """It may be on any page of the list."""
-    double.subscriptions.rules.page = 2
+    double.subscriptions.rules.page_size = 2
     people = [hands.person() for _ in range(5)]
     opened = [open_channel(provider, person) for person in people]
     again = open_channel(provider, people[4])
@@ -255,7 +255,7 @@ def test_the_refusals_of_the_service_itself_say_what_to_do(
     provider: OutlookCalendar, double: Double, hands: Hands, listener: Listener
 ) -> None:
     dana = hands.person()
-    double.subscriptions.rules.quota = 0
+    double.subscriptions.rules.mailbox_quota = 0
     assert "no further subscription" in refusal(provider, dana, Forbidden)
     double.subscriptions.routes.clear()
     assert "longarc.example" in refusal(provider, dana, Permanent)

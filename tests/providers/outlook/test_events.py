@@ -221,7 +221,7 @@ def test_a_change_in_between_is_seen_by_the_service_too(
     dana, sam = hands.person(), hands.person()
     wanted = draft(dana, sam)
     event = provider.create(dana, wanted)
-    double.meanwhile["PATCH"] = lambda: hands.move(dana, wanted.key, span(10, 9, 75))
+    double.before_next["PATCH"] = lambda: hands.move(dana, wanted.key, span(10, 9, 75))
     with pytest.raises(Conflict):
         provider.update(event.ref, replace(wanted, span=span(11, 13)))
     found = provider.find(dana, wanted.key)

@@ -91,7 +91,7 @@ def test_an_error_for_one_person_is_unknown_for_that_one(
 ) -> None:
     """T-2: it comes with HTTP 200."""
     sam, kim = hands.person(), hands.person()
-    double.blind.add(kim)
+    double.without_free_busy.add(kim)
     found = provider.free_busy([sam, kim], WINDOW)
     assert found[sam].is_known and not found[kim].is_known and "resolve" in found[kim].reason
 
@@ -183,7 +183,7 @@ def test_a_guest_of_whoever_can_t_be_read_now_waits_too(double: Double, hands: H
 @pytest.mark.parametrize("body", [b"<html>", b"{}", b'{"responses": [{"id": 1}]}', b'{"responses": 1}'])
 def test_an_answer_about_many_that_is_none_is_one_clear_line(double: Double, hands: Hands, body: bytes) -> None:
     provider, people = teams(double, hands, 2)
-    double.batch_answer = body
+    double.broken_batch_answer = body
     try:
         found = provider.free_busy(people, WINDOW)
     except InvalidResponse as error:

@@ -14,7 +14,7 @@ from worker.providers.outlook import calendar as outlook
 @pytest.mark.parametrize("exactly_once", [False, True])
 def test_a_manager_s_mail_leaves_from_the_manager_s_mailbox(double: Double, exactly_once: bool) -> None:
     for address in ("dana@example.org", "longarc@example.org"):
-        double.world.person(address)
+        double.world.add_person(address)
     known = {"sender": "longarc@example.org", "as_author": True, "exactly_once": exactly_once}
     given = section(double, **known)
     application = double.login.applications[given["client_id"]]
@@ -71,17 +71,17 @@ def test_by_drafts_a_mail_goes_once_whatever_fails(sure: Any, double: Double, pa
 
 def test_by_drafts_a_copy_that_comes_late_is_waited_for(sure: Any, double: Double) -> None:
     """Nobody says `not sent` of a message that left its folder and is not seen in another yet."""
-    double.mails.slow = True
+    double.mails.hides_sent = True
     double.faults.append(Fault("POST", "send$", 504, after=True))
     with pytest.raises(Unavailable):
         sure.send(letter("sam@example.org"), "m1")
     assert sure.was_sent("m1") is None
-    double.mails.slow = False
+    double.mails.hides_sent = False
     assert sure.was_sent("m1") is True
 
 
 def test_bad_news_that_comes_later_is_no_failure_of_the_send(plain: Any, double: Double) -> None:
-    double.mails.unknown.add("sam@example.org")
+    double.mails.unknown_recipients.add("sam@example.org")
     plain.send(letter("sam@example.org"), "m1")
     assert double.world.mailboxes["dana@example.org"].inbox[0].startswith(b"Subject: Undeliverable")
 

@@ -176,7 +176,7 @@ def test_a_sign_in_name_that_changes_is_looked_for_again(double: Double) -> None
 
 
 def test_mail_goes_out_from_a_mailbox_with_another_sign_in_name(double: Double) -> None:
-    box = double.world.person("dana@example.org")
+    box = double.world.add_person("dana@example.org")
     box.sign_in = "d.example@corp.example.org"
     known = InMemoryIdentities({box.address: [box.sign_in]})
     outlook.build_mailer(section(double, sender=box.address, identities=known)).send(letter("sam@example.org"), "k")
@@ -236,7 +236,7 @@ def test_the_check_tries_whether_reports_outside_the_scope_are_told_of(double: D
     double.blocked.add(sam)
     [told] = [one for one in provider.check(dana) if "The free/busy of" in one.statement]
     assert told.ok and f"{sam} outside the app's scope" in told.statement
-    double.blind.add(sam)
+    double.without_free_busy.add(sam)
     [told] = [one for one in provider.check(dana) if "The free/busy of" in one.statement]
     assert not told.ok and sam in told.remedy and kim not in told.remedy and "Calendars.Read" in told.remedy
     assert double.counts["POST events"] == double.counts["PATCH events/{id}"] == 0

@@ -19,8 +19,8 @@ import requests
 
 from tests.doubles.graph.state import Json
 
-_WORKERS = 2
-_PATIENCE = 20.0  #: seconds after which there must be nothing to do any more
+_THREADS = 2
+_WAIT_SECONDS = 20.0  #: seconds after which there must be nothing to do any more
 _NUMBERS = count(1)
 
 
@@ -29,26 +29,26 @@ def _read_clock() -> datetime:
 
 
 @dataclass
-class Rules:
+class DeliveryRules:
     """How the service delivers. All of it may be set."""
 
     handshake_limit: float = 10.0  #: seconds in which an endpoint has to prove itself
     answer_limit: float = 30.0  #: seconds that a notification waits for its answer
-    batch: int = 20  #: the most notifications in one request
+    batch_size: int = 20  #: the most notifications in one request
     first_retry: timedelta = timedelta(seconds=10)
-    gives_up: timedelta = timedelta(hours=4)
+    retry_period: timedelta = timedelta(hours=4)
     window: timedelta = timedelta(minutes=10)  #: in which an endpoint is judged, and for which it is punished
-    judged_after: int = 10  #: so many answers
+    min_answers: int = 10  #: so many answers
     slow: float = 3.0
     slow_share: float = 0.10
     very_slow: float = 10.0
     very_slow_share: float = 0.15
-    quota: int = 1000  #: subscriptions to one mailbox
-    page: int = 100
+    mailbox_quota: int = 1000  #: subscriptions to one mailbox
+    page_size: int = 100
 
 
 @dataclass(order=True)
-class Parcel:
+class QueuedNotification:
     """A notification on its way."""
 
     due: datetime
@@ -57,7 +57,7 @@ class Parcel:
     item: Json = field(compare=False)
     is_wanted: Callable[[], bool] = field(compare=False)
     lifecycle: bool = field(compare=False, default=False)
-    born: datetime = field(compare=False, default=datetime.min.replace(tzinfo=UTC))
+    queued_at: datetime = field(compare=False, default=datetime.min.replace(tzinfo=UTC))
     attempts: int = field(compare=False, default=0)
 
     @property
@@ -74,17 +74,17 @@ class Endpoint:
     dropped_until: datetime | None = None
 
 
-class Postman:
+class NotificationQueue:
     """Delivers what it is given. `routes`: where the requests to a public base URL go; other addresses can't be
     reached. `clock` and `stopwatch` may be replaced."""
 
     def __init__(self) -> None:
         self.routes: dict[str, str] = {}
-        self.rules = Rules()
+        self.rules = DeliveryRules()
         self.clock: Callable[[], datetime] = _read_clock
         self.stopwatch: Callable[[], float] = time.monotonic
-        self._ahead = timedelta()
-        self._waiting: list[Parcel] = []
+        self._clock_offset = timedelta()
+        self._waiting: list[QueuedNotification] = []
         self._busy: set[str] = set()  #: hosts: each gets one request at a time
         self._endpoints: dict[str, Endpoint] = {}
         self._paused = self._stopped = False
@@ -92,12 +92,12 @@ class Postman:
         self._changed = threading.Condition()
 
     def now(self) -> datetime:
-        return self.clock() + self._ahead
+        return self.clock() + self._clock_offset
 
     def advance(self, step: timedelta) -> None:
         """Let so much time pass for the service."""
         with self._changed:
-            self._ahead += step
+            self._clock_offset += step
             self._changed.notify_all()
 
     def close(self) -> None:
@@ -107,15 +107,15 @@ class Postman:
         for thread in self._threads:
             thread.join()
 
-    def forget(self) -> None:
+    def reset(self) -> None:
         """Nothing is on its way any more, and everything is as at the beginning."""
         with self._changed:
             self._waiting.clear()
-            idle = self._changed.wait_for(lambda: not self._busy, _PATIENCE)
+            idle = self._changed.wait_for(lambda: not self._busy, _WAIT_SECONDS)
             self._waiting.clear()
             self._endpoints.clear()
             self.routes.clear()
-            self.rules, self._ahead, self._paused = Rules(), timedelta(), False
+            self.rules, self._clock_offset, self._paused = DeliveryRules(), timedelta(), False
             self.clock, self.stopwatch = _read_clock, time.monotonic
         assert idle, "a notification is still being delivered"
 
@@ -123,7 +123,7 @@ class Postman:
         """Wait until nothing more is due: each notification was delivered, or given up, or waits for its time."""
         with self._changed:
             self._changed.notify_all()  # the clock may have been moved
-            settled = self._changed.wait_for(lambda: not self._busy and not self._due(), _PATIENCE)
+            settled = self._changed.wait_for(lambda: not self._busy and not self._list_due(), _WAIT_SECONDS)
         assert settled, "notifications are still on their way"
 
     @property
@@ -161,36 +161,36 @@ class Postman:
         """Deliver the item after that time, if it is still wanted then."""
         now = self.now()
         with self._changed:
-            insort(self._waiting, Parcel(now + delay, next(_NUMBERS), url, item, is_wanted, lifecycle, now))
+            insort(self._waiting, QueuedNotification(now + delay, next(_NUMBERS), url, item, is_wanted, lifecycle, now))
             if not self._threads and not self._stopped:
-                self._threads = [threading.Thread(target=self._work, daemon=True) for _ in range(_WORKERS)]
+                self._threads = [threading.Thread(target=self._work, daemon=True) for _ in range(_THREADS)]
                 for thread in self._threads:
                     thread.start()
             self._changed.notify_all()
 
-    def _due(self) -> list[Parcel]:
+    def _list_due(self) -> list[QueuedNotification]:
         now = self.now()
         return [one for one in self._waiting if one.due <= now]
 
     def _work(self) -> None:
-        while (parcels := self._take()) is not None:
+        while (notifications := self._take_next()) is not None:
             started = self.stopwatch()
-            status = self._post(parcels)
+            status = self._post(notifications)
             with self._changed:
-                self._after(parcels, status, self.stopwatch() - started)
-                self._busy.discard(parcels[0].host)
+                self._handle_result(notifications, status, self.stopwatch() - started)
+                self._busy.discard(notifications[0].host)
                 self._changed.notify_all()
 
-    def _take(self) -> list[Parcel] | None:
+    def _take_next(self) -> list[QueuedNotification] | None:
         """The next notifications for one request, when there are some; None when it is closing time."""
         with self._changed:
             while not self._stopped:
-                due = [] if self._paused else [one for one in self._due() if one.host not in self._busy]
-                passing = [one for one in due if self._passes(one)]
-                if passing:
-                    first = passing[0]
-                    fitting = [one for one in passing if (one.url, one.lifecycle) == (first.url, first.lifecycle)]
-                    chosen = fitting[: self.rules.batch]
+                due = [] if self._paused else [one for one in self._list_due() if one.host not in self._busy]
+                sendable = [one for one in due if self._may_be_sent(one)]
+                if sendable:
+                    first = sendable[0]
+                    fitting = [one for one in sendable if (one.url, one.lifecycle) == (first.url, first.lifecycle)]
+                    chosen = fitting[: self.rules.batch_size]
                     self._busy.add(first.host)
                     self._waiting = [one for one in self._waiting if one not in chosen]
                     return chosen
@@ -200,39 +200,39 @@ class Postman:
                 self._changed.wait((min(later) - self.now()).total_seconds() if later else None)
         return None
 
-    def _passes(self, parcel: Parcel) -> bool:
+    def _may_be_sent(self, notification: QueuedNotification) -> bool:
         """Whether it may be sent now. What is not wanted any more is thrown away, and so is what goes to an endpoint
         that is far too slow; what goes to one that is too slow waits."""
-        endpoint, now = self._endpoints.get(parcel.host, Endpoint()), self.now()
-        if not parcel.is_wanted() or (endpoint.dropped_until and now < endpoint.dropped_until):
-            self._waiting.remove(parcel)
+        endpoint, now = self._endpoints.get(notification.host, Endpoint()), self.now()
+        if not notification.is_wanted() or (endpoint.dropped_until and now < endpoint.dropped_until):
+            self._waiting.remove(notification)
             return False
         if endpoint.held_until and now < endpoint.held_until:
-            self._waiting.remove(parcel)
-            parcel.due = endpoint.held_until
-            insort(self._waiting, parcel)
+            self._waiting.remove(notification)
+            notification.due = endpoint.held_until
+            insort(self._waiting, notification)
             return False
         return True
 
-    def _after(self, parcels: list[Parcel], status: int, seconds: float) -> None:
-        self._judge(parcels[0].host, seconds)
+    def _handle_result(self, notifications: list[QueuedNotification], status: int, seconds: float) -> None:
+        self._judge_speed(notifications[0].host, seconds)
         if 200 <= status < 300:
             return
         now = self.now()
-        for one in parcels:
+        for one in notifications:
             one.due = now + self.rules.first_retry * 2**one.attempts
             one.attempts += 1
-            if one.due - one.born <= self.rules.gives_up:
+            if one.due - one.queued_at <= self.rules.retry_period:
                 insort(self._waiting, one)
 
-    def _judge(self, host: str, seconds: float) -> None:
+    def _judge_speed(self, host: str, seconds: float) -> None:
         rules, now = self.rules, self.now()
         endpoint = self._endpoints.setdefault(host, Endpoint())
         endpoint.answers.append((now, seconds))
         while endpoint.answers[0][0] <= now - rules.window:
             endpoint.answers.popleft()
         total = len(endpoint.answers)
-        if total < rules.judged_after:
+        if total < rules.min_answers:
             return
         if sum(taken > rules.very_slow for _, taken in endpoint.answers) > rules.very_slow_share * total:
             endpoint.dropped_until = now + rules.window
@@ -248,11 +248,11 @@ class Postman:
                 return target + url.removeprefix(base)
         return None
 
-    def _post(self, parcels: list[Parcel]) -> int:
-        target = self.find_target(parcels[0].url)
+    def _post(self, notifications: list[QueuedNotification]) -> int:
+        target = self.find_target(notifications[0].url)
         if target is None:
             return 0
-        body = {"value": [one.item for one in parcels]}
+        body = {"value": [one.item for one in notifications]}
         try:
             with requests.Session() as session:
                 session.trust_env = False
@@ -261,7 +261,7 @@ class Postman:
         except requests.RequestException:
             return 0
 
-    def shake_hands(self, url: str, token: str, query: str) -> str:
+    def validate_endpoint(self, url: str, token: str, query: str) -> str:
         """Ask the endpoint to return the token, which `query` holds encoded. Returns what is wrong; empty when it did
         well."""
         target = self.find_target(url)
