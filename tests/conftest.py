@@ -20,7 +20,12 @@ from sqlalchemy import NullPool, create_engine, make_url, text
 
 from tests.support.companies import DAILY, Office, new_store
 from tests.support.companies import settings as make_settings
-from tests.support.terminal import fresh_desk, lived_at_desk, lived_database, logging_stays  # noqa: F401 -- fixtures
+from tests.support.terminal import (  # noqa: F401 -- fixtures
+    build_saved_database,
+    create_fresh_terminal,
+    create_terminal,
+    restore_logging,
+)
 from worker.store.tables import metadata
 
 if TYPE_CHECKING:

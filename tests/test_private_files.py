@@ -13,7 +13,7 @@ from cryptography.fernet import Fernet
 
 from tests.support import ROOT
 from tests.support.companies import new_store
-from tests.support.terminal import Desk
+from tests.support.terminal import Terminal
 from worker import private_files
 from worker.commands.embedded import EmbeddedFolder
 from worker.embedded import EmbeddedServers, get_mailbox_path
@@ -114,34 +114,34 @@ def test_everything_that_a_command_leaves(tmp_path: Path) -> None:
     assert open_to_others(tmp_path) == []
 
 
-def test_the_queue_of_a_consumer(desk_settings: Path) -> None:
+def test_the_queue_of_a_consumer(settings_file: Path) -> None:
     """Started as `huey_consumer worker.tasks.huey`, without a command of ours around it."""
     code = "from worker import tasks; tasks.get_worker().store.migrate(); tasks.tick()"
-    env = {"LONGARC_CONFIG": str(desk_settings), "LONGARC_KEY": KEY, "PATH": os.environ["PATH"]}
+    env = {"LONGARC_CONFIG": str(settings_file), "LONGARC_KEY": KEY, "PATH": os.environ["PATH"]}
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, env=env, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
-    assert {"longarc.db", "longarc.queue.db"} <= {path.name for path in (desk_settings.parent / "var").iterdir()}
-    assert open_to_others(desk_settings.parent / "var") == []
+    assert {"longarc.db", "longarc.queue.db"} <= {path.name for path in (settings_file.parent / "var").iterdir()}
+    assert open_to_others(settings_file.parent / "var") == []
 
 
 @pytest.fixture
-def desk_settings(tmp_path: Path) -> Path:
+def settings_file(tmp_path: Path) -> Path:
     (tmp_path / "longarc.toml").write_text(f'database = "sqlite:///{tmp_path / "var" / "longarc.db"}"\n')
     (tmp_path / "people.csv").write_text("email,name,manager,time_zone,country\n")
     return tmp_path / "longarc.toml"
 
 
-def test_check_warns_of_a_key_and_a_database_that_others_can_read(fresh: Desk) -> None:
-    key = fresh.folder / "key"
+def test_check_warns_of_a_key_and_a_database_that_others_can_read(fresh_terminal: Terminal) -> None:
+    key = fresh_terminal.folder / "key"
     key.write_text(KEY)
     key.chmod(0o644)
-    fresh.told("people", "--apply")
-    (fresh.folder / "longarc.db").chmod(0o640)
-    fresh.env = {**fresh.env, "LONGARC_KEY": "", "LONGARC_KEY_FILE": str(key)}
-    [warning] = [one for one in fresh.json("check") if one["what"].startswith("Other users")]
+    fresh_terminal.output_of("people", "--apply")
+    (fresh_terminal.folder / "longarc.db").chmod(0o640)
+    fresh_terminal.env = {**fresh_terminal.env, "LONGARC_KEY": "", "LONGARC_KEY_FILE": str(key)}
+    [warning] = [one for one in fresh_terminal.json_of("check") if one["what"].startswith("Other users")]
     assert warning["ok"]
-    assert warning["remedy"] == f"chmod go= {key} {fresh.folder / 'longarc.db'}"
-    assert f"! {warning['what']}" in fresh.run("check").output
+    assert warning["remedy"] == f"chmod go= {key} {fresh_terminal.folder / 'longarc.db'}"
+    assert f"! {warning['what']}" in fresh_terminal.run("check").output
     key.chmod(0o600)
-    (fresh.folder / "longarc.db").chmod(0o600)
-    assert not [one for one in fresh.json("check") if one["what"].startswith("Other users")]
+    (fresh_terminal.folder / "longarc.db").chmod(0o600)
+    assert not [one for one in fresh_terminal.json_of("check") if one["what"].startswith("Other users")]

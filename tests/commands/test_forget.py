@@ -4,37 +4,37 @@ a slip."""
 import pytest
 
 from tests.support.companies import DANA, SAM
-from tests.support.terminal import PEOPLE, RECORD, SECRET, Desk, contract_file, just_held
+from tests.support.terminal import PEOPLE, RECORD, SECRET, Terminal, record_held, write_contract_file
 from worker.providers.google.auth import TokenFolder
 from worker.store import tables
 
 
 @pytest.fixture(name="agreed")
-def desk_with_contract(desk: Desk) -> Desk:
-    desk.told(*RECORD, just_held(desk), contract_file(desk), "--yes")
-    return desk
+def terminal_with_contract(terminal: Terminal) -> Terminal:
+    terminal.output_of(*RECORD, record_held(terminal), write_contract_file(terminal), "--yes")
+    return terminal
 
 
-def leave(desk: Desk) -> None:
+def leave(terminal: Terminal) -> None:
     """Sam leaves, and what stands on calendars is off by then."""
-    desk.write("people.csv", "".join(line for line in PEOPLE.splitlines(True) if not line.startswith(SAM)))
-    desk.told("people", "--accept")
-    store = desk.store()
+    terminal.write("people.csv", "".join(line for line in PEOPLE.splitlines(True) if not line.startswith(SAM)))
+    terminal.output_of("people", "--accept")
+    store = terminal.open_store()
     with store.database.write() as connection:
         connection.execute(tables.event.update().values(gone=True))
     store.close()
 
 
 @pytest.mark.parametrize("given", ["", "\n", f"{DANA}\n", "sam\n"])
-def test_nothing_is_erased_unless_the_address_is_typed_again(agreed: Desk, given: str) -> None:
-    before = agreed.rows()
-    said = agreed.refused("forget", SAM, "--contents", given=given)
+def test_nothing_is_erased_unless_the_address_is_typed_again(agreed: Terminal, given: str) -> None:
+    before = agreed.read_database()
+    said = agreed.error_of("forget", SAM, "--contents", given=given)
     assert said.endswith("That is not the address. Nothing was erased.")
-    assert agreed.rows() == before
+    assert agreed.read_database() == before
 
 
-def test_what_goes_is_said_with_who_loses_it_as_well(agreed: Desk) -> None:
-    told = agreed.told("forget", SAM, "--contents", given=f"{SAM.upper()}\n")
+def test_what_goes_is_said_with_who_loses_it_as_well(agreed: Terminal) -> None:
+    told = agreed.output_of("forget", SAM, "--contents", given=f"{SAM.upper()}\n")
     for wanted in (
         f"In 1 pair of {SAM}: 1 reason for an access, 2 commitments' words, 1 revision of a contract.",
         f"it is erased for {DANA} as well",
@@ -42,38 +42,38 @@ def test_what_goes_is_said_with_who_loses_it_as_well(agreed: Desk) -> None:
         "4 pieces were erased",
     ):
         assert wanted in told
-    assert agreed.rows()["contract"] == []
-    assert "1 pair was erased so far." in agreed.told("status")
+    assert agreed.read_database()["contract"] == []
+    assert "1 pair was erased so far." in agreed.output_of("status")
     assert SECRET not in told
 
 
-def test_who_is_in_the_roster_is_taken_out_of_it_first(agreed: Desk) -> None:
-    said = agreed.refused("forget", SAM, "--confirm", SAM)
+def test_who_is_in_the_roster_is_taken_out_of_it_first(agreed: Terminal) -> None:
+    said = agreed.error_of("forget", SAM, "--confirm", SAM)
     assert said == (
         f"longarc: {SAM} is still in the roster, and would come back when it is read next. Take the person out of "
         "the roster first, or erase only what was written: --contents."
     )
     leave(agreed)
-    told = agreed.told("forget", SAM, "--confirm", SAM)
+    told = agreed.output_of("forget", SAM, "--confirm", SAM)
     assert "In the database the person is Former colleague" in told
-    assert SAM not in str([row for table, rows in agreed.rows().items() for row in rows])
-    assert f"Nobody in the roster is {SAM}" in agreed.refused("forget", SAM)
+    assert SAM not in str([row for table, rows in agreed.read_database().items() for row in rows])
+    assert f"Nobody in the roster is {SAM}" in agreed.error_of("forget", SAM)
 
 
-def test_the_account_that_a_person_connected_is_forgotten_as_well(agreed: Desk) -> None:
+def test_the_account_that_a_person_connected_is_forgotten_as_well(agreed: Terminal) -> None:
     toml = (agreed.folder / "longarc.toml").read_text()
     agreed.write("longarc.toml", toml + '[calendars.google]\ntoken_folder = "google"\n')
     tokens = TokenFolder(agreed.folder / "google", [agreed.env["LONGARC_KEY"]])
     for who in (SAM, DANA):
         tokens.save(who, "refresh")
     leave(agreed)
-    agreed.told("forget", SAM, "--confirm", SAM)
+    agreed.output_of("forget", SAM, "--confirm", SAM)
     assert tokens.list_people() == [DANA]
 
 
-def test_without_the_key_nothing_is_touched(agreed: Desk) -> None:
+def test_without_the_key_nothing_is_touched(agreed: Terminal) -> None:
     """What is sealed of questions to third persons could not be looked at."""
-    before = agreed.rows()
+    before = agreed.read_database()
     agreed.env["LONGARC_KEY"] = ""
-    assert "LONGARC_KEY" in agreed.refused("forget", SAM, "--contents", "--confirm", SAM)
-    assert agreed.rows() == before
+    assert "LONGARC_KEY" in agreed.error_of("forget", SAM, "--contents", "--confirm", SAM)
+    assert agreed.read_database() == before

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.terminal import Desk
+from tests.support.terminal import Terminal
 from worker import __version__
 from worker.cli import main
 from worker.commands.manual import SHELLS, write_manual
@@ -32,17 +32,17 @@ def ask_bash(path: str, script: str, *words: str) -> list[str]:
     return done.stdout.split()
 
 
-def test_bash_completes_commands_and_choices(desk: Desk, path: str) -> None:
-    script = desk.told("completion", "bash")
+def test_bash_completes_commands_and_choices(terminal: Terminal, path: str) -> None:
+    script = terminal.output_of("completion", "bash")
     assert ask_bash(path, script, "longarc", "sta") == ["status"]
     assert set(ask_bash(path, script, "longarc", "contract", "''")) == {"template", "record", "show"}
     assert "--json" in ask_bash(path, script, "longarc", "status", "--")
 
 
 @pytest.mark.parametrize("shell", SHELLS)
-def test_each_shell_reads_its_script(desk: Desk, shell: str, tmp_path: Path) -> None:
+def test_each_shell_reads_its_script(terminal: Terminal, shell: str, tmp_path: Path) -> None:
     script = tmp_path / "script"
-    script.write_text(desk.told("completion", shell), encoding="utf-8")
+    script.write_text(terminal.output_of("completion", shell), encoding="utf-8")
     found = shutil.which(shell)
     if found is None:
         pytest.skip(f"{shell} is not here")
@@ -50,8 +50,8 @@ def test_each_shell_reads_its_script(desk: Desk, shell: str, tmp_path: Path) -> 
     assert (done.returncode, done.stderr) == (0, "")
 
 
-def test_the_manual_page_has_every_command_with_its_options(desk: Desk) -> None:
-    page = desk.told("man")
+def test_the_manual_page_has_every_command_with_its_options(terminal: Terminal) -> None:
+    page = terminal.output_of("man")
     for name in main.commands:
         assert f".SS longarc {name}".replace("-", r"\-") in page, name
     assert r".B \-\-embedded DIR" in page

@@ -6,14 +6,14 @@ import pytest
 
 from tests.doubles.graph import Double, section, set_rights
 from tests.support.companies import DANA, KIM, SAM
-from tests.support.terminal import PEOPLE, Desk
+from tests.support.terminal import PEOPLE, Terminal
 
 LEE = "lee@corp.example"
 
 
-def change_roster(desk: Desk) -> None:
+def change_roster(terminal: Terminal) -> None:
     """Lee joins, Kim leaves, Sam moves to Lee and gets another zone, and Dana another address."""
-    desk.write(
+    terminal.write(
         "people.csv",
         "email,name,manager,time_zone,country,calendar,mail,aliases\n"
         f"d.weiss@corp.example,Dana,,Europe/Berlin,DE,memory,memory,{DANA}\n"
@@ -22,11 +22,11 @@ def change_roster(desk: Desk) -> None:
     )
 
 
-def test_each_change_is_shown_with_what_it_does(desk: Desk) -> None:
-    desk.env["COLUMNS"] = "80"
-    change_roster(desk)
-    before = desk.rows()
-    shown = desk.run("people")
+def test_each_change_is_shown_with_what_it_does(terminal: Terminal) -> None:
+    terminal.env["COLUMNS"] = "80"
+    change_roster(terminal)
+    before = terminal.read_database()
+    shown = terminal.run("people")
     told = " ".join(shown.stdout.split())
     for part in (
         f"1 person joins Lee <{LEE}> with d.weiss@corp.example; first session around",
@@ -43,12 +43,12 @@ def test_each_change_is_shown_with_what_it_does(desk: Desk) -> None:
         in shown.stderr
     )
     assert max(map(len, shown.stdout.splitlines())) <= 80
-    assert desk.rows() == before
+    assert terminal.read_database() == before
 
 
-def test_the_same_is_there_for_programs(desk: Desk) -> None:
-    desk.write("people.csv", f"{PEOPLE}{LEE},Lee,{DANA},UTC,DE,memory,memory\n")
-    told = desk.json("people")
+def test_the_same_is_there_for_programs(terminal: Terminal) -> None:
+    terminal.write("people.csv", f"{PEOPLE}{LEE},Lee,{DANA},UTC,DE,memory,memory\n")
+    told = terminal.json_of("people")
     (joiner,) = told["joiners"]
     assert (joiner["email"], joiner["manager"], joiner["returns"]) == (LEE, DANA, False)
     assert joiner["first_session"]
@@ -56,40 +56,40 @@ def test_the_same_is_there_for_programs(desk: Desk) -> None:
     assert (told["people"], told["pairs"], told["events_cancelled"], told["objection"]) == (4, 3, 0, None)
 
 
-def test_long_lists_are_shortened_and_counted(desk: Desk) -> None:
+def test_long_lists_are_shortened_and_counted(terminal: Terminal) -> None:
     many = "".join(f"p{n}@corp.example,P{n},{DANA},Europe/Berlin,DE,memory,memory\n" for n in range(30))
-    desk.write("people.csv", PEOPLE + many)
-    told = desk.told("people")
+    terminal.write("people.csv", PEOPLE + many)
+    told = terminal.output_of("people")
     assert "30 people join" in told and "and 20 more; `longarc people --json` lists all" in told
-    assert len(desk.json("people")["joiners"]) == 30
+    assert len(terminal.json_of("people")["joiners"]) == 30
 
 
-def test_what_is_shown_is_applied_once(desk: Desk) -> None:
-    desk.write("people.csv", f"{PEOPLE}{LEE},Lee,{DANA},Europe/Berlin,DE,memory,memory\n")
-    assert "4 people in 3 pairs: applied" in desk.told("people", "--apply")
-    assert "nothing has changed" in desk.told("people", "--apply")
-    assert "Nobody joins or leaves, and the pairs stay as they are." in desk.told("people")
+def test_what_is_shown_is_applied_once(terminal: Terminal) -> None:
+    terminal.write("people.csv", f"{PEOPLE}{LEE},Lee,{DANA},Europe/Berlin,DE,memory,memory\n")
+    assert "4 people in 3 pairs: applied" in terminal.output_of("people", "--apply")
+    assert "nothing has changed" in terminal.output_of("people", "--apply")
+    assert "Nobody joins or leaves, and the pairs stay as they are." in terminal.output_of("people")
 
 
-def test_people_who_would_take_much_away_need_consent(desk: Desk) -> None:
-    toml = (desk.folder / "longarc.toml").read_text()
-    desk.write("longarc.toml", toml + "[rules]\nmax_cancels = 1\n")
-    desk.write("people.csv", "\n".join(PEOPLE.splitlines()[:2]) + "\n")
-    before = desk.rows()
-    assert "longarc people --accept" in desk.refused("people")
-    assert "Nothing was changed" in desk.refused("people", "--apply")
-    assert desk.rows() == before
-    desk.told("people", "--apply", "--force")
-    assert "1 person, 0 active pairs" in desk.told("status")
+def test_people_who_would_take_much_away_need_consent(terminal: Terminal) -> None:
+    toml = (terminal.folder / "longarc.toml").read_text()
+    terminal.write("longarc.toml", toml + "[rules]\nmax_cancels = 1\n")
+    terminal.write("people.csv", "\n".join(PEOPLE.splitlines()[:2]) + "\n")
+    before = terminal.read_database()
+    assert "longarc people --accept" in terminal.error_of("people")
+    assert "Nothing was changed" in terminal.error_of("people", "--apply")
+    assert terminal.read_database() == before
+    terminal.output_of("people", "--apply", "--force")
+    assert "1 person, 0 active pairs" in terminal.output_of("status")
 
 
-def test_people_begins_an_empty_company(fresh: Desk) -> None:
-    assert "3 people join" in fresh.told("people")
-    assert not (fresh.folder / "longarc.db").exists()
-    assert "3 people in 2 pairs: applied" in fresh.told("people", "--apply")
-    fresh.write("people.csv", PEOPLE.replace("Europe/Berlin", "Europe/Berln"))
-    assert len(fresh.refused("people", "--apply").splitlines()) == 3
-    assert "3 people, 2 active pairs" in fresh.told("status")
+def test_people_begins_an_empty_company(fresh_terminal: Terminal) -> None:
+    assert "3 people join" in fresh_terminal.output_of("people")
+    assert not (fresh_terminal.folder / "longarc.db").exists()
+    assert "3 people in 2 pairs: applied" in fresh_terminal.output_of("people", "--apply")
+    fresh_terminal.write("people.csv", PEOPLE.replace("Europe/Berlin", "Europe/Berln"))
+    assert len(fresh_terminal.error_of("people", "--apply").splitlines()) == 3
+    assert "3 people, 2 active pairs" in fresh_terminal.output_of("status")
 
 
 # --- from a directory ---
@@ -103,43 +103,43 @@ def entra() -> Iterator[Double]:
 
 
 @pytest.fixture
-def company(fresh: Desk, entra: Double) -> Desk:
+def company(fresh_terminal: Terminal, entra: Double) -> Terminal:
     """Ann manages Bo and Cy; what Entra does not tell, the settings say."""
     access = section(entra)
-    fresh.env["LONGARC_OUTLOOK_SECRET"] = access["password"]
-    toml = (fresh.folder / "longarc.toml").read_text()
-    fresh.write(
+    fresh_terminal.env["LONGARC_OUTLOOK_SECRET"] = access["password"]
+    toml = (fresh_terminal.folder / "longarc.toml").read_text()
+    fresh_terminal.write(
         "longarc.toml",
         f'{toml}[roster]\nsource = "outlook"\ncalendar = "memory"\nmail = "memory"\ntime_zone = "Europe/Berlin"\n'
         'country = "DE"\n[calendars.outlook]\n'
         + "".join(f'{key} = "{access[key]}"\n' for key in ("endpoint", "authority", "tenant", "client_id", "ca_file")),
     )
-    (fresh.folder / "people.csv").unlink()
+    (fresh_terminal.folder / "people.csv").unlink()
     ann = entra.directory.add("ann@x.example", "Ann Doe", "")
     for name in ("Bo Roe", "Cy Poe"):
         entra.directory.add(f"{name[:2].lower()}@x.example", name, ann)
-    return fresh
+    return fresh_terminal
 
 
-def test_a_directory_is_shown_and_applied(company: Desk) -> None:
-    assert "Microsoft Entra: 3 people in 2 pairs." in company.told("people")
-    assert "3 people in 2 pairs: applied." in company.told("people", "--apply")
-    assert "nothing has changed" in company.told("people", "--apply")
+def test_a_directory_is_shown_and_applied(company: Terminal) -> None:
+    assert "Microsoft Entra: 3 people in 2 pairs." in company.output_of("people")
+    assert "3 people in 2 pairs: applied." in company.output_of("people", "--apply")
+    assert "nothing has changed" in company.output_of("people", "--apply")
 
 
-def test_faults_of_a_directory_are_shown_with_their_remedy(company: Desk, entra: Double) -> None:
-    company.told("people", "--apply")
+def test_faults_of_a_directory_are_shown_with_their_remedy(company: Terminal, entra: Double) -> None:
+    company.output_of("people", "--apply")
     bo = next(user for user in entra.directory.users.values() if user["mail"] == "bo@x.example")
     bo["displayName"] = "=1+1"
-    told = " ".join(company.told("people").split())
+    told = " ".join(company.output_of("people").split())
     assert "1 fault in the directory. The pairs concerned stay as they were. Microsoft Entra: user" in told
     assert "(bo@x.example), name: `=1+1` begins with `=`" in told and "Write the words themselves." in told
-    (fault,) = company.json("people")["faults"]
+    (fault,) = company.json_of("people")["faults"]
     assert "name" in fault["where"]
 
 
-def test_the_people_file_adds_to_a_directory(company: Desk) -> None:
-    company.told("people", "--apply")
+def test_the_people_file_adds_to_a_directory(company: Terminal) -> None:
+    company.output_of("people", "--apply")
     company.write("people.csv", "email,every\nbo@x.example,6 months\n")
-    (change,) = company.json("people")["settings"]
+    (change,) = company.json_of("people")["settings"]
     assert (change["column"], change["before"], change["after"]) == ("every", "13 weeks", "6 months")

@@ -8,7 +8,7 @@ import pytest
 from sqlalchemy import insert
 
 from tests.support.companies import DANA, DAY, HOUR, KIM, SAM, START
-from tests.support.terminal import Desk
+from tests.support.terminal import Terminal
 from worker.clock import utcnow
 from worker.commands.status_screen import CHANNEL_REMEDY, HEIGHT, WIDTH, build_screen
 from worker.store.heartbeats import Heartbeat
@@ -166,33 +166,33 @@ def test_the_worst_day_fits_one_screen() -> None:
     assert lines[0].text == "Longarc does not run."
 
 
-def test_channels_are_shown_as_long_as_there_are_any(desk: Desk) -> None:
-    assert desk.json("status")["channels"]["total"] == 0
-    assert "Notifications come" not in desk.told("status") + desk.told("status", "--all")
-    store = desk.store()
+def test_channels_are_shown_as_long_as_there_are_any(terminal: Terminal) -> None:
+    assert terminal.json_of("status")["channels"]["total"] == 0
+    assert "Notifications come" not in terminal.output_of("status") + terminal.output_of("status", "--all")
+    store = terminal.open_store()
     with store.database.write() as connection:
         refused = {"calendar": DANA, "service": "google", "failures": 2, "problem": "The address is refused."}
         connection.execute(insert(channel), [{**refused, "due_at": utcnow()}])
     store.close()
-    assert desk.json("status")["channels"]["failing"] == 1
-    for shown_text in (desk.told("status"), desk.told("status", "--all")):
+    assert terminal.json_of("status")["channels"]["failing"] == 1
+    for shown_text in (terminal.output_of("status"), terminal.output_of("status", "--all")):
         text = " ".join(shown_text.split())
         assert "Notifications come for 0 of 1 calendar (1 refused)." in text
         assert "There is no channel for 1 calendar (google): The address is refused." in text
         assert CHANNEL_REMEDY in text
 
 
-def test_health_is_about_the_workers_of_this_machine(desk: Desk) -> None:
+def test_health_is_about_the_workers_of_this_machine(terminal: Terminal) -> None:
     now = utcnow()
 
     def beat(host: str, age: timedelta) -> None:
-        store = desk.store()
+        store = terminal.open_store()
         store.heartbeats.save_heartbeat(Heartbeat(host, host, 1, now - DAY, now - age, "1.0"))
         store.close()
 
     beat("elsewhere", timedelta())
-    assert desk.refused("status", "--health") == f"No worker runs on {gethostname()}."
+    assert terminal.error_of("status", "--health") == f"No worker runs on {gethostname()}."
     beat(gethostname(), HOUR)
-    desk.refused("status", "--health")
+    terminal.error_of("status", "--health")
     beat(gethostname(), timedelta())
-    assert desk.told("status", "--health").strip() == f"A worker runs on {gethostname()}."
+    assert terminal.output_of("status", "--health").strip() == f"A worker runs on {gethostname()}."

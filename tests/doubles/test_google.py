@@ -17,7 +17,7 @@ import requests
 from tests.doubles.google import Google
 from tests.support import ROOT
 from tests.support.companies import DANA, SAM
-from tests.support.terminal import Desk
+from tests.support.terminal import Terminal
 from worker.providers.google.auth import EVENTS_READ_SCOPE, FREE_BUSY_SCOPE, GMAIL_SEND_SCOPE, OWNED_EVENTS_SCOPE
 
 WHEN = {"start": {"dateTime": "2027-03-09T10:00:00Z"}, "end": {"dateTime": "2027-03-09T11:00:00Z"}}
@@ -158,12 +158,12 @@ def test_fifty_one_calendars_are_one_too_many(ask: Any, double: Google) -> None:
     assert told["p0@corp.example"]["errors"][0]["reason"] == "notFound"
 
 
-def test_started_by_hand_the_whole_program_runs_against_it(fresh: Desk) -> None:
+def test_started_by_hand_the_whole_program_runs_against_it(fresh_terminal: Terminal) -> None:
     """As README says: start it, take its settings over, and `check` finds everything well."""
     people = [f"{DANA}=Europe/Berlin", SAM, "longarc@corp.example"]
     started = [sys.executable, "-m", "tests.doubles.google", "--port", "0", *people]
     env = {**os.environ, "PYTHONPATH": str(ROOT)}
-    child = subprocess.Popen(started, cwd=fresh.folder, env=env, stdout=subprocess.PIPE, text=True)
+    child = subprocess.Popen(started, cwd=fresh_terminal.folder, env=env, stdout=subprocess.PIPE, text=True)
     assert child.stdout is not None
     try:
         told = ""
@@ -172,14 +172,16 @@ def test_started_by_hand_the_whole_program_runs_against_it(fresh: Desk) -> None:
         tomllib.loads(told)
         mail = '[mail]\nfrom = "longarc@corp.example"\noperator_by = "google"\n'
         told = told.replace("[mailers.google]", '[mailers.google]\nsender = "longarc@corp.example"')
-        fresh.write("longarc.toml", f'database = "{fresh.url}"\noperator = "ops@corp.example"\n{mail}{told}')
+        fresh_terminal.write(
+            "longarc.toml", f'database = "{fresh_terminal.url}"\noperator = "ops@corp.example"\n{mail}{told}'
+        )
         both = "Europe/Berlin,DE,google,google"
         head = "email,name,manager,time_zone,country,calendar,mail"
-        fresh.write("people.csv", f"{head}\n{DANA},Dana,,{both}\n{SAM},Sam,{DANA},{both}\n")
-        found = json.loads(fresh.told("check", "--json"))
+        fresh_terminal.write("people.csv", f"{head}\n{DANA},Dana,,{both}\n{SAM},Sam,{DANA},{both}\n")
+        found = json.loads(fresh_terminal.output_of("check", "--json"))
         assert len(found["findings"] if isinstance(found, dict) else found) > 10
     finally:
         child.send_signal(signal.SIGINT)
         child.wait(10)
         child.stdout.close()
-    assert Path(fresh.folder, "google-key.json").stat().st_mode & 0o077 == 0
+    assert Path(fresh_terminal.folder, "google-key.json").stat().st_mode & 0o077 == 0

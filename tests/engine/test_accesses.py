@@ -22,7 +22,7 @@ from tests.support.companies import (
     settings,
     texts,
 )
-from tests.support.terminal import BEHALF, RECORD, SECRET, SHOW, WHY, Desk, contract_file, just_held
+from tests.support.terminal import BEHALF, RECORD, SECRET, SHOW, WHY, Terminal, record_held, write_contract_file
 from tests.test_leaks import Watched
 from worker.domain.model import ContentAccess, EndReason, PairId, SessionKind
 from worker.engine.contracts import OnBehalf
@@ -129,14 +129,14 @@ def test_the_event_of_a_promise_holds_what_the_setting_says(kept: str, shown: st
 # --- the commands ---
 
 
-def test_commands_that_open_or_change_say_for_whom_and_why(desk: Desk) -> None:
+def test_commands_that_open_or_change_say_for_whom_and_why(terminal: Terminal) -> None:
     """Nothing is shown or changed before, and nobody is told of what did not happen."""
-    session = just_held(desk)
-    desk.told(*RECORD, session, contract_file(desk), "--yes")
-    (one, *_), before = desk.json("commitment", "list"), desk.rows()
+    session = record_held(terminal)
+    terminal.output_of(*RECORD, session, write_contract_file(terminal), "--yes")
+    (one, *_), before = terminal.json_of("commitment", "list"), terminal.read_database()
     commands = (
         ("contract", "show", session),
-        ("contract", "record", session, contract_file(desk), "--yes"),
+        ("contract", "record", session, write_contract_file(terminal), "--yes"),
         ("commitment", "list", "--pair", SAM, "--words"),
         ("commitment", "done", one["commitment"]),
         ("commitment", "change", one["commitment"], "--text", "Ask Ana"),
@@ -144,23 +144,23 @@ def test_commands_that_open_or_change_say_for_whom_and_why(desk: Desk) -> None:
     )
     for words in commands:
         for some in ((), BEHALF[:2], BEHALF[2:], ("--on-behalf-of", DANA, "--reason", "  ")):
-            said = desk.refused(*words, *some, code=2)
+            said = terminal.error_of(*words, *some, code=2)
             assert "--on-behalf-of PERSON --reason" in said, (words, some)
-        said = desk.refused(*words, "--on-behalf-of", KIM, "--reason", WHY)
+        said = terminal.error_of(*words, "--on-behalf-of", KIM, "--reason", WHY)
         assert said == f"longarc: {KIM} is neither of the two. Give {DANA} or {SAM} to --on-behalf-of."
-    assert desk.rows() == before
+    assert terminal.read_database() == before
 
 
-def test_each_access_leaves_a_line_without_content_and_a_mail_for_each(desk: Desk) -> None:
-    session = just_held(desk)
-    desk.told(*RECORD, session, contract_file(desk), "--yes")
-    (one, two), before = desk.json("commitment", "list"), desk.rows()
-    desk.told(*SHOW, session)
-    desk.told("commitment", "list", "--pair", SAM, "--words", "--on-behalf-of", SAM.upper(), "--reason", WHY)
-    desk.told("commitment", "change", one["commitment"], "--text", SECRET, *BEHALF)
-    desk.told("commitment", "done", one["commitment"], *BEHALF)
-    desk.told("commitment", "let-go", two["commitment"], *BEHALF)
-    after = desk.rows()
+def test_each_access_leaves_a_line_without_content_and_a_mail_for_each(terminal: Terminal) -> None:
+    session = record_held(terminal)
+    terminal.output_of(*RECORD, session, write_contract_file(terminal), "--yes")
+    (one, two), before = terminal.json_of("commitment", "list"), terminal.read_database()
+    terminal.output_of(*SHOW, session)
+    terminal.output_of("commitment", "list", "--pair", SAM, "--words", "--on-behalf-of", SAM.upper(), "--reason", WHY)
+    terminal.output_of("commitment", "change", one["commitment"], "--text", SECRET, *BEHALF)
+    terminal.output_of("commitment", "done", one["commitment"], *BEHALF)
+    terminal.output_of("commitment", "let-go", two["commitment"], *BEHALF)
+    after = terminal.read_database()
     rows = [row for row in after["access"] if row not in before["access"]]
     assert [(row.what, row.on_behalf_of) for row in rows] == [
         ("contract show", DANA), ("commitment list", SAM), ("commitment change", DANA),
@@ -172,8 +172,8 @@ def test_each_access_leaves_a_line_without_content_and_a_mail_for_each(desk: Des
     assert {row.to for row in after["message"] if row.name == "content_accessed"} == {DANA, SAM}
 
 
-def test_without_words_the_list_shows_no_content_and_needs_no_reason(desk: Desk) -> None:
-    desk.told(*RECORD, just_held(desk), contract_file(desk), "--yes")
-    before = desk.rows()
-    assert SECRET not in desk.told("commitment", "list")
-    assert desk.rows() == before
+def test_without_words_the_list_shows_no_content_and_needs_no_reason(terminal: Terminal) -> None:
+    terminal.output_of(*RECORD, record_held(terminal), write_contract_file(terminal), "--yes")
+    before = terminal.read_database()
+    assert SECRET not in terminal.output_of("commitment", "list")
+    assert terminal.read_database() == before

@@ -11,7 +11,7 @@ from pytest import LogCaptureFixture, MonkeyPatch
 from sqlalchemy.exc import OperationalError
 
 from tests.support.companies import DANA, DAY, HOUR, KIM, MINUTE, SAM, START, Fails, Office, pair, pairs, people
-from tests.support.terminal import Desk
+from tests.support.terminal import Terminal
 from worker.clock import utcnow
 from worker.engine.outages import DATABASE, OutageFilter, Outages
 from worker.errors import Forbidden, Unavailable
@@ -154,30 +154,30 @@ def test_a_database_that_goes_in_the_middle_makes_no_dead_letter(database_url: s
     office.close()
 
 
-def beat(desk: Desk, holder: str, seen_at: datetime) -> None:
-    store = desk.store()
+def beat(terminal: Terminal, holder: str, seen_at: datetime) -> None:
+    store = terminal.open_store()
     store.heartbeats.save_heartbeat(Heartbeat(holder, f"{holder}.corp.example", 4711, seen_at - HOUR, seen_at, "1.0"))
     store.close()
 
 
-def test_status_says_who_lives_and_who_died(desk: Desk) -> None:
-    assert "Longarc does not run." in desk.told("status")
+def test_status_says_who_lives_and_who_died(terminal: Terminal) -> None:
+    assert "Longarc does not run." in terminal.output_of("status")
     now = utcnow()
-    beat(desk, "one", now)
-    beat(desk, "two", now - 10 * MINUTE)
-    told = desk.told("status")
+    beat(terminal, "one", now)
+    beat(terminal, "two", now - 10 * MINUTE)
+    told = terminal.output_of("status")
     assert told.startswith("Longarc 1.0 has run since ")
     assert "1 worker on one.corp.example." in told
     assert "two.corp.example (4711): no heartbeat since" in told
-    assert "1 running: one.corp.example (4711, 1.0)" in desk.told("status", "--all")
-    workers = json.loads(desk.told("status", "--json"))["workers"]
+    assert "1 running: one.corp.example (4711, 1.0)" in terminal.output_of("status", "--all")
+    workers = json.loads(terminal.output_of("status", "--json"))["workers"]
     assert {one["holder"]: one["lives"] for one in workers} == {"one": True, "two": False}
-    beat(desk, "three", now + 2 * DAY)
-    assert len(json.loads(desk.told("status", "--json"))["workers"]) == 1, "long ago is forgotten"
+    beat(terminal, "three", now + 2 * DAY)
+    assert len(json.loads(terminal.output_of("status", "--json"))["workers"]) == 1, "long ago is forgotten"
 
 
-def test_status_fits_eighty_columns(desk: Desk) -> None:
-    beat(desk, "one", utcnow())
-    desk.env["COLUMNS"] = "80"
+def test_status_fits_eighty_columns(terminal: Terminal) -> None:
+    beat(terminal, "one", utcnow())
+    terminal.env["COLUMNS"] = "80"
     for words in (("status",), ("status", "--all")):
-        assert max(len(line) for line in desk.told(*words).splitlines()) <= 80
+        assert max(len(line) for line in terminal.output_of(*words).splitlines()) <= 80

@@ -1,4 +1,4 @@
-"""Somebody at a terminal, in a folder with settings, people and a database in the middle of things."""
+"""A terminal in which tests run commands: a folder with settings, people and a database of some weeks of use."""
 
 import json
 import logging
@@ -22,11 +22,11 @@ from worker.store import tables
 from worker.store.store import Store
 
 BERLIN = ZoneInfo("Europe/Berlin")
-#: A pair as a command is given it, and prints it.
+#: A pair as commands take and print it.
 PAIR = f"{DANA}>{SAM}"
-#: Words that nobody but the two may ever read.
+#: Content of a conversation, which no output may contain unless a command asks for it.
 SECRET = "Ruth in the Oslo office"
-#: Commands that open or change what the two wrote down say for whom, and why.
+#: Commands that open or change contracts and commitments name on whose behalf they are run, and a reason.
 WHY = "She is travelling and asked by telephone"
 BEHALF = ("--on-behalf-of", DANA, "--reason", WHY)
 RECORD, SHOW = (("contract", name, *BEHALF) for name in ("record", "show"))
@@ -42,8 +42,8 @@ email,name,manager,time_zone,country,calendar,mail
 
 
 @dataclass(slots=True)
-class Desk:
-    """A folder with settings, people and a database, and somebody at a terminal in it."""
+class Terminal:
+    """A folder with settings, people and, after the first run, a database, in which commands are run."""
 
     folder: Path
     env: dict[str, str] = field(default_factory=lambda: {"LONGARC_KEY": KEY, "COLUMNS": "160"})
@@ -53,122 +53,128 @@ class Desk:
         return f"sqlite:///{self.folder / 'longarc.db'}"
 
     def write(self, name: str, text: str) -> str:
+        """Write a file of the folder, and return its path."""
         (self.folder / name).write_text(text, encoding="utf-8")
         return str(self.folder / name)
 
-    def settle_in(self) -> None:
+    def write_settings(self) -> None:
+        """Write the settings and the people file."""
         self.write("people.csv", PEOPLE)
         sender = '[mail]\nfrom = "longarc@corp.example"\noperator_by = "memory"\n'
         self.write("longarc.toml", f'database = "{self.url}"\noperator = "ops@corp.example"\n{sender}')
 
     def run(self, *arguments: str, given: str | None = None) -> Result:
-        """What the command says and how it ends."""
+        """Run a command. `given`: what is typed at its prompts."""
         env = {"LONGARC_CONFIG": str(self.folder / "longarc.toml"), **self.env}
         result = CliRunner().invoke(main, arguments, input=given, env=env)
         assert "Traceback" not in result.output
         return result
 
-    def told(self, *arguments: str, given: str | None = None) -> str:
-        """What a command that works says."""
+    def output_of(self, *arguments: str, given: str | None = None) -> str:
+        """Run a command that succeeds, and return its standard output."""
         result = self.run(*arguments, given=given)
         assert result.exit_code == 0, result.output
         assert SECRET not in result.stderr
         return result.stdout
 
-    def json(self, *arguments: str) -> Any:
-        return json.loads(self.told(*arguments, "--json"))
+    def json_of(self, *arguments: str) -> Any:
+        """Run a command with `--json`, and return the value that it prints."""
+        return json.loads(self.output_of(*arguments, "--json"))
 
-    def refused(self, *arguments: str, given: str | None = None, code: int = 1) -> str:
-        """What a command that does not work says, on standard error."""
+    def error_of(self, *arguments: str, given: str | None = None, code: int = 1) -> str:
+        """Run a command that fails with this exit code, and return its standard error."""
         result = self.run(*arguments, given=given)
         assert result.exit_code == code, result.output
         assert SECRET not in result.output
         return result.stderr.strip()
 
-    def store(self) -> Store:
+    def open_store(self) -> Store:
         return new_store(self.url)
 
     def sessions(self, kind: SessionKind = SessionKind.CAREER) -> list[Session]:
-        store = self.store()
+        """The sessions of Dana and Sam of that kind."""
+        store = self.open_store()
         found = [one for one in store.queries.list_sessions(PairId.parse(PAIR)) if one.kind is kind]
         store.close()
         return found
 
     def session(self, session_id: str) -> Session:
-        store = self.store()
+        store = self.open_store()
         found = store.queries.get_session(session_id)
         store.close()
         assert found is not None
         return found
 
-    def booked(self) -> Session:
-        """The conversation of Dana and Sam that is to come."""
+    def booked_session(self) -> Session:
+        """The booked career session of Dana and Sam."""
         return next(one for one in self.sessions() if one.booked)
 
-    def rows(self) -> dict[str, list[Any]]:
-        """Everything in the database."""
-        store = self.store()
+    def read_database(self) -> dict[str, list[Any]]:
+        """The rows of each table of the database."""
+        store = self.open_store()
         with store.database.read() as connection:
-            found = {t.name: list(connection.execute(select(t))) for t in tables.metadata.sorted_tables}
+            found = {table.name: list(connection.execute(select(table))) for table in tables.metadata.sorted_tables}
         store.close()
         return found
 
 
-@pytest.fixture(scope="session", name="lived")
-def lived_database(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The database of a company of three after eighty days of nobody saying a word."""
-    file = tmp_path_factory.mktemp("lived") / "longarc.db"
+@pytest.fixture(scope="session", name="saved_database")
+def build_saved_database(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The database of a company of three after eighty days in which nobody answered or changed anything."""
+    file = tmp_path_factory.mktemp("saved") / "longarc.db"
     store = new_store(f"sqlite:///{file}")
     store.migrate()
     store.close()
     now = utcnow()
-    begun = (now - 80 * DAY).replace(hour=6, minute=0, second=0)
-    both = pairs(*(pair(report=report, first_seen=begun.date()) for report in (SAM, KIM)))
-    office = Office(f"sqlite:///{file}", people(DANA, SAM, KIM), both, at=begun)
+    start = (now - 80 * DAY).replace(hour=6, minute=0, second=0)
+    both_pairs = pairs(*(pair(report=report, first_seen=start.date()) for report in (SAM, KIM)))
+    office = Office(f"sqlite:///{file}", people(DANA, SAM, KIM), both_pairs, at=start)
     office.run_to(now)
     office.close()
     return file
 
 
 @pytest.fixture(autouse=True)
-def logging_stays() -> Iterator[None]:
-    """A command sets up logging for its own process; here it is ours."""
+def restore_logging() -> Iterator[None]:
+    """Undo what a command changes in logging: it sets logging up for its process, which is here that of the tests."""
     root = logging.getLogger()
     before = (root.handlers[:], root.level)
     yield
     root.handlers[:], root.level = before
 
 
-@pytest.fixture(name="fresh")
-def fresh_desk(tmp_path: Path) -> Desk:
-    """Before the first run: settings and people, no database."""
-    desk = Desk(tmp_path)
-    desk.settle_in()
-    return desk
+@pytest.fixture(name="fresh_terminal")
+def create_fresh_terminal(tmp_path: Path) -> Terminal:
+    """A terminal before the first run: with settings and people, without a database."""
+    terminal = Terminal(tmp_path)
+    terminal.write_settings()
+    return terminal
 
 
-@pytest.fixture(name="desk")
-def lived_at_desk(fresh: Desk, lived: Path) -> Desk:
-    """In the middle of things."""
-    shutil.copy(lived, fresh.folder / "longarc.db")
-    return fresh
+@pytest.fixture(name="terminal")
+def create_terminal(fresh_terminal: Terminal, saved_database: Path) -> Terminal:
+    """A terminal with a copy of the saved database."""
+    shutil.copy(saved_database, fresh_terminal.folder / "longarc.db")
+    return fresh_terminal
 
 
-def contract_file(desk: Desk, promise: str = f"Introduce Sam to {SECRET}", days: int = 20) -> str:
+def write_contract_file(terminal: Terminal, promise: str = f"Introduce Sam to {SECRET}", days: int = 20) -> str:
+    """Write a contract whose commitments are due in so many days, and return the file's path."""
     due = f"{utcnow() + days * DAY:%Y-%m-%d}"
-    return desk.write(
+    return terminal.write(
         "contract.md",
         f"## Their commitments\n- Draft one page on direction by {due}\n## Manager's commitments\n"
         f"- {promise} by {due}\n## What we will review\n- {due[:7]}: the page\n## The open question\nWhat next?\n",
     )
 
 
-def wall(instant: datetime) -> str:
+def berlin_time(instant: datetime) -> str:
+    """The date and time in Berlin, as commands take and print times."""
     return f"{instant.astimezone(BERLIN):%Y-%m-%d %H:%M}"
 
 
-def just_held(desk: Desk) -> str:
-    """A conversation of Dana and Sam that ended an hour ago; its id."""
-    session = desk.booked().id
-    desk.told("held", session, "--at", wall(utcnow() - HOUR))
-    return session
+def record_held(terminal: Terminal) -> str:
+    """Record that Dana and Sam held their booked session an hour ago, and return its id."""
+    session_id = terminal.booked_session().id
+    terminal.output_of("held", session_id, "--at", berlin_time(utcnow() - HOUR))
+    return session_id

@@ -15,7 +15,7 @@ import pytest
 
 from tests.support import ROOT
 from tests.support.companies import DAY, KEY, SAM, contract, texts
-from tests.support.terminal import Desk
+from tests.support.terminal import Terminal
 from tests.support.web_company import BASE, SavedCompany, WebCompany
 from worker.links import Purpose
 from worker.server_thread import PortTaken
@@ -150,22 +150,22 @@ def test_a_request_that_comes_byte_by_byte_is_closed_when_its_time_is_over() -> 
 # --- commands ---
 
 
-def with_pages(desk: Desk) -> Desk:
-    config = desk.folder / "longarc.toml"
+def with_pages(terminal: Terminal) -> Terminal:
+    config = terminal.folder / "longarc.toml"
     config.write_text(f'base_url = "{BASE}"\n{config.read_text()}[pages]\nlisten = "127.0.0.1:0"\n')
-    return desk
+    return terminal
 
 
-def test_serve_serves_the_pages_alone_until_it_is_stopped(desk: Desk) -> None:
-    with_pages(desk)
-    env = {"LONGARC_CONFIG": str(desk.folder / "longarc.toml"), "LONGARC_KEY": KEY, "PATH": ""}
+def test_serve_serves_the_pages_alone_until_it_is_stopped(terminal: Terminal) -> None:
+    with_pages(terminal)
+    env = {"LONGARC_CONFIG": str(terminal.folder / "longarc.toml"), "LONGARC_KEY": KEY, "PATH": ""}
     command = [sys.executable, "-u", "-m", "worker", "serve"]
     with subprocess.Popen(command, cwd=ROOT, env=env, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout
         said = process.stdout.readline()
         found = re.search(r"served at port (\d+)", said)
         assert found, said
-        way = desk.told("status", "--link").strip().removeprefix(BASE)
+        way = terminal.output_of("status", "--link").strip().removeprefix(BASE)
         status, headers, _ = ask(int(found[1]), way)
         assert (status, headers["Location"]) == (303, "/status")
         page = ask(int(found[1]), "/status", Cookie=headers["Set-Cookie"].partition(";")[0])[2]
@@ -174,29 +174,29 @@ def test_serve_serves_the_pages_alone_until_it_is_stopped(desk: Desk) -> None:
         assert process.wait(20) == 0
 
 
-def test_without_an_address_pages_are_refused_in_one_line(desk: Desk) -> None:
-    assert "base_url" in desk.refused("serve")
-    assert "base_url" in desk.refused("status", "--link")
+def test_without_an_address_pages_are_refused_in_one_line(terminal: Terminal) -> None:
+    assert "base_url" in terminal.error_of("serve")
+    assert "base_url" in terminal.error_of("status", "--link")
 
 
-def test_the_operators_link_is_fresh_and_holds_no_secret(desk: Desk) -> None:
-    link = with_pages(desk).told("status", "--link").strip()
+def test_the_operators_link_is_fresh_and_holds_no_secret(terminal: Terminal) -> None:
+    link = with_pages(terminal).output_of("status", "--link").strip()
     assert link.startswith(f"{BASE}/in/") and KEY not in link
 
 
-def test_links_are_revoked_by_command(desk: Desk) -> None:
-    with_pages(desk)
-    assert f"The links sent to {SAM} until now are void." in desk.told("revoke", SAM.upper())
-    assert "everybody" in desk.told("revoke", "--everybody")
-    assert [row[0] for row in desk.rows()["revocation"]] == [SAM, "*"]
-    assert "Nobody in the roster" in desk.refused("revoke", "nobody@corp.example")
-    desk.refused("revoke", code=2)
-    store = desk.store()
+def test_links_are_revoked_by_command(terminal: Terminal) -> None:
+    with_pages(terminal)
+    assert f"The links sent to {SAM} until now are void." in terminal.output_of("revoke", SAM.upper())
+    assert "everybody" in terminal.output_of("revoke", "--everybody")
+    assert [row[0] for row in terminal.read_database()["revocation"]] == [SAM, "*"]
+    assert "Nobody in the roster" in terminal.error_of("revoke", "nobody@corp.example")
+    terminal.error_of("revoke", code=2)
+    store = terminal.open_store()
     store.aliases.learn("s.okafor@corp.example", SAM)
     store.close()
-    desk.told("revoke", "s.okafor@corp.example")
-    assert [row[0] for row in desk.rows()["revocation"]] == [SAM, "*"]
-    desk.refused("revoke", SAM, "--everybody", code=2)
+    terminal.output_of("revoke", "s.okafor@corp.example")
+    assert [row[0] for row in terminal.read_database()["revocation"]] == [SAM, "*"]
+    terminal.error_of("revoke", SAM, "--everybody", code=2)
 
 
 def test_mails_lead_to_pages_or_name_commands_never_both(saved_company: SavedCompany, tmp_path: Path) -> None:

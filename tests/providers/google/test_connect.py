@@ -14,7 +14,7 @@ import requests
 
 from tests.doubles.google import Google
 from tests.support.companies import KEY
-from tests.support.terminal import Desk
+from tests.support.terminal import Terminal
 from worker.errors import AuthRevoked, Forbidden, LongarcError, Refused, Unavailable
 from worker.providers.google import calendar
 from worker.providers.google.auth import ACCOUNT_SCOPES, GMAIL_SEND_SCOPE, TokenFolder
@@ -159,30 +159,32 @@ def test_a_folder_where_the_grant_belongs_is_said_before_the_browser_is_asked(se
     assert asked == []
 
 
-def test_rotation_goes_on_past_a_grant_that_no_key_opens(fresh: Desk, tmp_path: Path) -> None:
+def test_rotation_goes_on_past_a_grant_that_no_key_opens(fresh_terminal: Terminal, tmp_path: Path) -> None:
     """Each that can't be opened is told, and those behind it are sealed anew all the same."""
     folder, new = tmp_path / "tokens", generate_key()
     for person, key in (("amy@example.org", generate_key()), (DANA, KEY)):
         TokenFolder(folder, [key]).save(person, f"token of {person}")
-    fresh.write("longarc.toml", f'database = "{fresh.url}"\n[calendars.google]\ntoken_folder = "{folder}"\n')
-    fresh.env["LONGARC_KEY"] = f"{new},{KEY}"
-    fresh.told("people", "--apply")
-    said = fresh.refused("rotate")
+    fresh_terminal.write(
+        "longarc.toml", f'database = "{fresh_terminal.url}"\n[calendars.google]\ntoken_folder = "{folder}"\n'
+    )
+    fresh_terminal.env["LONGARC_KEY"] = f"{new},{KEY}"
+    fresh_terminal.output_of("people", "--apply")
+    said = fresh_terminal.error_of("rotate")
     assert "amy@example.org" in said and "1 piece sealed anew" in said and "not needed" not in said
     assert TokenFolder(folder, [new]).load(DANA) == f"token of {DANA}"
 
 
 def test_the_command_connects_and_rotation_takes_the_token_along(
-    fresh: Desk, double: Google, section: dict[str, Any]
+    fresh_terminal: Terminal, double: Google, section: dict[str, Any]
 ) -> None:
     addresses = "\n".join(f'{name} = "{section[name]}"' for name in ("client_id", "token_endpoint", "auth_endpoint"))
     folder = section["token_folder"]
-    toml = f'database = "{fresh.url}"\n[calendars.google]\n{addresses}\ntoken_folder = "{folder}"\n'
-    config = fresh.write("longarc.toml", toml)
-    fresh.env |= {"LONGARC_GOOGLE_CLIENT_SECRET": section["password"], "LONGARC_CONFIG": config}
+    toml = f'database = "{fresh_terminal.url}"\n[calendars.google]\n{addresses}\ntoken_folder = "{folder}"\n'
+    config = fresh_terminal.write("longarc.toml", toml)
+    fresh_terminal.env |= {"LONGARC_GOOGLE_CLIENT_SECRET": section["password"], "LONGARC_CONFIG": config}
     child = subprocess.Popen(
         [sys.executable, "-m", "worker", "connect", "google", DANA, "--no-browser", "--wait", "20"],
-        env=fresh.env,
+        env=fresh_terminal.env,
         stdout=subprocess.PIPE,
         text=True,
     )
@@ -192,7 +194,7 @@ def test_the_command_connects_and_rotation_takes_the_token_along(
     assert child.wait(20) == 0 and f"{DANA} is connected" in child.stdout.read()
     child.stdout.close()
     new = generate_key()
-    fresh.env["LONGARC_KEY"] = f"{new},{KEY}"
-    fresh.told("people", "--apply")
-    assert "1 piece" in fresh.told("rotate")
+    fresh_terminal.env["LONGARC_KEY"] = f"{new},{KEY}"
+    fresh_terminal.output_of("people", "--apply")
+    assert "1 piece" in fresh_terminal.output_of("rotate")
     assert TokenFolder(Path(folder), [new]).load(DANA)

@@ -13,7 +13,7 @@ from cryptography.hazmat.primitives import serialization
 from tests.doubles.graph import CLIENT, Double, Fault, section
 from tests.doubles.graph.login import TENANT, Application, Denied, make_certificate, write_parts
 from tests.support.companies import KEY
-from tests.support.terminal import Desk
+from tests.support.terminal import Terminal
 from worker.cli import main
 from worker.errors import AuthRevoked, Forbidden, Permanent, Unavailable
 from worker.providers.outlook import auth, calendar, checks
@@ -340,19 +340,21 @@ def test_the_command_signs_in(own: dict[str, Any], double: Double, tmp_path: Pat
 
 
 def test_rotation_takes_the_grant_along_and_says_when_it_could_not(
-    own: dict[str, Any], double: Double, fresh: Desk
+    own: dict[str, Any], double: Double, fresh_terminal: Terminal
 ) -> None:
     """Afterwards the new key alone opens it; what no key opens is told, and the old keys are not called needless."""
-    file, new = fresh.folder / "grant", generate_key()
+    file, new = fresh_terminal.folder / "grant", generate_key()
     signed_in({**own, "account_file": str(file), "seal": Seal([KEY])})
-    fresh.write("longarc.toml", f'database = "{fresh.url}"\n[calendars.outlook]\naccount_file = "{file}"\n')
-    fresh.env["LONGARC_KEY"] = f"{new},{KEY}"
-    fresh.told("people", "--apply")
-    assert "1 piece sealed anew. The keys after the first are not needed" in fresh.told("rotate")
+    fresh_terminal.write(
+        "longarc.toml", f'database = "{fresh_terminal.url}"\n[calendars.outlook]\naccount_file = "{file}"\n'
+    )
+    fresh_terminal.env["LONGARC_KEY"] = f"{new},{KEY}"
+    fresh_terminal.output_of("people", "--apply")
+    assert "1 piece sealed anew. The keys after the first are not needed" in fresh_terminal.output_of("rotate")
     assert stat.S_IMODE(file.stat().st_mode) == 0o600
     assert auth.AccountTokens({**own, "account_file": str(file), "seal": Seal([new])}).get_token(fresh=True)
-    fresh.env["LONGARC_KEY"] = f"{generate_key()},{KEY}"
-    said = fresh.refused("rotate")
+    fresh_terminal.env["LONGARC_KEY"] = f"{generate_key()},{KEY}"
+    said = fresh_terminal.error_of("rotate")
     assert f"The tokens in {file} were sealed with another key" in said and "not needed" not in said
 
 
