@@ -25,7 +25,7 @@ from pytest import MonkeyPatch
 from tests.conftest import Postgres
 from tests.support.companies import DAY, HOUR, KEY, MINUTE, new_store
 from tests.support.crash_child import OUT_OF_REACH
-from tests.support.crash_stories import KILLED, Child, Ours, Story, check_events
+from tests.support.crash_stories import KILLED, CrashCompany, OwnServers, ProcessStarter, check_events
 from tests.support.proof import FULL
 from worker import embedded
 from worker.domain.model import EffectProgress
@@ -87,7 +87,7 @@ class Weather:
 
 
 @dataclass(slots=True)
-class Chaos(Story):
+class Chaos(CrashCompany):
     """A company on PostgreSQL that three processes work for."""
 
     url: str = ""
@@ -108,7 +108,7 @@ class Chaos(Story):
 
     def do(self, commands: list[dict[str, Any]]) -> list[int]:
         """Have these done at once; how each ended. In order, by a kill, or because the database was out of reach."""
-        codes = self.child.do_together(commands, 300)
+        codes = self.starter.run_together(commands, 300)
         for code, command in zip(codes, commands, strict=True):
             said = Path(command["errors"]).read_text()
             assert "Traceback" not in said, said
@@ -118,7 +118,7 @@ class Chaos(Story):
 
     def work(self) -> list[int]:
         """Have all of them work at this instant, and nothing go wrong."""
-        return self.do([self.command(str(number), ["tick_through"]) for number in range(PROCESSES)])
+        return self.do([self.command(str(number), ["tick_despite_outage"]) for number in range(PROCESSES)])
 
     def lines(self, wanted: str) -> int:
         """How many lines of all that the processes told begin so."""
@@ -135,13 +135,13 @@ def weather(monkeypatch: MonkeyPatch) -> Weather:
 
 @pytest.fixture
 def chaos(weather: Weather, postgres: Postgres, tmp_path: Path) -> Iterator[Chaos]:
-    child = Child()
-    servers = Ours(tmp_path / "servers", [], wrap_caldav=weather.around)
+    starter = ProcessStarter()
+    servers = OwnServers(tmp_path / "servers", [], wrap_caldav=weather.around)
     url = postgres.migrated()
     postgres.keep_commits(url)
     with servers:
-        yield Chaos(child, servers, tmp_path / "chaos", None, "chaos", PAIRS, url=url)
-    child.close()
+        yield Chaos(starter, servers, tmp_path / "chaos", None, "chaos", PAIRS, url=url)
+    starter.close()
 
 
 #: At the first instants: what is sure to stand in the way of what is done then.
@@ -167,7 +167,7 @@ def live_through(chaos: Chaos, weather: Weather, postgres: Postgres, dice: rando
     offsets = [timedelta(seconds=dice.randrange(-60, 60)) for _ in range(PROCESSES)]
     offsets[1] += dice.randrange(2, 7) * HOUR * weather.strikes(Fault.CLOCK_AHEAD)
     offsets[2] -= dice.randrange(3, 30) * MINUTE * weather.strikes(Fault.CLOCK_BEHIND)
-    commands = [chaos.command(str(number), ["tick_through"], offset) for number, offset in enumerate(offsets)]
+    commands = [chaos.command(str(number), ["tick_despite_outage"], offset) for number, offset in enumerate(offsets)]
     if Fault.KILL in weather.faults:
         for command in commands:
             command["kill"] = dice.randrange(dice.choice((2, 6, 30)))
@@ -200,15 +200,15 @@ def test_hostile_days_lose_nothing_and_double_only_summaries(
         assert chaos.work() == [0] * PROCESSES
     check_events(chaos)
     doubled = check_mails_of(chaos)
-    acts = {name: chaos.lines(f"acted {name}") for name in ("_agree", "_ask")}
+    acts = {name: chaos.lines(f"acted {name}") for name in ("_record_contract", "_ask_for_another_time")}
     figures = {
         **{fault.value: weather.met[fault] for fault in Fault},
         "outages waited through": chaos.lines("waited for the database"),
         "pairs": PAIRS,
         "simulated days": round((days + 12 * HOUR) / DAY, 1),
         "rounds": rounds,
-        "contracts recorded": acts["_agree"],
-        "sessions deferred": acts["_ask"],
+        "contracts recorded": acts["_record_contract"],
+        "sessions deferred": acts["_ask_for_another_time"],
         "mails": sum(len(chaos.mails(email)) for email in chaos.people),
         "summaries doubled": doubled,
         "events": sum(len(chaos.events(manager)) for manager, _ in chaos.pairs),
@@ -219,7 +219,7 @@ def test_hostile_days_lose_nothing_and_double_only_summaries(
 
 def has_met_all(chaos: Chaos, weather: Weather) -> bool:
     """Whether each fault happened at least once, and people recorded a contract meanwhile."""
-    return all(weather.met[fault] for fault in Fault) and chaos.lines("acted _agree") > 0
+    return all(weather.met[fault] for fault in Fault) and chaos.lines("acted _record_contract") > 0
 
 
 def check_mails_of(chaos: Chaos) -> int:

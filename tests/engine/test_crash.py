@@ -10,7 +10,15 @@ from pathlib import Path
 import pytest
 
 from tests.support.companies import HOUR
-from tests.support.crash_stories import KILLED, Beginning, Child, Googles, Outlooks, Servers, check
+from tests.support.crash_stories import (
+    KILLED,
+    GoogleServers,
+    OutlookServers,
+    PreparedCompanies,
+    ProcessStarter,
+    Servers,
+    check_end,
+)
 from tests.support.proof import FULL
 
 #: Hundreds of processes live and die here, one after the other: a busy machine needs its time for them.
@@ -19,8 +27,8 @@ pytestmark = pytest.mark.timeout(3600 if FULL else 600)
 WORK: dict[str, tuple[list[list[str]], list[list[str]]]] = {
     "create": ([["people"]], [["tick"]]),
     "update": ([["people"], ["tick"]], [["defer"], ["tick"]]),
-    "cancel": ([["people"], ["tick"]], [["rest"], ["tick"]]),
-    "mail": ([["people"], ["tick"], ["to_the_end"], ["tick"]], [["record"], ["tick"]]),
+    "cancel": ([["people"], ["tick"]], [["pause"], ["tick"]]),
+    "mail": ([["people"], ["tick"], ["move_past_end"], ["tick"]], [["record"], ["tick"]]),
 }
 
 
@@ -36,7 +44,7 @@ def chosen(work: str, boundaries: Sequence[str], servers: Servers) -> Iterator[i
     """The first boundary, and each that is passed for the first time when something was done since the one before: in
     between two others nothing is, so that both deaths leave the same behind. In the long proof, all of them."""
     for number, name in enumerate(boundaries):
-        if not FULL and isinstance(servers, Googles | Outlooks) and not name.startswith(CALLS):
+        if not FULL and isinstance(servers, GoogleServers | OutlookServers) and not name.startswith(CALLS):
             continue
         if not FULL and number and boundaries[number - 1] != f"{name.removesuffix(' after')} before":
             continue
@@ -49,23 +57,23 @@ def chosen(work: str, boundaries: Sequence[str], servers: Servers) -> Iterator[i
 @pytest.mark.proof
 @pytest.mark.parametrize("work", WORK)
 def test_killed_at_each_boundary_it_comes_to_the_same_end(
-    child: Child, servers: Servers, sqlite_schema: Path, tmp_path: Path, work: str
+    starter: ProcessStarter, servers: Servers, sqlite_schema: Path, tmp_path: Path, work: str
 ) -> None:
     before, steps = WORK[work]
-    beginning = Beginning(child, servers, tmp_path, sqlite_schema, work)
-    whole = beginning.story(before)
-    assert whole.live(steps) == 0
-    check(whole)
+    companies = PreparedCompanies(starter, servers, tmp_path, sqlite_schema, work)
+    whole = companies.prepare(before)
+    assert whole.run_process(steps) == 0
+    check_end(whole)
     passed = whole.boundaries
     assert {"sweep.claim before", "sweep.commit after", "outbox.begin after", "outbox.settle before"} <= set(passed)
     assert {f"{'send' if work == 'mail' else work} {side}" for side in ("before", "after")} <= set(passed)
     for number in chosen(work, passed, servers):
-        story = beginning.story(before)
-        assert story.live(steps, kill=number) == KILLED, passed[number]
-        assert story.boundaries == passed[: number + 1]
-        story.at += HOUR
-        assert story.live([*steps, ["run", (story.at + HOUR).isoformat()]]) == 0
+        company = companies.prepare(before)
+        assert company.run_process(steps, kill=number) == KILLED, passed[number]
+        assert company.boundaries == passed[: number + 1]
+        company.at += HOUR
+        assert company.run_process([*steps, ["run", (company.at + HOUR).isoformat()]]) == 0
         try:
-            check(story)
+            check_end(company)
         except AssertionError as error:
             raise AssertionError(f"killed at boundary {number}, {passed[number]}: {error}") from error

@@ -1,11 +1,11 @@
-"""A process that works for a small company until it is killed: what
-`tests/engine/test_crash.py` starts, kills and restarts.
+"""Processes that work for a small company until they end or are killed, for `tests/engine/test_crash.py` and others.
 
     python -m tests.support.crash_child
 
-reads one command a line, or a list of them to be done at once, and for each forks a process of its own that does the
-work and dies: by itself, or by SIGKILL in the middle of it. So everything is imported once, and each death is a real
-one. Nothing of the program knows of it: what is to be interrupted is wrapped here, from outside."""
+This reads commands as JSON, one on each line, or a list of commands to carry out at once. For each it forks a process,
+which does the work and ends, or is killed by SIGKILL in the middle of the work. So everything is imported only once,
+and each kill is a real one. The program does not know of it: the functions to interrupt are wrapped here, from outside.
+"""
 
 import gc
 import json
@@ -37,7 +37,8 @@ from worker.providers import base
 from worker.providers.caldav.client import DavClient
 from worker.store.database import describe_database_outage
 
-#: What stands between a decision and its effect, given the calendar in use: each is a boundary before it and one after.
+#: Functions between a decision and its effect: how to find each, by the worker and the name of the calendar service.
+#: There is a boundary before each call and one after it.
 WRAPPED: dict[str, Callable[[Worker, str], tuple[object, str]]] = {
     "sync.save": lambda w, _: (w.store.calendars, "save"),
     "sweep.claim": lambda w, _: (w.store.plans, "claim"),
@@ -50,35 +51,40 @@ WRAPPED: dict[str, Callable[[Worker, str], tuple[object, str]]] = {
     "cancel": lambda w, calendar: (w.services.get_calendar(calendar), "cancel"),
     "send": lambda w, _: (w.services.get_mailer(w.settings.mail.operator_by), "send"),
 }
-#: On CalDAV an effect takes several steps: each is a boundary wherever it comes.
-STEPS: dict[str, Callable[[Worker], tuple[object, str]]] = {
+#: The same for CalDAV, where an effect takes several steps.
+CALDAV_STEPS: dict[str, Callable[[Worker], tuple[object, str]]] = {
     "step.put": lambda _: (DavClient, "put"),
     "step.delete": lambda _: (DavClient, "delete"),
     "step.intend": lambda w: (w.store.attendee_copies, "intend_copy"),
     "step.confirm": lambda w: (w.store.attendee_copies, "confirm_copy"),
     "step.forget": lambda w: (w.store.attendee_copies, "forget_copies"),
 }
-#: What the clients of the services import when they are first used; of HTTP, more is imported with the first answer.
-FIRST_USED = ("jwt", "worker.providers.google.calendar", "worker.providers.google.freebusy_reader")
-#: The last line of a process that found its database out of reach, and could do nothing else than end.
+#: Modules that the clients of the services import only when they are first used.
+LAZY_IMPORTS = ("jwt", "worker.providers.google.calendar", "worker.providers.google.freebusy_reader")
+#: How the last line begins that a process writes before it ends because its database is out of reach.
 OUT_OF_REACH = "database out of reach: "
-#: How many things people do at one instant.
-ACTS = 8
+#: How many actions people take at one instant at most.
+MAX_ACTIONS = 8
 
 
 class Boundaries:
-    """Tells of each boundary as it is passed. At one the process is killed, at one the database server is restarted."""
+    """Logs each boundary when it is passed, and kills the process or restarts the database server at one of them.
+
+    `kill` is the number of boundaries to pass before the kill; `restart` has the command, its user, and that number as
+    `after`. Either may be None.
+    """
 
     def __init__(self, tell: Callable[[str], None], kill: int | None, restart: dict[str, Any] | None) -> None:
         self._tell = tell
         self._left = kill
         self._restart = restart
 
-    def around(self, worker: Worker, calendar: str) -> None:
-        places = {label: where(worker, calendar) for label, where in WRAPPED.items()}
+    def wrap(self, worker: Worker, calendar: str) -> None:
+        """Wrap the functions of that worker, whose calendars are of that service."""
+        functions = {label: find(worker, calendar) for label, find in WRAPPED.items()}
         if calendar == "caldav":
-            places |= {label: where(worker) for label, where in STEPS.items()}
-        for label, (owner, name) in places.items():
+            functions |= {label: find(worker) for label, find in CALDAV_STEPS.items()}
+        for label, (owner, name) in functions.items():
             setattr(owner, name, self._wrapped(getattr(owner, name), label))
 
     def _wrapped(self, real: Callable[..., Any], label: str) -> Callable[..., Any]:
@@ -104,8 +110,11 @@ class Boundaries:
                 os.kill(os.getpid(), signal.SIGKILL)
 
 
-class Life:
-    """One process, from its start to its end."""
+class WorkerProcess:
+    """The work of one process: a worker that does the steps of a command.
+
+    A step is the name of a method without its underscore, and its arguments.
+    """
 
     def __init__(self, command: dict[str, Any], tell: Callable[[str], None]) -> None:
         self._command = command
@@ -118,9 +127,9 @@ class Life:
             mail={"from": "longarc@corp.example", "operator_by": command["mailer"]},
         )
         self.worker = build(known, self.clock)
-        Boundaries(tell, command.get("kill"), command.get("restart")).around(self.worker, command["calendar"])
+        Boundaries(tell, command.get("kill"), command.get("restart")).wrap(self.worker, command["calendar"])
 
-    def live(self) -> None:
+    def run_steps(self) -> None:
         for step, *given in self._command["steps"]:
             getattr(self, f"_{step}")(*given)
         self.worker.close()
@@ -128,6 +137,7 @@ class Life:
     # --- steps ---
 
     def _people(self) -> None:
+        """Import the pairs of the command and their people."""
         persons, listed = {}, {}
         for manager, report in self._command["pairs"]:
             for email in (manager, report):
@@ -141,8 +151,8 @@ class Life:
     def _tick(self) -> None:
         self.worker.tick()
 
-    def _tick_through(self) -> None:
-        """As `longarc run` does it: a database that goes in the middle is told as an outage, and waited for."""
+    def _tick_despite_outage(self) -> None:
+        """Do one tick as `longarc run` does: when the database goes out of reach, record the outage and go on."""
         try:
             self.worker.tick()
         except Exception as error:
@@ -152,26 +162,28 @@ class Life:
             self._tell("waited for the database")
 
     def _act(self, seed: int) -> None:
-        """What people do by `longarc contract record` and `longarc defer`, as far as nobody plans just now."""
+        """Act as people do with `longarc contract record` and `longarc defer`, until another process plans the pair."""
         dice = random.Random(seed)
-        mine = [s for s in self.worker.store.queries.list_sessions() if s.kind is SessionKind.CAREER]
-        held = [s for s in mine if s.state is SessionState.HELD]
-        ahead = [s for s in mine if s.state is SessionState.BOOKED and s.count == 0 and s.span.start > self.clock()]
-        doing = [(self._agree, s) for s in held] + [(self._ask, s) for s in ahead if dice.random() < 0.1]
-        dice.shuffle(doing)
-        for act, session in doing[:ACTS]:
+        careers = [s for s in self.worker.store.queries.list_sessions() if s.kind is SessionKind.CAREER]
+        held = [s for s in careers if s.state is SessionState.HELD]
+        ahead = [s for s in careers if s.state is SessionState.BOOKED and s.count == 0 and s.span.start > self.clock()]
+        possible = [(self._record_contract, s) for s in held] + [
+            (self._ask_for_another_time, s) for s in ahead if dice.random() < 0.1
+        ]
+        dice.shuffle(possible)
+        for act, session in possible[:MAX_ACTIONS]:
             try:
                 act(session)
-            except LeaseLost:  # they are told to try again in a moment
+            except LeaseLost:  # people get the answer to try again in a moment
                 return
             self._tell(f"acted {act.__name__}")
 
-    def _agree(self, session: Session) -> None:
+    def _record_contract(self, session: Session) -> None:
         manager = session.pair.manager
         on_behalf = OnBehalf(ContentAccess.RECORD_CONTRACT, manager, "They agreed on it today.")
         self.worker.contracts.record(session.id, contract(self.clock()), on_behalf=on_behalf)
 
-    def _ask(self, session: Session) -> None:
+    def _ask_for_another_time(self, session: Session) -> None:
         self.worker.actions.defer_session(session.id)
 
     def _run(self, until: str) -> None:
@@ -187,30 +199,30 @@ class Life:
             self.clock.move_to(following)
 
     def _defer(self) -> None:
-        """Somebody asks for another time, unless that is written down already."""
+        """Ask for another time, unless an earlier process has done so."""
         session = self._session(SessionState.BOOKED)
         if session is not None and session.count == 0:
             self.worker.actions.defer_session(session.id)
 
-    def _rest(self) -> None:
-        """The pair is paused."""
+    def _pause(self) -> None:
+        """Pause the pairs."""
         for manager, report in self._command["pairs"]:
             self.worker.store.people.set_paused(PairId(manager, report), is_paused=True, now=self.clock())
 
     def _undo(self, *flags: str) -> None:
-        """Everything is taken off the calendars; on these flags, the past too, or without notice."""
+        """Take every event off the calendars: with `past`, also past ones; with `quiet`, without notice to guests."""
         state = self.worker.undo.begin(includes_past="past" in flags, is_quiet="quiet" in flags)
         result = self.worker.undo.run(state, self.worker.holder, lambda *_: None, self.clock.move_to)
         self._tell(f"undone {result.is_complete}")
 
     def _record(self) -> None:
-        """The contract is recorded, unless it is there."""
+        """Record the contract, unless an earlier process has done so."""
         session = self._session(SessionState.HELD)
         if session is not None:
             self.worker.contracts.record(session.id, contract(self.clock()))
 
-    def _to_the_end(self) -> None:
-        """Stand ten minutes after the end of the session that is booked."""
+    def _move_past_end(self) -> None:
+        """Move the clock to ten minutes after the end of the booked session."""
         session = self._session(SessionState.BOOKED)
         if session is not None:
             self.clock.move_to(session.span.end + timedelta(minutes=10))
@@ -221,32 +233,33 @@ class Life:
         return next((s for s in found if s.kind is SessionKind.CAREER and s.state is state), None)
 
 
-def live(command: dict[str, Any]) -> None:
-    """Do what is asked, telling of it in a file: what was told outlives a kill."""
-    told = os.open(command["log"], os.O_WRONLY | os.O_CREAT | os.O_APPEND)
+def run_command(command: dict[str, Any]) -> None:
+    """Do the steps of a command, and log them in its file: lines in a file outlive a kill."""
+    log = os.open(command["log"], os.O_WRONLY | os.O_CREAT | os.O_APPEND)
 
     def tell(line: str) -> None:
-        os.write(told, f"{line}\n".encode())
+        os.write(log, f"{line}\n".encode())
 
-    Life(command, tell).live()
+    WorkerProcess(command, tell).run_steps()
 
 
 class SilentHandler(BaseHTTPRequestHandler):
-    """Answers whatever is asked that it knows nothing of it."""
+    """Refuses each request, and logs nothing."""
 
     def log_message(self, format: str, *values: object) -> None:
         pass
 
 
 def warm_up() -> None:
-    """Import, read and compile whatever that is done to on first use, so that not every process has to."""
+    """Import, read and compile what is otherwise done at first use, so that the forked processes need not."""
     for name in (*base.CALENDAR_FACTORIES, *base.MAILER_FACTORIES):
         base.load_factory({**base.CALENDAR_FACTORIES, **base.MAILER_FACTORIES}, name)
-    for module in FIRST_USED:
+    for module in LAZY_IMPORTS:
         import_module(module)
     with HTTPServer(("127.0.0.1", 0), SilentHandler) as server:
         answering = Thread(target=server.handle_request)
         answering.start()
+        # the first answer makes the HTTP client import more
         requests.get(f"http://127.0.0.1:{server.server_port}", timeout=30)
         answering.join()
     office = Office()
@@ -261,7 +274,7 @@ def warm_up() -> None:
 
 
 def start(command: dict[str, Any]) -> int:
-    """Fork a process that does what is asked and dies; its number."""
+    """Fork a process that carries out a command; return its process id."""
     child = os.fork()
     if not child:
         code = 1
@@ -269,7 +282,7 @@ def start(command: dict[str, Any]) -> int:
             if "errors" in command:
                 os.dup2(os.open(command["errors"], os.O_WRONLY | os.O_CREAT | os.O_APPEND), 2)
                 set_up_logging()
-            live(command)
+            run_command(command)
             code = 0
         except Exception as error:
             if why := describe_database_outage(error):
@@ -277,7 +290,7 @@ def start(command: dict[str, Any]) -> int:
             else:
                 traceback.print_exc()
         finally:
-            os._exit(code)  # nothing of the process that forked it is to be cleaned up here
+            os._exit(code)  # without the clean-up of the process that it was forked from
     return child
 
 
@@ -287,8 +300,8 @@ def main() -> None:
     gc.freeze()  # shared by all that are forked: looking through it for garbage would copy it
     gc.enable()
     for line in sys.stdin:
-        asked = json.loads(line)
-        children = [start(command) for command in (asked if isinstance(asked, list) else [asked])]
+        given = json.loads(line)
+        children = [start(command) for command in (given if isinstance(given, list) else [given])]
         codes = [os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) for child in children]
         sys.stdout.write(" ".join(map(str, codes)) + "\n")
         sys.stdout.flush()

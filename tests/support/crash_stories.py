@@ -1,5 +1,6 @@
-"""Companies whose process is killed with SIGKILL in the middle of its work on a SQLite file, while the calendar server
-and the mail server live on outside of it: the processes, the servers, and what has to be true in the end.
+"""Companies whose process is killed with SIGKILL in the middle of its work, while calendar and mail servers go on.
+
+Here are the processes, the servers, and the checks of what has to be true in the end.
 """
 
 import json
@@ -37,14 +38,15 @@ from worker.providers.google.auth import EVENTS_READ_SCOPE, GMAIL_SEND_SCOPE, OW
 from worker.store import rows, tables
 from worker.store.store import Store
 
+#: The exit code of a process that SIGKILL ended.
 KILLED = -9
 
 
 # --- the process that is killed ---
 
 
-class Child:
-    """Starts processes that do what they are told, and tells how each ended."""
+class ProcessStarter:
+    """Runs `tests.support.crash_child`, which forks a process for each command; returns the exit codes."""
 
     def __init__(self) -> None:
         self._running = self._start()
@@ -60,15 +62,15 @@ class Child:
             start_new_session=True,
         )
 
-    def do(self, command: dict[str, Any], patience: float = 60) -> int:
-        """Have it done; the exit code, negative for a signal."""
-        return self.do_together([command], patience)[0]
+    def run(self, command: dict[str, Any], patience: float = 60) -> int:
+        """Carry out a command; return the exit code, negative for a signal. `patience` is in seconds."""
+        return self.run_together([command], patience)[0]
 
-    def do_together(self, commands: Sequence[dict[str, Any]], patience: float = 60) -> list[int]:
-        """Have these done at once, each by a process of its own; the exit codes."""
+    def run_together(self, commands: Sequence[dict[str, Any]], patience: float = 60) -> list[int]:
+        """Carry out commands at once, each by a process of its own; return the exit codes."""
         try:
             return self._ask(commands, patience)
-        except BaseException:  # an answer that comes late must not be taken for that of the next command
+        except BaseException:  # a late answer must not be read as that of the next command
             self._start_anew()
             raise
 
@@ -81,7 +83,7 @@ class Child:
         return [int(code) for code in self._running.stdout.readline().split()]
 
     def _start_anew(self) -> None:
-        """End the process and those it forked, and start another."""
+        """Kill the process and those that it forked, and start another."""
         assert self._running.stdin and self._running.stdout
         os.killpg(self._running.pid, signal.SIGKILL)
         self._running.wait(30)
@@ -98,21 +100,21 @@ class Child:
 
 
 class Servers(Protocol):
-    """Where calendars and mails are; they outlive every kill."""
+    """A calendar service and a mail service, which outlive every kill."""
 
     mail_folder: Path
 
     @property
     def sections(self) -> dict[str, Any]:
-        """Which services these are, and what the settings say of them."""
+        """The part of a command that names the two services and gives their sections of the settings."""
 
     def add_person(self, person: str, zone: str = "") -> None: ...
 
     def folders(self, person: str) -> list[Path]:
-        """Where all is kept that the servers have of somebody; empty when they have it in memory."""
+        """Return the folders with everything that the servers keep of a person; none when it is in memory."""
 
 
-class Ours(EmbeddedServers):
+class OwnServers(EmbeddedServers):
     """The servers that come with Longarc."""
 
     @property
@@ -128,8 +130,8 @@ class Ours(EmbeddedServers):
         return [self._folder / "calendars" / "collection-root" / person, get_mailbox_path(self.mail_folder, person)]
 
 
-class Googles(Google):
-    """Google's, as far as they are out of reach. Our Message-IDs are kept, so that mails can be told apart here."""
+class GoogleServers(Google):
+    """The double of Google. It keeps our Message-IDs, unlike Gmail, so that tests can tell mails apart."""
 
     def __init__(self, folder: Path) -> None:
         super().__init__()
@@ -161,15 +163,15 @@ class Googles(Google):
         }
 
 
-class Outlooks(Double):
-    """Microsoft 365, as far as it is out of reach; mail goes by drafts."""
+class OutlookServers(Double):
+    """The double of Microsoft 365; mails are sent as drafts, so that none is sent twice."""
 
     def __init__(self, folder: Path) -> None:
         super().__init__()
         self.mail_folder = folder / "mail"
         self._secret = folder / "app.pem"
 
-    def __enter__(self) -> "Outlooks":
+    def __enter__(self) -> "OutlookServers":
         super().__enter__()
         self.mails.take = self._deliver
         self.add_person("longarc@corp.example")
@@ -202,21 +204,21 @@ class Outlooks(Double):
         }
 
 
-# --- one story of a kill ---
+# --- one company ---
 
 
 @dataclass(slots=True)
-class Story:
-    """A company of its own on the servers, with a database of its own."""
+class CrashCompany:
+    """One or more pairs, each a manager and a report, with a database of their own; `at` is the time on their clock."""
 
-    child: Child
+    starter: ProcessStarter
     servers: Servers
     folder: Path
     schema: Path | None  #: a SQLite file with our schema and nothing in it; None where the database is another
     name: str
-    count: int = 1
+    count: int = 1  #: of pairs
     at: datetime = START
-    told: list[str] = field(default_factory=list)
+    log_lines: list[str] = field(default_factory=list)  #: of the last process
 
     def __post_init__(self) -> None:
         self.folder.mkdir()
@@ -233,19 +235,19 @@ class Story:
     def people(self) -> list[str]:
         return [email for one in self.pairs for email in one]
 
-    def live(self, steps: Sequence[Sequence[str]], kill: int | None = None) -> int:
-        """A process does these steps, or is killed at that boundary."""
-        log = self.folder / "told"
+    def run_process(self, steps: Sequence[Sequence[str]], kill: int | None = None) -> int:
+        """Have a process do these steps, or be killed at the boundary of that number; return its exit code."""
+        log = self.folder / "log"
         before = len(log.read_text().splitlines()) if log.exists() else 0
-        code = self.child.do(self.describe_work(steps, kill))
-        self.told = log.read_text().splitlines()[before:]
-        for line in self.told:
+        code = self.starter.run(self.describe_work(steps, kill))
+        self.log_lines = log.read_text().splitlines()[before:]
+        for line in self.log_lines:
             if line.startswith("at "):
                 self.at = max(self.at, datetime.fromisoformat(line[3:]))
         return code
 
     def describe_work(self, steps: Sequence[Sequence[str]], kill: int | None = None) -> dict[str, Any]:
-        """What a process is told that is to do these steps."""
+        """Return the command for a process that does these steps."""
         return {
             "database": f"sqlite:///{self.folder / 'longarc.db'}",
             **self.servers.sections,
@@ -253,19 +255,21 @@ class Story:
             "at": self.at.isoformat(),
             "steps": steps,
             "kill": kill,
-            "log": str(self.folder / "told"),
+            "log": str(self.folder / "log"),
         }
 
     @property
     def boundaries(self) -> list[str]:
-        return [line.removeprefix("boundary ") for line in self.told if line.startswith("boundary ")]
+        """The boundaries that the last process passed, in order."""
+        return [line.removeprefix("boundary ") for line in self.log_lines if line.startswith("boundary ")]
 
-    # --- what came of it ---
+    # --- the result ---
 
     def store(self) -> Store:
         return new_store(f"sqlite:///{self.folder / 'longarc.db'}")
 
     def messages(self) -> list[Effect]:
+        """Return all rows of the outbox."""
         store = self.store()
         with store.database.read() as connection:
             query = sql_select(tables.outbox).order_by(tables.outbox.c.id)
@@ -274,7 +278,7 @@ class Story:
         return found
 
     def events(self, address: str) -> list[Event]:
-        """Our events on that calendar, as the server has them."""
+        """Return our events on that calendar, as the server has them, by start."""
         organizers = {manager for manager, _ in self.pairs}
         section = {**self.servers.sections["calendar_section"], "organizers": lambda _: organizers}
         provider = base.load_factory(base.CALENDAR_FACTORIES, self.servers.sections["calendar"])(section)
@@ -287,81 +291,87 @@ class Story:
         return [BytesParser(_class=EmailMessage, policy=default).parsebytes(path.read_bytes()) for path in paths]
 
 
-class Beginning:
-    """Gives companies that have lived through the same steps. Where the servers keep files, one has lived through them,
-    and all that was on disk then is put back; where not, each lives through them itself.
+class PreparedCompanies:
+    """Gives out companies that have done the same steps.
+
+    Where the servers keep files, one company does the steps, and its files are restored for each further use. Where
+    they keep everything in memory, each company does the steps itself.
     """
 
-    def __init__(self, child: Child, servers: Servers, folder: Path, schema: Path, name: str) -> None:
-        self._made = partial(Story, child, servers, schema=schema)
+    def __init__(self, starter: ProcessStarter, servers: Servers, folder: Path, schema: Path, name: str) -> None:
+        self._make_company = partial(CrashCompany, starter, servers, schema=schema)
         self._folder, self._name, self._numbers = folder, name, count()
-        self._first: Story | None = None
+        self._first: CrashCompany | None = None
         self._at = START
-        self._kept: list[tuple[Path, Path]] = []
+        self._kept: list[tuple[Path, Path]] = []  #: folders, each with its copy
 
-    def story(self, before: Sequence[Sequence[str]]) -> Story:
-        """A company that has lived through the steps before, and nothing else."""
+    def prepare(self, before: Sequence[Sequence[str]]) -> CrashCompany:
+        """Return a company that has done the steps `before`, and nothing else."""
         if self._first and self._kept:
             return self._put_back(self._first)
         number = next(self._numbers)
-        story = self._made(folder=self._folder / str(number), name=f"{self._name}-{number}")
-        assert story.live(before) == 0
+        company = self._make_company(folder=self._folder / str(number), name=f"{self._name}-{number}")
+        assert company.run_process(before) == 0
         if self._first is None:
-            self._first, self._at = story, story.at
-            self._keep(story)
-        return story
+            self._first, self._at = company, company.at
+            self._keep(company)
+        return company
 
-    def _keep(self, story: Story) -> None:
-        folders = [folder for email in story.people for folder in story.servers.folders(email)]
+    def _keep(self, company: CrashCompany) -> None:
+        folders = [folder for email in company.people for folder in company.servers.folders(email)]
         if folders:
             self._kept = [(folder, self._folder / "kept" / str(number)) for number, folder in enumerate(folders)]
-            self._kept.append((story.folder, self._folder / "kept" / "database"))
+            self._kept.append((company.folder, self._folder / "kept" / "database"))
         for folder, kept in self._kept:
             if folder.exists():
                 shutil.copytree(folder, kept)
 
-    def _put_back(self, story: Story) -> Story:
+    def _put_back(self, company: CrashCompany) -> CrashCompany:
         for folder, kept in self._kept:
             if folder.exists():
                 shutil.rmtree(folder)
             if kept.exists():
                 shutil.copytree(kept, folder)
-        story.at, story.told = self._at, []
-        return story
+        company.at, company.log_lines = self._at, []
+        return company
 
 
-def check(story: Story) -> None:
-    """One event for each session and each block; each mail once, or twice under one id, or known to be in doubt."""
-    check_events(story)
-    check_mails(story)
-    assert not [m.key for m in story.messages() if m.is_live], "something is left undone"
+def check_end(company: CrashCompany) -> None:
+    """Check that each session and block has one event, and each mail went out once, or twice with the same Message-ID.
+
+    A mail of which nobody knows whether it went out is in the outbox as uncertain.
+    """
+    check_events(company)
+    check_mails(company)
+    assert not [m.key for m in company.messages() if m.is_live], "something is left undone"
 
 
-def check_events(story: Story) -> None:
-    store = story.store()
+def check_events(company: CrashCompany) -> None:
+    """Check that calendars show the booked sessions and open blocks, and nothing else that is of ours and to come."""
+    store = company.store()
     sessions = store.queries.list_sessions()
     blocks = store.queries.list_commitments()
     store.close()
-    for manager, report in story.pairs:
+    for manager, report in company.pairs:
         mine = [s for s in sessions if s.pair == PairId(manager, report)]
         wanted = {s.key: s.span for s in mine if s.booked}
         wanted |= {c.key: c.block for c in blocks if c.pair == PairId(manager, report) and c.block and c.is_open}
         past = {s.key for s in mine if s.held_at}
-        on_calendar = story.events(manager)
+        on_calendar = company.events(manager)
         ahead = [event for event in on_calendar if event.key not in past]
         assert [event.key for event in ahead] == [key for key, _ in sorted(wanted.items(), key=lambda one: one[1])]
         assert {event.key: event.span for event in ahead} == wanted
         booked = {s.key: s.span for s in mine if s.booked}
-        copies = {event.key: event.span for event in story.events(report) if event.key not in past}
+        copies = {event.key: event.span for event in company.events(report) if event.key not in past}
         assert copies == booked, "the report's calendar shows the same"
 
 
-def check_mails(story: Story) -> None:
-    """By the Message-ID, which follows from the outbox key alone."""
-    sent = Counter(str(mail["Message-ID"]) for email in story.people for mail in story.mails(email))
+def check_mails(company: CrashCompany) -> None:
+    """Check each mail by its Message-ID, which is computed from the outbox key alone."""
+    sent = Counter(str(mail["Message-ID"]) for email in company.people for mail in company.mails(email))
     by_kind = {EffectProgress.DONE: 0, EffectProgress.UNCERTAIN: 0}
     summaries = lost_alerts = 0
-    for message in story.messages():
+    for message in company.messages():
         if message.name == "operator_alert":
             lost_alerts += message.progress is EffectProgress.UNCERTAIN
         elif message.name and message.progress is not EffectProgress.DROPPED:
@@ -370,7 +380,9 @@ def check_mails(story: Story) -> None:
     repeated = sum(count - 1 for count in sent.values())
     assert by_kind[EffectProgress.DONE] <= len(sent) <= sum(by_kind.values())
     assert max(sent.values(), default=1) <= 2 and repeated <= summaries
-    alerts = {m.key for m in story.messages() if m.name == "operator_alert" and m.key.endswith(":uncertain")}
-    alerts = {key for key in alerts if not key.startswith("operator_alert:more:")}  # a mail that counts the others
+    alerts = {m.key for m in company.messages() if m.name == "operator_alert" and m.key.endswith(":uncertain")}
+    alerts = {
+        key for key in alerts if not key.startswith("operator_alert:more:")
+    }  # this alert only counts further ones
     assert len(alerts) == by_kind[EffectProgress.UNCERTAIN], "a human is told"
-    assert not alerts or lost_alerts or story.mails(OPERATOR)
+    assert not alerts or lost_alerts or company.mails(OPERATOR)
