@@ -1,4 +1,4 @@
-"""The stand-in for Google refuses what Google refuses: else nothing that passes on it would mean anything."""
+"""The double of Google refuses what Google refuses. Otherwise a test that passes on it would prove nothing."""
 
 import base64
 import json
@@ -26,6 +26,7 @@ EVENTS = "/calendar/v3/calendars/primary/events"
 
 @pytest.fixture(scope="module")
 def double() -> Iterator[Google]:
+    """The double, with two people, for all tests of this module."""
     with Google() as running:
         for person in (DANA, SAM):
             running.calendars.add_person(person)
@@ -34,19 +35,22 @@ def double() -> Iterator[Google]:
 
 @pytest.fixture
 def ask(double: Google) -> Any:
-    def asked(
+    """A function that sends a request as Dana. It returns the status and the reason of a refusal, or an empty text."""
+
+    def send(
         verb: str, path: str, body: Any = None, scope: str = OWNED_EVENTS_SCOPE, **headers: str
     ) -> tuple[int, str]:
         grant = double.tokens.issue_token(DANA, {scope})
-        sent = {"Authorization": f"Bearer {grant['access_token']}", **headers}
-        answer = requests.request(verb, double.url + path, json=body, headers=sent, timeout=10)
-        told = answer.json() if answer.content else {}
-        return answer.status_code, told["error"]["errors"][0]["reason"] if "error" in told else ""
+        all_headers = {"Authorization": f"Bearer {grant['access_token']}", **headers}
+        answer = requests.request(verb, double.url + path, json=body, headers=all_headers, timeout=10)
+        content = answer.json() if answer.content else {}
+        return answer.status_code, content["error"]["errors"][0]["reason"] if "error" in content else ""
 
-    return asked
+    return send
 
 
 def raw(text: str) -> dict[str, str]:
+    """The body of a request that sends this mail."""
     return {"raw": base64.urlsafe_b64encode(text.encode()).decode()}
 
 
@@ -71,7 +75,7 @@ def raw(text: str) -> dict[str, str]:
         ({**WHEN, "eventType": "fromGmail"}, "invalid"),
     ],
 )
-def test_an_event_that_google_would_not_take(ask: Any, body: dict[str, Any], reason: str) -> None:
+def test_an_event_that_google_does_not_accept_is_refused(ask: Any, body: dict[str, Any], reason: str) -> None:
     assert ask("POST", EVENTS, body) == (400, reason)
 
 
@@ -91,7 +95,7 @@ def test_an_event_that_google_would_not_take(ask: Any, body: dict[str, Any], rea
         ("?singleEvents=true&orderBy=startTime", (200, "")),
     ],
 )
-def test_a_question_that_google_would_not_answer(ask: Any, query: str, answer: tuple[int, str]) -> None:
+def test_invalid_parameters_of_a_list_are_refused(ask: Any, query: str, answer: tuple[int, str]) -> None:
     assert ask("GET", EVENTS + query) == answer
 
 
@@ -126,12 +130,14 @@ def test_a_question_that_google_would_not_answer(ask: Any, query: str, answer: t
         ("GET", "/calendar/v3/nothing", None, OWNED_EVENTS_SCOPE, 404),
     ],
 )
-def test_each_method_wants_its_scope(ask: Any, verb: str, path: str, body: Any, scope: str, status: int) -> None:
-    """`calendar.events` and its like do not reach free/busy; `gmail.send` neither reads nor sends drafts."""
+def test_each_method_needs_one_of_its_scopes(
+    ask: Any, verb: str, path: str, body: Any, scope: str, status: int
+) -> None:
+    """Scopes for events do not allow free/busy queries; `gmail.send` allows neither reading nor drafts."""
     assert ask(verb, path, body, scope)[0] == status
 
 
-def test_a_version_that_is_not_there_any_more_is_refused(ask: Any) -> None:
+def test_an_outdated_etag_and_a_deleted_event_are_refused(ask: Any) -> None:
     assert ask("POST", EVENTS, {**WHEN, "id": "version1"})[0] == 200
     assert ask("PATCH", f"{EVENTS}/version1", {"summary": "x"}, **{"If-Match": '"1"'}) == (412, "conditionNotMet")
     assert ask("DELETE", f"{EVENTS}/version1")[0] == 204
@@ -140,44 +146,44 @@ def test_a_version_that_is_not_there_any_more_is_refused(ask: Any) -> None:
     assert ask("POST", EVENTS, {**WHEN, "id": "version1"}) == (409, "duplicate")
 
 
-def test_a_service_account_by_itself_invites_nobody(double: Google) -> None:
-    robot = double.tokens.issue_token(DANA, {OWNED_EVENTS_SCOPE}, service_account=True)
-    sent = {"Authorization": f"Bearer {robot['access_token']}"}
+def test_a_service_account_that_acts_for_nobody_can_not_invite(double: Google) -> None:
+    own_token = double.tokens.issue_token(DANA, {OWNED_EVENTS_SCOPE}, service_account=True)
+    sent = {"Authorization": f"Bearer {own_token['access_token']}"}
     answer = requests.post(double.url + EVENTS, json={**WHEN, "attendees": [{"email": SAM}]}, headers=sent, timeout=10)
     assert answer.json()["error"]["errors"][0]["reason"] == "forbiddenForServiceAccounts"
 
 
-def test_fifty_one_calendars_are_one_too_many(ask: Any, double: Google) -> None:
+def test_the_fifty_first_calendar_of_a_query_is_refused(ask: Any, double: Google) -> None:
     body = {"timeMin": "2027-03-09T10:00:00Z", "timeMax": "2027-03-09T11:00:00Z"}
     items = [{"id": f"p{n}@corp.example"} for n in range(51)]
     grant = double.tokens.issue_token(DANA, {FREE_BUSY_SCOPE})
     sent = {"Authorization": f"Bearer {grant['access_token']}"}
     url = f"{double.url}/calendar/v3/freeBusy"
-    told = requests.post(url, json={**body, "items": items}, headers=sent, timeout=10).json()["calendars"]
-    assert told["p50@corp.example"]["errors"][0]["reason"] == "tooManyCalendarsRequested"
-    assert told["p0@corp.example"]["errors"][0]["reason"] == "notFound"
+    calendars = requests.post(url, json={**body, "items": items}, headers=sent, timeout=10).json()["calendars"]
+    assert calendars["p50@corp.example"]["errors"][0]["reason"] == "tooManyCalendarsRequested"
+    assert calendars["p0@corp.example"]["errors"][0]["reason"] == "notFound"
 
 
-def test_started_by_hand_the_whole_program_runs_against_it(fresh_terminal: Terminal) -> None:
-    """As README says: start it, take its settings over, and `check` finds everything well."""
+def test_the_program_runs_on_a_double_that_was_started_as_a_command(fresh_terminal: Terminal) -> None:
+    """As the documentation says: start it, copy the settings that it prints, and run `longarc check`."""
     people = [f"{DANA}=Europe/Berlin", SAM, "longarc@corp.example"]
     started = [sys.executable, "-m", "tests.doubles.google", "--port", "0", *people]
     env = {**os.environ, "PYTHONPATH": str(ROOT)}
     child = subprocess.Popen(started, cwd=fresh_terminal.folder, env=env, stdout=subprocess.PIPE, text=True)
     assert child.stdout is not None
     try:
-        told = ""
-        while "# For `longarc connect" not in told:
-            told += child.stdout.readline()
-        tomllib.loads(told)
+        printed = ""
+        while "# For `longarc connect" not in printed:
+            printed += child.stdout.readline()
+        tomllib.loads(printed)
         mail = '[mail]\nfrom = "longarc@corp.example"\noperator_by = "google"\n'
-        told = told.replace("[mailers.google]", '[mailers.google]\nsender = "longarc@corp.example"')
+        settings = printed.replace("[mailers.google]", '[mailers.google]\nsender = "longarc@corp.example"')
         fresh_terminal.write(
-            "longarc.toml", f'database = "{fresh_terminal.url}"\noperator = "ops@corp.example"\n{mail}{told}'
+            "longarc.toml", f'database = "{fresh_terminal.url}"\noperator = "ops@corp.example"\n{mail}{settings}'
         )
-        both = "Europe/Berlin,DE,google,google"
+        columns = "Europe/Berlin,DE,google,google"
         head = "email,name,manager,time_zone,country,calendar,mail"
-        fresh_terminal.write("people.csv", f"{head}\n{DANA},Dana,,{both}\n{SAM},Sam,{DANA},{both}\n")
+        fresh_terminal.write("people.csv", f"{head}\n{DANA},Dana,,{columns}\n{SAM},Sam,{DANA},{columns}\n")
         found = json.loads(fresh_terminal.output_of("check", "--json"))
         assert len(found["findings"] if isinstance(found, dict) else found) > 10
     finally:

@@ -1,4 +1,4 @@
-"""The stand-in for Google opens channels and posts through them as the service does."""
+"""The double of Google opens channels and sends notifications through them as the service does."""
 
 from collections.abc import Iterator
 from datetime import timedelta
@@ -56,8 +56,8 @@ def listener(channels: Channels) -> Iterator[Listener]:
         yield running
 
 
-class Asking:
-    """Somebody who asks by plain HTTP."""
+class PlainClient:
+    """Sends requests by plain HTTP, as Dana unless `who` names somebody else."""
 
     def __init__(self, double: Google) -> None:
         self._double = double
@@ -70,53 +70,56 @@ class Asking:
         return requests.post(self._double.url + path, json=body, headers=headers, timeout=10)
 
     def open(self, **changed: Any) -> dict[str, Any]:
-        """The answer to a channel that is opened."""
+        """Open a channel, and return the answer."""
         answer = self(WATCH, {**CHANNEL, **changed})
         assert answer.status_code == 200, answer.text
-        told: dict[str, Any] = answer.json()
-        return told
+        content: dict[str, Any] = answer.json()
+        return content
 
     def stop(self, opened: dict[str, Any], **changed: Any) -> int:
+        """Stop a channel, and return the status of the answer."""
         return self(STOP, {"id": opened["id"], "resourceId": opened["resourceId"]}, **changed).status_code
 
 
 @pytest.fixture
-def ask(double: Google) -> Asking:
-    return Asking(double)
+def ask(double: Google) -> PlainClient:
+    return PlainClient(double)
 
 
 def states(channels: Channels, listener: Listener) -> list[str]:
-    """What was received, when nothing more is due."""
+    """The states of the notifications received, when nothing more is due."""
     channels.settle()
     return [request.headers["X-Goog-Resource-State"] for request in listener.requests]
 
 
 def numbers(channels: Channels, listener: Listener) -> list[int]:
+    """The numbers of the notifications received, when nothing more is due."""
     channels.settle()
     return [int(request.headers["X-Goog-Message-Number"]) for request in listener.requests]
 
 
-def refused(answer: requests.Response) -> tuple[int, str]:
+def refusal(answer: requests.Response) -> tuple[int, str]:
+    """The status and the reason of a refusal."""
     return answer.status_code, str(answer.json()["error"]["errors"][0]["reason"])
 
 
 # --- opening --------------------------------------------------------------------------------------------------------
 
 
-def test_an_answer_has_what_google_answers(ask: Asking) -> None:
-    told = ask.open(params={"ttl": "604800"})
-    assert told == {
+def test_the_answer_to_watch_has_googles_fields(ask: PlainClient) -> None:
+    answer = ask.open(params={"ttl": "604800"})
+    assert answer == {
         "kind": "api#channel",
         "id": "c1",
-        "resourceId": told["resourceId"],
+        "resourceId": answer["resourceId"],
         "resourceUri": "https://www.googleapis.com/calendar/v3/calendars/dana%40corp.example/events?alt=json",
         "token": "secret",
         "expiration": str(int((NOW + WEEK).timestamp()) * 1000),
     }
 
 
-def test_a_resource_is_named_by_what_is_watched_alone(ask: Asking) -> None:
-    """Neither by the channel nor by whose quota is used: what narrows the list makes another one of it."""
+def test_the_resource_id_depends_only_on_what_is_watched(ask: PlainClient) -> None:
+    """It depends neither on the channel nor on `quotaUser`. A filter of the events makes it another resource."""
     first = ask.open()
     for number, (query, same) in enumerate(
         [("", True), ("?alt=json&quotaUser=q&prettyPrint=false", True), ("?eventTypes=default", False)]
@@ -139,8 +142,8 @@ def test_a_resource_is_named_by_what_is_watched_alone(ask: Asking) -> None:
         ({"expiration": "9" * 18}, WEEK),
     ],
 )
-def test_a_channel_lives_as_long_as_asked_for_but_a_week_at_most(
-    ask: Asking, changed: dict[str, Any], life: timedelta
+def test_a_channel_lives_for_the_requested_time_but_a_week_at_most(
+    ask: PlainClient, changed: dict[str, Any], life: timedelta
 ) -> None:
     assert int(ask.open(**changed)["expiration"]) == int((NOW + life).timestamp()) * 1000
 
@@ -168,23 +171,23 @@ def test_a_channel_lives_as_long_as_asked_for_but_a_week_at_most(
         ({"url": "https://longarc.example"}, (400, "badRequest")),
     ],
 )
-def test_a_channel_that_google_would_not_open(
-    ask: Asking, channels: Channels, changed: dict[str, Any], answer: tuple[int, str]
+def test_an_invalid_channel_is_refused(
+    ask: PlainClient, channels: Channels, changed: dict[str, Any], answer: tuple[int, str]
 ) -> None:
-    assert refused(ask(WATCH, {**CHANNEL, **changed})) == answer
+    assert refusal(ask(WATCH, {**CHANNEL, **changed})) == answer
     assert channels.list_open() == []
 
 
-def test_the_longest_values_are_taken(ask: Asking) -> None:
+def test_the_longest_values_are_accepted(ask: PlainClient) -> None:
     ask.open(id="i" * 64, token="t" * 256)
 
 
-def test_an_id_is_taken_once_by_whomever_and_for_ever(ask: Asking) -> None:
+def test_a_channel_id_can_never_be_used_again(ask: PlainClient) -> None:
     opened = ask.open()
     for who in (DANA, SAM):
-        assert refused(ask(WATCH, CHANNEL, who=who)) == (400, "channelIdNotUnique")
+        assert refusal(ask(WATCH, CHANNEL, who=who)) == (400, "channelIdNotUnique")
     assert ask.stop(opened) == 204
-    assert refused(ask(WATCH, CHANNEL)) == (400, "channelIdNotUnique")
+    assert refusal(ask(WATCH, CHANNEL)) == (400, "channelIdNotUnique")
 
 
 @pytest.mark.parametrize(
@@ -200,26 +203,28 @@ def test_an_id_is_taken_once_by_whomever_and_for_ever(ask: Asking) -> None:
         (f"{WATCH}?eventTypes=default", OWNED_EVENTS_SCOPE, 200),
     ],
 )
-def test_a_calendar_is_watched_by_whoever_may_list_its_events(ask: Asking, path: str, scope: str, status: int) -> None:
+def test_a_calendar_is_watched_by_whoever_may_list_its_events(
+    ask: PlainClient, path: str, scope: str, status: int
+) -> None:
     assert ask(path, CHANNEL, scope).status_code == status
 
 
 @pytest.mark.parametrize("status", [403, 429])
-def test_opening_can_be_throttled(double: Google, ask: Asking, status: int) -> None:
+def test_opening_can_be_throttled(double: Google, ask: PlainClient, status: int) -> None:
     double.faults.add("calendar.events.watch", "rateLimitExceeded", status=status)
-    assert refused(ask(WATCH, CHANNEL)) == (status, "rateLimitExceeded")
+    assert refusal(ask(WATCH, CHANNEL)) == (status, "rateLimitExceeded")
     ask.open()
 
 
 # --- closing --------------------------------------------------------------------------------------------------------
 
 
-def test_only_whoever_opened_a_channel_stops_it_with_both_its_names(ask: Asking, channels: Channels) -> None:
+def test_a_channel_is_stopped_by_its_opener_with_both_ids(ask: PlainClient, channels: Channels) -> None:
     opened = ask.open()
     assert ask.stop(opened, who=SAM) == 404
     assert ask.stop({**opened, "resourceId": "other"}) == 404
     assert ask.stop({**opened, "id": "other"}) == 404
-    assert refused(ask(STOP, {"id": "c1"})) == (400, "required")
+    assert refusal(ask(STOP, {"id": "c1"})) == (400, "required")
     assert [watch.id for watch in channels.list_open()] == ["c1"]
     assert ask.stop(opened, scope=GMAIL_SEND_SCOPE) == 403
     assert ask.stop(opened, scope=EVENTS_READ_SCOPE) == 204
@@ -227,8 +232,8 @@ def test_only_whoever_opened_a_channel_stops_it_with_both_its_names(ask: Asking,
     assert ask.stop(opened) == 404
 
 
-def test_one_more_may_come_after_stop(
-    double: Google, ask: Asking, channels: Channels, hands: GoogleHands, listener: Listener
+def test_one_more_notification_may_come_after_stop(
+    double: Google, ask: PlainClient, channels: Channels, hands: GoogleHands, listener: Listener
 ) -> None:
     double.faults.add("notification.stopped", "trailing")
     assert ask.stop(ask.open()) == 204
@@ -238,11 +243,11 @@ def test_one_more_may_come_after_stop(
     assert states(channels, listener).count("exists") == 1
 
 
-# --- what comes -----------------------------------------------------------------------------------------------------
+# --- notifications --------------------------------------------------------------------------------------------------
 
 
 def test_a_notification_has_googles_headers_and_no_body(
-    ask: Asking, channels: Channels, hands: GoogleHands, listener: Listener
+    ask: PlainClient, channels: Channels, hands: GoogleHands, listener: Listener
 ) -> None:
     opened = ask.open(params={"ttl": "604800"})
     hands.add(DANA, span(5, 14))
@@ -250,12 +255,12 @@ def test_a_notification_has_googles_headers_and_no_body(
     for request, state in ((first, "sync"), (second, "exists")):
         assert (request.command, request.path, request.body) == ("POST", "/hook?x=1", b"")
         assert request.headers["Content-Length"] == "0"
-        told = {name.lower(): value for name, value in request.headers.items()}
-        told = {name: value for name, value in told.items() if name.startswith("x-goog-")}
-        number, ends = told.pop("x-goog-message-number"), told.pop("x-goog-channel-expiration")
+        headers = {name.lower(): value for name, value in request.headers.items()}
+        headers = {name: value for name, value in headers.items() if name.startswith("x-goog-")}
+        number, ends = headers.pop("x-goog-message-number"), headers.pop("x-goog-channel-expiration")
         assert int(number) == 1 if state == "sync" else int(number) > 1
         assert parsedate_to_datetime(ends) == NOW + WEEK
-        assert told == {
+        assert headers == {
             "x-goog-channel-id": "c1",
             "x-goog-channel-token": "secret",
             "x-goog-resource-id": opened["resourceId"],
@@ -264,41 +269,42 @@ def test_a_notification_has_googles_headers_and_no_body(
         }
 
 
-def test_without_a_token_none_comes(ask: Asking, listener: Listener) -> None:
+def test_a_channel_without_a_token_sends_none(ask: PlainClient, listener: Listener) -> None:
     assert "token" not in ask.open(token=None)
     [first] = listener.wait_for(1)
     assert "X-Goog-Channel-Token" not in first.headers
 
 
-def test_each_write_by_anybody_is_told_to_all_whose_calendar_it_is(
-    ask: Asking, channels: Channels, hands: GoogleHands, listener: Listener
+def test_each_write_is_notified_for_every_calendar_that_shows_the_event(
+    ask: PlainClient, channels: Channels, hands: GoogleHands, listener: Listener
 ) -> None:
-    """Once through each channel; guests' calendars change with the organizer's."""
+    """A notification goes through each channel once. The guests' calendars change with the organizer's."""
     ask.open(id="one")
     ask.open(id="two")
     ask(WATCH, {**CHANNEL, "id": "sams"}, who=SAM)
 
-    def told() -> list[str]:
+    def pop_channels() -> list[str]:
+        """The channels of the notifications since the last call."""
         channels.settle()
         names = sorted(request.headers["X-Goog-Channel-ID"] for request in listener.requests)
         listener.requests.clear()
         return names
 
-    assert told() == ["one", "sams", "two"]  # sync
+    assert pop_channels() == ["one", "sams", "two"]  # sync
     name = hands.insert(DANA, **whole_day(), attendees=[{"email": SAM}])
-    assert told() == ["one", "sams", "two"]
+    assert pop_channels() == ["one", "sams", "two"]
     hands.patch(SAM, name, attendees=[{"email": SAM, "responseStatus": "accepted"}], attendeesOmitted=True)
-    assert told() == ["one", "sams", "two"]
+    assert pop_channels() == ["one", "sams", "two"]
     hands.patch(DANA, name, attendees=[])
-    assert told() == ["one", "sams", "two"]
+    assert pop_channels() == ["one", "sams", "two"]
     hands.patch(DANA, name, summary="Without Sam")
-    assert told() == ["one", "two"]
+    assert pop_channels() == ["one", "two"]
     hands.remove(DANA, name)
-    assert told() == ["one", "two"]
+    assert pop_channels() == ["one", "two"]
     hands.add(SAM, span(5, 14))
-    assert told() == ["sams"]
+    assert pop_channels() == ["sams"]
     hands.get(DANA, name)
-    assert told() == []
+    assert pop_channels() == []
 
 
 def whole_day() -> dict[str, Any]:
@@ -306,18 +312,18 @@ def whole_day() -> dict[str, Any]:
 
 
 def test_numbers_rise_and_are_not_consecutive(
-    ask: Asking, channels: Channels, hands: GoogleHands, listener: Listener
+    ask: PlainClient, channels: Channels, hands: GoogleHands, listener: Listener
 ) -> None:
     ask.open()
     for day in range(5, 15):
         hands.add(DANA, span(day, 14))
-    told = numbers(channels, listener)
-    assert told == sorted(set(told)) and told[0] == 1 and told != list(range(1, 12))
+    received = numbers(channels, listener)
+    assert received == sorted(set(received)) and received[0] == 1 and received != list(range(1, 12))
 
 
 @pytest.mark.parametrize("lost", [False, True])
 def test_sync_can_be_had_before_the_answer(
-    double: Google, ask: Asking, channels: Channels, listener: Listener, lost: bool
+    double: Google, ask: PlainClient, channels: Channels, listener: Listener, lost: bool
 ) -> None:
     channels.answers_first = False
     if lost:
@@ -326,10 +332,10 @@ def test_sync_can_be_had_before_the_answer(
     assert [request.headers["X-Goog-Resource-State"] for request in listener.requests] == ([] if lost else ["sync"])
 
 
-def test_nothing_comes_after_the_end(
-    ask: Asking, clock: SteppedClock, channels: Channels, hands: GoogleHands, listener: Listener
+def test_nothing_comes_after_the_channel_expired(
+    ask: PlainClient, clock: SteppedClock, channels: Channels, hands: GoogleHands, listener: Listener
 ) -> None:
-    """Silently: the channel is gone, and so is whatever was on its way."""
+    """The channel ends without a message, and notifications that wait for another attempt are dropped."""
     opened = ask.open()
     channels.settle()
     listener.statuses = [503]
@@ -342,8 +348,8 @@ def test_nothing_comes_after_the_end(
 
 
 @pytest.mark.parametrize("status", [500, 502, 503, 504])
-def test_what_the_server_cannot_take_now_comes_again_later_and_later(
-    ask: Asking, clock: SteppedClock, channels: Channels, hands: GoogleHands, listener: Listener, status: int
+def test_after_a_server_error_a_notification_is_sent_again_at_growing_intervals(
+    ask: PlainClient, clock: SteppedClock, channels: Channels, hands: GoogleHands, listener: Listener, status: int
 ) -> None:
     ask.open()
     channels.settle()
@@ -357,13 +363,13 @@ def test_what_the_server_cannot_take_now_comes_again_later_and_later(
     clock.advance(timedelta(seconds=1))
     assert states(channels, listener) == ["sync", "exists", "exists", "exists"]
     clock.advance(timedelta(minutes=30))
-    told = numbers(channels, listener)
-    assert len(told) == 4 and len(set(told)) == 2
+    received = numbers(channels, listener)
+    assert len(received) == 4 and len(set(received)) == 2
 
 
 @pytest.mark.parametrize("status", [200, 201, 202, 204, 400, 401, 404, 410, 429, 302])
-def test_any_other_answer_is_the_last_word(
-    ask: Asking, clock: SteppedClock, channels: Channels, hands: GoogleHands, listener: Listener, status: int
+def test_after_any_other_status_a_notification_is_not_sent_again(
+    ask: PlainClient, clock: SteppedClock, channels: Channels, hands: GoogleHands, listener: Listener, status: int
 ) -> None:
     ask.open()
     channels.settle()
@@ -374,7 +380,9 @@ def test_any_other_answer_is_the_last_word(
     assert states(channels, listener) == ["sync", "exists"]
 
 
-def test_a_redirect_is_not_followed(ask: Asking, channels: Channels, hands: GoogleHands, listener: Listener) -> None:
+def test_a_redirect_is_not_followed(
+    ask: PlainClient, channels: Channels, hands: GoogleHands, listener: Listener
+) -> None:
     def redirect(request: Request) -> None:
         request.reply(302, b"", Location=f"{listener.url}/hook")
 
@@ -386,7 +394,7 @@ def test_a_redirect_is_not_followed(ask: Asking, channels: Channels, hands: Goog
 
 
 def test_an_address_that_does_not_answer_in_time_is_tried_again(
-    ask: Asking, clock: SteppedClock, channels: Channels, listener: Listener
+    ask: PlainClient, clock: SteppedClock, channels: Channels, listener: Listener
 ) -> None:
     def hang(request: Request) -> None:
         request.server.stopped.wait()
@@ -402,8 +410,8 @@ def test_an_address_that_does_not_answer_in_time_is_tried_again(
     assert states(channels, listener) == ["sync"]
 
 
-def test_an_address_out_of_reach_is_tried_again(
-    ask: Asking, clock: SteppedClock, channels: Channels, listener: Listener
+def test_an_unreachable_address_is_tried_again(
+    ask: PlainClient, clock: SteppedClock, channels: Channels, listener: Listener
 ) -> None:
     del channels.routes[PUBLIC]
     ask.open()
@@ -416,8 +424,8 @@ def test_an_address_out_of_reach_is_tried_again(
 # --- faults ---------------------------------------------------------------------------------------------------------
 
 
-def test_the_third_is_lost(
-    double: Google, ask: Asking, channels: Channels, hands: GoogleHands, listener: Listener
+def test_a_fault_can_leave_out_the_first_notifications(
+    double: Google, ask: PlainClient, channels: Channels, hands: GoogleHands, listener: Listener
 ) -> None:
     double.faults.add("notification.exists", "lost", passing=2)
     ask.open()
@@ -426,8 +434,8 @@ def test_the_third_is_lost(
     assert states(channels, listener) == ["sync"] + ["exists"] * 3
 
 
-def test_a_share_is_lost(
-    double: Google, ask: Asking, channels: Channels, hands: GoogleHands, listener: Listener
+def test_a_fault_can_lose_a_share_of_the_notifications(
+    double: Google, ask: PlainClient, channels: Channels, hands: GoogleHands, listener: Listener
 ) -> None:
     double.faults.add("notification.exists", "lost", times=10_000, share=0.25)
     ask.open()
@@ -436,8 +444,8 @@ def test_a_share_is_lost(
     assert 60 < len(states(channels, listener)) < 90
 
 
-def test_one_comes_twice(
-    double: Google, ask: Asking, channels: Channels, hands: GoogleHands, listener: Listener
+def test_a_notification_can_be_duplicated(
+    double: Google, ask: PlainClient, channels: Channels, hands: GoogleHands, listener: Listener
 ) -> None:
     double.faults.add("notification.exists", "duplicated", who=DANA)
     ask.open()
@@ -445,8 +453,8 @@ def test_one_comes_twice(
     assert states(channels, listener) == ["sync", "exists", "exists"]
 
 
-def test_one_comes_late(
-    double: Google, ask: Asking, clock: SteppedClock, channels: Channels, hands: GoogleHands, listener: Listener
+def test_a_notification_can_be_delayed(
+    double: Google, ask: PlainClient, clock: SteppedClock, channels: Channels, hands: GoogleHands, listener: Listener
 ) -> None:
     double.faults.add("notification.exists", "delayed", delay=timedelta(minutes=5))
     ask.open()
@@ -457,8 +465,8 @@ def test_one_comes_late(
     assert states(channels, listener) == ["sync", "exists"]
 
 
-def test_one_comes_after_the_next(
-    double: Google, ask: Asking, channels: Channels, hands: GoogleHands, listener: Listener
+def test_a_notification_can_be_overtaken_by_the_next(
+    double: Google, ask: PlainClient, channels: Channels, hands: GoogleHands, listener: Listener
 ) -> None:
     double.faults.add("notification.exists", "overtaken")
     ask.open()
@@ -469,7 +477,7 @@ def test_one_comes_after_the_next(
     assert first < third < second
 
 
-def test_a_channel_can_be_lost(ask: Asking, channels: Channels, hands: GoogleHands, listener: Listener) -> None:
+def test_a_channel_can_be_lost(ask: PlainClient, channels: Channels, hands: GoogleHands, listener: Listener) -> None:
     opened = ask.open()
     channels.settle()
     channels.lose(channels.list_open()[0])
@@ -478,9 +486,9 @@ def test_a_channel_can_be_lost(ask: Asking, channels: Channels, hands: GoogleHan
 
 
 def test_nothing_is_sent_after_the_double_has_ended(
-    ask: Asking, channels: Channels, hands: GoogleHands, listener: Listener
+    ask: PlainClient, channels: Channels, hands: GoogleHands, listener: Listener
 ) -> None:
-    """What waits for its time does not keep it from ending, and its thread ends with it."""
+    """A notification that waits for another attempt does not delay the end of the double, whose thread ends too."""
     listener.statuses = [503]
     ask.open()
     channels.settle()

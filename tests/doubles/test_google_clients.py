@@ -1,5 +1,5 @@
-"""Clients that nobody here wrote work with the stand-in for Google, as they come: google-api-python-client with
-google-auth, gcsa, and gcal_sync. What they read and write is what they would read and write at Google."""
+"""Clients of Google Calendar by others work with the double of Google, unmodified: google-api-python-client with
+google-auth, gcsa, and gcal_sync."""
 
 import asyncio
 import base64
@@ -46,6 +46,7 @@ NOBODY = "nobody@corp.example"
 
 
 def times(start: datetime = NINE) -> dict[str, Any]:
+    """The fields `start` and `end` of an event of one hour."""
     return {"start": {"dateTime": start.isoformat()}, "end": {"dateTime": (start + HOUR).isoformat()}}
 
 
@@ -65,19 +66,20 @@ def hands(double: Google) -> GoogleHands:
 
 
 def credentials(double: Google, scope: str = CALENDAR, who: str = DANA) -> Any:
-    """A service account that acts for that person, as google-auth signs for it."""
+    """The credentials of google-auth for a service account that acts for that person."""
     make: Any = Credentials
     return make.from_service_account_info(double.tokens.service_account(), scopes=[scope], subject=who)
 
 
 def service(double: Google, api: str = "calendar", version: str = "v3", **options: Any) -> Any:
+    """The client of google-api-python-client for that API."""
     endpoint = f"{double.url}/calendar/v3/" if api == "calendar" else f"{double.url}/"
     signed = options.pop("credentials", None) or credentials(double)
     return build(api, version, credentials=signed, client_options={"api_endpoint": endpoint})
 
 
 def refusal(request: Any) -> tuple[int, str]:
-    """How a request is refused: its status and reason."""
+    """The status and the reason with which a request is refused."""
     with pytest.raises(HttpError) as caught:
         request.execute()
     return caught.value.resp.status, str(json.loads(caught.value.content)["error"]["errors"][0]["reason"])
@@ -144,13 +146,13 @@ def test_google_client_reads_and_changes_a_series(double: Google) -> None:
 def test_google_client_asks_for_free_and_busy(double: Google, hands: GoogleHands) -> None:
     hands.insert(SAM, **times())
     body = {"timeMin": NINE.isoformat(), "timeMax": (NINE + DAY).isoformat(), "items": [{"id": SAM}, {"id": NOBODY}]}
-    told = service(double).freebusy().query(body=body).execute()["calendars"]
-    assert told[SAM]["busy"] == [{"start": "2027-03-09T09:00:00Z", "end": "2027-03-09T10:00:00Z"}]
-    assert told[NOBODY]["errors"][0]["reason"] == "notFound"
+    calendars = service(double).freebusy().query(body=body).execute()["calendars"]
+    assert calendars[SAM]["busy"] == [{"start": "2027-03-09T09:00:00Z", "end": "2027-03-09T10:00:00Z"}]
+    assert calendars[NOBODY]["errors"][0]["reason"] == "notFound"
 
 
 def test_google_client_sends_a_batch(double: Google) -> None:
-    """Each part with its own answer: one that is refused hurts no other."""
+    """Each part has its own answer, also when another part is refused."""
     events = service(double).events()
     answers: dict[str, Any] = {}
     batch = BatchHttpRequest(
@@ -166,12 +168,12 @@ def test_google_client_sends_a_batch(double: Google) -> None:
 
 
 def test_google_client_watches_a_calendar(double: Google, hands: GoogleHands) -> None:
-    """With the library's own channel and its own parser of notifications."""
+    """The library creates the channel and parses the notifications."""
     channels = double.calendars.channels
     with listen() as listener:
         channels.routes[PUBLIC] = listener.url
-        asked = datetime.now() + 30 * DAY  # noqa: DTZ005 -- the library takes no zone
-        channel = new_webhook_channel(f"{PUBLIC}/google", token="secret", expiration=asked.replace(microsecond=0))
+        expiration = datetime.now() + 30 * DAY  # noqa: DTZ005 -- the library takes no zone
+        channel = new_webhook_channel(f"{PUBLIC}/google", token="secret", expiration=expiration.replace(microsecond=0))
         api = service(double)
         answer = api.events().watch(calendarId=DANA, body=channel.body()).execute()
         assert answer.keys() == {"kind", "id", "resourceId", "resourceUri", "token", "expiration"}
@@ -181,10 +183,12 @@ def test_google_client_watches_a_calendar(double: Google, hands: GoogleHands) ->
         hands.insert(SAM, **times())
         channels.settle()
         read: Any = notification_from_headers
-        told = [read(channel, dict(request.headers)) for request in listener.requests]
-        assert [one.state for one in told] == ["sync", "exists"]
-        assert told[0].message_number == 1 < told[1].message_number
-        assert {(one.resource_id, one.resource_uri) for one in told} == {(channel.resource_id, channel.resource_uri)}
+        received = [read(channel, dict(request.headers)) for request in listener.requests]
+        assert [one.state for one in received] == ["sync", "exists"]
+        assert received[0].message_number == 1 < received[1].message_number
+        assert {(one.resource_id, one.resource_uri) for one in received} == {
+            (channel.resource_id, channel.resource_uri)
+        }
         api.channels().stop(body=channel.body()).execute()
         hands.insert(DANA, **times())
         channels.settle()
@@ -205,7 +209,7 @@ def test_google_client_sends_mail(double: Google) -> None:
     assert refusal(messages.send(userId="me", body={"raw": "a+b/"})) == (400, "invalidArgument")
 
 
-def test_google_client_is_told_what_went_wrong(double: Google) -> None:
+def test_google_client_reads_refusals(double: Google) -> None:
     events = service(double).events()
     made = events.insert(calendarId="primary", body={**times(), "id": "taken1"}).execute()
     assert refusal(events.insert(calendarId="primary", body={**times(), "id": made["id"]})) == (409, "duplicate")
@@ -223,7 +227,7 @@ def test_google_client_is_told_what_went_wrong(double: Google) -> None:
 
 @pytest.fixture
 def gcsa(double: Google) -> GoogleCalendar:
-    """It finds Google by itself; all that is put in its place is the address."""
+    """The client of gcsa. It knows only the address of Google, so its service is replaced by one for the double."""
     token = double.tokens.issue_token(DANA, {CALENDAR})["access_token"]
     make: Any = Granted
     signed = make(token)
@@ -287,7 +291,7 @@ def test_gcsa_asks_for_free_and_busy_and_calendars(gcsa: GoogleCalendar, hands: 
 
 
 class Auth(AbstractAuth):
-    """Signs with one token."""
+    """Authorizes every request with the same token."""
 
     def __init__(self, session: aiohttp.ClientSession, double: Google, token: str) -> None:
         super().__init__(session, f"{double.url}/calendar/v3")
@@ -297,25 +301,27 @@ class Auth(AbstractAuth):
         return self._token
 
 
-def with_gcal_sync(
-    double: Google, what: Callable[[GoogleCalendarService], Awaitable[None]], scope: str = CALENDAR, token: str = ""
+def run_gcal_sync(
+    double: Google, work: Callable[[GoogleCalendarService], Awaitable[None]], scope: str = CALENDAR, token: str = ""
 ) -> None:
+    """Run `work` with a client of gcal_sync."""
+
     async def run() -> None:
         async with aiohttp.ClientSession() as session:
             signed = token or double.tokens.issue_token(DANA, {scope})["access_token"]
-            await what(GoogleCalendarService(Auth(session, double, signed)))
+            await work(GoogleCalendarService(Auth(session, double, signed)))
 
     asyncio.run(run())
 
 
-def synced(title: str, start: datetime = NINE) -> SyncedEvent:
+def make_synced_event(title: str, start: datetime = NINE) -> SyncedEvent:
     ends = {"start": DateOrDatetime(date_time=start), "end": DateOrDatetime(date_time=start + HOUR)}
     return SyncedEvent(summary=title, **ends)
 
 
 def test_gcal_sync_creates_lists_changes_and_deletes(double: Google) -> None:
     async def work(api: GoogleCalendarService) -> None:
-        await api.async_create_event("primary", synced("Talk"))
+        await api.async_create_event("primary", make_synced_event("Talk"))
         asked = ListEventsRequest(calendar_id="primary", start_time=NINE - DAY, end_time=NINE + DAY)
         [event] = (await api.async_list_events(asked)).items
         assert event.summary == "Talk" and event.start.value == NINE and event.id
@@ -326,7 +332,7 @@ def test_gcal_sync_creates_lists_changes_and_deletes(double: Google) -> None:
         [calendar] = (await api.async_list_calendars()).items
         assert (calendar.id, calendar.timezone) == (DANA, "Europe/Berlin")
 
-    with_gcal_sync(double, work)
+    run_gcal_sync(double, work)
 
 
 def test_gcal_sync_pages(double: Google, hands: GoogleHands) -> None:
@@ -339,11 +345,11 @@ def test_gcal_sync_pages(double: Google, hands: GoogleHands) -> None:
         pages = [len(page.items) async for page in await api.async_list_events(asked)]
         assert pages == [2, 2, 1]
 
-    with_gcal_sync(double, work)
+    run_gcal_sync(double, work)
 
 
 def test_gcal_sync_keeps_a_copy_up_to_date(double: Google, hands: GoogleHands) -> None:
-    """By sync tokens, series as rules; a dead token is a new beginning."""
+    """The copy follows by sync tokens, with series as rules. After an invalid token it is read anew."""
     zone = {"timeZone": "Europe/Berlin"}
     series = {side: {**at, **zone} for side, at in times().items()}
     hands.insert(DANA, **series, summary="Stand-up", recurrence=["RRULE:FREQ=DAILY;COUNT=3"])
@@ -366,15 +372,15 @@ def test_gcal_sync_keeps_a_copy_up_to_date(double: Google, hands: GoogleHands) -
             await api.async_list_events_page(SyncEventsRequest(calendar_id="primary", sync_token="dead"))
         assert await copy() == ["Stand-up"] * 3 + ["New"]
 
-    with_gcal_sync(double, work)
+    run_gcal_sync(double, work)
 
 
 @pytest.mark.parametrize(
     ("scope", "token", "error"), [(SEND, "", ApiForbiddenException), (CALENDAR, "forged", AuthException)]
 )
-def test_gcal_sync_is_told_what_went_wrong(double: Google, scope: str, token: str, error: type[Exception]) -> None:
+def test_gcal_sync_reads_refusals(double: Google, scope: str, token: str, error: type[Exception]) -> None:
     async def work(api: GoogleCalendarService) -> None:
         with pytest.raises(error):
             await api.async_list_calendars()
 
-    with_gcal_sync(double, work, scope, token)
+    run_gcal_sync(double, work, scope, token)

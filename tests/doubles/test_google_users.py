@@ -1,5 +1,4 @@
-"""The stand-in for Google's directory: google-api-python-client works with it as it comes, and whatever the service
-refuses is refused."""
+"""The directory of Google's double works with google-api-python-client, unmodified, and refuses what Google refuses."""
 
 import json
 from collections.abc import Iterator
@@ -31,7 +30,7 @@ def double() -> Iterator[Google]:
 
 
 def users(double: Google, who: str = ADMIN, scope: str = READ) -> Any:
-    """The users of google-api-python-client, as google-auth signs for a service account that acts for somebody."""
+    """The resource `users` of google-api-python-client, for a service account that acts for `who`, or for itself."""
     make: Any = Credentials
     signed = make.from_service_account_info(double.tokens.service_account(), scopes=[scope], subject=who or None)
     options = {"api_endpoint": f"{double.url}/"}
@@ -39,13 +38,14 @@ def users(double: Google, who: str = ADMIN, scope: str = READ) -> Any:
 
 
 def refusal(request: Any) -> tuple[int, str]:
+    """The status and the reason with which a request is refused."""
     with pytest.raises(HttpError) as caught:
         request.execute()
     return caught.value.resp.status, str(json.loads(caught.value.content)["error"]["errors"][0]["reason"])
 
 
 def listed(resource: Any, **asked: Any) -> list[str]:
-    """The addresses of all pages."""
+    """The addresses of the users on all pages of a list."""
     found: list[str] = []
     request = resource.list(**{**OURS, **asked})
     while request is not None:
@@ -66,7 +66,7 @@ def test_google_client_reads_all_pages(double: Google) -> None:
     assert len(resource.list(**OURS).execute()["users"]) == 1
 
 
-def test_suspended_and_archived_are_listed_and_deleted_apart(double: Google) -> None:
+def test_suspended_and_archived_users_are_listed_and_deleted_ones_apart(double: Google) -> None:
     suspended = double.users.add("s@corp.example", suspended=True, suspensionReason="ADMIN")
     double.users.add("a@corp.example", archived=True)
     gone = double.users.add("g@corp.example")
@@ -77,11 +77,11 @@ def test_suspended_and_archived_are_listed_and_deleted_apart(double: Google) -> 
     assert resource.get(userKey=suspended).execute()["suspensionReason"] == "ADMIN"
 
 
-def test_users_are_left_out_when_there_are_none(double: Google) -> None:
+def test_an_empty_list_has_no_field_users(double: Google) -> None:
     assert "users" not in users(double).list(**OURS, query="isSuspended=true").execute()
 
 
-def test_neither_customer_nor_domain_is_refused_and_domain_wins(double: Google) -> None:
+def test_a_list_needs_a_customer_or_a_domain_and_the_domain_prevails(double: Google) -> None:
     double.users.add("x@other.example")
     resource = users(double)
     assert refusal(resource.list()) == (400, "badRequest")
@@ -91,7 +91,7 @@ def test_neither_customer_nor_domain_is_refused_and_domain_wins(double: Google) 
 
 
 @pytest.mark.parametrize("size", [0, 501])
-def test_a_page_has_one_to_five_hundred_users(double: Google, size: int) -> None:
+def test_a_page_size_is_from_one_to_five_hundred(double: Google, size: int) -> None:
     assert refusal(users(double).list(**OURS, maxResults=size))[0] == 400
 
 
@@ -107,7 +107,7 @@ def test_a_page_token_lasts_three_days_and_belongs_to_its_list(double: Google) -
     assert refusal(resource.list(**OURS, maxResults=1, pageToken=token)) == (400, "invalid")
 
 
-def test_whoever_is_no_administrator_sees_what_is_public(double: Google) -> None:
+def test_other_users_than_administrators_see_public_fields_only(double: Google) -> None:
     double.users.add("sam@corp.example", manager=ADMIN)
     as_sam = users(double, "sam@corp.example")
     assert refusal(as_sam.list(**OURS)) == (403, "forbidden")
@@ -136,7 +136,7 @@ def test_one_user_is_found_by_id_address_or_alias(double: Google) -> None:
     assert refusal(resource.get(userKey="nobody@corp.example")) == (404, "notFound")
 
 
-def test_fields_and_projections_show_what_they_say(double: Google) -> None:
+def test_fields_and_projections_select_the_fields_of_users(double: Google) -> None:
     relations = [{"value": "BOSS@corp.example", "type": "manager"}, {"value": "x", "type": "assistant"}]
     sam = double.users.add("sam@corp.example", relations=relations, customSchemas={"hr": {"grade": 3}, "it": {}})
     resource = users(double)
@@ -163,7 +163,7 @@ def test_fields_and_projections_show_what_they_say(double: Google) -> None:
         ("name:LEE", ["kim"]),
     ],
 )
-def test_a_query_picks_what_it_says(double: Google, query: str, expected: list[str]) -> None:
+def test_a_query_selects_users(double: Google, query: str, expected: list[str]) -> None:
     double.users.add("sam@corp.example", orgUnitPath="/Staff")
     research = [{"department": "Research & Co"}]
     double.users.add(
@@ -173,7 +173,7 @@ def test_a_query_picks_what_it_says(double: Google, query: str, expected: list[s
 
 
 @pytest.mark.parametrize("query", ["shoeSize=3", "orgUnitPath:x", "isSuspended=maybe", "name=", "'"])
-def test_a_query_that_is_not_understood_is_refused(double: Google, query: str) -> None:
+def test_an_invalid_query_is_refused(double: Google, query: str) -> None:
     assert refusal(users(double).list(**OURS, query=query)) == (400, "invalid")
 
 
@@ -186,5 +186,5 @@ def test_lists_are_ordered_either_way(double: Google) -> None:
     assert by_name == ["bo@corp.example", ADMIN, "zo@corp.example"]
 
 
-def test_other_parts_of_the_api_are_not_there(double: Google) -> None:
+def test_other_methods_of_the_api_are_not_offered(double: Google) -> None:
     assert refusal(users(double).delete(userKey=ADMIN))[0] == 405

@@ -1,5 +1,4 @@
-"""The stand-in for Microsoft Graph refuses what Graph refuses, understands what Graph understands, and answers whatever
-it is asked."""
+"""The double of Microsoft Graph refuses what Graph refuses, accepts what Graph accepts, and answers every request."""
 
 import base64
 import http.client
@@ -28,21 +27,23 @@ ASKED: dict[str, Any] = {"schedules": [DANA], "startTime": EVENT["start"], "endT
 
 @pytest.fixture
 def ask(double: Double) -> Any:
+    """A function that sends a request as the app. It returns the status and the JSON of the answer."""
     token = auth.build_tokens(section(double)).get_token()
 
-    def asked(method: str, path: str, body: Any = None, **headers: str) -> tuple[int, Any]:
-        sent = {"Authorization": f"Bearer {token}", **headers}
-        answer = requests.request(method, f"{double.endpoint}/{path}", json=body, headers=sent, timeout=10)
+    def send(method: str, path: str, body: Any = None, **headers: str) -> tuple[int, Any]:
+        all_headers = {"Authorization": f"Bearer {token}", **headers}
+        answer = requests.request(method, f"{double.endpoint}/{path}", json=body, headers=all_headers, timeout=10)
         return answer.status_code, answer.json() if answer.content else {}
 
-    return asked
+    return send
 
 
 def code(answer: tuple[int, Any]) -> tuple[int, str]:
+    """The status and the error code of a refusal."""
     return answer[0], answer[1]["error"]["code"]
 
 
-# --- whatever it is asked ---------------------------------------------------------------------------------------------
+# --- random requests --------------------------------------------------------------------------------------------------
 
 _WORDS = st.sampled_from(
     [
@@ -107,14 +108,14 @@ _BODIES = st.recursive(
     prefer=st.sampled_from(["", "odata.maxpagesize=x", 'outlook.timezone="', ",,=", "odata.maxpagesize"]),
 )
 def test_every_request_is_answered(ask: Any, method: str, path: str, query: str, body: Any, prefer: str) -> None:
-    """No client is hung up on, and each refusal has a code."""
-    status, told = ask(method, f"{quote(path)}?{quote(query, safe='$=&')}", body, Prefer=prefer)
-    assert 200 <= status < 500, told
+    """The connection is never cut without an answer, and each refusal has a code."""
+    status, answer = ask(method, f"{quote(path)}?{quote(query, safe='$=&')}", body, Prefer=prefer)
+    assert 200 <= status < 500, answer
     if status >= 400:
-        assert told["error"]["code"] and told["error"]["message"]
+        assert answer["error"]["code"] and answer["error"]["message"]
 
 
-def test_a_path_that_is_none_and_a_body_in_pieces_are_answered(double: Double) -> None:
+def test_unknown_paths_and_chunked_bodies_are_answered(double: Double) -> None:
     place = urlsplit(double.endpoint)
     for method, target, headers, body in [
         ("GET", "/", {}, None),
@@ -123,15 +124,15 @@ def test_a_path_that_is_none_and_a_body_in_pieces_are_answered(double: Double) -
         ("POST", "/v1.0/me/events", {"Content-Type": "application/json"}, iter([b"{", b"}"])),
         ("OPTIONS", "/v1.0/me", {}, None),
     ]:
-        line = http.client.HTTPConnection(str(place.hostname), place.port, timeout=5)
-        line.request(method, target, body=body, headers=headers, encode_chunked=body is not None)
-        answer = line.getresponse()
+        connection = http.client.HTTPConnection(str(place.hostname), place.port, timeout=5)
+        connection.request(method, target, body=body, headers=headers, encode_chunked=body is not None)
+        answer = connection.getresponse()
         assert answer.status in (400, 401) and json.loads(answer.read())["error"]["code"]
-        line.close()
+        connection.close()
 
 
 @pytest.mark.parametrize("path", [ME, "users/nobody@example.org", "subscriptions/none", "users", "users/"])
-def test_what_is_not_offered_is_refused(ask: Any, path: str) -> None:
+def test_requests_that_the_double_does_not_offer_are_refused(ask: Any, path: str) -> None:
     assert 400 <= ask("GET", path)[0] < 500
 
 
@@ -151,7 +152,7 @@ def test_what_is_not_offered_is_refused(ask: Any, path: str) -> None:
         ({"interval": 5}, "RequestBodyRead"),
     ],
 )
-def test_free_busy_has_its_bounds(ask: Any, change: dict[str, Any], expected: str) -> None:
+def test_free_busy_requests_beyond_the_limits_are_refused(ask: Any, change: dict[str, Any], expected: str) -> None:
     assert code(ask("POST", f"{ME}/calendar/getSchedule", {**ASKED, **change})) == (400, expected)
 
 
@@ -183,11 +184,11 @@ def test_a_view_that_ends_before_it_starts_is_refused(ask: Any) -> None:
         "$expand=attachments",
     ],
 )
-def test_an_option_that_can_not_be_honoured_is_refused(ask: Any, option: str) -> None:
+def test_an_unsupported_or_invalid_option_is_refused(ask: Any, option: str) -> None:
     assert ask("GET", f"{ME}/events?{option}")[0] == 400
 
 
-def test_a_message_has_five_headers_of_its_own_at_most(ask: Any, double: Double) -> None:
+def test_a_message_has_at_most_five_custom_headers(ask: Any, double: Double) -> None:
     def message(count: int) -> dict[str, Any]:
         headers = [{"name": f"X-Own-{n}", "value": "y"} for n in range(count)]
         return {
@@ -203,7 +204,7 @@ def test_a_message_has_five_headers_of_its_own_at_most(ask: Any, double: Double)
     assert len(double.mails.outbox) == 1
 
 
-def test_a_message_in_mime_is_of_four_megabytes_at_most(ask: Any, double: Double) -> None:
+def test_a_mime_message_has_at_most_four_megabytes(ask: Any, double: Double) -> None:
     token = auth.build_tokens(section(double)).get_token()
     headers = {"Authorization": f"Bearer {token}", "Content-Type": "text/plain"}
     large = base64.b64encode(f"From: {DANA}\r\nTo: {SAM}\r\n\r\n{'x' * 4_000_000}".encode())
@@ -211,7 +212,7 @@ def test_a_message_in_mime_is_of_four_megabytes_at_most(ask: Any, double: Double
     assert answer.status_code == 413
 
 
-def test_a_batch_holds_no_batch_and_answers_a_step_without_a_method_at_once(ask: Any) -> None:
+def test_a_batch_refuses_nested_batches_and_steps_without_a_method(ask: Any) -> None:
     steps = [
         {"id": "1", "url": f"/{ME}/events"},
         {"id": "2", "method": "POST", "url": "/$batch", "headers": {"Content-Type": "application/json"}, "body": {}},
@@ -219,9 +220,9 @@ def test_a_batch_holds_no_batch_and_answers_a_step_without_a_method_at_once(ask:
         {"id": "4", "method": "GET"},
         {"id": "5", "method": "GET", "url": "https://elsewhere.example/x"},
     ]
-    status, told = ask("POST", "$batch", {"requests": steps})
+    status, answer = ask("POST", "$batch", {"requests": steps})
     assert status == 200
-    outcomes = {one["id"]: one["status"] for one in told["responses"]}
+    outcomes = {one["id"]: one["status"] for one in answer["responses"]}
     assert outcomes == {"1": 400, "2": 400, "3": 200, "4": 400, "5": 400}
     for requests_ in ([{"method": "GET"}], ["x"], [], {"id": "1"}, None):
         assert ask("POST", "$batch", {"requests": requests_})[0] == 400
@@ -237,7 +238,7 @@ def test_a_batch_holds_no_batch_and_answers_a_step_without_a_method_at_once(ask:
         {"pattern": {"type": "daily", "interval": 1}, "range": {"type": "noEnd", "startDate": "2027-03-08"}},
     ],
 )
-def test_a_recurrence_that_makes_no_sense_is_refused_and_leaves_nothing(ask: Any, recurrence: Any) -> None:
+def test_an_invalid_recurrence_is_refused_and_creates_no_event(ask: Any, recurrence: Any) -> None:
     assert ask("POST", f"{ME}/events", {**EVENT, "recurrence": recurrence or {"pattern": None}})[0] == 400
     assert ask("GET", f"{ME}/events")[1]["value"] == []
 
@@ -245,28 +246,34 @@ def test_a_recurrence_that_makes_no_sense_is_refused_and_leaves_nothing(ask: Any
 # --- what it understands ----------------------------------------------------------------------------------------------
 
 
-def test_zones_by_their_iana_names_and_words_in_any_case_are_understood(ask: Any) -> None:
+def test_iana_zones_and_values_in_any_case_are_accepted(ask: Any) -> None:
     times = {side: {**EVENT[side], "timeZone": "Europe/Berlin"} for side in ("start", "end")}
     words = {"showAs": "OOF", "sensitivity": "Private", "body": {"contentType": "HTML", "content": "x"}}
-    status, told = ask("POST", f"{ME}/events", {**EVENT, **times, **words}, Prefer='outlook.timezone="Europe/Berlin"')
+    status, answer = ask("POST", f"{ME}/events", {**EVENT, **times, **words}, Prefer='outlook.timezone="Europe/Berlin"')
     assert status == 201
-    assert (told["start"]["dateTime"], told["start"]["timeZone"]) == ("2027-03-09T10:00:00.0000000", "Europe/Berlin")
-    assert (told["showAs"], told["sensitivity"], told["body"]["contentType"]) == ("oof", "private", "html")
-    [told] = ask("GET", f"{ME}/calendarView?{MARCH}")[1]["value"]
-    assert told["start"]["dateTime"] == "2027-03-09T09:00:00.0000000"
+    assert (answer["start"]["dateTime"], answer["start"]["timeZone"]) == (
+        "2027-03-09T10:00:00.0000000",
+        "Europe/Berlin",
+    )
+    assert (answer["showAs"], answer["sensitivity"], answer["body"]["contentType"]) == ("oof", "private", "html")
+    [answer] = ask("GET", f"{ME}/calendarView?{MARCH}")[1]["value"]
+    assert answer["start"]["dateTime"] == "2027-03-09T09:00:00.0000000"
 
 
 @pytest.fixture
-def three(ask: Any) -> list[str]:
-    """Three events, an hour after each other, the last one named first in the alphabet."""
-    made = []
+def three_events(ask: Any) -> list[str]:
+    """The ids of three events, an hour after each other. The last one comes first in the alphabet."""
+    ids = []
     for n, name in enumerate(("b one", "c two", "a three")):
-        times = {side: {"dateTime": f"2027-03-09T{10 + n + more}:00:00", "timeZone": "UTC"} for side, more in SIDES}
-        made.append(ask("POST", f"{ME}/events", {**EVENT, **times, "subject": name})[1]["id"])
-    return made
+        times = {
+            side: {"dateTime": f"2027-03-09T{10 + n + more}:00:00", "timeZone": "UTC"}
+            for side, more in HOURS_AFTER_START
+        }
+        ids.append(ask("POST", f"{ME}/events", {**EVENT, **times, "subject": name})[1]["id"])
+    return ids
 
 
-SIDES = (("start", 0), ("end", 1))
+HOURS_AFTER_START = (("start", 0), ("end", 1))
 
 
 @pytest.mark.parametrize(
@@ -282,44 +289,46 @@ SIDES = (("start", 0), ("end", 1))
         ("$skip=2", ["a three"]),
     ],
 )
-def test_lists_are_chosen_ordered_and_cut_as_asked(
-    ask: Any, three: list[str], options: str, expected: list[str]
+def test_lists_are_filtered_ordered_and_cut(
+    ask: Any, three_events: list[str], options: str, expected: list[str]
 ) -> None:
     for path in ("events", "calendar/events", f"calendarView?{MARCH}&"):
-        joint = "" if path.endswith("&") else "?"
-        told = ask("GET", f"{ME}/{path}{joint}{options}")[1]
-        assert [one["subject"] for one in told["value"]] == expected
+        separator = "" if path.endswith("&") else "?"
+        answer = ask("GET", f"{ME}/{path}{separator}{options}")[1]
+        assert [one["subject"] for one in answer["value"]] == expected
 
 
-def test_entries_are_counted_and_shown_in_part_and_by_pages(ask: Any, three: list[str], double: Double) -> None:
-    told = ask("GET", f"{ME}/events?$count=true&$select=subject", Prefer="odata.maxpagesize=2")[1]
-    assert told["@odata.count"] == 3 and len(told["value"]) == 2
-    assert all(set(one) == {"@odata.etag", "id", "subject"} for one in told["value"])
-    rest = ask("GET", told["@odata.nextLink"].removeprefix(f"{double.endpoint}/"), Prefer="odata.maxpagesize=2")[1]
+def test_lists_have_counts_selected_fields_and_pages(ask: Any, three_events: list[str], double: Double) -> None:
+    answer = ask("GET", f"{ME}/events?$count=true&$select=subject", Prefer="odata.maxpagesize=2")[1]
+    assert answer["@odata.count"] == 3 and len(answer["value"]) == 2
+    assert all(set(one) == {"@odata.etag", "id", "subject"} for one in answer["value"])
+    rest = ask("GET", answer["@odata.nextLink"].removeprefix(f"{double.endpoint}/"), Prefer="odata.maxpagesize=2")[1]
     assert len(rest["value"]) == 1 and "@odata.nextLink" not in rest
 
 
-def test_the_calendar_of_a_mailbox_is_reached_in_each_way(ask: Any, three: list[str]) -> None:
+def test_the_calendar_of_a_mailbox_is_reached_in_each_way(ask: Any, three_events: list[str]) -> None:
     [calendar] = ask("GET", f"{ME}/calendars")[1]["value"]
     assert calendar["isDefaultCalendar"] and calendar["owner"]["address"] == DANA
     for path in ("calendar", f"calendars/{calendar['id']}"):
         assert ask("GET", f"{ME}/{path}")[1]["id"] == calendar["id"]
-        assert ask("GET", f"{ME}/{path}/events/{three[0]}")[1]["subject"] == "b one"
+        assert ask("GET", f"{ME}/{path}/events/{three_events[0]}")[1]["subject"] == "b one"
         assert len(ask("GET", f"{ME}/{path}/calendarView?{MARCH}")[1]["value"]) == 3
-        assert len(ask("GET", f"{ME}/{path}/calendarView/delta()?{MARCH}")[1]["value"]) == 4  # one comes twice
+        assert (
+            len(ask("GET", f"{ME}/{path}/calendarView/delta()?{MARCH}")[1]["value"]) == 4
+        )  # the double sends one event twice
         status, made = ask("POST", f"{ME}/{path}/events", EVENT)
         assert status == 201 and ask("DELETE", f"{ME}/{path}/events/{made['id']}")[0] == 204
     assert code(ask("GET", f"{ME}/calendars/none/events")) == (404, "ErrorItemNotFound")
 
 
-def test_free_busy_tells_the_view_and_the_hours(ask: Any) -> None:
+def test_free_busy_has_the_availability_view_and_working_hours(ask: Any) -> None:
     for shown in ("busy", "tentative", "free"):
         ask("POST", f"{ME}/events", {**EVENT, "showAs": shown})
     window = {**ASKED, "startTime": {"dateTime": "2027-03-09T09:00:00", "timeZone": "UTC"}}
     window["endTime"] = {"dateTime": "2027-03-09T12:15:00", "timeZone": "UTC"}
-    [told] = ask("POST", f"{ME}/calendar/getSchedule", {**window, "availabilityViewInterval": 30})[1]["value"]
-    assert told["availabilityView"] == "0022000"
-    assert told["workingHours"]["daysOfWeek"][0] == "monday" and len(told["scheduleItems"]) == 3
+    [answer] = ask("POST", f"{ME}/calendar/getSchedule", {**window, "availabilityViewInterval": 30})[1]["value"]
+    assert answer["availabilityView"] == "0022000"
+    assert answer["workingHours"]["daysOfWeek"][0] == "monday" and len(answer["scheduleItems"]) == 3
 
 
 @pytest.mark.parametrize(
@@ -339,7 +348,7 @@ def test_free_busy_tells_the_view_and_the_hours(ask: Any) -> None:
         ),
     ],
 )
-def test_a_series_is_told_by_its_occurrences(
+def test_a_view_lists_a_series_by_its_occurrences(
     ask: Any, pattern: dict[str, Any], range_: dict[str, Any], expected: list[int]
 ) -> None:
     recurrence = {"pattern": pattern, "range": {"startDate": "2027-03-09", **range_}}
@@ -348,9 +357,9 @@ def test_a_series_is_told_by_its_occurrences(
     assert made["type"] == "seriesMaster"
     assert made["recurrence"]["pattern"]["type"].casefold() == pattern["type"].casefold()
     for person in (DANA, SAM):
-        told = ask("GET", f"users/{person}/calendarView?{MARCH}&$orderby=start/dateTime")[1]["value"]
-        assert [int(one["start"]["dateTime"][8:10]) for one in told] == expected
-        assert {one["type"] for one in told} == {"occurrence"}
+        answer = ask("GET", f"users/{person}/calendarView?{MARCH}&$orderby=start/dateTime")[1]["value"]
+        assert [int(one["start"]["dateTime"][8:10]) for one in answer] == expected
+        assert {one["type"] for one in answer} == {"occurrence"}
     instances = ask("GET", f"{ME}/events/{made['id']}/instances?{MARCH}")[1]["value"]
     assert [one["seriesMasterId"] for one in instances] == [made["id"]] * len(expected)
     ask("DELETE", f"{ME}/events/{instances[0]['id']}")
@@ -360,13 +369,13 @@ def test_a_series_is_told_by_its_occurrences(
         assert ask("GET", f"users/{person}/calendarView?{MARCH}")[1]["value"] == []
 
 
-def test_the_owner_of_a_mailbox_is_told_to_whoever_may_ask(ask: Any, double: Double) -> None:
+def test_the_owner_of_a_mailbox_is_shown_to_apps_that_may_read_users(ask: Any, double: Double) -> None:
     assert code(ask("GET", ME)) == (403, "Authorization_RequestDenied")
-    known = double.login.applications[section(double)["client_id"]]
-    known.rights = (*known.rights, "User.Read.All")
+    application = double.login.applications[section(double)["client_id"]]
+    application.rights = (*application.rights, "User.Read.All")
     token = auth.build_tokens(section(double)).get_token()
     box = double.world.mailboxes[DANA]
     box.sign_in = "d.example@corp.example.org"
-    told = ask("GET", f"users/{box.directory_id}", Authorization=f"Bearer {token}")[1]
-    assert (told["mail"], told["userPrincipalName"], told["id"]) == (DANA, box.sign_in, box.directory_id)
+    answer = ask("GET", f"users/{box.directory_id}", Authorization=f"Bearer {token}")[1]
+    assert (answer["mail"], answer["userPrincipalName"], answer["id"]) == (DANA, box.sign_in, box.directory_id)
     assert code(ask("GET", ME, Authorization=f"Bearer {token}")) == (404, "Request_ResourceNotFound")

@@ -1,4 +1,4 @@
-"""Clients of Microsoft Graph that we did not write work against the stand-in, unmodified, as they do against Graph."""
+"""python-o365, a client of Microsoft Graph by others, works with the double, unmodified."""
 
 from collections.abc import Iterator
 from datetime import UTC, date, datetime, timedelta
@@ -61,12 +61,14 @@ def account(double: Double) -> Account:
 
 
 def view(calendar: Any, **options: Any) -> list[Any]:
+    """The events of March."""
     return list(
         calendar.get_events(start_recurring=MARCH[0], end_recurring=MARCH[1], include_recurring=True, **options)
     )
 
 
-def booked(calendar: Any, subject: str = "Talk", start: datetime = START) -> Any:
+def book(calendar: Any, subject: str = "Talk", start: datetime = START) -> Any:
+    """Create an event of one hour, and return it."""
     event = calendar.new_event(subject)
     event.start, event.end = start, start + HOUR
     assert event.save()
@@ -95,10 +97,10 @@ def test_events_are_made_changed_listed_and_deleted(account: Account, double: Do
     assert view(calendar) == [] and not double.world.mailboxes[SAM].items
 
 
-def test_lists_are_chosen_ordered_and_paged(account: Account) -> None:
+def test_lists_are_filtered_ordered_and_paged(account: Account) -> None:
     calendar = account.schedule().get_default_calendar()
     for n, subject in enumerate(("b", "c", "a")):
-        booked(calendar, subject, START + n * HOUR)
+        book(calendar, subject, START + n * HOUR)
     ordered = view(calendar, order_by="subject", limit=10)
     assert [one.subject for one in ordered] == ["a", "b", "c"]
     assert len(view(calendar, limit=3, batch=2)) == 3
@@ -108,7 +110,7 @@ def test_lists_are_chosen_ordered_and_paged(account: Account) -> None:
     assert sorted(one.subject for one in view(calendar, query=part)) == ["a", "b", "c"]
 
 
-def test_whole_days_and_teams_are_understood(account: Account) -> None:
+def test_whole_days_and_teams_meetings_work(account: Account) -> None:
     calendar = account.schedule().get_default_calendar()
     event = calendar.new_event("Away")
     event.start, event.is_all_day, event.show_as = date(2027, 3, 10), True, "oof"
@@ -121,7 +123,7 @@ def test_whole_days_and_teams_are_understood(account: Account) -> None:
     assert found["Talk"].is_online_meeting
 
 
-def test_series_and_their_instances_are_understood(account: Account) -> None:
+def test_series_and_their_instances_work(account: Account) -> None:
     calendar = account.schedule().get_default_calendar()
     event = calendar.new_event("Weekly")
     event.start, event.end = START, START + HOUR
@@ -151,10 +153,10 @@ def test_invitations_are_answered_and_meetings_cancelled(account: Account, doubl
     assert view(theirs) == view(calendar) == []
 
 
-def test_free_busy_is_told(account: Account, double: Double) -> None:
+def test_free_busy_is_read(account: Account, double: Double) -> None:
     Hands(double).add(SAM, Span(START.astimezone(UTC), (START + HOUR).astimezone(UTC)), show=ShowAs.AWAY)
-    told = account.schedule().get_availability([SAM, "nobody@example.org"], START - HOUR, START + 2 * HOUR, 60)
-    by_person = {one["scheduleId"]: one for one in told}
+    schedules = account.schedule().get_availability([SAM, "nobody@example.org"], START - HOUR, START + 2 * HOUR, 60)
+    by_person = {one["scheduleId"]: one for one in schedules}
     assert by_person[SAM]["availabilityView"] == ["free", "out of office", "free"]
     assert "error" in by_person["nobody@example.org"]
 
@@ -162,7 +164,7 @@ def test_free_busy_is_told(account: Account, double: Double) -> None:
 def test_calendars_are_listed(account: Account) -> None:
     [calendar] = account.schedule().list_calendars()
     assert calendar.calendar_id == account.schedule().get_default_calendar().calendar_id
-    booked(calendar)
+    book(calendar)
     assert len(view(calendar)) == 1
 
 
@@ -175,9 +177,9 @@ def test_mail_is_sent(account: Account, double: Double) -> None:
     assert recipient == SAM and sent["Subject"] == "Hello"
 
 
-def test_errors_are_understood(account: Account, double: Double) -> None:
+def test_errors_are_raised(account: Account, double: Double) -> None:
     calendar = account.schedule().get_default_calendar()
-    event = booked(calendar)
+    event = book(calendar)
     event.delete()
     with pytest.raises(requests.HTTPError) as caught:
         calendar.get_event(event.object_id)
@@ -189,20 +191,20 @@ def test_errors_are_understood(account: Account, double: Double) -> None:
         view(calendar)
 
 
-# --- what python-o365 has no words for goes through its own connection -----------------------------------------------
+# --- requests for which python-o365 has no method, through its connection -------------------------------------------
 
 
-def test_rounds_of_changes_and_batches_are_answered(account: Account, double: Double) -> None:
+def test_delta_queries_and_batches_work(account: Account, double: Double) -> None:
     calendar = account.schedule().get_default_calendar()
     base = f"{double.endpoint}/users/{DANA}"
     bounds = {"startDateTime": MARCH[0].isoformat(), "endDateTime": MARCH[1].isoformat()}
     first = account.con.get(f"{base}/calendarView/delta()", params=bounds).json()
-    event = booked(calendar)
-    told = account.con.get(first["@odata.deltaLink"]).json()
-    assert {one["id"] for one in told["value"]} == {event.object_id}
+    event = book(calendar)
+    changes = account.con.get(first["@odata.deltaLink"]).json()
+    assert {one["id"] for one in changes["value"]} == {event.object_id}
     event.delete()
-    told = account.con.get(told["@odata.deltaLink"]).json()
-    assert [one["@removed"] for one in told["value"]] == [{"reason": "deleted"}]
+    changes = account.con.get(changes["@odata.deltaLink"]).json()
+    assert [one["@removed"] for one in changes["value"]] == [{"reason": "deleted"}]
     steps = [
         {"id": str(n), "method": "GET", "url": f"/users/{who}/events"} for n, who in enumerate((DANA, SAM, "x@y.z"))
     ]

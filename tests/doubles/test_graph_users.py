@@ -1,5 +1,4 @@
-"""The stand-in for Microsoft Entra's users: python-o365 works with it, unmodified, and whatever Graph refuses is
-refused."""
+"""The directory of the double of Microsoft Graph works with python-o365, unmodified, and refuses what Graph refuses."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -19,6 +18,7 @@ EVENTUAL = {"ConsistencyLevel": "eventual"}
 
 @pytest.fixture
 def double(service: Double) -> Iterator[Double]:
+    """The double without people, and with an app that may read users."""
     service.reset()
     set_rights(service, "User.Read.All")
     yield service
@@ -31,18 +31,18 @@ def token(double: Double) -> str:
 
 @pytest.fixture
 def account(double: Double) -> Account:
-    """An app in python-o365."""
+    """An account of python-o365 that acts as the app."""
     protocol = type("Local", (MSGraphProtocol,), {"_protocol_url": double.endpoint.removesuffix("v1.0")})
     tokens = MemoryTokenBackend()
     response = {"access_token": token(double), "expires_in": 3600, "token_type": "Bearer"}
-    kept = {
+    stored_token = {
         "client_id": CLIENT,
         "scope": ["https://graph.microsoft.com/.default"],
         "token_endpoint": f"{double.authority}/{TENANT}/oauth2/v2.0/token",
         "grant_type": "client_credentials",
         "response": response,
     }
-    tokens.add(kept)
+    tokens.add(stored_token)
     return Account(
         (CLIENT, "a secret"),
         auth_flow_type="credentials",
@@ -53,8 +53,8 @@ def account(double: Double) -> Account:
     )
 
 
-class Asking:
-    """Somebody who asks by plain HTTP."""
+class PlainClient:
+    """Sends GET requests by plain HTTP, as the app."""
 
     def __init__(self, double: Double) -> None:
         self._double = double
@@ -64,7 +64,7 @@ class Asking:
         return requests.get(url, headers={"Authorization": f"Bearer {token(self._double)}", **headers}, timeout=10)
 
     def users(self, query: str = "", **headers: str) -> list[Any]:
-        """The users of all pages."""
+        """The users on all pages of a list."""
         answer = self(f"users{query}", **headers)
         assert answer.status_code == 200, answer.text
         found = list(answer.json()["value"])
@@ -74,13 +74,14 @@ class Asking:
         return found
 
     def refusal(self, path: str, **headers: str) -> tuple[int, str]:
+        """The status and the error code with which a request is refused."""
         answer = self(path, **headers)
         return answer.status_code, answer.json()["error"]["code"]
 
 
 @pytest.fixture
-def ask(double: Double) -> Asking:
-    return Asking(double)
+def ask(double: Double) -> PlainClient:
+    return PlainClient(double)
 
 
 # --- python-o365 ----------------------------------------------------------------------------------------------------
@@ -118,10 +119,10 @@ def test_o365_filters_and_selects(account: Account, double: Double) -> None:
     assert (user.user_principal_name, user.account_enabled, user.display_name) == (SAM, False, None)
 
 
-# --- what is told ---------------------------------------------------------------------------------------------------
+# --- answers --------------------------------------------------------------------------------------------------------
 
 
-def test_a_manager_is_expanded_or_left_out(ask: Asking, double: Double) -> None:
+def test_managers_and_reports_are_expanded(ask: PlainClient, double: Double) -> None:
     dana = double.directory.add(DANA, "Dana")
     double.directory.add(SAM, manager=dana)
     [boss, report] = ask.users("?$select=id,mail&$expand=manager($select=id,mail)")
@@ -131,7 +132,7 @@ def test_a_manager_is_expanded_or_left_out(ask: Asking, double: Double) -> None:
     assert boss["directReports"] == [{"@odata.type": "#microsoft.graph.user", "mail": SAM}]
 
 
-def test_a_manager_may_be_a_contact(ask: Asking, double: Double) -> None:
+def test_a_manager_may_be_a_contact(ask: PlainClient, double: Double) -> None:
     boss = double.directory.add_contact("boss@parent.example", "Boss")
     double.directory.add(SAM, manager=boss)
     [sam] = ask.users("?$expand=manager($select=id,mail,userPrincipalName)")
@@ -139,25 +140,25 @@ def test_a_manager_may_be_a_contact(ask: Asking, double: Double) -> None:
     assert sam["manager"] == {**kind, "id": boss, "mail": "boss@parent.example"}
 
 
-def test_guests_disabled_users_and_owners_of_mailboxes_are_listed(ask: Asking, double: Double) -> None:
+def test_guests_disabled_users_and_owners_of_mailboxes_are_listed(ask: PlainClient, double: Double) -> None:
     guest = "x_partner.example#EXT#@corp.example"
     double.directory.add(guest, mail="x@partner.example", userType="Guest")
     double.directory.add("room4@example.org", accountEnabled=False, assignedLicenses=[])
     double.directory.add("svc@example.org", mail=None, proxyAddresses=[])
     double.world.add_person(DANA)
-    told = {one["userPrincipalName"]: one for one in ask.users("?$select=userPrincipalName,mail,userType")}
-    assert told.keys() == {DANA, guest, "room4@example.org", "svc@example.org"}
-    assert told[guest]["userType"] == "Guest" and told["svc@example.org"]["mail"] is None
+    listed = {one["userPrincipalName"]: one for one in ask.users("?$select=userPrincipalName,mail,userType")}
+    assert listed.keys() == {DANA, guest, "room4@example.org", "svc@example.org"}
+    assert listed[guest]["userType"] == "Guest" and listed["svc@example.org"]["mail"] is None
 
 
-def test_without_a_selection_a_few_properties_are_told(ask: Asking, double: Double) -> None:
+def test_without_a_selection_a_user_has_a_few_properties(ask: PlainClient, double: Double) -> None:
     double.directory.add(SAM)
     [sam] = ask.users()
     assert len(sam) == 11 and sam["businessPhones"] == [] and sam["jobTitle"] is None and "accountEnabled" not in sam
     assert ask.users("?$select=displayName") == [{"displayName": "sam"}]
 
 
-def test_pages_with_an_expansion_hold_a_hundred(ask: Asking, double: Double) -> None:
+def test_pages_with_an_expansion_hold_a_hundred(ask: PlainClient, double: Double) -> None:
     for number in range(201):
         double.directory.add(f"p{number}@example.org")
     assert len(ask("users?$top=999").json()["value"]) == 201
@@ -170,7 +171,7 @@ def test_pages_with_an_expansion_hold_a_hundred(ask: Asking, double: Double) -> 
     assert double.directory.units == 2
 
 
-def test_a_chain_of_managers_is_told_of_one_user(ask: Asking, double: Double) -> None:
+def test_a_chain_of_managers_is_expanded_for_a_single_user_only(ask: PlainClient, double: Double) -> None:
     top = double.directory.add("top@example.org")
     dana = double.directory.add(DANA, manager=top)
     double.directory.add(SAM, manager=dana)
@@ -180,17 +181,17 @@ def test_a_chain_of_managers_is_told_of_one_user(ask: Asking, double: Double) ->
     assert ask.refusal("users?$expand=manager($levels=max;$select=id)") == refused
 
 
-# --- who may, and what is refused -----------------------------------------------------------------------------------
+# --- permissions and refusals ---------------------------------------------------------------------------------------
 
 
-def test_an_app_without_the_permission_is_refused(ask: Asking, double: Double) -> None:
+def test_an_app_without_the_permission_is_refused(ask: PlainClient, double: Double) -> None:
     double.directory.add(SAM)
     set_rights(double, "Calendars.ReadWrite")
     for path in ("users", f"users/{SAM}", f"users/{SAM}/manager"):
         assert ask.refusal(path) == (403, "Authorization_RequestDenied")
 
 
-def test_an_app_that_may_read_basic_profiles_is_told_ids_of_managers(ask: Asking, double: Double) -> None:
+def test_an_app_that_may_read_basic_profiles_gets_ids_of_managers(ask: PlainClient, double: Double) -> None:
     dana = double.directory.add(DANA, department="Sales")
     double.directory.add(SAM, manager=dana)
     set_rights(double, "User.ReadBasic.All")
@@ -219,11 +220,11 @@ def test_an_app_that_may_read_basic_profiles_is_told_ids_of_managers(ask: Asking
         ("$skiptoken=made-up", 400, "Directory_ExpiredPageToken"),
     ],
 )
-def test_what_the_service_refuses_is_refused(ask: Asking, query: str, status: int, code: str) -> None:
+def test_an_invalid_or_unsupported_query_is_refused(ask: PlainClient, query: str, status: int, code: str) -> None:
     assert ask.refusal(f"users?{query}") == (status, code)
 
 
-def test_some_filters_need_another_consistency_and_stand_beside_no_expansion(ask: Asking, double: Double) -> None:
+def test_some_filters_need_eventual_consistency_and_exclude_an_expansion(ask: PlainClient, double: Double) -> None:
     double.directory.add(SAM, companyName="Corp", accountEnabled=True)
     double.directory.add(DANA, companyName="Other")
     query = "?$filter=companyName eq 'Corp'&$select=mail&$count=true"
@@ -233,7 +234,7 @@ def test_some_filters_need_another_consistency_and_stand_beside_no_expansion(ask
     assert len(ask.users("?$filter=accountEnabled eq true and userType eq 'Member'&$expand=manager")) == 2
 
 
-def test_nothing_is_written_and_no_changes_are_told(ask: Asking, double: Double) -> None:
+def test_users_can_not_be_written_and_have_no_delta_query(ask: PlainClient, double: Double) -> None:
     headers = {"Authorization": f"Bearer {token(double)}"}
     answer = requests.post(f"{double.endpoint}/users", json={"mail": SAM}, headers=headers, timeout=10)
     assert answer.status_code == 405
@@ -241,7 +242,7 @@ def test_nothing_is_written_and_no_changes_are_told(ask: Asking, double: Double)
     assert ask.refusal("users/$count") == (400, "Request_BadRequest")
 
 
-def test_a_page_in_the_middle_may_fail(ask: Asking, double: Double) -> None:
+def test_a_page_in_the_middle_may_fail(ask: PlainClient, double: Double) -> None:
     for number in range(3):
         double.directory.add(f"p{number}@example.org")
     slow = (("Retry-After", "7"),)
@@ -252,7 +253,7 @@ def test_a_page_in_the_middle_may_fail(ask: Asking, double: Double) -> None:
     assert ask(page["@odata.nextLink"]).status_code == 200
 
 
-def test_somebody_signed_in_is_told_of_themselves_alone(double: Double) -> None:
+def test_a_person_who_signed_in_can_read_only_the_own_profile(double: Double) -> None:
     dana = double.directory.add(DANA)
     double.directory.add(SAM, manager=dana)
     signed_in = double.login._make_token_response(SAM, ("User.Read",), {"client_id": CLIENT})["access_token"]
