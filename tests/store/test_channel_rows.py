@@ -7,7 +7,7 @@ import pytest
 from sqlalchemy import select, update
 
 from tests.support.companies import DANA, MINUTE, SAM, Office
-from tests.support.telling import TellingOffice
+from tests.support.notifying import NotifyingOffice
 from worker.store import tables
 from worker.store.participation import schedule_calendars
 
@@ -34,8 +34,8 @@ def test_a_change_of_people_at_the_moment_of_a_refresh_is_not_lost(office: Offic
 def test_a_write_of_ours_that_waits_for_a_notification_keeps_no_reading_waiting(database_url: str) -> None:
     """A notification locks the channel, then the calendar; a reading the calendar, then the events. So whoever stores
     a write of ours must not lock the event before the channel: the three would wait for each other."""
-    office = TellingOffice(database_url)
-    office.settle()
+    office = NotifyingOffice(database_url)
+    office.tick_until_quiet()
     office.clock.advance(MINUTE)
     office.worker.actions.defer_session(office.session().id)
     office.worker.sweep.run("first")

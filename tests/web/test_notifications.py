@@ -15,7 +15,7 @@ from sqlalchemy import select
 from werkzeug.test import TestResponse
 
 from tests.support.companies import DANA, MINUTE, SAM, new_store
-from tests.support.telling import TellingOffice, telling_settings
+from tests.support.notifying import NotifyingOffice, notification_settings
 from worker.domain.model import Answer
 from worker.process_metrics import REGISTRY
 from worker.providers.base import Channel
@@ -37,22 +37,22 @@ GOOGLE, OUTLOOK = "/notify/google", "/notify/outlook"
 
 
 @pytest.fixture
-def office() -> Iterator[TellingOffice]:
-    made = TellingOffice()
-    made.settle()
+def office() -> Iterator[NotifyingOffice]:
+    made = NotifyingOffice()
+    made.tick_until_quiet()
     made.clock.advance(MINUTE)
-    made.settle()
-    made.woken.clear()
+    made.tick_until_quiet()
+    made.sync_delays.clear()
     yield made
     made.close()
 
 
 @pytest.fixture
-def client(office: TellingOffice) -> FlaskClient:
+def client(office: NotifyingOffice) -> FlaskClient:
     return make_app(office.worker).test_client()
 
 
-def channel(office: TellingOffice, who: str = DANA) -> Channel:
+def channel(office: NotifyingOffice, who: str = DANA) -> Channel:
     (found,) = office.calendar.channels_of(who)
     return found
 
@@ -88,7 +88,7 @@ def post_items(client: FlaskClient, *items: dict[str, Any]) -> TestResponse:
     return client.post(OUTLOOK, json={"value": list(items)})
 
 
-def state(office: TellingOffice) -> tuple[Any, ...]:
+def state(office: NotifyingOffice) -> tuple[Any, ...]:
     """All that a notification could change."""
     return tuple(
         [tuple(row.items()) for row in office.rows(select(table))]
@@ -97,36 +97,36 @@ def state(office: TellingOffice) -> tuple[Any, ...]:
 
 
 def test_a_notification_of_google_makes_its_calendar_due_and_wakes_a_worker(
-    office: TellingOffice, client: FlaskClient
+    office: NotifyingOffice, client: FlaskClient
 ) -> None:
     answer = client.post(GOOGLE, headers=headers(channel(office)))
     assert (answer.status_code, answer.data) == (204, b"")
     assert office.store.load_next_due().calendar == office.clock()
-    assert office.woken == [timedelta(0)]
+    assert office.sync_delays == [timedelta(0)]
 
 
-def test_notifications_of_microsoft_come_in_one_body(office: TellingOffice, client: FlaskClient) -> None:
+def test_notifications_of_microsoft_come_in_one_body(office: NotifyingOffice, client: FlaskClient) -> None:
     office.calendar.answer(DANA, office.session().key, SAM, Answer.DECLINED)
-    office.calendar.told.clear()
+    office.calendar.undelivered.clear()
     office.clock.advance(timedelta(seconds=10))
     answer = post_items(client, item(channel(office)), item(channel(office, SAM)), item(channel(office)))
     assert (answer.status_code, answer.data) == (202, b"")
-    assert office.woken == [timedelta(0), timedelta(seconds=5)], "one look now, and one for what came after it"
-    office.settle()
+    assert office.sync_delays == [timedelta(0), timedelta(seconds=5)], "one look now, and one for what came after it"
+    office.tick_until_quiet()
     assert office.session().count == 1
 
 
-def test_what_comes_again_within_seconds_wakes_nobody(office: TellingOffice, client: FlaskClient) -> None:
+def test_what_comes_again_within_seconds_wakes_nobody(office: NotifyingOffice, client: FlaskClient) -> None:
     """A replay is answered as any other, and costs one more look at most in five seconds."""
     for _ in range(50):
         assert client.post(GOOGLE, headers=headers(channel(office))).status_code == 204
-    assert office.woken == [timedelta(0), timedelta(seconds=5)]
+    assert office.sync_delays == [timedelta(0), timedelta(seconds=5)]
 
 
-def test_the_first_message_of_google_s_makes_nothing_due(office: TellingOffice, client: FlaskClient) -> None:
+def test_the_first_message_of_google_s_makes_nothing_due(office: NotifyingOffice, client: FlaskClient) -> None:
     before = office.store.load_next_due()
     assert client.post(GOOGLE, headers=headers(channel(office), "sync")).status_code == 204
-    assert office.store.load_next_due() == before and office.woken == []
+    assert office.store.load_next_due() == before and office.sync_delays == []
 
 
 @pytest.mark.parametrize("token", ["abc", "a+b% c", "<script>alert(1)</script>", "Validation: Testing ä"])
@@ -152,11 +152,11 @@ def test_a_handshake_that_is_no_handshake_is_refused(client: FlaskClient) -> Non
     ],
 )
 def test_a_forged_notification_is_answered_as_any_other_and_changes_nothing(
-    office: TellingOffice, client: FlaskClient, name: str, value: str
+    office: NotifyingOffice, client: FlaskClient, name: str, value: str
 ) -> None:
     before = state(office)
     answer = client.post(GOOGLE, headers={**headers(channel(office)), name: value})
-    assert state(office) == before and office.woken == []
+    assert state(office) == before and office.sync_delays == []
     genuine = client.post(GOOGLE, headers=headers(channel(office), "sync"))
     assert (answer.status_code, answer.data) == (genuine.status_code, genuine.data) == (204, b"")
 
@@ -172,38 +172,38 @@ def test_a_forged_notification_is_answered_as_any_other_and_changes_nothing(
     ],
 )
 def test_a_forged_item_does_not_spoil_the_others(
-    office: TellingOffice, client: FlaskClient, changed: dict[str, Any]
+    office: NotifyingOffice, client: FlaskClient, changed: dict[str, Any]
 ) -> None:
     before = state(office)
     assert post_items(client, item(channel(office), **changed)).status_code == 202
     assert state(office) == before
     post_items(client, item(channel(office), **changed), item(channel(office)))
-    assert office.woken == [timedelta(0)]
+    assert office.sync_delays == [timedelta(0)]
 
 
 @settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(body=st.binary(max_size=300) | ITEMS.map(lambda items: json.dumps({"value": items})))
-def test_no_body_breaks_it(office: TellingOffice, client: FlaskClient, body: bytes | str) -> None:
+def test_no_body_breaks_it(office: NotifyingOffice, client: FlaskClient, body: bytes | str) -> None:
     assert client.post(OUTLOOK, data=body).status_code == 202
     assert client.post(GOOGLE, data=body).status_code == 204
-    assert office.woken == []
+    assert office.sync_delays == []
 
 
-def test_a_body_that_is_too_long_is_not_read(office: TellingOffice, client: FlaskClient) -> None:
+def test_a_body_that_is_too_long_is_not_read(office: NotifyingOffice, client: FlaskClient) -> None:
     padded = item(channel(office), resource="x" * MAX_BODY_BYTES)
     assert post_items(client, padded).status_code in (202, 413)
-    assert office.woken == []
+    assert office.sync_delays == []
 
 
 def test_without_an_address_for_them_nothing_is_taken() -> None:
-    office = TellingOffice(known=telling_settings(notify_url=""))
+    office = NotifyingOffice(known=notification_settings(notify_url=""))
     client = make_app(office.worker).test_client()
     assert client.post(GOOGLE).status_code == client.post(OUTLOOK).status_code == 404
     office.close()
 
 
 def test_nothing_of_a_notification_is_logged_and_each_is_counted(
-    office: TellingOffice, client: FlaskClient, caplog: pytest.LogCaptureFixture
+    office: NotifyingOffice, client: FlaskClient, caplog: pytest.LogCaptureFixture
 ) -> None:
     def count(outcome: str) -> float:
         return REGISTRY.get_sample_value("longarc_notifications_total", {"outcome": outcome}) or 0.0
@@ -217,7 +217,7 @@ def test_nothing_of_a_notification_is_logged_and_each_is_counted(
     assert not any(secret in caplog.text for secret in (told.token, told.id, told.remote_id, DANA, "forged"))
 
 
-def test_a_queue_that_cannot_be_reached_loses_nothing(office: TellingOffice, client: FlaskClient) -> None:
+def test_a_queue_that_cannot_be_reached_loses_nothing(office: NotifyingOffice, client: FlaskClient) -> None:
     def fail(delay: timedelta) -> None:
         raise OSError("the queue is away")
 
@@ -232,9 +232,9 @@ def test_a_flood_of_forged_notifications_keeps_no_page_from_being_served(tmp_pat
     store = new_store(url)
     store.create_tables()
     store.close()
-    pages_anywhere = telling_settings(url).pages.model_copy(update={"listen": "127.0.0.1:0"})
-    office = TellingOffice(url, known=telling_settings(url).model_copy(update={"pages": pages_anywhere}))
-    office.settle()
+    pages_anywhere = notification_settings(url).pages.model_copy(update={"listen": "127.0.0.1:0"})
+    office = NotifyingOffice(url, known=notification_settings(url).model_copy(update={"pages": pages_anywhere}))
+    office.tick_until_quiet()
     before = state(office)
     statuses: list[int] = []
     is_flooded = Event()
@@ -265,5 +265,5 @@ def test_a_flood_of_forged_notifications_keeps_no_page_from_being_served(tmp_pat
         for sender in senders:
             sender.join()
     assert statuses == [204] * 2000
-    assert state(office) == before and office.woken == []
+    assert state(office) == before and office.sync_delays == []
     office.close()

@@ -4,11 +4,11 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.support.telling import TellingOffice
+from tests.support.notifying import NotifyingOffice
 
 
 @pytest.fixture
-def office() -> Iterator[TellingOffice]:
-    made = TellingOffice()
+def office() -> Iterator[NotifyingOffice]:
+    made = NotifyingOffice()
     yield made
     made.close()

@@ -8,7 +8,7 @@ import pytest
 from sqlalchemy import select
 
 from tests.support.companies import DANA, DAY, HOUR, MINUTE, SAM, SECOND, START, Fails, company
-from tests.support.telling import KIND, Died, TellingOffice, dies_at
+from tests.support.notifying import NOTIFYING_SERVICE, NotifyingOffice, ProcessEnded, end_process_at
 from worker.domain.channels import ChannelStanding
 from worker.engine.channels import BATCH, LEASE, MAX_LEASED
 from worker.errors import AuthRevoked, Permanent, Unavailable
@@ -22,47 +22,47 @@ BUDGET = 30 * SECOND
 # --- refusals ---
 
 
-def test_a_refusal_is_told_once_a_day_and_tried_again_ever_more_seldom(office: TellingOffice) -> None:
+def test_a_refusal_is_told_once_a_day_and_tried_again_ever_more_seldom(office: NotifyingOffice) -> None:
     office.calendar.fail = Fails(lambda: Permanent("The address is not allowed."), "open_channel")
     office.run(3 * DAY)
-    assert office.calendar.asked.count("open_channel") == 10
+    assert office.calendar.operations.count("open_channel") == 10
     alerts = [mail for mail in office.mails() if "not allowed" in mail.as_string()]
     assert len(alerts) == len({parsedate_to_datetime(mail["Date"]).date() for mail in alerts}) == 3
-    assert office.watched().problem == "The address is not allowed."
+    assert office.watched_calendar().problem == "The address is not allowed."
     office.calendar.fail = None
     office.run(DAY + HOUR)
     assert len(office.calendar.channels_of(DANA)) == 1
 
 
-def test_a_report_s_calendar_that_may_not_be_watched_is_nobody_s_trouble(office: TellingOffice) -> None:
+def test_a_report_s_calendar_that_may_not_be_watched_is_nobody_s_trouble(office: NotifyingOffice) -> None:
     """Where the company gives the right to managers' calendars alone."""
 
     def refuse(operation: str) -> None:
         if operation == "open_channel answered" and office.calendar.channels_of(SAM):
-            office.calendar.live.popitem()
+            office.calendar.service_channels.popitem()
             raise Permanent("Access is denied.")
 
     office.calendar.fail = refuse
     office.run(2 * DAY)
-    assert office.watched(SAM).failures >= 2 and office.watched(DANA).proven_at
+    assert office.watched_calendar(SAM).failures >= 2 and office.watched_calendar(DANA).proven_at
     assert [mail for mail in office.mails() if "denied" in mail.as_string()] == []
     counts = count_channels(office.store.database, office.clock())
     assert [(one.standing, one.count) for one in counts] == [(ChannelStanding.TRUSTED, 1)]
 
 
-def test_a_service_that_is_away_is_asked_again_in_minutes(office: TellingOffice) -> None:
+def test_a_service_that_is_away_is_asked_again_in_minutes(office: NotifyingOffice) -> None:
     office.calendar.fail = Fails(lambda: Unavailable("away"), "open_channel", times=2)
     office.tick()
-    assert office.watched().failures == 0
+    assert office.watched_calendar().failures == 0
     office.run(10 * MINUTE)
     assert len(office.calendar.channels_of(DANA)) == 1
 
 
 @pytest.mark.parametrize("by_hand", [False, True])
-def test_a_calendar_that_is_suspended_no_more_gets_its_channel_with_it(office: TellingOffice, by_hand: bool) -> None:
+def test_a_calendar_that_is_suspended_no_more_gets_its_channel_with_it(office: NotifyingOffice, by_hand: bool) -> None:
     office.calendar.fail = Fails(lambda: AuthRevoked("revoked"), "open_channel", "changes")
     office.run(12 * HOUR)
-    assert office.watched().failures > 2 and office.store.people.load_suspensions()
+    assert office.watched_calendar().failures > 2 and office.store.people.load_suspensions()
     office.calendar.fail = None
     if by_hand:
         office.store.calendars.lift_suspension(DANA, office.clock())
@@ -72,7 +72,7 @@ def test_a_calendar_that_is_suspended_no_more_gets_its_channel_with_it(office: T
     assert len(office.calendar.channels_of(DANA)) == 1
 
 
-def test_a_revoked_grant_stops_no_other_calendar(office: TellingOffice) -> None:
+def test_a_revoked_grant_stops_no_other_calendar(office: NotifyingOffice) -> None:
     office.calendar.fail = Fails(lambda: AuthRevoked("revoked"), "open_channel", times=1)
     office.tick()
     assert sum(len(office.calendar.channels_of(who)) for who in (DANA, SAM)) == 1
@@ -86,20 +86,20 @@ CALLS = tuple(f"{one}_channel{answered}" for one in ("open", "renew", "close") f
 @pytest.mark.parametrize("renews", [False, True])
 def test_killed_at_any_call_another_process_brings_the_channels_to_the_same_end(renews: bool) -> None:
     for number in range(1, 12):
-        with closing(TellingOffice()) as office:
-            office.calendar.renews = renews
-            office.calendar.fail = dies_at(number, CALLS)
+        with closing(NotifyingOffice()) as office:
+            office.calendar.can_renew = renews
+            office.calendar.fail = end_process_at(number, CALLS)
             died = False
             for _ in range(2):
                 try:
                     office.run(5 * DAY)
-                except Died:
+                except ProcessEnded:
                     died = True
                     office.worker = office.another("second")
                     office.clock.advance(HOUR)
             office.run(8 * DAY)
             for who in (DANA, SAM):
-                assert [one.id for one in office.calendar.channels_of(who)] == [office.watched(who).id], number
+                assert [one.id for one in office.calendar.channels_of(who)] == [office.watched_calendar(who).id], number
             assert office.rows(select(tables.retired_channel)) == []
             assert len(office.events()) == len({one.key for one in office.events()})
             if not died:
@@ -107,18 +107,18 @@ def test_killed_at_any_call_another_process_brings_the_channels_to_the_same_end(
                 break
 
 
-def test_two_processes_open_one_channel_for_each_calendar(office: TellingOffice) -> None:
+def test_two_processes_open_one_channel_for_each_calendar(office: NotifyingOffice) -> None:
     other = office.another("second")
     for worker in (other, office.worker):
         worker.channels.refresh()
     assert other.channels.run("second") + office.channels.run("first") == 2
-    assert office.calendar.asked.count("open_channel") == 2
+    assert office.calendar.operations.count("open_channel") == 2
 
 
-def test_a_slow_service_keeps_few_workers_and_none_for_long(office: TellingOffice) -> None:
+def test_a_slow_service_keeps_few_workers_and_none_for_long(office: NotifyingOffice) -> None:
     """When all channels of a company are opened, calendars are read and conversations planned meanwhile."""
     office.persons, office.pairs = company(30)
-    office.persons = {one: replace(who, calendar=KIND) for one, who in office.persons.items()}
+    office.persons = {one: replace(who, calendar=NOTIFYING_SERVICE) for one, who in office.persons.items()}
     office.apply()
     others: list[int] = []
 

@@ -7,37 +7,37 @@ from pydantic import SecretStr
 from sqlalchemy import select
 
 from tests.support.companies import DANA, DAY, HOUR, SAM, SECOND
-from tests.support.telling import OTHER_KEY, TellingOffice
+from tests.support.notifying import OTHER_KEY, NotifyingOffice
 from worker.domain.channels import HINT_MERGE_PERIOD
 from worker.domain.model import Answer
 from worker.providers.base import Notification, NotificationKind
 from worker.store import tables
 
 
-def test_a_decline_is_answered_without_waiting_for_a_poll(office: TellingOffice) -> None:
+def test_a_decline_is_answered_without_waiting_for_a_poll(office: NotifyingOffice) -> None:
     office.prove_channels()
     office.clock.advance(10 * SECOND)
     before = office.session().span
     office.calendar.answer(DANA, office.session().key, SAM, Answer.DECLINED)
-    office.settle()
+    office.tick_until_quiet()
     after = office.session()
     assert after.count == 1 and after.span != before and office.event(after).span == after.span
 
 
-def test_a_meeting_on_the_report_s_calendar_is_seen_as_well(office: TellingOffice) -> None:
+def test_a_meeting_on_the_report_s_calendar_is_seen_as_well(office: NotifyingOffice) -> None:
     office.prove_channels()
     office.clock.advance(10 * SECOND)
     office.calendar.add(SAM, office.session().span)
-    office.settle()
+    office.tick_until_quiet()
     assert office.session().warned_at == office.clock(), "T-10: a warning first, then another time"
 
 
 def test_what_comes_within_five_seconds_is_folded_into_one_look_and_the_last_is_not_lost(
-    office: TellingOffice,
+    office: NotifyingOffice,
 ) -> None:
     office.prove_channels()
     office.clock.advance(HOUR)
-    office.settle()
+    office.tick_until_quiet()
     office.clock.advance(10 * SECOND)
     begin, (channel,) = office.clock(), office.calendar.channels_of(DANA)
     told = Notification(channel.token, NotificationKind.CHANGED)
@@ -51,11 +51,11 @@ def test_what_comes_within_five_seconds_is_folded_into_one_look_and_the_last_is_
     assert asked_for == [begin, begin + HINT_MERGE_PERIOD, begin + 2 * HINT_MERGE_PERIOD, begin + 3 * HINT_MERGE_PERIOD]
 
 
-def test_a_clock_that_was_ahead_drops_no_notification(office: TellingOffice) -> None:
+def test_a_clock_that_was_ahead_drops_no_notification(office: NotifyingOffice) -> None:
     """The clock was an hour ahead for a while: the last look was asked for at an instant that is still to come."""
     office.prove_channels()
     office.clock.advance(HOUR)
-    office.settle()
+    office.tick_until_quiet()
     (channel,) = office.calendar.channels_of(DANA)
     with office.store.database.write() as connection:
         connection.execute(tables.channel.update().values(hinted_at=office.clock() + HOUR))
@@ -63,7 +63,7 @@ def test_a_clock_that_was_ahead_drops_no_notification(office: TellingOffice) -> 
     assert hint is not None and hint.poll_at == office.clock()
 
 
-def test_a_change_while_the_calendar_is_being_read_is_read_after_that(office: TellingOffice) -> None:
+def test_a_change_while_the_calendar_is_being_read_is_read_after_that(office: NotifyingOffice) -> None:
     """The reading has passed the change already, and its end must not put the calendar off for an hour."""
     office.prove_channels()
     office.clock.advance(HOUR)
@@ -95,7 +95,7 @@ def test_a_change_while_the_calendar_is_being_read_is_read_after_that(office: Te
     ],
     ids=["no token", "altered", "of another id", "longer", "other channel", "other resource"],
 )
-def test_a_forged_notification_changes_nothing(office: TellingOffice, forge: object) -> None:
+def test_a_forged_notification_changes_nothing(office: NotifyingOffice, forge: object) -> None:
     office.prove_channels()
     (channel,) = office.calendar.channels_of(DANA)
     genuine = Notification(channel.token, NotificationKind.CHANGED, channel.id, channel.remote_id)
@@ -106,7 +106,7 @@ def test_a_forged_notification_changes_nothing(office: TellingOffice, forge: obj
     assert office.channels.accept(genuine) is not None
 
 
-def test_a_channel_of_another_installation_is_refused(office: TellingOffice) -> None:
+def test_a_channel_of_another_installation_is_refused(office: NotifyingOffice) -> None:
     """The same address and another key: its token is not ours."""
     office.prove_channels()
     (channel,) = office.calendar.channels_of(DANA)
@@ -117,32 +117,32 @@ def test_a_channel_of_another_installation_is_refused(office: TellingOffice) -> 
     assert office.channels.accept(told) is not None
 
 
-def test_what_trails_a_closed_channel_is_refused(office: TellingOffice) -> None:
+def test_what_trails_a_closed_channel_is_refused(office: NotifyingOffice) -> None:
     office.prove_channels()
     (old,) = office.calendar.channels_of(DANA)
     office.run(5 * DAY)
-    assert office.watched().id != old.id
+    assert office.watched_calendar().id != old.id
     assert office.channels.accept(Notification(old.token, NotificationKind.CHANGED)) is None
 
 
-def test_the_first_notification_may_come_before_the_service_answers(office: TellingOffice) -> None:
+def test_the_first_notification_may_come_before_the_service_answers(office: NotifyingOffice) -> None:
     accepted: list[bool] = []
 
     def hear(operation: str) -> None:
         if operation == "open_channel answered":
-            accepted.append(office.hear() == 1)
+            accepted.append(office.deliver_notifications() == 1)
 
     office.calendar.fail = hear
     office.tick()
     assert accepted == [True, True]
 
 
-def test_half_of_what_is_told_is_lost_and_no_change_is(office: TellingOffice) -> None:
+def test_half_of_what_is_told_is_lost_and_no_change_is(office: NotifyingOffice) -> None:
     office.prove_channels()
     for number in range(6):
         office.clock.advance(HOUR)
-        office.calendar.is_deaf = number % 2 == 0
+        office.calendar.loses_notifications = number % 2 == 0
         office.calendar.answer(DANA, office.session().key, SAM, Answer.DECLINED)
-        office.calendar.is_deaf = False
+        office.calendar.loses_notifications = False
         office.run(DAY)
         assert office.event(office.session()).answers[SAM] is not Answer.DECLINED, "this decline was never seen"
