@@ -18,29 +18,39 @@ from worker.providers.ical import events
 _NUMBERS = count(1)
 
 
-class Watched:
-    """Stands before the calendar server: counts requests, and can stand in their way."""
+#: An answer to a request: the status line, the headers and the body.
+HttpAnswer = tuple[str, list[tuple[str, str]], bytes]
+
+
+class RequestInterceptor:
+    """WSGI middleware around the calendar server: it lists the requests, and can answer in place of the server."""
 
     def __init__(self) -> None:
-        self.seen: list[str] = []
-        self.before: Callable[[dict[str, Any]], tuple[str, list[tuple[str, str]], bytes] | None] | None = None
-        self.after: Callable[[dict[str, Any]], tuple[str, list[tuple[str, str]], bytes] | None] | None = None
-        self.rewrite: Callable[[bytes], bytes] | None = None
+        self.methods: list[str] = []  #: the HTTP methods of the requests so far
+        #: Called with the WSGI environment before the server handles a request. What it returns is the answer, and the
+        #: server gets no request; None lets the server answer.
+        self.before: Callable[[dict[str, Any]], HttpAnswer | None] | None = None
+        #: As `before`, but called when the server has handled the request.
+        self.after: Callable[[dict[str, Any]], HttpAnswer | None] | None = None
+        self.rewrite: Callable[[bytes], bytes] | None = None  #: changes the body of the server's answer
 
-    def around(self, app: Any) -> Any:
+    def wrap(self, app: Any) -> Any:
+        """Return the WSGI app with this middleware around it."""
+
         def served(environ: dict[str, Any], start_response: Any) -> Any:
-            self.seen.append(environ["REQUEST_METHOD"])
-            environ.pop("HTTP_ACCEPT_ENCODING", None)  # what is compressed can't be rewritten
+            self.methods.append(environ["REQUEST_METHOD"])
+            environ.pop("HTTP_ACCEPT_ENCODING", None)  # `rewrite` can't read a compressed body
             if self.before and (instead := self.before(environ)):
                 return self._answer(start_response, *instead)
-            given: list[Any] = []
-            content = b"".join(app(environ, lambda status, headers, *rest: given.extend((status, headers))))
+            status_and_headers: list[Any] = []
+            content = b"".join(app(environ, lambda *given: status_and_headers.extend(given[:2])))
             if self.after and (instead := self.after(environ)):
                 return self._answer(start_response, *instead)
             if self.rewrite:
                 content = self.rewrite(content)
-            headers = [(name, value) for name, value in given[1] if name.lower() != "content-length"]
-            return self._answer(start_response, given[0], headers, content)
+            status, headers = status_and_headers
+            other_headers = [(name, value) for name, value in headers if name.lower() != "content-length"]
+            return self._answer(start_response, status, other_headers, content)
 
         return served
 
@@ -50,11 +60,12 @@ class Watched:
         return [content]
 
     def clear(self) -> None:
-        self.seen, self.before, self.after, self.rewrite = [], None, None, None
+        """Forget the requests, and leave the next ones to the server."""
+        self.methods, self.before, self.after, self.rewrite = [], None, None, None
 
 
 class CalDavHands:
-    """People at work with their own calendar programs on the embedded server."""
+    """Does on the embedded server what people do with their own calendar programs (see `Hands`)."""
 
     def __init__(self, server: EmbeddedServers) -> None:
         self._server = server
@@ -101,11 +112,11 @@ class CalDavHands:
         return self.put_event(address, [*_times(span), f"RRULE:FREQ=DAILY;COUNT={times}"])
 
     def move_occurrence(self, address: Address, series: str, number: int, span: Span) -> None:
-        original = self._nth(address, series, number)
-        self._append(address, series, [*_times(span), f"RECURRENCE-ID:{original:%Y%m%dT%H%M%SZ}"])
+        original = self._start_of_occurrence(address, series, number)
+        self._append(address, series, [*times(span), f"RECURRENCE-ID:{original:%Y%m%dT%H%M%SZ}"])
 
     def cancel_occurrence(self, address: Address, series: str, number: int) -> None:
-        original = self._nth(address, series, number)
+        original = self._start_of_occurrence(address, series, number)
         text = self.text(address, series)
         self.put(address, series, text.replace("RRULE:", f"EXDATE:{original:%Y%m%dT%H%M%SZ}\r\nRRULE:", 1))
 
@@ -124,26 +135,30 @@ class CalDavHands:
         self._session.delete(self.url(address, name), timeout=10).raise_for_status()
 
     def kill(self, calendar: Address, cursor: str) -> str:
-        held = json.loads(cursor)
+        """Return the cursor with sync tokens that the server does not know (any more)."""
+        copies = json.loads(cursor)["copies"]
         dead = "sync:http://radicale.org/ns/sync/" + "0" * 64
-        return json.dumps({"mark": dead, "copies": {who: [dead, names] for who, (_, names) in held["copies"].items()}})
+        return json.dumps({"mark": dead, "copies": {who: [dead, names] for who, (_, names) in copies.items()}})
 
-    # --- closer to the wire -----------------------------------------------------------------------------------------
+    # --- requests and resources ------------------------------------------------------------------
 
     def url(self, address: Address, name: str = "") -> str:
         return self._server.caldav_url.format(email=address) + name
 
     def text(self, address: Address, name: str) -> str:
+        """The iCalendar text of a resource."""
         answer = self._session.get(self.url(address, name), timeout=10)
         answer.raise_for_status()
         return answer.content.decode()
 
     def put(self, address: Address, name: str, text: str) -> None:
+        """Write an iCalendar text, with the line ends that iCalendar wants."""
         content = text.replace("\r\n", "\n").replace("\n", "\r\n").encode()
         headers = {"Content-Type": "text/calendar; charset=utf-8"}
         self._session.put(self.url(address, name), content, headers=headers, timeout=10).raise_for_status()
 
     def put_event(self, address: Address, lines: list[str], name: str = "") -> str:
+        """Write an event that is not ours, with these properties; return its resource name."""
         name = name or f"theirs-{next(_NUMBERS)}.ics"
         event = [
             "BEGIN:VEVENT",
@@ -158,35 +173,38 @@ class CalDavHands:
         return name
 
     def edit(self, address: Address, key: str, change: Callable[[str], str]) -> None:
-        """What a calendar program does with our event: reads it, changes something, writes it back."""
+        """Change our event as a calendar program does: read it, change its text, write it back."""
         name = events.make_resource_name(key)
         unfolded = re.sub(r"\r?\n[ \t]", "", self.text(address, name))
         self.put(address, name, change(unfolded))
 
     def _append(self, address: Address, name: str, lines: list[str]) -> None:
+        """Add a changed occurrence to the resource of a series."""
         event = ["BEGIN:VEVENT", f"UID:{name}", "DTSTAMP:20270101T000000Z", *lines, "END:VEVENT", "END:VCALENDAR"]
         self.put(address, name, self.text(address, name).replace("END:VCALENDAR", "\n".join(event)))
 
-    def _nth(self, address: Address, name: str, number: int) -> datetime:
+    def _start_of_occurrence(self, address: Address, name: str, number: int) -> datetime:
+        """The start of an occurrence of a daily series. The first one has the number 0."""
         found = re.search(r"DTSTART:(\w+)", self.text(address, name))
         assert found
         return datetime.strptime(found[1], "%Y%m%dT%H%M%SZ").replace(tzinfo=UTC) + timedelta(days=number)
 
 
 def times(span: Span) -> list[str]:
+    """The start and the end of an event as properties of iCalendar."""
     return [f"DTSTART:{span.start:%Y%m%dT%H%M%SZ}", f"DTEND:{span.end:%Y%m%dT%H%M%SZ}"]
 
 
-_times = times  # where a parameter is called `times`, too
+_times = times  # for `add_daily`, which has a parameter `times`
 
 
 @pytest.fixture(scope="session")
-def watched() -> Watched:
-    return Watched()
+def interceptor() -> RequestInterceptor:
+    return RequestInterceptor()
 
 
 @pytest.fixture(scope="session")
-def server(tmp_path_factory: pytest.TempPathFactory, watched: Watched) -> Iterator[EmbeddedServers]:
+def server(tmp_path_factory: pytest.TempPathFactory, interceptor: RequestInterceptor) -> Iterator[EmbeddedServers]:
     folder: Path = tmp_path_factory.mktemp("embedded")
-    with EmbeddedServers(folder, [], wrap_caldav=watched.around) as embedded:
+    with EmbeddedServers(folder, [], wrap_caldav=interceptor.wrap) as embedded:
         yield embedded

@@ -4,7 +4,7 @@ import re
 from io import BytesIO
 from typing import Any
 
-from tests.providers.conftest import Watched
+from tests.providers.conftest import RequestInterceptor
 from worker.embedded import EmbeddedServers
 from worker.providers import base
 from worker.providers.caldav.calendar import CalDavCalendar
@@ -33,7 +33,7 @@ def refuse_sync(environ: dict[str, Any]) -> tuple[str, list[tuple[str, str]], by
     return ("501 Not Implemented", [], b"") if b"sync-collection" in body else None
 
 
-def fail_on(method: str, number: int, *, after: bool, watched: Watched) -> None:
+def fail_on(method: str, number: int, *, after: bool, interceptor: RequestInterceptor) -> None:
     """The connection breaks at that request of that method: before the server has it, or after it did it."""
     seen = 0
 
@@ -44,9 +44,9 @@ def fail_on(method: str, number: int, *, after: bool, watched: Watched) -> None:
         return ("502 Bad Gateway", [], b"") if broken else None
 
     if after:
-        watched.after = stand_in_the_way
+        interceptor.after = stand_in_the_way
     else:
-        watched.before = stand_in_the_way
+        interceptor.before = stand_in_the_way
 
 
 def answers(status: str, content: bytes = b"", *headers: tuple[str, str]) -> Any:

@@ -4,18 +4,18 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.providers.conftest import CalDavHands, Watched
+from tests.providers.conftest import CalDavHands, RequestInterceptor
 from tests.support.caldav import open_calendar
 from worker.embedded import EmbeddedServers
 from worker.providers.caldav.calendar import CalDavCalendar
 
 
 @pytest.fixture
-def undisturbed(watched: Watched) -> Iterator[None]:
+def undisturbed(interceptor: RequestInterceptor) -> Iterator[None]:
     """Nothing stands in the server's way but what the test itself puts there."""
-    watched.clear()
+    interceptor.clear()
     yield
-    watched.clear()
+    interceptor.clear()
 
 
 @pytest.fixture(scope="module")

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from tests.providers.conftest import CalDavHands, Watched, times
+from tests.providers.conftest import CalDavHands, RequestInterceptor, times
 from tests.support.drafts import WINDOW, draft, span
 from worker.domain.model import Address, Answer, EventDraft
 from worker.embedded import EmbeddedServers
@@ -20,11 +20,11 @@ from worker.providers.identities import InMemoryIdentities
 
 
 @pytest.fixture
-def hands(server: EmbeddedServers, watched: Watched) -> Iterator[CalDavHands]:
-    watched.clear()
+def hands(server: EmbeddedServers, interceptor: RequestInterceptor) -> Iterator[CalDavHands]:
+    interceptor.clear()
     people = CalDavHands(server)
     yield people
-    watched.clear()
+    interceptor.clear()
     people.close()
 
 
@@ -47,7 +47,7 @@ def copies(hands: CalDavHands, server: EmbeddedServers, *people: Address) -> lis
     return listed
 
 
-def break_copy(watched: Watched, guest: Address, method: str = "PUT", *, after: bool = False) -> None:
+def break_copy(interceptor: RequestInterceptor, guest: Address, method: str = "PUT", *, after: bool = False) -> None:
     """The guest's calendar fails at that method, before or after it did what was asked."""
 
     def fail(environ: dict[str, Any]) -> tuple[str, list[tuple[str, str]], bytes] | None:
@@ -55,21 +55,21 @@ def break_copy(watched: Watched, guest: Address, method: str = "PUT", *, after: 
         return ("503 Service Unavailable", [], b"") if is_meant else None
 
     if after:
-        watched.after = fail
+        interceptor.after = fail
     else:
-        watched.before = fail
+        interceptor.before = fail
 
 
 @pytest.fixture(params=["before", "after"])
-def broken(request: pytest.FixtureRequest, watched: Watched) -> Callable[[Address], None]:
-    return lambda guest: break_copy(watched, guest, after=request.param == "after")
+def broken(request: pytest.FixtureRequest, interceptor: RequestInterceptor) -> Callable[[Address], None]:
+    return lambda guest: break_copy(interceptor, guest, after=request.param == "after")
 
 
 # --- a missing copy ---------------------------------------------------------------------------------------------------
 
 
 def begin(
-    server: EmbeddedServers, broken: Callable[[Address], None], watched: Watched, wanted: EventDraft
+    server: EmbeddedServers, broken: Callable[[Address], None], interceptor: RequestInterceptor, wanted: EventDraft
 ) -> CalDavCalendar:
     """A calendar on which the event was put, while its guest's copy failed."""
     [guest] = wanted.guests
@@ -77,16 +77,16 @@ def begin(
     broken(guest.email)
     with pytest.raises(ProviderError):
         calendar.create(wanted.organizer.email, wanted)
-    watched.clear()
+    interceptor.clear()
     return calendar
 
 
 def test_an_event_whose_copy_failed_says_so_until_it_is_delivered(
-    server: EmbeddedServers, hands: CalDavHands, watched: Watched, broken: Callable[[Address], None]
+    server: EmbeddedServers, hands: CalDavHands, interceptor: RequestInterceptor, broken: Callable[[Address], None]
 ) -> None:
     dana, sam = hands.person(), hands.person()
     wanted = draft(dana, sam)
-    calendar = begin(server, broken, watched, wanted)
+    calendar = begin(server, broken, interceptor, wanted)
     half = calendar.find(dana, wanted.key)
     assert half is not None and not half.is_delivered and half.answers == {sam: Answer.NEEDS_ACTION}
     calendar.create(dana, wanted)
@@ -97,21 +97,25 @@ def test_an_event_whose_copy_failed_says_so_until_it_is_delivered(
 
 @pytest.mark.parametrize("is_full", [True, False])
 def test_a_pass_finds_a_missing_copy_and_puts_it_there(
-    server: EmbeddedServers, hands: CalDavHands, watched: Watched, broken: Callable[[Address], None], is_full: bool
+    server: EmbeddedServers,
+    hands: CalDavHands,
+    interceptor: RequestInterceptor,
+    broken: Callable[[Address], None],
+    is_full: bool,
 ) -> None:
     dana, sam = hands.person(), hands.person()
     cursor = None if is_full else open_calendar(server).changes(dana, None, WINDOW).cursor
-    calendar = begin(server, broken, watched, draft(dana, sam))
+    calendar = begin(server, broken, interceptor, draft(dana, sam))
     calendar.changes(dana, cursor, WINDOW)
     assert copies(hands, server, dana, sam) == [1, 1]
 
 
 def test_a_full_pass_needs_no_record_to_find_a_missing_copy(
-    server: EmbeddedServers, hands: CalDavHands, watched: Watched, broken: Callable[[Address], None]
+    server: EmbeddedServers, hands: CalDavHands, interceptor: RequestInterceptor, broken: Callable[[Address], None]
 ) -> None:
     """A database that was put back to an earlier day knows nothing of it."""
     dana, sam = hands.person(), hands.person()
-    begin(server, broken, watched, draft(dana, sam))
+    begin(server, broken, interceptor, draft(dana, sam))
     open_calendar(server).changes(dana, None, WINDOW)
     assert copies(hands, server, dana, sam) == [1, 1]
 
@@ -142,17 +146,17 @@ def test_a_copy_that_the_guest_deleted_stays_deleted(server: EmbeddedServers, ha
 
 
 def test_an_update_whose_copy_failed_is_completed(
-    server: EmbeddedServers, hands: CalDavHands, watched: Watched
+    server: EmbeddedServers, hands: CalDavHands, interceptor: RequestInterceptor
 ) -> None:
     dana, sam = hands.person(), hands.person()
     wanted = draft(dana, sam)
     calendar = open_calendar(server)
     event = calendar.create(dana, wanted)
     moved = replace(wanted, span=span(11, 13))
-    break_copy(watched, sam)
+    break_copy(interceptor, sam)
     with pytest.raises(ProviderError):
         calendar.update(event.ref, moved)
-    watched.clear()
+    interceptor.clear()
     half = calendar.find(dana, wanted.key)
     assert half is not None and half.span == moved.span and not half.is_delivered
     assert calendar.update(event.ref, moved).is_delivered
@@ -168,7 +172,7 @@ def test_an_update_whose_copy_failed_is_completed(
     ],
 )
 def test_a_copy_that_can_not_be_read_is_no_refusal(
-    server: EmbeddedServers, hands: CalDavHands, watched: Watched, was: str, becomes: str
+    server: EmbeddedServers, hands: CalDavHands, interceptor: RequestInterceptor, was: str, becomes: str
 ) -> None:
     """A program that wrote nonsense over it says neither yes nor no."""
     dana, sam = hands.person(), hands.person()
@@ -181,9 +185,9 @@ def test_a_copy_that_can_not_be_read_is_no_refusal(
         spoilt = (
             (lambda content: content.replace(was.encode(), becomes.encode())) if sam in environ["PATH_INFO"] else None
         )
-        watched.rewrite = spoilt
+        interceptor.rewrite = spoilt
 
-    watched.before = spoil
+    interceptor.before = spoil
     found = calendar.find(dana, wanted.key)
     assert found is not None and found.answers == {sam: Answer.NEEDS_ACTION}
     [told] = calendar.changes(dana, None, WINDOW).events

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from tests.providers.conftest import CalDavHands, Watched
+from tests.providers.conftest import CalDavHands, RequestInterceptor
 from tests.support.caldav import fail_on, open_calendar, refuse_sync, without
 from tests.support.drafts import WINDOW, draft, span
 from tests.support.provider_contract import CalendarContract, GuestDeletionContract, GuestMoveContract
@@ -70,10 +70,10 @@ class TestServerThatSchedules:
 
 @pytest.mark.parametrize("unknown", [["sync-token"], ["sync-token", "getctag"]])
 def test_a_server_without_sync_tokens_is_compared(
-    server: EmbeddedServers, hands: CalDavHands, watched: Watched, unknown: list[str]
+    server: EmbeddedServers, hands: CalDavHands, interceptor: RequestInterceptor, unknown: list[str]
 ) -> None:
     """By its ctag, else by all etags: nothing changed is nothing told, any change is a full pass."""
-    watched.before, watched.rewrite = refuse_sync, without(*unknown)
+    interceptor.before, interceptor.rewrite = refuse_sync, without(*unknown)
     provider = open_calendar(server)
     dana, sam = hands.person(), hands.person()
     wanted = draft(dana, sam)
@@ -93,7 +93,7 @@ def test_a_server_without_sync_tokens_is_compared(
 
 
 def test_when_nothing_changed_a_calendar_costs_one_request(
-    provider: CalDavCalendar, hands: CalDavHands, watched: Watched
+    provider: CalDavCalendar, hands: CalDavHands, interceptor: RequestInterceptor
 ) -> None:
     dana, sams = hands.person(), [hands.person() for _ in range(3)]
     for sam in sams:
@@ -101,26 +101,26 @@ def test_when_nothing_changed_a_calendar_costs_one_request(
             provider.create(dana, draft(dana, sam, span=span(day, 10)))
     alone = hands.person()
     cursors = {person: provider.changes(person, None, WINDOW).cursor for person in (alone, dana)}
-    watched.seen.clear()
+    interceptor.methods.clear()
     provider.changes(alone, cursors[alone], WINDOW)
-    assert watched.seen == ["REPORT"]
-    watched.seen.clear()
+    assert interceptor.methods == ["REPORT"]
+    interceptor.methods.clear()
     provider.changes(dana, cursors[dana], WINDOW)
-    assert watched.seen == ["REPORT"] * 4  # the manager's calendar, and that of each report
+    assert interceptor.methods == ["REPORT"] * 4  # the manager's calendar, and that of each report
 
 
 def test_free_busy_costs_one_request_for_each_person(
-    provider: CalDavCalendar, hands: CalDavHands, watched: Watched
+    provider: CalDavCalendar, hands: CalDavHands, interceptor: RequestInterceptor
 ) -> None:
     people = [hands.person() for _ in range(3)]
     for person in people:
         hands.add(person, span(5, 9))
-    watched.seen.clear()
+    interceptor.methods.clear()
     provider.free_busy(people, WINDOW)
-    assert watched.seen == ["REPORT"] * 3
+    assert interceptor.methods == ["REPORT"] * 3
 
 
-def test_no_title_is_asked_for(provider: CalDavCalendar, hands: CalDavHands, watched: Watched) -> None:
+def test_no_title_is_asked_for(provider: CalDavCalendar, hands: CalDavHands, interceptor: RequestInterceptor) -> None:
     """R-23: a server that can leave titles out is told to."""
     bodies: list[bytes] = []
 
@@ -130,7 +130,7 @@ def test_no_title_is_asked_for(provider: CalDavCalendar, hands: CalDavHands, wat
 
     dana = hands.person()
     hands.add(dana, span(5, 9))
-    watched.before = listen
+    interceptor.before = listen
     provider.free_busy([dana], WINDOW)
     provider.changes(dana, None, WINDOW)
     asked = [body for body in bodies if b"calendar-data" in body]
@@ -144,16 +144,16 @@ def test_no_title_is_asked_for(provider: CalDavCalendar, hands: CalDavHands, wat
 @pytest.mark.parametrize("after", [False, True])
 @pytest.mark.parametrize("number", [1, 2])
 def test_a_create_that_broke_off_is_completed_by_the_next(
-    provider: CalDavCalendar, hands: CalDavHands, watched: Watched, number: int, after: bool
+    provider: CalDavCalendar, hands: CalDavHands, interceptor: RequestInterceptor, number: int, after: bool
 ) -> None:
     """Between the organizer's event and the guest's copy: one event, one copy, no false answer."""
     dana, sam = hands.person(), hands.person()
     wanted = draft(dana, sam)
-    fail_on("PUT", number, after=after, watched=watched)
+    fail_on("PUT", number, after=after, interceptor=interceptor)
     with pytest.raises(Unavailable) as caught:
         provider.create(dana, wanted)
     assert caught.value.uncertain
-    watched.clear()
+    interceptor.clear()
     for event in provider.changes(dana, None, WINDOW).events:
         assert event.answers == {sam: Answer.NEEDS_ACTION}
     assert provider.create(dana, wanted).answers == {sam: Answer.NEEDS_ACTION}
@@ -167,16 +167,16 @@ def test_a_create_that_broke_off_is_completed_by_the_next(
 @pytest.mark.parametrize("after", [False, True])
 @pytest.mark.parametrize("number", [1, 2])
 def test_an_update_that_broke_off_is_completed_by_the_next(
-    provider: CalDavCalendar, hands: CalDavHands, watched: Watched, number: int, after: bool
+    provider: CalDavCalendar, hands: CalDavHands, interceptor: RequestInterceptor, number: int, after: bool
 ) -> None:
     dana, sam = hands.person(), hands.person()
     wanted = draft(dana, sam)
     event = provider.create(dana, wanted)
     moved = replace(wanted, span=span(11, 13))
-    fail_on("PUT", number, after=after, watched=watched)
+    fail_on("PUT", number, after=after, interceptor=interceptor)
     with pytest.raises(Unavailable):
         provider.update(event.ref, moved)
-    watched.clear()
+    interceptor.clear()
     assert provider.update(event.ref, moved).answers == {sam: Answer.NEEDS_ACTION}
     for person in (dana, sam):
         assert [busy.span for busy in provider.free_busy([person], WINDOW)[person].busy] == [moved.span]
@@ -185,15 +185,15 @@ def test_an_update_that_broke_off_is_completed_by_the_next(
 @pytest.mark.parametrize("after", [False, True])
 @pytest.mark.parametrize(("method", "number"), [("PUT", 1), ("DELETE", 1), ("DELETE", 2)])
 def test_a_cancel_that_broke_off_is_completed_by_the_next(
-    provider: CalDavCalendar, hands: CalDavHands, watched: Watched, method: str, number: int, after: bool
+    provider: CalDavCalendar, hands: CalDavHands, interceptor: RequestInterceptor, method: str, number: int, after: bool
 ) -> None:
     dana, sam = hands.person(), hands.person()
     wanted = draft(dana, sam)
     event = provider.create(dana, wanted)
-    fail_on(method, number, after=after, watched=watched)
+    fail_on(method, number, after=after, interceptor=interceptor)
     with pytest.raises(Unavailable):
         provider.cancel(event.ref)
-    watched.clear()
+    interceptor.clear()
     provider.cancel(event.ref)
     for person in (dana, sam):
         assert provider.find(person, wanted.key) is None

@@ -15,7 +15,7 @@ from urllib.request import parse_http_list, parse_keqv_list
 
 import pytest
 
-from tests.providers.conftest import Watched
+from tests.providers.conftest import RequestInterceptor
 from tests.support.drafts import WINDOW
 from tests.support.loopback import EMPTY, Loopback, Request, serve
 from worker.embedded import EmbeddedServers
@@ -68,8 +68,10 @@ def at_once(work: Callable[[int], object], times: int = 60, threads: int = 4) ->
 def test_four_threads_on_one_client_are_never_refused(tmp_path: Path) -> None:
     """Sixty requests to a server with a log-in: each is answered at once, without a 401 on the way."""
     people = [f"p{number}@example.org" for number in range(15)]
-    watched = Watched()
-    with EmbeddedServers(tmp_path, people, username="longarc", password="right", wrap_caldav=watched.around) as server:
+    interceptor = RequestInterceptor()
+    with EmbeddedServers(
+        tmp_path, people, username="longarc", password="right", wrap_caldav=interceptor.wrap
+    ) as server:
         section = {"url": server.caldav_url, "username": "longarc", "password": "right", "timeout": 30}
         calendar = base.load_factory(base.CALENDAR_FACTORIES, "caldav")(section)
 
@@ -79,7 +81,7 @@ def test_four_threads_on_one_client_are_never_refused(tmp_path: Path) -> None:
 
         assert at_once(is_known) == [True] * 60
         calendar.close()
-    assert len(watched.seen) == 60
+    assert len(interceptor.methods) == 60
 
 
 class DigestServer:

@@ -10,7 +10,7 @@ from xml.sax.saxutils import escape
 import pytest
 import requests
 
-from tests.providers.conftest import CalDavHands, Watched
+from tests.providers.conftest import CalDavHands, RequestInterceptor
 from tests.support.caldav import refuse_sync, without
 from tests.support.drafts import WINDOW, draft, span
 from tests.support.loopback import Loopback, Request, serve
@@ -86,19 +86,19 @@ def read_all(provider: CalDavCalendar, people: list[Address]) -> dict[Address, C
 
 
 def test_one_change_on_fifty_calendars_costs_two_requests(
-    provider: CalDavCalendar, folder: FolderHands, watched: Watched
+    provider: CalDavCalendar, folder: FolderHands, interceptor: RequestInterceptor
 ) -> None:
     people = [folder.person() for _ in range(50)]
     folder.add(people[0], span(4, 9))
     cursors = read_all(provider, people)
     folder.add(people[7], span(5, 9))
-    watched.seen.clear()
+    interceptor.methods.clear()
     unchanged = provider.find_unchanged(cursors)
     for person in people:
         if person not in unchanged:
             provider.changes(person, cursors[person], WINDOW)
     assert set(people) - unchanged == {people[7]}
-    assert watched.seen == ["PROPFIND", "REPORT"]
+    assert interceptor.methods == ["PROPFIND", "REPORT"]
 
 
 def test_after_the_change_is_read_nothing_has_changed(provider: CalDavCalendar, folder: FolderHands) -> None:
@@ -115,21 +115,23 @@ def test_after_the_change_is_read_nothing_has_changed(provider: CalDavCalendar, 
 
 @pytest.mark.parametrize(("unknown", "told"), [(["sync-token"], True), (["sync-token", "getctag"], False)])
 def test_a_server_without_tokens_is_compared_by_its_ctags_or_not_at_all(
-    provider: CalDavCalendar, folder: FolderHands, watched: Watched, unknown: list[str], told: bool
+    provider: CalDavCalendar, folder: FolderHands, interceptor: RequestInterceptor, unknown: list[str], told: bool
 ) -> None:
     people = [folder.person() for _ in range(3)]
-    watched.before, watched.rewrite = refuse_sync, without(*unknown)
+    interceptor.before, interceptor.rewrite = refuse_sync, without(*unknown)
     cursors = read_all(provider, people)
     folder.add(people[0], span(5, 9))
-    watched.seen.clear()
+    interceptor.methods.clear()
     assert provider.find_unchanged(cursors) == (set(people[1:]) if told else set())
-    assert watched.seen == (["PROPFIND"] if told else [])  # a hash of all etags is in no list
+    assert interceptor.methods == (["PROPFIND"] if told else [])  # a hash of all etags is in no list
 
 
-def test_no_more_than_the_marks_is_asked_for(provider: CalDavCalendar, folder: FolderHands, watched: Watched) -> None:
+def test_no_more_than_the_marks_is_asked_for(
+    provider: CalDavCalendar, folder: FolderHands, interceptor: RequestInterceptor
+) -> None:
     cursors = read_all(provider, [folder.person(), folder.person()])
     asked: list[bytes] = []
-    watched.before = lambda environ: asked.append(environ["wsgi.input"].read())
+    interceptor.before = lambda environ: asked.append(environ["wsgi.input"].read())
     provider.find_unchanged(cursors)
     assert asked[0].count(b"<D:sync-token/><CS:getctag/>") == 1 and asked[0].count(b"/>") == 2
 
@@ -158,31 +160,31 @@ def test_a_calendar_that_is_gone_is_told_changed(provider: CalDavCalendar, folde
 
 
 def test_a_calendar_alone_in_its_folder_costs_no_request(
-    server: EmbeddedServers, hands: CalDavHands, watched: Watched
+    server: EmbeddedServers, hands: CalDavHands, interceptor: RequestInterceptor
 ) -> None:
     """Also where each person's folder holds a calendar of theirs alone."""
     provider = CalDavCalendar(DavClient(None, None, 10), server.caldav_url)
     cursors = read_all(provider, [hands.person() for _ in range(3)])
-    watched.seen.clear()
+    interceptor.methods.clear()
     assert provider.find_unchanged(cursors) == set()
     assert provider.find_unchanged({}) == set()
-    assert watched.seen == []
+    assert interceptor.methods == []
 
 
 def test_a_calendar_of_two_people_is_alone_in_its_folder(
-    provider: CalDavCalendar, folder: FolderHands, watched: Watched
+    provider: CalDavCalendar, folder: FolderHands, interceptor: RequestInterceptor
 ) -> None:
     dana = folder.person()
     cursors = read_all(provider, [dana, dana.replace("example.org", "example.com")])
-    watched.seen.clear()
-    assert provider.find_unchanged(cursors) == set() and watched.seen == []
+    interceptor.methods.clear()
+    assert provider.find_unchanged(cursors) == set() and interceptor.methods == []
 
 
 # --- with copies ------------------------------------------------------------------------------------------------------
 
 
 def test_a_calendar_with_copies_is_unchanged_when_its_guests_calendars_are(
-    copying: CalDavCalendar, folder: FolderHands, watched: Watched
+    copying: CalDavCalendar, folder: FolderHands, interceptor: RequestInterceptor
 ) -> None:
     """An answer is a change of the organizer's calendar, though it stands on the guest's."""
     dana, kim, *sams = [folder.person() for _ in range(5)]
@@ -190,9 +192,9 @@ def test_a_calendar_with_copies_is_unchanged_when_its_guests_calendars_are(
     for one in drafts:
         copying.create(dana, one)
     cursors = read_all(copying, [dana, kim])
-    watched.seen.clear()
+    interceptor.methods.clear()
     assert copying.find_unchanged(cursors) == {dana, kim}
-    assert watched.seen == ["PROPFIND"]
+    assert interceptor.methods == ["PROPFIND"]
     folder.answer(dana, sams[1], drafts[1].key, Answer.DECLINED)
     assert copying.find_unchanged(cursors) == {kim}
     changes = copying.changes(dana, cursors[dana], WINDOW)
@@ -222,14 +224,14 @@ def test_a_copy_that_still_has_to_be_placed_or_removed_is_a_change(
 
 
 def test_guests_in_folders_of_their_own_leave_the_calendar_to_be_read(
-    server: EmbeddedServers, hands: CalDavHands, watched: Watched
+    server: EmbeddedServers, hands: CalDavHands, interceptor: RequestInterceptor
 ) -> None:
     provider = CalDavCalendar(DavClient(None, None, 10), server.caldav_url, attendee_copies=True)
     dana, sam = hands.person(), hands.person()
     provider.create(dana, draft(dana, sam))
     cursors = read_all(provider, [dana])
-    watched.seen.clear()
-    assert provider.find_unchanged(cursors) == set() and watched.seen == []
+    interceptor.methods.clear()
+    assert provider.find_unchanged(cursors) == set() and interceptor.methods == []
 
 
 # --- odd answers ------------------------------------------------------------------------------------------------------

@@ -11,7 +11,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from icalendar import Calendar
 
-from tests.providers.conftest import CalDavHands, Watched
+from tests.providers.conftest import CalDavHands, RequestInterceptor
 from tests.support.caldav import open_calendar
 from tests.support.drafts import WINDOW, at, days, draft, span
 from worker.domain.model import Address, Answer, EventRef, Guest, ShowAs, Span
@@ -160,12 +160,12 @@ def test_a_series_keeps_its_wall_clock_over_a_change_of_the_clocks(
     assert [busy.span for busy in found] == [span(22, 8, 30), span(29, 7, 30)]
 
 
-def add_two_and_rewrite(hands: CalDavHands, watched: Watched, was: bytes, becomes: bytes) -> Address:
+def add_two_and_rewrite(hands: CalDavHands, interceptor: RequestInterceptor, was: bytes, becomes: bytes) -> Address:
     """A person with events on the 5th and the 6th, in whose answers the server writes something else."""
     dana = hands.person()
     hands.add(dana, span(5, 9))
     hands.add(dana, span(6, 9))
-    watched.rewrite = lambda content: content.replace(was, becomes)
+    interceptor.rewrite = lambda content: content.replace(was, becomes)
     return dana
 
 
@@ -182,9 +182,9 @@ def add_two_and_rewrite(hands: CalDavHands, watched: Watched, was: bytes, become
     ],
 )
 def test_an_odd_line_makes_no_time_free_and_hides_no_other_event(
-    provider: CalDavCalendar, hands: CalDavHands, watched: Watched, was: bytes, becomes: bytes, busy: int
+    provider: CalDavCalendar, hands: CalDavHands, interceptor: RequestInterceptor, was: bytes, becomes: bytes, busy: int
 ) -> None:
-    dana = add_two_and_rewrite(hands, watched, was, becomes)
+    dana = add_two_and_rewrite(hands, interceptor, was, becomes)
     shown = provider.free_busy([dana], WINDOW)[dana]
     assert shown.is_known and len(shown.busy) == busy
     assert any(one.span.overlaps(span(5, 9, 120)) for one in shown.busy)
@@ -204,10 +204,15 @@ def test_an_odd_line_makes_no_time_free_and_hides_no_other_event(
     ],
 )
 def test_time_that_cannot_be_read_is_unknown(
-    provider: CalDavCalendar, hands: CalDavHands, watched: Watched, was: bytes, becomes: bytes, events: int
+    provider: CalDavCalendar,
+    hands: CalDavHands,
+    interceptor: RequestInterceptor,
+    was: bytes,
+    becomes: bytes,
+    events: int,
 ) -> None:
     """T-2: never known and free. The reason says which event by a fingerprint, and what to do."""
-    dana = add_two_and_rewrite(hands, watched, was, becomes)
+    dana = add_two_and_rewrite(hands, interceptor, was, becomes)
     shown = provider.free_busy([dana], WINDOW)[dana]
     assert not shown.is_known
     assert re.search(r"can't be read.*\([0-9a-f, ]+\)\. Open the event", shown.reason)
@@ -225,7 +230,12 @@ def test_time_that_cannot_be_read_is_unknown(
     ],
 )
 def test_an_event_of_ours_that_can_t_be_read_any_more_is_not_gone(
-    provider: CalDavCalendar, hands: CalDavHands, watched: Watched, was: bytes, becomes: bytes, is_full: bool
+    provider: CalDavCalendar,
+    hands: CalDavHands,
+    interceptor: RequestInterceptor,
+    was: bytes,
+    becomes: bytes,
+    is_full: bool,
 ) -> None:
     """T-2: neither gone nor free. Its copy stays, and it is an event like others once it can be read again."""
     dana, sam = hands.person(), hands.person()
@@ -233,11 +243,11 @@ def test_an_event_of_ours_that_can_t_be_read_any_more_is_not_gone(
     event = provider.create(dana, wanted)
     cursor = None if is_full else provider.changes(dana, None, WINDOW).cursor
     hands.edit(dana, wanted.key, lambda text: text.replace("END:VEVENT", "X-OTHER:1\r\nEND:VEVENT"))
-    watched.rewrite = lambda content: content.replace(was, becomes)
+    interceptor.rewrite = lambda content: content.replace(was, becomes)
     told = provider.changes(dana, cursor, WINDOW)
     assert (told.unreadable_ids, told.deleted_ids, told.is_full) == ((event.ref.id,), (), is_full)
     assert not provider.free_busy([dana], WINDOW)[dana].is_known
-    watched.clear()
+    interceptor.clear()
     hands.edit(dana, wanted.key, lambda text: text.replace("X-OTHER:1", "X-OTHER:2"))
     again = provider.changes(dana, told.cursor, WINDOW)
     assert [(one.key, one.answers) for one in again.events] == [(wanted.key, {sam: Answer.NEEDS_ACTION})]

@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from tests.providers.conftest import CalDavHands, Watched
+from tests.providers.conftest import CalDavHands, RequestInterceptor
 from tests.support.caldav import HTML, answers, open_calendar, without
 from tests.support.drafts import WINDOW, draft, span
 from worker.embedded import EmbeddedServers
@@ -53,10 +53,14 @@ pytestmark = pytest.mark.usefixtures("undisturbed")
     ],
 )
 def test_each_refusal_is_one_clear_line(
-    provider: CalDavCalendar, hands: CalDavHands, watched: Watched, answer: Any, error: type[ProviderError]
+    provider: CalDavCalendar,
+    hands: CalDavHands,
+    interceptor: RequestInterceptor,
+    answer: Any,
+    error: type[ProviderError],
 ) -> None:
     dana = hands.person()
-    watched.before = answer
+    interceptor.before = answer
     with pytest.raises(error) as caught:
         provider.changes(dana, None, WINDOW)
     assert str(caught.value) and "\n" not in str(caught.value)
@@ -68,20 +72,20 @@ def test_each_refusal_is_one_clear_line(
 
 @pytest.mark.parametrize("status", ["401 Unauthorized", "403 Forbidden", "404 Not Found"])
 def test_one_person_out_of_reach_does_not_hide_the_others(
-    provider: CalDavCalendar, hands: CalDavHands, watched: Watched, status: str
+    provider: CalDavCalendar, hands: CalDavHands, interceptor: RequestInterceptor, status: str
 ) -> None:
     dana, sam = hands.person(), hands.person()
-    watched.before = lambda environ: (status, [], b"") if dana in environ["PATH_INFO"] else None
+    interceptor.before = lambda environ: (status, [], b"") if dana in environ["PATH_INFO"] else None
     found = provider.free_busy([dana, sam], WINDOW)
     assert not found[dana].is_known and found[dana].reason
     assert found[sam].is_known
 
 
 def test_a_server_out_of_order_is_not_a_person_out_of_reach(
-    provider: CalDavCalendar, hands: CalDavHands, watched: Watched
+    provider: CalDavCalendar, hands: CalDavHands, interceptor: RequestInterceptor
 ) -> None:
     dana = hands.person()
-    watched.before = answers("503 Service Unavailable")
+    interceptor.before = answers("503 Service Unavailable")
     with pytest.raises(Unavailable):
         provider.free_busy([dana], WINDOW)
     with pytest.raises(Unavailable):
@@ -89,11 +93,11 @@ def test_a_server_out_of_order_is_not_a_person_out_of_reach(
 
 
 def test_one_person_who_cannot_be_read_now_waits_alone(
-    provider: CalDavCalendar, hands: CalDavHands, watched: Watched
+    provider: CalDavCalendar, hands: CalDavHands, interceptor: RequestInterceptor
 ) -> None:
     """T-2: unknown for now, and no reason to keep the others waiting."""
     sam, dana, kim = hands.person(), hands.person(), hands.person()
-    watched.before = lambda environ: ("500 Oh", [], b"") if dana in environ["PATH_INFO"] else None
+    interceptor.before = lambda environ: ("500 Oh", [], b"") if dana in environ["PATH_INFO"] else None
     times = provider.free_busy([sam, dana, kim], WINDOW)
     assert [(times[who].is_known, times[who].is_temporary) for who in (sam, dana, kim)] == [
         (True, False),
@@ -152,11 +156,11 @@ FILE = b"""<?xml version="1.0"?><!DOCTYPE x [<!ENTITY f SYSTEM "file:///etc/pass
 @pytest.mark.timeout(20)
 @pytest.mark.parametrize("content", [BOMB, FILE, b"<a>" * 1_000_000, HTML])
 def test_xml_that_is_meant_to_harm_is_read_as_nothing(
-    provider: CalDavCalendar, hands: CalDavHands, watched: Watched, content: bytes
+    provider: CalDavCalendar, hands: CalDavHands, interceptor: RequestInterceptor, content: bytes
 ) -> None:
     dana, sam = hands.person(), hands.person()
     harm = ("207 Multi-Status", [("Content-Type", "text/xml")], content)
-    watched.before = lambda environ: harm if dana in environ["PATH_INFO"] else None
+    interceptor.before = lambda environ: harm if dana in environ["PATH_INFO"] else None
     found = provider.free_busy([dana, sam], WINDOW)
     assert found[sam].is_known and not found[dana].busy
     assert "root:" not in found[dana].reason
@@ -172,9 +176,9 @@ def test_xml_that_is_meant_to_harm_is_read_as_nothing(
     ],
 )
 def test_whatever_a_server_says_only_errors_of_ours_are_raised(
-    provider: CalDavCalendar, hands: CalDavHands, watched: Watched, answer: Any
+    provider: CalDavCalendar, hands: CalDavHands, interceptor: RequestInterceptor, answer: Any
 ) -> None:
-    watched.before = answer
+    interceptor.before = answer
     with pytest.raises(ProviderError):
         provider.changes(hands.person(), None, WINDOW)
     with suppress(ProviderError):
@@ -183,7 +187,7 @@ def test_whatever_a_server_says_only_errors_of_ours_are_raised(
 
 @pytest.mark.timeout(60)
 def test_changes_that_never_come_to_an_end_are_a_full_pass(
-    provider: CalDavCalendar, hands: CalDavHands, watched: Watched
+    provider: CalDavCalendar, hands: CalDavHands, interceptor: RequestInterceptor
 ) -> None:
     dana, number = hands.person(), count()
     hands.add(dana, span(5, 9))
@@ -198,18 +202,18 @@ def test_changes_that_never_come_to_an_end_are_a_full_pass(
         content = f'<D:multistatus xmlns:D="DAV:">{rest}{token}</D:multistatus>'.encode()
         return "207 Multi-Status", [("Content-Type", "text/xml")], content
 
-    watched.before = more
+    interceptor.before = more
     found = provider.changes(dana, cursor, WINDOW)
     assert found.is_full and [event.span for event in found.events] == [span(5, 9)]
 
 
 def test_no_answer_that_could_not_be_read_is_logged(
-    provider: CalDavCalendar, hands: CalDavHands, watched: Watched, capfd: pytest.CaptureFixture[str]
+    provider: CalDavCalendar, hands: CalDavHands, interceptor: RequestInterceptor, capfd: pytest.CaptureFixture[str]
 ) -> None:
     root = logging.getLogger()
     before = root.handlers[:], root.level
     dana = hands.person()
-    watched.before = answers("207 Multi-Status", b"<broken>Secret plans", ("Content-Type", "text/xml"))
+    interceptor.before = answers("207 Multi-Status", b"<broken>Secret plans", ("Content-Type", "text/xml"))
     try:
         set_up_logging()
         with pytest.raises(InvalidResponse):
@@ -240,13 +244,13 @@ def test_a_collection_that_is_no_calendar_is_found_out(server: EmbeddedServers, 
 
 
 def test_a_calendar_we_may_only_read_is_found_out(
-    provider: CalDavCalendar, hands: CalDavHands, watched: Watched
+    provider: CalDavCalendar, hands: CalDavHands, interceptor: RequestInterceptor
 ) -> None:
     dana = hands.person()
-    watched.rewrite = without("write", "write-content", "all")
+    interceptor.rewrite = without("write", "write-content", "all")
     failed = [finding for finding in provider.check(dana) if not finding.ok]
     assert len(failed) == 1 and "right to write" in failed[0].remedy
-    watched.rewrite = without("current-user-privilege-set")
+    interceptor.rewrite = without("current-user-privilege-set")
     assert all(finding.ok for finding in provider.check(dana))
 
 

@@ -10,7 +10,7 @@ from zoneinfo import ZoneInfo
 import pytest
 import requests
 
-from tests.providers.conftest import CalDavHands, Watched
+from tests.providers.conftest import CalDavHands, RequestInterceptor
 from worker.domain.model import Address, BusyTime, EventRef, Person, Span, WorkingHours
 from worker.embedded import EmbeddedServers
 from worker.providers import base
@@ -59,10 +59,10 @@ def test_reader_finds_the_right_time(name: str) -> None:
 
 
 @each_case
-def test_caldav_reads_the_right_time(name: str, server: EmbeddedServers, watched: Watched) -> None:
+def test_caldav_reads_the_right_time(name: str, server: EmbeddedServers, interceptor: RequestInterceptor) -> None:
     """Where Radicale refuses a file, or stores it otherwise than another server would, the answer carries it as it
     is."""
-    watched.clear()
+    interceptor.clear()
     hands, provider = CalDavHands(server), opened(server)
     try:
         owner = hands.person(EXPECTED[name]["owner_zone"])
@@ -70,11 +70,11 @@ def test_caldav_reads_the_right_time(name: str, server: EmbeddedServers, watched
         try:
             hands.put(owner, "case.ics", text)
         except requests.HTTPError:
-            place(hands, watched, owner, text)
+            place(hands, interceptor, owner, text)
         shown = provider.free_busy([owner], JANUARY)[owner]
         assert (shown.is_known, merged(shown.busy)) == (True, spans_of(name))
     finally:
-        watched.clear()
+        interceptor.clear()
         hands.close()
         provider.close()
 
@@ -85,7 +85,7 @@ def opened(server: EmbeddedServers) -> CalDavCalendar:
     return provider
 
 
-def place(hands: CalDavHands, watched: Watched, owner: Address, text: str) -> None:
+def place(hands: CalDavHands, interceptor: RequestInterceptor, owner: Address, text: str) -> None:
     """Put an event there whose content is this text in every answer."""
     hands.put_event(owner, ["DTSTART:20270105T080000Z", "DTEND:20270105T090000Z"], "case.ics")
     escaped = text.replace("&", "&amp;").replace("<", "&lt;").encode()
@@ -94,7 +94,7 @@ def place(hands: CalDavHands, watched: Watched, owner: Address, text: str) -> No
         begin, end = content.find(b"BEGIN:VCALENDAR"), content.find(b"END:VCALENDAR")
         return content if begin < 0 or b"case.ics" not in content else content[:begin] + escaped + content[end + 13 :]
 
-    watched.rewrite = rewrite
+    interceptor.rewrite = rewrite
 
 
 @each_case
