@@ -1,5 +1,6 @@
 """Searches for a slot: one on plain days, any at all (for hypothesis), and what a slow, plain oracle finds."""
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import date, datetime, time, timedelta
@@ -21,10 +22,11 @@ from worker.domain.model import (
     TakenTime,
 )
 from worker.domain.reason_texts import format_reasons, format_sentences
+from worker.domain.time.absences import list_days_after_absence
 from worker.domain.time.availability import iterate_set_bits
 from worker.domain.time.blockers import explain_no_slot
 from worker.domain.time.search import Search, find_possible_starts
-from worker.domain.time.worktime import find_holiday
+from worker.domain.time.worktime import find_holiday, wall_to_utc
 
 FREE = FreeBusy()
 
@@ -101,6 +103,21 @@ def oracle(s: Search) -> list[datetime]:
         for item in s.taken_times.get(s.manager.email, ())
         if item.kind is SessionKind.CAREER
     }
+    full_weeks = {
+        week
+        for week, count in Counter(
+            local_day(s.manager, item.span.start).isocalendar()[:2]
+            for item in s.taken_times.get(s.manager.email, ())
+            if item.in_turn
+        ).items()
+        if s.in_turn and count >= 2
+    }
+    returns = [
+        Span(*(wall_to_utc(who.zone, part, 0) for part in (day, day + DAY)))
+        for who in (s.manager, s.report)
+        for day in list_days_after_absence(who, s.free_busy.get(who.email, FreeBusy()))
+        if not s.may_follow_absence
+    ]
     midnight = s.window.start.replace(hour=0, minute=0, second=0, microsecond=0)
     quarters = [midnight + step * QUARTER_HOUR for step in range((s.window.end - midnight) // QUARTER_HOUR + 1)]
     works = {at: at_work(s.manager, at) and at_work(s.report, at) for at in quarters}
@@ -113,7 +130,10 @@ def oracle(s: Search) -> list[datetime]:
             continue
         if any(blocked(s, who, slot) for who in (s.manager, s.report)) or any(slot.overlaps(a) for a in s.avoid):
             continue
-        if not (s.is_career and local_day(s.manager, start) in careers):
+        if any(slot.overlaps(day) for day in returns):
+            continue
+        day = local_day(s.manager, start)
+        if not (s.is_career and day in careers) and day.isocalendar()[:2] not in full_weeks:
             hits.append(start)
     return hits
 
@@ -210,16 +230,24 @@ def searches(draw: st.DrawFn, moments: Sequence[datetime] = MOMENTS, hours: Sequ
     def some(most: int) -> list[Span]:
         return [span() for _ in range(draw(st.integers(0, most)))]
 
+    def away() -> list[BusyTime]:
+        """Now and then, three weeks away that end in the window."""
+        end = start + draw(st.integers(0, length)) * MINUTE
+        return [BusyTime(Span(end - 21 * DAY, end), ShowAs.AWAY)] if draw(st.integers(0, 4)) == 0 else []
+
     shows = st.sampled_from(list(ShowAs))
     calendars = {
         who.email: FreeBusy(
-            tuple(BusyTime(part, draw(shows)) for part in some(6)), is_known=draw(st.integers(0, 9)) < 9
+            (*(BusyTime(part, draw(shows)) for part in some(6)), *away()), is_known=draw(st.integers(0, 9)) < 9
         )
         for who in (manager, report)
     }
     kinds = st.sampled_from((SessionKind.CAREER, SessionKind.REVIEW, None))
     taken = {
-        who.email: [TakenTime(part, draw(st.sampled_from(("own", "other"))), draw(kinds)) for part in some(2)]
+        who.email: [
+            TakenTime(part, draw(st.sampled_from(("own", "other"))), draw(kinds), in_turn=draw(st.booleans()))
+            for part in some(2)
+        ]
         for who in (manager, report)
     }
     return Search(
@@ -236,6 +264,8 @@ def searches(draw: st.DrawFn, moments: Sequence[datetime] = MOMENTS, hours: Sequ
         taken_times=taken,
         avoid=tuple(some(1)),
         has_buffer=draw(st.booleans()),
+        in_turn=draw(st.booleans()),
+        may_follow_absence=draw(st.booleans()),
         is_career=draw(st.booleans()),
     )
 

@@ -110,6 +110,14 @@ SENTENCES: Mapping[str, str | tuple[str, str]] = {
         "%(name)s already has a career session on %(count)s day with room.",
         "%(name)s already has a career session on %(count)s days with room.",
     ),
+    "full_weeks": NN_(
+        "On %(count)s day with room, %(name)s already has %(most)s first or overdue conversations that week.",
+        "On %(count)s days with room, %(name)s already has %(most)s first or overdue conversations that week.",
+    ),
+    "after_absence": NN_(
+        "%(count)s day with room is too soon after a long absence of %(name)s.",
+        "%(count)s days with room are too soon after a long absence of %(name)s.",
+    ),
     "just_lost": N_("All that is left are times just lost, %(days)s."),
     # what would make room
     "calendar_first": N_("Nothing can be booked before that calendar can be read."),

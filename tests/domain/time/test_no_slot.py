@@ -1,6 +1,7 @@
 """Why no slot is found, and what would help (R-8)."""
 
 from dataclasses import replace
+from datetime import datetime
 
 from hypothesis import given, settings
 
@@ -100,6 +101,72 @@ def test_there_is_always_an_answer_and_what_it_offers_works(s: Search) -> None:
     for minutes in (60, 75):
         if f"With {minutes} minutes there is room" in text:
             assert oracle(replace(s, minutes=minutes))
+    for reason in explain_no_slot(s):
+        if reason.code == "moving":
+            start, end = reason.values["start"], reason.values["end"]
+            assert isinstance(start, datetime)
+            assert isinstance(end, datetime)
+            moved = without(s, Span(start, end))
+            assert len(oracle(moved)) == reason.values["count"]
+
+
+def without(s: Search, span: Span) -> Search:
+    """The search as it is when whatever takes this time is moved away."""
+    calendars = {
+        email: replace(shown, busy=tuple(item for item in shown.busy if item.span != span))
+        for email, shown in s.free_busy.items()
+    }
+    taken = {email: [item for item in items if item.span != span] for email, items in s.taken_times.items()}
+    return replace(s, free_busy=calendars, taken_times=taken)
+
+
+#: Dana is away from 17 May to 8 June 2027. Wednesday and Thursday, 9 and 10 June, are her first days back.
+LEAVE = BusyTime(Span(utc(2027, 5, 16, 22), utc(2027, 6, 8, 22)), ShowAs.AWAY)
+FIRST_DAYS_BACK = Span(utc(2027, 6, 9), utc(2027, 6, 11))
+
+
+def back_from_leave(*busy: Span, window: Span = FIRST_DAYS_BACK, minutes: int = 60) -> Search:
+    calendars = {DANA.email: FreeBusy((LEAVE, *map(BusyTime, busy))), SAM.email: FREE}
+    return replace(search(window=window, minutes=minutes), free_busy=calendars)
+
+
+def test_t16_days_after_a_long_absence_are_named_as_such() -> None:
+    s = back_from_leave()
+    assert "2 days with room are too soon after a long absence of Dana." in none_words(s)
+    assert "just lost" not in none_words(s)
+    reasons = explain_no_slot(replace(s, avoid=(only(9, (9, 0), (17, 0)),)))
+    assert [reason.code for reason in reasons if reason.code in ("after_absence", "just_lost")] == ["after_absence"]
+
+
+def test_times_just_lost_are_named_only_when_they_would_be_possible() -> None:
+    s = back_from_leave(window=Span(FIRST_DAYS_BACK.start, utc(2027, 6, 12)))
+    text = none_words(replace(s, avoid=(only(11, (9, 0), (17, 0)),)))
+    assert "2 days with room are too soon after a long absence of Dana." in text
+    assert "All that is left are times just lost, on 1 day." in text
+
+
+def test_t16_moving_a_meeting_of_a_first_day_back_is_not_suggested() -> None:
+    meeting = only(9, (9, 0), (17, 0))
+    moves = [reason for reason in explain_no_slot(back_from_leave(meeting)) if reason.code == "moving"]
+    assert [(move.values["start"], move.values["end"]) for move in moves] == [(LEAVE.span.start, LEAVE.span.end)]
+
+
+def test_t16_longer_hours_on_a_first_day_back_are_not_suggested() -> None:
+    evening = person("Sam", hours="Mon-Fri 17:00-22:00")
+    s = replace(back_from_leave(), report=evening)
+    assert "working hours" not in none_words(s).split("Dana and Sam share")[0]
+
+
+def test_t3a_moving_a_meeting_of_a_full_week_is_not_suggested() -> None:
+    taken = [TakenTime(only(day, (9, 0), (10, 0)), str(day), SessionKind.CAREER, in_turn=True) for day in (8, 9)]
+    s = search(window=only(10, (9, 0), (17, 0)), busy=[only(10, (9, 0), (13, 0))], minutes=60)
+    s = replace(s, taken_times={DANA.email: taken}, in_turn=True)
+    text = none_words(s)
+    assert "On 1 day with room, Dana already has 2 first or overdue conversations that week." in text
+    assert "Dana already has a career session on" not in text
+    moves = [reason for reason in explain_no_slot(s) if reason.code == "moving"]
+    assert [move.values["start"] for move in moves] == [taken[0].span.start], "either session would free the week"
+    assert len(oracle(without(s, taken[0].span))) == moves[0].values["count"]
 
 
 def test_t4_what_a_person_can_act_on_comes_first_and_public_holidays_last() -> None:

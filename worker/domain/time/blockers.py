@@ -12,6 +12,7 @@ from operator import or_
 from typing import NamedTuple
 
 from worker.domain.model import Person, Reason, Reasons, ReasonValue, SessionKind, Span
+from worker.domain.time.absences import list_days_after_absence
 from worker.domain.time.availability import (
     MINUTES_PER_QUARTER,
     QuarterGrid,
@@ -23,16 +24,18 @@ from worker.domain.time.availability import (
 )
 from worker.domain.time.explain import explain_missing_calendars
 from worker.domain.time.search import (
+    MAX_IN_TURN_A_WEEK,
+    Conditions,
     Search,
     find_busy_bits,
-    find_full_days,
+    find_conditions,
+    find_days_after_absence,
     find_possible_starts,
-    find_shared_work,
     get_padding,
     list_days,
     list_taken_times,
 )
-from worker.domain.time.worktime import find_holiday, get_local_date
+from worker.domain.time.worktime import find_holiday
 
 MIN_MINUTES = 60  #: no session is shortened below this automatically (T-1)
 SHORTEN_STEP_MINUTES = 15
@@ -43,7 +46,7 @@ CAREER_BLOCKER = "career"
 TAKEN_BLOCKER = "time"
 #: Codes of the reasons that only accompany other reasons, because they concern some days at most.
 #: `has_same_blockers` ignores them.
-SIDE_REASONS = frozenset({"holidays", "unreadable", "full_days", "just_lost"})
+SIDE_REASONS = frozenset({"holidays", "unreadable", "full_days", "full_weeks", "after_absence", "just_lost"})
 #: Codes of the reasons that name a change which would make a slot possible.
 REMEDIES = frozenset(
     {
@@ -69,12 +72,13 @@ def explain_no_slot(search: Search) -> Reasons:
     has found a slot. A reason holds the time of a blocker, never its title. When a slot does exist, the only reason
     returned is `room`.
     """
-    grid, start_bits = find_possible_starts(search)
-    if start_bits:
+    grid = QuarterGrid(search.window)
+    conditions = find_conditions(search, grid)
+    if start_bits := conditions.find_starts():
         return (Reason("room", {"count": start_bits.bit_count()}),)
     return (
-        *_suggest_changes(search, grid),
-        *_explain_blockers(search, grid),
+        *_suggest_changes(search, grid, conditions),
+        *_explain_blockers(search, grid, conditions),
         *explain_missing_calendars(search),
         *_explain_holidays(search, grid),
     )
@@ -119,7 +123,7 @@ def _collect_blocking_codes(reasons: Reasons) -> set[tuple[str, ReasonValue]]:
     return {(reason.code, reason.values.get("name", "")) for reason in blockers if reason.code not in SIDE_REASONS}
 
 
-def _explain_blockers(search: Search, grid: QuarterGrid) -> Iterator[Reason]:
+def _explain_blockers(search: Search, grid: QuarterGrid, conditions: Conditions) -> Iterator[Reason]:
     """Yield a reason for each blocker: a window that is too short, unknown free/busy, working hours, busy time."""
     needed_quarters = count_quarters(search.minutes)
     if grid.size < needed_quarters:
@@ -128,12 +132,11 @@ def _explain_blockers(search: Search, grid: QuarterGrid) -> Iterator[Reason]:
     unknown_people = [person for person in search.people if is_unknown(search, person)]
     for person in unknown_people:
         yield Reason("unknown", {"name": person.name, "detail": get_free_busy(search.free_busy, person).reason})
-    shared_bits = find_shared_work(search, grid)
-    shared_starts = find_starts(shared_bits, needed_quarters)
+    shared_starts = find_starts(conditions.work, needed_quarters)
     if not shared_starts:
-        yield _explain_hours(search, grid, shared_bits)
+        yield _explain_hours(search, grid, conditions.work)
     elif not unknown_people:
-        yield from _explain_busy(search, grid, shared_bits)
+        yield from _explain_busy(search, grid, conditions)
     else:
         yield Reason("shared", {"days": _count_days(search, grid, shared_starts), "minutes": search.minutes})
 
@@ -168,33 +171,55 @@ def _explain_hours(search: Search, grid: QuarterGrid, shared_bits: int) -> Reaso
     return Reason("never_together", {**names, "days": days, "other_days": other_days})
 
 
-def _explain_busy(search: Search, grid: QuarterGrid, shared_bits: int) -> Iterator[Reason]:
-    """Yield what fills the shared working hours: busy time, days with a career session, and times just lost."""
-    needed_quarters = count_quarters(search.minutes)
+def _explain_busy(search: Search, grid: QuarterGrid, conditions: Conditions) -> Iterator[Reason]:
+    """Yield what fills the shared working hours: busy time, and then what closes the times that are not busy."""
+    # Where the session could start if nothing but busy time counted.
+    hours = conditions._replace(lost=0, after_absence=0, full_days=0, full_weeks=0)
     manager_busy, report_busy = (find_busy_bits(search, grid, person) for person in search.people)
-    starts = find_starts(shared_bits & ~manager_busy & ~report_busy, needed_quarters)
     yield Reason(
         "room_by_calendar",
         {
-            "days": _count_days(search, grid, find_starts(shared_bits, needed_quarters)),
+            "days": _count_days(search, grid, hours._replace(busy=0).find_starts()),
             "minutes": search.minutes,
             "name": search.manager.name,
-            "left": _count_days(search, grid, find_starts(shared_bits & ~manager_busy, needed_quarters)),
+            "left": _count_days(search, grid, hours._replace(busy=manager_busy).find_starts()),
             "other": search.report.name,
-            "other_left": _count_days(search, grid, find_starts(shared_bits & ~report_busy, needed_quarters)),
-            "both": _count_days(search, grid, starts),
+            "other_left": _count_days(search, grid, hours._replace(busy=report_busy).find_starts()),
+            "both": _count_days(search, grid, hours.find_starts()),
         },
     )
-    starts_on_full_days = starts & find_full_days(search, grid)
-    if starts_on_full_days:
-        count = _count_days(search, grid, starts_on_full_days)
-        yield Reason("full_days", {"name": search.manager.name, "count": count})
-    lost_starts = starts & ~starts_on_full_days
+    yield from _explain_closed_days(search, grid, hours, conditions)
+    # Nothing else closes these times, since the search found no start.
+    lost_starts = conditions._replace(lost=0).find_starts()
     if lost_starts:
         yield Reason("just_lost", {"days": _count_days(search, grid, lost_starts)})
 
 
-def _suggest_changes(search: Search, grid: QuarterGrid) -> Reasons:
+def _explain_closed_days(
+    search: Search, grid: QuarterGrid, hours: Conditions, conditions: Conditions
+) -> Iterator[Reason]:
+    """Yield a reason for each rule that closes days with room: full days, full weeks, days after a long absence.
+
+    `hours` are the conditions without these rules and without the times just lost.
+    """
+    starts = hours.find_starts()
+    starts_on_full_days = starts & conditions.full_days
+    if starts_on_full_days:
+        count = _count_days(search, grid, starts_on_full_days)
+        yield Reason("full_days", {"name": search.manager.name, "count": count})
+    starts_in_full_weeks = starts & conditions.full_weeks & ~conditions.full_days
+    if starts_in_full_weeks:
+        count = _count_days(search, grid, starts_in_full_weeks)
+        yield Reason("full_weeks", {"name": search.manager.name, "most": MAX_IN_TURN_A_WEEK, "count": count})
+    other_days = hours._replace(full_days=conditions.full_days, full_weeks=conditions.full_weeks)
+    for person in search.people:
+        after_absence = find_days_after_absence(search, grid, person)
+        closed_starts = other_days.find_starts() & ~other_days._replace(after_absence=after_absence).find_starts()
+        if closed_starts:
+            yield Reason("after_absence", {"name": person.name, "count": _count_days(search, grid, closed_starts)})
+
+
+def _suggest_changes(search: Search, grid: QuarterGrid, conditions: Conditions) -> Reasons:
     """Return the changes that would make a slot possible.
 
     A shorter session is suggested first. If no shorter length helps, the move of one blocker per person is suggested,
@@ -205,10 +230,10 @@ def _suggest_changes(search: Search, grid: QuarterGrid) -> Reasons:
     shorter_session = _try_shorter(search)
     if shorter_session is not None:
         return (shorter_session,)
-    blocker_moves = _try_moving_a_blocker(search, grid)
+    blocker_moves = _try_moving_a_blocker(search, grid, conditions)
     if blocker_moves:
         return blocker_moves
-    return (_try_longer_hours(search, grid) or Reason("no_change"),)
+    return (_try_longer_hours(search, grid, conditions) or Reason("no_change"),)
 
 
 def _try_shorter(search: Search) -> Reason | None:
@@ -232,30 +257,23 @@ def _try_shorter(search: Search) -> Reason | None:
 
 
 class _Blocker(NamedTuple):
-    """A busy span that somebody could move, and the quarter-hours at which it prevents a session."""
+    """A busy span that somebody could move."""
 
     span: Span
     kind: str  #: a key of `reason_texts.BLOCKER_NAMES`
     name: str  #: the name of the person whose time the blocker takes
     other: str  #: the name of the other person when the blocker takes the time of both, else empty
-    busy_bits: int  #: the quarter-hours of the blocker, with the padding
-    #: For a career session of the manager, the whole day, since a day holds at most one; else 0.
-    day_bits: int
 
 
-def _list_blockers(search: Search, grid: QuarterGrid) -> list[_Blocker]:
+def _list_blockers(search: Search) -> list[_Blocker]:
     """Return the busy spans of both people as blockers. A span that is busy for both becomes a single blocker."""
     blockers: dict[Span, _Blocker] = {}
     for person in search.people:
         for span, kind in _list_busy_spans(search, person):
-            fills_day = search.is_career and kind == CAREER_BLOCKER and person is search.manager
-            day_bits = find_day_bits(grid, person.zone, get_local_date(person.zone, span.start)) if fills_day else 0
             if span in blockers:
-                day_bits |= blockers[span].day_bits
-                blockers[span] = blockers[span]._replace(other=person.name, day_bits=day_bits)
+                blockers[span] = blockers[span]._replace(other=person.name)
             else:
-                busy_bits = grid.find_touched([span], get_padding(search))
-                blockers[span] = _Blocker(span, kind, person.name, "", busy_bits, day_bits)
+                blockers[span] = _Blocker(span, kind, person.name, "")
     return list(blockers.values())
 
 
@@ -274,26 +292,18 @@ def _list_busy_spans(search: Search, person: Person) -> Iterator[tuple[Span, str
         yield from ((span, kind) for span, kind in busy_kinds.items() if span not in taken_kinds)
 
 
-def _try_moving_a_blocker(search: Search, grid: QuarterGrid) -> Reasons:
+def _try_moving_a_blocker(search: Search, grid: QuarterGrid, conditions: Conditions) -> Reasons:
     """Return, for each person, the move of the blocker whose removal gives the most possible starts.
 
     Of two blockers that give equally many starts, the earlier is chosen. The move that gives more starts comes first. A
     blocker that takes the time of both people is returned once. The result is empty when no single move helps.
     """
-    work = find_shared_work(search, grid) & ~grid.find_touched(search.avoid)
-    needed_quarters = count_quarters(search.minutes)
-    if not find_starts(work, needed_quarters):
+    if not find_starts(conditions.work, count_quarters(search.minutes)):
         return ()  # the shared working hours are too short, so that moving an event can't help
-    blockers = _list_blockers(search, grid)
-    # For each blocker: the quarter-hours that would still be busy, and the days that would still be full, without it.
-    remaining_busy = _combine_others([blocker.busy_bits for blocker in blockers])
-    remaining_days = _combine_others([blocker.day_bits for blocker in blockers])
-    starts_without = [
-        find_starts(work & ~busy_bits, needed_quarters) & ~day_bits
-        for busy_bits, day_bits in zip(remaining_busy, remaining_days, strict=True)
-    ]
     start_counts = [
-        (starts.bit_count(), blocker) for starts, blocker in zip(starts_without, blockers, strict=True) if starts
+        (starts.bit_count(), blocker)
+        for blocker, without_blocker in _remove_each_blocker(search, grid, conditions)
+        if (starts := without_blocker.find_starts())
     ]
     start_counts.sort(key=_rank_by_start_count)
     best_by_person = (
@@ -302,6 +312,47 @@ def _try_moving_a_blocker(search: Search, grid: QuarterGrid) -> Reasons:
     )
     best = {item for item in best_by_person if item is not None}
     return tuple(_describe_move(search, blocker, count) for count, blocker in sorted(best, key=_rank_by_start_count))
+
+
+def _remove_each_blocker(
+    search: Search, grid: QuarterGrid, conditions: Conditions
+) -> Iterator[tuple[_Blocker, Conditions]]:
+    """Yield each blocker with the conditions of the same search without it."""
+    blockers = _list_blockers(search)
+    # People have hundreds of events. The busy time without each of them is therefore not computed from their calendars,
+    # and the other conditions only without those that may change them.
+    busy_bits = [grid.find_touched([blocker.span], get_padding(search)) for blocker in blockers]
+    closing_spans = _find_closing_spans(search)
+    for blocker, busy in zip(blockers, _combine_others(busy_bits), strict=True):
+        if blocker.span in closing_spans:
+            yield blocker, find_conditions(_remove_span(search, blocker.span), grid, busy)
+        else:
+            yield blocker, conditions._replace(busy=busy)
+
+
+def _find_closing_spans(search: Search) -> set[Span]:
+    """Return the busy spans that may do more than fill their own time.
+
+    A session may fill a day or a week of the manager, and a long absence closes the days after it.
+    """
+    spans = {item.span for person in search.people for item in list_taken_times(search, person)}
+    for person in search.people:
+        free_busy = get_free_busy(search.free_busy, person)
+        if any(list_days_after_absence(person, free_busy)):
+            spans.update(free_busy.absences)
+    return spans
+
+
+def _remove_span(search: Search, span: Span) -> Search:
+    """Return the search without what makes this span busy for either of the two."""
+    free_busy = {
+        email: replace(shown, busy=tuple(item for item in shown.busy if item.span != span))
+        for email, shown in search.free_busy.items()
+    }
+    taken_times = {
+        email: tuple(item for item in taken if item.span != span) for email, taken in search.taken_times.items()
+    }
+    return replace(search, free_busy=free_busy, taken_times=taken_times)
 
 
 def _rank_by_start_count(item: tuple[int, _Blocker]) -> tuple[int, _Blocker]:
@@ -334,14 +385,11 @@ def _combine_others(bit_sets: list[int]) -> list[int]:
     return [before | after for before, after in zip(unions_before, unions_after[1:], strict=False)]
 
 
-def _try_longer_hours(search: Search, grid: QuarterGrid) -> Reason | None:
+def _try_longer_hours(search: Search, grid: QuarterGrid, conditions: Conditions) -> Reason | None:
     """Return the smallest extension of one person's working days that gives a slot; None if there is none.
 
     The person starts earlier or ends later, by whole hours up to `MAX_EXTRA_HOURS`.
     """
-    busy_bits = grid.find_touched(search.avoid) | find_full_days(search, grid)
-    for person in search.people:
-        busy_bits |= find_busy_bits(search, grid, person)
     for hours in range(1, MAX_EXTRA_HOURS + 1):
         for person, other in (search.people, search.people[::-1]):
             work = grid.find_working(person)
@@ -349,8 +397,7 @@ def _try_longer_hours(search: Search, grid: QuarterGrid) -> Reason | None:
                 (_extend_earlier(work, hours), "started_earlier"),
                 (_extend_later(work, hours), "ended_later"),
             ):
-                shared_bits = grid.find_working(other) & longer_work
-                start_bits = find_starts(shared_bits & ~busy_bits, count_quarters(search.minutes))
+                start_bits = conditions._replace(work=grid.find_working(other) & longer_work).find_starts()
                 if start_bits:
                     days = _count_days(search, grid, start_bits)
                     return Reason(code, {"name": person.name, "count": hours, "days": days})

@@ -4,9 +4,10 @@ A session may start where both people work and neither is busy, with a buffer of
 """
 
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
+from typing import NamedTuple
 
 from worker.domain.model import Address, FreeBusy, Person, Preference, SessionKind, Span, TakenTime
 from worker.domain.time.absences import list_days_after_absence
@@ -51,19 +52,51 @@ class Search:
         return self.manager, self.report
 
 
+class Conditions(NamedTuple):
+    """What decides where a session may start: sets of quarter-hours of the search's window.
+
+    To try what a change would make possible, replace the sets that it concerns.
+    """
+
+    minutes: int  #: the length of the session
+    work: int  #: both people work
+    busy: int  #: one of the two is busy, or these quarter-hours are padding, which stays free
+    lost: int  #: times that the session has lost
+    after_absence: int  #: the first working days of one of the two after a long absence
+    full_days: int  #: the days of the manager's other career sessions
+    full_weeks: int  #: the weeks with as many sessions in turn as a week may have
+
+    def find_starts(self) -> int:
+        """Return the quarter-hours at which the session may start."""
+        free = self.work & ~(self.busy | self.lost | self.after_absence)
+        return find_starts(free, count_quarters(self.minutes)) & ~(self.full_days | self.full_weeks)
+
+
 def find_possible_starts(search: Search) -> tuple[QuarterGrid, int]:
     """Return the grid of the window, and the set of its quarter-hours at which the session may start (T-2)."""
     grid = QuarterGrid(search.window)
-    work = find_shared_work(search, grid)
-    if not work:
+    if not find_shared_work(search, grid):
         return grid, 0
-    busy = (
-        find_busy_bits(search, grid, search.manager)
-        | find_busy_bits(search, grid, search.report)
-        | grid.find_touched(search.avoid)
-        | find_days_after_absence(search, grid)
+    return grid, find_conditions(search, grid).find_starts()
+
+
+def find_conditions(search: Search, grid: QuarterGrid, busy: int | None = None) -> Conditions:
+    """Return what decides in this search where a session may start.
+
+    `busy` holds the busy quarter-hours of both people with the padding, if the caller knows them already.
+    """
+    if busy is None:
+        busy = find_busy_bits(search, grid, search.manager) | find_busy_bits(search, grid, search.report)
+    manager_return, report_return = (find_days_after_absence(search, grid, person) for person in search.people)
+    return Conditions(
+        minutes=search.minutes,
+        work=find_shared_work(search, grid),
+        busy=busy,
+        lost=grid.find_touched(search.avoid),
+        after_absence=manager_return | report_return,
+        full_days=_find_days(search, grid, list_career_days(search) if search.is_career else ()),
+        full_weeks=_find_days(search, grid, _list_days_of_full_weeks(search) if search.in_turn else ()),
     )
-    return grid, find_starts(work & ~busy, count_quarters(search.minutes)) & ~find_full_days(search, grid)
 
 
 def find_shared_work(search: Search, grid: QuarterGrid) -> int:
@@ -94,34 +127,25 @@ def list_career_days(search: Search) -> list[date]:
     return [get_local_date(search.manager.zone, item.span.start) for item in taken if item.kind is SessionKind.CAREER]
 
 
-def find_full_days(search: Search, grid: QuarterGrid) -> int:
-    """Return the quarter-hours of the days on which the manager already has a career session.
-
-    If the search is for a session with `in_turn`, also return the quarter-hours of the weeks that already have
-    `MAX_IN_TURN_A_WEEK` such sessions (T-3a).
-    """
-    days = set(list_career_days(search)) if search.is_career else set[date]()
-    if search.in_turn:
-        days.update(_list_days_of_full_weeks(search))
+def _find_days(search: Search, grid: QuarterGrid, days: Iterable[date]) -> int:
+    """Return the quarter-hours of these days in the manager's zone."""
     bits = 0
-    for day in days:
+    for day in set(days):
         bits |= find_day_bits(grid, search.manager.zone, day)
     return bits
 
 
-def find_days_after_absence(search: Search, grid: QuarterGrid) -> int:
-    """Return the quarter-hours of each person's first two working days after a long absence (T-16)."""
-    if search.may_follow_absence:
-        return 0
+def find_days_after_absence(search: Search, grid: QuarterGrid, person: Person) -> int:
+    """Return the quarter-hours of the person's first two working days after a long absence (T-16)."""
     bits = 0
-    for person in search.people:
+    if not search.may_follow_absence:
         for day in list_days_after_absence(person, get_free_busy(search.free_busy, person)):
             bits |= find_day_bits(grid, person.zone, day)
     return bits
 
 
 def _list_days_of_full_weeks(search: Search) -> Iterator[date]:
-    """Yield the seven days of each week in which the manager has `MAX_IN_TURN_A_WEEK` sessions with `in_turn`."""
+    """Yield the days of each week in which the manager has `MAX_IN_TURN_A_WEEK` sessions with `in_turn` (T-3a)."""
     sessions_in_turn = [item for item in list_taken_times(search, search.manager) if item.in_turn]
     days = [get_local_date(search.manager.zone, item.span.start) for item in sessions_in_turn]
     for week, count in Counter(get_week_number(day) for day in days).items():
