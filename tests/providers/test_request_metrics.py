@@ -73,6 +73,20 @@ def test_requests_to_microsoft_are_counted_by_what_they_are_for() -> None:
     assert counts["mail", "202"] == 1
 
 
+def test_a_batch_that_microsoft_refuses_as_a_whole_leaves_nobody_without_an_answer() -> None:
+    with Double() as double:
+        people = ["dana@example.org", "sam@example.org"]
+        for who in people:
+            double.world.add_person(who)
+        provider = outlook.build_calendar(section(double, organizers=lambda who: {who}))
+        provider.free_busy(people, WINDOW)
+        double.login.grants.clear()  # the token that the provider has is refused
+        counted = Counted("outlook")
+        assert all(one.is_known for one in provider.free_busy(people, WINDOW).values())
+        provider.close()
+    assert [status for kind, status in counted.since() if kind == "calendar"] == ["200"]
+
+
 def test_requests_to_a_calendar_server_are_counted(server: EmbeddedServers) -> None:
     server.add_person("counted@example.org", "UTC")
     counted = Counted("caldav")

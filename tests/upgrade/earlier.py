@@ -121,7 +121,7 @@ def restore_calendar(left: Left) -> MemoryCalendar:
         restored.answers = {who: Answer(answer) for who, answer in entry["answers"].items()}
         restored.version, restored.sequence = entry["version"], entry["sequence"]
         restored.cached_events = restored.cached_busy = None
-    inner["_tick"] = left.tick
+    inner["_last_change"] = left.tick
     return calendar
 
 

@@ -21,13 +21,14 @@ _IANA_VERSION = re.compile(r"(\d{4})[a-z]+")
 
 
 def check_time_zones(today: date, version: str) -> Finding:
-    """Return a finding on the release of the time zone database: a warning when it is more than a year old."""
+    """Return a finding on the release of the time zone database: a warning when it may be more than a year old."""
     statement = f"Time zones are those of release {version} of the time zone database"
     match = _IANA_VERSION.fullmatch(version)
     if match and today < date(int(match[1]) + 1, *_ASSUMED_RELEASE_DAY):
         return Finding(statement, ok=True)
+    age = "which is older than a year" if match else "whose age its name does not tell"
     remedy = "Governments change clocks several times a year: `pip install --upgrade tzdata`, then restart Longarc."
-    return Finding(f"{statement}, which is older than a year", ok=True, remedy=remedy)
+    return Finding(f"{statement}, {age}", ok=True, remedy=remedy)
 
 
 def get_zone_release() -> str:

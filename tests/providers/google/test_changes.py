@@ -6,6 +6,7 @@ from tests.doubles.google import Google, GoogleHands
 from tests.support.drafts import WINDOW, at, span
 from tests.support.google import LIST, calls, google_times, methods
 from worker.errors import InvalidResponse
+from worker.providers.google import events as google_events
 from worker.providers.google.calendar import GoogleCalendar
 
 
@@ -101,6 +102,17 @@ def test_1_8_a_moved_occurrence_is_where_it_was_moved_to_only(provider: GoogleCa
     changes = provider.changes(dana, cursor, WINDOW)
     assert [event.span.start for event in changes.events] == [at(2, 9), at(10, 15), at(23, 9), at(30, 8)]
     assert {event.series for event in changes.events} == {series}
+
+
+def test_a_changed_series_with_more_occurrences_than_a_page_holds_is_read_whole(
+    provider: GoogleCalendar, hands: GoogleHands, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    dana = hands.person()
+    cursor = provider.changes(dana, None, WINDOW).cursor
+    hands.add_daily(dana, span(8, 9, 30), times=8)
+    monkeypatch.setattr(google_events, "PAGE_SIZE", 3)
+    changes = provider.changes(dana, cursor, WINDOW)
+    assert [event.span.start for event in changes.events] == [at(day, 9) for day in range(8, 16)]
 
 
 def test_steady_state_is_one_request(double: Google, provider: GoogleCalendar, hands: GoogleHands) -> None:

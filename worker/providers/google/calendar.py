@@ -206,6 +206,14 @@ class GoogleCalendar(GoogleChannels):
                 yield series_id, []
             else:
                 items = google_events.read_items(answer, calendar)
+                page_token = answer.get("nextPageToken")
+                while page_token:
+                    request = self._events_resource.instances(
+                        calendarId="primary", eventId=series_id, pageToken=page_token, **query
+                    )
+                    page = self._api.execute(calendar, OWNED_EVENTS_SCOPE, request)
+                    items += google_events.read_items(page, calendar)
+                    page_token = page.get("nextPageToken")
                 events = google_events.parse_events(items, calendar, zone, self._identities)
                 yield series_id, [event for event in events if not event.cancelled and event.span.has_part_in(window)]
 

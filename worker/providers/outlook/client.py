@@ -251,17 +251,16 @@ class Graph:
         }
         content = {"json": {"requests": requests_in_batch}}
         answer = self._call("POST", f"{self._endpoint}/$batch", headers, content, is_write=False)
-        if answer.status_code >= 300 and (fresh or answer.status_code != 401):
+        if answer.status_code == 401 and not fresh:
+            return self._send_batch(people, path, query, fresh=True)
+        if answer.status_code >= 300:
             self._raise_refusal(
                 answer.status_code, answer.headers, _parse_body(answer), _MANY_MAILBOXES, is_write=False
             )
-        # An answer 401 to the whole batch has no responses. The batch is then sent again with a fresh token, see below.
         page = {"value": self._read_json(answer, _MANY_MAILBOXES).get("responses", [])}
         responses = {str(response.get("id")): response for response in _read_values(page, _MANY_MAILBOXES)}
         outcomes = {person: self._read_outcome(responses.get(person) or {}, person) for person in people}
-        is_token_refused = answer.status_code == 401 or any(
-            isinstance(outcome, AuthRevoked) for outcome in outcomes.values()
-        )
+        is_token_refused = any(isinstance(outcome, AuthRevoked) for outcome in outcomes.values())
         return self._send_batch(people, path, query, fresh=True) if is_token_refused and not fresh else outcomes
 
     def _read_outcome(self, response: Json, person: Address) -> Json | ProviderError:
