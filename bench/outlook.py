@@ -12,7 +12,7 @@ from tempfile import TemporaryDirectory
 
 from bench.company import build_company
 from tests.doubles.graph import Double
-from tests.doubles.graph.office import Office
+from tests.doubles.graph.company import GraphCompany
 from worker.app import Worker, build
 from worker.clock import SteppedClock
 from worker.domain.model import (
@@ -47,7 +47,7 @@ NEW_PAIRS = 500
 THREADS = 4
 
 
-class CountingOutlook(Office):
+class CountingOutlook(GraphCompany):
     """Counts the fewest requests that the operations could take, and those that a simple script would take."""
 
     least = 0  #: the fewest requests that could do the same
@@ -124,7 +124,7 @@ def _measure_new_company() -> list[tuple[str, str]]:
         store = Store(f"sqlite:///{Path(folder) / 'bench.db'}", Seal([generate_key()]))
         store.create_tables()
         worker = build(make_simulation_settings(Settings()), clock, store=store, holder="bench")
-        office = Office(double, persons.values(), _build_organizers(pairs))
+        office = GraphCompany(double, persons.values(), _build_organizers(pairs))
         office.provider._graph._limiter = Limiter(clock)
         worker.services.use(calendars={"memory": office})
         store.people.apply_import(persons, pairs, START)
@@ -135,7 +135,9 @@ def _measure_new_company() -> list[tuple[str, str]]:
             list(pool.map(lambda _: _run_until_idle(worker), range(THREADS)))
         seconds = time.perf_counter() - started
         booked = sum(
-            bool(item.extended) for mailbox in double.world.mailboxes.values() for item in mailbox.items.values()
+            bool(item.extended_properties)
+            for mailbox in double.world.mailboxes.values()
+            for item in mailbox.items.values()
         )
         requests = sum(double.counts.values()) - double.counts["batch"]
         busiest = max(Counter(path.split("/")[3] for _, path, _ in double.seen).values())

@@ -147,7 +147,7 @@ class OutlookProgram:
         item = self._find_item(title, span)
         item.put_at(to.start, to.end, None)
         self._double.world.reset_answers(item)
-        self._mailbox.touch(item)
+        self._mailbox.record_change(item)
         self._double.world.deliver(item, anew=True)
 
     def delete(self, title: str, span: Span) -> None:

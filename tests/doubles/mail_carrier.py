@@ -64,7 +64,7 @@ class MailCarrier:
         copy = box.find_by_uid(mail.uid)
         if mail.method == "CANCEL":
             if copy:
-                box.drop(copy)
+                box.delete_item(copy)
             return
         if copy is None:
             copy = Item(box, mail.uid, mail.organizer, mail.start, mail.end)
@@ -72,7 +72,7 @@ class MailCarrier:
         copy.put_at(mail.start, mail.end, None)
         copy.response = "notResponded"
         copy.properties |= {"subject": "Invitation", "showAs": "tentative"}
-        box.touch(copy)
+        box.record_change(copy)
 
     # --- from Microsoft to Google ---
 
@@ -121,7 +121,7 @@ class MailCarrier:
         for one in item.attendees:
             if one["address"] == mail.guest:
                 one["response"] = mail.answer.lower()
-        box.touch(item)
+        box.record_change(item)
 
 
 def _make_event_id(uid: str) -> str:

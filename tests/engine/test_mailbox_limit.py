@@ -161,8 +161,8 @@ def check(office: Office, double: Double) -> None:
     sessions = office.store.queries.list_sessions()
     assert len({s.pair for s in sessions}) == len(sessions) == REPORTS
     assert {(s.count, s.state) for s in sessions} == {(1, SessionState.BOOKED)}
-    ours = [item for item in double.world.mailboxes[DANA].items.values() if item.extended]
-    stand = sorted((*item.extended.values(), item.start, item.end) for item in ours)
+    ours = [item for item in double.world.mailboxes[DANA].items.values() if item.extended_properties]
+    stand = sorted((*item.extended_properties.values(), item.start, item.end) for item in ours)
     assert stand == sorted((f"longarc/{s.key}", s.span.start, s.span.end) for s in sessions)
     sent = Counter(mail["Message-ID"] for _, mail in double.mails.outbox)
     assert set(sent.values()) == {1}

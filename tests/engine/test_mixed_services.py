@@ -13,7 +13,7 @@ import pytest
 from tests.doubles.calendarmail import read
 from tests.doubles.google.company import GoogleCompany
 from tests.doubles.graph import Double
-from tests.doubles.graph.office import Office as GraphOffice
+from tests.doubles.graph.company import GraphCompany
 from tests.doubles.mail_carrier import MailCarrier
 from tests.support.companies import DAILY, DANA, DAY, HOUR, SAM, START, Office, pair, pairs, people, settings
 from worker.domain.model import Address, DeferralCause, PairId, Session, Span
@@ -38,7 +38,7 @@ class Mixed(Office):
         self.google = GoogleCompany({one: listed[one] for one in (DANA, EVA)}, self.clock)
         stack.callback(self.google.stop)
         double = stack.enter_context(Double())
-        self.graph = GraphOffice(double, [listed[one] for one in (SAM, MAX)])
+        self.graph = GraphCompany(double, [listed[one] for one in (SAM, MAX)])
         self.carrier = MailCarrier(self.google.google, double)
         self.worker.services.use(calendars={"google": self.google, "outlook": self.graph})
         stack.callback(self.close)

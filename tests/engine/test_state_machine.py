@@ -8,7 +8,7 @@ from hypothesis import HealthCheck, Phase, settings
 
 from tests.doubles.google.company import GoogleCompany
 from tests.doubles.graph import Double
-from tests.doubles.graph.office import Office
+from tests.doubles.graph.company import GraphCompany
 from tests.support.proof import FULL
 from tests.support.random_company import Company
 from worker.domain.model import Pair, PairId, Person
@@ -61,7 +61,7 @@ class OnOutlook(Company):
         world = super().found(everybody, listed)
         self.double = Double()
         self.double.__enter__()
-        world.calendar = Office(self.double, everybody.values())
+        world.calendar = GraphCompany(self.double, everybody.values())
         return world
 
     def teardown(self) -> None:

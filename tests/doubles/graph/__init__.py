@@ -2,7 +2,7 @@
 
     python -m tests.doubles.graph --port 8443
 
-`Double` is the server, `Hands` what people do in Outlook behind the worker's back.
+`Double` is the server. `Hands` does what people do in Outlook, without the worker.
 """
 
 from tests.doubles.graph.faults import Fault, Mishap

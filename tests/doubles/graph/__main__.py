@@ -1,4 +1,4 @@
-"""Start the double by hand, and say how to reach it."""
+"""Start the double by itself, and print the settings with which Longarc reaches it."""
 
 import argparse
 import signal

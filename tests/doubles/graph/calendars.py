@@ -1,6 +1,7 @@
-"""Events, views, free/busy: what Graph does with a calendar, and what it refuses."""
+"""The requests about events of a calendar, which Graph carries out or refuses: lists, views, changes, writes."""
 
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
 from itertools import count
@@ -13,9 +14,10 @@ from tests.doubles.graph.schema import Schema, SchemaError
 from tests.doubles.graph.state import JOIN, Item, Json, Mailbox, Refusal, World
 from worker.providers import windows_zones
 
-_LINK_NUMBERS = count(1)
+_LINK_NUMBERS = count(1)  #: for links to further pages, and for Teams links
 _READ_ONLY = {"id", "iCalUId", "changeKey", "createdDateTime", "type", "isOrganizer", "organizer", "webLink", "uid"}
 _TIME_PROPERTIES = {"start", "end", "isAllDay"}
+#: The values that a new event gets for properties that the request leaves out.
 _DEFAULTS: Json = {
     "subject": "",
     "body": {"contentType": "html", "content": ""},
@@ -36,7 +38,7 @@ class Request:
 
     method: str
     mailbox: Mailbox
-    path: list[str]
+    path: list[str]  #: the segments after the mailbox, in the form that `service._normalize_path` returns
     query: dict[str, str]
     headers: dict[str, str]
     body: Any
@@ -45,25 +47,27 @@ class Request:
 
 @dataclass
 class Answer:
+    """The status, JSON body and headers with which a request is answered."""
+
     status: int
     body: Json | None = None
     headers: dict[str, str] = field(default_factory=dict)
 
 
 class Calendars:
-    """What the calendar's part of the service does. `duplicate_status`: what the service says of a transaction id that
-    was used for something else. `expired_token_status`: of a delta token that it doesn't know."""
+    """Answers the requests about events. Its public methods return an Answer, or raise Refusal."""
 
     def __init__(self, world: World, schema: Schema, base: str) -> None:
         self.world, self.schema, self.base = world, schema, base
-        self.duplicate_status = 400
-        self.expired_token_status = 410
-        self.unindexed = False  #: a large mailbox: whoever asks for it by an extended property waits in vain
-        self.teams = "offered"  #: or "missing", or "later": made some time after the event
-        self.guards_replays = True  #: false: the transaction id is not looked at, as when two commits cross
-        self._pages: dict[str, tuple[list[Json], str]] = {}
+        self.duplicate_status = 400  #: for a transaction id that was used for another event
+        self.expired_token_status = 410  #: for an unknown delta token; or 400
+        self.unindexed = False  #: a filter by an extended property times out, as in a large mailbox
+        self.teams = "offered"  #: online meetings are made with the event; "later": by `provision`; "missing": never
+        self.guards_replays = True  #: False: transaction ids are ignored, as for two simultaneous requests
+        self._pages: dict[str, tuple[list[Json], str]] = {}  #: by skip token: the other entries, the delta token
 
     def parse_entity(self, kind: str, given: Any) -> Json:
+        """Return the body of a request for an entity, with enumeration values in canonical case. Raises Refusal."""
         try:
             self.schema.check_entity(kind, given)
         except SchemaError as error:
@@ -72,7 +76,7 @@ class Calendars:
         return canonical
 
     def parse_parameters(self, name: str, on: str, given: Any) -> Json:
-        """An action's parameters, by their names in lower case."""
+        """Return the parameters of an action, by their names in lower case. Raises Refusal."""
         given = {} if given is None else given
         if not isinstance(given, dict):
             raise Refusal(400, "RequestBodyRead", "An object was expected.")
@@ -85,9 +89,11 @@ class Calendars:
     # --- lists and views --------------------------------------------------------------------------------------------
 
     def list_events(self, request: Request) -> Answer:
+        """List single events and series masters, without occurrences."""
         return self._make_page(request, [one for one in request.mailbox.items.values() if one.master is None])
 
     def list_view(self, request: Request) -> Answer:
+        """List single events and occurrences in a window."""
         start, end = odata.parse_window(request.query)
         return self._make_page(request, list(request.mailbox.list_between(start, end)))
 
@@ -101,7 +107,7 @@ class Calendars:
         )
 
     def _make_page(self, request: Request, items: list[Item]) -> Answer:
-        """A page of them, as the query options say."""
+        """Return the page of these items that the query options ask for."""
         options, preferences = request.query, request.preferences
         if "$search" in options:
             raise query.make_refusal("The query parameter '$search' is not supported on events.")
@@ -110,15 +116,15 @@ class Calendars:
         clause = options.get("$filter", "")
         if self.unindexed and "singleValueExtendedProperties" in clause:
             raise Refusal(504, "UnknownError", "")
-        fits = query.parse_filter(clause, query.EVENT_FIELDS)
+        matches = query.parse_filter(clause, query.EVENT_FIELDS)
         size = query.parse_number(options, "$top", preferences.page_size, 1)
         skip = query.parse_number(options, "$skip", 0, 0, 10**9)
 
-        def row(item: Item) -> query.Row:
-            return query.Row(describe_event(item, preferences), item.extended)
+        def make_row(item: Item) -> query.Row:
+            return query.Row(describe_event(item, preferences), item.extended_properties)
 
-        chosen = [one for one in items if fits(row(one))]
-        chosen = query.order(chosen, options.get("$orderby", ""), query.EVENT_FIELDS, row)
+        chosen = [one for one in items if matches(make_row(one))]
+        chosen = query.order(chosen, options.get("$orderby", ""), query.EVENT_FIELDS, make_row)
         page: Json = {"@odata.context": f"{self.base}/$metadata#events"}
         if query.is_count_wanted(options):
             page["@odata.count"] = len(chosen)
@@ -134,11 +140,15 @@ class Calendars:
         described = query.select(
             describe_event(item, request.preferences), request.query.get("$select", ""), odata.EVENT_PROPERTIES
         )
-        return described | query.expand(item.extended, request.query.get("$expand", ""))
+        return described | query.expand(item.extended_properties, request.query.get("$expand", ""))
 
     # --- delta ------------------------------------------------------------------------------------------------------
 
     def list_changes(self, request: Request) -> Answer:
+        """Answer a delta request: the whole window at first, with a delta token the changes since that token.
+
+        A delta token holds the change number of the mailbox, and the start and end of the window.
+        """
         options, mailbox = request.query, request.mailbox
         for name in ("$select", "$expand", "$filter", "$orderby", "$search", "$top"):
             if name in options:
@@ -147,7 +157,7 @@ class Calendars:
             if options["$skiptoken"] not in self._pages:
                 raise self._make_token_refusal()
             return self._make_delta_page(request, *self._pages.pop(options["$skiptoken"]))
-        since = -1
+        since = -1  # the whole window: every change number is higher
         if "$deltatoken" not in options:
             start, end = odata.parse_window(options)
         else:
@@ -166,10 +176,14 @@ class Calendars:
             return refusal
         return Refusal(400, "SyncStateNotFound", "The sync state generation is not found; generation=1;[highest=9]")
 
-    def _list_changed(self, request: Request, since: int, start: datetime, end: datetime) -> Any:
+    def _list_changed(self, request: Request, since: int, start: datetime, end: datetime) -> Iterator[Json]:
+        """Yield the events that changed after the change number `since`, then those that were removed.
+
+        A changed series comes as its master and all occurrences in the window. The first single event comes twice.
+        """
         mailbox, preferences = request.mailbox, request.preferences
         gone = [one for one, when in mailbox.removed.items() if when > since >= 0]
-        replayed = None
+        repeated = None
         for item in sorted(mailbox.items.values(), key=lambda one: one.created):
             if item.is_master and item.changed_at > since:
                 inside = [one for one in mailbox.list_between(start, end) if one.master is item]
@@ -178,15 +192,15 @@ class Calendars:
                     yield from (odata.describe_occurrence(one, preferences) for one in inside)
             elif item.master is None and not item.is_master and item.changed_at > since:
                 if item.overlaps(start, end):
-                    replayed = replayed or describe_event(item, preferences)
+                    repeated = repeated or describe_event(item, preferences)
                     yield describe_event(item, preferences)
                 elif since >= 0:
                     gone.append(item.id)
         for one in gone:
             removed = {"@odata.type": "#microsoft.graph.event", "@removed": {"reason": "deleted"}}
             yield {**removed, "id": format_id(one, preferences)}
-        if replayed:  # the same may come several times
-            yield replayed
+        if repeated:  # Graph may return the same event more than once
+            yield repeated
 
     def _make_delta_page(self, request: Request, rest: list[Json], token: str) -> Answer:
         size = request.preferences.page_size
@@ -227,7 +241,7 @@ class Calendars:
         return Answer(201, describe_event(item, request.preferences))
 
     def _copy_series(self, item: Item) -> None:
-        """Give the guests of a series its occurrences."""
+        """Add the occurrences of a series to the copies of its guests."""
         if not item.is_master:
             return
         for box in self.world.mailboxes.values():
@@ -237,6 +251,7 @@ class Calendars:
                 series.expand(copy)
 
     def _answer_repeated(self, request: Request, transaction: str, given: Json) -> Answer | None:
+        """Answer a creation whose transaction id was used before; None for a new id."""
         known = next((one for one in request.mailbox.items.values() if one.transaction_id == transaction), None)
         if known is None:
             return None
@@ -260,19 +275,19 @@ class Calendars:
             raise Refusal(400, "ErrorInvalidRequest", "The property 'transactionId' can't be changed.")
         if (_TIME_PROPERTIES & given.keys() or "attendees" in given) and not item.is_organizer:
             raise Refusal(403, "ErrorAccessDenied", "Only the organizer may change this.")
-        plain = _list_kept_properties(given)
-        if plain.get("recurrence") and (item.master is None):
-            series.check(plain["recurrence"], item.start.astimezone(ZoneInfo(item.mailbox.zone)).date())
+        kept = _list_kept_properties(given)
+        if kept.get("recurrence") and (item.master is None):
+            series.check(kept["recurrence"], item.start.astimezone(ZoneInfo(item.mailbox.zone)).date())
         moved = self._move(item, given)
-        item.properties |= plain
+        item.properties |= kept
         item.is_exception = item.master is not None
         if item.join_link and "body" in given and item.join_link not in given["body"].get("content", ""):
-            item.properties["joinBlockLost"] = True  # the link in the text is gone for good
+            item.properties["joinBlockLost"] = True  # a mark for tests: nothing puts the link back into the body
         self.set_extended_properties(item, given)
         self._add_online_meeting(item, given)
         if "attendees" in given:
-            self._invite(item, given["attendees"] or [])
-        request.mailbox.touch(item)
+            self._set_attendees(item, given["attendees"] or [])
+        request.mailbox.record_change(item)
         if item.master is None and item.properties.get("recurrence"):
             series.expand(item)
         if item.is_organizer and item.attendees and item.master is None:
@@ -281,6 +296,7 @@ class Calendars:
         return Answer(200, describe_event(item, request.preferences))
 
     def _move(self, item: Item, given: Json) -> bool:
+        """Give an event the times in the request; return whether they differ from its times before."""
         if not _TIME_PROPERTIES & given.keys():
             return False
         whole = {
@@ -295,7 +311,8 @@ class Calendars:
         self.world.reset_answers(item)
         return True
 
-    def _invite(self, item: Item, wanted: list[Json]) -> None:
+    def _set_attendees(self, item: Item, wanted: list[Json]) -> None:
+        """Replace the attendees. Those who stay keep their answers, those who go lose their copies."""
         known = {one["address"]: one for one in item.attendees}
         listed = [_parse_attendee(one, self.world) for one in wanted]
         item.attendees = [known.get(one["address"], one) for one in listed]
@@ -307,10 +324,11 @@ class Calendars:
         if item.is_organizer:
             self.world.cancel(item)
         else:
-            request.mailbox.drop(item)  # only this copy; the organizer doesn't hear of it
+            request.mailbox.delete_item(item)  # the organizer's event stays, and shows no answer
         return Answer(204)
 
     def act(self, request: Request, action: str) -> Answer:
+        """Carry out an action on an event: `cancel`, or a guest's answer such as `accept`."""
         item = find_item(request.mailbox, request.path[1])
         given = self.parse_parameters(action, "event", request.body)
         if action == "cancel":
@@ -339,6 +357,7 @@ class Calendars:
             raise Refusal(412, "ErrorIrresolvableConflict", "The send or update operation could not be performed.")
 
     def _parse_times(self, given: Json) -> tuple[datetime, datetime, tuple[date, date] | None]:
+        """Return start and end in UTC, and for an all-day event its first day and the day after its last."""
         try:
             start, end = given["start"], given["end"]
         except KeyError as error:
@@ -360,19 +379,19 @@ class Calendars:
         for one in given.get("singleValueExtendedProperties") or ():
             if not query.EXTENDED_ID.fullmatch(str(one.get("id") or "")):
                 raise Refusal(400, "ErrorInvalidProperty", "PropertyId values may only be in one of the known formats.")
-            item.extended[one["id"]] = str(one.get("value"))
+            item.extended_properties[one["id"]] = str(one.get("value"))
 
     def _add_online_meeting(self, item: Item, given: Json) -> None:
         if not given.get("isOnlineMeeting") or item.join_link:
             return
-        if self.teams == "missing":  # without a word
+        if self.teams == "missing":  # Graph reports no error
             item.properties |= {"isOnlineMeeting": False, "onlineMeetingProvider": "unknown"}
         elif self.teams == "offered":
             provision(item)
 
 
 def provision(item: Item) -> None:
-    """Make the Teams meeting of an event."""
+    """Give an event its Teams meeting, and put the link to it into the body."""
     item.join_link = item.join_link or f"https://teams.example/l/meetup-join/{next(_LINK_NUMBERS)}"
     body = item.properties["body"]
     if item.join_link not in body["content"]:
@@ -380,12 +399,12 @@ def provision(item: Item) -> None:
 
 
 def _list_kept_properties(given: Json) -> Json:
-    """What is kept as it was given."""
+    """Return the properties that are stored as the request gives them. Raises Refusal."""
     refused = _READ_ONLY & given.keys()
     if refused:
         raise Refusal(400, "ErrorInvalidPropertySet", f"The property '{sorted(refused)[0]}' is read-only.")
-    apart = {*_TIME_PROPERTIES, "attendees", "singleValueExtendedProperties", "transactionId"}
-    kept = {name: value for name, value in given.items() if name not in apart}
+    parsed_elsewhere = {*_TIME_PROPERTIES, "attendees", "singleValueExtendedProperties", "transactionId"}
+    kept = {name: value for name, value in given.items() if name not in parsed_elsewhere}
     if "body" in kept and (kept["body"] or {}).get("contentType") not in ("html", "text"):
         raise Refusal(400, "ErrorInvalidRequest", "The body has no contentType.")
     if "body" in kept:
@@ -397,6 +416,7 @@ def _list_kept_properties(given: Json) -> Json:
 
 
 def _parse_attendee(one: Json, world: World) -> Json:
+    """Return an attendee as an Item holds it. An address that begins with `/` is an X.500 address of a mailbox."""
     address = str(((one or {}).get("emailAddress") or {}).get("address") or "")
     mailbox = world.find_recipient(address) if address.startswith("/") else None
     if "@" not in address and mailbox is None:
@@ -409,7 +429,7 @@ def _parse_attendee(one: Json, world: World) -> Json:
 
 
 def parse_time(given: Any) -> datetime:
-    """An instant that a request names: no offset, and a zone that the service knows."""
+    """Return the instant in UTC that a request gives as local time and zone. Raises Refusal."""
     if not isinstance(given, dict) or not isinstance(given.get("dateTime"), str):
         raise Refusal(400, "ErrorInvalidRequest", "A time is missing.")
     name = str(given.get("timeZone") or "UTC")
@@ -430,6 +450,7 @@ def _find_zone(given: Json) -> ZoneInfo:
 
 
 def _format_current_time(item: Item, side: str) -> Json:
+    """Return the start or end of an event, as a request would give it."""
     if item.days:
         day = item.days[0 if side == "start" else 1]
         name = windows_zones.find_windows_name(item.mailbox.zone, item.start)

@@ -1,7 +1,7 @@
-"""Microsoft Entra's part of the service: users, their managers and reports, to whoever may read them.
+"""Microsoft Entra's part of the service: the users, their managers and their reports.
 
-Guests, disabled accounts, rooms and shared mailboxes are users like everybody else. A manager may be a contact of the
-organization. Whoever has a mailbox is a user, too, without having been added here.
+Guests, disabled accounts, rooms and shared mailboxes are users, too. A manager may be a contact of the organization.
+The owner of a mailbox of the double is a user without being added here.
 """
 
 import re
@@ -19,19 +19,19 @@ from tests.doubles.graph.state import Json, Refusal, World
 
 _FULL_RIGHTS = {"User.Read.All", "User.ReadWrite.All", "Directory.Read.All", "Directory.ReadWrite.All"}
 _BASIC_RIGHTS = {"User.ReadBasic.All"}
-#: What is told of a user when nothing is chosen.
+#: The properties that are returned without `$select`.
 _DEFAULT_PROPERTIES = (
     *("businessPhones", "displayName", "givenName", "id", "jobTitle", "mail", "mobilePhone", "officeLocation"),
     *("preferredLanguage", "surname", "userPrincipalName"),
 )
-#: What an app that may read basic profiles alone is told; the rest comes as null.
+#: The properties that an app with `User.ReadBasic.All` alone can read. All others are null for it.
 _BASIC_PROPERTIES = {"id", "displayName", "givenName", "surname", "mail", "userPrincipalName"}
-#: What is told of one user only, never in a list.
+#: The properties that can be selected for a single user only, not in a list.
 _SINGLE_USER_PROPERTIES = {
     *("aboutMe", "birthday", "hireDate", "interests", "mySite", "pastProjects", "preferredName", "responsibilities"),
     *("schools", "skills", "mailboxSettings"),
 }
-#: What can be filtered by only with `ConsistencyLevel: eventual`, and so never beside an expansion.
+#: The properties by which only advanced queries (`ConsistencyLevel: eventual`) can filter. Those can't have `$expand`.
 _ADVANCED_PROPERTIES = {
     *("companyName", "employeeHireDate", "employeeType", "officeLocation", "onPremisesDistinguishedName"),
     *("onPremisesSamAccountName", "passwordPolicies"),
@@ -45,29 +45,31 @@ _MAX_SIZE = 999
 
 @dataclass(frozen=True, slots=True)
 class Expansion:
-    """What `$expand` asks for: the manager, or the reports, with these properties."""
+    """The parsed `$expand`: its `name` is `manager`, `directReports`, or empty without `$expand`."""
 
     name: str = ""
     select: str = ""
-    levels: str = ""
+    levels: str = ""  #: how many managers upwards: a number or `max`
 
 
 @dataclass(frozen=True, slots=True)
 class UserQuery:
-    """A request about users: what may be told, and what is wanted."""
+    """The query options of a request about users, and the rights of whoever sends it."""
 
     options: Mapping[str, str]
     rights: frozenset[str]
     is_advanced: bool = False  #: `ConsistencyLevel: eventual`, with `$count=true`
-    is_own: bool = False  #: somebody signed in, about themselves
+    is_own: bool = False  #: a signed-in person asks for their own profile
 
     @property
     def is_full(self) -> bool:
+        """Whether all properties may be read."""
         return bool(self.rights & _FULL_RIGHTS) or (self.is_own and "User.Read" in self.rights)
 
 
 class Directory:
-    """Users by id, and who is whose manager. `units`: what the requests cost, as the service counts for its limits."""
+    """Users and contacts by id, and the manager of each user. `units`: the cost of all lists, as Graph's throttling
+    counts it."""
 
     def __init__(self, world: World, schema: Schema, base: str) -> None:
         self._world = world
@@ -81,17 +83,17 @@ class Directory:
         self.reset()
 
     def reset(self) -> None:
-        """Nobody is there but whoever has a mailbox."""
+        """Remove all users and contacts; the owners of mailboxes stay users."""
         self.users: dict[str, Json] = {}
         self.contacts: dict[str, Json] = {}
-        self.managers: dict[str, str] = {}
+        self.managers: dict[str, str] = {}  #: the id of each user's manager, by the user's id
         self.units = 0
-        self._pages: dict[str, tuple[list[str], int]] = {}
+        self._pages: dict[str, tuple[list[str], int]] = {}  #: by skip token: all ids of the list, and where to go on
 
     # --- what administrators do -------------------------------------------------------------------------------------
 
     def add(self, sign_in: str, name: str = "", manager: str = "", **properties: Any) -> str:
-        """A new user's id. `manager`: somebody's id."""
+        """Add a user, and return the id. `manager` is an id, too."""
         self._schema.check_entity("user", properties)
         user_id = str(uuid4())
         self.users[user_id] = {
@@ -109,7 +111,7 @@ class Directory:
         return user_id
 
     def add_contact(self, mail: str, name: str) -> str:
-        """The id of a new contact of the organization."""
+        """Add a contact of the organization, and return the id."""
         contact_id = str(uuid4())
         proxies = [f"SMTP:{mail}"] if mail else []
         self.contacts[contact_id] = {
@@ -126,14 +128,14 @@ class Directory:
             self.managers[user_id] = manager
 
     def delete(self, user_id: str) -> None:
-        """The user is gone, as a manager too."""
+        """Delete a user. Reports of that user have no manager afterwards."""
         del self.users[user_id]
         self.managers = {one: of for one, of in self.managers.items() if user_id not in (one, of)}
 
-    # --- what is asked ----------------------------------------------------------------------------------------------
+    # --- requests -----------------------------------------------------------------------------------------------------
 
     def answer(self, path: Sequence[str], user_query: UserQuery) -> Answer:
-        """What `users` and the names behind it are answered with. Raises Refusal."""
+        """Answer a request for `users`; `path` holds the segments after it. Raises Refusal."""
         if not (user_query.is_full or user_query.rights & _BASIC_RIGHTS):
             words = "Insufficient privileges to complete the operation."
             raise Refusal(403, "Authorization_RequestDenied", words)
@@ -155,6 +157,7 @@ class Directory:
         )
 
     def _collect_users(self) -> dict[str, Json]:
+        """Return all users by id: the owners of mailboxes, and those who were added."""
         owners = {
             box.directory_id: {
                 "id": box.directory_id,
@@ -171,7 +174,7 @@ class Directory:
         return owners | self.users if owners else self.users
 
     def _find_user(self, name: str) -> Json:
-        """The user of that id or sign-in name. Raises Refusal."""
+        """Return the user with that id or sign-in name. Raises Refusal."""
         everybody = self._collect_users()
         found = everybody.get(name.casefold()) or next(
             (user for user in everybody.values() if user["userPrincipalName"].casefold() == name.casefold()), None
@@ -189,6 +192,7 @@ class Directory:
     # --- lists ------------------------------------------------------------------------------------------------------
 
     def _list_page(self, ids: list[str], user_query: UserQuery, path: str, kind: str = "") -> Answer:
+        """Return a page of users. `kind`: the type that each entry names. Raises Refusal."""
         options = user_query.options
         if "$skip" in options:
             raise _bad("'$skip' is not supported by the service.")
@@ -219,6 +223,7 @@ class Directory:
         return Answer(200, page)
 
     def _make_next_link(self, path: str, options: Mapping[str, str], ids: list[str], start: int) -> str:
+        """Keep the list for the next page, and return the link to that page."""
         token = secrets.token_urlsafe(12)
         self._pages[token] = (ids, start)
         rest = "&".join(f"{name}={quote(value)}" for name, value in options.items() if name != "$skiptoken")
@@ -239,11 +244,11 @@ class Directory:
         if "contains(" in clause.casefold():
             raise _unsupported("The 'contains' function is not supported for this resource.")
         try:
-            fits = query.parse_filter(clause, self._filterable)
+            matches = query.parse_filter(clause, self._filterable)
         except Refusal as refusal:
             raise Refusal(400, "BadRequest", refusal.message) from None
         everybody = self._collect_users()
-        return [one for one in ids if fits(query.Row(everybody[one], {}))]
+        return [one for one in ids if matches(query.Row(everybody[one], {}))]
 
     @staticmethod
     def _order(ids: list[str], everybody: Mapping[str, Json], options: Mapping[str, str]) -> list[str]:
@@ -263,7 +268,7 @@ class Directory:
     # --- one user ---------------------------------------------------------------------------------------------------
 
     def _parse_select(self, options: Mapping[str, str], *, single: bool) -> Sequence[str]:
-        """The names in `$select`, or those that come by themselves. Raises Refusal."""
+        """Return the properties in `$select`, or the default ones. Raises Refusal."""
         clause = options.get("$select", "")
         if not clause:
             return _DEFAULT_PROPERTIES
@@ -310,7 +315,7 @@ class Directory:
         return described
 
     def _describe_nested(self, object_id: str, select: str, user_query: UserQuery, levels: str = "") -> Json:
-        """Somebody's manager or report. Whoever may not read them is told the id alone."""
+        """Describe a manager or report within another user; without full rights by the id alone."""
         contact = self.contacts.get(object_id)
         described: Json = {"@odata.type": "#microsoft.graph.orgContact" if contact else "#microsoft.graph.user"}
         if not user_query.is_full:
@@ -326,7 +331,7 @@ class Directory:
 
 
 def parse_users_path(path: str) -> list[str] | None:
-    """The names behind `users` when a path leads to the directory; None when it leads to a mailbox."""
+    """Return the segments after `users` if the path leads to the directory; None for another path, or a mailbox's."""
     first, *rest = [unquote(part) for part in path.removeprefix("/v1.0/").split("/") if part] or [""]
     if not path.startswith("/v1.0/") or first.casefold() != "users":
         return None
@@ -337,7 +342,7 @@ def parse_users_path(path: str) -> list[str] | None:
 
 
 def _split_at_commas(clause: str) -> list[str]:
-    """The parts between those commas that are in no brackets."""
+    """Split at the commas outside of brackets."""
     parts, depth = [""], 0
     for sign in clause:
         depth += (sign == "(") - (sign == ")")

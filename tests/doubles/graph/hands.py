@@ -1,4 +1,4 @@
-"""People at work in Outlook, on the double: what they do to their own mailboxes, and how a tenant is set up."""
+"""What people do to their mailboxes in Outlook, and the app by which Longarc reaches the double."""
 
 from collections.abc import Mapping
 from datetime import UTC, date, datetime, time, timedelta
@@ -25,7 +25,7 @@ _ANSWERS = {
 
 
 def section(double: Double, **more: Any) -> dict[str, Any]:
-    """The settings by which the provider reaches the double, as an app with a secret."""
+    """Return the section of the settings for the double. Longarc signs in as an app with a secret."""
     double.login.applications.setdefault(CLIENT, Application(CLIENT))
     return {
         "endpoint": double.endpoint,
@@ -46,38 +46,43 @@ def set_rights(double: Double, *rights: str) -> None:
 
 
 class Hands:
-    """What people do; events of others are named by their ids."""
+    """Does what people do to their mailboxes. `key` names one of our events, an id names any other event."""
 
     def __init__(self, double: Double) -> None:
         self.double = double
         self.world = double.world
 
     def organizers(self, _guest: Address = "") -> set[Address]:
-        """Everybody who ever put an event with our key on a calendar: as the company's pairs would say."""
+        """Return everybody who ever organized one of our events, in place of the pairs of a company."""
         return {
             mailbox.address
             for mailbox in self.world.mailboxes.values()
-            if any(item.extended for item in [*mailbox.items.values(), *mailbox.deleted])
+            if any(item.extended_properties for item in [*mailbox.items.values(), *mailbox.deleted])
         }
 
     def person(self, zone: str = "UTC") -> Address:
+        """Add a person with an empty mailbox, and return the address."""
         return self.world.add_person(f"p{next(_NUMBERS)}@example.org", zone).address
 
     def stranger(self) -> Address:
+        """Return an address without a mailbox."""
         return f"stranger{next(_NUMBERS)}@example.org"
 
     def add(self, address: Address, span: Span, *, show: ShowAs | None = ShowAs.BUSY) -> str:
+        """Add an event of the person's own, and return its id. `show=None`: it is shown as free."""
         return self._put(address, span, {"showAs": _SHOWN[show]}).id
 
     def add_all_day(self, address: Address, first: date, last: date, *, opaque: bool = True) -> str:
+        """Add an event of whole days, `last` included, and return its id."""
         days = (first, last + timedelta(days=1))
         box = self.world.mailboxes[address]
         start, end = (datetime.combine(day, time(), ZoneInfo(box.zone)).astimezone(UTC) for day in days)
         return self._put(address, Span(start, end), {"showAs": "busy" if opaque else "free"}, days=days).id
 
     def invite(self, organizer: Address, guest: Address, span: Span, answer: Answer) -> str:
-        room = _guest("room4@example.org", "resource")
-        people = [_guest(guest.upper(), "required"), room]
+        """Add an event with a guest, who answers at once, and a room; return the id of the organizer's event."""
+        room = _make_attendee("room4@example.org", "resource")
+        people = [_make_attendee(guest.upper(), "required"), room]
         item = self._put(organizer, span, {"showAs": "busy"}, attendees=people)
         self.world.deliver(item, anew=True)
         copy = self.world.mailboxes[guest].find_by_uid(item.uid)
@@ -86,6 +91,7 @@ class Hands:
         return item.id
 
     def add_daily(self, address: Address, span: Span, times: int) -> str:
+        """Add a daily series, and return the id of its master."""
         master = self._put(address, span, {"showAs": "busy"})
         master.is_master = True
         for n in range(times):
@@ -94,16 +100,17 @@ class Hands:
         return master.id
 
     def move_occurrence(self, address: Address, series: str, number: int, span: Span) -> None:
-        item = self._nth(address, series, number)
+        item = self._find_occurrence(address, series, number)
         item.put_at(span.start, span.end, None)
         item.is_exception = True
-        item.mailbox.touch(item)
+        item.mailbox.record_change(item)
 
     def cancel_occurrence(self, address: Address, series: str, number: int) -> None:
-        item = self._nth(address, series, number)
-        item.mailbox.drop(item)
+        item = self._find_occurrence(address, series, number)
+        item.mailbox.delete_item(item)
 
     def answer(self, organizer: Address, guest: Address, key: str, answer: Answer, wish: Span | None = None) -> None:
+        """Answer our event as its guest; `wish` proposes another time."""
         copy = self.world.mailboxes[guest].find_by_uid(self.own(organizer, key).uid)
         assert copy is not None, f"{guest} has no copy of {key}"
         proposed: Json | None = {"start": wish.start, "end": wish.end} if wish else None
@@ -113,42 +120,51 @@ class Hands:
         item = self.own(address, key)
         item.put_at(span.start, span.end, None)
         self.world.reset_answers(item)
-        item.mailbox.touch(item)
+        item.mailbox.record_change(item)
         self.world.deliver(item, anew=True)
 
     def provision(self, address: Address, key: str) -> None:
-        """The service makes the Teams meeting of our event, or renews it: the event has another version then."""
+        """Let the service add a Teams meeting to our event, which gets another version by that."""
         item = self.own(address, key)
         provision(item)
-        item.mailbox.touch(item)
+        item.mailbox.record_change(item)
 
     def delete(self, address: Address, key: str) -> None:
-        item = self._copy(address, key)
+        """Delete our event: the organizer's deletion cancels it for everybody, a guest's removes one copy."""
+        item = self._find_copy(address, key)
         if item.is_organizer:
             self.world.cancel(item)
         else:
-            item.mailbox.drop(item)
+            item.mailbox.delete_item(item)
 
     def remove(self, address: Address, name: str) -> None:
+        """Delete the event with that id, as its organizer."""
         box = self.world.mailboxes[address]
         self.world.cancel(box.items[name])
 
     def kill(self, calendar: Address, cursor: str) -> str:
+        """Let all cursors of the calendar expire; return `cursor`."""
         box = self.world.mailboxes[calendar]
         box.change_number += 1
         box.oldest_token = box.change_number
         return cursor
 
-    # --- closer to the mailbox --------------------------------------------------------------------------------------
+    # --- items of mailboxes -------------------------------------------------------------------------------------------
 
     def own(self, address: Address, key: str) -> Item:
-        """The organizer's event of that key."""
+        """Return our event with that key on its organizer's calendar."""
         box = self.world.mailboxes[address]
-        return next(one for one in box.items.values() if f"longarc/{key}" in one.extended.values())
+        return next(one for one in box.items.values() if f"longarc/{key}" in one.extended_properties.values())
 
-    def _copy(self, address: Address, key: str) -> Item:
+    def _find_copy(self, address: Address, key: str) -> Item:
+        """Return somebody's instance of our event, the organizer's or a guest's."""
         boxes = self.world.mailboxes
-        named = (i for box in boxes.values() for i in box.items.values() if f"longarc/{key}" in i.extended.values())
+        named = (
+            i
+            for box in boxes.values()
+            for i in box.items.values()
+            if f"longarc/{key}" in i.extended_properties.values()
+        )
         found = boxes[address].find_by_uid(next(named).uid)
         assert found is not None
         return found
@@ -172,11 +188,11 @@ class Hands:
         box.add(item)
         return item
 
-    def _nth(self, address: Address, series: str, number: int) -> Item:
+    def _find_occurrence(self, address: Address, series: str, number: int) -> Item:
         box = self.world.mailboxes[address]
         found = [one for one in box.items.values() if one.master is box.items[series]]
         return sorted(found, key=lambda one: one.created)[number]
 
 
-def _guest(address: str, kind: str) -> Json:
+def _make_attendee(address: str, kind: str) -> Json:
     return {"address": address.casefold(), "shown": address, "name": address, "type": kind, "response": "none"}

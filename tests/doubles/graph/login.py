@@ -1,5 +1,7 @@
-"""The log-in service: tokens for apps that prove themselves by certificate or secret, and for people by device code,
-browser or refresh token; the errors by their AADSTS numbers. Over TLS, with a certificate it makes for itself."""
+"""The sign-in service of Microsoft: it issues tokens, and answers errors with their AADSTS numbers.
+
+An app signs in by certificate or secret; a person by device code, browser or refresh token.
+"""
 
 import base64
 import hashlib
@@ -25,7 +27,7 @@ APP_RIGHTS = ("Calendars.ReadWrite", "MailboxSettings.Read", "Mail.Send")
 
 
 class Denied(Exception):
-    """An error of the log-in service."""
+    """An error of the sign-in service. `code` is its AADSTS number."""
 
     def __init__(self, error: str, code: int, words: str, status: int = 400) -> None:
         super().__init__(words)
@@ -46,35 +48,35 @@ class Application:
     secret: str = "a secret"
     secret_expired: bool = False
     certificates: list[bytes] = field(default_factory=list)  #: public parts, in PEM
-    public: bool = True
+    public: bool = True  #: people can sign in to it (a "public client")
 
 
 @dataclass
 class Grant:
-    """What a token stands for."""
+    """Whose access a token gives, to what, and until when."""
 
     person: str  #: a person; empty for an app
     rights: tuple[str, ...]
-    until: float
+    until: float  #: by `time.monotonic`
     application: str = ""  #: its client id
 
 
 class Login:
-    """The log-in service's state, and its answers."""
+    """The state of the sign-in service, and its answers."""
 
     def __init__(self) -> None:
         self.base = ""
         self.applications: dict[str, Application] = {}
-        self.grants: dict[str, Grant] = {}
-        self.refresh_tokens: dict[str, tuple[str, tuple[str, ...]]] = {}
+        self.grants: dict[str, Grant] = {}  #: by access token
+        self.refresh_tokens: dict[str, tuple[str, tuple[str, ...]]] = {}  #: their person and rights
         self.device_codes: dict[str, dict[str, Any]] = {}
-        self.authorization_codes: dict[str, tuple[str, str, str]] = {}
-        self.signed_in = ""  #: person sits at the browser or the device
-        self.refusal: Denied | None = None  #: what everybody is told
-        self.requests: list[str] = []
+        self.authorization_codes: dict[str, tuple[str, str, str]] = {}  #: their scope, PKCE challenge and nonce
+        self.signed_in = ""  #: the person who signs in at the browser or the device; empty: refuses to
+        self.refusal: Denied | None = None  #: answers every request but the one for the configuration
+        self.requests: list[str] = []  #: the grant type, or else the path, of each request
 
     def reset(self) -> None:
-        """No app is registered, and nobody has signed in."""
+        """Remove all apps, tokens and planned refusals."""
         for known in (
             self.applications,
             self.grants,
@@ -87,7 +89,7 @@ class Login:
         self.signed_in, self.refusal = "", None
 
     def answer(self, method: str, path: str, query: str, body: bytes) -> tuple[int, dict[str, Any], dict[str, str]]:
-        """Status, JSON, headers."""
+        """Return status, JSON body and headers."""
         tenant, _, rest = path.strip("/").partition("/")
         given = {name: values[0] for name, values in parse_qs(body.decode() if method == "POST" else query).items()}
         self.requests.append(given.get("grant_type") or rest)
@@ -151,7 +153,7 @@ class Login:
             raise Denied("invalid_client", 7000222, "The provided client secret keys are expired.", 401)
 
     def _verify_assertion(self, application: Application, assertion: str) -> None:
-        """The signature, by the public part of a certificate that the app knows."""
+        """Check the signature with the app's registered certificates. Raises Denied."""
         header = jwt.get_unverified_header(assertion)
         for pem in application.certificates:
             certificate = x509.load_pem_x509_certificate(pem)
@@ -174,8 +176,8 @@ class Login:
         self.grants[token] = Grant(person, rights, time.monotonic() + 3600, given.get("client_id", ""))
         found: dict[str, Any] = {"token_type": "Bearer", "expires_in": 3600, "access_token": token}
         if person:
-            again = secrets.token_hex(16)
-            self.refresh_tokens[again] = (person, rights)
+            refresh_token = secrets.token_hex(16)
+            self.refresh_tokens[refresh_token] = (person, rights)
             now = int(time.time())
             identity = {"aud": given["client_id"], "iss": f"{self.base}/{TENANT}/v2.0", "iat": now, "exp": now + 3600}
             identity |= {
@@ -186,7 +188,7 @@ class Login:
                 "nonce": given.get("nonce"),
             }
             found |= {
-                "refresh_token": again,
+                "refresh_token": refresh_token,
                 "scope": " ".join(rights),
                 "id_token": jwt.encode({n: v for n, v in identity.items() if v}, "x" * 32, algorithm="HS256"),
                 "client_info": base64.urlsafe_b64encode(json.dumps({"uid": person, "utid": TENANT}).encode()).decode(),
@@ -228,7 +230,7 @@ class Login:
         return self._make_token_response(self.signed_in, known["scopes"], given)
 
     def _authorize(self, given: dict[str, str]) -> tuple[int, dict[str, Any], dict[str, str]]:
-        """Whoever sits there agrees at once and is sent back, by a form that posts itself."""
+        """Sign in `signed_in` at once; return the form that the browser would post to the redirect URI."""
         self._find_application(given)
         code = secrets.token_hex(16)
         self.authorization_codes[code] = (
@@ -257,8 +259,8 @@ def _parse_scopes(scope: str) -> tuple[str, ...]:
 
 
 def make_certificate(name: str, *hosts: str) -> tuple[bytes, bytes]:
-    """A new key and a certificate of its own for it, both in PEM: for those hosts, or for an application."""
-    # an application has to have an RSA key; the other kind is builder in no time
+    """Return a new private key and its self-signed certificate, both in PEM: for these hosts, or else for an app."""
+    # an app needs an RSA key; an EC key is generated much faster
     key: CertificateIssuerPrivateKeyTypes = (
         ec.generate_private_key(ec.SECP256R1())
         if hosts
@@ -285,7 +287,7 @@ def make_certificate(name: str, *hosts: str) -> tuple[bytes, bytes]:
 
 
 def write_parts(folder: Path, name: str, *parts: bytes) -> Path:
-    """Those parts in one file."""
+    """Write the parts, in PEM, to one file that only its owner can read; return its path."""
     path = folder / name
     path.touch(mode=0o600)
     path.write_bytes(b"".join(parts))

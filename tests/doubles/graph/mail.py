@@ -1,4 +1,4 @@
-"""Messages: what Graph does with them, and what it refuses."""
+"""The requests about mail, which Graph carries out or refuses."""
 
 import base64
 import binascii
@@ -15,22 +15,20 @@ from tests.doubles.graph.calendars import Answer, Calendars, Request
 from tests.doubles.graph.odata import find_item
 from tests.doubles.graph.state import Json, Mailbox, Refusal, StoredMessage, World
 
-#: What a request may hold, and the headers that a message in JSON may have.
 _MAX_MIME_BYTES = 4 * 1024 * 1024
-_MAX_HEADERS = 5
+_MAX_HEADERS = 5  #: custom headers of a message in JSON
 _HEADER_NAME = re.compile(r"[xX]-")
 
 
 class Mails:
-    """What the mail's part of the service does. `unsent_ids`: whether an id changes when a draft is sent.
-    `slow`: sent copies that are not to be found yet, until it is set back."""
+    """Answers the requests about mail. Its public methods that take a Request return an Answer, or raise Refusal."""
 
     def __init__(self, world: World, calendars: Calendars) -> None:
         self.world, self._calendars = world, calendars
-        self.hides_sent = False
-        self.outbox: list[tuple[str, EmailMessage]] = []
-        self.take: Callable[[bytes], None] = lambda _: None  #: sees each message as it leaves
-        self.unknown_recipients: set[str] = set()  #: recipients for whom an NDR comes later
+        self.hides_sent = False  #: lists do not contain sent messages yet
+        self.outbox: list[tuple[str, EmailMessage]] = []  #: each sent message, once for each recipient
+        self.take: Callable[[bytes], None] = lambda _: None  #: called once for each message that is sent
+        self.unknown_recipients: set[str] = set()  #: mail to them comes back as undeliverable
 
     def send_mail(self, request: Request) -> Answer:
         if _is_mime(request):
@@ -64,20 +62,24 @@ class Mails:
             raise Refusal(400, "ErrorInvalidRequest", "The message is not a draft.")
         self._send(request.mailbox, message.content)
         message.draft = False
-        message.id = f"AAkSENT{secrets.token_hex(4)}"  # it was seen to change, whatever is promised
+        message.id = (
+            f"AAkSENT{secrets.token_hex(4)}"  # the real service changes it although its documentation says otherwise
+        )
         return Answer(202)
 
     def list_messages(self, request: Request) -> Answer:
         clause = request.query.get("$filter", "")
         if "$orderby" in request.query and clause:
             raise Refusal(400, "InefficientFilter", "The restriction or sort order is too complex for this operation.")
-        fits = query.parse_filter(clause, query.MESSAGE_FIELDS)
+        matches = query.parse_filter(clause, query.MESSAGE_FIELDS)
 
-        def row(message: StoredMessage) -> query.Row:
-            return query.Row(odata.describe_message(message, request.preferences), message.extended)
+        def make_row(message: StoredMessage) -> query.Row:
+            return query.Row(odata.describe_message(message, request.preferences), message.extended_properties)
 
-        found = [one for one in request.mailbox.messages if (one.draft or not self.hides_sent) and fits(row(one))]
-        found = query.order(found, request.query.get("$orderby", ""), query.MESSAGE_FIELDS, row)
+        found = [
+            one for one in request.mailbox.messages if (one.draft or not self.hides_sent) and matches(make_row(one))
+        ]
+        found = query.order(found, request.query.get("$orderby", ""), query.MESSAGE_FIELDS, make_row)
         top = query.parse_number(request.query, "$top", request.preferences.page_size, 1)
         return Answer(200, {"value": [self._describe(one, request) for one in found[:top]]})
 
@@ -91,9 +93,10 @@ class Mails:
             request.query.get("$select", ""),
             odata.MESSAGE_PROPERTIES,
         )
-        return described | query.expand(message.extended, request.query.get("$expand", ""))
+        return described | query.expand(message.extended_properties, request.query.get("$expand", ""))
 
     def _send(self, mailbox: Mailbox, content: bytes) -> None:
+        """Deliver a message to the outbox and to the inboxes of its recipients. Raises Refusal."""
         message = _parse_message(content)
         sender = str(message["From"] or mailbox.address)
         if mailbox.address not in sender.casefold():
@@ -106,7 +109,9 @@ class Mails:
         self.take(content)
         for recipient in recipients:
             self.outbox.append((recipient, message))
-            if recipient in self.unknown_recipients:  # accepted all the same; the bad news comes to the inbox
+            if (
+                recipient in self.unknown_recipients
+            ):  # Graph accepts the mail, and reports the failure in the sender's inbox
                 mailbox.inbox.append(b"Subject: Undeliverable: " + str(message["Subject"]).encode())
             elif recipient in self.world.mailboxes:
                 self.world.mailboxes[recipient].inbox.append(content)

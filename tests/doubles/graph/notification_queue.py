@@ -1,7 +1,7 @@
-"""Brings notifications to whoever subscribed, over HTTP, in threads of its own; and what goes wrong on the way.
+"""The queue of notifications, which threads of its own deliver to the endpoints of subscribers.
 
-What can't be delivered is tried again, later and later. An endpoint that answers slowly gets its notifications later,
-or not at all.
+A failed delivery is repeated after a growing delay. Notifications to a slow endpoint are delayed, those to a very slow
+one are dropped.
 """
 
 import threading
@@ -20,7 +20,7 @@ import requests
 from tests.doubles.graph.state import Json
 
 _THREADS = 2
-_WAIT_SECONDS = 20.0  #: seconds after which there must be nothing to do any more
+_WAIT_SECONDS = 20.0  #: the longest wait until the queue is idle
 _NUMBERS = count(1)
 
 
@@ -30,26 +30,28 @@ def _read_clock() -> datetime:
 
 @dataclass
 class DeliveryRules:
-    """How the service delivers. All of it may be set."""
+    """The limits and delays of the service, which tests may change. Numbers without another unit are seconds."""
 
-    handshake_limit: float = 10.0  #: seconds in which an endpoint has to prove itself
-    answer_limit: float = 30.0  #: seconds that a notification waits for its answer
-    batch_size: int = 20  #: the most notifications in one request
-    first_retry: timedelta = timedelta(seconds=10)
+    handshake_limit: float = 10.0  #: until an endpoint has answered its validation
+    answer_limit: float = 30.0  #: until an endpoint has answered a notification
+    batch_size: int = 20  #: most notifications in one request
+    first_retry: timedelta = timedelta(seconds=10)  #: the delay, which doubles with each attempt
     retry_period: timedelta = timedelta(hours=4)
-    window: timedelta = timedelta(minutes=10)  #: in which an endpoint is judged, and for which it is punished
-    min_answers: int = 10  #: so many answers
-    slow: float = 3.0
-    slow_share: float = 0.10
+    window: timedelta = timedelta(
+        minutes=10
+    )  #: the answers that count for the speed, and how long a slow endpoint waits
+    min_answers: int = 10  #: with fewer answers in the window, an endpoint is never slow
+    slow: float = 3.0  #: an answer that takes longer is slow
+    slow_share: float = 0.10  #: with more slow answers, notifications to the endpoint are delayed
     very_slow: float = 10.0
-    very_slow_share: float = 0.15
-    mailbox_quota: int = 1000  #: subscriptions to one mailbox
-    page_size: int = 100
+    very_slow_share: float = 0.15  #: with more very slow answers, they are dropped
+    mailbox_quota: int = 1000  #: most subscriptions to one mailbox
+    page_size: int = 100  #: subscriptions in one page of a list
 
 
 @dataclass(order=True)
 class QueuedNotification:
-    """A notification on its way."""
+    """A notification that is to be delivered at `due`, if it is still wanted then."""
 
     due: datetime
     number: int
@@ -67,7 +69,7 @@ class QueuedNotification:
 
 @dataclass
 class Endpoint:
-    """How fast a host has answered lately."""
+    """The times and durations in seconds of a host's last answers, and what follows from them."""
 
     answers: deque[tuple[datetime, float]] = field(default_factory=deque)
     held_until: datetime | None = None
@@ -75,8 +77,10 @@ class Endpoint:
 
 
 class NotificationQueue:
-    """Delivers what it is given. `routes`: where the requests to a public base URL go; other addresses can't be
-    reached. `clock` and `stopwatch` may be replaced."""
+    """Delivers notifications. `routes`: the local address of each public base URL; all other addresses are unreachable.
+
+    Tests may replace `clock` and `stopwatch`, which measures the answers in seconds.
+    """
 
     def __init__(self) -> None:
         self.routes: dict[str, str] = {}
@@ -92,10 +96,11 @@ class NotificationQueue:
         self._changed = threading.Condition()
 
     def now(self) -> datetime:
+        """Return the time of the service."""
         return self.clock() + self._clock_offset
 
     def advance(self, step: timedelta) -> None:
-        """Let so much time pass for the service."""
+        """Put the time of the service forward."""
         with self._changed:
             self._clock_offset += step
             self._changed.notify_all()
@@ -108,7 +113,7 @@ class NotificationQueue:
             thread.join()
 
     def reset(self) -> None:
-        """Nothing is on its way any more, and everything is as at the beginning."""
+        """Empty the queue, and restore the defaults."""
         with self._changed:
             self._waiting.clear()
             idle = self._changed.wait_for(lambda: not self._busy, _WAIT_SECONDS)
@@ -120,7 +125,7 @@ class NotificationQueue:
         assert idle, "a notification is still being delivered"
 
     def settle(self) -> None:
-        """Wait until nothing more is due: each notification was delivered, or given up, or waits for its time."""
+        """Wait until no notification is due: each was delivered or dropped, or is due later."""
         with self._changed:
             self._changed.notify_all()  # the clock may have been moved
             settled = self._changed.wait_for(lambda: not self._busy and not self._list_due(), _WAIT_SECONDS)
@@ -128,7 +133,7 @@ class NotificationQueue:
 
     @property
     def next_due(self) -> datetime | None:
-        """When the next notification is to be sent; None when there is none."""
+        """The time at which the next notification is due; None for an empty queue."""
         with self._changed:
             return min((one.due for one in self._waiting), default=None)
 
@@ -138,7 +143,7 @@ class NotificationQueue:
 
     @contextmanager
     def paused(self) -> Iterator[None]:
-        """Keep notifications back, and send them together afterwards."""
+        """Hold all notifications back within the block, and send them afterwards."""
         self._paused = True
         try:
             yield
@@ -147,7 +152,7 @@ class NotificationQueue:
                 self._paused = False
                 self._changed.notify_all()
 
-    # --- on the way -------------------------------------------------------------------------------------------------
+    # --- deliveries ---------------------------------------------------------------------------------------------------
 
     def send(
         self,
@@ -158,7 +163,7 @@ class NotificationQueue:
         delay: timedelta = timedelta(),
         lifecycle: bool = False,
     ) -> None:
-        """Deliver the item after that time, if it is still wanted then."""
+        """Deliver the item after the delay, if `is_wanted` is true then."""
         now = self.now()
         with self._changed:
             insort(self._waiting, QueuedNotification(now + delay, next(_NUMBERS), url, item, is_wanted, lifecycle, now))
@@ -182,7 +187,7 @@ class NotificationQueue:
                 self._changed.notify_all()
 
     def _take_next(self) -> list[QueuedNotification] | None:
-        """The next notifications for one request, when there are some; None when it is closing time."""
+        """Wait for the next notifications that fit in one request, and return them; None once the queue is closed."""
         with self._changed:
             while not self._stopped:
                 due = [] if self._paused else [one for one in self._list_due() if one.host not in self._busy]
@@ -195,14 +200,16 @@ class NotificationQueue:
                     self._waiting = [one for one in self._waiting if one not in chosen]
                     return chosen
                 if due:
-                    self._changed.notify_all()  # somebody may wait until nothing is due
+                    self._changed.notify_all()  # `settle` may wait until nothing is due
                 later = [one.due for one in self._waiting if one.due > self.now()]
                 self._changed.wait((min(later) - self.now()).total_seconds() if later else None)
         return None
 
     def _may_be_sent(self, notification: QueuedNotification) -> bool:
-        """Whether it may be sent now. What is not wanted any more is thrown away, and so is what goes to an endpoint
-        that is far too slow; what goes to one that is too slow waits."""
+        """Return whether a due notification may be sent now.
+
+        It is dropped if it is no longer wanted or its endpoint is very slow, and due later if the endpoint is slow.
+        """
         endpoint, now = self._endpoints.get(notification.host, Endpoint()), self.now()
         if not notification.is_wanted() or (endpoint.dropped_until and now < endpoint.dropped_until):
             self._waiting.remove(notification)
@@ -215,6 +222,7 @@ class NotificationQueue:
         return True
 
     def _handle_result(self, notifications: list[QueuedNotification], status: int, seconds: float) -> None:
+        """Record how long the answer took. If it was no success, queue the notifications for another attempt."""
         self._judge_speed(notifications[0].host, seconds)
         if 200 <= status < 300:
             return
@@ -226,6 +234,7 @@ class NotificationQueue:
                 insort(self._waiting, one)
 
     def _judge_speed(self, host: str, seconds: float) -> None:
+        """Delay or drop the notifications to a host from now on, if too many of its last answers were slow."""
         rules, now = self.rules, self.now()
         endpoint = self._endpoints.setdefault(host, Endpoint())
         endpoint.answers.append((now, seconds))
@@ -239,10 +248,10 @@ class NotificationQueue:
         elif sum(taken > rules.slow for _, taken in endpoint.answers) > rules.slow_share * total:
             endpoint.held_until = now + rules.window
 
-    # --- over the wire ----------------------------------------------------------------------------------------------
+    # --- requests -----------------------------------------------------------------------------------------------------
 
     def find_target(self, url: str) -> str | None:
-        """Where a request to this public address goes; None when it can't be reached."""
+        """Return the local address of a public one; None for an unreachable one."""
         for base, target in self.routes.items():
             if url == base or url.startswith((f"{base}/", f"{base}?")):
                 return target + url.removeprefix(base)
@@ -262,8 +271,7 @@ class NotificationQueue:
             return 0
 
     def validate_endpoint(self, url: str, token: str, query: str) -> str:
-        """Ask the endpoint to return the token, which `query` holds encoded. Returns what is wrong; empty when it did
-        well."""
+        """Ask the endpoint to return the token, which `query` contains encoded. Return the error; empty for success."""
         target = self.find_target(url)
         if target is None:
             return "Subscription validation request failed. Notification endpoint can't be reached."

@@ -1,4 +1,4 @@
-"""How Microsoft Graph tells of events and messages, and in which zone."""
+"""Events and messages as JSON of Microsoft Graph, and the preferences and parameters that requests give."""
 
 import re
 from datetime import UTC, datetime
@@ -9,11 +9,9 @@ from tests.doubles.graph.query import make_refusal
 from tests.doubles.graph.state import Item, Json, Mailbox, Refusal, StoredMessage
 from worker.providers import windows_zones
 
-# --- how things are told --------------------------------------------------------------------------------------------
-
 
 class Preferences:
-    """What `Prefer` asks for."""
+    """The parsed header `Prefer`: time zone, kind of ids, page size. Raises Refusal for an unknown zone."""
 
     def __init__(self, header: str) -> None:
         self.given = [part.strip() for part in header.split(",") if part.strip()]
@@ -26,13 +24,14 @@ class Preferences:
         self.zone_name, self.zone = zone, ZoneInfo(known)
         self.has_immutable_ids = 'IdType="ImmutableId"' in self.given
         size = next((one.partition("=")[2] for one in self.given if one.startswith("odata.maxpagesize")), "10")
-        if not re.fullmatch("[0-9]{1,4}", size) or not 1 <= int(size) <= 1000:  # a wish that can't be met is none
+        if not re.fullmatch("[0-9]{1,4}", size) or not 1 <= int(size) <= 1000:  # Graph ignores such a size
             self.given = [one for one in self.given if not one.startswith("odata.maxpagesize")]
             size = "10"
         self.page_size = int(size)
 
     @property
     def applied(self) -> str:
+        """The header `Preference-Applied` of the answer."""
         return ", ".join(self.given)
 
 
@@ -41,7 +40,7 @@ def describe_unknown_zone(name: str) -> str:
     return f"{words} '{name}'."
 
 
-#: What an event has besides what was given, as long as nobody gave it.
+#: The values of properties that nobody has set.
 _UNSET_PROPERTIES: Json = {
     "bodyPreview": "",
     "categories": [],
@@ -67,12 +66,12 @@ MESSAGE_PROPERTIES = {"id", "isDraft", "internetMessageId", "subject", "changeKe
 
 
 def format_id(item_id: str, preferences: Preferences) -> str:
-    """Without the preference an id is the kind that changes when an item moves."""
+    """Return the id of an item: the immutable one if the request prefers it, else the one with the default prefix."""
     return item_id if preferences.has_immutable_ids else f"AAMkAGI2{item_id}"
 
 
 def describe_event(item: Item, preferences: Preferences) -> Json:
-    """An event whole, its extended property aside."""
+    """Return all properties of an event except its extended properties."""
     whole: Json = {
         **_UNSET_PROPERTIES,
         "@odata.etag": item.etag,
@@ -106,7 +105,7 @@ def describe_event(item: Item, preferences: Preferences) -> Json:
 
 
 def describe_occurrence(item: Item, preferences: Preferences) -> Json:
-    """An occurrence as delta tells it."""
+    """Return the few properties of an occurrence that a delta response holds."""
     whole = describe_event(item, preferences)
     return {name: whole[name] for name in ("@odata.etag", "id", "type", "seriesMasterId", "start", "end")}
 
@@ -140,7 +139,7 @@ def _describe_times(item: Item, preferences: Preferences) -> Json:
 
 
 def format_time(instant: datetime, preferences: Preferences) -> Json:
-    """Seven digits and no offset."""
+    """Return a time as Graph writes it: local time with seven decimals and without an offset, and the zone."""
     local = instant.astimezone(preferences.zone)
     return {"dateTime": f"{local:%Y-%m-%dT%H:%M:%S}.0000000", "timeZone": preferences.zone_name}
 
@@ -150,7 +149,7 @@ def describe_message(letter: StoredMessage, preferences: Preferences) -> Json:
 
 
 def parse_instant(text: str) -> datetime:
-    """A parameter of a view: an offset counts, without one it is UTC."""
+    """Parse a time parameter, which is in UTC unless it has an offset. Raises Refusal."""
     try:
         when = datetime.fromisoformat(text)
         return (when if when.tzinfo else when.replace(tzinfo=UTC)).astimezone(UTC)
@@ -159,6 +158,7 @@ def parse_instant(text: str) -> datetime:
 
 
 def parse_window(query: dict[str, str]) -> tuple[datetime, datetime]:
+    """Return start and end of a view. Raises Refusal."""
     try:
         start, end = parse_instant(query["startDateTime"]), parse_instant(query["endDateTime"])
     except KeyError as error:
@@ -169,7 +169,7 @@ def parse_window(query: dict[str, str]) -> tuple[datetime, datetime]:
 
 
 def find_item(mailbox: Mailbox, item_id: str) -> Any:
-    """The item of that id, in either form."""
+    """Return the event or message with that id, immutable or not. Raises Refusal."""
     plain = item_id.removeprefix("AAMkAGI2")
     found = mailbox.items.get(plain) or next((one for one in mailbox.messages if one.id == plain), None)
     if found is None:

@@ -1,4 +1,4 @@
-"""Query options of OData, as far as Microsoft Graph has them for events and messages: each is honoured or refused."""
+"""The OData query options that Microsoft Graph supports for events, messages and users. Any other is refused."""
 
 import re
 from collections.abc import Callable, Mapping, Sequence
@@ -19,7 +19,7 @@ _OPTIONS = {
     *("$select", "$filter", "$orderby", "$count", "$top", "$skip", "$expand", "$format", "$search"),
     *("$skiptoken", "$deltatoken"),
 }
-#: What events can be chosen and ordered by.
+#: The properties by which events can be filtered and sorted.
 EVENT_FIELDS = {
     *("id", "iCalUId", "subject", "start/dateTime", "end/dateTime", "isAllDay", "isCancelled", "isOrganizer", "type"),
     *("showAs", "sensitivity", "importance", "createdDateTime", "lastModifiedDateTime", "hasAttachments"),
@@ -31,17 +31,17 @@ _MAX_SIZE = 1000
 
 @dataclass(frozen=True)
 class Row:
-    """What a clause is asked about: an entry as it is told, and its extended properties."""
+    """An entry to filter or sort: its properties, as JSON of Graph, and its extended properties."""
 
     properties: Json
-    extended: Mapping[str, str]
+    extended_properties: Mapping[str, str]
 
 
-Clause = Callable[[Row], Any]
+Clause = Callable[[Row], Any]  #: the parsed filter, or a part of it
 
 
 def parse_options(query: str) -> dict[str, str]:
-    """A query by name; a plus is a blank. Raises Refusal for an option that there isn't."""
+    """Return the query options by name; a plus stands for a space. Raises Refusal for an unknown option."""
     options: dict[str, str] = {}
     for part in query.split("&") if query else ():
         name, _, value = part.partition("=")
@@ -59,7 +59,7 @@ def make_refusal(message: str) -> Refusal:
 
 
 def parse_number(query: Mapping[str, str], name: str, default: int, lowest: int, highest: int = _MAX_SIZE) -> int:
-    """The value of `$top` or `$skip`."""
+    """Return the value of `$top` or `$skip`. Raises Refusal."""
     text = query.get(name, str(default))
     if not re.fullmatch(r"-?[0-9]{1,9}", text) or not lowest <= int(text) <= highest:
         raise make_refusal(f"Invalid value '{text}' for {name} query option found.")
@@ -67,7 +67,7 @@ def parse_number(query: Mapping[str, str], name: str, default: int, lowest: int,
 
 
 def is_count_wanted(query: Mapping[str, str]) -> bool:
-    """Whether the number of entries is asked for."""
+    """Whether `$count` asks for the number of entries. Raises Refusal."""
     text = query.get("$count", "false").casefold()
     if text not in ("true", "false"):
         raise make_refusal(f"Invalid value '{text}' for $count query option found.")
@@ -75,6 +75,7 @@ def is_count_wanted(query: Mapping[str, str]) -> bool:
 
 
 def select(whole: Json, clause: str, known: set[str]) -> Json:
+    """Return the properties that `$select` names; all without it. Raises Refusal for an unknown one."""
     if not clause:
         return whole
     names = [name.strip() for name in clause.split(",")]
@@ -84,19 +85,19 @@ def select(whole: Json, clause: str, known: set[str]) -> Json:
     return {name: value for name, value in whole.items() if name in names or name in ("id", "@odata.etag")}
 
 
-def expand(extended: Mapping[str, str], clause: str) -> Json:
-    """What `$expand` adds."""
+def expand(extended_properties: Mapping[str, str], clause: str) -> Json:
+    """Return the extended property that `$expand` adds. Raises Refusal."""
     if not clause:
         return {}
     match = _EXPAND.fullmatch(clause)
     if not match:
         raise make_refusal(f"Invalid expand clause: {clause}")
-    value = extended.get(match[1])
+    value = extended_properties.get(match[1])
     return {"singleValueExtendedProperties": [{"id": match[1], "value": value}]} if value is not None else {}
 
 
 def order(rows: Sequence[Any], clause: str, fields: set[str], row_of: Callable[[Any], Row]) -> list[Any]:
-    """The entries in the order that `$orderby` names."""
+    """Return the entries in the order that `$orderby` names. Raises Refusal."""
     result = list(rows)
     for part in reversed([one.split() for one in clause.split(",")] if clause else []):
         if len(part) not in (1, 2) or part[0] not in fields or part[1:] not in ([], ["asc"], ["desc"]):
@@ -108,12 +109,12 @@ def order(rows: Sequence[Any], clause: str, fields: set[str], row_of: Callable[[
 
 
 def parse_filter(clause: str, fields: set[str]) -> Clause:
-    """Whether an entry fits `$filter`. Raises Refusal for a clause that the service doesn't know."""
+    """Return a function that tells whether a row matches `$filter`. Raises Refusal for an unsupported clause."""
     return _Parser(clause, fields).parse() if clause else lambda row: True
 
 
 class _Parser:
-    """Reads a clause: comparisons, functions of texts, `and`, `or`, `not`, brackets, and our `Any`."""
+    """Parses a filter: comparisons, functions, `and`, `or`, `not`, brackets, and `any` of extended properties."""
 
     def __init__(self, clause: str, fields: set[str]) -> None:
         self._clause, self._fields = clause, fields
@@ -136,11 +137,13 @@ class _Parser:
         return make_refusal(f"Invalid filter clause: {self._clause}")
 
     def _take(self, *wanted: str) -> str:
+        """Remove and return the next token, which must be one of `wanted`. Raises Refusal."""
         if not self._tokens or (wanted and self._tokens[0].casefold() not in wanted):
             raise self._make_refusal()
         return self._tokens.pop(0)
 
     def _take_if(self, *wanted: str) -> bool:
+        """Remove the next token if it is one of `wanted`; return whether it was."""
         if self._tokens and self._tokens[0].casefold() in wanted:
             self._tokens.pop(0)
             return True
@@ -196,8 +199,10 @@ class _Parser:
         raise self._make_refusal()
 
     def _parse_any(self) -> Clause:
-        """`Any(ep: ep/id eq '…' and ep/value eq '…')`, or a function of the value. The name's case counts, the value's
-        doesn't."""
+        """Parse `any(ep: ep/id eq '…' and ep/value eq '…')`, or with a function of the value.
+
+        The case of the id matters, that of the value does not.
+        """
         self._take("(")
         name = self._take()
         self._take(":")
@@ -217,11 +222,11 @@ class _Parser:
             self._take(")")
         self._take(")")
 
-        def fits(row: Row) -> bool:
-            value = row.extended.get(str(wanted))
+        def matches(row: Row) -> bool:
+            value = row.extended_properties.get(str(wanted))
             return value is not None and _compare(operator, value.casefold(), str(text).casefold())
 
-        return fits
+        return matches
 
 
 def _get_value(properties: Json, path: str) -> Any:
@@ -249,6 +254,6 @@ def _compare(operator: str, value: Any, wanted: Any) -> bool:
 
 
 def _align_digits(value: str, wanted: str) -> str:
-    """A time in as many digits as the one it is compared with."""
+    """Return the wanted time with as many decimals as the value, so that both compare as texts."""
     wanted = wanted.removesuffix("Z")
     return wanted + ".0000000" if re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d", wanted) and "." in value else wanted

@@ -1,4 +1,4 @@
-"""Free/busy, the settings of mailboxes, and what the service tells of calendars and their owners."""
+"""The requests about free/busy, mailbox settings, and the calendar of a mailbox."""
 
 from datetime import UTC, datetime, timedelta
 
@@ -8,6 +8,7 @@ from tests.doubles.graph.odata import Preferences
 from tests.doubles.graph.state import Item, Json, Mailbox, Refusal, World
 from worker.providers import windows_zones
 
+#: The digits of `availabilityView`.
 _DIGITS = {"free": 0, "workingElsewhere": 4, "tentative": 1, "busy": 2, "oof": 3, "unknown": 2}
 _CALENDAR_PROPERTIES = {
     *("id", "name", "color", "isDefaultCalendar", "canShare", "canEdit", "canViewPrivateItems", "owner", "changeKey"),
@@ -22,13 +23,13 @@ _CALENDAR_PROPERTIES = {
 
 
 class Schedules:
-    """What the service tells about people's time as a whole."""
+    """Answers these requests. Its public methods return an Answer, or raise Refusal."""
 
     def __init__(self, world: World, calendars: Calendars) -> None:
         self.world, self._calendars = world, calendars
 
-    def list_free_busy(self, request: Request, blind: set[str]) -> Answer:
-        """The free/busy of up to twenty people."""
+    def list_free_busy(self, request: Request, without_free_busy: set[str]) -> Answer:
+        """Return the free/busy of up to twenty people. `without_free_busy`: people whose free/busy can't be read."""
         given = self._calendars.parse_parameters("getSchedule", "calendar", request.body)
         people = given.get("schedules")
         if not isinstance(people, list) or not 1 <= len(people) <= 20 or not all(isinstance(o, str) for o in people):
@@ -47,14 +48,16 @@ class Schedules:
             words = "The interval has to be from 5 to 1440 minutes, and not longer than the time window."
             raise Refusal(400, "ErrorInvalidMergedFreeBusyInterval", words)
         steps = _split_window(start, end, timedelta(minutes=minutes))
-        schedules = [self._describe_schedule(address, steps, request.preferences, blind) for address in people]
+        schedules = [
+            self._describe_schedule(address, steps, request.preferences, without_free_busy) for address in people
+        ]
         return Answer(200, {"@odata.context": f"{self._calendars.base}/$metadata", "value": schedules})
 
     def _describe_schedule(
-        self, who: str, steps: list[tuple[datetime, datetime]], preferences: Preferences, blind: set[str]
+        self, who: str, steps: list[tuple[datetime, datetime]], preferences: Preferences, without_free_busy: set[str]
     ) -> Json:
         mailbox = self.world.find_recipient(who)
-        if mailbox is None or mailbox.address in blind:
+        if mailbox is None or mailbox.address in without_free_busy:
             words = "Unable to resolve e-mail address to an Active Directory object."
             error = {"message": f"{words} Address: {who}", "responseCode": "ErrorMailRecipientNotFound"}
             return {"scheduleId": who, "scheduleItems": [], "availabilityView": "", "error": error}
@@ -83,7 +86,7 @@ class Schedules:
 
 
 def describe_calendar(mailbox: Mailbox) -> Json:
-    """The one calendar of a mailbox."""
+    """Return the only calendar of a mailbox, as JSON of Graph."""
     return {
         "id": mailbox.calendar_id,
         "name": "Calendar",
@@ -98,7 +101,7 @@ def describe_calendar(mailbox: Mailbox) -> Json:
 
 
 def describe_settings(mailbox: Mailbox) -> Json:
-    """The zone and the hours of a mailbox."""
+    """Return the mailbox settings: time zone and working hours."""
     name = windows_zones.find_windows_name(mailbox.zone, datetime(2027, 1, 1, tzinfo=UTC))
     working = {
         "daysOfWeek": ["monday", "tuesday", "wednesday", "thursday", "friday"],
@@ -110,15 +113,15 @@ def describe_settings(mailbox: Mailbox) -> Json:
 
 
 def _split_window(start: datetime, end: datetime, interval: timedelta) -> list[tuple[datetime, datetime]]:
-    """The window in intervals, the last of them what is left."""
+    """Split the window into intervals. The last one may be shorter."""
     count = -((start - end) // interval)
     return [(start + n * interval, min(start + (n + 1) * interval, end)) for n in range(count)]
 
 
 def _digit(items: list[Item], start: datetime, end: datetime) -> str:
-    """How an interval counts: as the busiest in it."""
+    """Return the digit of an interval: that of the busiest event in it."""
     shown = [_DIGITS.get(str(one.properties.get("showAs", "busy")), 2) for one in items if one.overlaps(start, end)]
-    busiest = max((one for one in shown if one != 4), default=0)
+    busiest = max((one for one in shown if one != 4), default=0)  # 4, working elsewhere, ranks below all but free
     return str(busiest or (4 if 4 in shown else 0))
 
 

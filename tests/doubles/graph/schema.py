@@ -1,4 +1,4 @@
-"""Requests against the service's own metadata: a name, a type or a word that Microsoft Graph doesn't know is refused.
+"""Checks requests against the metadata of Microsoft Graph: unknown properties, types and enumeration values fail.
 
 `metadata.json` is the part of the published metadata (CSDL) that calendars, mail, mailbox settings, subscriptions and
 users need.
@@ -23,7 +23,7 @@ _FORMATS = {
 
 
 class SchemaError(ValueError):
-    """Something the metadata doesn't know; the words say what."""
+    """A request does not fit the metadata. The message is the one of Graph's answer."""
 
 
 @cache
@@ -33,19 +33,18 @@ def _load_metadata() -> dict[str, Any]:
 
 
 class Schema:
-    """What may be said to the service."""
+    """The types and actions of the metadata."""
 
     def __init__(self) -> None:
         self._metadata = _load_metadata()
         self.enums: Mapping[str, list[str]] = self._metadata["enums"]
 
     def check_entity(self, kind: str, given: Any) -> None:
-        """Raises SchemaError when this can't be an entity or a value of that type."""
+        """Check a value of an entity type or complex type. Raises SchemaError."""
         self._check_object(kind, given, kind)
 
     def check_action(self, name: str, on: str, given: Mapping[str, Any]) -> None:
-        """Raises SchemaError when the action doesn't exist there, or has no such parameter. Their names may be in any
-        case."""
+        """Check an action on a type, and its parameters, whose names may be in any case. Raises SchemaError."""
         signature = next((one for one in self._metadata["actions"].get(name, ()) if one["on"] == on), None)
         if signature is None:
             raise SchemaError(f"There is no action {name} on {on}.")
@@ -56,7 +55,7 @@ class Schema:
             self._check_value(parameters[one.casefold()], value, one)
 
     def list_members(self, kind: str) -> dict[str, Any]:
-        """What an entity of that type has, by name; `navigation` marks what leads to other entities."""
+        """Return the properties of a type by name; `navigation` marks those that lead to other entities."""
         found: dict[str, Any] = {}
         while kind:
             described = self._metadata["types"].get(kind, {})
@@ -98,7 +97,7 @@ class Schema:
         raise SchemaError(f"The value of '{where}' is not a {kind}.")
 
     def canonicalize(self, kind: str, given: Any) -> Any:
-        """The same with each word of an enumeration as the metadata spells it: the service ignores its case."""
+        """Return the checked value with enumeration values as the metadata spells them: their case does not matter."""
         if kind.endswith("[]"):
             return [self.canonicalize(kind[:-2], one) for one in given or ()]
         if kind in self.enums:
@@ -116,7 +115,7 @@ class Schema:
 
     @staticmethod
     def _is_simple_value(kind: str, value: Any) -> bool:
-        if kind == "Edm.Boolean":  # python-o365 writes it as a text, and is understood
+        if kind == "Edm.Boolean":  # Graph accepts the strings that python-o365 sends
             return isinstance(value, bool) or (isinstance(value, str) and value in _BOOLEANS)
         if kind in _NUMBERS:
             return isinstance(value, int | float) and not isinstance(value, bool)
@@ -125,5 +124,5 @@ class Schema:
 
 
 def _find_spelling(value: Any, words: list[str]) -> str | None:
-    """The word as it is spelled; None when it is none of these."""
+    """Return the word of `words` that equals the value but for its case; None without one."""
     return next((word for word in words if isinstance(value, str) and word.casefold() == value.casefold()), None)

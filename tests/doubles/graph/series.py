@@ -1,4 +1,4 @@
-"""Series: the occurrences of a recurrence, as far ahead as anybody looks."""
+"""The occurrences of recurring events, for three years."""
 
 from datetime import UTC, date, datetime, time, timedelta
 from itertools import islice
@@ -17,7 +17,7 @@ _MAX_AHEAD = timedelta(days=3 * 366)
 
 
 def expand(master: Item) -> None:
-    """Put the occurrences of a series beside it, in place of those that were there."""
+    """Replace the occurrences of a series in its mailbox by those of its present recurrence."""
     mailbox = master.mailbox
     for one in [one for one in mailbox.items.values() if one.master is master]:
         del mailbox.items[one.id]
@@ -34,11 +34,11 @@ def expand(master: Item) -> None:
         item.attendees = [dict(one) for one in master.attendees]
         item.response = master.response
         mailbox.items[item.id] = item
-    mailbox.touch(master)
+    mailbox.record_change(master)
 
 
 def check(recurrence: Any, start: date) -> None:
-    """Raises Refusal for a recurrence that the service doesn't take."""
+    """Raises Refusal for an invalid recurrence of an event that starts on that day."""
     pattern, span = (recurrence or {}).get("pattern"), (recurrence or {}).get("range")
     if not isinstance(pattern, dict) or not isinstance(span, dict):
         raise _make_refusal("A recurrence needs a pattern and a range.")
@@ -84,7 +84,7 @@ def _parse_day(text: str) -> date:
 
 
 def _list_starts(master: Item, recurrence: Json) -> list[datetime]:
-    """When the occurrences begin: at the same time of day where the series lives."""
+    """Return the starts of the occurrences in UTC. Their local time in the zone of the series stays the same."""
     pattern, span = recurrence["pattern"], recurrence["range"]
     zone = ZoneInfo(windows_zones.find_iana_name(str(span.get("recurrenceTimeZone") or "")) or master.mailbox.zone)
     first = master.start.astimezone(zone).replace(tzinfo=None)
@@ -95,7 +95,7 @@ def _list_starts(master: Item, recurrence: Json) -> list[datetime]:
         options |= {"byweekday": days, "wkst": _WEEKDAYS.index(str(pattern.get("firstDayOfWeek") or "sunday"))}
     elif kind.startswith("absolute"):
         day = int(pattern["dayOfMonth"])
-        # a month that is too short has it on its last day
+        # in a month without that day, the occurrence is on the last day of the month
         options |= {"bymonthday": [day] if day <= 28 else list(range(28, day + 1)), "bysetpos": -1}
     elif kind.startswith("relative"):
         options |= {"byweekday": days, "bysetpos": _POSITIONS[str(pattern.get("index") or "first")]}

@@ -1,4 +1,4 @@
-"""The service whole: who may ask what, how much at a time, what is made to go wrong; and the two servers in front."""
+"""The double of Microsoft Graph: its two HTTP servers, the routes and their permissions, its limits and faults."""
 
 import json
 import ssl
@@ -26,30 +26,31 @@ from tests.doubles.graph.serving import Handler, Server
 from tests.doubles.graph.state import Json, Refusal, World
 from tests.doubles.graph.subscriptions import Subscriptions
 
-MAX_CONCURRENT = 4
+MAX_CONCURRENT = 4  #: requests to one mailbox
+#: The rights of which a token needs one.
 _CALENDARS = ("Calendars.ReadWrite",)
 _FREE_BUSY = ("Calendars.ReadWrite", "Calendars.Read", "Calendars.ReadBasic")
 _ACTIONS = ("cancel", "accept", "decline", "tentativelyAccept")
 
 
 class Double:
-    """Microsoft Graph and its log-in service on this machine, from `with` to its end."""
+    """Microsoft Graph and its sign-in service on this machine. The servers run within a `with` block."""
 
     def __init__(self, port: int = 0, *, delay: float = 0.0) -> None:
         self.world = World()
         self.schema = schema.Schema()
         self.login = Login()
-        self.delay = delay
+        self.delay = delay  #: seconds that each answer takes
         self.faults: list[Fault] = []
-        self.blocked: set[str] = set()  #: mailboxes that the access policy keeps the app out of
-        self.on_premises: set[str] = set()
-        self.without_free_busy: set[str] = set()  #: who can't be asked for free/busy
-        self.broken_batch_answer = b""  #: instead of the answer to a batch
-        self.before_next: dict[str, Callable[[], None]] = {}  #: by method: what somebody does just before, once
-        self.counts: Counter[str] = Counter()
+        self.blocked: set[str] = set()  #: mailboxes that an access policy of the tenant closes to the app
+        self.on_premises: set[str] = set()  #: mailboxes that Graph can't reach
+        self.without_free_busy: set[str] = set()  #: people whose free/busy can't be read
+        self.broken_batch_answer = b""  #: sent in place of the answer to a batch
+        self.before_next: dict[str, Callable[[], None]] = {}  #: by method: called once, before the next request
+        self.counts: Counter[str] = Counter()  #: requests by method and path, such as `GET events/{id}`
         self.peak: Counter[str] = Counter()  #: the most requests at once, by mailbox
-        self.seen: list[tuple[str, str, dict[str, str]]] = []
-        self._running: Counter[str] = Counter()
+        self.seen: list[tuple[str, str, dict[str, str]]] = []  #: method, path and headers of each request
+        self._running: Counter[str] = Counter()  #: requests in progress, by mailbox
         self._lock = threading.RLock()
         self._port = port
         self.endpoint = self.authority = ""
@@ -87,7 +88,7 @@ class Double:
         self._stack.close()
 
     def reset(self) -> None:
-        """Nobody and nothing is there any more."""
+        """Remove all mailboxes, users, apps, subscriptions and faults, and restore the defaults."""
         self.world.mailboxes.clear()
         self.world.invitations.clear()
         self.mails.outbox.clear()
@@ -117,7 +118,7 @@ class Double:
     # --- one request ------------------------------------------------------------------------------------------------
 
     def answer(self, method: str, target: str, headers: dict[str, str], content: bytes) -> tuple[Answer, Fault | None]:
-        """What comes of it, and what goes wrong on the way back."""
+        """Return the answer to a request, and the fault that spoils it, if there is one."""
         path = unquote(urlsplit(target).path)
         try:
             body = self._body(headers, content)
@@ -132,7 +133,7 @@ class Double:
             return _make_error(refusal), None
         except Broken as broken:
             return Answer(broken.fault.status), broken.fault
-        except Exception as error:  # what the double doesn't understand is answered too: nobody is hung up on
+        except Exception as error:  # the real service answers even what makes it fail
             words = f"An internal server error occurred ({type(error).__name__})."
             return _make_error(Refusal(500, "ErrorInternalServerError", words)), None
 
@@ -172,7 +173,7 @@ class Double:
     def _answer_about_users(
         self, method: str, parts: SplitResult, place: list[str], headers: dict[str, str], *, is_own: bool = False
     ) -> Answer:
-        """The directory has no limit of requests at a time, and no policy keeps an app out of a part of it."""
+        """Answer a request about users: without the limit of concurrent requests, and without access policies."""
         rights = frozenset(self._get_rights(headers))
 
         def perform() -> Answer:
@@ -190,7 +191,7 @@ class Double:
     def _answer_about_subscriptions(
         self, method: str, parts: SplitResult, names: list[str], headers: dict[str, str], body: Any
     ) -> Answer:
-        """Others are answered while an endpoint proves itself: it may ask something itself."""
+        """Answer a request about subscriptions, without the lock: an endpoint may call Graph while it is validated."""
         grant, preferences = self._find_grant(headers), Preferences(headers.get("prefer", ""))
 
         def perform() -> Answer:
@@ -209,8 +210,10 @@ class Double:
         *,
         alone: bool = True,
     ) -> Answer:
-        """What comes of it, unless it goes wrong. `alone`: nothing else is performed meanwhile. Raises Broken,
-        Refusal."""
+        """Carry out a request, with the planned delay and faults. `alone`: no other request is carried out meanwhile.
+
+        Raises Broken or Refusal.
+        """
         if self.delay:
             time.sleep(self.delay)
         with self._lock if alone else nullcontext():
@@ -228,7 +231,7 @@ class Double:
         return answer
 
     def _split_mailbox_path(self, path: str, headers: dict[str, str]) -> tuple[str, list[str]]:
-        """Whose mailbox a path leads to, and what is asked for there."""
+        """Return the name of the mailbox that a path leads to (empty for an app's `me`), and the rest of the path."""
         first, *rest = _split_path(path)
         who = self._get_signed_in(headers)
         known = path.startswith("/v1.0/")
@@ -239,7 +242,8 @@ class Double:
         raise Refusal(400, "BadRequest", f"Resource not found for the segment '{first}'.")
 
     def _take_fault(self, method: str, path: str, *, after: bool) -> Fault | None:
-        found = next((one for one in self.faults if one.after == after and one.fits(method, path)), None)
+        """Return the fault that is due for this request, counted as used; None without one."""
+        found = next((one for one in self.faults if one.after == after and one.matches(method, path)), None)
         if found and found.passing:
             found.passing -= 1
             return None
@@ -249,7 +253,7 @@ class Double:
 
     @contextmanager
     def _limit_concurrency(self, name: str) -> Any:
-        """Four at a time for each mailbox."""
+        """Refuse more than four concurrent requests to a mailbox, within the block."""
         with self._lock:
             if self._running[name] >= MAX_CONCURRENT:
                 refusal = Refusal(429, "ApplicationThrottled", "Application is over its MailboxConcurrency limit.")
@@ -264,7 +268,7 @@ class Double:
             with self._lock:
                 self._running[name] -= 1
 
-    # --- who may ----------------------------------------------------------------------------------------------------
+    # --- permissions --------------------------------------------------------------------------------------------------
 
     def _find_grant(self, headers: dict[str, str]) -> login.Grant:
         token = headers.get("authorization", "").removeprefix("Bearer ")
@@ -296,7 +300,7 @@ class Double:
         return mailbox
 
     def _dispatch(self, request: Request, rights: tuple[str, ...]) -> Answer:
-        """The right operation, if the token allows it."""
+        """Carry out the operation that belongs to method and path. Raises Refusal if the token has no right to it."""
         shape, method, calendars, mails = _make_shape(request.path), request.method, self.calendars, self.mails
         last, schedules = (request.path or [""])[-1], self.schedules
         table: dict[tuple[str, str], tuple[tuple[str, ...], Callable[[Request], Answer]]] = {
@@ -333,7 +337,7 @@ class Double:
             raise Refusal(403, "ErrorAccessDenied", "Access is denied. Check credentials and try again.")
         return operation(request)
 
-    # --- many at once -----------------------------------------------------------------------------------------------
+    # --- batches ------------------------------------------------------------------------------------------------------
 
     def _answer_batch(self, headers: dict[str, str], body: Any) -> Answer:
         steps = body.get("requests") if isinstance(body, dict) else None
@@ -364,10 +368,12 @@ class Double:
                 answers[step["id"]] = {"id": step["id"], "status": 424, "headers": {}, "body": None}
             else:
                 perform(step)
-        return Answer(200, {"responses": list(reversed(answers.values()))})  # in any order but that of the questions
+        return Answer(
+            200, {"responses": list(reversed(answers.values()))}
+        )  # Graph gives no order; this one is not that of the steps
 
     def _answer_step(self, step: Json, authorization: str) -> Answer:
-        """What comes of one step of a batch."""
+        """Answer one step of a batch."""
         method, url, given = step.get("method"), step.get("url"), step.get("headers") or {}
         if not isinstance(method, str) or not isinstance(url, str) or not isinstance(given, dict):
             return _make_error(Refusal(400, "BadRequest", "A batch request step needs a method and a url."))
@@ -382,7 +388,7 @@ class Double:
         return replace(done, status=fault.status, headers=dict(fault.headers)) if fault else done
 
 
-#: Segments as they are spelled here; the service ignores their case.
+#: The segments of paths in their canonical case, by lower case: Graph ignores the case.
 _SEGMENTS = {
     name.casefold(): name
     for name in (
@@ -393,8 +399,10 @@ _SEGMENTS = {
 
 
 def _normalize_path(rest: list[str], mailbox: Any) -> list[str]:
-    """A path in the one form that is looked up: functions without brackets and namespace, and without the calendar,
-    since a mailbox has one."""
+    """Return the path in the form of the routes: functions without brackets and namespace, events without calendar.
+
+    Raises Refusal for another calendar than the one of the mailbox.
+    """
     names = [part.removeprefix("microsoft.graph.").removesuffix("()") for part in rest if part]
     names = [_SEGMENTS.get(name.casefold(), name) for name in names]
     if names[:1] == ["calendars"] and len(names) > 1:
@@ -405,12 +413,12 @@ def _normalize_path(rest: list[str], mailbox: Any) -> list[str]:
 
 
 def _split_path(path: str) -> list[str]:
-    """The segments of a path behind the version."""
+    """Return the segments of a path after the version."""
     return [unquote(part) for part in path.removeprefix("/v1.0/").split("/")]
 
 
 def _make_shape(rest: list[str]) -> str:
-    """A path with its ids taken out."""
+    """Return the path with `{id}` in place of ids."""
     if len(rest) > 1 and rest[0] in ("events", "messages"):
         return "/".join([rest[0], "{id}", *rest[2:]])
     return "/".join(rest)
@@ -426,7 +434,7 @@ def _make_error(refusal: Refusal) -> Answer:
 
 
 def _make_graph_handler(double: Double) -> type[Handler]:
-    class Answering(Handler):
+    class GraphHandler(Handler):
         def answer_request(self, method: str) -> None:
             headers = {name.casefold(): value for name, value in self.headers.items()}
             answer, fault = double.answer(method, self.path, headers, self.read_body())
@@ -439,14 +447,14 @@ def _make_graph_handler(double: Double) -> type[Handler]:
             extra = dict(fault.headers) if fault else answer.headers
             self.reply(answer.status, body, extra, cut=bool(fault and fault.cut))
 
-    return Answering
+    return GraphHandler
 
 
 def _make_login_handler(state: Login) -> type[Handler]:
-    class Answering(Handler):
+    class LoginHandler(Handler):
         def answer_request(self, method: str) -> None:
             parts = urlsplit(self.path)
             status, body, headers = state.answer(method, parts.path, parts.query, self.read_body())
             self.reply(status, json.dumps(body).encode(), headers)
 
-    return Answering
+    return LoginHandler

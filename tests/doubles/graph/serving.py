@@ -1,4 +1,4 @@
-"""The web server in front of the service and of its log-in."""
+"""The HTTP server of the service and of its sign-in."""
 
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
@@ -12,7 +12,7 @@ class Server(ThreadingHTTPServer):
         super().__init__(("127.0.0.1", port), handler)
 
     def handle_error(self, request: Any, client_address: Any) -> None:
-        """A client that hangs up is nothing to tell of."""
+        """Print nothing: the errors are connections that a client has closed."""
 
 
 class Handler(BaseHTTPRequestHandler):
@@ -21,7 +21,7 @@ class Handler(BaseHTTPRequestHandler):
     wbufsize = -1
 
     def log_message(self, format: str, *args: Any) -> None:
-        """Quiet."""
+        """Write no log."""
 
     def read_body(self) -> bytes:
         if "chunked" in self.headers.get("Transfer-Encoding", ""):
@@ -38,6 +38,7 @@ class Handler(BaseHTTPRequestHandler):
         return content
 
     def reply(self, status: int, body: bytes, headers: dict[str, str], *, cut: bool = False) -> None:
+        """Send an answer. `cut`: announce more bytes than the body has, and close the connection."""
         self.send_response(status)
         for name, value in {"Content-Type": "application/json", "request-id": "double", **headers}.items():
             self.send_header(name, value)

@@ -1,4 +1,4 @@
-"""Subscriptions: who is told of changes on which calendar, until when; and what becomes of a subscription."""
+"""The subscriptions to changes of events: the requests about them, and their notifications."""
 
 import threading
 from collections.abc import Callable
@@ -17,7 +17,8 @@ from tests.doubles.graph.odata import Preferences, format_id
 from tests.doubles.graph.state import Item, Json, Mailbox, Refusal
 from worker.providers.base import Channel
 
-MAX_MINUTES = 10_080  #: minutes
+#: The bounds of the lifetime of a subscription.
+MAX_MINUTES = 10_080
 MIN_MINUTES = 45
 _CHANGES = ("created", "updated", "deleted")
 _RIGHTS = {"Calendars.Read", "Calendars.ReadWrite"}
@@ -31,11 +32,11 @@ _NUMBERS = count(1)
 class Subscription:
     """A subscription to the events of one mailbox."""
 
-    application: str
+    application: str  #: the client id of the app
     person: str  #: the person who signed in; empty for an app
     mailbox: Mailbox
-    given: Json
-    changes: tuple[str, ...]
+    given: Json  #: the body of the request that created it
+    changes: tuple[str, ...]  #: some of `created`, `updated` and `deleted`
     expires: datetime
     has_immutable_ids: bool
     id: str = field(default_factory=lambda: str(uuid4()))
@@ -43,7 +44,7 @@ class Subscription:
     renewed: datetime | None = None
 
     def describe(self, **more: Any) -> Json:
-        """How the service tells of it: to others than who creates it, without the client state."""
+        """Return the subscription as JSON of Graph, with `more`. Only its creation returns the client state."""
         unset = ("includeResourceData", "encryptionCertificate", "encryptionCertificateId", "notificationQueryOptions")
         optional = ("lifecycleNotificationUrl", "latestSupportedTlsVersion")
         return {
@@ -60,8 +61,10 @@ class Subscription:
 
 
 class Subscriptions(NotificationQueue):
-    """The service's part that tells of changes. `mishaps`: what befalls notifications on their way. `find_mailbox`
-    returns the mailbox of a name; raises Refusal."""
+    """All subscriptions. Each change of an event is sent to those who subscribed to it, unless a mishap prevents that.
+
+    `find_mailbox` returns the mailbox with a name, or raises Refusal.
+    """
 
     def __init__(self, calendars: Calendars, find_mailbox: Callable[[str], Mailbox], base: str) -> None:
         super().__init__()
@@ -81,17 +84,17 @@ class Subscriptions(NotificationQueue):
 
     @property
     def live(self) -> list[Subscription]:
-        """Those that are told of changes, the oldest first."""
+        """The subscriptions that have not expired, the oldest first."""
         with self._lock:
             return [one for one in self._known.values() if self.is_live(one)]
 
     def is_live(self, subscription: Subscription) -> bool:
         return subscription.id in self._known and subscription.expires > self.now()
 
-    # --- what the service does by itself ----------------------------------------------------------------------------
+    # --- notifications ------------------------------------------------------------------------------------------------
 
     def handle_change(self, mailbox: Mailbox, item: Item, change: str) -> None:
-        """Somebody changed an event."""
+        """Notify the subscribers of a change of an event."""
         for one in self.live:
             if one.mailbox is mailbox and change in one.changes:
                 self._notify(one, item, change)
@@ -104,7 +107,7 @@ class Subscriptions(NotificationQueue):
         self._dispatch(subscription, subscription.given["notificationUrl"], note, change)
 
     def _describe(self, subscription: Subscription, **more: Any) -> Json:
-        """What every notification says."""
+        """Return a notification: the fields that all have in common, and `more`."""
         return {
             "subscriptionId": subscription.id,
             "subscriptionExpirationDateTime": _format_instant(subscription.expires),
@@ -114,7 +117,7 @@ class Subscriptions(NotificationQueue):
         }
 
     def _notify_lifecycle(self, subscription: Subscription, event: str, *, delay: timedelta = timedelta()) -> None:
-        """Tell what becomes of the subscription, if somebody wants to know."""
+        """Send a lifecycle event, if the subscription names an address for them."""
         if url := subscription.given.get("lifecycleNotificationUrl"):
             note = self._describe(subscription, lifecycleEvent=event, resource=subscription.given["resource"])
             self._dispatch(subscription, url, note, event, delay=delay)
@@ -122,7 +125,7 @@ class Subscriptions(NotificationQueue):
     def _dispatch(
         self, subscription: Subscription, url: str, note: Json, change: str, *, delay: timedelta = timedelta()
     ) -> None:
-        """Send it on its way, with whatever befalls it there."""
+        """Queue a notification, with the mishap that is planned for it."""
         lifecycle = "lifecycleEvent" in note
         mishap = self._take_mishap(change)
         if mishap.lost:
@@ -134,7 +137,7 @@ class Subscriptions(NotificationQueue):
 
         def is_wanted() -> bool:
             is_farewell = note.get("lifecycleEvent") == "subscriptionRemoved"
-            return is_farewell or mishap.trails or self.is_live(subscription)
+            return is_farewell or mishap.trailing or self.is_live(subscription)
 
         def send() -> None:
             for _ in range(mishap.copies):
@@ -149,8 +152,9 @@ class Subscriptions(NotificationQueue):
                 held()
 
     def _take_mishap(self, change: str) -> Mishap:
+        """Return the mishap for a change or lifecycle event, counted as used; one that does nothing if none is due."""
         with self._lock:
-            found = next((one for one in self.mishaps if one.fits(change)), Mishap())
+            found = next((one for one in self.mishaps if one.matches(change)), Mishap())
             if found.passing:
                 found.passing -= 1
                 return Mishap()
@@ -158,30 +162,30 @@ class Subscriptions(NotificationQueue):
             return found
 
     def remove(self, remote_id: str) -> None:
-        """The service removes a subscription, and says so."""
+        """Remove a subscription, and send the lifecycle event `subscriptionRemoved`."""
         with self._lock:
             subscription = self._known.pop(remote_id)
         self._notify_lifecycle(subscription, "subscriptionRemoved")
 
     def lose(self, channel: Channel) -> None:
-        """The service forgets a subscription, without a word."""
+        """Remove a subscription without a lifecycle event."""
         with self._lock:
             del self._known[channel.remote_id]
 
     def ask_to_reauthorize(self, remote_id: str) -> None:
-        """The service wants to know whether the app may still do this."""
+        """Send the lifecycle event `reauthorizationRequired`."""
         self._notify_lifecycle(self._known[remote_id], "reauthorizationRequired")
 
     def tell_missed(self, remote_id: str) -> None:
-        """The service says that notifications got lost."""
+        """Send the lifecycle event `missed`."""
         self._notify_lifecycle(self._known[remote_id], "missed")
 
-    # --- what is asked ----------------------------------------------------------------------------------------------
+    # --- requests -----------------------------------------------------------------------------------------------------
 
     def answer(
         self, method: str, rest: list[str], query: str, preferences: Preferences, grant: Grant, body: Any
     ) -> Answer:
-        """The answer to a request. `rest`: the path behind `subscriptions`."""
+        """Answer a request. `rest`: the segments of the path after `subscriptions`. Raises Refusal."""
         match method, rest:
             case "POST", []:
                 return self._create(grant, body, preferences)
@@ -205,7 +209,7 @@ class Subscriptions(NotificationQueue):
         return {"@odata.context": f"{self._base}/$metadata#subscriptions/$entity", **subscription.describe(**more)}
 
     def _find(self, name: str, grant: Grant) -> Subscription:
-        """The app's subscription of that id. One that has expired is there no more."""
+        """Return the app's live subscription with that id. Raises Refusal."""
         own = next((one for one in self._list_own(grant) if one.id == name), None)
         if own is None:
             raise Refusal(404, "ResourceNotFound", "The object was not found.")
@@ -252,7 +256,7 @@ class Subscriptions(NotificationQueue):
         return Answer(201, self._describe_entity(subscription, clientState=given.get("clientState")))
 
     def _parse_new(self, body: Any) -> Json:
-        """What was given, without what is null. Raises Refusal."""
+        """Return the checked body of a creation, without null values. Raises Refusal."""
         checked = self._calendars.parse_entity("subscription", body)
         given = {name: value for name, value in checked.items() if value is not None and not name.startswith("@")}
         for name in _REQUIRED:
@@ -267,7 +271,7 @@ class Subscriptions(NotificationQueue):
         return given
 
     def _parse_expiration(self, text: str) -> datetime:
-        """The end of a subscription that is asked for until then. Raises Refusal."""
+        """Return when a subscription ends for which this time is requested. Raises Refusal."""
         now = self.now()
         try:
             wanted = datetime.fromisoformat(text)
@@ -281,7 +285,7 @@ class Subscriptions(NotificationQueue):
         return max(wanted, now + timedelta(minutes=MIN_MINUTES))
 
     def _validate(self, url: str) -> None:
-        """The endpoint has to prove that it wants notifications. Raises Refusal."""
+        """Let the endpoint prove that it wants notifications. Raises Refusal."""
         if not url.startswith("https://"):
             raise Refusal(400, "ValidationError", "Notification URL must start with 'https://'.")
         token = f"Validation: Testing client application reachability, 100%+ of it, number {next(_NUMBERS)}"
@@ -289,7 +293,7 @@ class Subscriptions(NotificationQueue):
             raise Refusal(400, "ValidationError", wrong)
 
     def _find_readable_mailbox(self, resource: str, grant: Grant) -> Mailbox:
-        """The mailbox whose events the resource names, if the app may read them. Raises Refusal."""
+        """Return the mailbox whose events the resource names. Raises Refusal if the app may not read them."""
         match resource.strip("/").split("/"):
             case [me, events] if (me.casefold(), events.casefold()) == ("me", "events"):
                 name = grant.person
@@ -309,7 +313,9 @@ class Subscriptions(NotificationQueue):
             unsupported = refusal.code.startswith("MailboxNotEnabled")
             words = "REST API is not yet supported for this mailbox." if unsupported else "Not Found"
             raise _make_extension_error(404, "NotFound", words) from None
-        if grant.person and mailbox is not self._find_mailbox(grant.person):  # shared mailboxes need an app
+        if grant.person and mailbox is not self._find_mailbox(
+            grant.person
+        ):  # a person can subscribe to their own mailbox only
             raise _make_extension_error(403, "Forbidden", "Forbidden")
         return mailbox
 
@@ -336,7 +342,7 @@ class Subscriptions(NotificationQueue):
         return Answer(204)
 
     def _check_not_recent(self, other: datetime | None) -> None:
-        """Whoever has renewed has reauthorized, and the other way round. Raises Refusal."""
+        """Refuse to renew within ten minutes of a reauthorization, and the other way round. Raises Refusal."""
         if other and self.now() - other < timedelta(minutes=10):
             raise Refusal(400, "InvalidRequest", "A subscription is renewed or reauthorized, not both in 10 minutes.")
 
@@ -346,6 +352,6 @@ def _format_instant(instant: datetime) -> str:
 
 
 def _make_extension_error(status: int, inner: str, words: str) -> Refusal:
-    """An error of the mailbox's service behind."""
+    """Return a refusal in the form in which Graph passes on an error of the service behind the mailbox."""
     text = f"Operation: Create; Exception: [Status Code: {inner}; Reason: {words}]"
     return Refusal(status, "ExtensionError", text)

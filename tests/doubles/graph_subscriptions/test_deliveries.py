@@ -31,7 +31,7 @@ def test_every_change_by_anybody_is_told(client: Any, double: Double, endpoint: 
     subscribe(client)
     event = hands.add(DANA, slot(0))
     box = double.world.mailboxes[DANA]
-    box.touch(box.items[event])
+    box.record_change(box.items[event])
     hands.remove(DANA, event)
     series = hands.add_daily(DANA, slot(2), 3)
     hands.cancel_occurrence(DANA, series, 1)
@@ -109,17 +109,17 @@ def test_a_wrong_client_state_can_be_sent(client: Any, double: Double, endpoint:
     assert [item["clientState"] for item in endpoint.items] == ["forged", STATE]
 
 
-@pytest.mark.parametrize("trails", [False, True])
+@pytest.mark.parametrize("trailing", [False, True])
 def test_a_notification_may_come_after_its_subscription_was_deleted(
-    client: Any, double: Double, endpoint: Endpoint, trails: bool
+    client: Any, double: Double, endpoint: Endpoint, trailing: bool
 ) -> None:
     opened = subscribe(client)
-    double.subscriptions.mishaps.append(Mishap(trails=trails, times=1))
+    double.subscriptions.mishaps.append(Mishap(trailing=trailing, times=1))
     with double.subscriptions.paused():
         add(double, 0, 1)
         client.delete_subscription(opened["id"])
     double.subscriptions.settle()
-    assert endpoint.changes == ["created"] * trails
+    assert endpoint.changes == ["created"] * trailing
 
 
 def test_the_services_clock_may_be_moved_from_outside(client: Any, double: Double, endpoint: Endpoint) -> None:

@@ -111,7 +111,7 @@ def test_somebody_whom_people_put_in_the_guests_place_is_not_taken_for_the_guest
     event = provider.create(dana, wanted)
     item = hands.own(dana, wanted.key)
     item.attendees = [guest(kim)]
-    item.mailbox.touch(item)
+    item.mailbox.record_change(item)
     seen = provider.find(dana, wanted.key)
     assert seen is not None
     provider.update(seen.ref, replace(wanted, subject="Other words"))

@@ -1,5 +1,4 @@
-"""The double in the place of the reference calendar: the worker goes through the real provider and over HTTP, people
-act on their mailboxes. So whatever lives in a simulated world can live in Microsoft 365."""
+"""The double of Microsoft 365 with a whole company, for tests that otherwise run on the calendar in memory."""
 
 from collections.abc import Iterable, Mapping, Sequence
 
@@ -19,11 +18,12 @@ from worker.providers.base import OrganizersFunction
 from worker.providers.outlook import calendar as outlook
 
 
-class Office(ServedCalendar[outlook.OutlookCalendar]):
-    """Everybody's mailbox on the double, with what people do to it."""
+class GraphCompany(ServedCalendar[outlook.OutlookCalendar]):
+    """The calendar of a simulation, on the double. The worker's operations go through the real provider; people
+    change the mailboxes directly."""
 
     def __init__(self, double: Double, people: Iterable[Person], organizers: OrganizersFunction | None = None) -> None:
-        """`organizers`: who may have invited somebody, as the company's pairs say; by itself anybody who ever did."""
+        """`organizers` returns who may have invited somebody; by default everybody who organized one of our events."""
         super().__init__()
         self.double = double
         self.hands = Hands(double)
@@ -49,26 +49,27 @@ class Office(ServedCalendar[outlook.OutlookCalendar]):
         return self.hands.add(address, span, show=show)
 
     def answer(self, calendar: Address, key_or_id: str, address: Address, answer: Answer) -> None:
-        item = self._item(calendar, key_or_id)
+        item = self._find_item(calendar, key_or_id)
         copy = self.double.world.mailboxes[address].find_by_uid(item.uid)
-        if copy is not None:  # who declined has it no more
+        if copy is not None:  # None for a guest who has declined
             self.double.world.respond(copy, {"accepted": "accepted", "declined": "declined"}[answer.value])
         self._note_changed(item)
 
     def move(self, calendar: Address, key_or_id: str, span: Span) -> None:
-        item = self._item(calendar, key_or_id)
+        """Move an event. A guest can't: a guest who needs another time declines."""
+        item = self._find_item(calendar, key_or_id)
         if item.organizer != calendar:
             self.answer(item.organizer, key_or_id, calendar, Answer.DECLINED)
             return
         item.put_at(span.start, span.end, None)
         self.double.world.reset_answers(item)
-        item.mailbox.touch(item)
+        item.mailbox.record_change(item)
         self.double.world.deliver(item, anew=True)
         self._note_changed(item)
 
     def remove(self, calendar: Address, key_or_id: str) -> None:
-        """Outlook asks a guest who deletes an invitation whether to answer it; ours do."""
-        item = self._item(calendar, key_or_id)
+        """Delete an event. A guest who deletes an invitation declines it by that, as Outlook proposes."""
+        item = self._find_item(calendar, key_or_id)
         self._note_changed(item)
         if item.organizer == calendar:
             self.double.world.cancel(item)
@@ -92,11 +93,11 @@ class Office(ServedCalendar[outlook.OutlookCalendar]):
         touched, self._changed = self._changed, set()
         return touched
 
-    def _item(self, calendar: Address, key_or_id: str) -> Item:
-        """The organizer's event of that key or id, or the one whose copy somebody has."""
+    def _find_item(self, calendar: Address, key_or_id: str) -> Item:
+        """Return the event with that key or id that `calendar` organizes or is invited to. Raises NotFound."""
         for mailbox in self.double.world.mailboxes.values():
             for item in mailbox.items.values():
-                named = item.id == key_or_id or f"longarc/{key_or_id}" in item.extended.values()
+                named = item.id == key_or_id or f"longarc/{key_or_id}" in item.extended_properties.values()
                 if named and calendar in (item.organizer, *(one["address"] for one in item.attendees)):
                     return item
         raise NotFound(f"{calendar}: no event {key_or_id}.")
