@@ -88,6 +88,82 @@ class CalendarUnread(Refused):
     """The calendar of one of the two people can't be read now, so it is not known whether both are free."""
 
 
+class PairInactive(Refused):
+    """Nothing is planned for this pair: it has ended, is paused, or does not take part yet."""
+
+
+class CalendarMissing(Refused):
+    """The manager has no calendar on which an event could be created."""
+
+
+class TalkRequested(Refused):
+    """Such a conversation was requested already, and is owed or on the calendar."""
+
+
+class NotBegun(Refused):
+    """This session has not begun yet."""
+
+
+class ContractRecorded(Refused):
+    """This session has a contract, so it took place."""
+
+
+class SessionOver(Refused):
+    """This session is over."""
+
+
+class QuestionClosed(Refused):
+    """The two are not asked whether to leave this session until the next quarter, or no longer."""
+
+
+class NothingToExplain(Refused):
+    """This session has lost no time that the report may explain, or it is over."""
+
+
+class NoTimeChosen(Refused):
+    """The form names no time."""
+
+
+class TimePast(Refused):
+    """This time is in the past."""
+
+
+class TimeTooFar(Refused):
+    """This time is too far ahead."""
+
+
+class TimeTooShort(Refused):
+    """This time is too short for the session."""
+
+
+class TimeTooLong(Refused):
+    """This time is too long for a session."""
+
+
+class CommitmentEnded(Refused):
+    """This commitment has ended already, as done, changed or let go."""
+
+
+class DraftChanged(Refused):
+    """This contract draft was changed in another window since."""
+
+
+class NotesNotTaken(Refused):
+    """This session takes no notes."""
+
+
+class HandoverClosed(Refused):
+    """The report and the new manager have begun to talk, so that no lines are passed on any more."""
+
+
+class RoundOver(Refused):
+    """This round of the pulse is over."""
+
+
+class NothingToAnswer(Refused):
+    """This person has answered in this round already, or was not asked."""
+
+
 class PeopleImportRefused(Refused):
     """This import would end many pairs at once, so an operator has to confirm it (T-17).
 

@@ -76,7 +76,7 @@ def test_a_check_in_can_be_asked_for_once(company: WebCompany) -> None:
     client = company.visitor(SAM, Purpose.ME)
     assert send(client, "/me", "/me/talk", trigger="check-in").status_code == 303
     again = send(client, "/me", "/me/talk", trigger="check-in")
-    assert again.status_code == 409 and "requested already" in text(again)
+    assert again.status_code == 409 and "asked for already" in text(again)
 
 
 def test_the_format_is_the_reports_choice(company: WebCompany) -> None:

@@ -154,7 +154,7 @@ def test_a_session_that_lost_no_time_has_nothing_to_say_about(company: WebCompan
     assert session.count == 0 and "What should Dana know?" not in read_time(company, SAM, session)
     client, page = company.visitor(SAM, Purpose.TIME, session.id), f"/time/{session.id}"
     answer = send(client, page, f"{page}/reason", reason=SAID)
-    assert answer.status_code == 409 and "has not lost its time" in text(answer)
+    assert answer.status_code == 409 and "no move of this conversation for you to explain" in text(answer)
 
 
 # --- a talk ---

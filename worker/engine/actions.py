@@ -133,7 +133,7 @@ class Actions:
         """Store the report's reason for the last deferral of a session, and show it to the manager by mail (R-18).
 
         The text replaces the earlier reason; an empty text deletes it. Returns False when the stored reason is the
-        same. Raises Refused when the session was not deferred, or is over.
+        same. Raises NothingToExplain when the session was not deferred, or is over.
         """
         has_changed = False
 
@@ -162,7 +162,7 @@ class Actions:
         )
 
     def leave_until_next_cycle(self, session_id: str) -> None:
-        """Postpone a session to the next cycle. Raises Refused unless the two were asked whether to do so (T-11)."""
+        """Postpone a session to the next cycle. Raises QuestionClosed unless the two are asked about it (T-11)."""
         self.apply_to_session(session_id, actions.leave_until_next_cycle)
 
     def request_talk(

@@ -52,7 +52,7 @@ from worker.domain.planning.notices import ACCESS_MAIL_PERIOD, find_access_perio
 from worker.domain.planning.plan_builder import PlanBuilder
 from worker.domain.time.worktime import get_local_date
 from worker.engine.actions import Actions, Writer, combine_writers
-from worker.errors import Overtaken, Refused, UnknownName
+from worker.errors import CommitmentEnded, Overtaken, UnknownName
 from worker.store import history
 from worker.store.store import Store
 
@@ -135,7 +135,7 @@ class Contracts:
     def mark_done(self, commitment_id: str, reason: str = "", on_behalf: OnBehalf | None = None) -> None:
         """Close a commitment as done. `reason` is what the person says about it, which is stored sealed.
 
-        Raises UnknownName, and Refused when the commitment has ended already.
+        Raises UnknownName, and CommitmentEnded when the commitment has ended already.
         """
         stored_commitment = self._get_commitment(commitment_id)
 
@@ -160,7 +160,7 @@ class Contracts:
 
         `by` is which of the two makes the change; with `on_behalf`, that is known already. When it is the report, the
         manager is shown the reason.
-        Raises UnknownName, and Refused when the commitment has ended already.
+        Raises UnknownName, and CommitmentEnded when the commitment has ended already.
         """
         self._revise(commitment_id, lambda builder, commitment, written: None, reason, on_behalf, by)
 
@@ -177,8 +177,7 @@ class Contracts:
         """Change the text or the due date of a commitment, in a new revision, which is mailed to both people (R-18).
 
         `by` is which of the two makes the change, as in `let_go`. Returns False when the commitment has that text and
-        date already. Raises UnknownName, UnfitContract for a date that is not allowed, and Refused when the commitment
-        has ended already.
+        date already. Raises UnknownName, UnfitContract for a date that is not allowed, and CommitmentEnded.
         """
 
         def apply_change(builder: PlanBuilder, commitment: Commitment, written: WrittenCommitment) -> WrittenCommitment:
@@ -245,7 +244,7 @@ class Contracts:
             nonlocal has_changed
             commitment = self._get_commitment(commitment_id)
             if not commitment.is_open:
-                raise Refused(f"Commitment {commitment.id} has ended already, as {commitment.standing.value}.")
+                raise CommitmentEnded(f"Commitment {commitment.id} has ended already, as {commitment.standing.value}.")
             old_text = self._get_written_commitment(commitment)
             new_text = apply_change(builder, commitment, old_text)
             has_changed = new_text != old_text

@@ -28,7 +28,7 @@ from worker.domain.planning.actions import close_commitment
 from worker.domain.planning.handovers import can_choose_lines
 from worker.domain.planning.plan_builder import PlanBuilder
 from worker.engine.actions import Actions, Writer
-from worker.errors import Refused, UnknownName
+from worker.errors import CommitmentEnded, HandoverClosed, UnknownName
 from worker.store.store import Store
 
 #: How many former managers of the report are searched, latest first, for the report's last contract.
@@ -81,12 +81,13 @@ class Handovers:
     def pass_on(self, pair_id: PairId, line_ids: Collection[str]) -> None:
         """Pass exactly these lines on to the pair's manager, in place of an earlier choice. Ignore unknown ids.
 
-        Raises UnknownName when the report had no manager before, Refused when the two have met already, and LeaseLost.
+        Raises UnknownName when the report had no manager before, HandoverClosed when the two have met already, and
+        LeaseLost.
         """
 
         def act(builder: PlanBuilder) -> Writer:
             if not can_choose_lines(builder.state, builder.now):
-                raise Refused("The two of you have begun to talk: tell them yourself what is worth taking along.")
+                raise HandoverClosed
             choice = self.load_choice(pair_id, is_open=True)
             if choice is None:
                 raise UnknownName("There was no manager before.")
@@ -104,7 +105,8 @@ class Handovers:
     def decide_promise(self, commitment_id: str, decision: PromiseDecision) -> None:
         """Store what the former manager decides about a promise of a pair that has ended.
 
-        Raises UnknownName unless the commitment is such a promise, Refused when it has ended already, and LeaseLost.
+        Raises UnknownName unless the commitment is such a promise, CommitmentEnded when it has ended already, and
+        LeaseLost.
         """
         promise = self._store.queries.get_commitment(commitment_id)
         if (
@@ -117,7 +119,7 @@ class Handovers:
         def act(builder: PlanBuilder) -> Writer:
             commitment = builder.commitments.get(promise.id, promise)
             if not commitment.is_open:
-                raise Refused(f"Commitment {commitment.id} has ended already, as {commitment.standing.value}.")
+                raise CommitmentEnded(f"Commitment {commitment.id} has ended already, as {commitment.standing.value}.")
             standing = _STANDINGS.get(decision)
             if standing is not None:
                 close_commitment(builder, commitment, standing)

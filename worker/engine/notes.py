@@ -10,7 +10,7 @@ from sqlalchemy import Connection
 from worker.clock import Clock
 from worker.domain.model import Owner, Session
 from worker.domain.notes import can_have_notes, clean_note_lines
-from worker.errors import Refused, UnknownName
+from worker.errors import NotesNotTaken, UnknownName
 from worker.store.store import Store
 
 
@@ -31,7 +31,7 @@ class Notes:
         """Store the author's note about a session, in place of an earlier note; without lines, delete the earlier note.
 
         `also_write` writes more rows in the same transaction. No mail is sent for a note alone. Raises UnknownName, and
-        Refused when the session takes no notes; an earlier note can be deleted even then.
+        NotesNotTaken when the session takes no notes; an earlier note can be deleted even then.
         """
         session = self._store.queries.get_session(session_id)
         if session is None:
@@ -45,9 +45,9 @@ class Notes:
 
 
 def require_note_session(session: Session) -> None:
-    """Raise Refused when the session takes no notes."""
+    """Raise NotesNotTaken when the session takes no notes."""
     if not can_have_notes(session):
-        raise Refused(
+        raise NotesNotTaken(
             f"Session {session.id} takes no notes. Notes are for a part of a series that took place, and for a "
             "conversation that ended without a contract."
         )

@@ -20,7 +20,7 @@ from worker.clock import Clock
 from worker.domain.model import Address, Effect, EffectKind, MailName, Pair, Person
 from worker.domain.planning.notices import find_next_working_morning
 from worker.domain.pulse import PulseCell, assign_cells, is_large_enough, select_shown_cells
-from worker.errors import Refused, WrongKey
+from worker.errors import NothingToAnswer, RoundOver, WrongKey
 from worker.logs import Action
 from worker.settings.load import Settings
 from worker.store.pulse import ClosedRound, OpenRound, Voter
@@ -104,21 +104,21 @@ class Pulse:
     def answer(self, person: Address, round_name: str, *, sees_future: bool) -> None:
         """Count an answer, which can't be changed afterwards.
 
-        `sees_future` is the answer: whether the person sees a future in the company. Raises Refused unless the person
-        may answer, and WrongKey.
+        `sees_future` is the answer: whether the person sees a future in the company. Raises RoundOver and
+        NothingToAnswer when the person may not answer, and WrongKey.
         """
         names = self._store.aliases.list_names(person)
         if round_name != f"{self._clock():%Y-%m}":
-            raise Refused("This round is over.")
+            raise RoundOver
         with self._store.database.write() as connection:
             open_round = self._store.pulse.load_open_round(connection, round_name, for_change=True)
             if open_round is None:
-                raise Refused("This round is over.")
+                raise RoundOver
             waiting = dict(open_round.waiting)
             tokens = [_make_token(open_round.salt, name) for name in names]
             token = next((token for token in tokens if token in waiting), None)
             if token is None:
-                raise Refused("There is no answer to give, or it was given before. Nothing was counted.")
+                raise NothingToAnswer("There is no answer to give, or it was given before. Nothing was counted.")
             voter = waiting.pop(token)
             old_counts = open_round.yes if sees_future else open_round.no
             new_counts = {**old_counts, voter.cell: old_counts.get(voter.cell, 0) + 1}

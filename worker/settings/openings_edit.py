@@ -30,6 +30,10 @@ class OpeningsChanged(Refused):
     """Somebody else has changed the openings meanwhile. Load the page again, and change them then."""
 
 
+class TooManyOpenings(Refused):
+    """The file has as many openings as it may have."""
+
+
 @dataclass(frozen=True, slots=True)
 class EditableOpenings:
     """The openings in the file."""
@@ -94,7 +98,7 @@ class OpeningsFile:
         old_text = self._decode(content) if content is not None else ",".join(FILE_FORMAT.columns)
         new_text = _replace_row(old_text, line=line, cells=cells)
         if len(parse_openings(new_text, self._path.name)) > MAX_OPENINGS:
-            raise Refused(f"There are more than {MAX_OPENINGS} openings. Take out some that are over.")
+            raise TooManyOpenings(f"There are more than {MAX_OPENINGS} openings. Take out some that are over.")
         mode = self._path.stat().st_mode & 0o777 if content is not None else None
         try:
             private_files.write(self._path, new_text.encode(_choose_encoding(content)))

@@ -27,7 +27,7 @@ from worker.domain.model import (
     Trigger,
     WrittenCommitment,
 )
-from worker.errors import Refused
+from worker.errors import DraftChanged
 from worker.seal import NoSeal, Seal
 from worker.store import rows, tables
 from worker.store.database import Database
@@ -165,7 +165,7 @@ class Content:
     ) -> int:
         """Store the draft of a contract. Return its new version.
 
-        Raises Refused when `replaced_version` is given, and the stored draft has another version.
+        Raises DraftChanged when `replaced_version` is given, and the stored draft has another version.
         """
         sealed = self._seal.close_padded(json.dumps(fields))
         with self._database.write() as connection:
@@ -176,7 +176,7 @@ class Content:
             query = select(contract_draft.c.version).where(contract_draft.c.session == session_id)
             version = connection.execute(query).scalar() or 0
             if replaced_version is not None and replaced_version != version:
-                raise Refused("This draft was changed in another window since.")
+                raise DraftChanged
             row = {"session": session_id, "version": version + 1, "saved_at": now, "sealed": sealed}
             self._database.upsert(connection, contract_draft, [row])
         return version + 1

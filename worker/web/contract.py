@@ -16,7 +16,7 @@ from worker.domain.contract.check import ContractCheck, UnfitContract, check_con
 from worker.domain.model import Contract, Effect, EffectKind, MailName, Owner, PairState, Session, SessionState
 from worker.domain.planning.contract_mails import find_contract_deadline
 from worker.domain.reason_texts import N_
-from worker.errors import NoContractSession, NotHeldYet, Overtaken, Refused
+from worker.errors import DraftChanged, Overtaken
 from worker.i18n.domain_texts import translate_question
 from worker.mail.compose import OpenedContent
 from worker.store.content import ContractRevision
@@ -24,18 +24,10 @@ from worker.web import contract_form
 from worker.web.commitments import handle_commitment_form, list_changes, list_commitments
 from worker.web.contract_form import ContractForm, FieldError
 from worker.web.logins import current_login
+from worker.web.refusals import explain_refusal
 from worker.web.security import MAIL_CONTENT_SECURITY
 from worker.web.site import current_site, redirect_to
 
-DRAFT_CHANGED = N_("This draft was changed in another window since.")
-CONTRACT_CHANGED = N_(
-    "One of you changed the contract while you were writing. Look at what is different, then send it."
-)
-#: The message to the manager when a contract can't be recorded for the session.
-REFUSALS: Mapping[type[Refused], str] = {
-    NotHeldYet: N_("You have not met yet, so there is nothing to record. Your draft is kept."),
-    NoContractSession: N_("No contract belongs to this conversation."),
-}
 #: A word in backticks: questions about a contract quote its words so.
 _QUOTED = re.compile(r"`([^`]+)`")
 #: The number of empty lines in each list of a new form.
@@ -219,8 +211,8 @@ def save_draft(session_id: str) -> Response:
         version = current_site().store.content.save_contract_draft(
             session_id, form.to_draft(), current_site().now(), replaced_version=loaded_version
         )
-    except Refused as error:
-        return _report_draft_conflict(context, form, str(error), is_script=is_script)
+    except DraftChanged as error:
+        return _report_draft_conflict(context, form, error, is_script=is_script)
     if is_script:
         return jsonify(version=version, asked=_find_questions(context, form), kept=_describe_saved_draft())
     return _respond_to_button(context, form, version, button)
@@ -244,18 +236,20 @@ def _respond_to_button(context: ContractContext, form: ContractForm, version: in
     return redirect_to(url_for(".show_form", session_id=context.session.id, said=confirmation, _anchor=list_name))
 
 
-def _report_draft_conflict(context: ContractContext, form: ContractForm, problem: str, *, is_script: bool) -> Response:
+def _report_draft_conflict(
+    context: ContractContext, form: ContractForm, error: DraftChanged, *, is_script: bool
+) -> Response:
     """Return the response when another window has saved the draft since this form was loaded (409).
 
     The form keeps what was typed and takes the saved draft's version, so that the next save replaces that draft.
     """
-    language = current_site().choose_language()
+    problem = explain_refusal(error, current_site().choose_language())
     if is_script:
-        response = jsonify(problem=language.gettext(problem))
+        response = jsonify(problem=problem)
         response.status_code = 409
         return response
     draft = current_site().store.content.get_contract_draft(context.session.id)
-    return _render_form(context, form, draft.version if draft else 0, notice=language.gettext(problem))
+    return _render_form(context, form, draft.version if draft else 0, notice=problem)
 
 
 def _discard_draft(session_id: str) -> Response:
@@ -347,7 +341,7 @@ def send(session_id: str) -> Response:
         revisions = context.revisions or site.store.content.list_revisions(session_id)
         return redirect_to(url_for(".show", session_id=session_id, said="sent" if revisions else None))
     if request.form.get("version") != str(draft.version):
-        raise Refused(site.choose_language().gettext(DRAFT_CHANGED))
+        raise DraftChanged
     form = ContractForm.from_draft(draft.fields)
     contract, errors = form.build_contract()
     if errors:
@@ -356,18 +350,16 @@ def send(session_id: str) -> Response:
         result = site.worker.contracts.record(
             session_id, contract, base_revision=form.base_revision, limits=contract_form.LIMITS, deletes_draft=True
         )
-    except Overtaken:
-        return _report_newer_revision(session_id, form, draft.version)
+    except Overtaken as error:
+        return _report_newer_revision(session_id, form, draft.version, error)
     except UnfitContract as error:
         return _render_form(context, form, draft.version, errors=form.merge_faults([], error.faults))
-    except (NoContractSession, NotHeldYet) as error:
-        raise Refused(site.choose_language().gettext(REFUSALS[type(error)])) from error
     # When two requests arrive at the same time, the second gets the revision that the first has recorded.
     is_recorded = result.revision > form.base_revision
     return redirect_to(url_for(".show", session_id=session_id, said="sent" if is_recorded else "same"))
 
 
-def _report_newer_revision(session_id: str, form: ContractForm, draft_version: int) -> Response:
+def _report_newer_revision(session_id: str, form: ContractForm, draft_version: int, error: Overtaken) -> Response:
     """Return the form again when a newer revision was recorded meanwhile, such as when the report changed a commitment.
 
     The draft is now based on that revision, so the next preview shows the differences to it.
@@ -377,7 +369,7 @@ def _report_newer_revision(session_id: str, form: ContractForm, draft_version: i
     new_version = site.store.content.save_contract_draft(
         context.session.id, form.to_draft(), site.now(), replaced_version=draft_version
     )
-    notice = site.choose_language().gettext(CONTRACT_CHANGED)
+    notice = explain_refusal(error, site.choose_language())
     return _render_form(context, form, new_version, notice=notice)
 
 

@@ -63,7 +63,12 @@ NOTICES = {
         N_("A new link is on its way"),
         N_("It comes by mail within minutes, to the address that the old one was sent to."),
     ),
-    "refused": (N_("That could not be done"), N_("Nothing was changed.")),
+    "refused": (
+        N_("That could not be done"),
+        N_("Nothing was changed. Perhaps something is different since you opened the page: go back and load it again."),
+    ),
+    #: a refusal whose reason follows the notice
+    "explained": (N_("That could not be done"), N_("Nothing was changed.")),
     "busy": (
         N_("One moment"),
         N_("Your calendars are being worked on just now. Nothing was changed. Please try again in a moment."),

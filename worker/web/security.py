@@ -8,10 +8,11 @@ from flask import Flask, Response, request
 from werkzeug.exceptions import HTTPException
 
 from worker.engine.channels import NOTIFY_PATH
-from worker.errors import LeaseLost, LongarcError, Problems, Refused, UnknownName
+from worker.errors import LeaseLost, LongarcError, Refused, UnknownName
 from worker.logs import Action
 from worker.process_metrics import count_page
 from worker.store.database import DatabaseUnreachable
+from worker.web.refusals import explain_refusal
 from worker.web.site import Site
 
 log = logging.getLogger(__name__)
@@ -101,7 +102,11 @@ def _handle_error(error: Exception, site: Site) -> Response:
 
 
 def _render_error(error: Exception, site: Site) -> Response:
-    """Return the page for an error, and log it unless it is an ordinary refusal."""
+    """Return the page for an error, and log it unless it is an ordinary refusal.
+
+    No page shows the text of an error, which is written for the operator. Problems of a file, such as a template of the
+    company's own, are an unexpected error here, because only the operator can repair them.
+    """
     if isinstance(error, HTTPException):
         status = error.code or 500
         if status == 429:
@@ -112,8 +117,9 @@ def _render_error(error: Exception, site: Site) -> Response:
     if isinstance(error, LeaseLost | DatabaseUnreachable):
         log.warning("%s", error, extra={"action": Action.PAGE_BUSY})
         return site.render_notice("busy", 503)
-    if isinstance(error, Refused | Problems):
-        return site.render_notice("refused", 409, str(error))
+    if isinstance(error, Refused):
+        reason = explain_refusal(error, site.choose_language())
+        return site.render_notice("explained" if reason else "refused", 409, reason)
     log_error(error)
     return site.render_notice("broken", 500)
 

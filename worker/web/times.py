@@ -21,7 +21,16 @@ from worker.domain.planning.moves import Press
 from worker.domain.planning.plan_builder import PlanBuilder
 from worker.domain.time.blockers import order_for_reader
 from worker.domain.time.worktime import get_local_date, wall_to_utc
-from worker.errors import CalendarUnread, MovedMeanwhile, NotOffered, Refused, TimeTaken
+from worker.errors import (
+    CalendarUnread,
+    MovedMeanwhile,
+    NoTimeChosen,
+    NotOffered,
+    TimeTaken,
+    TimeTooFar,
+    TimeTooLong,
+    TimeTooShort,
+)
 from worker.i18n.domain_texts import translate_sentences
 from worker.links import Purpose
 from worker.web.contract_form import parse_day, parse_instant, parse_number
@@ -309,11 +318,15 @@ def leave_until_next_quarter(session_id: str) -> Response:
 
 
 def _parse_span(start_text: str, end_text: str) -> Span:
-    """Return the span between two instants. Raises Refused when it is invalid, too short, too long or too late."""
+    """Return the span between two instants. Raises NoTimeChosen when there is none, and an error for each limit."""
     start, end = parse_instant(start_text), parse_instant(end_text)
     if start is None or end is None or end < start:
-        raise Refused("Choose a time first.")
+        raise NoTimeChosen
+    if start > current_site().now() + MAX_AHEAD:
+        raise TimeTooFar
     span = Span(start, end)
-    if not MIN_MINUTES <= span.minutes <= MAX_MINUTES or start > current_site().now() + MAX_AHEAD:
-        raise Refused("Choose a time of the coming year, no longer than two hours.")
+    if span.minutes < MIN_MINUTES:
+        raise TimeTooShort
+    if span.minutes > MAX_MINUTES:
+        raise TimeTooLong
     return span

@@ -3,7 +3,8 @@
 People report whether a session took place, ask for another time or for a session soon, choose whether they meet in one
 long session or in a series, and record a contract or the end of a commitment. Each function changes the given
 `PlanBuilder`. The caller writes `builder.build()` like any other plan, and has the pair planned again. An action that
-the rules do not allow raises `Refused` with a sentence for the person.
+the rules do not allow raises `Refused` with a sentence for the operator. Pages choose their own by the error's type
+(`worker.web.refusals`).
 """
 
 from collections.abc import Sequence
@@ -42,7 +43,24 @@ from worker.domain.planning import (
 )
 from worker.domain.planning.plan_builder import PlanBuilder
 from worker.domain.time.worktime import get_local_date
-from worker.errors import NoContractSession, NotHeldYet, NotOffered, Refused
+from worker.errors import (
+    CalendarMissing,
+    CommitmentEnded,
+    ContractRecorded,
+    NoContractSession,
+    NotBegun,
+    NotHeldYet,
+    NothingToExplain,
+    NotOffered,
+    PairInactive,
+    QuestionClosed,
+    Refused,
+    SessionOver,
+    TalkRequested,
+    TimePast,
+    TimeTooFar,
+    TimeTooShort,
+)
 
 #: A session that begins within this time keeps its format when the report chooses another one, because the
 #: reflection prompt for it may have been sent.
@@ -65,9 +83,9 @@ def is_recorded_as_not_held(builder: PlanBuilder, session: Session) -> bool:
 def record_not_held(builder: PlanBuilder, session: Session) -> None:
     """Record that the session did not take place, which defers the session (T-10)."""
     if session.start is None or session.start > builder.now:
-        raise Refused(f"Session {session.id} has not begun yet. Use `longarc defer` to ask for another time.")
+        raise NotBegun(f"Session {session.id} has not begun yet. Use `longarc defer` to ask for another time.")
     if session.state is SessionState.CONTRACTED:
-        raise Refused(f"Session {session.id} has a contract, so it took place.")
+        raise ContractRecorded(f"Session {session.id} has a contract, so it took place.")
     deferrals.defer_session(builder, session, DeferralCause.NOT_HELD)
     invitations.add_invitation_mails(builder)
 
@@ -75,7 +93,7 @@ def record_not_held(builder: PlanBuilder, session: Session) -> None:
 def record_held(builder: PlanBuilder, session: Session, end: datetime | None = None) -> None:
     """Record that the session took place. It ended at `end`, or at its booked end when `end` is None."""
     if session.state is SessionState.CONTRACTED:
-        raise Refused(f"Session {session.id} has a contract, so it is known that it took place.")
+        raise ContractRecorded(f"Session {session.id} has a contract, so it is known that it took place.")
     if end and end < builder.now - MAX_RECORDING_DELAY:
         raise Refused(f"Session {session.id} can't have ended that long ago. Check the year of --at.")
     end = end or session.end
@@ -97,7 +115,7 @@ def request_time(builder: PlanBuilder, session: Session, requested_time: Span | 
     A choice among offered times is no deferral (T-12). `by` is the address of the person who asks; empty when unknown.
     """
     if session.is_closed or session.state is SessionState.HELD:
-        raise Refused(f"Session {session.id} is over; there is nothing to move.")
+        raise SessionOver(f"Session {session.id} is over; there is nothing to move.")
     is_offered = requested_time is not None and requested_time in offers.list_open_times(session, builder.now)
     if session.booked and session.span == requested_time:
         if is_offered:  # otherwise a person pressed the button twice, and nothing changes
@@ -125,17 +143,17 @@ def choose_offered_time(builder: PlanBuilder, session: Session, chosen_time: Spa
 def find_deferral_to_explain(builder: PlanBuilder, session: Session) -> Deferral:
     """Return the deferral, or the report's own move by hand, for which the report may give an explanation (R-18).
 
-    This is the last loss of the session's time. The caller stores the explanation sealed. Raises Refused when the
-    session has lost no time, when the manager moved it last, or when it is over.
+    This is the last loss of the session's time. The caller stores the explanation sealed. Raises NothingToExplain when
+    the session has lost no time, when the manager moved it last, or when it is over.
     """
     last_loss = deferrals.find_last_loss(builder, session)
     if not (session.owed or session.booked):
-        raise Refused(f"Session {session.id} is over, so there is nothing to explain.")
+        raise NothingToExplain(f"Session {session.id} is over, so there is nothing to explain.")
     if last_loss is None:
-        raise Refused(f"Session {session.id} has not lost its time, so there is nothing to explain.")
+        raise NothingToExplain(f"Session {session.id} has not lost its time, so there is nothing to explain.")
     is_move_by_hand = not last_loss.is_counted
     if is_move_by_hand and last_loss.who != builder.report.email:
-        raise Refused(f"The manager moved session {session.id}, so there is nothing to explain.")
+        raise NothingToExplain(f"The manager moved session {session.id}, so there is nothing to explain.")
     return last_loss
 
 
@@ -143,15 +161,15 @@ def leave_until_next_cycle(builder: PlanBuilder, session: Session) -> None:
     """Make the session owed one rhythm later, which is one of the answers to a question (T-11). This is no deferral.
 
     A question is asked in place of a third automatic move (see `questions`). People read "until the next quarter", as
-    the usual rhythm is 13 weeks. Raises Refused when no question was asked, or when it can no longer be answered.
+    the usual rhythm is 13 weeks. Raises QuestionClosed when no question was asked or it is no longer open.
     """
     was_asked = session.offer is not None and session.offer.purpose is OfferPurpose.QUESTION
     if not was_asked or not questions.can_be_left_until_next_cycle(session):
-        raise Refused(f"Session {session.id} can't be left until the next quarter: nobody was asked about it.")
+        raise QuestionClosed(f"Session {session.id} can't be left until the next quarter: nobody was asked about it.")
     if session.booked and session.span.start <= builder.now:
-        raise Refused(f"Session {session.id} has begun, so it can't be left until the next quarter.")
+        raise QuestionClosed(f"Session {session.id} has begun, so it can't be left until the next quarter.")
     if not offers.is_offer_open(session, builder.now):
-        raise Refused(f"Session {session.id} can't be left until the next quarter: the time to answer is over.")
+        raise QuestionClosed(f"Session {session.id} can't be left until the next quarter: the time to answer is over.")
     day = get_local_date(builder.manager.zone, session.start or session.target)
     window = cadence.make_window(day, cadence.choose_interval(builder.pair, day, builder.policy))
     owed = builder.update_session(
@@ -168,30 +186,30 @@ def leave_until_next_cycle(builder: PlanBuilder, session: Session) -> None:
 
 
 def _require_active_pair(builder: PlanBuilder) -> None:
-    """Raise Refused when nothing is planned for the pair."""
+    """Raise PairInactive when nothing is planned for the pair."""
     if builder.pair.ended is not EndReason.NO:
-        raise Refused("This pair has ended.")
+        raise PairInactive("This pair has ended.")
     if builder.pair.paused:
-        raise Refused("This pair is paused. Resume it first.")
+        raise PairInactive("This pair is paused. Resume it first.")
     if not builder.pair.is_active:
-        raise Refused("This pair does not take part in the rollout yet.")
+        raise PairInactive("This pair does not take part in the rollout yet.")
 
 
 def _require_manager_calendar(builder: PlanBuilder) -> None:
-    """Raise Refused when the manager has no calendar on which an event could be created."""
+    """Raise CalendarMissing when the manager has no calendar on which an event could be created."""
     if not builder.manager.has_calendar:
         remedy = "Name a calendar in the people file: the event of a session is created there."
-        raise Refused(f"{builder.manager.email} has no calendar. {remedy}")
+        raise CalendarMissing(f"{builder.manager.email} has no calendar. {remedy}")
 
 
 def _require_bookable_time(builder: PlanBuilder, session: Session, requested_time: Span) -> None:
-    """Raise Refused when the time lies in the past or too far ahead, or is too short (T-1)."""
+    """Raise TimePast, TimeTooFar or TimeTooShort when the rules do not allow the time (T-1)."""
     if requested_time.start <= builder.now:
-        raise Refused("The new time is in the past. Give a time in the future.")
+        raise TimePast("The new time is in the past. Give a time in the future.")
     if requested_time.start > builder.now + MAX_AHEAD:
-        raise Refused(f"The new time is too far ahead. Give a time before {builder.now + MAX_AHEAD:%Y-%m-%d}.")
+        raise TimeTooFar(f"The new time is too far ahead. Give a time before {builder.now + MAX_AHEAD:%Y-%m-%d}.")
     if requested_time.minutes < builder.policy.min_by_hand and session.kind is SessionKind.CAREER:
-        raise Refused(
+        raise TimeTooShort(
             f"{requested_time.minutes} minutes are too few for this conversation. "
             f"Give at least {builder.policy.min_by_hand}."
         )
@@ -289,12 +307,12 @@ def request_check_in(builder: PlanBuilder) -> Session:
 
 
 def _make_soon_session(builder: PlanBuilder, kind: SessionKind, *, minutes: int, days: int) -> Session:
-    """Return a new session that belongs in the next `days` weekdays. Raises Refused when there is one already."""
+    """Return a new session that belongs in the next `days` weekdays. Raises TalkRequested when there is one already."""
     _require_active_pair(builder)
     _require_manager_calendar(builder)
     requested = [s for s in builder.list_sessions(kind) if s.adhoc or kind is SessionKind.CHECKIN]
     if any(s.owed or s.booked for s in requested):
-        raise Refused("Such a conversation was requested already, and is owed or on the calendar.")
+        raise TalkRequested("Such a conversation was requested already, and is owed or on the calendar.")
     window = cadence.SessionWindow(builder.now, builder.now, builder.find_weekday_end(days, builder.now))
     cycle = max((s.cycle for s in builder.sessions.values()), default=1)
     return cadence.make_session(
@@ -383,7 +401,7 @@ def close_commitment(builder: PlanBuilder, commitment: Commitment, standing: Com
     The next sweep cancels the commitment's block on the manager's calendar (T-8).
     """
     if not commitment.is_open:
-        raise Refused(f"Commitment {commitment.id} has ended already, as {commitment.standing.value}.")
+        raise CommitmentEnded(f"Commitment {commitment.id} has ended already, as {commitment.standing.value}.")
     builder.update_commitment(commitment, standing=standing, closed_at=builder.now)
     ending = {
         CommitmentStanding.DONE: "done",
