@@ -63,10 +63,24 @@ def test_what_is_wrong_is_shown_beside_what_was_typed(company: WebCompany) -> No
     wrong = {**LEAD, "link": "jobs.corp.example", "version": hidden(client.get(PAGE), "version")}
     page = send(client, PAGE, PAGE, **wrong)
     assert page.status_code == 422
-    assert "is not the address of a page" in text(page)
+    assert "Write the whole address of a page" in text(page)
     assert 'value="jobs.corp.example"' in page.text
     assert not company.office.settings.openings_file.exists()
     assert company.office.store.operator_actions.list_latest(9) == []
+
+
+def test_what_to_write_instead_is_said_in_the_readers_language(company: WebCompany) -> None:
+    client = people_ops(company)
+    fields = {"token": hidden(client.get(PAGE), "token"), "version": hidden(client.get(PAGE), "version")}
+    unfit = {"title": "", "kind": "job", "until": "soon", "link": "jobs", "contact": "ines", "note": "x" * 301}
+    page = client.post(PAGE, data={**fields, **unfit, "group": "x" * 200}, headers={"Accept-Language": "de"})
+    assert page.status_code == 422
+    for sentence in ("Schreib einen Titel mit höchstens 120 Zeichen.", "Wähl eine der Arten aus.",
+                     "Nenn den letzten Tag, an dem der Eintrag gezeigt wird", "Schreib den kurzen Namen",
+                     "Schreib die ganze Adresse einer Seite", "Schreib eine E-Mail-Adresse",
+                     "Sag es in höchstens 300 Zeichen."):  # fmt: skip
+        assert sentence in text(page), sentence
+    assert "missing" not in text(page) and "longer than" not in text(page)
 
 
 def test_change_of_what_somebody_else_changed_is_refused(company: WebCompany) -> None:

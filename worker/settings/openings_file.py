@@ -5,6 +5,7 @@ not recorded.
 """
 
 import logging
+from collections.abc import Mapping
 from datetime import date
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -49,6 +50,13 @@ def load_openings_file(path: Path) -> tuple[Opening, ...]:
 def parse_openings(text: str, name: str) -> tuple[Opening, ...]:
     """Return the openings in the text of the file with that name. Raises Problems with every problem in it."""
     return _parse_file_text(text, ProblemReport(name))
+
+
+def find_unfit_columns(cells: Mapping[str, str]) -> list[str]:
+    """Return the columns whose cells can't stand in a row of the file. `cells` are the texts of the row by column."""
+    problem_report = ProblemReport("row")
+    _parse_opening(CsvRow(0, {column: " ".join(text.split()) for column, text in cells.items()}, problem_report))
+    return problem_report.columns
 
 
 def _parse_file_text(text: str, problem_report: ProblemReport) -> tuple[Opening, ...]:

@@ -64,6 +64,11 @@ class ProblemReport:
         """The number of faults, including those that no problem names."""
         return sum(group.count for group in self._groups.values())
 
+    @property
+    def columns(self) -> list[str]:
+        """The columns with a fault, in the order in which they were first found."""
+        return list(dict.fromkeys(group.column for group in self._groups.values()))
+
     def add_fault(self, place: int | str, column: str, what: str, remedy: str | Callable[[], str]) -> None:
         """Add a fault. `place` is the number of a line, or a text such as `user 10394`.
 
