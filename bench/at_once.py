@@ -1,8 +1,8 @@
-"""Benchmark of the whole minute: from a change on somebody's calendar to the new time on both, and the mails about it.
+"""Benchmark of the time from a change on somebody's calendar to the new time on both calendars, and to the mails.
 
-Three `longarc run` share a database and a queue in PostgreSQL; one of them serves the pages, at which the stand-in for
-Google tells of changes. People work on all days, in a zone where it is mid-morning now: so a mail that follows
-from a change leaves at once.
+Three `longarc run` share a database and a queue in PostgreSQL. One of them serves the pages, to which the double of
+Google sends its notifications. People work on all days, in a zone where it is mid-morning now, so that a mail about a
+change leaves at once.
 """
 
 import json
@@ -42,13 +42,15 @@ from worker.store import tables
 ROOT = Path(__file__).resolve().parent.parent
 PROCESSES, MANAGERS, TEAM_SIZE = 3, 25, 8
 CHANGES = 50
-#: So many of each; a meeting over a conversation acts at once when that is less than 48 hours away (T-10).
+#: The numbers of changes of three kinds; in all others the report declines. A meeting over a conversation leads to a
+#: new time at once only when the conversation is less than 48 hours away (T-10).
 OVERLAPS, DELETIONS, REMOVALS = 12, 12, 12
 PUBLIC = "https://longarc.example"
-#: How long preparations may take, and how long it is waited for changes whose notifications are lost, in seconds.
+#: Seconds that preparations may take, and seconds to wait for the new times when notifications are lost.
 PATIENCE, LOSS_PATIENCE = 900.0, 540.0
+#: Seconds without anything due after which the company counts as at rest.
 QUIET_SECONDS = 6.0
-_LOOK = 0.05
+_POLL_SECONDS = 0.05
 _HOURS = "Mon-Sun 06:00-22:00"
 
 SETTINGS = """\
@@ -95,23 +97,23 @@ class Change:
 
 
 @dataclass
-class Letters:
-    """Takes mail by SMTP, and keeps when each came."""
+class MailSink:
+    """Receives mail by SMTP, and keeps the time at which each mail arrived."""
 
-    came_at: dict[str, float] = field(default_factory=dict)  #: by Message-ID
+    received_at: dict[str, float] = field(default_factory=dict)  #: by Message-ID
 
     async def handle_DATA(self, server: Any, session: Any, envelope: Any) -> str:  # noqa: N802  # aiosmtpd's name
-        """Take one mail."""
-        self.came_at.setdefault(str(message_from_bytes(envelope.original_content)["Message-ID"]), monotonic())
+        """Receive one mail."""
+        self.received_at.setdefault(str(message_from_bytes(envelope.original_content)["Message-ID"]), monotonic())
         return "250 taken"
 
 
 @dataclass
 class Company:
-    """The company at work: three processes, the stand-in for Google, and whoever looks into the database."""
+    """The running company: the double of Google, the mail server, and a worker by which the database is read."""
 
     google: Google
-    letters: Letters
+    mail_sink: MailSink
     worker: Worker
     hands: GoogleHands = field(init=False)
 
@@ -124,25 +126,25 @@ class Company:
         return {one.pair: one for one in sessions if one.kind is SessionKind.CAREER and one.booked}
 
     def has_new_time(self, change: Change) -> bool:
-        """Return whether both calendars have another time for this conversation, which nobody declined."""
+        """Return whether both calendars show this conversation at a new time that nobody declined."""
         old = make_event_id(change.session.key)
         for entry in list(self.google.calendars.person_calendars[change.pair.manager].entries.values()):
-            if list(entry.guests) == [change.pair.report] and _stands(entry, change.pair.report):
+            if list(entry.guests) == [change.pair.report] and _is_on_both_calendars(entry, change.pair.report):
                 start, _ = entry.span(ZoneInfo("UTC"))
                 if entry.id != old or start != change.session.span.start:
                     return True
         return False
 
     def is_quiet(self) -> bool:
-        """Return whether nothing is due, and nothing in the hands of a process."""
-        in_hands = (EffectProgress.CLAIMED.value, EffectProgress.SENDING.value)
-        query = select(func.count()).where(tables.outbox.c.progress.in_(in_hands))
+        """Return whether nothing is due, and no process works on an effect."""
+        in_work = (EffectProgress.CLAIMED.value, EffectProgress.SENDING.value)
+        query = select(func.count()).where(tables.outbox.c.progress.in_(in_work))
         with self.worker.store.database.read() as connection:
             count = connection.execute(query).scalar_one()
         return not count and not any(self.worker.store.load_next_due().select_due(utcnow()))
 
     def settle(self) -> None:
-        """Wait until it has been quiet for a while."""
+        """Wait until it has been quiet for `QUIET_SECONDS`."""
         quiet_since = monotonic()
 
         def has_settled() -> bool:
@@ -150,23 +152,26 @@ class Company:
             quiet_since = quiet_since if self.is_quiet() else monotonic()
             return monotonic() - quiet_since >= QUIET_SECONDS
 
-        wait_for(has_settled, PATIENCE, "it does not come to rest", 0.5)
+        wait_for(has_settled, PATIENCE, "the processes do not come to rest", 0.5)
 
 
-def _stands(entry: Entry, guest: Address) -> bool:
+def _is_on_both_calendars(entry: Entry, guest: Address) -> bool:
     answer = entry.guests[guest].get("responseStatus")
     return entry.is_on_calendar_of(entry.organizer) and entry.is_on_calendar_of(guest) and answer != "declined"
 
 
-def wait_for(condition: Callable[[], bool], seconds: float, what: str = "", look: float = _LOOK) -> bool:
-    """Wait until it holds. Returns False when it does not in that time; raises TimeoutError if `what` is given."""
+def wait_for(
+    condition: Callable[[], bool], seconds: float, error_text: str = "", poll_seconds: float = _POLL_SECONDS
+) -> bool:
+    """Wait until the condition holds. When the time is over, raises TimeoutError with the text, or returns False
+    without a text."""
     end, pause = monotonic() + seconds, Event()
     while not condition():
         if monotonic() > end:
-            if what:
-                raise TimeoutError(what)
+            if error_text:
+                raise TimeoutError(error_text)
             return False
-        pause.wait(look)
+        pause.wait(poll_seconds)
     return True
 
 
@@ -174,7 +179,7 @@ def wait_for(condition: Callable[[], bool], seconds: float, what: str = "", look
 
 
 def measure() -> list[tuple[str, str]]:
-    """Return the rows of the table: fifty changes within a second, and fifty more while half of all is lost."""
+    """Return the rows of the table: fifty changes within a second, then fifty with half of all notifications lost."""
     with open_company() as company:
         prepare(company)
         changes = choose_changes(company, first=0)
@@ -196,27 +201,27 @@ def measure() -> list[tuple[str, str]]:
 
 def describe(changes: Sequence[Change]) -> str:
     """Return how long the new times took, and how many never came."""
-    taken = [one.seen_at - one.made_at for one in changes if one.seen_at]
-    return f"{describe_times(taken)}; {len(changes) - len(taken)} lost"
+    durations = [one.seen_at - one.made_at for one in changes if one.seen_at]
+    return f"{describe_times(durations)}; {len(changes) - len(durations)} lost"
 
 
-def describe_times(taken: Sequence[float]) -> str:
-    """Return the median, the 99th percentile, and the longest of these times."""
-    if not taken:
+def describe_times(durations: Sequence[float]) -> str:
+    """Return the median and the 99th percentile of these durations in seconds."""
+    if not durations:
         return "none"
-    listed = sorted(taken)
-    p99 = listed[min(len(listed) - 1, int(len(listed) * 0.99))]
-    return f"{median(listed):.1f} s median, {p99:.1f} s p99"
+    durations = sorted(durations)
+    p99 = durations[min(len(durations) - 1, int(len(durations) * 0.99))]
+    return f"{median(durations):.1f} s median, {p99:.1f} s p99"
 
 
 def describe_kinds(changes: Sequence[Change]) -> list[tuple[str, str]]:
-    """Return the same for each kind of change."""
+    """Return a row for each kind of change."""
     kinds = dict.fromkeys(sorted(one.kind for one in changes))
     return [(f"of these {kind}", describe([one for one in changes if one.kind == kind])) for kind in kinds]
 
 
 def _measure_mails(company: Company, changes: Sequence[Change]) -> list[tuple[str, str]]:
-    """Return how long the mails took from the change on. All that are due go out at once."""
+    """Return the row about the mails: how long after the change each arrived."""
     by_pair = {one.pair: one for one in changes}
     query = select(tables.outbox).where(
         tables.outbox.c.name == MailName.DEFERRAL_NOTICE.value, tables.outbox.c.pair.in_(list(by_pair))
@@ -224,25 +229,29 @@ def _measure_mails(company: Company, changes: Sequence[Change]) -> list[tuple[st
     with company.worker.store.database.read() as connection:
         notices = [dict(row) for row in connection.execute(query).mappings()]
     make_id = company.worker.mail_renderer.make_message_id
-    came_at = company.letters.came_at
-    taken = [
-        came_at[make_id(one["key"])] - by_pair[one["pair"]].made_at for one in notices if make_id(one["key"]) in came_at
+    received_at = company.mail_sink.received_at
+    durations = [
+        received_at[make_id(one["key"])] - by_pair[one["pair"]].made_at
+        for one in notices
+        if make_id(one["key"]) in received_at
     ]
     with company.worker.store.database.read() as connection:
         query = select(func.count()).where(tables.history.c.what == "mail.folded")
         folded = connection.execute(query).scalar_one()
-    lost = len(notices) - folded - len(taken)
+    lost = len(notices) - folded - len(durations)
     return [
         (
-            "the mails about them, in the mailboxes of both people",
-            f"{describe_times(taken)}; {lost} lost, {folded} after three others (T-16: told the next morning)",
+            "the mails about these changes, in the mailboxes of both people",
+            f"{describe_times(durations)}; {lost} lost, {folded} after three others (T-16: told the next morning)",
         )
     ]
 
 
 def _measure_losses(company: Company) -> list[tuple[str, str]]:
-    """Return what becomes of changes when half of all notifications are lost. Where all notifications of a calendar
-    were lost and nothing of ours was written, it is still trusted, and read some hours later: that is brought forward.
+    """Return the rows about changes when half of all notifications are lost.
+
+    The channel of a calendar stays trusted when all its notifications are lost and we write nothing to the calendar.
+    Then the calendar is read only hours later: this reading is brought forward.
     """
     fault = company.google.faults.add("notification.exists", "lost", times=10**9, share=0.5)
     changes = choose_changes(company, first=OVERLAPS)
@@ -253,8 +262,8 @@ def _measure_losses(company: Company) -> list[tuple[str, str]]:
     waits = _bring_forward(company, late)
     wait_for(lambda: note_new_times(company, changes), PATIENCE)
     lost = sum(not one.seen_at for one in changes)
-    taken = [one.seen_at - one.made_at for one in prompt]
-    found_at_once, polled = [one for one in taken if one < 60], [one for one in taken if one >= 60]
+    durations = [one.seen_at - one.made_at for one in prompt]
+    found_at_once, polled = [one for one in durations if one < 60], [one for one in durations if one >= 60]
     company.google.faults.clear()
     return [
         (
@@ -275,7 +284,7 @@ def _describe_late(count: int, waits: Sequence[float]) -> str:
 
 
 def _bring_forward(company: Company, late: Sequence[Change]) -> list[float]:
-    """Read the calendars of these changes now. Return after how many seconds each would have been read."""
+    """Make the calendars of these changes due now. Return the seconds after which each would have been read."""
     addresses = sorted({one.pair.manager for one in late})
     query = select(tables.calendar.c.address, tables.calendar.c.due_at).where(tables.calendar.c.address.in_(addresses))
     with company.worker.store.database.read() as connection:
@@ -289,24 +298,27 @@ def _bring_forward(company: Company, late: Sequence[Change]) -> list[float]:
 
 
 def choose_changes(company: Company, first: int) -> list[Change]:
-    """Return two changes for each manager, of pairs whose conversation still has its first time. The conversations of
-    tomorrow that are booked over are those of the managers from number `first` on."""
-    tomorrow = utcnow() + timedelta(hours=48)
-    left: dict[Address, list[Session]] = {}
-    soon: list[Session] = []
+    """Return changes of conversations that still have their first time, two for each manager.
+
+    Conversations of the next day are booked over, and only those of managers with a number of `first` or higher.
+    """
+    soon_end = utcnow() + timedelta(hours=48)
+    later_sessions: dict[Address, list[Session]] = {}
+    soon_sessions: list[Session] = []
     for session in sorted(company.list_sessions().values(), key=lambda one: (one.pair.manager, one.span.start)):
-        if session.count == 0 and session.span.start < tomorrow:
-            soon.append(session)
+        if session.count == 0 and session.span.start < soon_end:
+            soon_sessions.append(session)
         elif session.count == 0:
-            left.setdefault(session.pair.manager, []).append(session)
-    over = [one for one in soon if int(one.pair.manager[1:].partition("@")[0]) >= first][:OVERLAPS]
-    plain = [session for n in range(2) for sessions in left.values() for session in sessions[n : n + 1]]
-    with_overlap = {one.pair.manager for one in over}
-    plain = [one for n, one in enumerate(plain) if n >= len(left) or one.pair.manager not in with_overlap]
+            later_sessions.setdefault(session.pair.manager, []).append(session)
+    overlapped = [one for one in soon_sessions if int(one.pair.manager[1:].partition("@")[0]) >= first][:OVERLAPS]
+    # The first conversation of each manager, then the second; a manager with an overlap has only the second.
+    others = [session for n in range(2) for sessions in later_sessions.values() for session in sessions[n : n + 1]]
+    with_overlap = {one.pair.manager for one in overlapped}
+    others = [one for n, one in enumerate(others) if n >= len(later_sessions) or one.pair.manager not in with_overlap]
     kinds = ["deleted by the manager"] * DELETIONS + ["taken off by the report"] * REMOVALS
-    kinds += ["declined by the report"] * (CHANGES - len(over) - len(kinds))
-    changes = [Change("booked over by the manager", one) for one in over]
-    changes += [Change(kind, one) for kind, one in zip(kinds, plain, strict=False)]
+    kinds += ["declined by the report"] * (CHANGES - len(overlapped) - len(kinds))
+    changes = [Change("booked over by the manager", one) for one in overlapped]
+    changes += [Change(kind, one) for kind, one in zip(kinds, others, strict=False)]
     Random(7).shuffle(changes)
     return changes
 
@@ -357,25 +369,26 @@ def prepare(company: Company) -> None:
         if int(manager[1:].partition("@")[0]) < 2 * OVERLAPS:
             with company.google.lock:
                 company.hands.move(manager, session.key, Span(begin, begin + (session.span.end - session.span.start)))
-    far = Span(now + timedelta(days=150), now + timedelta(days=150, hours=1))
+    far_span = Span(now + timedelta(days=150), now + timedelta(days=150, hours=1))
+    # A notification proves a channel. The events are so far ahead that they affect no conversation.
     for who in sorted(company.google.calendars.person_calendars):
         with company.google.lock:
-            company.hands.add(who, far)
+            company.hands.add(who, far_span)
     wait_for(lambda: all(one.proven_at for one in store.channels.list_watched()), PATIENCE, "not all are proven", 1)
     company.settle()
 
 
 @contextmanager
 def open_company() -> Iterator[Company]:
-    """Start everything, and stop it."""
+    """Start the database, the double, the mail server and the processes. Stop them at the end."""
     with ExitStack() as stack:
         folder = Path(stack.enter_context(TemporaryDirectory()))
         database = stack.enter_context(_start_postgres())
         google = stack.enter_context(Google())
         google.tokens.granted_scopes = {OWNED_EVENTS_SCOPE, EVENTS_READ_SCOPE}
-        letters, smtp_port = Letters(), _find_port()
-        stack.enter_context(_take_mail(letters, smtp_port))
-        port = _find_port()
+        mail_sink, smtp_port = MailSink(), _find_free_port()
+        stack.enter_context(_serve_smtp(mail_sink, smtp_port))
+        port = _find_free_port()
         google.calendars.channels.routes = {PUBLIC: f"http://127.0.0.1:{port}"}
         zone = choose_zone(utcnow())
         (folder / "people.csv").write_text("\n".join(_list_people(google, zone)))
@@ -395,20 +408,21 @@ def open_company() -> Iterator[Company]:
         worker = build(load_settings(config, environment))
         stack.callback(worker.close)
         try:
-            yield Company(google, letters, worker)
+            yield Company(google, mail_sink, worker)
         finally:
             for process in processes:
                 process.terminate()
             for process in processes:
                 process.wait(60)
-            if keep := os.environ.get("LONGARC_BENCH_LOGS"):
+            if log_folder := os.environ.get("LONGARC_BENCH_LOGS"):
                 for number in range(PROCESSES):
-                    Path(keep, f"{number}.log").write_bytes((folder / f"{number}.log").read_bytes())
+                    Path(log_folder, f"{number}.log").write_bytes((folder / f"{number}.log").read_bytes())
 
 
 def choose_zone(now: datetime) -> str:
     """Return a zone in which it is between ten and eleven in the morning."""
     offset = (10 - now.hour + 11) % 24 - 11
+    # The names of these zones have the opposite sign: Etc/GMT-2 is two hours ahead of UTC.
     return f"Etc/GMT{-offset:+d}" if offset else "Etc/GMT"
 
 
@@ -440,10 +454,10 @@ def _start_postgres() -> Iterator[str]:
 
 
 @contextmanager
-def _take_mail(letters: Letters, port: int) -> Iterator[None]:
+def _serve_smtp(mail_sink: MailSink, port: int) -> Iterator[None]:
     from aiosmtpd.controller import Controller
 
-    controller = Controller(letters, hostname="127.0.0.1", port=port)
+    controller = Controller(mail_sink, hostname="127.0.0.1", port=port)
     controller.start()
     try:
         yield
@@ -451,6 +465,6 @@ def _take_mail(letters: Letters, port: int) -> Iterator[None]:
         controller.stop()
 
 
-def _find_port() -> int:
+def _find_free_port() -> int:
     with create_server(("127.0.0.1", 0)) as server:
         return int(server.getsockname()[1])

@@ -1,8 +1,8 @@
-"""Benchmark of the requests to Google with channels and without, counted on the stand-in while time is stepped.
+"""Benchmark of the requests to Google with channels and without, counted on the double in stepped time.
 
-People change their calendars in their working hours. Polling every five minutes is compared with channels, and with the
-least that could do with channels: a list for each change of an organizer's calendar, changes within five seconds folded
-into one, and a full read a day.
+People change their calendars in their working hours. Polling every five minutes is compared with channels, and these
+with the fewest lists possible: a full read a day, and a list for each change of an organizer's calendar, where changes
+within five seconds count as one.
 """
 
 import json
@@ -53,11 +53,11 @@ class BusyPeople:
     persons: dict[Address, Person]
     managers: set[Address]
     random: Random = field(default_factory=lambda: Random(7))
-    planned: list[tuple[datetime, Address]] = field(default_factory=list)  #: what is still to come, in order
-    entries: dict[Address, list[str]] = field(default_factory=dict)
+    planned: list[tuple[datetime, Address]] = field(default_factory=list)  #: when who changes something, in order
+    entries: dict[Address, list[str]] = field(default_factory=dict)  #: the ids of the events of each person
 
     def plan_days(self, first: datetime, days: int) -> None:
-        """Choose when everybody changes something on these days."""
+        """Plan at random when everybody changes something on these days."""
         for who, person in self.persons.items():
             for number in range(days):
                 for spell in list_spells(person, (first + number * _DAY).date()):
@@ -66,7 +66,7 @@ class BusyPeople:
                         insort(self.planned, (spell.start + timedelta(seconds=seconds), who))
 
     def act(self, now: datetime) -> None:
-        """Change what is due to be changed."""
+        """Make the changes whose time has come."""
         while self.planned and self.planned[0][0] <= now:
             self._change(self.planned.pop(0)[1], now)
 
@@ -81,20 +81,20 @@ class BusyPeople:
 
 
 @dataclass
-class Counted:
-    """What a way of looking costs in the weeks that were measured."""
+class RequestCounts:
+    """The requests of the measured weeks, and the changes that caused them."""
 
     requests: int
     by_kind: Counter[str]
-    batches: int  #: each of which reads the time of some people
-    changes: int  #: of the organizers' calendars, folded
+    batches: int  #: each reads the free/busy of some people
+    changes: int  #: of the organizers' calendars; changes within five seconds count as one
 
     def per_quarter(self, count: int) -> int:
         """Scale a count of the measured weeks to a quarter."""
         return round(count * QUARTER / WEEKS)
 
     def describe(self) -> str:
-        """Return the lists, and all requests, of a quarter."""
+        """Return the requests of a quarter, as a total and by kind."""
         counts = {
             "lists of changes": self.by_kind[LIST],
             "batches with people's time": self.batches,
@@ -106,21 +106,24 @@ class Counted:
 
 
 def measure() -> list[tuple[str, str]]:
-    """Return the rows of the table: polled, with channels, and the least."""
+    """Return the rows of the table: with polling, with channels, and the fewest possible."""
     polled, watched = count_requests(""), count_requests(PUBLIC)
     lists, least = watched.by_kind[LIST], watched.changes + MANAGERS * 7 * WEEKS
     pairs = MANAGERS * TEAM_SIZE
     return [
         (f"polled every five minutes, {MANAGERS} managers, {pairs} pairs, {QUARTER} weeks", polled.describe()),
         ("with channels", watched.describe()),
-        ("the least lists that could do", f"{watched.per_quarter(least):,}"),
-        ("lists with channels, of those when polled (promised: at most 0.1)", f"{lists / polled.by_kind[LIST]:.3f}"),
-        ("lists with channels, against the least (promised: at most 1.2)", f"{lists / least:.2f}"),
+        ("the fewest lists possible", f"{watched.per_quarter(least):,}"),
+        (
+            "lists with channels, against those when polled (promised: at most 0.1)",
+            f"{lists / polled.by_kind[LIST]:.3f}",
+        ),
+        ("lists with channels, against the fewest possible (promised: at most 1.2)", f"{lists / least:.2f}"),
     ]
 
 
-def count_requests(notify_url: str) -> Counted:
-    """Return what the weeks cost that are measured."""
+def count_requests(notify_url: str) -> RequestCounts:
+    """Return the requests of the measured weeks. Without a `notify_url` there are no channels."""
     with ExitStack() as stack:
         folder = Path(stack.enter_context(TemporaryDirectory()))
         clock = SteppedClock(START)
@@ -142,17 +145,17 @@ def count_requests(notify_url: str) -> Counted:
             pages = stack.enter_context(PageServer(worker))
             google.calendars.channels.routes = {PUBLIC: f"http://127.0.0.1:{pages.port}"}
         count_changes = _count_changes(google, managers, clock)
-        _live(worker, google, people, clock, START + timedelta(weeks=WEEKS_BEFORE))
+        _run_until(worker, google, people, clock, START + timedelta(weeks=WEEKS_BEFORE))
         begun, batches, changes = len(google.requests), google.batches, count_changes()
-        _live(worker, google, people, clock, START + timedelta(weeks=WEEKS_BEFORE + WEEKS))
-        asked = google.requests[begun:]
-        requests = sum(not one.in_batch for one in asked) + google.batches - batches
-        by_kind = Counter(_name_kind(one) for one in asked)
-        return Counted(requests, by_kind, google.batches - batches, count_changes() - changes)
+        _run_until(worker, google, people, clock, START + timedelta(weeks=WEEKS_BEFORE + WEEKS))
+        measured = google.requests[begun:]
+        requests = sum(not one.in_batch for one in measured) + google.batches - batches
+        by_kind = Counter(_name_kind(one) for one in measured)
+        return RequestCounts(requests, by_kind, google.batches - batches, count_changes() - changes)
 
 
 def _name_kind(request: RecordedRequest) -> str:
-    """Return what a request is for. Google answers each person's time by a list, too, which has an end."""
+    """Return the kind of a request. A list of events with `timeMax` reads a person's free/busy."""
     is_of_time = (
         request.method == "calendar.events.list" and request.call is not None and "timeMax" in request.call.query
     )
@@ -160,7 +163,10 @@ def _name_kind(request: RecordedRequest) -> str:
 
 
 def _count_changes(google: Google, organizers: set[Address], clock: SteppedClock) -> Callable[[], int]:
-    """Return what tells how many changes of organizers' calendars there were so far, folded as notifications are."""
+    """Count the changes of organizers' calendars from now on. Changes within `HINT_MERGE_PERIOD` count as one.
+
+    Returns a function that returns the count.
+    """
     channels, last, count = google.calendars.channels, dict[Address, datetime](), 0
     note_change = channels.note_change
 
@@ -174,22 +180,22 @@ def _count_changes(google: Google, organizers: set[Address], clock: SteppedClock
     return lambda: count
 
 
-def _live(worker: Worker, google: Google, people: BusyPeople, clock: SteppedClock, end: datetime) -> None:
-    """Let time pass, from each instant at which something is due to the next. Notifications take no time."""
+def _run_until(worker: Worker, google: Google, people: BusyPeople, clock: SteppedClock, end: datetime) -> None:
+    """Step the clock to `end`, always to the next instant at which something is due. Notifications arrive at once."""
     while clock() < end:
         people.act(clock())
         google.calendars.channels.settle()
         worker.tick()
         google.calendars.channels.settle()
-        coming = [at for at in worker.store.load_next_due() if at is not None]
+        next_times = [at for at in worker.store.load_next_due() if at is not None]
         if people.planned:
-            coming.append(people.planned[0][0])
-        clock.move_to(max(min(coming, default=end), clock() + timedelta(seconds=1)))
+            next_times.append(people.planned[0][0])
+        clock.move_to(max(min(next_times, default=end), clock() + timedelta(seconds=1)))
 
 
 def _build_worker(folder: Path, clock: SteppedClock, notify_url: str) -> Worker:
     key = generate_key()
-    given = {
+    values = {
         "base_url": PUBLIC,
         "keys": (SecretStr(key),),
         "pages": {"listen": "127.0.0.1:0"},
@@ -198,7 +204,7 @@ def _build_worker(folder: Path, clock: SteppedClock, notify_url: str) -> Worker:
     }
     store = Store(f"sqlite:///{folder / 'bench.db'}", Seal([key]))
     store.create_tables()
-    return build(Settings.model_validate(given), clock, store=store, holder="bench")
+    return build(Settings.model_validate(values), clock, store=store, holder="bench")
 
 
 def _build_provider(google: Google, folder: Path, clock: SteppedClock) -> google_calendar.GoogleCalendar:

@@ -1,4 +1,4 @@
-"""A made-up company of any size: teams of seven, five zones, a fifth of the pairs with the format `series`."""
+"""Builds a company of any size: teams of seven in five zones, and a fifth of the pairs with the format `series`."""
 
 from datetime import date
 

@@ -22,24 +22,24 @@ BASE = "https://bench.example"
 
 
 def measure() -> list[tuple[str, str]]:
-    """1,000 forged notifications a second for a minute from four connections, all on loopback."""
+    """Return the rows of the table. Four connections on loopback send 1,000 forgeries a second for a minute."""
     with _serve() as port:
-        flooded: list[float] = []
+        answer_times: list[float] = []
         begin = time.monotonic()
-        senders = [threading.Thread(target=_flood, args=(port, begin, n, flooded)) for n in range(SENDERS)]
+        senders = [threading.Thread(target=_flood, args=(port, begin, n, answer_times)) for n in range(SENDERS)]
         for sender in senders:
             sender.start()
         pages = _time_pages(port, begin + SECONDS)
         for sender in senders:
             sender.join()
         took = time.monotonic() - begin
-    percentile = sorted(flooded)[len(flooded) * 99 // 100]
+    percentile = sorted(answer_times)[len(answer_times) * 99 // 100]
     return [
         (
             f"forged notifications, {PER_SECOND:,} a second asked for",
-            f"{len(flooded):,} at {len(flooded) / took:,.0f} a second",
+            f"{len(answer_times):,} at {len(answer_times) / took:,.0f} a second",
         ),
-        ("answered, median / 99 of 100", f"{median(flooded) * 1000:.1f} / {percentile * 1000:.0f} ms"),
+        ("answered, median / 99 of 100", f"{median(answer_times) * 1000:.1f} / {percentile * 1000:.0f} ms"),
         ("a page meanwhile, median / longest", f"{median(pages) * 1000:.1f} / {max(pages) * 1000:.0f} ms"),
     ]
 
@@ -65,7 +65,7 @@ def _serve() -> Iterator[int]:
 
 
 def _flood(port: int, begin: float, sender: int, times: list[float]) -> None:
-    """Send this sender's share at even intervals; behind schedule, as fast as it can."""
+    """Send every `SENDERS`th notification at even intervals, or as fast as possible when behind schedule."""
     connection = HTTPConnection("127.0.0.1", port, timeout=30)
     for number in range(sender, PER_SECOND * SECONDS, SENDERS):
         time.sleep(max(0.0, begin + number / PER_SECOND - time.monotonic()))

@@ -1,8 +1,8 @@
-"""Benchmark of requests to Google in thirteen weeks: counted on the stand-in, which takes 30 ms for each answer.
+"""Benchmark of the requests to Google in thirteen weeks, counted on the double, which takes 30 ms for each answer.
 
-They are compared with the fewest requests that could do the same (one write for each change of an event, one list for
-each calendar and poll, one free/busy for 50 people), and with a script that uses gcsa as its manual shows: a request
-for each calendar and poll, and one for each person whose free/busy is read.
+They are compared with the fewest requests possible (one write for each change of an event, one list for each calendar
+and poll, one free/busy query for 50 people), and with a script that uses gcsa as its manual shows: a request for each
+calendar and poll, and one for each person whose free/busy is read.
 """
 
 from collections import Counter
@@ -29,7 +29,7 @@ ANSWER_SECONDS = 0.03
 
 
 class CountingGoogle(GoogleCompany):
-    """The stand-in, which counts the operations of the worker. Simulated people read calendars without requests."""
+    """The double, which counts the operations of the worker. Simulated people read calendars without requests."""
 
     def __init__(self, world: SimulatedWorld) -> None:
         super().__init__(world.persons, world.clock)
@@ -97,22 +97,22 @@ def measure() -> list[tuple[str, str]]:
     script = operations["script"]
     return [
         (
-            f"requests per pair, {PAIRS} pairs, {DAYS} days, a look every hour",
+            f"requests per pair, {PAIRS} pairs, {DAYS} days, polled every hour",
             f"{ours / PAIRS:.0f} ({ours}, {ours * ANSWER_SECONDS:.0f} s of waiting)",
         ),
         (
-            "the least that could do",
+            "the fewest requests possible",
             f"{least / PAIRS:.0f} ({least_by_kind})",
         ),
         ("ratio (promised: at most 1.2)", f"{ours / least:.3f}"),
         (
-            "the same by a script with gcsa, a call per calendar and look",
+            "the same by a script with gcsa, a call per calendar and poll",
             f"{script / PAIRS:.0f} ({script}, {script * ANSWER_SECONDS:.0f} s of waiting)",
         ),
         ("ours against the script's", f"{script / ours:.1f} times fewer"),
         ("reads that travelled in batches", f"{inside} in {calendar.google.batches}"),
         ("tokens, each for an hour, one person and one scope", f"{tokens}"),
-        ("ratio with the tokens, at a look every five minutes", f"{default_ratio:.3f}"),
+        ("ratio with the tokens, polled every five minutes", f"{default_ratio:.3f}"),
         *steady,
     ]
 
@@ -140,5 +140,5 @@ def _measure_steady(world: SimulatedWorld, calendar: CountingGoogle) -> list[tup
     for _ in range(10):
         cursors = {who: calendar.changes(who, cursor, window).cursor for who, cursor in cursors.items()}
     counts = Counter(request.who in cursors for request in calendar.google.requests)  # by whether it is an organizer's
-    per_look = counts[True] / (10 * len(organizers))
-    return [("nothing changed: requests per organizer and look, and for reports", f"{per_look:.1f}, {counts[False]}")]
+    per_poll = counts[True] / (10 * len(organizers))
+    return [("nothing changed: requests per organizer and poll, and for reports", f"{per_poll:.1f}, {counts[False]}")]

@@ -50,7 +50,7 @@ class ServedCompany:
 
 
 def measure() -> list[tuple[str, str]]:
-    """Pages of 1,400 pairs, eight clients at once; then 200 managers who all save five times."""
+    """Return the rows of the table: times of pages with 1,400 pairs, and drafts that 200 managers save at once."""
     with _serve_company() as company:
         pairs = MANAGERS * TEAM_SIZE
         rows = [
@@ -93,12 +93,12 @@ def _serve_company() -> Iterator[ServedCompany]:
         worker = build(settings, clock, store=store, holder="bench")
         worker.services.use(calendars={"memory": MemoryCalendar()}, mailers={"memory": MemoryMailer()})
         worker.tick()
-        held = [
+        sessions = [
             _hold_session(worker, PairId(f"manager{team}@bench.example", f"report{team * TEAM_SIZE}@bench.example"))
             for team in range(MANAGERS)
         ]
         with PageServer(worker) as serving:
-            yield ServedCompany(worker, LinkSigner(BASE, [key]), serving.port, held)
+            yield ServedCompany(worker, LinkSigner(BASE, [key]), serving.port, sessions)
         worker.close()
 
 

@@ -1,9 +1,9 @@
-"""Benchmark of where sessions are placed: companies with full calendars, against the best that could be done.
+"""Benchmark of where sessions are placed in companies with full calendars, against the best assignment possible.
 
-A calendar is `load` full in the near weeks; the share falls by 9 % of itself a week, to a half of it. Managers have 2
-to 15 reports. What the first sweep books is compared with the best assignment of each manager's pairs to days, over
-the same slots and with the same caps (a career session a day, two first ones a week): a flow of least cost, which
-places as many pairs as can be placed, as near to their targets as they can be.
+`load` is the share of working time that is busy in the first week. The share falls by 9 % of itself a week, down to a
+half of `load`. Managers have 2 to 15 reports. What the first sweep books is compared with the best assignment of each
+manager's pairs to days, over the same slots and with the same limits (a career session a day, two first ones a week).
+It is a flow of least cost, which places as many pairs as possible, as near to their targets as possible.
 """
 
 import random
@@ -25,25 +25,27 @@ from worker.simulation.mails import BlankMailRenderer, DiscardingMailer
 from worker.simulation.people import CALM, SimulatedHumans
 from worker.simulation.world import Ledger, SimulatedWorld, make_simulation_settings
 
-#: Comes without types.
+#: The library has no types.
 graphs: Any = networkx
 
 START = datetime(2027, 1, 11, 6, tzinfo=UTC)
 LOADS = (0.5, 0.6, 0.7, 0.8, 0.9)
 TEAMS = range(2, 16)
 SEEDS = (1, 2, 3)
-#: Teams whose whole year is lived through, at each load.
+#: The sizes of the teams whose whole year is simulated, at each load.
 YEAR_TEAMS = (2, 5, 8, 12)
+#: The factor by which the busy share falls each week, and the part of `load` below which it does not fall.
 WEEKLY_FALL, LEAST_LOAD = 0.91, 0.5
 #: How far ahead calendars are filled: farther than any search looks.
 AHEAD = timedelta(weeks=30)
-#: The days ahead from which a session may be placed, and how far its window opens at most (T-4).
-LEAD_DAYS, OPENING = 2, timedelta(weeks=13)
+#: The fewest days ahead at which a session may be placed, and the most by which its window is extended (T-4).
+LEAD_DAYS, MAX_EXTENSION = 2, timedelta(weeks=13)
 #: The window around a target (T-3), and the lengths in the order in which they are tried (T-1).
 BEFORE, AFTER, LENGTHS = timedelta(weeks=2), timedelta(weeks=3), (75, 60)
-#: More than any distance, in days.
-LAST_RESORT = 1000
-#: The least share of the best assignment's placed pairs, and the most mean distance: this ratio, or a working day more.
+#: Added to the cost of a day that only a wider window or a shorter session allows: more than any distance in days.
+LAST_RESORT_COST = 1000
+#: What is promised: the least share of the pairs that the best assignment places, and the greatest mean distance from
+#: the target, as a ratio to that of the best assignment or in working days above it.
 LEAST_SHARE, MOST_RATIO, MOST_DAYS = 0.97, 1.25, 1.0
 
 
@@ -53,7 +55,7 @@ def measure() -> list[tuple[str, str]]:
     for load in LOADS:
         results = [place_company(load, seed) for seed in SEEDS]
         rows += format_sweep(load, [first for first, _ in results], [best for _, best in results])
-    rows += [row for load in LOADS for row in live_a_year(load)]
+    rows += [row for load in LOADS for row in simulate_year(load)]
     return rows
 
 
@@ -61,7 +63,7 @@ def measure() -> list[tuple[str, str]]:
 
 
 def build_teams(sizes: Sequence[int]) -> tuple[dict[Address, Person], dict[PairId, Pair]]:
-    """A manager for each size, with so many reports, all in one zone; the zones take turns."""
+    """Return a team for each size: a manager with that number of reports, all in one zone."""
     persons: dict[Address, Person] = {}
     pairs: dict[PairId, Pair] = {}
     for team, size in enumerate(sizes):
@@ -81,12 +83,12 @@ class FullCalendars:
 
     def __init__(self, world: SimulatedWorld, load: float, seed: int) -> None:
         self._world, self._load, self._seed = world, load, seed
-        #: Of each person and working day, the meetings in the order in which they come to be, and how many there are.
+        #: By person and working day: all meetings, in the order in which they are added, and the number added so far.
         self._days: dict[tuple[Address, date], list[Span]] = {}
         self._counts: dict[tuple[Address, date], int] = {}
 
     def fill(self) -> None:
-        """Bring every day up to the share that is busy when it lies so far ahead. No meeting lies over a session."""
+        """Add meetings until every day has the busy share for its distance from now. No meeting lies over a session."""
         now = self._world.clock()
         for week in range(AHEAD // timedelta(weeks=1)):
             share = self._load * max(WEEKLY_FALL**week, LEAST_LOAD)
@@ -105,8 +107,8 @@ class FullCalendars:
         busy, count = sum(m.minutes for m in meetings[: self._counts.get(key, 0)]), self._counts.get(key, 0)
         if count == len(meetings) or busy >= share * working:
             return
-        held = self._world.calendar.free_busy([person.email], Span(spells[0].start, spells[-1].end))
-        taken = [b.span for b in held[person.email].busy if b.key is not None]
+        answers = self._world.calendar.free_busy([person.email], Span(spells[0].start, spells[-1].end))
+        taken = [b.span for b in answers[person.email].busy if b.key is not None]
         while count < len(meetings) and busy < share * working:
             busy += meetings[count].minutes
             if not any(meetings[count].overlaps(span) for span in taken):
@@ -115,7 +117,7 @@ class FullCalendars:
         self._counts[key] = count
 
     def _list_meetings(self, person: Person, day: date) -> Iterator[Span]:
-        """Yield meetings of half an hour or an hour that fill the day, in the order in which they are made."""
+        """Yield meetings of half an hour or an hour that fill the day, in random order."""
         rng = random.Random(f"{self._seed}|{person.email}|{day}")
         for spell in list_spells(person, day):
             cells = [spell.start + timedelta(minutes=30 * n) for n in range(spell.minutes // 30)]
@@ -180,15 +182,18 @@ def _get_day(persons: Mapping[Address, Person], pair: PairId, instant: datetime)
 def _list_costs(
     persons: Mapping[Address, Person], pair: PairId, target: datetime, known: Mapping[Address, FreeBusy]
 ) -> dict[date, int]:
-    """The days that the two could meet on, by cost: the distance from the target.
+    """Return the days on which the two could meet, with the cost of each: the distance from the target in days.
 
-    The same slots as for planning: those of the first window and length that has any. A day that has room only in a
-    wider window or for a shorter session costs more than any distance, and so does nothing but save a pair from having
-    no time at all.
+    As in planning, the first window and length with any slot come first. A day that only a wider window or a shorter
+    session allows costs more than any distance, so that it is used only for a pair without any other day.
     """
     costs: dict[date, int] = {}
     earliest = max(START + timedelta(days=LEAD_DAYS), target - BEFORE)
-    ends = [target + AFTER, *(target + AFTER + timedelta(weeks=3 * n) for n in range(1, 5)), target + AFTER + OPENING]
+    ends = [
+        target + AFTER,
+        *(target + AFTER + timedelta(weeks=3 * n) for n in range(1, 5)),
+        target + AFTER + MAX_EXTENSION,
+    ]
     for end in ends:
         for minutes in LENGTHS:
             search = Search(
@@ -200,7 +205,7 @@ def _list_costs(
                 free_busy=known,
             )
             grid, starts = find_possible_starts(search)
-            penalty = LAST_RESORT if costs else 0
+            penalty = LAST_RESORT_COST if costs else 0
             for day in list_days(search, grid):
                 if day not in costs and starts & find_day_bits(grid, search.manager.zone, day):
                     costs[day] = abs((day - _get_day(persons, pair, target)).days) + penalty
@@ -208,10 +213,10 @@ def _list_costs(
 
 
 def assign_days(options: Mapping[PairId, Mapping[date, int]]) -> dict[PairId, date]:
-    """The day of each pair of a manager that can be placed: as many as possible, then at the least cost.
+    """Return a day for each pair of a manager that can be placed: as many pairs as possible, at the least total cost.
 
-    A day holds one session and a week two. Solved as a flow of most units and least cost, from a source over pairs,
-    days and weeks to a sink.
+    A day holds one session and a week two. This is a maximum flow of least cost, from a source over pairs, days and
+    weeks to a sink.
     """
     graph = graphs.DiGraph()
     for pair, costs in options.items():
@@ -256,8 +261,8 @@ def _format_distances(distances: Sequence[int]) -> str:
 # --- a year ---
 
 
-def live_a_year(load: float, days: int = 364) -> Iterator[tuple[str, str]]:
-    """Yield the rows of a year at that load: delays of rebooked sessions, and sessions held against those promised."""
+def simulate_year(load: float, days: int = 364) -> Iterator[tuple[str, str]]:
+    """Simulate a year at that load. Yield the rows about the delays of rebooked sessions and the sessions held."""
     world = build_world(YEAR_TEAMS, Ledger())
     calendars, end = FullCalendars(world, load, seed=1), START + timedelta(days=days)
     world.humans = SimulatedHumans(world, CALM, 1)
@@ -271,22 +276,26 @@ def live_a_year(load: float, days: int = 364) -> Iterator[tuple[str, str]]:
     promised = len(world.pairs) * days / 91
     delays = list(_list_delays(world.ledger.lines))
     name = f"{load:.0%} full, a year of {len(world.pairs)} pairs"
-    said = f"{median(delays):.0f}, {quantiles(delays, n=10)[-1]:.0f} of {len(delays)}" if len(delays) > 1 else "none"
-    yield f"{name}: days from a lost time to the new one (median, p90)", said
+    delay_text = (
+        f"{median(delays):.0f}, {quantiles(delays, n=10)[-1]:.0f} of {len(delays)}" if len(delays) > 1 else "none"
+    )
+    yield f"{name}: days from a lost time to the new one (median, p90)", delay_text
     yield f"{name}: sessions held, of those promised", f"{len(held)} of {promised:.0f}"
 
 
 def _list_delays(lines: Sequence[Mapping[str, Any]]) -> Iterator[float]:
     """Yield, for each deferred session of the rhythm, the days from the start it lost to the one it got."""
-    lost: dict[str, datetime] = {}
-    known: dict[str, datetime] = {}
+    lost_starts: dict[str, datetime] = {}
+    booked_starts: dict[str, datetime] = {}
     for line in lines:
         if line["what"] != "session" or line.get("kind") != "career":
             continue
-        who = line["session"]
-        if line["state"] == "deferred" and who in known:
-            lost.setdefault(who, known[who])
+        session_id = line["session"]
+        if line["state"] == "deferred" and session_id in booked_starts:
+            lost_starts.setdefault(session_id, booked_starts[session_id])
         elif line["state"] == "booked":
-            known[who] = datetime.fromisoformat(line["start"]) if isinstance(line["start"], str) else line["start"]
-            if who in lost:
-                yield (known[who] - lost.pop(who)) / timedelta(days=1)
+            booked_starts[session_id] = (
+                datetime.fromisoformat(line["start"]) if isinstance(line["start"], str) else line["start"]
+            )
+            if session_id in lost_starts:
+                yield (booked_starts[session_id] - lost_starts.pop(session_id)) / timedelta(days=1)

@@ -1,9 +1,9 @@
-"""Benchmark of a large company: read its roster, resolve, compare with what is stored, preview, and plan everybody.
+"""Benchmark of a large company: reading and resolving its roster, comparing it with the stored one, and planning.
 
-An export as Workday writes it, with managers by employee number and Windows time zones. In the second export one in a
-hundred joined, left, has another manager or another department. Then all pairs are planned that have never met, with
-calendars that are half full and answer at once. It runs in a process of its own, whose peak memory is that of the
-whole. Times are the processor's.
+The export has the form of Workday, with managers by employee number and Windows time zones. In the second export some
+people have joined or left, or have another manager or department. Then every pair is planned for the first time, with
+calendars that are half full and answer at once. All steps run in one process of their own, so that the peak memory is
+theirs. Times are CPU times.
 """
 
 import csv
@@ -35,7 +35,7 @@ from worker.store.store import Store
 
 PEOPLE = 50_000
 REPORTS_PER_MANAGER = 8
-#: The number of people of whom one joins, one leaves, one has another manager, and one another department.
+#: Of so many people, one joins, one leaves, one gets another manager, and one another department.
 CHANGE_EVERY = 100
 NOW = datetime(2027, 1, 11, 6, tzinfo=UTC)
 ZONES = (
@@ -44,39 +44,39 @@ ZONES = (
     ("Eastern Standard Time", "USA"),
     ("Asia/Kolkata", "IND"),
 )
-#: How much of each half hour from 6 to 20 o'clock UTC is busy, how many different weeks of that kind people have, and
-#: for how long: longer than planning looks ahead.
-LOAD, CALENDARS, AHEAD_DAYS = 0.55, 64, 300
+#: The share of the time from 6 to 20 o'clock UTC that is busy, the number of different calendars, and their length in
+#: days, which is longer than planning looks ahead.
+LOAD, CALENDAR_COUNT, AHEAD_DAYS = 0.55, 64, 300
 HEADER = ("Employee ID", "Worker", "Work Email", "Manager ID", "Time Zone", "Country", "Department", "Status")
 
 
 def write_export(path: Path, *, is_changed: bool) -> None:
-    """Write the export; `is_changed`: the second one, in whose second half people have changed."""
+    """Write the first export, or with `is_changed` the second one, in whose second half people have changed."""
     with path.open("w", encoding="utf-8", newline="") as file:
         writer = csv.writer(file)
         writer.writerow(HEADER)
         for number in range(PEOPLE + (PEOPLE // CHANGE_EVERY if is_changed else 0)):
-            turn = number % CHANGE_EVERY if is_changed and number >= PEOPLE // 2 else -1
-            manager = (number - 1) // REPORTS_PER_MANAGER - (turn == 1) if number else ""
+            change = number % CHANGE_EVERY if is_changed and number >= PEOPLE // 2 else -1
+            manager = (number - 1) // REPORTS_PER_MANAGER - (change == 1) if number else ""
             zone, country = ZONES[find_branch(number) % len(ZONES)]
-            group = f"Department {number // 200}" + (" (new)" if turn == 2 else "")
-            status = "Terminated" if turn == 0 else "Active"
+            group = f"Department {number // 200}" + (" (new)" if change == 2 else "")
+            status = "Terminated" if change == 0 else "Active"
             name, email = f"Doe {number}, Ann", f"ann.doe.{number}@bench.example"
             writer.writerow((number, name, email, manager, zone, country, group, status))
 
 
 class HalfFullCalendars(MemoryCalendar):
-    """Everybody has one of some calendars, whose meetings of half an hour and an hour take `LOAD` of the time."""
+    """A calendar service in which people share `CALENDAR_COUNT` calendars. Meetings take `LOAD` of the time."""
 
     people_per_request = 50
 
     def __init__(self) -> None:
         super().__init__()
-        self._calendars = [tuple(_list_meetings(random.Random(number))) for number in range(CALENDARS)]
+        self._calendars = [tuple(_list_meetings(random.Random(number))) for number in range(CALENDAR_COUNT)]
         self._starts = [[item.span.start for item in calendar] for calendar in self._calendars]
 
     def free_busy(self, people: Sequence[Address], window: Span) -> Mapping[Address, FreeBusy]:
-        return {who: FreeBusy(self._list_busy(crc32(who.encode()) % CALENDARS, window)) for who in people}
+        return {who: FreeBusy(self._list_busy(crc32(who.encode()) % CALENDAR_COUNT, window)) for who in people}
 
     def _list_busy(self, number: int, window: Span) -> tuple[BusyTime, ...]:
         first, last = (bisect_left(self._starts[number], instant) for instant in (window.start, window.end))
@@ -96,7 +96,7 @@ def _list_meetings(rng: random.Random) -> Iterator[BusyTime]:
 
 
 def find_branch(number: int) -> int:
-    """Return the report of the head of the company to whose branch that person belongs: all of it is in one zone."""
+    """Return the number of the direct report of the company's head above that person. A branch is all in one zone."""
     while number > REPORTS_PER_MANAGER:
         number = (number - 1) // REPORTS_PER_MANAGER
     return number
@@ -104,6 +104,7 @@ def find_branch(number: int) -> int:
 
 @contextmanager
 def record_time(name: str, seconds: dict[str, float]) -> Iterator[None]:
+    """Store the CPU time of the block under this name."""
     begun = process_time()
     yield
     seconds[name] = process_time() - begun
@@ -120,7 +121,7 @@ def measure() -> list[tuple[str, str]]:
     ]
 
 
-def _measure_here(folder: Path) -> dict[str, object]:
+def _measure_in_this_process(folder: Path) -> dict[str, object]:
     (folder / "longarc.toml").write_text(
         f'database = "sqlite:///{folder}/longarc.db"\n[roster]\ncalendar = "memory"\nmail = "memory"\n'
     )
@@ -165,7 +166,7 @@ def _plan(store: Store, seconds: dict[str, float]) -> None:
 
 def main() -> None:
     with TemporaryDirectory() as folder:
-        sys.stdout.write(json.dumps(_measure_here(Path(folder))) + "\n")
+        sys.stdout.write(json.dumps(_measure_in_this_process(Path(folder))) + "\n")
 
 
 if __name__ == "__main__":

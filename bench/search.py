@@ -1,9 +1,9 @@
 """Benchmark of the slot search: one whole search for a pair, and its bit sets against the interval library `portion`.
 
-Two people have 250 events each within three months. `portion` builds each person's time in one call, which is about a
-hundred times faster than event by event. There are two comparisons; in both, the two sides must find the same starts:
+Two people have 250 events each within three months. `portion` gets all events of a person in one call, since adding
+them one by one is about a hundred times slower. In both comparisons the two sides must find the same starts:
 
-- the bare search, with work and busy time of both people already in the form of each side;
+- the bare search, with the working and busy time of both people already converted;
 - the search from lists of spans, which includes the conversion of datetimes.
 """
 
@@ -21,7 +21,7 @@ from worker.domain.time.search import Search
 from worker.domain.time.slots import rank_slots
 from worker.domain.time.worktime import list_working_spans, parse_hours
 
-#: Comes without types.
+#: The library has no types.
 library: Any = portion
 
 MONDAY = datetime(2027, 3, 1, tzinfo=UTC)
@@ -30,7 +30,7 @@ NO_TIME = timedelta()
 GRID = QuarterGrid(WINDOW)
 MINUTES = 75
 EVENTS = 250
-#: The most CPU time of one search, and the least speed-up against the library.
+#: What is promised: the most CPU time of one search, and the least ratio of the library's time to ours.
 MAX_MICROSECONDS = 1000.0
 MIN_RATIO = 50.0
 
@@ -43,7 +43,7 @@ REPORT = Person(
 
 
 def measure() -> list[tuple[str, str]]:
-    """Rows for the table: what was measured, and its result. Raises AssertionError when a promise isn't kept."""
+    """Return the rows of the table. Raises AssertionError when a promise isn't kept."""
     search = make_search()
     whole = measure_best(lambda: rank_slots(search, limit=3), rounds=30, times=10)
     assert whole < MAX_MICROSECONDS, f"a search takes {whole:.0f} µs"
@@ -77,7 +77,7 @@ def measure() -> list[tuple[str, str]]:
 
 
 def measure_best(call: Callable[[], object], rounds: int, times: int) -> float:
-    """Return microseconds of CPU for one call: the best of several rounds, so that other work disturbs little."""
+    """Return the CPU time of one call in microseconds: the best of several rounds, since other programs interfere."""
     call()
     results = []
     for _ in range(rounds):
@@ -119,7 +119,7 @@ class PairTimes(NamedTuple):
 
 
 def as_bits(calendars: PairTimes) -> tuple[int, int, int, int]:
-    """Return the same as bit sets, with a free quarter-hour on each side of busy spans."""
+    """Convert to bit sets, with a quarter-hour added on each side of busy spans."""
     work, other_work, busy, other_busy = calendars
     return (
         GRID.find_filled(work),
@@ -141,7 +141,7 @@ def list_bit_starts(found: int) -> list[datetime]:
 
 
 def as_intervals(calendars: PairTimes) -> tuple[Any, Any, Any, Any]:
-    """Return the same as intervals, with the same free quarter-hour."""
+    """Convert to intervals of the library, with the same quarter-hour added."""
     work, other_work, busy, other_busy = calendars
     return (
         unite_spans(work),

@@ -1,4 +1,4 @@
-"""Counts of simulated years of calm, busy and hostile people: what is promised, and what it came to."""
+"""Benchmark of simulated years of calm, busy and hostile people: counts, compared with what is promised."""
 
 import io
 import json
@@ -14,8 +14,8 @@ from worker.simulation.run import simulate_to_ledger
 
 BEHAVIOURS = {"calm": CALM_YEAR, "busy": BUSY, "hostile": HOSTILE}
 
-#: Mails that each conversation has of its own.
-AROUND = frozenset({"brief", "contract_request", "contract_reminder", "contract_summary"})
+#: The mails that belong to each conversation.
+CONVERSATION_MAILS = frozenset({"brief", "contract_request", "contract_reminder", "contract_summary"})
 
 
 def measure(seeds: tuple[int, ...] = (1,)) -> list[tuple[str, str]]:
@@ -30,14 +30,16 @@ def measure(seeds: tuple[int, ...] = (1,)) -> list[tuple[str, str]]:
     return rows
 
 
-def count_other_mails(behave: str) -> int:
+def count_other_mails(people: str) -> int:
     """Count what a manager of eight reports gets in a year besides the mails around each conversation."""
     persons, pairs = build_teams([8])
     (manager,) = {pair.manager for pair in pairs.values()}
     out = io.StringIO()
-    simulate_to_ledger(persons, pairs, START, timedelta(days=364), seed=1, behaviour=behave, out=out)
+    simulate_to_ledger(persons, pairs, START, timedelta(days=364), seed=1, behaviour=people, out=out)
     lines = map(json.loads, out.getvalue().splitlines())
-    return sum(line["what"] == "mail" and line["to"] == manager and line["message"] not in AROUND for line in lines)
+    return sum(
+        line["what"] == "mail" and line["to"] == manager and line["message"] not in CONVERSATION_MAILS for line in lines
+    )
 
 
 def _count_years(people: str, seeds: tuple[int, ...]) -> Counts:

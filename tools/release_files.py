@@ -37,21 +37,21 @@ _MIT_TEXT = "Permission is hereby granted, free of charge, to any person obtaini
 
 
 def lock_with_hashes() -> str:
-    """Return the pinned runtime dependencies, each with the hashes of all files of its version."""
+    """Return the text of the lock: the pinned runtime dependencies, each with the hashes of all its files."""
     wanted = ["pip", "compile", "pyproject.toml", "--constraint", CONSTRAINTS, "--universal", "--generate-hashes"]
     quiet = ["--quiet", "--no-config", "--no-header", "--no-annotate", "--no-emit-index-url", "--no-emit-find-links"]
     return _HASHES_HEAD + _run_uv(*wanted, *quiet, *(f"--extra={extra}" for extra in EXTRAS))
 
 
 def list_licences(lock: str) -> str:
-    """A table of the packages in the lock with the licence that each states. Installs them to read it."""
+    """Return a table of the packages in the lock and their licences. Installs the packages into a temporary folder."""
     with tempfile.TemporaryDirectory() as folder:
-        everywhere = Path(folder, "lock.txt")
-        # Without markers: what only another platform or Python needs has a licence as well.
-        everywhere.write_text("".join(f"{_without_marker(line)}\n" for line in lock.splitlines()), encoding="utf-8")
+        requirements = Path(folder, "lock.txt")
+        # Without markers, since packages that only another platform or Python needs are listed as well.
+        requirements.write_text("".join(f"{_without_marker(line)}\n" for line in lock.splitlines()), encoding="utf-8")
         target = Path(folder, "packages")
         install = ["pip", "install", "--quiet", "--no-config", "--no-deps", "--require-hashes"]
-        _run_uv(*install, "--target", str(target), "--requirements", str(everywhere))
+        _run_uv(*install, "--target", str(target), "--requirements", str(requirements))
         return _LICENCES_HEAD + "".join(_rows(distributions(path=[str(target)])))
 
 
@@ -60,7 +60,7 @@ def _rows(packages: Iterable[Distribution]) -> list[str]:
 
 
 def read_licence(package: Distribution) -> str:
-    """The licence that a package states: as an expression, in its classifiers, in a line, or by the text of a file."""
+    """The licence that a package states: in `License-Expression`, its classifiers, `License`, or the text of a file."""
 
     def read_all(field: str) -> list[str]:
         return package.metadata.get_all(field) or []
@@ -73,12 +73,13 @@ def read_licence(package: Distribution) -> str:
 
 
 def _recognize_text(package: Distribution) -> str:
-    """MIT where a licence file of the package holds that licence's text, or empty."""
+    """Return `MIT (by its text)` when a licence file of the package has the text of that licence, otherwise ""."""
     files = [one for one in package.files or [] if "license" in one.name.lower()]
     return "MIT (by its text)" if any(_MIT_TEXT in " ".join(one.read_text().split()) for one in files) else ""
 
 
 def _without_marker(line: str) -> str:
+    """Return a line of the lock without its environment marker."""
     requirement, semicolon, _ = line.partition(" ; ")
     return f"{requirement} \\" if semicolon else line
 

@@ -22,9 +22,8 @@ class Quota:
     clock: Clock
     per_user: int = 600
     per_project: int = 10_000
-    used: dict[str, deque[datetime]] = field(
-        default_factory=dict
-    )  #: the times of the requests of the last minute, by user; of the whole project under ""
+    #: The times of the requests of the last minute, by user; of the whole project under "".
+    used: dict[str, deque[datetime]] = field(default_factory=dict)
 
     def charge(self, user: str, quota_user: str) -> None:
         """Count a request. Raises Refusal, without counting it, when a limit is reached."""

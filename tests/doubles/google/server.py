@@ -68,9 +68,8 @@ class Google:
         self.requests: list[RecordedRequest] = []
         self.batches = 0  #: the number of batches received
         self.delay = delay
-        self.lock = (
-            RLock()
-        )  #: held while a request is carried out; tests that change calendars at the same time take it
+        #: Held while a request is carried out. Tests that change calendars at the same time take it.
+        self.lock = RLock()
         self._thread = Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.05}, name="google")
 
     @property
