@@ -1,4 +1,4 @@
-"""The values of one pair: Dana, her report Sam, their sessions, commitments and effects, and the clock they live by."""
+"""Values of one pair for tests: Dana, her report Sam, their sessions, commitments and effects, as of one `NOW`."""
 
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
@@ -43,7 +43,7 @@ def person(
 
 DANA, SAM = person(), person("Sam", "Europe/London", "GB")
 
-#: A Monday morning before anybody works; Berlin is two hours ahead, London one.
+#: A Monday morning before working hours, in UTC: Berlin is two hours ahead of UTC, London one.
 NOW = utc(2026, 9, 7, 5)
 
 
@@ -51,19 +51,22 @@ def pair_of(manager: Person = DANA, report: Person = SAM, **fields: Any) -> Pair
     return Pair(**{"manager": manager.email, "report": report.email, "first_seen": NOW.date(), **fields})
 
 
-def beginning(**fields: Any) -> Pair:
-    """A pair that begins today: it first meets two to five weeks from now, best on 28 September (T-3a)."""
+def starting_pair(**fields: Any) -> Pair:
+    """A pair that begins today: its first session belongs two to five weeks from now, best on 28 September (T-3a)."""
     return pair_of(start=NOW.date(), **fields)
 
 
-#: Of the same manager with somebody else.
+#: Another pair of the same manager.
 OTHER_PAIR = PairId(DANA.email, "kim@corp.example")
 
 
 def session_of(start: datetime | None = None, minutes: int = 75, **fields: Any) -> Session:
-    """A booked career session at that time, or an owed one; its window reaches from two weeks before to three after."""
+    """A career session that is booked at `start`, or owed without it.
+
+    Its window begins two weeks before its target and ends three weeks after it.
+    """
     target = start or NOW + 3 * WEEK
-    given: dict[str, Any] = {
+    defaults: dict[str, Any] = {
         "id": "c1",
         "pair": pair_of().id,
         "kind": SessionKind.CAREER,
@@ -77,16 +80,17 @@ def session_of(start: datetime | None = None, minutes: int = 75, **fields: Any) 
         "end": start + minutes * MINUTE if start else None,
         "sequence": 1,
     }
-    return Session(**{**given, **fields})
+    return Session(**{**defaults, **fields})
 
 
 def commitment_of(due: date, owner: Owner = Owner.MANAGER, **fields: Any) -> Commitment:
-    given = {"id": "p1", "pair": pair_of().id, "session": "c1", "recorded_at": NOW}
-    return Commitment(owner=owner, due=due, **{**given, **fields})
+    defaults = {"id": "p1", "pair": pair_of().id, "session": "c1", "recorded_at": NOW}
+    return Commitment(owner=owner, due=due, **{**defaults, **fields})
 
 
-def message_of(name: str = "", **fields: Any) -> Effect:
-    given: dict[str, Any] = {
+def effect_of(name: str = "", **fields: Any) -> Effect:
+    """A mail of that name to Dana; without a name, the creation of the session's event."""
+    defaults: dict[str, Any] = {
         "key": f"{name or 'event'}:c1:1",
         "kind": EffectKind.MAIL if name else EffectKind.CREATE,
         "pair": pair_of().id,
@@ -96,36 +100,36 @@ def message_of(name: str = "", **fields: Any) -> Effect:
         "name": name,
         "to": DANA.email if name else "",
     }
-    return Effect(**{**given, **fields})
+    return Effect(**{**defaults, **fields})
 
 
-def placed_of(key: str, span: Span, **fields: Any) -> PlacedEvent:
+def placed_event_of(key: str, span: Span, **fields: Any) -> PlacedEvent:
     return PlacedEvent(
         **{"key": key, "ref": EventRef(DANA.email, key, "1"), "span": span, "written_span": span, **fields}
     )
 
 
 def state_of(*sessions: Session, **fields: Any) -> PairState:
-    """A pair with these sessions, those that are booked standing on the calendar."""
-    placed = {s.key: placed_of(s.key, s.span, sequence=s.sequence) for s in sessions if s.booked}
-    given = {"pair": pair_of(), "manager": DANA, "report": SAM, "sessions": sessions, "placed_events": placed}
-    return PairState(**{**given, **fields})
+    """The state of the pair with these sessions. Those that are booked have their event on the calendar."""
+    placed = {s.key: placed_event_of(s.key, s.span, sequence=s.sequence) for s in sessions if s.booked}
+    defaults = {"pair": pair_of(), "manager": DANA, "report": SAM, "sessions": sessions, "placed_events": placed}
+    return PairState(**{**defaults, **fields})
 
 
-def shared_days(start: datetime, end: datetime) -> int:
-    """How many shared working days `end` lies after `start`."""
+def count_shared_days(start: datetime, end: datetime) -> int:
+    """Count the days after that of `start`, up to that of `end`, on which both work."""
     first, last = (get_local_date(DANA.zone, at) for at in (start, end))
     days = [first + n * DAY for n in range(1, (last - first).days + 1)]
     return sum(all(is_working_day(who, day) for who in (DANA, SAM)) for day in days)
 
 
 def is_mail_time(who: Person, instant: datetime) -> bool:
-    """Whether a mail may reach that person then, the end of the mail hours excluded."""
+    """Whether the instant is in the mail hours of a person, whose end does not belong to them."""
     day = get_local_date(who.zone, instant)
     spans = (*list_mail_spans(who, day - DAY), *list_mail_spans(who, day))
     return any(span.start <= instant < span.end for span in spans)
 
 
-def local(instant: datetime, who: Person) -> str:
-    """The instant on that person's clock, with the weekday."""
+def format_local(instant: datetime, who: Person) -> str:
+    """Format an instant on the clock of a person, with the weekday."""
     return f"{instant.astimezone(ZoneInfo(who.zone)):%a %Y-%m-%d %H:%M}"

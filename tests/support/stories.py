@@ -1,7 +1,7 @@
-"""A pair through time: what the store, the outbox and the calendars would do with a plan, in plain values.
+"""One pair through time, planned by the real planner; store, outbox, sweep and calendars are imitated in memory.
 
-A `Story` plans when a plan says so, writes the plan down, performs its effects, and asserts at each step that planning
-the same world once more changes nothing.
+A `Story` plans whenever a plan says that it is due, writes the plan into its state and performs the effects. At each
+step it asserts that planning the same state once more changes nothing.
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from tests.support.pairs import DANA, DAY, HOUR, MINUTE, NOW, SAM, pair_of, placed_of, session_of, state_of, utc
+from tests.support.pairs import DANA, DAY, HOUR, MINUTE, NOW, SAM, pair_of, placed_event_of, session_of, state_of, utc
 from worker.domain.model import (
     ONCE_PER_PAIR_MAILS,
     Address,
@@ -48,59 +48,70 @@ from worker.domain.planning.planner import plan
 from worker.errors import Refused
 from worker.mail.kinds import KINDS
 
-#: How far back the store reads mails about the pair as such, and commitments that ended.
-PAIR_MAILS, LATELY = timedelta(days=40), timedelta(days=2)
-#: How often the sweep answers once more what one plan asks.
-MORE_LOOKS = 9
-#: The rules as they are unless a company says otherwise.
-RULES = Policy()
+#: How long the store still reads mails whose subject is the pair, and commitments that ended.
+PAIR_MAILS_FOR, ENDED_COMMITMENTS_FOR = timedelta(days=40), timedelta(days=2)
+#: How many more times the sweep reads free/busy that one plan needs.
+MORE_READINGS = 9
+#: The rules of a company that changes none of them.
+DEFAULT_POLICY = Policy()
 
 
-# --- what the store does ---
+# --- instead of the store ---
 
 
-def loaded(state: PairState, now: datetime) -> PairState:
-    """The part of it that the store reads back: what is open, the last three cycles held, and what belongs to it."""
+def read_back(state: PairState, now: datetime) -> PairState:
+    """Return the part of a state that the store reads for planning.
+
+    It reads the open sessions and commitments, the last three cycles that were held, and what belongs to these.
+    """
     regular = [s for s in state.sessions if s.kind is SessionKind.CAREER and not s.adhoc]
-    newest = max((s.cycle for s in regular if s.held_at), default=0)
-    sessions = tuple(s for s in state.sessions if not s.is_closed or s.cycle >= newest - 2)
+    last_held_cycle = max((s.cycle for s in regular if s.held_at), default=0)
+    sessions = tuple(s for s in state.sessions if not s.is_closed or s.cycle >= last_held_cycle - 2)
     commitments = tuple(
-        c for c in state.commitments if c.is_open or c.block or (c.closed_at and c.closed_at >= now - LATELY)
+        c
+        for c in state.commitments
+        if c.is_open or c.block or (c.closed_at and c.closed_at >= now - ENDED_COMMITMENTS_FOR)
     )
     subjects = {s.id for s in sessions if not s.is_closed} | {c.id for c in commitments}
-    standing = {p.key for p in state.placed_events.values() if not p.is_gone and p.span.end > now}
-    seen = {m.subject for m in state.effects if m.event in standing} | subjects
-    messages = tuple(m for m in state.effects if _speaks(m) and (m.subject in seen or _read_back(m, now)))
-    about = subjects | {s.id for s in sessions if s.count}
+    coming_events = {p.key for p in state.placed_events.values() if not p.is_gone and p.span.end > now}
+    effect_subjects = {m.subject for m in state.effects if m.event in coming_events} | subjects
+    effects = tuple(
+        m for m in state.effects if _is_of_use(m) and (m.subject in effect_subjects or _is_read_in_any_case(m, now))
+    )
+    deferral_subjects = subjects | {s.id for s in sessions if s.count}
     return replace(
         state,
         sessions=sessions,
         commitments=commitments,
-        effects=messages,
-        deferrals=tuple(d for d in state.deferrals if d.session in about),
+        effects=effects,
+        deferrals=tuple(d for d in state.deferrals if d.session in deferral_subjects),
         meetings=tuple(m for m in state.meetings if m.span.end > now),
     )
 
 
-def _speaks(message: Effect) -> bool:
-    """Mails and cancels, and changes of events that are under way or were refused; the others are in the events."""
-    return message.kind in (EffectKind.MAIL, EffectKind.CANCEL) or message.progress not in (
+def _is_of_use(effect: Effect) -> bool:
+    """Whether planning can still learn something from an effect.
+
+    From the create or update of an event it can't once it was performed or dropped: the placed events show the result.
+    """
+    return effect.kind in (EffectKind.MAIL, EffectKind.CANCEL) or effect.progress not in (
         EffectProgress.DONE,
         EffectProgress.DROPPED,
     )
 
 
-def _read_back(message: Effect, now: datetime) -> bool:
-    if message.pair is None or message.name == MailName.REFLECTION_PROMPT:
+def _is_read_in_any_case(effect: Effect, now: datetime) -> bool:
+    """Whether the store reads an effect even if its subject is closed."""
+    if effect.pair is None or effect.name == MailName.REFLECTION_PROMPT:
         return True
-    of_pair = message.subject == str(message.pair)
-    return of_pair and (message.name in ONCE_PER_PAIR_MAILS or message.snapshot_at >= now - PAIR_MAILS)
+    is_about_pair = effect.subject == str(effect.pair)
+    return is_about_pair and (effect.name in ONCE_PER_PAIR_MAILS or effect.snapshot_at >= now - PAIR_MAILS_FOR)
 
 
-def applied(state: PairState, made: Plan, now: datetime) -> PairState:
-    """The state with a plan written into it, as the store writes it."""
+def apply_plan(state: PairState, made: Plan, now: datetime) -> PairState:
+    """Return the state with a plan written into it, as the store writes one."""
     keys = [m.key for m in (*state.effects, *made.effects)]
-    assert len(set(keys)) == len(keys), "a message with a key that was used before never goes out"
+    assert len(set(keys)) == len(keys), "an effect with a key that was used before is never performed"
     sessions = {s.id: s for s in (*state.sessions, *made.sessions)}
     commitments = {c.id: c for c in (*state.commitments, *made.commitments)}
     known = {(d.session, d.number) for d in state.deferrals}
@@ -118,65 +129,66 @@ def applied(state: PairState, made: Plan, now: datetime) -> PairState:
     )
 
 
-# --- what the outbox does ---
+# --- instead of the outbox ---
 
 
-def performed(state: PairState, now: datetime, refuse: bool = False) -> PairState:
-    """The state after everything that waits was tried. With `refuse`, the calendar takes nothing."""
-    for message in [m for m in state.effects if m.progress is EffectProgress.WAITING and m.due_at <= now]:
-        if message.kind is EffectKind.MAIL:
-            holds = KINDS[message.name].is_valid(message, state, now)
+def perform_effects(state: PairState, now: datetime, is_refused: bool = False) -> PairState:
+    """Return the state after each due effect was tried. `is_refused`: the calendar refuses every write."""
+    for effect in [m for m in state.effects if m.progress is EffectProgress.WAITING and m.due_at <= now]:
+        if effect.kind is EffectKind.MAIL:
+            holds = KINDS[effect.name].is_valid(effect, state, now)
             progress = EffectProgress.DONE if holds else EffectProgress.DROPPED
-        elif refuse:
+        elif is_refused:
             progress = EffectProgress.DEAD
         else:
-            placed = _written(state, message)
+            placed = _write_event(state, effect)
             progress = EffectProgress.DONE if placed else EffectProgress.DROPPED
-            state = replace(state, placed_events={**state.placed_events, message.event: placed}) if placed else state
-        settled = replace(message, progress=progress, attempts=1)
-        state = replace(state, effects=tuple(settled if m.key == message.key else m for m in state.effects))
+            state = replace(state, placed_events={**state.placed_events, effect.event: placed}) if placed else state
+        settled = replace(effect, progress=progress, attempts=1)
+        state = replace(state, effects=tuple(settled if m.key == effect.key else m for m in state.effects))
     return state
 
 
-def _written(state: PairState, message: Effect) -> PlacedEvent | None:
-    """The event as it stands after the message; None when the message no longer holds."""
-    placed = state.placed_events.get(message.event)
-    if message.kind is EffectKind.CANCEL:
+def _write_event(state: PairState, effect: Effect) -> PlacedEvent | None:
+    """Return the event after the effect; None if the effect is out of date and has to be dropped."""
+    placed = state.placed_events.get(effect.event)
+    if effect.kind is EffectKind.CANCEL:
         return replace(placed, is_gone=True) if placed and not placed.is_gone else None
-    span = _wanted(state, message)
-    moved = placed is None or placed.is_gone or bool(message.start and placed.span.start != message.start)
-    if span is None or (message.kind is EffectKind.UPDATE and moved):
+    span = _find_wanted_span(state, effect)
+    has_moved = placed is None or placed.is_gone or bool(effect.start and placed.span.start != effect.start)
+    if span is None or (effect.kind is EffectKind.UPDATE and has_moved):
         return None
-    if message.kind is EffectKind.CREATE and placed is not None:
-        return placed  # the same key again is the same event, be it cancelled
-    return placed_of(message.event, span)
+    if effect.kind is EffectKind.CREATE and placed is not None:
+        return placed  # a second create with one key gives the same event, even when it was cancelled
+    return placed_event_of(effect.event, span)
 
 
-def _wanted(state: PairState, message: Effect) -> Span | None:
+def _find_wanted_span(state: PairState, effect: Effect) -> Span | None:
+    """Return the span that the event of an effect should have; None if there should be no event."""
     for session in state.sessions:
-        if session.key == message.event:
+        if session.key == effect.event:
             return session.span if session.booked else None
-    found = (c for c in state.commitments if c.key == message.event and c.is_open)
+    found = (c for c in state.commitments if c.key == effect.event and c.is_open)
     return next((c.block for c in found), None)
 
 
-# --- what the sweep does ---
+# --- instead of the sweep ---
 
 
 @dataclass
 class Calendars:
-    """What the calendars of people hold besides our events."""
+    """What people have on their calendars besides our events."""
 
     busy: dict[Address, list[BusyTime]] = field(default_factory=dict)
-    unknown: dict[Address, str] = field(default_factory=dict)  #: can't be read, and why
-    unavailable: set[Address] = field(default_factory=set)
-    taken: dict[Address, tuple[TakenTime, ...]] = field(default_factory=dict)  #: by other pairs
+    unknown: dict[Address, str] = field(default_factory=dict)  #: why the calendar of a person can't be read
+    unavailable: set[Address] = field(default_factory=set)  #: as in `FreeBusySnapshot`
+    taken: dict[Address, tuple[TakenTime, ...]] = field(default_factory=dict)  #: the times that other pairs use
 
     def book(self, who: Person, start: datetime, end: datetime, show: ShowAs = ShowAs.BUSY) -> None:
         self.busy.setdefault(who.email, []).append(BusyTime(Span(start, end), show))
 
-    def look(self, state: PairState, windows: Mapping[Address, Span]) -> FreeBusySnapshot:
-        """Free/busy of these people, our own events among it."""
+    def read_free_busy(self, state: PairState, windows: Mapping[Address, Span]) -> FreeBusySnapshot:
+        """Return the free/busy of these people in these windows, our own events included."""
         ours = [(p.span, p.key) for p in state.placed_events.values() if not p.is_gone]
         return FreeBusySnapshot(
             windows=windows,
@@ -192,29 +204,30 @@ class Calendars:
         return FreeBusy(clip_busy((*self.busy.get(who, ()), *shared), window))
 
 
-def decide(now: datetime, state: PairState, calendars: Calendars, policy: Policy = RULES) -> Plan:
-    """Plan, and answer whatever is asked for, as often as the sweep does."""
-    state = loaded(state, now)
+def decide(now: datetime, state: PairState, calendars: Calendars, policy: Policy = DEFAULT_POLICY) -> Plan:
+    """Plan, and read the free/busy that the plan needs, as often as the sweep does."""
+    state = read_back(state, now)
     made = plan(now, state, None, policy)
     windows: dict[Address, Span] = {}
-    for _ in range(1 + MORE_LOOKS):
+    for _ in range(1 + MORE_READINGS):
         if made.needed_free_busy is None:
             return made
         _widen(windows, made.needed_free_busy)
-        known = {who: calendars.taken.get(who, ()) for who in (state.manager.email, state.report.email)}
-        made = plan(now, replace(state, taken_times=known), calendars.look(state, windows), policy)
+        taken = {who: calendars.taken.get(who, ()) for who in (state.manager.email, state.report.email)}
+        made = plan(now, replace(state, taken_times=taken), calendars.read_free_busy(state, windows), policy)
     assert made.needed_free_busy is None, f"planning does not come to an end: {made.needed_free_busy}"
     return made
 
 
 def _widen(windows: dict[Address, Span], need: FreeBusyRequest) -> None:
+    """Widen the window of each person so that it covers the request."""
     for who in need.people:
         old = windows.get(who, need.window)
         windows[who] = Span(min(old.start, need.window.start), max(old.end, need.window.end))
 
 
-def nothing(made: Plan) -> bool:
-    """True for a plan that changes nothing, hand moves included."""
+def changes_nothing(made: Plan) -> bool:
+    """Whether a plan changes nothing, and accepts no event that people moved."""
     return made.is_empty and not made.accepted_moves
 
 
@@ -231,16 +244,16 @@ class Story:
         report: Person = SAM,
         *,
         now: datetime = NOW,
-        policy: Policy = RULES,
+        policy: Policy = DEFAULT_POLICY,
         state: PairState | None = None,
     ) -> None:
         self.now = now
         self.policy = policy
         self.calendars = Calendars()
         self.state = state or PairState(pair=pair or pair_of(manager, report), manager=manager, report=report)
-        self.due: datetime | None = now
-        self.told: list[Decision] = []
-        self.refuses = False  #: whether the calendar refuses what it is asked to hold
+        self.due: datetime | None = now  #: when the pair is planned next
+        self.decisions: list[Decision] = []
+        self.refuses = False  #: whether the calendar refuses every write
 
     # reading
 
@@ -251,29 +264,29 @@ class Story:
     def session(self, session_id: str) -> Session:
         return next(s for s in self.state.sessions if s.id == session_id)
 
-    def of_kind(self, kind: SessionKind) -> list[Session]:
+    def sessions_of_kind(self, kind: SessionKind) -> list[Session]:
         return [s for s in self.state.sessions if s.kind is kind]
 
     @property
     def next(self) -> Session:
         """The first career session that is owed or to come."""
-        return next(s for s in self.of_kind(SessionKind.CAREER) if s.owed or s.booked)
+        return next(s for s in self.sessions_of_kind(SessionKind.CAREER) if s.owed or s.booked)
 
-    def placed(self, session: Session | Commitment) -> PlacedEvent | None:
+    def placed_event(self, session: Session | Commitment) -> PlacedEvent | None:
         found = self.state.placed_events.get(session.key)
         return found if found and not found.is_gone else None
 
-    def standing(self) -> list[PlacedEvent]:
-        """Every event of ours that is on the calendar."""
+    def our_events(self) -> list[PlacedEvent]:
+        """All events of ours that are on the calendar."""
         return [p for p in self.state.placed_events.values() if not p.is_gone]
 
     def mails(self, name: str) -> list[Effect]:
-        """Those of that name that went out, or will when their reader works."""
-        there = (EffectProgress.DONE, EffectProgress.WAITING)
-        return [m for m in self.state.effects if m.name == name and m.progress in there]
+        """The mails of that name that were sent, or wait for the mail hours of their reader."""
+        sent_or_waiting = (EffectProgress.DONE, EffectProgress.WAITING)
+        return [m for m in self.state.effects if m.name == name and m.progress in sent_or_waiting]
 
     def sent(self, name: str) -> list[Effect]:
-        """Those of that name that went out."""
+        """The mails of that name that were sent."""
         return [m for m in self.mails(name) if m.progress is EffectProgress.DONE]
 
     def commitment(self, commitment_id: str = "p1") -> Commitment:
@@ -282,62 +295,65 @@ class Story:
     # time
 
     def plan(self) -> Plan:
-        """What would be decided now."""
+        """Return what would be decided now, without writing it."""
         return decide(self.now, self.state, self.calendars, self.policy)
 
     def tick(self) -> Plan:
-        """Plan, write it down, perform it; and see that nothing is left to do. The first plan of them."""
-        first = self._round()
-        if self._to_be_told():
-            self._round()
+        """Plan, write the plan and perform its effects, until nothing is due now. Returns the first plan."""
+        first = self._plan_and_perform()
+        if self._has_untold_time():
+            self._plan_and_perform()
         return first
 
-    def _round(self) -> Plan:
-        first = self._once()
+    def _plan_and_perform(self) -> Plan:
+        first = self._plan_and_write()
         for _ in range(10):
             if self.due is None or self.due > self.now:
                 break
-            self._once()
-        self._nothing_left()
+            self._plan_and_write()
+        self._assert_nothing_left()
         self._perform()
         return first
 
-    def _to_be_told(self) -> bool:
-        """Whether a new time stands now of which the manager has to hear: then it is planned again at once."""
-        timed = [s for s in self.state.sessions if notices.has_new_time(s)]
-        new = [s for s in timed if (placed := self.placed(s)) and placed.span == s.span]
-        told = {(m.subject, m.number) for m in self.state.effects if m.name == "deferral_notice"}
-        return any((s.id, s.count) not in told for s in new)
+    def _has_untold_time(self) -> bool:
+        """Whether a session has a new time on the calendar and no plan has a deferral notice about it yet.
+
+        The notice is planned once the event has the new time, so the pair is planned again at once.
+        """
+        moved = [s for s in self.state.sessions if notices.has_new_time(s)]
+        on_calendar = [s for s in moved if (placed := self.placed_event(s)) and placed.span == s.span]
+        noticed = {(m.subject, m.number) for m in self.state.effects if m.name == "deferral_notice"}
+        return any((s.id, s.count) not in noticed for s in on_calendar)
 
     def _perform(self) -> None:
-        """Have the effects, and see that nothing follows from them that nobody would look at soon."""
+        """Perform the effects. Assert that a new plan changes nothing, or that the pair is planned again soon."""
         before = self.state
-        self.state = performed(before, self.now, self.refuses)
-        settled = [now for was, now in zip(before.effects, self.state.effects, strict=True) if was != now]
+        self.state = perform_effects(before, self.now, self.refuses)
+        settled = [new for old, new in zip(before.effects, self.state.effects, strict=True) if old != new]
         if any(
             m.progress in (EffectProgress.DEAD, EffectProgress.DROPPED) and m.kind is not EffectKind.MAIL
             for m in settled
         ):
-            self.due = self.now  # whatever could not be done is planned again
-        if self._to_be_told():
+            self.due = self.now  # the outbox wakes the pair of a write that it could not do
+        if self._has_untold_time():
             self.due = self.now
         after = self.plan()
-        soon = self.due is not None and self.due <= self.now + RECHECK_SOON
-        assert soon or nothing(after), f"planned again after the effects: {after}"
+        is_due_soon = self.due is not None and self.due <= self.now + RECHECK_SOON
+        assert is_due_soon or changes_nothing(after), f"planned again after the effects: {after}"
 
-    def _once(self) -> Plan:
+    def _plan_and_write(self) -> Plan:
         made = self.plan()
-        self.told += made.decisions
-        self.state = applied(self.state, made, self.now)
+        self.decisions += made.decisions
+        self.state = apply_plan(self.state, made, self.now)
         self.due = made.due_at
         return made
 
-    def _nothing_left(self) -> None:
+    def _assert_nothing_left(self) -> None:
         again = self.plan()
-        assert nothing(again), f"the same world planned again: {again}"
+        assert changes_nothing(again), f"the same world planned again: {again}"
 
     def until(self, instant: datetime) -> None:
-        """Tick whenever something is due, up to and with that instant."""
+        """Tick whenever something is due, until that instant and including it."""
         for _ in range(2000):
             due = self._find_next_instant()
             if due is None or max(due, self.now) > instant:
@@ -345,23 +361,23 @@ class Story:
             self.now = max(due, self.now)
             self.tick()
         else:
-            raise AssertionError("time does not pass")
+            raise AssertionError("something is due again and again")
         self.now = instant
 
     def _find_next_instant(self) -> datetime | None:
-        """When the pair is planned next, or a mail is due that waits for its reader's hours."""
+        """Return when the pair is planned or a waiting mail is due next; None if neither is."""
         waiting = [m.due_at for m in self.state.effects if m.progress is EffectProgress.WAITING and m.name]
         return min([*waiting, *([self.due] if self.due else [])], default=None)
 
-    def at(self, instant: datetime) -> Plan:
-        """Go to that instant, and tick there though nothing be due."""
+    def tick_at(self, instant: datetime) -> Plan:
+        """Run until that instant, and tick then even if nothing is due."""
         self.until(instant)
         return self.tick()
 
-    # people
+    # what people do
 
-    def see(self, session: Session | Commitment, **fields: Any) -> Plan:
-        """Somebody does something to our event; the calendar tells us of it."""
+    def change_event(self, session: Session | Commitment, **fields: Any) -> Plan:
+        """Change the event of a session or commitment as people do on a calendar, and tick."""
         placed = self.state.placed_events[session.key]
         self.state = replace(
             self.state, placed_events={**self.state.placed_events, session.key: replace(placed, **fields)}
@@ -369,103 +385,105 @@ class Story:
         return self.tick()
 
     def decline(self, session: Session, who: Person = SAM) -> Plan:
-        return self.see(session, answers={who.email: Answer.DECLINED})
+        return self.change_event(session, answers={who.email: Answer.DECLINED})
 
     def delete(self, session: Session | Commitment) -> Plan:
-        return self.see(session, is_gone=True)
+        return self.change_event(session, is_gone=True)
 
     def move(self, session: Session | Commitment, start: datetime, minutes: int) -> Plan:
-        return self.see(session, span=Span(start, start + minutes * MINUTE))
+        return self.change_event(session, span=Span(start, start + minutes * MINUTE))
 
     def book(self, who: Person, span: Span, show: ShowAs = ShowAs.BUSY) -> Plan:
-        """Something is booked in somebody's calendar, and we are told to look."""
+        """Book something on a person's calendar, and have free/busy read again."""
         self.calendars.book(who, span.start, span.end, show)
-        return self.look()
+        return self.recheck_free_busy()
 
     def clear(self) -> Plan:
-        """Everything that isn't ours goes from everybody's calendar, and we are told to look."""
+        """Remove everything that isn't ours from all calendars, and have free/busy read again."""
         self.calendars.busy.clear()
-        return self.look()
+        return self.recheck_free_busy()
 
-    def look(self) -> Plan:
+    def recheck_free_busy(self) -> Plan:
+        """Tick with a plan that reads free/busy again, as after a change on a calendar."""
         self.state = replace(self.state, free_busy_used_at=None)
         return self.tick()
 
-    def say(self, act: Callable[[PlanBuilder], object]) -> Plan:
-        """A person says something to the program; it is written, and the pair is planned."""
-        p = PlanBuilder(self.now, loaded(self.state, self.now), None, self.policy)
-        act(p)
-        made = p.build()
-        self.told += made.decisions
-        self.state = applied(self.state, made, self.now)
+    def act(self, action: Callable[[PlanBuilder], object]) -> Plan:
+        """Write what an action of a person plans, and tick."""
+        plan_builder = PlanBuilder(self.now, read_back(self.state, self.now), None, self.policy)
+        action(plan_builder)
+        made = plan_builder.build()
+        self.decisions += made.decisions
+        self.state = apply_plan(self.state, made, self.now)
         return self.tick()
 
     def change(self, **fields: Any) -> Plan:
-        """The people file says something else about the pair."""
+        """Change these fields of the pair, as a new people file does, and tick."""
         self.state = replace(self.state, pair=replace(self.pair, **fields))
         return self.tick()
 
-    def meet(self, starts: Iterable[datetime], minutes: int = 30) -> Plan:
-        """The 1:1s of the two stand at these times, and no others."""
+    def set_meetings(self, starts: Iterable[datetime], minutes: int = 30) -> Plan:
+        """Let the two have 1:1s at these times and at no others, and tick."""
         spans = [Span(start, start + minutes * MINUTE) for start in starts]
         self.state = replace(self.state, meetings=tuple(Meeting(pair=self.pair.id, span=s) for s in spans))
         return self.tick()
 
 
-def booked(story: Story | None = None) -> Story:
-    """A story whose first session stands on the calendar."""
+def booked_story(story: Story | None = None) -> Story:
+    """Tick a story, a new one if none is given, so that its first session is booked; return it."""
     story = story or Story()
     story.tick()
     assert story.next.booked
     return story
 
 
-def fill(story: Story, who: Person, first: date, days: int) -> None:
-    """That person's calendar is busy day and night from that day on, for so many days."""
+def fill_days(story: Story, who: Person, first: date, days: int) -> None:
+    """Make a person busy day and night for so many days from `first` on."""
     start = utc(first.year, first.month, first.day)
     story.calendars.book(who, start, start + days * DAY)
 
 
-def gaps(story: Story, minutes: int, first: date = date(2026, 9, 7), days: int = 200) -> None:
-    """Each day, Dana has so many minutes free from 13:00 Berlin on, and nothing else."""
+def leave_daily_gap(story: Story, minutes: int, first: date = date(2026, 9, 7), days: int = 200) -> None:
+    """Make Dana busy on each of these days, but for so many minutes from 13:00 in Berlin on."""
     for n in range(days):
         day = utc(first.year, first.month, first.day) + n * DAY
         story.calendars.book(DANA, day, day + 11 * HOUR)
         story.calendars.book(DANA, day + 11 * HOUR + minutes * MINUTE, day + DAY)
 
 
-def causes(story: Story) -> list[str]:
+def deferral_causes(story: Story) -> list[str]:
     """The cause of each deferral, oldest first."""
     return [d.cause.value for d in story.state.deferrals]
 
 
-def done(commitment: Commitment, now: datetime) -> Commitment:
+def mark_done(commitment: Commitment, now: datetime) -> Commitment:
+    """Return the commitment as kept at that time."""
     return replace(commitment, standing=CommitmentStanding.DONE, closed_at=now)
 
 
-def at_end() -> Story:
+def story_at_end() -> Story:
     """A story at the end of its first session."""
-    story = booked()
+    story = booked_story()
     story.until(story.next.span.end)
     return story
 
 
-def first(story: Story) -> Session:
+def first_session(story: Story) -> Session:
     """The first career session of the story."""
-    return story.of_kind(SessionKind.CAREER)[0]
+    return story.sessions_of_kind(SessionKind.CAREER)[0]
 
 
-def refused(session: Session, act: Any, *more: Any, now: datetime = NOW) -> str:
-    """The error text of an action that the rules don't allow; the action changes nothing."""
-    plan_builder = PlanBuilder(now, state_of(session), None, RULES)
-    with pytest.raises(Refused) as answer:
+def get_refusal(session: Session, act: Any, *more: Any, now: datetime = NOW) -> str:
+    """Return the error text of an action on the session that the rules don't allow; assert that it changes nothing."""
+    plan_builder = PlanBuilder(now, state_of(session), None, DEFAULT_POLICY)
+    with pytest.raises(Refused) as refusal:
         act(plan_builder, session, *more)
     assert plan_builder.build().is_empty
-    return str(answer.value)
+    return str(refusal.value)
 
 
-def of_state(state: SessionState, **fields: Any) -> Session:
-    """A session of three days ago in that state."""
+def session_of_state(state: SessionState, **fields: Any) -> Session:
+    """A session in that state that began three days ago."""
     start = NOW - 3 * DAY
     was_held = state in (SessionState.HELD, SessionState.CONTRACTED, SessionState.UNFINISHED)
     return session_of(start, state=state, held_at=start + 75 * MINUTE if was_held else None, **fields)

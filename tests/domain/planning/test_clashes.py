@@ -6,8 +6,8 @@ from itertools import pairwise
 
 import pytest
 
-from tests.support.pairs import DANA, DAY, HOUR, MINUTE, NOW, SAM, beginning, person, session_of, state_of, utc
-from tests.support.stories import Story, booked, causes, nothing
+from tests.support.pairs import DANA, DAY, HOUR, MINUTE, NOW, SAM, person, session_of, starting_pair, state_of, utc
+from tests.support.stories import Story, booked_story, changes_nothing, deferral_causes
 from worker.domain.model import BusyTime, DeferralCause, Person, Policy, SessionKind, ShowAs, Span
 from worker.domain.planning import actions
 from worker.domain.planning.deferrals import list_calendar_checks
@@ -18,9 +18,9 @@ TWO = (DANA, SAM)
 
 def ahead(left: timedelta) -> Story:
     """A story in which the next session begins in so long, and the calendars were just read."""
-    story = booked()
-    story.at(story.next.span.start - left)
-    story.look()
+    story = booked_story()
+    story.tick_at(story.next.span.start - left)
+    story.recheck_free_busy()
     return story
 
 
@@ -39,11 +39,11 @@ def test_booked_over_is_warned_of_and_defers_a_day_later(who: Person) -> None:
     at, was = story.now, story.next
     assert [(m.to, m.start) for m in story.mails("booked_over_warning")] == [(DANA.email, was.start)]
     assert was.warned_at == at
-    assert f"event in {who.email}'s calendar clashes with the session" in story.told[-1].reason
+    assert f"event in {who.email}'s calendar clashes with the session" in story.decisions[-1].reason
     story.until(at + DAY - MINUTE)
     assert story.next.span == was.span
     story.until(at + DAY)
-    assert causes(story) == ["booked_over"]
+    assert deferral_causes(story) == ["booked_over"]
     assert story.state.deferrals[0].who == who.email
     assert story.next.span != was.span
     assert len(story.mails("booked_over_warning")) == 1
@@ -62,11 +62,11 @@ def test_a_warning_runs_out_on_time_whatever_happens_in_between() -> None:
     story = ahead(13 * DAY)
     over(story)
     warned = story.now
-    story.at(warned + HOUR)
+    story.tick_at(warned + HOUR)
     assert story.due is not None
     assert story.due <= warned + DAY
     story.until(warned + DAY)
-    assert causes(story) == ["booked_over"]
+    assert deferral_causes(story) == ["booked_over"]
 
 
 def test_when_the_time_is_free_again_the_session_stays() -> None:
@@ -74,12 +74,12 @@ def test_when_the_time_is_free_again_the_session_stays() -> None:
     story = ahead(6 * DAY)
     over(story)
     was = story.next.span
-    story.at(story.now + 5 * HOUR)
+    story.tick_at(story.now + 5 * HOUR)
     story.clear()
     assert story.next.warned_at is None
-    assert "free again" in story.told[-1].reason
+    assert "free again" in story.decisions[-1].reason
     story.until(was.start - 5 * HOUR)
-    assert causes(story) == []
+    assert deferral_causes(story) == []
     assert story.next.span == was
 
 
@@ -87,13 +87,13 @@ def test_booked_over_a_second_time_is_a_second_warning() -> None:
     """T-10: and a day of its own."""
     story = ahead(10 * DAY)
     over(story)
-    story.at(story.now + 5 * HOUR)
+    story.tick_at(story.now + 5 * HOUR)
     story.clear()
-    story.at(story.now + HOUR)
+    story.tick_at(story.now + HOUR)
     over(story)
     again = story.now
     story.until(again + DAY - MINUTE)
-    assert causes(story) == []
+    assert deferral_causes(story) == []
     assert len(story.mails("booked_over_warning")) == 2
 
 
@@ -111,7 +111,7 @@ def test_what_stood_where_a_person_moved_the_session_is_no_conflict(who: Person,
     was = story.next
     assert was.start == new and was.by_hand
     story.until(new + 75 * MINUTE)
-    assert causes(story) == [] and story.mails("booked_over_warning") == []
+    assert deferral_causes(story) == [] and story.mails("booked_over_warning") == []
     assert story.session(was.id).held_at == new + 75 * MINUTE
 
 
@@ -122,11 +122,11 @@ def test_what_comes_over_a_moved_session_later_counts(who: Person) -> None:
     new = story.next.span.start - DAY
     story.calendars.book(DANA, new, new + HOUR)
     story.move(story.next, new, 75)
-    story.at(story.now + HOUR)
+    story.tick_at(story.now + HOUR)
     story.book(who, Span(new + 30 * MINUTE, new + 75 * MINUTE))
     assert len(story.mails("booked_over_warning")) == 1
     story.until(story.now + DAY)
-    assert causes(story) == ["booked_over"]
+    assert deferral_causes(story) == ["booked_over"]
 
 
 def test_an_absence_that_comes_over_an_intended_meeting_counts() -> None:
@@ -136,7 +136,7 @@ def test_an_absence_that_comes_over_an_intended_meeting_counts() -> None:
     story.calendars.book(SAM, new, new + 2 * HOUR)
     story.move(story.next, new, 75)
     story.book(SAM, Span(new - 2 * HOUR, new + 6 * HOUR), ShowAs.AWAY)
-    assert causes(story) == ["out_of_office"]
+    assert deferral_causes(story) == ["out_of_office"]
 
 
 def test_a_time_chosen_on_a_page_is_intended_as_it_is() -> None:
@@ -144,10 +144,10 @@ def test_a_time_chosen_on_a_page_is_intended_as_it_is() -> None:
     story = ahead(10 * DAY)
     wish = Span(story.next.span.start - DAY, story.next.span.end - DAY)
     story.calendars.book(DANA, wish.start, wish.end)
-    story.say(lambda p: actions.request_time(p, p.sessions[story.next.id], wish))
-    story.look()
+    story.act(lambda p: actions.request_time(p, p.sessions[story.next.id], wish))
+    story.recheck_free_busy()
     story.until(wish.start)
-    assert causes(story) == ["asked"] and story.next.span == wish
+    assert deferral_causes(story) == ["asked"] and story.next.span == wish
 
 
 def test_a_calendar_that_can_not_be_read_when_the_session_moves_is_read_as_soon_as_it_can() -> None:
@@ -161,15 +161,15 @@ def test_a_calendar_that_can_not_be_read_when_the_session_moves_is_read_as_soon_
     story.calendars.unavailable.clear()
     story.until(story.now + HOUR)
     assert story.next.intended is not None
-    story.look()
-    assert causes(story) == [] and story.mails("booked_over_warning") == []
+    story.recheck_free_busy()
+    assert deferral_causes(story) == [] and story.mails("booked_over_warning") == []
 
 
 def test_a_session_less_than_48_hours_away_moves_at_once() -> None:
     """T-10: there is no time left for a warning."""
     story = ahead(47 * HOUR)
     over(story)
-    assert causes(story) == ["booked_over"]
+    assert deferral_causes(story) == ["booked_over"]
     assert story.mails("booked_over_warning") == []
 
 
@@ -178,8 +178,8 @@ def on_thursday(left: timedelta) -> Story:
     story = ahead(10 * DAY)
     assert f"{story.next.span.start:%a}" == "Mon"
     story.move(story.next, story.next.span.start + 3 * DAY, 75)
-    story.at(story.next.span.start - left)
-    story.look()
+    story.tick_at(story.next.span.start - left)
+    story.recheck_free_busy()
     return story
 
 
@@ -190,10 +190,10 @@ def test_a_session_just_over_48_hours_away_is_warned_of_and_stays_for_the_day_th
     was = story.next.span
     assert len(story.mails("booked_over_warning")) == 1
     story.until(was.start - 25 * HOUR - MINUTE)
-    story.at(story.now)
-    assert causes(story) == [] and story.next.span == was
+    story.tick_at(story.now)
+    assert deferral_causes(story) == [] and story.next.span == was
     story.until(was.start - 25 * HOUR)
-    assert causes(story) == ["booked_over"]
+    assert deferral_causes(story) == ["booked_over"]
 
 
 def test_too_late_for_a_warning_the_session_moves_at_once() -> None:
@@ -201,7 +201,7 @@ def test_too_late_for_a_warning_the_session_moves_at_once() -> None:
     story = ahead(49 * HOUR)
     assert f"{story.now:%a}" == "Sat"
     over(story)
-    assert causes(story) == ["booked_over"]
+    assert deferral_causes(story) == ["booked_over"]
     assert story.mails("booked_over_warning") == []
 
 
@@ -210,17 +210,17 @@ def test_inside_the_last_four_hours_nothing_moves_by_itself(show: ShowAs) -> Non
     """T-10."""
     story = ahead(4 * HOUR)
     over(story, show=show)
-    assert causes(story) == []
+    assert deferral_causes(story) == []
     story = ahead(4 * HOUR + 5 * MINUTE)
     over(story, show=show)
-    assert len(causes(story)) == 1
+    assert len(deferral_causes(story)) == 1
 
 
 def test_a_tentative_event_is_not_booked_over() -> None:
     """T-10: somebody may come there; nobody has said so."""
     story = ahead(30 * HOUR)
     over(story, show=ShowAs.TENTATIVE)
-    assert causes(story) == []
+    assert deferral_causes(story) == []
 
 
 def test_what_only_touches_the_session_is_not_booked_over() -> None:
@@ -229,21 +229,21 @@ def test_what_only_touches_the_session_is_not_booked_over() -> None:
     span = story.next.span
     story.calendars.book(DANA, span.start - HOUR, span.start)
     story.book(DANA, Span(span.end, span.end + HOUR))
-    assert causes(story) == []
+    assert deferral_causes(story) == []
 
 
 def test_the_session_s_own_event_is_not_booked_over_it() -> None:
     """T-10: both calendars show it as busy."""
     story = ahead(30 * HOUR)
-    assert nothing(story.look())
-    assert causes(story) == []
+    assert changes_nothing(story.recheck_free_busy())
+    assert deferral_causes(story) == []
 
 
 def test_time_that_is_unknown_defers_nothing() -> None:
     """T-10: not to see is no sign."""
     story = ahead(6 * DAY)
     story.calendars.unknown[SAM.email] = "no access"
-    assert nothing(story.look())
+    assert changes_nothing(story.recheck_free_busy())
 
 
 # --- out of office, holidays ---
@@ -267,7 +267,7 @@ def test_a_session_on_a_public_holiday_gets_another_day(by_hand: bool, expected:
     fourth = session_of(utc(2026, 9, 28, 8), by_hand=by_hand)
     story = Story(state=state_of(fourth, report=person("Sam", "Europe/Prague", "CZ")))
     story.tick()  # the 28th of September is a Czech holiday
-    assert causes(story) == expected
+    assert deferral_causes(story) == expected
     assert (story.next.span.start.date() != date(2026, 9, 28)) == bool(expected)
 
 
@@ -278,15 +278,15 @@ def test_a_night_shift_may_run_on_into_a_holiday() -> None:
     people = (person("Dana", "Europe/Prague", "CZ", night), person("Sam", "Europe/Prague", "CZ", night))
     story = Story(state=state_of(given, manager=people[0], report=people[1]))
     story.tick()
-    assert causes(story) == []
+    assert deferral_causes(story) == []
 
 
 def test_somebody_who_moves_to_another_country_gets_its_holidays() -> None:
     """T-10: each in their own zone."""
-    story = booked(Story(beginning()))
+    story = booked_story(Story(starting_pair()))
     story.state = replace(story.state, manager=person("Dana", "Europe/Prague", "CZ"))
     story.tick()
-    assert causes(story) == ["holiday"]
+    assert deferral_causes(story) == ["holiday"]
 
 
 # --- when calendars are looked at ---
@@ -294,7 +294,7 @@ def test_somebody_who_moves_to_another_country_gets_its_holidays() -> None:
 
 def test_between_looks_nothing_is_asked() -> None:
     """Free/busy is read when a look is due; a plan in between needs nothing."""
-    story = booked()
+    story = booked_story()
     story.now = NOW + HOUR
     assert plan(story.now, story.state, None, Policy()).needed_free_busy is None
     assert story.plan().due_at is not None
@@ -314,12 +314,12 @@ def test_a_session_is_looked_at_more_often_as_it_comes_near() -> None:
 @pytest.mark.parametrize("days", [13, 6, 3, 2, 1])
 def test_what_is_booked_over_a_report_s_time_is_found_by_itself(days: int) -> None:
     """T-10, R-8: nobody told us of it; a look finds it."""
-    story = booked()
+    story = booked_story()
     was = story.next
-    story.at(was.span.start - days * DAY)
+    story.tick_at(was.span.start - days * DAY)
     story.calendars.book(SAM, was.span.start, was.span.end)
     story.until(was.span.start - 4 * HOUR)
-    assert causes(story) == ["booked_over"]
+    assert deferral_causes(story) == ["booked_over"]
 
 
 def test_a_calendar_that_can_t_be_asked_is_asked_again_soon() -> None:
@@ -327,19 +327,19 @@ def test_a_calendar_that_can_t_be_asked_is_asked_again_soon() -> None:
     story = ahead(6 * DAY)
     story.calendars.unavailable = {SAM.email}
     story.calendars.book(DANA, story.next.span.start, story.next.span.end, ShowAs.AWAY)
-    assert nothing(story.look())
+    assert changes_nothing(story.recheck_free_busy())
     assert story.due == story.now + 5 * MINUTE
     story.calendars.unavailable = set()
     story.until(story.now + 5 * MINUTE)
-    assert causes(story) == ["out_of_office"]
+    assert deferral_causes(story) == ["out_of_office"]
 
 
 def test_other_people_s_events_never_carry_a_key() -> None:
     """T-10: an event of ours for another pair is as busy as any other."""
     story = ahead(30 * HOUR)
     story.calendars.busy.setdefault(DANA.email, []).append(BusyTime(story.next.span, key="c99.1"))
-    story.look()
-    assert causes(story) == ["booked_over"]
+    story.recheck_free_busy()
+    assert deferral_causes(story) == ["booked_over"]
 
 
 # --- the two on different services ---
@@ -348,8 +348,8 @@ def test_other_people_s_events_never_carry_a_key() -> None:
 def apart() -> Story:
     """Sam's calendar is on another service than Dana's, and shows what came to it by mail like anything else."""
     sam = replace(SAM, calendar="google")
-    story = booked(Story(manager=DANA, report=sam))
-    story.at(story.next.span.start - 6 * DAY)
+    story = booked_story(Story(manager=DANA, report=sam))
+    story.tick_at(story.next.span.start - 6 * DAY)
     return story
 
 
@@ -387,4 +387,6 @@ def test_an_absence_there_and_the_manager_s_own_calendar_are_believed(who: Perso
     story = apart()
     over(story, who, show)
     story.until(story.now + 2 * DAY)
-    assert causes(story) == [(DeferralCause.OUT_OF_OFFICE if show is ShowAs.AWAY else DeferralCause.BOOKED_OVER).value]
+    assert deferral_causes(story) == [
+        (DeferralCause.OUT_OF_OFFICE if show is ShowAs.AWAY else DeferralCause.BOOKED_OVER).value
+    ]

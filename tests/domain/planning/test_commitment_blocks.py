@@ -23,7 +23,7 @@ from tests.support.pairs import (
     state_of,
     utc,
 )
-from tests.support.stories import Story, fill, nothing
+from tests.support.stories import Story, changes_nothing, fill_days
 from worker.domain.model import (
     CommitmentStanding,
     EffectKind,
@@ -66,13 +66,13 @@ def block(story: Story) -> Span:
 
 
 def full(story: Story, day: date) -> None:
-    fill(story, DANA, day, 1)
+    fill_days(story, DANA, day, 1)
 
 
 def revise(story: Story, due: date | None, revision: int = 2) -> None:
     """The contract is written anew, with the commitment at another date, or without it."""
     listed = [IdentifiedCommitment(id="p1", owner=Owner.MANAGER, due=due)] if due else []
-    story.say(lambda p: actions.record_contract(p, p.sessions["c1"], listed, revision))
+    story.act(lambda p: actions.record_contract(p, p.sessions["c1"], listed, revision))
 
 
 # --- where it goes ---
@@ -85,7 +85,7 @@ def test_it_stands_on_the_latest_working_day_before_it_is_due() -> None:
     assert span == Span(utc(2026, 9, 17, 7), utc(2026, 9, 17, 7, 30))
     created = [m for m in story.state.effects if m.subject == "p1"]
     assert [(m.kind, m.calendar, m.due_at) for m in created] == [(EffectKind.CREATE, DANA.email, NOW)]
-    assert [p.span for p in story.standing() if p.key == "p1.1"] == [span]
+    assert [p.span for p in story.our_events() if p.key == "p1.1"] == [span]
 
 
 def test_what_is_due_after_a_weekend_stands_before_it() -> None:
@@ -115,7 +115,7 @@ def test_when_that_day_is_full_it_stands_on_the_day_itself() -> None:
 def test_when_that_is_full_too_it_is_a_note_for_the_day() -> None:
     """T-8: from midnight to midnight of the manager's."""
     story = Story(state=state_of(with_contract(), commitments=(commitment_of(DUE),)))
-    fill(story, DANA, EVE, 2)
+    fill_days(story, DANA, EVE, 2)
     story.tick()
     assert block(story) == Span(utc(2026, 9, 17, 22), utc(2026, 9, 18, 22))
     assert story.commitment().all_day
@@ -208,10 +208,10 @@ def test_unknown_time_is_never_free() -> None:
 def test_it_goes_when_the_commitment_ends(standing: CommitmentStanding) -> None:
     """T-8, R-18."""
     story = owing()
-    story.say(lambda p: actions.close_commitment(p, p.commitments["p1"], standing))
-    assert story.placed(story.commitment()) is None
+    story.act(lambda p: actions.close_commitment(p, p.commitments["p1"], standing))
+    assert story.placed_event(story.commitment()) is None
     assert story.commitment().block is None
-    assert nothing(story.at(NOW + HOUR))
+    assert changes_nothing(story.tick_at(NOW + HOUR))
 
 
 def test_it_goes_when_the_contract_no_longer_has_it() -> None:
@@ -219,7 +219,7 @@ def test_it_goes_when_the_contract_no_longer_has_it() -> None:
     story = owing()
     revise(story, None)
     assert story.commitment().standing is CommitmentStanding.CHANGED
-    assert story.placed(story.commitment()) is None
+    assert story.placed_event(story.commitment()) is None
 
 
 def test_it_follows_the_date() -> None:
@@ -227,14 +227,14 @@ def test_it_follows_the_date() -> None:
     story = owing()
     revise(story, date(2026, 9, 25))
     assert block(story).start.date() == date(2026, 9, 24)
-    assert [p.span for p in story.standing() if p.key == "p1.1"] == [block(story)]
+    assert [p.span for p in story.our_events() if p.key == "p1.1"] == [block(story)]
     assert [m.kind for m in story.state.effects if m.subject == "p1"] == [EffectKind.CREATE, EffectKind.UPDATE]
 
 
 def test_a_note_for_a_day_becomes_a_block_when_the_date_moves() -> None:
     """T-8."""
     story = Story(state=state_of(with_contract(), commitments=(commitment_of(DUE),)))
-    fill(story, DANA, EVE, 2)
+    fill_days(story, DANA, EVE, 2)
     story.tick()
     revise(story, date(2026, 9, 25))
     assert not story.commitment().all_day
@@ -247,10 +247,10 @@ def test_other_words_are_written_in_its_place() -> None:
     at = utc(2026, 9, 16, 18)
     story.move(story.commitment(), at, 30)
     reworded = IdentifiedCommitment(id="p1", owner=Owner.MANAGER, due=DUE, is_reworded=True)
-    story.say(lambda p: actions.record_contract(p, p.sessions["c1"], [reworded], 2))
+    story.act(lambda p: actions.record_contract(p, p.sessions["c1"], [reworded], 2))
     assert [m.kind for m in story.state.effects if m.event == "p1.1"] == [EffectKind.CREATE, EffectKind.UPDATE]
     assert block(story).start == at
-    assert [p.span.start for p in story.standing() if p.key == "p1.1"] == [at]
+    assert [p.span.start for p in story.our_events() if p.key == "p1.1"] == [at]
 
 
 def test_other_words_for_what_was_taken_off_leave_it_off() -> None:
@@ -258,9 +258,9 @@ def test_other_words_for_what_was_taken_off_leave_it_off() -> None:
     story = owing()
     story.delete(story.commitment())
     reworded = IdentifiedCommitment(id="p1", owner=Owner.MANAGER, due=DUE, is_reworded=True)
-    story.say(lambda p: actions.record_contract(p, p.sessions["c1"], [reworded], 2))
+    story.act(lambda p: actions.record_contract(p, p.sessions["c1"], [reworded], 2))
     assert story.commitment().dismissed
-    assert story.placed(story.commitment()) is None
+    assert story.placed_event(story.commitment()) is None
 
 
 def test_moving_it_by_hand_is_respected() -> None:
@@ -292,7 +292,7 @@ def test_taking_it_off_the_calendar_is_respected() -> None:
     assert story.commitment().dismissed
     assert story.commitment().is_open
     story.until(NOW + 20 * DAY)
-    assert story.placed(story.commitment()) is None
+    assert story.placed_event(story.commitment()) is None
     assert len(story.mails("commitment_due")) == 1
 
 
@@ -301,7 +301,7 @@ def test_a_new_date_brings_back_what_was_taken_off() -> None:
     story = owing()
     story.delete(story.commitment())
     revise(story, date(2026, 9, 25))
-    placed = story.placed(story.commitment())
+    placed = story.placed_event(story.commitment())
     assert placed is not None
     assert placed.span.start.date() == date(2026, 9, 24)
     assert placed.key != "p1.1"
@@ -330,31 +330,31 @@ def test_a_block_a_calendar_refused_is_tried_again_later() -> None:
     story = Story(state=state_of(with_contract(), commitments=(commitment_of(DUE),)))
     story.refuses = True
     story.tick()
-    assert story.standing() == []
+    assert story.our_events() == []
     story.refuses = False
     story.until(NOW + 4 * MINUTE)
-    assert story.standing() == []
+    assert story.our_events() == []
     story.until(NOW + 6 * MINUTE)
-    assert story.placed(story.commitment())
+    assert story.placed_event(story.commitment())
 
 
 def test_a_change_that_never_reached_the_calendar_is_written_again() -> None:
     """T-8: it is no hand move."""
     story = owing()
-    placed = story.placed(story.commitment())
+    placed = story.placed_event(story.commitment())
     assert placed is not None
     later = Span(placed.span.start + HOUR, placed.span.end + HOUR)
     given = commitment_of(DUE, block=later, sequence=2)
     story.state = state_of(with_contract(), commitments=(given,), placed_events={placed.key: placed})
     story.tick()
     assert block(story) == later
-    assert [p.span for p in story.standing() if p.key == placed.key] == [later]
+    assert [p.span for p in story.our_events() if p.key == placed.key] == [later]
 
 
 def test_the_words_of_the_history_are_neutral() -> None:
     """R-23: dates, and nothing of what was promised."""
     story = owing()
-    (told,) = [d for d in story.told if d.what == "commitment"]
+    (told,) = [d for d in story.decisions if d.what == "commitment"]
     assert told.reason == "It is on the manager's calendar as a block."
     assert told.fields == {"start": block(story).start, "due": DUE}
 
@@ -421,7 +421,7 @@ def _of_a_night(dana: Person, span: Span, due: date) -> bool:
 def test_planning_blocks_twice_changes_nothing() -> None:
     """T-8."""
     story = owing()
-    assert nothing(story.tick())
+    assert changes_nothing(story.tick())
 
 
 def test_a_block_that_the_calendar_refuses_to_change_is_not_asked_for_at_once() -> None:
@@ -440,7 +440,7 @@ def test_a_note_for_the_day_stays_where_the_calendar_s_own_zone_puts_it() -> Non
     full(story, DUE)
     story.tick()
     one = story.commitment()
-    placed = story.placed(one)
+    placed = story.placed_event(one)
     assert one.all_day and placed is not None
     there = Span(placed.span.start + 6 * HOUR, placed.span.end + 6 * HOUR)
     story.state = replace(
@@ -450,4 +450,4 @@ def test_a_note_for_the_day_stays_where_the_calendar_s_own_zone_puts_it() -> Non
             one.key: replace(placed, span=there, written_span=there, sequence=1),
         },
     )
-    assert nothing(story.plan())
+    assert changes_nothing(story.plan())

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.support.pairs import DANA, DAY, HOUR, MINUTE, local, person, session_of, state_of, utc
+from tests.support.pairs import DANA, DAY, HOUR, MINUTE, format_local, person, session_of, state_of, utc
 from tests.support.stories import Story
 from worker.domain.model import EffectProgress, Person, SessionKind, SessionState, Topic
 from worker.domain.planning import actions, contract_mails
@@ -68,15 +68,15 @@ def test_two_reminders_and_three_late_mails_and_then_it_is_unfinished() -> None:
     """T-7, R-15, R-17: a Monday's session in Berlin, nobody answers."""
     story = held()
     story.until(utc(2026, 10, 20))
-    assert [(m.number, local(m.snapshot_at, DANA)) for m in story.mails("contract_reminder")] == [
+    assert [(m.number, format_local(m.snapshot_at, DANA)) for m in story.mails("contract_reminder")] == [
         (1, "Tue 2026-09-29 16:00"),
         (2, "Wed 2026-09-30 09:00"),
         (3, "Thu 2026-10-01 09:00"),
         (4, "Fri 2026-10-02 09:00"),
         (5, "Mon 2026-10-05 09:00"),
     ]
-    unfinished = next(d for d in story.told if d.fields.get("state") == "unfinished")
-    assert local(unfinished.at, DANA) == "Tue 2026-10-06 09:00"
+    unfinished = next(d for d in story.decisions if d.fields.get("state") == "unfinished")
+    assert format_local(unfinished.at, DANA) == "Tue 2026-10-06 09:00"
     assert story.session("c1").state is SessionState.UNFINISHED
     assert len(story.mails("contract_request")) == 1
     (told,) = story.mails("unfinished")
@@ -87,8 +87,8 @@ def test_two_reminders_and_three_late_mails_and_then_it_is_unfinished() -> None:
 def test_once_the_contract_is_there_nobody_is_reminded() -> None:
     """T-7."""
     story = held()
-    story.at(story.now + 30 * HOUR)
-    story.say(lambda p: actions.record_contract(p, p.sessions["c1"], [], 1))
+    story.tick_at(story.now + 30 * HOUR)
+    story.act(lambda p: actions.record_contract(p, p.sessions["c1"], [], 1))
     story.until(utc(2026, 10, 20))
     assert len(story.mails("contract_reminder")) == 1
     assert story.session("c1").state is SessionState.CONTRACTED
@@ -110,14 +110,14 @@ def test_reminders_stay_inside_working_hours(start: datetime, expected: list[tup
     """T-7: one a day, an hour before its end; fewer when the 48 hours hold less working time than that."""
     story = held(start)
     story.until(story.now + 48 * HOUR)
-    assert [(m.number, local(m.snapshot_at, DANA)) for m in story.mails("contract_reminder")] == expected
+    assert [(m.number, format_local(m.snapshot_at, DANA)) for m in story.mails("contract_reminder")] == expected
 
 
 def test_late_mails_come_on_working_days() -> None:
     """T-7: three of them after a Friday evening, over a public holiday in Germany."""
     story = held(utc(2026, 9, 30, 13))
     story.until(utc(2026, 10, 30))
-    after = [local(m.snapshot_at, DANA) for m in story.mails("contract_reminder") if m.number > 2]
+    after = [format_local(m.snapshot_at, DANA) for m in story.mails("contract_reminder") if m.number > 2]
     assert after == ["Mon 2026-10-05 09:00", "Tue 2026-10-06 09:00", "Wed 2026-10-07 09:00"]
 
 
@@ -141,7 +141,7 @@ def test_a_session_said_to_have_ended_at_another_time_is_asked_for_anew() -> Non
     """T-7: what counts from the end counts from the real one."""
     story = held()
     end = story.now - 30 * MINUTE
-    story.say(lambda p: actions.record_held(p, p.sessions["c1"], end))
+    story.act(lambda p: actions.record_held(p, p.sessions["c1"], end))
     assert [m.start for m in story.mails("contract_request")] == [story.now, end]
 
 
@@ -208,16 +208,16 @@ def test_held_recorded_later_leaves_a_working_day_and_mails_hours_apart(
     story = Story(state=state_of(session), now=START)
     story.tick()
     story.now = recorded
-    story.say(lambda p: actions.record_held(p, p.sessions["c1"], session.span.end))
+    story.act(lambda p: actions.record_held(p, p.sessions["c1"], session.span.end))
     story.tick()
     by = contract_mails.find_contract_deadline(DANA, story.session("c1"))
-    assert local(by, DANA) == until
+    assert format_local(by, DANA) == until
     assert [m.snapshot_at for m in story.mails("contract_request")] == [recorded]
     story.until(by)
     mails = [m for m in story.mails("contract_reminder") if m.number < 3]
     assert all(b - a >= 4 * HOUR for a, b in pairwise([recorded, *(m.snapshot_at for m in mails)]))
     assert all(by - m.snapshot_at >= 2 * HOUR for m in mails)
-    assert [(m.number, local(m.snapshot_at, DANA)) for m in mails] == expected
+    assert [(m.number, format_local(m.snapshot_at, DANA)) for m in mails] == expected
 
 
 def test_a_session_taken_as_held_after_a_long_sleep_leaves_a_working_day() -> None:

@@ -6,7 +6,7 @@ from datetime import date
 import pytest
 
 from tests.support.pairs import DANA, DAY, HOUR, NOW, SAM, pair_of
-from tests.support.stories import Story, booked
+from tests.support.stories import Story, booked_story
 from worker.domain.model import (
     CommitmentStanding,
     EndReason,
@@ -26,14 +26,14 @@ NEXT = PairId("new@corp.example", SAM.email)
 
 def promised() -> Story:
     """A pair with a contract, whose manager has one promise open and one done."""
-    story = booked(Story(pair_of(format=Format.COMBINED)))
+    story = booked_story(Story(pair_of(format=Format.COMBINED)))
     story.until(story.next.span.end)
-    first = story.of_kind(SessionKind.CAREER)[0].id
+    first = story.sessions_of_kind(SessionKind.CAREER)[0].id
     due = date(2026, 11, 27)
     promises = [IdentifiedCommitment(id=name, owner=owner, due=due) for name, owner in (
         ("p1", Owner.MANAGER), ("p2", Owner.REPORT), ("p3", Owner.MANAGER))]  # fmt: skip
-    story.say(lambda p: actions.record_contract(p, p.sessions[first], promises, 1))
-    story.say(lambda p: actions.close_commitment(p, p.commitments["p3"], CommitmentStanding.DONE))
+    story.act(lambda p: actions.record_contract(p, p.sessions[first], promises, 1))
+    story.act(lambda p: actions.close_commitment(p, p.commitments["p3"], CommitmentStanding.DONE))
     return story
 
 
@@ -46,7 +46,7 @@ def end(story: Story, why: EndReason, successor: PairId | None = NEXT) -> None:
 def wait(story: Story, days: int) -> None:
     """Let so many days pass; what waits to be sent by then is sent."""
     story.until(story.now + days * DAY)
-    story.at(story.now)
+    story.tick_at(story.now)
 
 
 def told(story: Story) -> list[tuple[str, str]]:
@@ -70,7 +70,7 @@ def test_each_is_told_once_of_a_change(
     """R-36, T-17: the report by the mail about the new manager when there is one; nobody before the next day."""
     story = promised()
     end(story, why, successor)
-    story.at(story.now + 2 * HOUR)
+    story.tick_at(story.now + 2 * HOUR)
     assert told(story) == []
     wait(story, 5)
     assert told(story) == expected
@@ -80,7 +80,7 @@ def test_each_is_told_once_of_a_change(
 
 def test_without_an_open_promise_the_old_manager_is_only_told_that_it_ended() -> None:
     story = promised()
-    story.say(lambda p: actions.close_commitment(p, p.commitments["p1"], CommitmentStanding.DONE))
+    story.act(lambda p: actions.close_commitment(p, p.commitments["p1"], CommitmentStanding.DONE))
     end(story, EndReason.CHANGED)
     wait(story, 5)
     assert told(story) == [("pair_ended", DANA.email)]
@@ -91,7 +91,7 @@ def test_promises_that_end_later_bring_no_second_mail() -> None:
     story = promised()
     end(story, EndReason.CHANGED)
     wait(story, 5)
-    story.say(lambda p: actions.close_commitment(p, p.commitments["p1"], CommitmentStanding.LET_GO))
+    story.act(lambda p: actions.close_commitment(p, p.commitments["p1"], CommitmentStanding.LET_GO))
     wait(story, 5)
     assert told(story) == [("open_promises", DANA.email)]
 
@@ -101,18 +101,18 @@ def test_a_promise_stays_on_the_old_managers_calendar_until_it_ends() -> None:
     story = promised()
     end(story, EndReason.CHANGED)
     wait(story, 5)
-    block = story.placed(story.commitment("p1"))
+    block = story.placed_event(story.commitment("p1"))
     assert block is not None and not block.is_gone
-    story.say(lambda p: actions.close_commitment(p, p.commitments["p1"], CommitmentStanding.LET_GO))
-    story.at(story.now + HOUR)
-    assert story.placed(story.commitment("p1")) is None or story.placed(story.commitment("p1")).gone  # type: ignore[union-attr]
+    story.act(lambda p: actions.close_commitment(p, p.commitments["p1"], CommitmentStanding.LET_GO))
+    story.tick_at(story.now + HOUR)
+    assert story.placed_event(story.commitment("p1")) is None or story.placed_event(story.commitment("p1")).gone  # type: ignore[union-attr]
 
 
 def test_t18_promises_of_a_manager_who_left_end_when_the_report_is_told() -> None:
     """T-17: not before the next day, so that a slip of the file ends none."""
     story = promised()
     end(story, EndReason.MANAGER_LEFT)
-    story.at(story.now + 2 * HOUR)
+    story.tick_at(story.now + 2 * HOUR)
     assert story.commitment("p1").is_open
     wait(story, 5)
     assert story.commitment("p1").standing is CommitmentStanding.LET_GO
@@ -123,7 +123,7 @@ def test_t18_promises_of_a_manager_who_left_end_when_the_report_is_told() -> Non
 def test_t18_a_slip_of_the_file_ends_no_promise() -> None:
     story = promised()
     end(story, EndReason.MANAGER_LEFT)
-    story.at(story.now + 2 * HOUR)
+    story.tick_at(story.now + 2 * HOUR)
     story.state = replace(story.state, outgoing_handover=None)
     story.change(ended=EndReason.NO)
     wait(story, 5)
@@ -133,13 +133,13 @@ def test_t18_a_slip_of_the_file_ends_no_promise() -> None:
 def begun() -> Story:
     story = Story(pair_of(format=Format.COMBINED))
     story.state = replace(story.state, incoming_handover=Handover(former=FORMER, pair=story.pair.id, ended_at=NOW))
-    return booked(story)
+    return booked_story(story)
 
 
 def test_the_report_is_told_of_the_new_manager_once_and_not_on_the_same_day() -> None:
     """R-36, T-17."""
     story = begun()
-    story.at(NOW + 2 * HOUR)
+    story.tick_at(NOW + 2 * HOUR)
     assert told(story) == []
     wait(story, 4)
     assert told(story) == [("new_manager", SAM.email)]
@@ -152,7 +152,7 @@ def test_r36_who_has_a_new_manager_is_not_introduced_once_more() -> None:
     story = begun()
     wait(story, 4)
     assert [mail.to for mail in story.mails("introduction")] == [DANA.email]
-    assert {mail.to for mail in booked().mails("introduction")} == {DANA.email, SAM.email}
+    assert {mail.to for mail in booked_story().mails("introduction")} == {DANA.email, SAM.email}
 
 
 def test_lines_can_be_chosen_until_the_first_session_with_the_new_manager() -> None:
@@ -166,7 +166,7 @@ def test_lines_can_be_chosen_until_the_first_session_with_the_new_manager() -> N
 
 
 def test_a_pair_without_another_before_it_has_no_handover() -> None:
-    story = booked()
+    story = booked_story()
     wait(story, 3)
     assert not can_choose_lines(story.state, story.now)
     assert story.mails("new_manager") == []

@@ -40,7 +40,7 @@ def _any(story: Story, n: int, *states: SessionState) -> Session | None:
 
 
 def _standing(story: Story, n: int) -> Session | None:
-    found = [s for s in story.state.sessions if s.booked and story.placed(s)]
+    found = [s for s in story.state.sessions if s.booked and story.placed_event(s)]
     return found[n % len(found)] if found else None
 
 
@@ -77,27 +77,27 @@ def _not_held(story: Story, n: int) -> None:
     """Of one that is still fresh in memory."""
     session = _any(story, n, SessionState.HELD, SessionState.UNFINISHED, SessionState.BOOKED, SessionState.CONTRACTED)
     if session and session.start and session.start > story.now - 60 * DAY:
-        story.say(lambda p: actions.record_not_held(p, p.sessions.get(session.id, session)))
+        story.act(lambda p: actions.record_not_held(p, p.sessions.get(session.id, session)))
 
 
 def _held(story: Story, n: int) -> None:
     if session := _any(story, n, SessionState.BOOKED, SessionState.OWED, SessionState.DEFERRED, SessionState.HELD):
-        story.say(lambda p: actions.record_held(p, p.sessions.get(session.id, session), story.now - (n % 5) * HOUR))
+        story.act(lambda p: actions.record_held(p, p.sessions.get(session.id, session), story.now - (n % 5) * HOUR))
 
 
 def _ask(story: Story, n: int) -> None:
     if session := _any(story, n, SessionState.BOOKED, SessionState.OWED, SessionState.DEFERRED):
         start = story.now.replace(minute=0) + (2 + n % 60) * DAY
         wish = Span(start, start + HOUR) if n % 3 else (session.options or (None,))[-1]
-        story.say(lambda p: actions.request_time(p, p.sessions.get(session.id, session), wish))
+        story.act(lambda p: actions.request_time(p, p.sessions.get(session.id, session), wish))
 
 
 def _talk(story: Story, n: int) -> None:
-    story.say(lambda p: actions.request_talk(p, list(Trigger)[n % 6]))
+    story.act(lambda p: actions.request_talk(p, list(Trigger)[n % 6]))
 
 
 def _check_in(story: Story, _: int) -> None:
-    story.say(actions.request_check_in)
+    story.act(actions.request_check_in)
 
 
 def _record(story: Story, n: int) -> None:
@@ -109,19 +109,19 @@ def _record(story: Story, n: int) -> None:
             IdentifiedCommitment(id=known.get(owner, f"{new}{owner[0]}"), owner=owner, due=due) for owner in Owner
         ]
         revision = 1 + len([m for m in story.state.effects if m.name == "contract_summary"])
-        story.say(lambda p: actions.record_contract(p, p.sessions.get(session.id, session), listed, revision))
+        story.act(lambda p: actions.record_contract(p, p.sessions.get(session.id, session), listed, revision))
 
 
 def _close(story: Story, n: int) -> None:
     found = [c for c in story.state.commitments if c.is_open]
     if found:
-        story.say(
+        story.act(
             lambda p: actions.close_commitment(p, p.commitments[found[n % len(found)].id], CommitmentStanding.DONE)
         )
 
 
 def _block(story: Story, n: int) -> None:
-    found = [c for c in story.state.commitments if c.is_open and story.placed(c)]
+    found = [c for c in story.state.commitments if c.is_open and story.placed_event(c)]
     if found and n % 2:
         story.delete(found[n % len(found)])
     elif found:
@@ -133,7 +133,7 @@ def _rest(story: Story, _: int) -> None:
 
 
 def _meet(story: Story, n: int) -> None:
-    story.meet([story.now.replace(minute=0) + k * WEEK + (n % 9) * HOUR for k in range(1, n % 20)])
+    story.set_meetings([story.now.replace(minute=0) + k * WEEK + (n % 9) * HOUR for k in range(1, n % 20)])
 
 
 def _change(story: Story, n: int) -> None:
@@ -204,14 +204,14 @@ def ahead_of(story: Story) -> set[str]:
     refused = {
         m.event for m in story.state.effects if m.kind is EffectKind.CANCEL and m.progress is EffectProgress.DEAD
     }
-    return {p.key for p in story.standing() if p.span.start > story.now} - refused
+    return {p.key for p in story.our_events() if p.span.start > story.now} - refused
 
 
 def parts_before(story: Story, session: Session) -> list[Session]:
     """The parts of its series before it (T-13)."""
     topics = [Topic.NOW, Topic.DIRECTION, Topic.GAP]
     earlier = topics[: topics.index(session.topic)] if session.topic in topics else []
-    there = [s for s in story.of_kind(SessionKind.CAREER) if s.state is not SessionState.CANCELLED]
+    there = [s for s in story.sessions_of_kind(SessionKind.CAREER) if s.state is not SessionState.CANCELLED]
     return [s for s in there if s.cycle == session.cycle and s.topic in earlier and not s.adhoc]
 
 

@@ -5,16 +5,16 @@ from dataclasses import replace
 import pytest
 
 from tests.support.pairs import DANA, DAY, HOUR, NOW, SAM, WEEK, pair_of, person
-from tests.support.stories import RULES, Story, booked
+from tests.support.stories import DEFAULT_POLICY, Story, booked_story
 from worker.domain.model import EndReason, Policy, Span
 
-SILENT = replace(RULES, providers_without_invitations=frozenset({"caldav"}))
-OTHER_SILENT = replace(RULES, providers_without_invitations=frozenset({"memory"}))
+SILENT = replace(DEFAULT_POLICY, providers_without_invitations=frozenset({"caldav"}))
+OTHER_SILENT = replace(DEFAULT_POLICY, providers_without_invitations=frozenset({"memory"}))
 ELSEWHERE = person("Sam", "Europe/London", "GB", calendar="none")
 
 
 def story(policy: Policy = SILENT) -> Story:
-    made = booked(Story(pair_of(DANA, ELSEWHERE), DANA, ELSEWHERE, policy=policy))
+    made = booked_story(Story(pair_of(DANA, ELSEWHERE), DANA, ELSEWHERE, policy=policy))
     made.until(made.now + 5 * HOUR)
     return made
 
@@ -32,13 +32,13 @@ def test_r2_a_report_whom_no_server_invites_is_invited_by_mail_once() -> None:
     assert one.mails("invitation")[0].start == one.next.start
 
 
-@pytest.mark.parametrize("policy", [RULES, OTHER_SILENT], ids=["tells all", "another"])
+@pytest.mark.parametrize("policy", [DEFAULT_POLICY, OTHER_SILENT], ids=["tells all", "another"])
 def test_a_service_that_invites_leaves_nothing_to_say(policy: Policy) -> None:
     assert told(story(policy)) == []
 
 
 def test_a_report_on_the_same_service_has_a_copy_and_gets_no_mail() -> None:
-    assert told(booked(Story(policy=SILENT))) == []
+    assert told(booked_story(Story(policy=SILENT))) == []
 
 
 def test_t11_a_hand_move_is_told_with_a_higher_number() -> None:
@@ -72,7 +72,7 @@ def test_what_finds_no_time_is_taken_back_and_told_again_when_it_does() -> None:
     one = story()
     key = one.next.key
     one.calendars.book(DANA, NOW, NOW + 40 * WEEK)
-    one.look()
+    one.recheck_free_busy()
     one.decline(one.next, ELSEWHERE)
     one.until(one.now + HOUR)
     assert told(one)[-1] == ("invitation_withdrawn", key, 1)
@@ -98,7 +98,7 @@ def test_a_session_that_was_held_takes_nothing_back() -> None:
 
 
 def test_an_invitation_that_is_overtaken_does_not_leave() -> None:
-    one = booked(Story(pair_of(DANA, ELSEWHERE), DANA, ELSEWHERE, policy=SILENT))
+    one = booked_story(Story(pair_of(DANA, ELSEWHERE), DANA, ELSEWHERE, policy=SILENT))
     one.until(one.now + HOUR)
     first = one.next
     one.state = replace(

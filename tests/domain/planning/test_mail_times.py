@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.support.pairs import DANA, DAY, HOUR, MINUTE, is_mail_time, message_of, person, utc
+from tests.support.pairs import DANA, DAY, HOUR, MINUTE, effect_of, is_mail_time, person, utc
 from worker.domain.model import Effect, MailName, Person, Span
 from worker.domain.planning.mail_times import (
     ANY_HOUR,
@@ -83,7 +83,7 @@ def test_at_most_three_leave_a_day_and_none_is_lost(
 
 
 def _mail(name: str, key: str) -> Effect:
-    return message_of(name, key=f"{name}:{key}", counts=True)
+    return effect_of(name, key=f"{name}:{key}", counts=True)
 
 
 @pytest.mark.parametrize("hours", [1, 23])

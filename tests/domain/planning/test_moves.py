@@ -6,7 +6,7 @@ from datetime import timedelta
 import pytest
 
 from tests.support.pairs import DANA, DAY, HOUR, MINUTE, NOW, SAM, WEEK, pair_of, session_of, state_of
-from tests.support.stories import Story, booked, causes
+from tests.support.stories import Story, booked_story, deferral_causes
 from worker.domain.model import DeferralCause, Person, ReviewMode, Session, SessionKind, SessionState, Span, TakenTime
 from worker.domain.planning import actions, moves, proposals
 from worker.domain.planning.moves import Obstacle, Press, find_obstacle, make_time_version
@@ -19,7 +19,7 @@ def look(story: Story, *spans: Span) -> PlanBuilder:
     builder = PlanBuilder(story.now, story.state, None, story.policy)
     covering = Span(min(one.start for one in spans), max(one.end for one in spans)) if spans else None
     request = proposals.make_free_busy_request(builder, story.next, covering)
-    seen = story.calendars.look(story.state, dict.fromkeys(request.people, request.window))
+    seen = story.calendars.read_free_busy(story.state, dict.fromkeys(request.people, request.window))
     taken = {who: story.calendars.taken.get(who, ()) for who in story.state.addresses}
     return PlanBuilder(story.now, replace(story.state, taken_times=taken), seen, story.policy)
 
@@ -27,7 +27,7 @@ def look(story: Story, *spans: Span) -> PlanBuilder:
 def press(story: Story, span: Span, who: str = SAM.email, version: str = "", *, must_be_free: bool = True) -> None:
     one = Press(span, who, version or make_time_version(story.next), must_be_free)
     calendars = look(story, span)
-    story.say(lambda p: moves.move_session(p, p.sessions[story.next.id], one, calendars))
+    story.act(lambda p: moves.move_session(p, p.sessions[story.next.id], one, calendars))
 
 
 def shifted(session: Session, by: timedelta) -> Span:
@@ -39,7 +39,7 @@ def shifted(session: Session, by: timedelta) -> Span:
 
 def test_three_times_are_proposed_on_three_days_each_with_its_reasons() -> None:
     """R-38: none is the time that it has; the reasons for both are of this conversation alone."""
-    story = booked()
+    story = booked_story()
     found = proposals.propose_times(look(story), story.next)
     assert len({one.span.start.date() for one in found.times}) == 3
     assert not any(one.span.overlaps(story.next.span) for one in found.times)
@@ -51,7 +51,7 @@ def test_three_times_are_proposed_on_three_days_each_with_its_reasons() -> None:
 
 
 def test_the_pairs_usual_hour_is_a_reason() -> None:
-    story = booked()
+    story = booked_story()
     preferring = replace(story.pair, preference=replace(story.pair.preference, weekday=1, minute=600))
     story.state = replace(story.state, pair=preferring)
     best = proposals.propose_times(look(story), story.next).times[0]
@@ -60,7 +60,7 @@ def test_the_pairs_usual_hour_is_a_reason() -> None:
 
 def test_times_inside_the_window_come_first_and_those_past_it_say_that_they_count() -> None:
     """T-10, T-11: of a session near the end of its window."""
-    story = booked()
+    story = booked_story()
     story.state = replace(
         story.state, sessions=tuple(replace(s, latest=story.now + 5 * DAY) for s in story.state.sessions)
     )
@@ -74,7 +74,7 @@ def test_times_inside_the_window_come_first_and_those_past_it_say_that_they_coun
 
 def test_nothing_is_proposed_while_a_calendar_can_not_be_read() -> None:
     """T-2: unknown is never free; the page says whose calendar it is."""
-    story = booked()
+    story = booked_story()
     story.calendars.unavailable.add(DANA.email)
     story.calendars.unknown[DANA.email] = "it did not answer"
     found = proposals.propose_times(look(story), story.next)
@@ -86,7 +86,7 @@ def test_nothing_is_proposed_while_a_calendar_can_not_be_read() -> None:
 
 def test_a_meeting_right_before_a_time_is_an_objection_at_any_hour() -> None:
     """R-38: the page names every rule that the time breaks, also outside working hours."""
-    story = booked()
+    story = booked_story()
     evening = Span(story.next.span.start.replace(hour=18, minute=0), story.next.span.start.replace(hour=19, minute=0))
     codes = [reason.code for reason in proposals.check_time(look(story, evening), story.next, evening).against]
     assert codes == ["outside_hours", "outside_hours"]
@@ -97,7 +97,7 @@ def test_a_meeting_right_before_a_time_is_an_objection_at_any_hour() -> None:
 
 def test_a_meeting_right_after_the_last_of_the_times_that_are_read_is_an_objection() -> None:
     """R-38: what is read reaches over the end of a time far ahead."""
-    story = booked()
+    story = booked_story()
     late = shifted(story.next, 20 * WEEK + HOUR)  # the same time of day, now in winter
     story.calendars.book(DANA, late.end, late.end + HOUR)
     codes = {reason.code for reason in proposals.check_time(look(story, late), story.next, late).against}
@@ -110,41 +110,41 @@ def test_a_meeting_right_after_the_last_of_the_times_that_are_read_is_an_objecti
 @pytest.mark.parametrize("who", [DANA, SAM])
 def test_t11_one_press_of_either_is_a_hand_move_and_no_deferral(who: Person) -> None:
     """R-38, T-11: no count, no mail; the cadence counts from the new time; it stays."""
-    story = booked()
+    story = booked_story()
     was, new = story.next, proposals.propose_times(look(story), story.next).times[2].span
     press(story, new, who.email)
     assert (story.next.id, story.next.span, story.next.by_hand) == (was.id, new, True)
-    assert (story.next.count, causes(story)) == (0, ["moved"])
-    assert [placed.span for placed in story.standing()] == [new]
+    assert (story.next.count, deferral_causes(story)) == (0, ["moved"])
+    assert [placed.span for placed in story.our_events()] == [new]
     story.until(new.end + HOUR)
     assert story.mails("deferral_notice") == [] and story.mails("booked_over_warning") == []
-    follows = next(s for s in story.of_kind(SessionKind.CAREER) if s.booked or s.owed)
+    follows = next(s for s in story.sessions_of_kind(SessionKind.CAREER) if s.booked or s.owed)
     assert abs(follows.target - (new.end + 13 * WEEK)) < DAY < new.start - was.span.start
 
 
 def test_t11_what_stands_at_that_hour_is_intended() -> None:
     """T-11: it was pressed all the same, so nothing warns of it and nothing moves; what comes later counts."""
-    story = booked()
+    story = booked_story()
     new = shifted(story.next, -DAY if story.next.span.start.weekday() else DAY)
     story.calendars.book(DANA, new.start, new.end)
     press(story, new, DANA.email, must_be_free=False)
     assert [one.span for one in story.next.intended or ()] == [new]
-    story.look()
+    story.recheck_free_busy()
     story.until(new.start)
-    assert causes(story) == ["moved"] and story.next.span == new
+    assert deferral_causes(story) == ["moved"] and story.next.span == new
 
 
 def test_a_move_past_the_window_counts_as_on_the_calendar() -> None:
     """T-10, T-11: landing past the window is a deferral, with the time that was pressed."""
-    story = booked()
+    story = booked_story()
     new = shifted(story.next, 10 * WEEK)
     press(story, new)
-    assert (story.next.span, story.next.count, causes(story)) == (new, 1, ["asked"])
+    assert (story.next.span, story.next.count, deferral_causes(story)) == (new, 1, ["asked"])
 
 
 def test_a_time_that_was_taken_meanwhile_is_not_taken() -> None:
     """R-38: by either's calendar, or by another pair a moment ago."""
-    story = booked()
+    story = booked_story()
     was, new = story.next, proposals.propose_times(look(story), story.next).times[0].span
     story.calendars.taken[DANA.email] = (TakenTime(new, "other", SessionKind.CAREER, None),)
     with pytest.raises(TimeTaken):
@@ -158,7 +158,7 @@ def test_a_time_that_was_taken_meanwhile_is_not_taken() -> None:
 
 def test_a_press_moves_nothing_while_a_calendar_can_not_be_read() -> None:
     """R-38, T-2: unless the person says that it shall be that time all the same."""
-    story = booked()
+    story = booked_story()
     new = proposals.propose_times(look(story), story.next).times[0].span
     story.calendars.unavailable.add(SAM.email)
     story.calendars.unknown[SAM.email] = "it did not answer"
@@ -170,13 +170,13 @@ def test_a_press_moves_nothing_while_a_calendar_can_not_be_read() -> None:
 
 def test_pressing_twice_is_one_move_and_an_old_page_moves_nothing() -> None:
     """R-38: the second press finds the time it asks for; the third is of a page from before both."""
-    story = booked()
+    story = booked_story()
     first, second = (one.span for one in proposals.propose_times(look(story), story.next).times[:2])
     old = make_time_version(story.next)
     press(story, first, SAM.email, old)
     moved = story.next
     press(story, first, SAM.email, old)
-    assert story.next == moved and causes(story) == ["moved"]
+    assert story.next == moved and deferral_causes(story) == ["moved"]
     with pytest.raises(MovedMeanwhile):
         press(story, second, DANA.email, old)
     assert story.next == moved
@@ -184,7 +184,7 @@ def test_pressing_twice_is_one_move_and_an_old_page_moves_nothing() -> None:
 
 def test_moved_there_and_back_is_another_time_than_before() -> None:
     """R-38: a form of before the two moves is as old as any."""
-    story = booked()
+    story = booked_story()
     old, was = make_time_version(story.next), story.next.span
     press(story, proposals.propose_times(look(story), story.next).times[0].span)
     press(story, was, must_be_free=False)
@@ -192,12 +192,12 @@ def test_moved_there_and_back_is_another_time_than_before() -> None:
 
 
 def test_what_is_owed_gets_the_time_that_is_pressed() -> None:
-    story = booked()
+    story = booked_story()
     owed = replace(story.next, state=SessionState.OWED, start=None, end=None, generation=2)
     story.state = replace(story.state, sessions=(owed,), placed_events={})
     new = Span(NOW + 9 * DAY + 3 * HOUR, NOW + 9 * DAY + 4 * HOUR)
     press(story, new, must_be_free=False)
-    assert (story.next.span, story.next.count, causes(story)) == (new, 0, [])
+    assert (story.next.span, story.next.count, deferral_causes(story)) == (new, 0, [])
 
 
 # --- what can't be moved ---
@@ -245,7 +245,7 @@ def test_a_review_inside_a_1on1_moves_with_that() -> None:
 
 
 def test_r18_the_report_may_say_why_after_the_own_move_and_not_after_the_managers() -> None:
-    story = booked()
+    story = booked_story()
     press(story, proposals.propose_times(look(story), story.next).times[0].span, SAM.email)
     builder = PlanBuilder(story.now, story.state, None, story.policy)
     lost = actions.find_deferral_to_explain(builder, story.next)
@@ -254,4 +254,4 @@ def test_r18_the_report_may_say_why_after_the_own_move_and_not_after_the_manager
     builder = PlanBuilder(story.now, story.state, None, story.policy)
     with pytest.raises(Refused):
         actions.find_deferral_to_explain(builder, story.next)
-    assert causes(story) == ["moved", "moved"]
+    assert deferral_causes(story) == ["moved", "moved"]

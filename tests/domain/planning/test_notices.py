@@ -16,16 +16,16 @@ from tests.support.pairs import (
     NOW,
     SAM,
     commitment_of,
+    effect_of,
+    format_local,
     is_mail_time,
-    local,
-    message_of,
     pair_of,
     person,
     session_of,
     state_of,
     utc,
 )
-from tests.support.stories import Story, booked
+from tests.support.stories import Story, booked_story
 from worker.domain.model import (
     CommitmentStanding,
     EffectProgress,
@@ -84,7 +84,7 @@ def test_the_prompt_is_due_at_the_start_of_a_working_day_at_least_two_days_befor
     sam = person("Sam", zone, country)
     at = find_prompt_time(sam, start)
     assert at == instant
-    assert local(at, sam) == expected
+    assert format_local(at, sam) == expected
 
 
 @pytest.mark.parametrize(
@@ -101,7 +101,7 @@ def test_the_prompt_suits_weeks_of_any_shape(hours: str, start: datetime, expect
     """T-5"""
     sam = person("Sam", hours=hours)
     at = find_prompt_time(sam, start)
-    assert at is not None and local(at, sam) == expected
+    assert at is not None and format_local(at, sam) == expected
 
 
 def test_a_prompt_without_a_working_day_in_that_week_comes_at_the_last_that_leaves_four_hours() -> None:
@@ -192,7 +192,7 @@ def test_mails_ahead_are_at_the_start_of_a_working_day(
 
 def test_prompt_and_brief_leave_once_at_their_hour() -> None:
     """T-5, T-6, R-11, R-12: to the report the one, to the manager the other."""
-    story = booked()
+    story = booked_story()
     story.until(story.next.span.end)
     assert [(m.to, m.due_at) for m in story.mails("reflection_prompt")] == [(SAM.email, utc(2026, 9, 18, 8))]
     assert [(m.to, m.due_at) for m in story.mails("brief")] == [(DANA.email, utc(2026, 9, 18, 7))]
@@ -200,11 +200,11 @@ def test_prompt_and_brief_leave_once_at_their_hour() -> None:
 
 def test_an_ad_hoc_session_is_prepared_at_once() -> None:
     """T-5, T-14: booked later than two days before, the prompt leaves as soon as the event stands, inside hours."""
-    story = booked()
+    story = booked_story()
     story.until(utc(2026, 9, 7, 9))
-    story.say(lambda p: actions.request_talk(p, Trigger.LEAVING))
+    story.act(lambda p: actions.request_talk(p, Trigger.LEAVING))
     story.until(utc(2026, 9, 7, 9, 2))
-    adhoc = next(s for s in story.of_kind(SessionKind.CAREER) if s.adhoc)
+    adhoc = next(s for s in story.sessions_of_kind(SessionKind.CAREER) if s.adhoc)
     assert [m.subject for m in story.mails("reflection_prompt")] == [adhoc.id]
     assert sent_at(story, "reflection_prompt") == [utc(2026, 9, 7, 9, 1)]
 
@@ -224,23 +224,23 @@ def test_preparation_that_would_come_too_late_does_not_come(left: timedelta, pro
 
 def test_nobody_is_asked_to_prepare_for_what_is_not_on_the_calendar() -> None:
     """T-5: the mail waits for the event."""
-    story = booked()
+    story = booked_story()
     story.refuses = True
-    story.say(lambda p: actions.request_talk(p, Trigger.LEAVING))
+    story.act(lambda p: actions.request_talk(p, Trigger.LEAVING))
     story.until(utc(2026, 9, 7, 8, 30))  # Sam works since half an hour
     assert story.mails("reflection_prompt") == []
     story.refuses = False
     story.until(NOW + 12 * DAY)
-    (adhoc,) = (s for s in story.of_kind(SessionKind.CAREER) if s.adhoc)
+    (adhoc,) = (s for s in story.sessions_of_kind(SessionKind.CAREER) if s.adhoc)
     assert [m.subject for m in story.mails("reflection_prompt") if m.subject == adhoc.id] == [adhoc.id]
 
 
 @pytest.mark.parametrize(("days", "prompts"), [(14, 1), (15, 2), (-1, 1)])
 def test_the_prompt_comes_again_only_when_the_session_moved_far(days: int, prompts: int) -> None:
     """T-5: by more than 14 days after it went out."""
-    story = booked()
+    story = booked_story()
     start = story.next.span.start
-    story.at(utc(2026, 9, 18, 8))
+    story.tick_at(utc(2026, 9, 18, 8))
     assert len(story.mails("reflection_prompt")) == 1
     story.move(story.next, start + days * DAY, 75)
     assert story.next.by_hand
@@ -250,7 +250,7 @@ def test_the_prompt_comes_again_only_when_the_session_moved_far(days: int, promp
 
 def test_a_session_that_moves_before_its_prompt_gets_one_prompt() -> None:
     """T-5."""
-    story = booked()
+    story = booked_story()
     story.move(story.next, story.next.span.start - 10 * DAY, 75)
     story.until(story.next.span.end)
     assert len(story.mails("reflection_prompt")) == 1
@@ -259,9 +259,9 @@ def test_a_session_that_moves_before_its_prompt_gets_one_prompt() -> None:
 
 def test_check_ins_need_no_preparation() -> None:
     """R-7: informal."""
-    story = booked()
-    story.say(actions.request_check_in)
-    (check_in,) = story.of_kind(SessionKind.CHECKIN)
+    story = booked_story()
+    story.act(actions.request_check_in)
+    (check_in,) = story.sessions_of_kind(SessionKind.CHECKIN)
     story.until(check_in.span.end + DAY)
     assert [m for m in story.state.effects if m.subject == check_in.id and m.name] == []
     assert story.session(check_in.id).state is SessionState.HELD
@@ -269,7 +269,7 @@ def test_check_ins_need_no_preparation() -> None:
 
 def test_both_are_introduced_once() -> None:
     """R-23: what this is and who can read what, when the first session stands."""
-    story = booked()
+    story = booked_story()
     assert story.now == NOW  # five in the morning is no working hour (T-16)
     assert {m.to: m.due_at for m in story.mails("introduction")} == {
         DANA.email: utc(2026, 9, 7, 7),
@@ -295,7 +295,7 @@ def test_what_is_due_is_said_at_nine_on_the_day() -> None:
     mine, yours = commitment_of(due), commitment_of(due, Owner.REPORT, id="p2")
     story = Story(state=state_of(commitments=(mine, yours)))
     story.until(utc(2026, 9, 20))
-    found = {m.to: local(m.due_at, DANA if m.to == DANA.email else SAM) for m in story.mails("commitment_due")}
+    found = {m.to: format_local(m.due_at, DANA if m.to == DANA.email else SAM) for m in story.mails("commitment_due")}
     assert found == {DANA.email: "Tue 2026-09-15 09:00", SAM.email: "Tue 2026-09-15 09:00"}
 
 
@@ -311,7 +311,9 @@ def test_what_is_due_wakes_nobody_who_is_away_until_then() -> None:
     away = replace(SAM, absences=(Span(utc(2026, 9, 11), utc(2026, 9, 14)),))
     story = Story(state=state_of(commitments=(mine,), report=away), now=utc(2026, 9, 11, 4))
     story.tick()
-    assert [(local(m.due_at, SAM), m.counts) for m in story.mails("commitment_due")] == [("Mon 2026-09-14 09:00", True)]
+    assert [(format_local(m.due_at, SAM), m.counts) for m in story.mails("commitment_due")] == [
+        ("Mon 2026-09-14 09:00", True)
+    ]
 
 
 def test_two_commitments_of_one_day_are_one_mail() -> None:
@@ -343,9 +345,9 @@ def test_a_new_date_is_a_new_mail() -> None:
     """R-18."""
     session = session_of(utc(2026, 9, 7, 4), 30, state=SessionState.CONTRACTED, held_at=utc(2026, 9, 7, 4, 30))
     story = Story(state=state_of(session, commitments=(commitment_of(date(2026, 9, 15)),)))
-    story.at(utc(2026, 9, 15, 12))
+    story.tick_at(utc(2026, 9, 15, 12))
     moved = IdentifiedCommitment(id="p1", owner=Owner.MANAGER, due=date(2026, 9, 22))
-    story.say(lambda p: actions.record_contract(p, p.sessions["c1"], [moved], 2))
+    story.act(lambda p: actions.record_contract(p, p.sessions["c1"], [moved], 2))
     story.until(utc(2026, 9, 30))
     assert [m.start for m in story.mails("commitment_due")] == [utc(2026, 9, 15), utc(2026, 9, 22)]
 
@@ -368,14 +370,14 @@ def test_a_review_that_goes_to_next_weeks_1on1_has_a_note_on_its_own_day() -> No
 
 def test_an_introduction_that_was_dropped_comes_when_the_pair_goes_on() -> None:
     """R-23: nobody is left without having been told who can read what."""
-    story = booked()
+    story = booked_story()
     story.state = replace(
         story.state,
         effects=tuple(
             replace(m, progress=EffectProgress.DROPPED) if m.name == "introduction" else m for m in story.state.effects
         ),
     )
-    story.at(story.now + HOUR)
+    story.tick_at(story.now + HOUR)
     story.until(story.now + 3 * HOUR)
     assert {m.to for m in story.mails("introduction")} == {DANA.email, SAM.email}
 
@@ -385,7 +387,7 @@ def test_an_introduction_that_was_dropped_comes_when_the_pair_goes_on() -> None:
 
 def test_what_prepares_a_session_that_lost_a_time_counts_into_the_day() -> None:
     """T-16: as any other prompt and brief, though the time it lost is over."""
-    story = booked()
+    story = booked_story()
     story.decline(story.next)
     story.move(story.next, story.next.span.start + 14 * DAY, 75)
     story.until(story.next.span.end)
@@ -395,11 +397,11 @@ def test_what_prepares_a_session_that_lost_a_time_counts_into_the_day() -> None:
 
 def test_two_prompts_in_turn_never_read_the_same() -> None:
     """T-5: through sessions of the rhythm, those that somebody asked for, and one that moved far."""
-    story = booked()
+    story = booked_story()
     story.until(utc(2026, 9, 18, 8))
     story.move(story.next, story.next.span.start + 15 * DAY, 75)  # gets another
     story.until(utc(2026, 9, 29))
-    story.say(lambda p: actions.request_talk(p, Trigger.DOUBT))
+    story.act(lambda p: actions.request_talk(p, Trigger.DOUBT))
     story.until(NOW + 500 * DAY)
     wordings = [m.number for m in story.mails("reflection_prompt")]
     assert len(wordings) >= 6 and set(wordings) == {0, 1, 2}
@@ -410,7 +412,7 @@ def test_two_prompts_in_turn_never_read_the_same() -> None:
 def test_a_prompt_after_two_of_one_morning_reads_like_neither(numbers: tuple[int, int]) -> None:
     """T-5: before sessions on two days in a row; which of them was read first nobody knows."""
     earlier = [
-        message_of("reflection_prompt", key=f"prompt:{number}", subject=f"h{number}", to=SAM.email, number=number)
+        effect_of("reflection_prompt", key=f"prompt:{number}", subject=f"h{number}", to=SAM.email, number=number)
         for number in numbers
     ]
     story = Story(state=state_of(session_of(START), effects=tuple(earlier)), now=utc(2026, 9, 25, 8))
@@ -422,9 +424,9 @@ def test_a_prompt_after_two_of_one_morning_reads_like_neither(numbers: tuple[int
 @pytest.mark.parametrize(("days", "briefs"), [(3, 1), (8, 2), (-3, 1)])
 def test_the_brief_comes_again_when_the_session_moved_by_more_than_three_working_days(days: int, briefs: int) -> None:
     """T-6: after it went out."""
-    story = booked()
+    story = booked_story()
     start = story.next.span.start  # a Monday
-    story.at(utc(2026, 9, 18, 8))
+    story.tick_at(utc(2026, 9, 18, 8))
     assert len(story.mails("brief")) == 1
     if start + days * DAY > story.now:
         story.move(story.next, start + days * DAY, 75)
@@ -435,10 +437,10 @@ def test_the_brief_comes_again_when_the_session_moved_by_more_than_three_working
 def test_late_mails_about_a_contract_come_on_working_days_that_the_manager_works() -> None:
     """T-7, T-16: inside hours, and out of office is no working day; then it is unfinished."""
     manager = replace(DANA, absences=(Span(utc(2026, 9, 24), utc(2026, 9, 26)),))
-    story = booked(Story(manager=manager))
+    story = booked_story(Story(manager=manager))
     end = story.next.span.end
     assert end < utc(2026, 9, 22)
     story.until(utc(2026, 10, 5))
     late = [m.due_at for m in story.mails("contract_reminder") if m.number > 2]
     assert late == [utc(2026, 9, 28, 7), utc(2026, 9, 29, 7), utc(2026, 9, 30, 7)]
-    assert story.of_kind(SessionKind.CAREER)[0].state is SessionState.UNFINISHED
+    assert story.sessions_of_kind(SessionKind.CAREER)[0].state is SessionState.UNFINISHED

@@ -20,7 +20,17 @@ from tests.support.pairs import (
     state_of,
     utc,
 )
-from tests.support.stories import Calendars, Story, applied, booked, causes, decide, fill, nothing, performed
+from tests.support.stories import (
+    Calendars,
+    Story,
+    apply_plan,
+    booked_story,
+    changes_nothing,
+    decide,
+    deferral_causes,
+    fill_days,
+    perform_effects,
+)
 from worker.domain.model import (
     BusyTime,
     CommitmentStanding,
@@ -56,7 +66,7 @@ def test_a_plan_is_made_of_what_was_read_and_of_nothing_else() -> None:
 
 def test_a_plan_leaves_what_it_was_given_as_it_was() -> None:
     """Pure: all that changes is in what it returns."""
-    story = booked()
+    story = booked_story()
     before = repr(story.state)
     story.plan()
     assert repr(story.state) == before
@@ -66,11 +76,11 @@ def test_planned_again_before_and_after_its_effects_nothing_changes() -> None:
     """R-3: and the event that is on its way is not made twice."""
     state = Story().state
     made = decide(NOW, state, Calendars())
-    state = applied(state, made, NOW)
-    assert nothing(decide(NOW, state, Calendars()))
-    assert nothing(decide(NOW + MINUTE, state, Calendars()))
-    state = performed(state, NOW)
-    assert nothing(decide(NOW + MINUTE, state, Calendars()))
+    state = apply_plan(state, made, NOW)
+    assert changes_nothing(decide(NOW, state, Calendars()))
+    assert changes_nothing(decide(NOW + MINUTE, state, Calendars()))
+    state = perform_effects(state, NOW)
+    assert changes_nothing(decide(NOW + MINUTE, state, Calendars()))
 
 
 def test_two_ahead_and_a_series_are_right_at_once() -> None:
@@ -83,24 +93,24 @@ def test_two_ahead_and_a_series_are_right_at_once() -> None:
         story = Story(pair_of(format=form), policy=policy)
         story.calendars.book(SAM, utc(2026, 9, 21), utc(2026, 10, 2))  # not at the target
         story.tick()
-        before = story.of_kind(SessionKind.CAREER)
-        story.at(NOW + HOUR)
-        assert story.of_kind(SessionKind.CAREER) == before
+        before = story.sessions_of_kind(SessionKind.CAREER)
+        story.tick_at(NOW + HOUR)
+        assert story.sessions_of_kind(SessionKind.CAREER) == before
 
 
 def test_it_says_when_it_wants_to_look_again() -> None:
     """The end of the session, its prompt, its brief, its looks, the contract: whatever comes first."""
-    story = booked()
+    story = booked_story()
     assert story.due is not None
     assert NOW < story.due <= story.next.span.start
     story.until(story.next.span.end)
     assert story.due is not None
-    assert story.due <= contract_mails.find_contract_deadline(DANA, story.of_kind(SessionKind.CAREER)[0])
+    assert story.due <= contract_mails.find_contract_deadline(DANA, story.sessions_of_kind(SessionKind.CAREER)[0])
 
 
 def test_a_pair_with_nothing_to_wait_for_sleeps() -> None:
     story = Story(pair_of(paused=True))
-    assert nothing(story.tick())
+    assert changes_nothing(story.tick())
     assert story.due is None
 
 
@@ -118,8 +128,8 @@ def test_looking_when_it_is_due_misses_nothing() -> None:
     end = NOW + 60 * DAY
     due_only.until(end)
     while often.now < end:
-        often.at(often.now + 6 * HOUR)
-    assert often.told == due_only.told
+        often.tick_at(often.now + 6 * HOUR)
+    assert often.decisions == due_only.decisions
     sent = [[(m.key, m.snapshot_at, m.progress) for m in s.state.effects] for s in (due_only, often)]
     assert sent[0] == sent[1]
 
@@ -129,7 +139,7 @@ def test_a_calendar_that_can_t_be_asked_for_a_day_delays_and_changes_nothing_els
     story = Story()
     story.calendars.unavailable = {DANA.email}
     story.until(NOW + DAY)
-    assert story.told == []
+    assert story.decisions == []
     story.calendars.unavailable = set()
     story.until(NOW + DAY + 5 * MINUTE)
     assert story.next.booked
@@ -140,20 +150,20 @@ def test_a_calendar_that_can_t_be_asked_for_a_day_delays_and_changes_nothing_els
 
 def lively() -> Story:
     """A pair with all there is: a session and two reviews to come, a contract, commitments on the calendar."""
-    story = booked(Story(pair_of(format=Format.COMBINED)))
+    story = booked_story(Story(pair_of(format=Format.COMBINED)))
     story.until(story.next.span.end)
-    first = story.of_kind(SessionKind.CAREER)[0].id
+    first = story.sessions_of_kind(SessionKind.CAREER)[0].id
     promises = [
         IdentifiedCommitment(id="p1", owner=Owner.MANAGER, due=date(2026, 10, 30)),
         IdentifiedCommitment(id="p2", owner=Owner.REPORT, due=date(2026, 10, 30)),
     ]
-    story.say(lambda p: actions.record_contract(p, p.sessions[first], promises, 1))
-    story.say(lambda p: actions.request_talk(p, Trigger.DOUBT))
+    story.act(lambda p: actions.record_contract(p, p.sessions[first], promises, 1))
+    story.act(lambda p: actions.request_talk(p, Trigger.DOUBT))
     return story
 
 
 def to_come(story: Story) -> list[str]:
-    return sorted(p.key for p in story.standing() if p.span.start > story.now)
+    return sorted(p.key for p in story.our_events() if p.span.start > story.now)
 
 
 ENDS = [EndReason.REPORT_LEFT, EndReason.MANAGER_LEFT, EndReason.BOTH_LEFT, EndReason.CHANGED]
@@ -171,7 +181,7 @@ def test_a_pair_that_rests_or_ends_has_nothing_to_come_on_any_calendar(fields: d
     assert to_come(story) == kept
     assert not any(s.owed or s.booked for s in story.state.sessions)
     reason = "The pair is paused." if fields.get("paused") else "The pair has ended."
-    assert [d.reason for d in story.told].count(reason) == 4
+    assert [d.reason for d in story.decisions].count(reason) == 4
     story.until(before + 200 * DAY)
     later = [m.name for m in story.state.effects if m.snapshot_at > before and m.progress is EffectProgress.DONE]
     assert later == []
@@ -188,7 +198,7 @@ def test_a_pair_that_rests_or_ends_has_nothing_to_come_on_any_calendar(fields: d
 )
 def test_whoever_is_still_there_is_told_once_that_it_ended(why: EndReason, told: list[str]) -> None:
     """R-24, T-17: not before the next day."""
-    story = booked()
+    story = booked_story()
     story.change(ended=why)
     assert story.sent("pair_ended") == []
     story.now += 2 * HOUR
@@ -201,7 +211,7 @@ def test_whoever_is_still_there_is_told_once_that_it_ended(why: EndReason, told:
 
 def test_a_pause_is_nobody_s_mail() -> None:
     """R-24: the two know it."""
-    story = booked()
+    story = booked_story()
     story.change(paused=True)
     assert story.mails("pair_ended") == []
 
@@ -209,27 +219,27 @@ def test_a_pause_is_nobody_s_mail() -> None:
 def test_a_pair_that_comes_back_gets_a_new_session() -> None:
     """T-4, R-3: counted from what was held; its reviews and blocks come back as well."""
     story = lively()
-    held = story.of_kind(SessionKind.CAREER)[0]
+    held = story.sessions_of_kind(SessionKind.CAREER)[0]
     story.change(paused=True)
-    story.at(story.now + 2 * DAY)
+    story.tick_at(story.now + 2 * DAY)
     story.change(paused=False)
     assert story.next.booked
     assert story.next.target.date() == held.span.end.date() + 91 * DAY
-    assert len([s for s in story.of_kind(SessionKind.REVIEW) if s.booked]) == 2
-    assert story.placed(story.commitment("p1"))
+    assert len([s for s in story.sessions_of_kind(SessionKind.REVIEW) if s.booked]) == 2
+    assert story.placed_event(story.commitment("p1"))
     assert len(story.mails("introduction")) == 2
 
 
 def test_a_pair_that_comes_back_again_and_again_keeps_its_rhythm() -> None:
     """T-3, T-4: what was held long ago and is closed still counts."""
-    story = booked()
+    story = booked_story()
     held = story.next
     story.until(held.span.end + 15 * DAY)
     for _ in range(3):
         story.change(paused=True)
-        story.at(story.now + DAY)
+        story.tick_at(story.now + DAY)
         story.change(paused=False)
-        story.at(story.now + DAY)
+        story.tick_at(story.now + DAY)
     assert story.session(held.id).is_closed
     assert story.next.booked
     assert story.next.target.date() == held.span.end.date() + 91 * DAY
@@ -237,34 +247,34 @@ def test_a_pair_that_comes_back_again_and_again_keeps_its_rhythm() -> None:
 
 def test_a_pair_that_comes_back_after_a_year_meets_soon() -> None:
     """T-4: what is long overdue belongs into the next three weeks."""
-    story = booked()
+    story = booked_story()
     story.until(story.next.span.end + DAY)
     story.change(paused=True)
-    story.at(NOW + 400 * DAY)
+    story.tick_at(NOW + 400 * DAY)
     story.change(paused=False)
     assert story.now < story.next.span.start <= story.now + 3 * WEEK
 
 
 def test_a_second_ending_is_told_again() -> None:
     """R-24: a pair that came back in between."""
-    story = booked()
+    story = booked_story()
     story.change(ended=EndReason.CHANGED)
-    story.at(NOW + 2 * DAY)
+    story.tick_at(NOW + 2 * DAY)
     story.change(ended=EndReason.NO)
-    story.at(NOW + 3 * DAY)
+    story.tick_at(NOW + 3 * DAY)
     story.change(ended=EndReason.CHANGED)
-    story.at(NOW + 5 * DAY)
+    story.tick_at(NOW + 5 * DAY)
     assert len(story.mails("pair_ended")) == 4
 
 
 def test_an_event_on_its_way_when_the_pair_rests_goes_as_well() -> None:
     """T-4: it is cancelled after it is made."""
     state = Story().state
-    state = applied(state, decide(NOW, state, Calendars()), NOW)
+    state = apply_plan(state, decide(NOW, state, Calendars()), NOW)
     state = replace(state, pair=replace(state.pair, paused=True))
     made = decide(NOW, state, Calendars())
     assert [m.kind for m in made.effects] == [EffectKind.CANCEL]
-    settled = performed(applied(state, made, NOW), NOW)
+    settled = perform_effects(apply_plan(state, made, NOW), NOW)
     assert [p.key for p in settled.placed_events.values() if not p.is_gone] == []
 
 
@@ -273,7 +283,7 @@ def test_a_commitment_that_just_ended_leaves_the_calendar_though_the_pair_ends()
     story = lively()
     story.calendars.unavailable = {DANA.email}
     story.state = replace(story.state, pair=replace(story.pair, ended=EndReason.REPORT_LEFT))
-    story.say(lambda p: actions.close_commitment(p, p.commitments["p1"], CommitmentStanding.DONE))
+    story.act(lambda p: actions.close_commitment(p, p.commitments["p1"], CommitmentStanding.DONE))
     assert to_come(story) == []
 
 
@@ -282,21 +292,21 @@ def test_a_commitment_that_just_ended_leaves_the_calendar_though_the_pair_ends()
 
 def test_a_transition_brings_the_next_session_nearer() -> None:
     """R-5: from the day the people file says so, and back when it is over."""
-    story = booked()
+    story = booked_story()
     story.until(story.next.span.end + DAY)
     calm = story.next
     story.change(transition_until=date(2027, 3, 1))
     assert story.next.id == calm.id
     assert story.next.target.date() == date(2026, 11, 2)
     assert abs(story.next.span.start - story.next.target) < 8 * DAY
-    assert causes(story) == []
+    assert deferral_causes(story) == []
     story.change(transition_until=None)
     assert story.next.target == calm.target
 
 
 def test_a_transition_ends_by_itself() -> None:
     """R-5: until a date; the first session that would come after it is a quarter away again."""
-    story = booked(Story(pair_of(transition_until=date(2026, 12, 1))))
+    story = booked_story(Story(pair_of(transition_until=date(2026, 12, 1))))
     held: list[datetime] = []
     for _ in range(3):
         held.append(story.next.span.end)
@@ -307,7 +317,7 @@ def test_a_transition_ends_by_itself() -> None:
 
 def test_another_rhythm_moves_what_is_booked() -> None:
     """R-1: half a year instead of a quarter, without a deferral; the event is the same."""
-    story = booked()
+    story = booked_story()
     story.until(story.next.span.end + DAY)
     key = story.next.key
     story.change(every=Interval(months=6))
@@ -317,8 +327,8 @@ def test_another_rhythm_moves_what_is_booked() -> None:
 
 def test_what_is_about_to_begin_stays_where_it_is() -> None:
     """T-10: inside the last four hours nothing moves by itself."""
-    story = booked()
-    story.at(story.next.span.start - 3 * HOUR)
+    story = booked_story()
+    story.tick_at(story.next.span.start - 3 * HOUR)
     was = story.next.span
     story.change(start=date(2026, 9, 1))
     assert story.next.span == was
@@ -339,7 +349,9 @@ def test_why_there_is_no_time_is_what_the_search_says() -> None:
         window=Span(max(session.earliest, utc(2026, 9, 8, 22)), session.latest),
         minutes=60,
         target=session.target,
-        free_busy=Calendars().look(story.state, {DANA.email: Span(NOW, NOW), night.email: Span(NOW, NOW)}).free_busy,
+        free_busy=Calendars()
+        .read_free_busy(story.state, {DANA.email: Span(NOW, NOW), night.email: Span(NOW, NOW)})
+        .free_busy,
     )
     assert session.unplaceable == explain_no_slot(search)
 
@@ -347,7 +359,9 @@ def test_why_there_is_no_time_is_what_the_search_says() -> None:
 def test_first_of_all_it_asks() -> None:
     """A state that was read without other people's time can't be placed in."""
     state: PairState = Story().state
-    seen = Calendars().look(state, dict.fromkeys((DANA.email, SAM.email), Span(NOW - 30 * DAY, NOW + 60 * DAY)))
+    seen = Calendars().read_free_busy(
+        state, dict.fromkeys((DANA.email, SAM.email), Span(NOW - 30 * DAY, NOW + 60 * DAY))
+    )
     assert plan(NOW, state, seen, Policy()).needed_free_busy is not None
     assert plan(NOW, replace(state, taken_times={}), seen, Policy()).needed_free_busy is None
 
@@ -363,13 +377,13 @@ def test_two_needs_of_one_plan_are_one_question() -> None:
 
 def test_busy_time_of_ours_does_not_stand_in_its_own_way() -> None:
     """T-10: the event of the session that moves is free for it, and its old time just isn't offered again."""
-    story = booked()
+    story = booked_story()
     was = story.next.span
     story.calendars.busy[DANA.email] = [
         BusyTime(Span(NOW, was.start)),
         BusyTime(Span(was.end + 3 * HOUR, NOW + 90 * DAY)),
     ]
-    story.say(
+    story.act(
         lambda builder: deferrals.defer_session(builder, builder.sessions[story.next.id], DeferralCause.BOOKED_OVER)
     )
     assert story.next.span.start == was.end
@@ -388,9 +402,9 @@ def test_a_session_is_held_only_when_its_event_stood_on_the_calendar() -> None:
 
 def test_a_move_the_calendar_never_took_leaves_the_old_time() -> None:
     """R-8, R-22: people see the old time; the new one passes unheld."""
-    story = booked()
+    story = booked_story()
     was = story.next
-    fill(story, SAM, was.span.start.date() + DAY, 30)
+    fill_days(story, SAM, was.span.start.date() + DAY, 30)
     story.refuses = True
     story.decline(was)
     assert story.next.span.end < was.span.start
@@ -403,7 +417,7 @@ def test_a_move_the_calendar_never_took_leaves_the_old_time() -> None:
 
 def test_what_took_place_before_the_pair_was_paused_took_place() -> None:
     """R-22: the pause came within the minute after its end, before anybody had looked."""
-    story = booked()
+    story = booked_story()
     was = story.next
     story.until(was.span.end - MINUTE)
     story.now = was.span.end + MINUTE / 2

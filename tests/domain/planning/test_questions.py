@@ -5,7 +5,7 @@ from datetime import timedelta
 import pytest
 
 from tests.support.pairs import DANA, DAY, HOUR, MINUTE, NOW, SAM, WEEK, session_of, state_of
-from tests.support.stories import Story, booked, causes
+from tests.support.stories import Story, booked_story, deferral_causes
 from worker.domain.model import OfferPurpose, SessionState, ShowAs
 from worker.domain.planning import actions
 from worker.domain.planning.plan_builder import PlanBuilder
@@ -14,9 +14,9 @@ from worker.errors import Refused
 
 def asked(gap: timedelta = DAY, times: int = 3) -> Story:
     """A story whose session was declined so many times, with so long in between."""
-    story = booked(Story(state=state_of(session_of(NOW + 10 * WEEK))))
+    story = booked_story(Story(state=state_of(session_of(NOW + 10 * WEEK))))
     for _ in range(times):
-        story.at(story.now + gap)
+        story.tick_at(story.now + gap)
         story.decline(story.next)
     return story
 
@@ -45,11 +45,11 @@ def test_the_third_move_within_seven_days_is_a_question(gap: timedelta, times: i
 
 def test_what_a_person_asked_for_is_no_automatic_move() -> None:
     """T-11: somebody who looks for a time of their own is not asked."""
-    story = booked(Story(state=state_of(session_of(NOW + 10 * WEEK))))
+    story = booked_story(Story(state=state_of(session_of(NOW + 10 * WEEK))))
     for _ in range(4):
         story.now += DAY
-        story.say(lambda p: actions.request_time(p, p.sessions["c1"], None))
-    assert causes(story) == ["asked"] * 4
+        story.act(lambda p: actions.request_time(p, p.sessions["c1"], None))
+    assert deferral_causes(story) == ["asked"] * 4
     assert purpose(story) is OfferPurpose.DEFERRAL
 
 
@@ -64,11 +64,11 @@ def test_nobody_answers_and_the_first_time_stays() -> None:
 
 def test_a_manager_who_books_over_it_every_day_moves_it_three_times() -> None:
     """T-11, T-10: it was moved ten times and more; now the two are asked, and it stays where it is."""
-    story = booked(Story(state=state_of(session_of(NOW + 3 * WEEK))))
+    story = booked_story(Story(state=state_of(session_of(NOW + 3 * WEEK))))
     while story.next.id == "c1" and story.now < NOW + 6 * WEEK:
         story.book(DANA, story.next.span)
-        story.at(story.now + DAY)
-    assert causes(story) == ["booked_over"] * 3
+        story.tick_at(story.now + DAY)
+    assert deferral_causes(story) == ["booked_over"] * 3
     assert [m.number for m in story.mails("deferral_notice") if m.to == SAM.email] == [1, 2, 3]
     assert [m.number for m in story.mails("deferral_notice") if m.to == DANA.email] == [2, 3]  # of the first a warning
     assert story.session("c1").held_at is not None
@@ -78,36 +78,36 @@ def test_an_absence_moves_it_after_a_question_too() -> None:
     """T-11, T-10: nobody is there to keep it."""
     story = asked()
     story.book(SAM, story.next.span, ShowAs.AWAY)
-    assert causes(story)[-1] == "out_of_office"
+    assert deferral_causes(story)[-1] == "out_of_office"
     assert purpose(story) is OfferPurpose.QUESTION
 
 
 def test_a_time_that_was_chosen_is_protected_again() -> None:
     """T-11, T-12: choosing is no deferral; what is booked over it then is warned of."""
     story = asked()
-    story.say(lambda p: actions.request_time(p, p.sessions["c1"], p.sessions["c1"].options[1]))
-    story.look()
-    story.at(story.now + HOUR)
+    story.act(lambda p: actions.request_time(p, p.sessions["c1"], p.sessions["c1"].options[1]))
+    story.recheck_free_busy()
+    story.tick_at(story.now + HOUR)
     story.book(DANA, story.next.span)
     assert len(story.mails("booked_over_warning")) == 1
-    assert len(causes(story)) == 3
+    assert len(deferral_causes(story)) == 3
 
 
 def test_left_until_the_next_quarter_it_is_the_same_session_one_rhythm_later() -> None:
     """T-11, R-8: it is owed and booked, its event moves, and it is no deferral."""
     story = asked()
     before = story.next
-    story.say(lambda p: actions.leave_until_next_cycle(p, p.sessions["c1"]))
+    story.act(lambda p: actions.leave_until_next_cycle(p, p.sessions["c1"]))
     left = story.next
     assert (left.id, left.count, left.key) == ("c1", 3, before.key)
     assert left.booked and left.offer is None
     assert 11 * WEEK <= left.span.start - before.span.start <= 16 * WEEK
-    assert [p.span for p in story.standing()] == [left.span]
+    assert [p.span for p in story.our_events()] == [left.span]
     assert [m.number for m in story.mails("deferral_notice") if m.to == SAM.email] == [1, 2, 3]
-    story.at(story.now + DAY)
+    story.tick_at(story.now + DAY)
     story.book(DANA, left.span)
     story.until(story.now + 2 * DAY)
-    assert causes(story)[-1] == "booked_over", "it is a session like any other again"
+    assert deferral_causes(story)[-1] == "booked_over", "it is a session like any other again"
 
 
 def test_who_was_not_asked_can_not_leave_it() -> None:

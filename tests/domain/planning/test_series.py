@@ -6,8 +6,8 @@ from itertools import pairwise
 
 import pytest
 
-from tests.support.pairs import DANA, DAY, HOUR, NOW, SAM, WEEK, beginning, pair_of
-from tests.support.stories import Story, booked, causes, fill
+from tests.support.pairs import DANA, DAY, HOUR, NOW, SAM, WEEK, pair_of, starting_pair
+from tests.support.stories import Story, booked_story, deferral_causes, fill_days
 from worker.domain.model import Format, Interval, Session, SessionKind, SessionState, Topic
 from worker.domain.planning import actions
 from worker.domain.time.worktime import add_weekdays
@@ -15,7 +15,7 @@ from worker.domain.time.worktime import add_weekdays
 
 def series() -> Story:
     """A story whose three parts stand on the calendar, the first three weeks from now."""
-    story = booked(Story(beginning(format=Format.SERIES)))
+    story = booked_story(Story(starting_pair(format=Format.SERIES)))
     assert in_order(story)
     return story
 
@@ -23,7 +23,7 @@ def series() -> Story:
 def parts(story: Story) -> list[Session]:
     """The three parts: now, direction, gap."""
     order = [Topic.NOW, Topic.DIRECTION, Topic.GAP]
-    there = [s for s in story.of_kind(SessionKind.CAREER) if s.cycle == 1]
+    there = [s for s in story.sessions_of_kind(SessionKind.CAREER) if s.cycle == 1]
     return sorted(there, key=lambda s: order.index(s.topic))
 
 
@@ -46,7 +46,7 @@ def move_far(story: Story, part: Session) -> None:
 
 
 def ask(story: Story, part: Session) -> None:
-    story.say(lambda p: actions.request_time(p, p.sessions[part.id], None))
+    story.act(lambda p: actions.request_time(p, p.sessions[part.id], None))
 
 
 @pytest.mark.parametrize("act", [decline, delete, move_far, ask])
@@ -61,14 +61,14 @@ def test_whatever_changes_one_part_the_others_follow_in_order(
     assert all(s.booked for s in after) and in_order(story)
     assert [s.count for s in after] == [int(n == number and act is not move_far) for n in range(3)]
     assert {m.subject for m in story.mails("deferral_notice")} <= {after[number].id}
-    assert sorted(p.span for p in story.standing()) == [s.span for s in after]
+    assert sorted(p.span for p in story.our_events()) == [s.span for s in after]
 
 
 def test_a_part_that_lost_a_time_itself_follows_too() -> None:
     """T-13: a deferred part comes after the part before it, which lost its time later."""
     story = series()
     story.decline(parts(story)[1])
-    fill(story, SAM, date(2026, 9, 7), 40)
+    fill_days(story, SAM, date(2026, 9, 7), 40)
     story.decline(parts(story)[0])
     assert all(s.booked for s in parts(story)) and in_order(story)
     assert [s.count for s in parts(story)] == [1, 1, 0]
@@ -84,7 +84,7 @@ def test_a_part_that_a_person_moves_before_an_earlier_one_comes_after_it_again(n
     part = parts(story)[number]
     story.move(part, part.span.start + days * DAY, 75)
     assert all(s.booked for s in parts(story)) and in_order(story)
-    assert causes(story) == []
+    assert deferral_causes(story) == []
 
 
 def test_a_part_that_a_person_moved_within_the_order_stays_there() -> None:
@@ -101,11 +101,11 @@ def test_parts_after_one_without_a_time_leave_the_calendar_and_come_back_after_i
     """T-13, T-4: for want of a time; one mail to each, about that part alone."""
     story = series()
     first, second, third = (s.id for s in parts(story))
-    fill(story, SAM, date(2026, 9, 7), 400)
+    fill_days(story, SAM, date(2026, 9, 7), 400)
     story.decline(parts(story)[0])
     assert story.session(first).unplaceable
     assert [story.session(one).state for one in (second, third)] == [SessionState.OWED] * 2
-    assert story.standing() == []
+    assert story.our_events() == []
     assert {m.subject for m in story.mails("unplaceable")} == {first}
     story.calendars.busy.clear()
     story.until(story.now + 2 * DAY)
@@ -118,7 +118,7 @@ def test_a_part_that_was_not_held_puts_the_parts_after_it_off() -> None:
     story = series()
     first = parts(story)[0]
     story.until(first.span.end + HOUR)
-    story.say(lambda p: actions.record_not_held(p, p.sessions[first.id]))
+    story.act(lambda p: actions.record_not_held(p, p.sessions[first.id]))
     assert all(s.booked for s in parts(story)) and in_order(story)
     assert [s.count for s in parts(story)] == [1, 0, 0]
 
@@ -148,4 +148,4 @@ def test_a_rhythm_too_short_for_three_parts_has_one_session(
     """T-13: series for rhythms of eight weeks and more, else combined."""
     story = Story(pair_of(format=Format.SERIES, every=every, transition_until=transition))
     story.tick()
-    assert len(story.of_kind(SessionKind.CAREER)) == count
+    assert len(story.sessions_of_kind(SessionKind.CAREER)) == count

@@ -4,7 +4,7 @@ from datetime import timedelta
 
 import pytest
 
-from tests.support.pairs import DAY, HOUR, MINUTE, NOW, message_of
+from tests.support.pairs import DAY, HOUR, MINUTE, NOW, effect_of
 from worker.domain.model import Effect, EffectKind, EffectProgress, Outcome
 from worker.domain.planning.planner import GIVE_UP_AFTER, MAX_SNAPSHOT_AGE, TELL_OPERATOR_AFTER, is_fresh, settle_effect
 
@@ -12,11 +12,11 @@ SECOND = timedelta(seconds=1)
 
 
 def event(attempts: int = 1, what: EffectKind = EffectKind.CREATE, key: str = "event.create:c1.1") -> Effect:
-    return message_of(kind=what, event="c1.1", key=key, attempts=attempts)
+    return effect_of(kind=what, event="c1.1", key=key, attempts=attempts)
 
 
 def mail(name: str = "brief", attempts: int = 1) -> Effect:
-    return message_of(name, attempts=attempts)
+    return effect_of(name, attempts=attempts)
 
 
 @pytest.mark.parametrize("message", [event(), mail()])
@@ -117,7 +117,7 @@ def test_every_ending_is_an_end_or_has_its_next_time(
     base: Effect, resend: bool, attempts: int, outcome: Outcome
 ) -> None:
     """No message ever waits for nothing."""
-    message = message_of(base.name, kind=base.kind, key=base.key, attempts=attempts)
+    message = effect_of(base.name, kind=base.kind, key=base.key, attempts=attempts)
     settled = settle_effect(message, outcome, NOW, resend=resend)
     assert (settled.due_at is not None) == (settled.progress is EffectProgress.WAITING)
     assert settled.due_at is None or settled.due_at >= NOW

@@ -13,7 +13,7 @@ from tests.support.pairs import (
     NOW,
     SAM,
     commitment_of,
-    message_of,
+    effect_of,
     pair_of,
     session_of,
     state_of,
@@ -44,7 +44,7 @@ ACTIVE = pair_of()
 
 
 def mail(name: str, start: datetime | None = START, number: int = 0, to: str = DANA.email) -> Effect:
-    return message_of(name, start=start, number=number, to=to, progress=EffectProgress.WAITING)
+    return effect_of(name, start=start, number=number, to=to, progress=EffectProgress.WAITING)
 
 
 def holds(

@@ -8,7 +8,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from tests.support.pairs import DAY, HOUR, MINUTE, is_mail_time, pair_of, person, utc
-from tests.support.stories import Story, booked
+from tests.support.stories import Story, booked_story
 from worker.domain.model import (
     Format,
     Pair,
@@ -108,7 +108,9 @@ def fits(given_: Given, story: Story, session: Session) -> None:
         assert not any(b.span.overlaps(padded) for b in story.calendars.busy.get(who.email, ()))
     others = [s for s in story.state.sessions if s.booked and s.id != session.id]
     assert not any(s.span.overlaps(padded) for s in others)
-    days = [get_local_date(given_.dana.zone, s.span.start) for s in story.of_kind(SessionKind.CAREER) if s.booked]
+    days = [
+        get_local_date(given_.dana.zone, s.span.start) for s in story.sessions_of_kind(SessionKind.CAREER) if s.booked
+    ]
     assert len(set(days)) == len(days)
 
 
@@ -121,12 +123,12 @@ def test_for_anybody_there_is_a_session_that_fits_or_a_person_knows_why(given_: 
     """T-1, T-2, T-4, T-13; the story itself asserts that planning again is a no-op."""
     story = given_.story()
     story.tick()
-    careers = story.of_kind(SessionKind.CAREER)
+    careers = story.sessions_of_kind(SessionKind.CAREER)
     assert len(careers) == (3 if given_.pair.format is Format.SERIES else given_.ahead)
     for session in careers:
         if session.booked:
             fits(given_, story, session)
-            assert story.placed(session)
+            assert story.placed_event(session)
         elif session.topic in (Topic.ALL, Topic.NOW) or careers[careers.index(session) - 1].booked:
             assert session.unplaceable
             told = {m.subject for m in story.mails("unplaceable")}
@@ -141,7 +143,7 @@ def test_for_anybody_what_is_lost_is_owed_and_found_again(given_: Given, what: s
     """R-8, T-10, T-14: whatever happens to it, the same session stands again or is unplaceable and told."""
     story = given_.story()
     story.tick()
-    story.at(story.now + 20 * HOUR)
+    story.tick_at(story.now + 20 * HOUR)
     session = story.next
     if not session.booked:
         return
@@ -149,7 +151,7 @@ def test_for_anybody_what_is_lost_is_owed_and_found_again(given_: Given, what: s
     assert [s for s in story.state.sessions if s.id == session.id]
     for again in story.state.sessions:
         assert again.booked or again.unplaceable
-        assert again.booked == bool(story.placed(again))
+        assert again.booked == bool(story.placed_event(again))
         if again.booked and again.count:
             assert again.span.start > story.now
             assert works(given_.dana, again.span)
@@ -165,7 +167,7 @@ def happen(story: Story, session: Session, what: str) -> None:
         story.move(session, session.latest + DAY, 75)
     else:
         trigger = Trigger.LEAVING if what == "leave" else Trigger.CHANGE
-        story.say(lambda p: actions.request_talk(p, trigger))
+        story.act(lambda p: actions.request_talk(p, trigger))
 
 
 @QUICK
@@ -207,7 +209,7 @@ def test_people_at_both_ends_of_a_day_meet_in_the_hour_they_share() -> None:
     """T-2: St John's and Kathmandu, whose clocks are nine and a quarter hours apart."""
     dana = person("Dana", "America/St_Johns", "CA-NL", "Mon-Fri 08:00-16:00")
     sam = person("Sam", "Asia/Kathmandu", "NP", "Mon-Fri 12:00-20:00")
-    story = booked(Story(pair_of(dana, sam, minutes=60), dana, sam))
+    story = booked_story(Story(pair_of(dana, sam, minutes=60), dana, sam))
     here, there = (story.next.span.start.astimezone(ZoneInfo(p.zone)) for p in (dana, sam))
     assert (here.hour * 60 + here.minute) >= 8 * 60
     assert (there.hour * 60 + there.minute) <= 19 * 60
@@ -219,7 +221,7 @@ def test_across_the_date_line_a_day_is_each_one_s_own() -> None:
     """T-5, T-6: Apia's Tuesday is Honolulu's Monday."""
     dana = person("Dana", "Pacific/Honolulu", "US", "Mon-Fri 08:00-18:00")
     sam = person("Sam", "Pacific/Apia", "WS", "Tue-Sat 08:00-18:00")
-    story = booked(Story(pair_of(dana, sam), dana, sam))
+    story = booked_story(Story(pair_of(dana, sam), dana, sam))
     start = story.next.span.start
     assert get_local_date(sam.zone, start) == get_local_date(dana.zone, start) + DAY
     story.until(start)

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from tests.support.pairs import DANA, DAY, NOW, SAM, WEEK, pair_of, person, session_of, state_of, utc
-from tests.support.stories import RULES, Story
+from tests.support.stories import DEFAULT_POLICY, Story
 from worker.domain.model import (
     Format,
     Interval,
@@ -41,7 +41,7 @@ def _reporting(name: str, **fields: Any) -> Pair:
     return pair_of(report=person(name), **fields)
 
 
-def _list_targets(count: int, policy: Policy = RULES, **fields: Any) -> list[int]:
+def _list_targets(count: int, policy: Policy = DEFAULT_POLICY, **fields: Any) -> list[int]:
     """In how many days each of so many pairs of a manager best meets first."""
     turns = [Turn(number, count) for number in range(count)]
     windows = [make_first_window(pair_of(**fields), turn, DANA.zone, NOW, policy) for turn in turns]
@@ -180,9 +180,9 @@ def test_nobody_hears_of_us_earlier_than_seven_days_before_the_start() -> None:
     assert notice == utc(2026, 11, 29, 23)
     story.tick()
     story.until(notice - DAY)
-    assert (story.state.sessions, story.state.effects, story.told) == ((), (), [])
+    assert (story.state.sessions, story.state.effects, story.decisions) == ((), (), [])
     story.until(notice)
-    assert story.next.booked and story.placed(story.next)
+    assert story.next.booked and story.placed_event(story.next)
     assert date(2026, 12, 21) <= story.next.span.start.date() < date(2027, 1, 11)
     assert min(effect.due_at for effect in story.state.effects) >= notice
 
@@ -195,7 +195,7 @@ def test_a_pair_whose_start_is_just_past_meets_within_its_five_weeks(ago: int) -
     soonest = TODAY + 2 * DAY
     first, last = (max(soonest, TODAY + (days - ago) * DAY) for days in (14, 35))
     assert first <= story.next.span.start.date() <= last
-    (reason,) = [decision.reason for decision in story.told if decision.what == "session"]
+    (reason,) = [decision.reason for decision in story.decisions if decision.what == "session"]
     assert ("after its window" in reason) is (ago == 34), "T-4"
 
 
@@ -217,7 +217,7 @@ def test_a_start_that_is_put_off_takes_the_first_session_with_it(before: date | 
     story.change(start=TODAY + 10 * WEEK)
     assert TODAY + 12 * WEEK <= story.next.span.start.date() <= TODAY + 15 * WEEK
     assert (story.next.id, story.next.key, story.next.count) == (was.id, was.key, 0)
-    assert [placed.span for placed in story.standing()] == [story.next.span]
+    assert [placed.span for placed in story.our_events()] == [story.next.span]
 
 
 def test_a_deferred_first_session_never_comes_before_the_start() -> None:
@@ -336,7 +336,7 @@ def test_a_booked_turn_stays_though_others_come_and_go() -> None:
     was = story.next
     others = tuple(WaitingPair(_reporting(name)) for name in ("Ada", "Ben"))
     story.state = replace(story.state, waiting_pairs=(*others, WaitingPair(story.pair)))
-    story.look()
+    story.recheck_free_busy()
     assert story.next == was
 
 
@@ -345,7 +345,7 @@ def test_only_the_first_part_of_a_series_has_a_turn() -> None:
     story = Story(pair_of(format=Format.SERIES))
     story.state = replace(story.state, waiting_pairs=(WaitingPair(_reporting("Ada")), WaitingPair(story.pair)))
     story.tick()
-    first, second, third = story.of_kind(SessionKind.CAREER)
+    first, second, third = story.sessions_of_kind(SessionKind.CAREER)
     assert [one.in_turn for one in (first, second, third)] == [True, False, False]
     assert first.target.date() == TODAY + 4 * WEEK
     for before, after in ((first, second), (second, third)):

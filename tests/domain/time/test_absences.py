@@ -6,7 +6,7 @@ from datetime import date
 import pytest
 
 from tests.support.pairs import DANA, DAY, HOUR, NOW, SAM, WEEK, person, session_of, state_of, utc
-from tests.support.stories import RULES, Story, booked, causes
+from tests.support.stories import DEFAULT_POLICY, Story, booked_story, deferral_causes
 from worker.domain.model import BusyTime, FreeBusy, Person, ShowAs, Span, Trigger
 from worker.domain.planning import actions
 from worker.domain.planning.plan_builder import PlanBuilder
@@ -47,9 +47,9 @@ def test_the_days_after_an_absence_are_the_person_s_own_working_days() -> None:
 @pytest.mark.parametrize("who", [DANA, SAM], ids=lambda one: one.name)
 def test_no_session_lies_on_the_first_days_after_a_long_absence(who: Person) -> None:
     """T-16, T-10: a session lost to the absence comes on the third day at the earliest."""
-    story = booked(Story(state=state_of(session_of(utc(2026, 10, 12, 8)))))
+    story = booked_story(Story(state=state_of(session_of(utc(2026, 10, 12, 8)))))
     story.book(who, Span(utc(2026, 10, 4), utc(2026, 10, 18)), ShowAs.AWAY)  # to Sunday
-    assert causes(story) == ["out_of_office"]
+    assert deferral_causes(story) == ["out_of_office"]
     assert story.next.span.start.date() not in (date(2026, 10, 19), date(2026, 10, 20))
     assert story.next.span.start >= utc(2026, 10, 21)
 
@@ -59,7 +59,7 @@ def test_who_may_be_leaving_is_not_kept_waiting() -> None:
     story = Story(now=NOW)
     story.calendars.book(SAM, NOW - 2 * WEEK, NOW + 30 * HOUR, ShowAs.AWAY)
     story.tick()
-    story.say(lambda p: actions.request_talk(p, Trigger.LEAVING))
+    story.act(lambda p: actions.request_talk(p, Trigger.LEAVING))
     talk = next(s for s in story.state.sessions if s.adhoc)
     assert talk.booked and talk.span.start < NOW + 3 * DAY
 
@@ -71,7 +71,7 @@ def test_an_absence_that_began_weeks_ago_is_known(who: Person, days: int) -> Non
     back = utc(2026, 9, 8 + days)
     story = Story(now=utc(2026, 9, 8, 5))  # a Tuesday
     story.calendars.book(who, back - 3 * WEEK, back, ShowAs.AWAY)
-    story.say(lambda p: actions.request_talk(p, Trigger.DOUBT))
+    story.act(lambda p: actions.request_talk(p, Trigger.DOUBT))
     talk = next(s for s in story.state.sessions if s.adhoc)
     first_days = [
         day for day in (date(2026, 9, 8) + n * DAY for n in range(-3, 9)) if day.weekday() < 5 and day >= back.date()
@@ -84,20 +84,20 @@ def test_a_short_absence_that_began_before_takes_no_day_after_it() -> None:
     """T-16: nine days, Monday to Friday."""
     story = Story(now=utc(2026, 9, 9, 21))
     story.calendars.book(SAM, utc(2026, 8, 28), utc(2026, 9, 10), ShowAs.AWAY)
-    story.say(lambda p: actions.request_talk(p, Trigger.DOUBT))
+    story.act(lambda p: actions.request_talk(p, Trigger.DOUBT))
     talk = next(s for s in story.state.sessions if s.adhoc)
     assert talk.span.start.date() == date(2026, 9, 10)
 
 
 def test_the_times_proposed_to_a_manager_keep_clear_of_an_absence_that_began_before() -> None:
     """T-16: on the page on which a time is chosen."""
-    story = booked(Story(now=utc(2026, 9, 8, 5)))
+    story = booked_story(Story(now=utc(2026, 9, 8, 5)))
     story.calendars.book(SAM, utc(2026, 8, 17), utc(2026, 9, 12), ShowAs.AWAY)
-    builder = PlanBuilder(story.now, story.state, None, RULES)
+    builder = PlanBuilder(story.now, story.state, None, DEFAULT_POLICY)
     request = make_free_busy_request(builder, story.next)
-    seen = story.calendars.look(story.state, dict.fromkeys(request.people, request.window))
+    seen = story.calendars.read_free_busy(story.state, dict.fromkeys(request.people, request.window))
     taken = dict.fromkeys(request.people, ())
-    builder = PlanBuilder(story.now, replace(story.state, taken_times=taken), seen, RULES)
+    builder = PlanBuilder(story.now, replace(story.state, taken_times=taken), seen, DEFAULT_POLICY)
     early = replace(story.next, earliest=story.now, target=utc(2026, 9, 14, 8), latest=story.now + 4 * WEEK)
     days = {slot.span.start.date() for slot in propose_times(builder, early).times}
     assert days and not days & {date(2026, 9, 14), date(2026, 9, 15)}
