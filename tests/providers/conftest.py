@@ -134,7 +134,7 @@ class CalDavHands:
     def remove(self, address: Address, name: str) -> None:
         self._session.delete(self.url(address, name), timeout=10).raise_for_status()
 
-    def kill(self, calendar: Address, cursor: str) -> str:
+    def expire_cursor(self, calendar: Address, cursor: str) -> str:
         """Return the cursor with sync tokens that the server does not know (any more)."""
         copies = json.loads(cursor)["copies"]
         dead = "sync:http://radicale.org/ns/sync/" + "0" * 64

@@ -74,7 +74,7 @@ class MemoryHands:
         for entry in self._occurrences if name.startswith("series") else [name]:
             self._provider.remove(address, entry)
 
-    def kill(self, calendar: Address, cursor: str) -> str:
+    def expire_cursor(self, calendar: Address, cursor: str) -> str:
         self._provider.forget_cursors(calendar)
         return cursor
 

@@ -52,8 +52,8 @@ class Hands(Protocol):
     def remove(self, address: Address, name: str) -> None:
         """Delete an event that `add` put there."""
 
-    def kill(self, calendar: Address, cursor: str) -> str:
-        """A cursor of that calendar which the service does not know any more."""
+    def expire_cursor(self, calendar: Address, cursor: str) -> str:
+        """Let the cursor expire in the service; return a cursor of that calendar that the service no longer knows."""
 
 
 def at(day: int, hour: int, minute: int = 0) -> datetime:

@@ -352,7 +352,7 @@ class CalendarContract(FreeBusyContract):
         cursor = provider.changes(dana, None, WINDOW).cursor
         hands.delete(dana, lost.key)
         hands.answer(dana, sam, kept.key, Answer.ACCEPTED)
-        changes = provider.changes(dana, hands.kill(dana, cursor), WINDOW)
+        changes = provider.changes(dana, hands.expire_cursor(dana, cursor), WINDOW)
         assert changes.is_full
         assert [(event.key, event.answers) for event in changes.events] == [(kept.key, {sam: Answer.ACCEPTED})]
         assert provider.free_busy([sam], WINDOW)[sam].busy != ()

@@ -88,7 +88,7 @@ class GoogleHands:
     def delete(self, address: Address, key: str) -> None:
         self.remove(address, events.make_event_id(key))
 
-    def kill(self, calendar: Address, cursor: str) -> str:
+    def expire_cursor(self, calendar: Address, cursor: str) -> str:
         self._calendars.expire_sync_tokens(calendar)
         assert json.loads(cursor)["token"]
         return cursor

@@ -87,7 +87,7 @@ class GraphCompany(ServedCalendar[outlook.OutlookCalendar]):
         self.double.blocked.add(person)
 
     def forget_cursors(self, calendar: Address) -> None:
-        self.hands.kill(calendar, "")
+        self.hands.expire_cursor(calendar, "")
 
     def pop_changed_calendars(self) -> set[Address]:
         touched, self._changed = self._changed, set()

@@ -130,7 +130,9 @@ class Directory:
     def delete(self, user_id: str) -> None:
         """Delete a user. Reports of that user have no manager afterwards."""
         del self.users[user_id]
-        self.managers = {one: of for one, of in self.managers.items() if user_id not in (one, of)}
+        self.managers = {
+            report: manager for report, manager in self.managers.items() if user_id not in (report, manager)
+        }
 
     # --- requests -----------------------------------------------------------------------------------------------------
 
@@ -142,7 +144,7 @@ class Directory:
         if not path:
             return self._list_page(list(self._collect_users()), user_query, "users")
         if path[0] == "$count":
-            raise _bad("$count is not currently supported.")
+            raise _make_bad_request("$count is not currently supported.")
         if path[0].startswith("delta"):
             raise Refusal(501, "NotImplemented", "This double keeps no delta of users.")
         user = self._find_user(path[0])
@@ -151,9 +153,9 @@ class Directory:
         if path[1:] == ["directReports"]:
             ids = [one for one in self._collect_users() if self.managers.get(one) == user["id"]]
             return self._list_page(ids, user_query, f"users/{path[0]}/directReports", kind="#microsoft.graph.user")
-        expansion = self._parse_expand(user_query.options, single=True)
+        expansion = self._parse_expand(user_query.options, is_single=True)
         return Answer(
-            200, self._describe(user, self._parse_select(user_query.options, single=True), expansion, user_query)
+            200, self._describe(user, self._parse_select(user_query.options, is_single=True), expansion, user_query)
         )
 
     def _collect_users(self) -> dict[str, Json]:
@@ -180,13 +182,13 @@ class Directory:
             (user for user in everybody.values() if user["userPrincipalName"].casefold() == name.casefold()), None
         )
         if found is None:
-            raise _missing(name)
+            raise _make_not_found(name)
         return found
 
     def _describe_manager(self, user: Json, user_query: UserQuery) -> Json:
         manager_id = self.managers.get(user["id"], "")
         if not manager_id:
-            raise _missing("manager")
+            raise _make_not_found("manager")
         return self._describe_nested(manager_id, user_query.options.get("$select", ""), user_query)
 
     # --- lists ------------------------------------------------------------------------------------------------------
@@ -195,13 +197,16 @@ class Directory:
         """Return a page of users. `kind`: the type that each entry names. Raises Refusal."""
         options = user_query.options
         if "$skip" in options:
-            raise _bad("'$skip' is not supported by the service.")
+            raise _make_bad_request("'$skip' is not supported by the service.")
         if "$search" in options:
-            raise _unsupported("Request with $search query parameter only works through MSGraph with a special request")
-        chosen, expansion = self._parse_select(options, single=False), self._parse_expand(options, single=False)
-        size = _page_size(options)
+            raise _make_unsupported(
+                "Request with $search query parameter only works through MSGraph with a special request"
+            )
+        chosen, expansion = self._parse_select(options, is_single=False), self._parse_expand(options, is_single=False)
+        size = _parse_page_size(options)
         if expansion.name:
             size = min(size, MAX_EXPANDED_SIZE)
+        # a list costs two units, one less with `$select`, one more with `$expand`
         self.units += 2 - ("$select" in options) + bool(expansion.name)
         everybody = self._collect_users()
         if token := options.get("$skiptoken"):
@@ -233,16 +238,15 @@ class Directory:
         clause = user_query.options.get("$filter", "")
         if not clause:
             return ids
-        name = next(
-            (one for one in re.findall(r"\w+", re.sub(r"'[^']*'", "", clause)) if one in _ADVANCED_PROPERTIES), ""
-        )
-        needs_more = name or _ADVANCED_OPERATORS.search(re.sub(r"'[^']*'", "", clause))
-        if needs_more and (expansion.name or not user_query.is_advanced):
+        without_literals = re.sub(r"'[^']*'", "", clause)
+        name = next((word for word in re.findall(r"\w+", without_literals) if word in _ADVANCED_PROPERTIES), "")
+        needs_advanced = name or _ADVANCED_OPERATORS.search(without_literals)
+        if needs_advanced and (expansion.name or not user_query.is_advanced):
             named = name or "id"
             words = "Unsupported or invalid query filter clause specified for property"
-            raise _unsupported(f"{words} '{named}' of resource 'User'.")
+            raise _make_unsupported(f"{words} '{named}' of resource 'User'.")
         if "contains(" in clause.casefold():
-            raise _unsupported("The 'contains' function is not supported for this resource.")
+            raise _make_unsupported("The 'contains' function is not supported for this resource.")
         try:
             matches = query.parse_filter(clause, self._filterable)
         except Refusal as refusal:
@@ -256,7 +260,7 @@ class Directory:
         if not clause:
             return ids
         if clause.split()[0] not in ("displayName", "userPrincipalName"):
-            raise _unsupported("Unsupported sort property for 'User'.")
+            raise _make_unsupported("Unsupported sort property for 'User'.")
         rows = query.order(
             [everybody[one] for one in ids],
             clause,
@@ -267,7 +271,7 @@ class Directory:
 
     # --- one user ---------------------------------------------------------------------------------------------------
 
-    def _parse_select(self, options: Mapping[str, str], *, single: bool) -> Sequence[str]:
+    def _parse_select(self, options: Mapping[str, str], *, is_single: bool) -> Sequence[str]:
         """Return the properties in `$select`, or the default ones. Raises Refusal."""
         clause = options.get("$select", "")
         if not clause:
@@ -275,30 +279,30 @@ class Directory:
         names = [name.strip() for name in clause.split(",")]
         for name in names:
             if name not in self._properties | self._navigation:
-                raise _bad(f"Could not find a property named '{name}' on type 'microsoft.graph.user'.")
-            if name in _SINGLE_USER_PROPERTIES and not single:
+                raise _make_bad_request(f"Could not find a property named '{name}' on type 'microsoft.graph.user'.")
+            if name in _SINGLE_USER_PROPERTIES and not is_single:
                 raise Refusal(501, "NotImplemented", "This operation target is not yet supported.")
         return [name for name in names if name in self._properties]
 
-    def _parse_expand(self, options: Mapping[str, str], *, single: bool) -> Expansion:
+    def _parse_expand(self, options: Mapping[str, str], *, is_single: bool) -> Expansion:
         parts = _split_at_commas(options.get("$expand", ""))
         if not parts:
             return Expansion()
         if len(parts) > 1:
-            raise _bad("Only one property can be expanded in a query of users.")
+            raise _make_bad_request("Only one property can be expanded in a query of users.")
         matched = _EXPANSION.fullmatch(parts[0].strip())
         if not matched or matched["name"] not in self._navigation:
-            raise _bad(f"Could not find a property named '{parts[0]}' on type 'microsoft.graph.user'.")
+            raise _make_bad_request(f"Could not find a property named '{parts[0]}' on type 'microsoft.graph.user'.")
         if matched["name"] not in ("manager", "directReports"):
             raise Refusal(501, "NotImplemented", "This double expands managers and reports alone.")
         given = [one.partition("=") for one in (matched["options"] or "").split(";") if one]
         inner = {name.strip(): value for name, _, value in given}
         if set(inner) - {"$select", "$levels"} or not re.fullmatch(r"max|[1-9]|", inner.get("$levels", "")):
-            raise _bad(f"Invalid expand clause: {parts[0]}")
-        self._parse_select(inner, single=True)
-        if "$levels" in inner and not single:
+            raise _make_bad_request(f"Invalid expand clause: {parts[0]}")
+        self._parse_select(inner, is_single=True)
+        if "$levels" in inner and not is_single:
             words = "Transitive manager's list is only supported on a single user, send the $expand request on"
-            raise _unsupported(f"{words} /users/{{id}} endpoint")
+            raise _make_unsupported(f"{words} /users/{{id}} endpoint")
         return Expansion(matched["name"], inner.get("$select", ""), inner.get("$levels", ""))
 
     def _describe(self, user: Json, chosen: Iterable[str], expansion: Expansion, user_query: UserQuery) -> Json:
@@ -320,7 +324,7 @@ class Directory:
         described: Json = {"@odata.type": "#microsoft.graph.orgContact" if contact else "#microsoft.graph.user"}
         if not user_query.is_full:
             return described | {"id": object_id}
-        chosen = self._parse_select({"$select": select}, single=True)
+        chosen = self._parse_select({"$select": select}, is_single=True)
         whole = contact or self._collect_users()[object_id]
         described |= {name: whole.get(name, self._default_values[name]) for name in chosen}
         above = self.managers.get(object_id, "")
@@ -336,38 +340,38 @@ def parse_users_path(path: str) -> list[str] | None:
     if not path.startswith("/v1.0/") or first.casefold() != "users":
         return None
     rest = [part.removeprefix("microsoft.graph.").removesuffix("()") for part in rest]
-    tails: Mapping[str, str] = {"manager": "manager", "directreports": "directReports"}
-    rest = rest[:1] + [tails.get(part.casefold(), part) for part in rest[1:]]
-    return rest if len(rest) < 2 or (len(rest) == 2 and rest[1] in tails.values()) else None
+    relations: Mapping[str, str] = {"manager": "manager", "directreports": "directReports"}
+    rest = rest[:1] + [relations.get(part.casefold(), part) for part in rest[1:]]
+    return rest if len(rest) < 2 or (len(rest) == 2 and rest[1] in relations.values()) else None
 
 
 def _split_at_commas(clause: str) -> list[str]:
     """Split at the commas outside of brackets."""
     parts, depth = [""], 0
-    for sign in clause:
-        depth += (sign == "(") - (sign == ")")
-        if sign == "," and depth == 0:
+    for character in clause:
+        depth += (character == "(") - (character == ")")
+        if character == "," and depth == 0:
             parts.append("")
         else:
-            parts[-1] += sign
+            parts[-1] += character
     return [part for part in parts if part.strip()]
 
 
-def _page_size(options: Mapping[str, str]) -> int:
+def _parse_page_size(options: Mapping[str, str]) -> int:
     text = options.get("$top", str(_DEFAULT_SIZE))
     if not re.fullmatch(r"-?[0-9]{1,9}", text) or not 1 <= int(text) <= _MAX_SIZE:
-        raise _bad(f"Invalid page size specified: '{text}'. Must be between 1 and {_MAX_SIZE} inclusive.")
+        raise _make_bad_request(f"Invalid page size specified: '{text}'. Must be between 1 and {_MAX_SIZE} inclusive.")
     return int(text)
 
 
-def _bad(message: str) -> Refusal:
+def _make_bad_request(message: str) -> Refusal:
     return Refusal(400, "Request_BadRequest", message)
 
 
-def _missing(name: str) -> Refusal:
+def _make_not_found(name: str) -> Refusal:
     words = "does not exist or one of its queried reference-property objects are not present."
     return Refusal(404, "Request_ResourceNotFound", f"Resource '{name}' {words}")
 
 
-def _unsupported(message: str) -> Refusal:
+def _make_unsupported(message: str) -> Refusal:
     return Refusal(400, "Request_UnsupportedQuery", message)

@@ -111,13 +111,13 @@ class Hands:
 
     def answer(self, organizer: Address, guest: Address, key: str, answer: Answer, wish: Span | None = None) -> None:
         """Answer our event as its guest; `wish` proposes another time."""
-        copy = self.world.mailboxes[guest].find_by_uid(self.own(organizer, key).uid)
+        copy = self.world.mailboxes[guest].find_by_uid(self.find_event(organizer, key).uid)
         assert copy is not None, f"{guest} has no copy of {key}"
         proposed: Json | None = {"start": wish.start, "end": wish.end} if wish else None
         self.world.respond(copy, _ANSWERS[answer], proposed)
 
     def move(self, address: Address, key: str, span: Span) -> None:
-        item = self.own(address, key)
+        item = self.find_event(address, key)
         item.put_at(span.start, span.end, None)
         self.world.reset_answers(item)
         item.mailbox.record_change(item)
@@ -125,7 +125,7 @@ class Hands:
 
     def provision(self, address: Address, key: str) -> None:
         """Let the service add a Teams meeting to our event, which gets another version by that."""
-        item = self.own(address, key)
+        item = self.find_event(address, key)
         provision(item)
         item.mailbox.record_change(item)
 
@@ -142,7 +142,7 @@ class Hands:
         box = self.world.mailboxes[address]
         self.world.cancel(box.items[name])
 
-    def kill(self, calendar: Address, cursor: str) -> str:
+    def expire_cursor(self, calendar: Address, cursor: str) -> str:
         """Let all cursors of the calendar expire; return `cursor`."""
         box = self.world.mailboxes[calendar]
         box.change_number += 1
@@ -151,7 +151,7 @@ class Hands:
 
     # --- items of mailboxes -------------------------------------------------------------------------------------------
 
-    def own(self, address: Address, key: str) -> Item:
+    def find_event(self, address: Address, key: str) -> Item:
         """Return our event with that key on its organizer's calendar."""
         box = self.world.mailboxes[address]
         return next(one for one in box.items.values() if f"longarc/{key}" in one.extended_properties.values())

@@ -37,9 +37,8 @@ class DeliveryRules:
     batch_size: int = 20  #: most notifications in one request
     first_retry: timedelta = timedelta(seconds=10)  #: the delay, which doubles with each attempt
     retry_period: timedelta = timedelta(hours=4)
-    window: timedelta = timedelta(
-        minutes=10
-    )  #: the answers that count for the speed, and how long a slow endpoint waits
+    #: The period whose answers decide whether an endpoint is slow, and for which notifications are delayed or dropped.
+    window: timedelta = timedelta(minutes=10)
     min_answers: int = 10  #: with fewer answers in the window, an endpoint is never slow
     slow: float = 3.0  #: an answer that takes longer is slow
     slow_share: float = 0.10  #: with more slow answers, notifications to the endpoint are delayed
@@ -54,11 +53,11 @@ class QueuedNotification:
     """A notification that is to be delivered at `due`, if it is still wanted then."""
 
     due: datetime
-    number: int
+    number: int  #: orders notifications that are due at the same time
     url: str = field(compare=False)
     item: Json = field(compare=False)
     is_wanted: Callable[[], bool] = field(compare=False)
-    lifecycle: bool = field(compare=False, default=False)
+    is_lifecycle: bool = field(compare=False, default=False)
     queued_at: datetime = field(compare=False, default=datetime.min.replace(tzinfo=UTC))
     attempts: int = field(compare=False, default=0)
 
@@ -72,8 +71,8 @@ class Endpoint:
     """The times and durations in seconds of a host's last answers, and what follows from them."""
 
     answers: deque[tuple[datetime, float]] = field(default_factory=deque)
-    held_until: datetime | None = None
-    dropped_until: datetime | None = None
+    held_until: datetime | None = None  #: notifications are delayed until then
+    dropped_until: datetime | None = None  #: notifications are dropped until then
 
 
 class NotificationQueue:
@@ -161,12 +160,14 @@ class NotificationQueue:
         is_wanted: Callable[[], bool],
         *,
         delay: timedelta = timedelta(),
-        lifecycle: bool = False,
+        is_lifecycle: bool = False,
     ) -> None:
         """Deliver the item after the delay, if `is_wanted` is true then."""
         now = self.now()
         with self._changed:
-            insort(self._waiting, QueuedNotification(now + delay, next(_NUMBERS), url, item, is_wanted, lifecycle, now))
+            insort(
+                self._waiting, QueuedNotification(now + delay, next(_NUMBERS), url, item, is_wanted, is_lifecycle, now)
+            )
             if not self._threads and not self._stopped:
                 self._threads = [threading.Thread(target=self._work, daemon=True) for _ in range(_THREADS)]
                 for thread in self._threads:
@@ -194,7 +195,9 @@ class NotificationQueue:
                 sendable = [one for one in due if self._may_be_sent(one)]
                 if sendable:
                     first = sendable[0]
-                    fitting = [one for one in sendable if (one.url, one.lifecycle) == (first.url, first.lifecycle)]
+                    fitting = [
+                        one for one in sendable if (one.url, one.is_lifecycle) == (first.url, first.is_lifecycle)
+                    ]
                     chosen = fitting[: self.rules.batch_size]
                     self._busy.add(first.host)
                     self._waiting = [one for one in self._waiting if one not in chosen]

@@ -23,7 +23,10 @@ _CALENDAR_PROPERTIES = {
 
 
 class Schedules:
-    """Answers these requests. Its public methods return an Answer, or raise Refusal."""
+    """Answers the requests about free/busy, mailbox settings and calendars.
+
+    Its public methods return an Answer, or raise Refusal.
+    """
 
     def __init__(self, world: World, calendars: Calendars) -> None:
         self.world, self._calendars = world, calendars
@@ -54,34 +57,38 @@ class Schedules:
         return Answer(200, {"@odata.context": f"{self._calendars.base}/$metadata", "value": schedules})
 
     def _describe_schedule(
-        self, who: str, steps: list[tuple[datetime, datetime]], preferences: Preferences, without_free_busy: set[str]
+        self,
+        address: str,
+        steps: list[tuple[datetime, datetime]],
+        preferences: Preferences,
+        without_free_busy: set[str],
     ) -> Json:
-        mailbox = self.world.find_recipient(who)
+        mailbox = self.world.find_recipient(address)
         if mailbox is None or mailbox.address in without_free_busy:
             words = "Unable to resolve e-mail address to an Active Directory object."
-            error = {"message": f"{words} Address: {who}", "responseCode": "ErrorMailRecipientNotFound"}
-            return {"scheduleId": who, "scheduleItems": [], "availabilityView": "", "error": error}
+            error = {"message": f"{words} Address: {address}", "responseCode": "ErrorMailRecipientNotFound"}
+            return {"scheduleId": address, "scheduleItems": [], "availabilityView": "", "error": error}
         items = [one for one in mailbox.list_between(steps[0][0], steps[-1][1]) if not one.is_cancelled]
         return {
-            "scheduleId": who,
-            "availabilityView": "".join(_digit(items, *step) for step in steps),
+            "scheduleId": address,
+            "availabilityView": "".join(_find_digit(items, *step) for step in steps),
             "scheduleItems": [_describe_item(one, preferences) for one in items],
             "workingHours": describe_settings(mailbox)["workingHours"],
         }
 
-    def calendar(self, request: Request) -> Answer:
+    def get_calendar(self, request: Request) -> Answer:
         return Answer(
             200,
             query.select(describe_calendar(request.mailbox), request.query.get("$select", ""), _CALENDAR_PROPERTIES),
         )
 
-    def calendars(self, request: Request) -> Answer:
+    def list_calendars(self, request: Request) -> Answer:
         query.parse_number(request.query, "$top", 10, 1)
         select = request.query.get("$select", "")
         return Answer(200, {"value": [query.select(describe_calendar(request.mailbox), select, _CALENDAR_PROPERTIES)]})
 
     @staticmethod
-    def settings(request: Request) -> Answer:
+    def get_settings(request: Request) -> Answer:
         return Answer(200, describe_settings(request.mailbox))
 
 
@@ -114,11 +121,11 @@ def describe_settings(mailbox: Mailbox) -> Json:
 
 def _split_window(start: datetime, end: datetime, interval: timedelta) -> list[tuple[datetime, datetime]]:
     """Split the window into intervals. The last one may be shorter."""
-    count = -((start - end) // interval)
+    count = -((start - end) // interval)  # rounded up
     return [(start + n * interval, min(start + (n + 1) * interval, end)) for n in range(count)]
 
 
-def _digit(items: list[Item], start: datetime, end: datetime) -> str:
+def _find_digit(items: list[Item], start: datetime, end: datetime) -> str:
     """Return the digit of an interval: that of the busiest event in it."""
     shown = [_DIGITS.get(str(one.properties.get("showAs", "busy")), 2) for one in items if one.overlaps(start, end)]
     busiest = max((one for one in shown if one != 4), default=0)  # 4, working elsewhere, ranks below all but free

@@ -64,10 +64,8 @@ class Double:
             self.ca_file = login.write_parts(folder, "ca.pem", public)
             context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
             context.load_cert_chain(login.write_parts(folder, "login.pem", private, public))
-            graph_server, login_server = (
-                Server(self._port, _make_graph_handler(self)),
-                Server(0, _make_login_handler(self.login)),
-            )
+            graph_server = Server(self._port, _make_graph_handler(self))
+            login_server = Server(0, _make_login_handler(self.login))
             login_server.socket = context.wrap_socket(login_server.socket, server_side=True)
             self.endpoint = f"http://127.0.0.1:{graph_server.server_port}/v1.0"
             self.authority = self.login.base = f"https://127.0.0.1:{login_server.server_port}"
@@ -105,12 +103,8 @@ class Double:
             self.seen,
         ):
             known.clear()
-        self.calendars.duplicate_status, self.calendars.expired_token_status, self.calendars.guards_replays = (
-            400,
-            410,
-            True,
-        )
-        self.calendars.unindexed, self.calendars.teams = False, "offered"
+        self.calendars.duplicate_status, self.calendars.expired_token_status = 400, 410
+        self.calendars.guards_replays, self.calendars.unindexed, self.calendars.teams = True, False, "offered"
         self.mails.hides_sent, self.delay, self.broken_batch_answer = False, 0.0, b""
         self.mails.unknown_recipients.clear()
         self.login.reset()
@@ -121,7 +115,7 @@ class Double:
         """Return the answer to a request, and the fault that spoils it, if there is one."""
         path = unquote(urlsplit(target).path)
         try:
-            body = self._body(headers, content)
+            body = self._parse_body(headers, content)
             if path == "/v1.0/$batch":
                 self._get_signed_in(headers)
                 self.counts["batch"] += 1
@@ -138,7 +132,7 @@ class Double:
             return _make_error(Refusal(500, "ErrorInternalServerError", words)), None
 
     @staticmethod
-    def _body(headers: dict[str, str], content: bytes) -> Any:
+    def _parse_body(headers: dict[str, str], content: bytes) -> Any:
         if not content or not headers.get("content-type", "").startswith("application/json"):
             return content or None
         try:
@@ -148,8 +142,8 @@ class Double:
 
     def _answer_single(self, method: str, target: str, headers: dict[str, str], body: Any) -> Answer:
         parts = urlsplit(target)
-        if (place := parse_users_path(parts.path)) is not None:
-            return self._answer_about_users(method, parts, place, headers)
+        if (user_path := parse_users_path(parts.path)) is not None:
+            return self._answer_about_users(method, parts, user_path, headers)
         if parts.path.startswith("/v1.0/") and (names := _split_path(parts.path))[0].casefold() == "subscriptions":
             return self._answer_about_subscriptions(method, parts, names[1:], headers, body)
         name, rest = self._split_mailbox_path(parts.path, headers)
@@ -171,7 +165,7 @@ class Double:
         return answer
 
     def _answer_about_users(
-        self, method: str, parts: SplitResult, place: list[str], headers: dict[str, str], *, is_own: bool = False
+        self, method: str, parts: SplitResult, names: list[str], headers: dict[str, str], *, is_own: bool = False
     ) -> Answer:
         """Answer a request about users: without the limit of concurrent requests, and without access policies."""
         rights = frozenset(self._get_rights(headers))
@@ -180,12 +174,12 @@ class Double:
             if method != "GET":
                 raise Refusal(405, "Request_BadRequest", f"The method {method} is not allowed here.")
             options = parse_options(parts.query)
-            eventual = headers.get("consistencylevel", "").casefold() == "eventual"
+            is_eventual = headers.get("consistencylevel", "").casefold() == "eventual"
             return self.directory.answer(
-                place, UserQuery(options, rights, eventual and is_count_wanted(options), is_own)
+                names, UserQuery(options, rights, is_eventual and is_count_wanted(options), is_own)
             )
 
-        shape = "/".join(["users", *("{id}" for _ in place[:1]), *place[1:]])
+        shape = "/".join(["users", *("{id}" for _ in names[:1]), *names[1:]])
         return self._perform(method, parts.path, shape, headers, perform)
 
     def _answer_about_subscriptions(
@@ -198,7 +192,7 @@ class Double:
             return self.subscriptions.answer(method, names, parts.query, preferences, grant, body)
 
         shape = "/".join(["subscriptions", *("{id}" for _ in names[:1]), *names[1:]])
-        return self._perform(method, parts.path, shape, headers, perform, alone=False)
+        return self._perform(method, parts.path, shape, headers, perform, is_exclusive=False)
 
     def _perform(
         self,
@@ -208,15 +202,15 @@ class Double:
         headers: dict[str, str],
         perform: Callable[[], Answer],
         *,
-        alone: bool = True,
+        is_exclusive: bool = True,
     ) -> Answer:
-        """Carry out a request, with the planned delay and faults. `alone`: no other request is carried out meanwhile.
+        """Carry out a request with `perform`, with the planned delay and faults. `shape`: the path without its ids.
 
-        Raises Broken or Refusal.
+        `is_exclusive`: no other request is carried out meanwhile. Raises Broken or Refusal.
         """
         if self.delay:
             time.sleep(self.delay)
-        with self._lock if alone else nullcontext():
+        with self._lock if is_exclusive else nullcontext():
             with self._lock:
                 self.counts[f"{method} {shape}"] += 1
                 self.seen.append((method, path, headers))
@@ -233,10 +227,10 @@ class Double:
     def _split_mailbox_path(self, path: str, headers: dict[str, str]) -> tuple[str, list[str]]:
         """Return the name of the mailbox that a path leads to (empty for an app's `me`), and the rest of the path."""
         first, *rest = _split_path(path)
-        who = self._get_signed_in(headers)
+        signed_in = self._get_signed_in(headers)
         known = path.startswith("/v1.0/")
         if known and first.casefold() == "me":
-            return who, rest
+            return signed_in, rest
         if known and first.casefold() == "users" and rest and rest[0]:
             return rest[0].casefold(), rest[1:]
         raise Refusal(400, "BadRequest", f"Resource not found for the segment '{first}'.")
@@ -312,13 +306,13 @@ class Double:
             ("GET", "events/{id}/instances"): (_CALENDARS, calendars.list_instances),
             ("GET", "calendarView"): (_CALENDARS, calendars.list_view),
             ("GET", "calendarView/delta"): (_CALENDARS, calendars.list_changes),
-            ("GET", "calendar"): (_FREE_BUSY, schedules.calendar),
+            ("GET", "calendar"): (_FREE_BUSY, schedules.get_calendar),
             ("POST", "calendar/getSchedule"): (
                 _FREE_BUSY,
                 lambda one: schedules.list_free_busy(one, self.without_free_busy),
             ),
-            ("GET", "mailboxSettings"): (("MailboxSettings.Read",), schedules.settings),
-            ("GET", "calendars"): (_FREE_BUSY, schedules.calendars),
+            ("GET", "mailboxSettings"): (("MailboxSettings.Read",), schedules.get_settings),
+            ("GET", "calendars"): (_FREE_BUSY, schedules.list_calendars),
             ("POST", "sendMail"): (("Mail.Send",), mails.send_mail),
             ("GET", "messages"): (("Mail.ReadWrite",), mails.list_messages),
             ("POST", "messages"): (("Mail.ReadWrite",), mails.create),
@@ -351,8 +345,8 @@ class Double:
         after = {one["id"]: one.get("dependsOn") for one in steps if one.get("dependsOn")}
 
         def perform(step: Json) -> None:
-            done = self._answer_step(step, headers.get("authorization", ""))
-            parts = {"status": done.status, "headers": done.headers, "body": done.body}
+            answer = self._answer_step(step, headers.get("authorization", ""))
+            parts = {"status": answer.status, "headers": answer.headers, "body": answer.body}
             with self._lock:
                 answers[step["id"]] = {"id": step["id"], **parts}
 
@@ -377,15 +371,15 @@ class Double:
         method, url, given = step.get("method"), step.get("url"), step.get("headers") or {}
         if not isinstance(method, str) or not isinstance(url, str) or not isinstance(given, dict):
             return _make_error(Refusal(400, "BadRequest", "A batch request step needs a method and a url."))
-        own = {str(name).casefold(): str(value) for name, value in given.items()}
+        own_headers = {str(name).casefold(): str(value) for name, value in given.items()}
         if unquote(url).strip("/").casefold().startswith("$batch") or urlsplit(url).netloc:
             return _make_error(Refusal(400, "BadRequest", "A batch can't hold a batch, nor lead elsewhere."))
-        if step.get("body") is not None and "content-type" not in own:
+        if step.get("body") is not None and "content-type" not in own_headers:
             return _make_error(Refusal(400, "BadRequest", "A body needs a Content-Type."))
         content = json.dumps(step["body"]).encode() if step.get("body") is not None else b""
         target = "/v1.0/" + url.lstrip("/")
-        done, fault = self.answer(method.upper(), target, {"authorization": authorization, **own}, content)
-        return replace(done, status=fault.status, headers=dict(fault.headers)) if fault else done
+        answer, fault = self.answer(method.upper(), target, {"authorization": authorization, **own_headers}, content)
+        return replace(answer, status=fault.status, headers=dict(fault.headers)) if fault else answer
 
 
 #: The segments of paths in their canonical case, by lower case: Graph ignores the case.

@@ -71,7 +71,7 @@ class Subscriptions(NotificationQueue):
         self.mishaps: list[Mishap] = []
         self._calendars, self._find_mailbox, self._base = calendars, find_mailbox, base
         self._known: dict[str, Subscription] = {}
-        self._overtaken: dict[str, list[Callable[[], None]]] = {}
+        self._overtaken: dict[str, list[Callable[[], None]]] = {}  #: by subscription id: what sends the notification
         self._lock = threading.RLock()
         calendars.world.listeners.append(self.handle_change)
 
@@ -103,8 +103,8 @@ class Subscriptions(NotificationQueue):
         event_id = format_id(item.id, Preferences('IdType="ImmutableId"' if subscription.has_immutable_ids else ""))
         path = f"Users/{subscription.mailbox.directory_id}/Events/{event_id}"
         data = {"@odata.type": "#Microsoft.Graph.Event", "@odata.id": path, "@odata.etag": item.etag, "id": event_id}
-        note = self._describe(subscription, changeType=change, resource=path, resourceData=data)
-        self._dispatch(subscription, subscription.given["notificationUrl"], note, change)
+        notification = self._describe(subscription, changeType=change, resource=path, resourceData=data)
+        self._dispatch(subscription, subscription.given["notificationUrl"], notification, change)
 
     def _describe(self, subscription: Subscription, **more: Any) -> Json:
         """Return a notification: the fields that all have in common, and `more`."""
@@ -119,37 +119,37 @@ class Subscriptions(NotificationQueue):
     def _notify_lifecycle(self, subscription: Subscription, event: str, *, delay: timedelta = timedelta()) -> None:
         """Send a lifecycle event, if the subscription names an address for them."""
         if url := subscription.given.get("lifecycleNotificationUrl"):
-            note = self._describe(subscription, lifecycleEvent=event, resource=subscription.given["resource"])
-            self._dispatch(subscription, url, note, event, delay=delay)
+            notification = self._describe(subscription, lifecycleEvent=event, resource=subscription.given["resource"])
+            self._dispatch(subscription, url, notification, event, delay=delay)
 
     def _dispatch(
-        self, subscription: Subscription, url: str, note: Json, change: str, *, delay: timedelta = timedelta()
+        self, subscription: Subscription, url: str, notification: Json, change: str, *, delay: timedelta = timedelta()
     ) -> None:
         """Queue a notification, with the mishap that is planned for it."""
-        lifecycle = "lifecycleEvent" in note
+        is_lifecycle = "lifecycleEvent" in notification
         mishap = self._take_mishap(change)
         if mishap.lost:
             if mishap.missed:
                 self._notify_lifecycle(subscription, "missed", delay=mishap.delay)
             return
         if mishap.client_state is not None:
-            note = {**note, "clientState": mishap.client_state}
+            notification = {**notification, "clientState": mishap.client_state}
 
         def is_wanted() -> bool:
-            is_farewell = note.get("lifecycleEvent") == "subscriptionRemoved"
+            is_farewell = notification.get("lifecycleEvent") == "subscriptionRemoved"
             return is_farewell or mishap.trailing or self.is_live(subscription)
 
         def send() -> None:
             for _ in range(mishap.copies):
-                self.send(url, note, is_wanted, delay=delay + mishap.delay, lifecycle=lifecycle)
+                self.send(url, notification, is_wanted, delay=delay + mishap.delay, is_lifecycle=is_lifecycle)
 
         with self._lock:
             if mishap.overtaken:
                 self._overtaken.setdefault(subscription.id, []).append(send)
                 return
             send()
-            for held in self._overtaken.pop(subscription.id, []):
-                held()
+            for send_overtaken in self._overtaken.pop(subscription.id, []):
+                send_overtaken()
 
     def _take_mishap(self, change: str) -> Mishap:
         """Return the mishap for a change or lifecycle event, counted as used; one that does nothing if none is due."""

@@ -1,4 +1,4 @@
-"""A company's address, and an app that wants to be told of changes there."""
+"""The company's endpoint, and an app that subscribes to changes for it."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -12,6 +12,7 @@ from tests.support.loopback import serve
 
 @pytest.fixture
 def endpoint(double: Double) -> Iterator[Endpoint]:
+    """A running endpoint, which the double reaches at https://longarc.example."""
     endpoint = Endpoint()
     with serve(endpoint.answer) as server:
         double.subscriptions.routes["https://longarc.example"] = server.url.rstrip("/")
@@ -21,6 +22,7 @@ def endpoint(double: Double) -> Iterator[Endpoint]:
 
 @pytest.fixture
 def client(double: Double, endpoint: Endpoint) -> Any:
+    """The subscriptions of the app in python-o365."""
     return connect(double)
 
 

@@ -1,4 +1,4 @@
-"""A client of Microsoft Graph that we did not write, and the address where it wants to be told of changes."""
+"""A public client library for Microsoft Graph (python-o365), and the endpoint to which its notifications go."""
 
 import json
 from collections.abc import Callable
@@ -26,15 +26,17 @@ TEN_MINUTES = 10 * MINUTE
 
 
 class Endpoint:
-    """What a company has at its public address. Each handshake is answered by `shake`, notifications with `status`
-    after `think` was called."""
+    """The endpoint of a company. It answers a validation with the token, and a notification with `status`.
+
+    `think` is called before each answer.
+    """
 
     def __init__(self) -> None:
-        self.handshakes: list[str] = []
-        self.bodies: list[tuple[str, Any]] = []
+        self.handshakes: list[str] = []  #: the path and query of each validation request
+        self.bodies: list[tuple[str, Any]] = []  #: path and JSON body of each request with notifications
         self.status = 202
-        self.reply: dict[str, Any] = {}
-        self.spoil: Callable[[str], str] = str
+        self.validation_reply: dict[str, Any] = {}  #: another status, or further headers, for validations
+        self.change_token: Callable[[str], str] = str  #: makes the returned token of the right one; `str` leaves it
         self.think: Callable[[], None] = lambda: None
 
     def answer(self, request: Request) -> None:
@@ -43,24 +45,25 @@ class Endpoint:
         self.think()
         if name == "validationToken":
             self.handshakes.append(request.path)
-            given = {"status": 200, "Content_Type": "text/plain; charset=utf-8", **self.reply}
-            request.reply(given.pop("status"), self.spoil(unquote_plus(value)).encode(), **given)
+            given = {"status": 200, "Content_Type": "text/plain; charset=utf-8", **self.validation_reply}
+            request.reply(given.pop("status"), self.change_token(unquote_plus(value)).encode(), **given)
             return
         self.bodies.append((parts.path, json.loads(request.asked.body)))
         request.reply(self.status, b"")
 
     @property
     def items(self) -> list[Any]:
-        """Every notification that came, in order."""
+        """All notifications received, in order."""
         return [item for _, body in self.bodies for item in body["value"]]
 
     @property
     def changes(self) -> list[str]:
+        """The kind of change, or the lifecycle event, of each notification."""
         return [item.get("changeType") or item["lifecycleEvent"] for item in self.items]
 
 
 def connect(double: Double, client: str = CLIENT) -> Any:
-    """The subscriptions of an app in python-o365."""
+    """Sign in as an app, and return its subscriptions in python-o365."""
     double.login.applications.setdefault(client, Application(client))
     protocol = type("Local", (MSGraphProtocol,), {"_protocol_url": double.endpoint.removesuffix("v1.0")})
     tokens = MemoryTokenBackend()
@@ -88,6 +91,7 @@ def connect(double: Double, client: str = CLIENT) -> Any:
 
 
 def subscribe(client: Any, resource: str = EVENTS, changes: str = "created,updated,deleted", **more: Any) -> Any:
+    """Create a subscription, and return it. `more`: other arguments of python-o365. Raises HTTPError."""
     given = {
         "expiration_minutes": 10_000,
         "client_state": STATE,
@@ -99,9 +103,11 @@ def subscribe(client: Any, resource: str = EVENTS, changes: str = "created,updat
 
 
 def slot(hour: int) -> Span:
+    """The hour that starts `hour` hours after nine."""
     return Span(NINE + timedelta(hours=hour), NINE + timedelta(hours=hour + 1))
 
 
 def add(double: Double, *hours: int, who: str = DANA) -> None:
+    """Add an event in each of these slots."""
     for hour in hours:
         Hands(double).add(who, slot(hour))

@@ -1,4 +1,4 @@
-"""What subscribers of the stand-in for Microsoft Graph are sent, and what becomes of it on the way."""
+"""The notifications of the double of Microsoft Graph: which are sent, when, and with which faults."""
 
 from datetime import UTC, datetime, timedelta
 from itertools import pairwise
@@ -27,7 +27,7 @@ from worker.domain.model import Answer
 # --- what is sent -----------------------------------------------------------------------------------------------------
 
 
-def test_every_change_by_anybody_is_told(client: Any, double: Double, endpoint: Endpoint, hands: Hands) -> None:
+def test_every_change_by_anybody_is_notified(client: Any, double: Double, endpoint: Endpoint, hands: Hands) -> None:
     subscribe(client)
     event = hands.add(DANA, slot(0))
     box = double.world.mailboxes[DANA]
@@ -38,25 +38,27 @@ def test_every_change_by_anybody_is_told(client: Any, double: Double, endpoint: 
     add(double, 4, who=SAM)
     double.subscriptions.settle()
     assert endpoint.changes[:3] == ["created", "updated", "deleted"]
-    named = {item["resourceData"]["id"] for item in endpoint.items[3:]}
-    assert named == {f"AAMkAGI2{series}"} and endpoint.changes[-1] == "updated"
+    changed_ids = {item["resourceData"]["id"] for item in endpoint.items[3:]}
+    assert changed_ids == {f"AAMkAGI2{series}"} and endpoint.changes[-1] == "updated"
 
 
-def test_a_guests_copy_is_told_of_too(client: Any, double: Double, endpoint: Endpoint, hands: Hands) -> None:
+def test_changes_of_a_guests_copy_are_notified(client: Any, double: Double, endpoint: Endpoint, hands: Hands) -> None:
     subscribe(client, f"users/{SAM}/events")
     hands.invite(DANA, SAM, slot(0), Answer.ACCEPTED)
     double.subscriptions.settle()
     assert endpoint.changes == ["created", "updated"]
 
 
-def test_only_the_wanted_changes_are_told(client: Any, double: Double, endpoint: Endpoint, hands: Hands) -> None:
+def test_only_the_subscribed_kinds_of_change_are_notified(
+    client: Any, double: Double, endpoint: Endpoint, hands: Hands
+) -> None:
     subscribe(client, EVENTS, "deleted")
     hands.remove(DANA, hands.add(DANA, slot(0)))
     double.subscriptions.settle()
     assert endpoint.changes == ["deleted"]
 
 
-def test_several_come_in_one_request(client: Any, double: Double, endpoint: Endpoint) -> None:
+def test_several_notifications_come_in_one_request(client: Any, double: Double, endpoint: Endpoint) -> None:
     subscribe(client)
     subscribe(client, f"users/{SAM}/events")
     double.subscriptions.rules.batch_size = 3
@@ -68,7 +70,9 @@ def test_several_come_in_one_request(client: Any, double: Double, endpoint: Endp
     assert len({item["subscriptionId"] for item in endpoint.bodies[0][1]["value"]}) == 2
 
 
-def test_they_come_twice_late_out_of_order_or_not_at_all(client: Any, double: Double, endpoint: Endpoint) -> None:
+def test_notifications_come_twice_late_out_of_order_or_not_at_all(
+    client: Any, double: Double, endpoint: Endpoint
+) -> None:
     subscribe(client)
     double.subscriptions.mishaps[:] = [
         Mishap(copies=2),
@@ -81,16 +85,18 @@ def test_they_come_twice_late_out_of_order_or_not_at_all(client: Any, double: Do
         ids.append(Hands(double).add(DANA, slot(hour)))
         double.subscriptions.settle()
 
-    def told() -> list[int]:
+    def list_received() -> list[int]:
         return [ids.index(item["resourceData"]["id"].removeprefix("AAMkAGI2")) for item in endpoint.items]
 
-    assert told() == [0, 0, 3, 2]
+    assert list_received() == [0, 0, 3, 2]
     double.subscriptions.advance(TEN_MINUTES)
     double.subscriptions.settle()
-    assert told() == [0, 0, 3, 2, 4]
+    assert list_received() == [0, 0, 3, 2, 4]
 
 
-def test_that_some_were_lost_is_told_where_lifecycles_are(client: Any, double: Double, endpoint: Endpoint) -> None:
+def test_the_loss_of_notifications_is_reported_as_a_lifecycle_event(
+    client: Any, double: Double, endpoint: Endpoint
+) -> None:
     opened = subscribe(client)
     double.subscriptions.mishaps.append(Mishap(lost=True, missed=True))
     add(double, 0)
@@ -122,7 +128,7 @@ def test_a_notification_may_come_after_its_subscription_was_deleted(
     assert endpoint.changes == ["created"] * trailing
 
 
-def test_the_services_clock_may_be_moved_from_outside(client: Any, double: Double, endpoint: Endpoint) -> None:
+def test_the_clock_of_the_service_can_be_replaced(client: Any, double: Double, endpoint: Endpoint) -> None:
     clock = SteppedClock(datetime.now(UTC))
     double.subscriptions.clock = clock
     subscribe(client)
@@ -144,7 +150,7 @@ def test_the_service_may_remove_a_subscription_and_says_so(client: Any, double: 
 
 
 def test_the_service_asks_for_a_new_authorization(client: Any, double: Double, endpoint: Endpoint) -> None:
-    """By POST …/reauthorize or by prolonging, not both within ten minutes."""
+    """The app answers by POST …/reauthorize or by renewing, not by both within ten minutes."""
     opened = subscribe(client)
     double.subscriptions.ask_to_reauthorize(opened["id"])
     double.subscriptions.settle()
@@ -157,7 +163,7 @@ def test_the_service_asks_for_a_new_authorization(client: Any, double: Double, e
     assert client.renew_subscription(opened["id"], expiration_minutes=600)
 
 
-def test_a_changed_address_proves_itself_anew(client: Any, double: Double, endpoint: Endpoint) -> None:
+def test_a_changed_address_is_validated_again(client: Any, double: Double, endpoint: Endpoint) -> None:
     opened = subscribe(client)
     with pytest.raises(requests.HTTPError, match="400"):
         client.update_subscription(opened["id"], notification_url="https://elsewhere.example/")
@@ -170,7 +176,7 @@ def test_a_changed_address_proves_itself_anew(client: Any, double: Double, endpo
 # --- endpoints that fail or are slow ----------------------------------------------------------------------------------
 
 
-def test_what_is_not_accepted_is_sent_again_for_four_hours(client: Any, double: Double, endpoint: Endpoint) -> None:
+def test_a_refused_notification_is_sent_again_for_four_hours(client: Any, double: Double, endpoint: Endpoint) -> None:
     subscribe(client)
     endpoint.status = 503
     add(double, 0)
@@ -190,32 +196,32 @@ def test_what_is_not_accepted_is_sent_again_for_four_hours(client: Any, double: 
     assert len(endpoint.bodies) == len(waits) + 2
 
 
-def slow_endpoint(double: Double, endpoint: Endpoint, seconds: float) -> None:
-    """Let each answer take so long from now on, by the double's stopwatch."""
-    read = [0.0]
-    double.subscriptions.stopwatch = lambda: read[0]
+def slow_down(double: Double, endpoint: Endpoint, seconds: float) -> None:
+    """Let each answer take so many seconds from now on, by the double's stopwatch."""
+    seconds_passed = [0.0]
+    double.subscriptions.stopwatch = lambda: seconds_passed[0]
 
     def think() -> None:
-        read[0] += seconds
+        seconds_passed[0] += seconds
 
     endpoint.think = think
 
 
-@pytest.mark.parametrize(("slow", "held"), [(1, False), (2, True)])
-def test_an_endpoint_with_a_tenth_of_slow_answers_has_to_wait(
-    client: Any, double: Double, endpoint: Endpoint, slow: int, held: bool
+@pytest.mark.parametrize(("slow_count", "is_delayed"), [(1, False), (2, True)])
+def test_an_endpoint_waits_when_more_than_a_tenth_of_its_answers_are_slow(
+    client: Any, double: Double, endpoint: Endpoint, slow_count: int, is_delayed: bool
 ) -> None:
     subscribe(client)
     double.subscriptions.rules.batch_size = 1
-    slow_endpoint(double, endpoint, 3.5)
-    add(double, *range(slow))
+    slow_down(double, endpoint, 3.5)
+    add(double, *range(slow_count))
     double.subscriptions.settle()
-    slow_endpoint(double, endpoint, 2.5)
-    add(double, *range(slow, 10))
+    slow_down(double, endpoint, 2.5)
+    add(double, *range(slow_count, 10))
     double.subscriptions.settle()
     add(double, 10)
     double.subscriptions.settle()
-    assert len(endpoint.bodies) == (10 if held else 11)
+    assert len(endpoint.bodies) == (10 if is_delayed else 11)
     double.subscriptions.advance(TEN_MINUTES)
     double.subscriptions.settle()
     assert len(endpoint.bodies) == 11
@@ -224,7 +230,7 @@ def test_an_endpoint_with_a_tenth_of_slow_answers_has_to_wait(
 def test_an_endpoint_that_is_far_too_slow_loses_notifications(client: Any, double: Double, endpoint: Endpoint) -> None:
     subscribe(client)
     double.subscriptions.rules.batch_size = 1
-    slow_endpoint(double, endpoint, 10.5)
+    slow_down(double, endpoint, 10.5)
     add(double, *range(10))
     double.subscriptions.settle()
     add(double, 10)
@@ -238,7 +244,7 @@ def test_an_endpoint_that_is_far_too_slow_loses_notifications(client: Any, doubl
 
 
 def test_nothing_is_sent_when_the_service_is_closed(double: Double) -> None:
-    """Its threads end with it, and it doesn't wait for what is due later."""
+    """The threads of the service end with it, without waiting for notifications that are due later."""
     endpoint = Endpoint()
     with serve(endpoint.answer) as server:
         with Double() as running:

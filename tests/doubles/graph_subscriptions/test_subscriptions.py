@@ -1,4 +1,4 @@
-"""Who may subscribe to what on the stand-in for Microsoft Graph, and for how long."""
+"""The subscriptions of the double of Microsoft Graph: who may create them, to what, and for how long."""
 
 from datetime import UTC, datetime
 from threading import Event
@@ -26,7 +26,7 @@ from worker.providers.outlook import auth
 
 
 def refusal(client: Any, *given: Any, **more: Any) -> tuple[int, str, str]:
-    """Status, code and words with which a subscription is refused."""
+    """Return status, code and message with which a subscription is refused."""
     with pytest.raises(requests.HTTPError) as caught:
         subscribe(client, *given, **more)
     answer = caught.value.response
@@ -34,10 +34,10 @@ def refusal(client: Any, *given: Any, **more: Any) -> tuple[int, str, str]:
     return answer.status_code, error["code"], error["message"]
 
 
-# --- opening, prolonging, closing -------------------------------------------------------------------------------------
+# --- creating, renewing, deleting -------------------------------------------------------------------------------------
 
 
-def test_both_addresses_prove_themselves_and_get_what_happens(client: Any, double: Double, endpoint: Endpoint) -> None:
+def test_both_addresses_are_validated_and_get_notifications(client: Any, double: Double, endpoint: Endpoint) -> None:
     opened = subscribe(client, expiration_minutes=10_079)
     assert [urlsplit(one).path for one in endpoint.handshakes] == ["/notify", "/lifecycle"]
     for one in endpoint.handshakes:
@@ -55,10 +55,10 @@ def test_both_addresses_prove_themselves_and_get_what_happens(client: Any, doubl
     directory_id = double.world.mailboxes[DANA].directory_id
     assert item["resource"] == item["resourceData"]["@odata.id"]
     assert item["resource"] == f"Users/{directory_id}/Events/{item['resourceData']['id']}"
-    assert item["resourceData"]["id"] == f"AAMkAGI2{event}"  # nobody asked for ids that stay
+    assert item["resourceData"]["id"] == f"AAMkAGI2{event}"  # the prefix of ids that are not immutable
 
 
-def test_ids_stay_when_they_are_asked_for(client: Any, double: Double, endpoint: Endpoint) -> None:
+def test_ids_are_immutable_on_request(client: Any, double: Double, endpoint: Endpoint) -> None:
     subscribe(client, headers={"Prefer": 'IdType="ImmutableId"'})
     event = Hands(double).add(DANA, slot(0))
     double.subscriptions.settle()
@@ -66,7 +66,7 @@ def test_ids_stay_when_they_are_asked_for(client: Any, double: Double, endpoint:
 
 
 @pytest.mark.parametrize(
-    ("wrong", "spoil", "words"),
+    ("reply", "change_token", "words"),
     [
         ({"status": 202}, str, "200 OK"),
         ({"status": 302, "Location": "https://longarc.example/other"}, str, "200 OK"),
@@ -77,9 +77,9 @@ def test_ids_stay_when_they_are_asked_for(client: Any, double: Double, endpoint:
     ],
 )
 def test_an_address_that_answers_wrongly_is_refused(
-    client: Any, double: Double, endpoint: Endpoint, wrong: dict[str, Any], spoil: Any, words: str
+    client: Any, double: Double, endpoint: Endpoint, reply: dict[str, Any], change_token: Any, words: str
 ) -> None:
-    endpoint.reply, endpoint.spoil = wrong, spoil
+    endpoint.validation_reply, endpoint.change_token = reply, change_token
     status, code, message = refusal(client)
     assert (status, code) == (400, "ValidationError") and words in message
     assert len(endpoint.handshakes) == 1 and not double.subscriptions.live
@@ -98,7 +98,7 @@ def test_an_address_that_cannot_be_reached_is_refused(client: Any, double: Doubl
     assert not double.subscriptions.live
 
 
-def test_an_address_has_to_prove_itself_in_time(client: Any, double: Double, endpoint: Endpoint) -> None:
+def test_an_address_has_to_answer_its_validation_in_time(client: Any, double: Double, endpoint: Endpoint) -> None:
     double.subscriptions.rules.handshake_limit = 0.1
     released = Event()
 
@@ -111,8 +111,10 @@ def test_an_address_has_to_prove_itself_in_time(client: Any, double: Double, end
     assert not double.subscriptions.live
 
 
-def test_others_are_answered_while_an_address_proves_itself(client: Any, double: Double, endpoint: Endpoint) -> None:
-    """The company's server may ask Graph something before it answers."""
+def test_other_requests_are_answered_while_an_address_is_validated(
+    client: Any, double: Double, endpoint: Endpoint
+) -> None:
+    """The company's server may call Graph before it answers the validation."""
     answers: list[int] = []
     token = auth.build_tokens(section(double)).get_token()
 
@@ -138,7 +140,7 @@ def test_a_subscription_lives_as_long_as_is_asked_within_bounds(client: Any, dou
         client.renew_subscription(opened["id"], expiration_minutes=10_081)
 
 
-def test_one_that_has_expired_is_silent_and_gone(client: Any, double: Double, endpoint: Endpoint) -> None:
+def test_an_expired_subscription_is_silent_and_gone(client: Any, double: Double, endpoint: Endpoint) -> None:
     opened = subscribe(client, expiration_minutes=60)
     double.subscriptions.advance(61 * MINUTE)
     add(double, 0)
@@ -150,7 +152,7 @@ def test_one_that_has_expired_is_silent_and_gone(client: Any, double: Double, en
     subscribe(client)
 
 
-def test_what_was_to_be_sent_before_it_expired_is_not_sent_later(
+def test_a_notification_that_is_due_after_the_end_of_its_subscription_is_not_sent(
     client: Any, double: Double, endpoint: Endpoint
 ) -> None:
     subscribe(client, expiration_minutes=60)
@@ -161,7 +163,7 @@ def test_what_was_to_be_sent_before_it_expired_is_not_sent_later(
     assert endpoint.bodies == []
 
 
-def test_an_app_has_one_subscription_of_a_kind(client: Any, double: Double) -> None:
+def test_an_app_has_one_subscription_for_the_same_changes_of_a_mailbox(client: Any, double: Double) -> None:
     opened = subscribe(client)
     status, code, words = refusal(client, EVENTS.upper().replace("USERS", "Users"), "deleted,created,updated")
     assert (status, code) == (409, "ExtensionError") and "Status Code: Conflict" in words
@@ -203,7 +205,9 @@ def test_an_app_sees_its_own_subscriptions_page_by_page(client: Any, double: Dou
         ((), False),
     ],
 )
-def test_only_who_may_read_the_events_is_told(double: Double, endpoint: Endpoint, rights: Any, allowed: bool) -> None:
+def test_only_an_app_that_may_read_events_can_subscribe(
+    double: Double, endpoint: Endpoint, rights: Any, allowed: bool
+) -> None:
     double.login.applications[CLIENT] = Application(CLIENT, rights)
     client = connect(double)
     if allowed:

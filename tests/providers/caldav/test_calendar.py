@@ -206,7 +206,7 @@ def test_a_dead_cursor_still_knows_which_copies_to_take_away(provider: CalDavCal
     provider.create(dana, wanted)
     cursor = provider.changes(dana, None, WINDOW).cursor
     hands.delete(dana, wanted.key)
-    assert provider.changes(dana, hands.kill(dana, cursor), WINDOW).events == ()
+    assert provider.changes(dana, hands.expire_cursor(dana, cursor), WINDOW).events == ()
     assert provider.free_busy([sam], WINDOW)[sam].busy == ()
 
 

@@ -148,7 +148,7 @@ def test_a_cursor_that_can_t_be_compared_is_told_changed(
 def test_a_dead_cursor_is_told_changed(provider: CalDavCalendar, folder: FolderHands) -> None:
     people = [folder.person() for _ in range(3)]
     cursors = read_all(provider, people)
-    cursors[people[0]] = folder.kill(people[0], cursors[people[0]])
+    cursors[people[0]] = folder.expire_cursor(people[0], cursors[people[0]])
     assert provider.find_unchanged(cursors) == set(people[1:])
 
 

@@ -20,7 +20,7 @@ def test_both_forms_of_a_dead_token_begin_a_new_round(
     dana = hands.person()
     hands.add(dana, span(5, 14))
     cursor = provider.changes(dana, None, WINDOW).cursor
-    changes = provider.changes(dana, hands.kill(dana, cursor), WINDOW)
+    changes = provider.changes(dana, hands.expire_cursor(dana, cursor), WINDOW)
     assert changes.is_full and [one.span for one in changes.events] == [span(5, 14)]
 
 

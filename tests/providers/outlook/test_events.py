@@ -152,7 +152,7 @@ def test_a_teams_meeting_that_is_ready_later_is_no_conflict(
     hands.provision(dana, wanted.key)
     moved = provider.update(event.ref, replace(wanted, span=span(11, 9)))
     assert moved.span == span(11, 9)
-    assert hands.own(dana, wanted.key).join_link
+    assert hands.find_event(dana, wanted.key).join_link
     hands.provision(dana, wanted.key)
     provider.update(moved.ref, replace(wanted, span=span(11, 9), subject="Other words"))
     hands.move(dana, wanted.key, span(12, 9))
@@ -232,7 +232,7 @@ def test_rooms_that_people_added_stay(provider: OutlookCalendar, double: Double,
     dana, sam, kim = hands.person(), hands.person(), hands.person()
     wanted = draft(dana, sam)
     provider.create(dana, wanted)
-    item = hands.own(dana, wanted.key)
+    item = hands.find_event(dana, wanted.key)
     room = {"address": "room4@example.org", "shown": "room4@example.org", "name": "Room 4", "type": "resource"}
     item.attendees.append({**room, "response": "accepted"})
     event = provider.find(dana, wanted.key)

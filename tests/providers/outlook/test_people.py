@@ -87,7 +87,7 @@ def test_an_update_that_changes_nothing_invites_nobody_anew(double: Double, form
     later.update(seen.ref, replace(wanted, subject="Other words"))
     assert not any(kind == "cancel" for kind, _, _ in double.world.invitations)
     assert double.counts["PATCH events/{id}"] == 1
-    assert [one["response"] for one in hands.own(dana, wanted.key).attendees] == ["accepted"]
+    assert [one["response"] for one in hands.find_event(dana, wanted.key).attendees] == ["accepted"]
     assert event.ref.id == seen.ref.id
 
 
@@ -109,7 +109,7 @@ def test_somebody_whom_people_put_in_the_guests_place_is_not_taken_for_the_guest
     dana, sam, kim = hands.person(), hands.person(), hands.person()
     wanted = draft(dana, sam)
     event = provider.create(dana, wanted)
-    item = hands.own(dana, wanted.key)
+    item = hands.find_event(dana, wanted.key)
     item.attendees = [guest(kim)]
     item.mailbox.record_change(item)
     seen = provider.find(dana, wanted.key)
@@ -126,7 +126,7 @@ def test_guests_whom_people_added_stay_as_they_were_added(
     dana, sam, kim, lee = (hands.person() for _ in range(4))
     wanted = draft(dana, sam)
     provider.create(dana, wanted)
-    item = hands.own(dana, wanted.key)
+    item = hands.find_event(dana, wanted.key)
     item.attendees.append({**guest(kim), "type": "optional", "response": "accepted"})
     double.world.invitations.clear()
     event = provider.find(dana, wanted.key)
@@ -191,7 +191,7 @@ def test_a_guest_who_is_listed_by_two_names_has_the_answer_that_was_given(
     provider.create(dana, wanted)
     hands.answer(dana, sam, wanted.key, Answer.DECLINED)
     identities.learn(sam, "sam.again@example.org")
-    hands.own(dana, wanted.key).attendees.append(guest("sam.again@example.org"))
+    hands.find_event(dana, wanted.key).attendees.append(guest("sam.again@example.org"))
     event = provider.find(dana, wanted.key)
     assert event is not None and event.answers == {sam: Answer.DECLINED}
 
