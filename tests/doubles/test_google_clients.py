@@ -90,21 +90,21 @@ def refusal(request: Any) -> tuple[int, str]:
 
 def test_google_client_inserts_lists_changes_and_deletes(double: Google) -> None:
     events = service(double).events()
-    made = events.insert(calendarId="primary", body={**times(), "summary": "Talk"}, sendUpdates="all").execute()
-    assert made["summary"] == "Talk" and made["start"]["dateTime"] == "2027-03-09T10:00:00+01:00"
+    created = events.insert(calendarId="primary", body={**times(), "summary": "Talk"}, sendUpdates="all").execute()
+    assert created["summary"] == "Talk" and created["start"]["dateTime"] == "2027-03-09T10:00:00+01:00"
     [listed] = events.list(calendarId="primary", singleEvents=True, orderBy="startTime").execute()["items"]
-    assert listed == made == events.get(calendarId=DANA, eventId=made["id"]).execute()
-    change = events.patch(calendarId="primary", eventId=made["id"], body={"location": "Room 4"})
-    change.headers["If-Match"] = made["etag"]
+    assert listed == created == events.get(calendarId=DANA, eventId=created["id"]).execute()
+    change = events.patch(calendarId="primary", eventId=created["id"], body={"location": "Room 4"})
+    change.headers["If-Match"] = created["etag"]
     changed = change.execute()
     assert (changed["summary"], changed["location"]) == ("Talk", "Room 4")
-    stale = events.delete(calendarId="primary", eventId=made["id"])
-    stale.headers["If-Match"] = made["etag"]
+    stale = events.delete(calendarId="primary", eventId=created["id"])
+    stale.headers["If-Match"] = created["etag"]
     assert refusal(stale) == (412, "conditionNotMet")
-    written = events.update(calendarId="primary", eventId=made["id"], body={**changed, "summary": "Other"}).execute()
+    written = events.update(calendarId="primary", eventId=created["id"], body={**changed, "summary": "Other"}).execute()
     assert written["summary"] == "Other"
-    events.delete(calendarId="primary", eventId=made["id"]).execute()
-    assert refusal(events.delete(calendarId="primary", eventId=made["id"])) == (410, "deleted")
+    events.delete(calendarId="primary", eventId=created["id"]).execute()
+    assert refusal(events.delete(calendarId="primary", eventId=created["id"])) == (410, "deleted")
 
 
 def test_google_client_pages_and_synchronizes(double: Google, hands: GoogleHands) -> None:
@@ -211,8 +211,8 @@ def test_google_client_sends_mail(double: Google) -> None:
 
 def test_google_client_reads_refusals(double: Google) -> None:
     events = service(double).events()
-    made = events.insert(calendarId="primary", body={**times(), "id": "taken1"}).execute()
-    assert refusal(events.insert(calendarId="primary", body={**times(), "id": made["id"]})) == (409, "duplicate")
+    created = events.insert(calendarId="primary", body={**times(), "id": "taken1"}).execute()
+    assert refusal(events.insert(calendarId="primary", body={**times(), "id": created["id"]})) == (409, "duplicate")
     assert refusal(events.list(calendarId=SAM)) == (404, "notFound")
     assert refusal(events.insert(calendarId="primary", body={"summary": "Timeless"})) == (400, "required")
     narrow = service(double, credentials=credentials(double, SEND))
@@ -240,9 +240,9 @@ def gcsa_event(title: str, start: datetime = NINE, **more: Any) -> Event:
     return Event(title, start=start, end=start + HOUR, timezone="Europe/Berlin", **more)
 
 
-def titles(calendar: GoogleCalendar, **asked: Any) -> list[str]:
-    asked = {"time_min": NINE - DAY, "time_max": NINE + 30 * DAY, "timezone": "Europe/Berlin", **asked}
-    return [one.summary for one in calendar.get_events(**asked)]
+def titles(calendar: GoogleCalendar, **query: Any) -> list[str]:
+    query = {"time_min": NINE - DAY, "time_max": NINE + 30 * DAY, "timezone": "Europe/Berlin", **query}
+    return [one.summary for one in calendar.get_events(**query)]
 
 
 def test_gcsa_adds_finds_changes_and_deletes(double: Google, gcsa: GoogleCalendar) -> None:
@@ -322,13 +322,13 @@ def make_synced_event(title: str, start: datetime = NINE) -> SyncedEvent:
 def test_gcal_sync_creates_lists_changes_and_deletes(double: Google) -> None:
     async def work(api: GoogleCalendarService) -> None:
         await api.async_create_event("primary", make_synced_event("Talk"))
-        asked = ListEventsRequest(calendar_id="primary", start_time=NINE - DAY, end_time=NINE + DAY)
-        [event] = (await api.async_list_events(asked)).items
+        request = ListEventsRequest(calendar_id="primary", start_time=NINE - DAY, end_time=NINE + DAY)
+        [event] = (await api.async_list_events(request)).items
         assert event.summary == "Talk" and event.start.value == NINE and event.id
         await api.async_patch_event("primary", event.id, {"summary": "Other"})
         assert (await api.async_get_event("primary", event.id)).summary == "Other"
         await api.async_delete_event("primary", event.id)
-        assert (await api.async_list_events(asked)).items == []
+        assert (await api.async_list_events(request)).items == []
         [calendar] = (await api.async_list_calendars()).items
         assert (calendar.id, calendar.timezone) == (DANA, "Europe/Berlin")
 
@@ -341,8 +341,8 @@ def test_gcal_sync_pages(double: Google, hands: GoogleHands) -> None:
         hands.insert(DANA, **times(NINE + number * DAY))
 
     async def work(api: GoogleCalendarService) -> None:
-        asked = ListEventsRequest(calendar_id="primary", start_time=NINE - DAY)
-        pages = [len(page.items) async for page in await api.async_list_events(asked)]
+        request = ListEventsRequest(calendar_id="primary", start_time=NINE - DAY)
+        pages = [len(page.items) async for page in await api.async_list_events(request)]
         assert pages == [2, 2, 1]
 
     run_gcal_sync(double, work)
@@ -360,8 +360,8 @@ def test_gcal_sync_keeps_a_copy_up_to_date(double: Google, hands: GoogleHands) -
 
         async def copy() -> list[str]:
             await manager.run()
-            asked = LocalListEventsRequest(start_time=NINE - DAY, end_time=NINE + 30 * DAY)
-            return [event.summary for event in (await manager.store_service.async_list_events(asked)).events]
+            request = LocalListEventsRequest(start_time=NINE - DAY, end_time=NINE + 30 * DAY)
+            return [event.summary for event in (await manager.store_service.async_list_events(request)).events]
 
         assert await copy() == ["Stand-up"] * 3 + ["Lost"]
         hands.remove(DANA, lost)

@@ -44,10 +44,10 @@ def refusal(request: Any) -> tuple[int, str]:
     return caught.value.resp.status, str(json.loads(caught.value.content)["error"]["errors"][0]["reason"])
 
 
-def listed(resource: Any, **asked: Any) -> list[str]:
+def listed(resource: Any, **parameters: Any) -> list[str]:
     """The addresses of the users on all pages of a list."""
     found: list[str] = []
-    request = resource.list(**{**OURS, **asked})
+    request = resource.list(**{**OURS, **parameters})
     while request is not None:
         page = request.execute()
         found += [user["primaryEmail"] for user in page.get("users", ())]
@@ -69,8 +69,8 @@ def test_google_client_reads_all_pages(double: Google) -> None:
 def test_suspended_and_archived_users_are_listed_and_deleted_ones_apart(double: Google) -> None:
     suspended = double.users.add("s@corp.example", suspended=True, suspensionReason="ADMIN")
     double.users.add("a@corp.example", archived=True)
-    gone = double.users.add("g@corp.example")
-    double.users.delete(gone)
+    deleted = double.users.add("g@corp.example")
+    double.users.delete(deleted)
     resource = users(double)
     assert listed(resource) == [ADMIN, "s@corp.example", "a@corp.example"]
     assert listed(resource, showDeleted="true") == ["g@corp.example"]

@@ -22,7 +22,7 @@ EVENT: dict[str, Any] = {
 }
 MARCH = "startDateTime=2027-03-01T00:00:00Z&endDateTime=2027-04-01T00:00:00Z"
 ME = f"users/{DANA}"
-ASKED: dict[str, Any] = {"schedules": [DANA], "startTime": EVENT["start"], "endTime": EVENT["end"]}
+SCHEDULE_QUERY: dict[str, Any] = {"schedules": [DANA], "startTime": EVENT["start"], "endTime": EVENT["end"]}
 
 
 @pytest.fixture
@@ -153,13 +153,13 @@ def test_requests_that_the_double_does_not_offer_are_refused(ask: Any, path: str
     ],
 )
 def test_free_busy_requests_beyond_the_limits_are_refused(ask: Any, change: dict[str, Any], expected: str) -> None:
-    assert code(ask("POST", f"{ME}/calendar/getSchedule", {**ASKED, **change})) == (400, expected)
+    assert code(ask("POST", f"{ME}/calendar/getSchedule", {**SCHEDULE_QUERY, **change})) == (400, expected)
 
 
 def test_free_busy_without_a_start_is_refused(ask: Any) -> None:
-    asked = {name: value for name, value in ASKED.items() if name != "startTime"}
-    assert code(ask("POST", f"{ME}/calendar/getSchedule", asked)) == (400, "ErrorInvalidParameter")
-    assert ask("POST", f"{ME}/calendar/getSchedule", {**ASKED, "availabilityViewInterval": 60})[0] == 200
+    query = {name: value for name, value in SCHEDULE_QUERY.items() if name != "startTime"}
+    assert code(ask("POST", f"{ME}/calendar/getSchedule", query)) == (400, "ErrorInvalidParameter")
+    assert ask("POST", f"{ME}/calendar/getSchedule", {**SCHEDULE_QUERY, "availabilityViewInterval": 60})[0] == 200
 
 
 def test_a_view_that_ends_before_it_starts_is_refused(ask: Any) -> None:
@@ -316,15 +316,15 @@ def test_the_calendar_of_a_mailbox_is_reached_in_each_way(ask: Any, three_events
         assert (
             len(ask("GET", f"{ME}/{path}/calendarView/delta()?{MARCH}")[1]["value"]) == 4
         )  # the double sends one event twice
-        status, made = ask("POST", f"{ME}/{path}/events", EVENT)
-        assert status == 201 and ask("DELETE", f"{ME}/{path}/events/{made['id']}")[0] == 204
+        status, created = ask("POST", f"{ME}/{path}/events", EVENT)
+        assert status == 201 and ask("DELETE", f"{ME}/{path}/events/{created['id']}")[0] == 204
     assert code(ask("GET", f"{ME}/calendars/none/events")) == (404, "ErrorItemNotFound")
 
 
 def test_free_busy_has_the_availability_view_and_working_hours(ask: Any) -> None:
     for shown in ("busy", "tentative", "free"):
         ask("POST", f"{ME}/events", {**EVENT, "showAs": shown})
-    window = {**ASKED, "startTime": {"dateTime": "2027-03-09T09:00:00", "timeZone": "UTC"}}
+    window = {**SCHEDULE_QUERY, "startTime": {"dateTime": "2027-03-09T09:00:00", "timeZone": "UTC"}}
     window["endTime"] = {"dateTime": "2027-03-09T12:15:00", "timeZone": "UTC"}
     [answer] = ask("POST", f"{ME}/calendar/getSchedule", {**window, "availabilityViewInterval": 30})[1]["value"]
     assert answer["availabilityView"] == "0022000"
@@ -353,18 +353,18 @@ def test_a_view_lists_a_series_by_its_occurrences(
 ) -> None:
     recurrence = {"pattern": pattern, "range": {"startDate": "2027-03-09", **range_}}
     guests = [{"emailAddress": {"address": SAM}}]
-    made = ask("POST", f"{ME}/events", {**EVENT, "recurrence": recurrence, "attendees": guests})[1]
-    assert made["type"] == "seriesMaster"
-    assert made["recurrence"]["pattern"]["type"].casefold() == pattern["type"].casefold()
+    created = ask("POST", f"{ME}/events", {**EVENT, "recurrence": recurrence, "attendees": guests})[1]
+    assert created["type"] == "seriesMaster"
+    assert created["recurrence"]["pattern"]["type"].casefold() == pattern["type"].casefold()
     for person in (DANA, SAM):
         answer = ask("GET", f"users/{person}/calendarView?{MARCH}&$orderby=start/dateTime")[1]["value"]
         assert [int(one["start"]["dateTime"][8:10]) for one in answer] == expected
         assert {one["type"] for one in answer} == {"occurrence"}
-    instances = ask("GET", f"{ME}/events/{made['id']}/instances?{MARCH}")[1]["value"]
-    assert [one["seriesMasterId"] for one in instances] == [made["id"]] * len(expected)
+    instances = ask("GET", f"{ME}/events/{created['id']}/instances?{MARCH}")[1]["value"]
+    assert [one["seriesMasterId"] for one in instances] == [created["id"]] * len(expected)
     ask("DELETE", f"{ME}/events/{instances[0]['id']}")
-    assert len(ask("GET", f"{ME}/events/{made['id']}/instances?{MARCH}")[1]["value"]) == len(expected) - 1
-    ask("DELETE", f"{ME}/events/{made['id']}")
+    assert len(ask("GET", f"{ME}/events/{created['id']}/instances?{MARCH}")[1]["value"]) == len(expected) - 1
+    ask("DELETE", f"{ME}/events/{created['id']}")
     for person in (DANA, SAM):
         assert ask("GET", f"users/{person}/calendarView?{MARCH}")[1]["value"] == []
 

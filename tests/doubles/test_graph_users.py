@@ -253,7 +253,7 @@ def test_a_page_in_the_middle_may_fail(ask: PlainClient, double: Double) -> None
     assert ask(page["@odata.nextLink"]).status_code == 200
 
 
-def test_a_person_who_signed_in_can_read_only_the_own_profile(double: Double) -> None:
+def test_a_person_who_signed_in_can_read_only_their_own_profile(double: Double) -> None:
     dana = double.directory.add(DANA)
     double.directory.add(SAM, manager=dana)
     signed_in = double.login._make_token_response(SAM, ("User.Read",), {"client_id": CLIENT})["access_token"]

@@ -34,7 +34,7 @@ _ORGANIZER_FIELDS = (
     "guestsCanModify",
     "conferenceData",
 )
-#: The fields that each guest may set on the own copy.
+#: The fields that each guest may set on their own copy.
 _OWN_FIELDS = ("reminders", "colorId", "transparency")
 
 
@@ -69,7 +69,7 @@ class Calendars:
         self.without_meet: set[str] = set()  #: accounts that can't create Meet links
         self.meet_takes_time = False  #: links are created later, by `finish_meet`
         self.page_size = 2500
-        self.empty_pages = False  #: every page but the last one is empty
+        self.empty_pages = False  #: the first page of each list is empty
         self.channels = Channels(clock)
         self._clock = clock
         self._shown_as: dict[str, str] = {}  #: the address by which a person is shown, by key

@@ -127,7 +127,7 @@ class Channels:
         self._random = Random(7)
         self._thread: Thread | None = None
 
-    # --- what is asked ----------------------------------------------------------------------------------------------
+    # --- requests ---------------------------------------------------------------------------------------------------
 
     def open(self, who: str, owner: str, call: Call) -> dict[str, Any]:
         """Answer `calendar.events.watch`: `who` watches the calendar of `owner`. Raises Refusal."""

@@ -24,7 +24,7 @@ class View:
 
     who: str  #: the person who sees them
     zone: ZoneInfo  #: of the times in the answer
-    names: Callable[[str], str] = lambda key: key  #: gives the address by which a person is shown
+    get_address: Callable[[str], str] = lambda key: key  #: the address by which a person is shown
     most_guests: int = 0  #: 0: no limit
 
 
@@ -81,8 +81,8 @@ class Entry:
         """Whether free/busy shows that person as busy at its time."""
         kind = self.fields.get("eventType", "default")
         answer = self.guests.get(who, {}).get("responseStatus", "accepted")
-        shown = self.own.get(who, {}).get("transparency", self.fields.get("transparency"))
-        return shown != "transparent" and answer != "declined" and kind not in ("workingLocation", "birthday")
+        transparency = self.own.get(who, {}).get("transparency", self.fields.get("transparency"))
+        return transparency != "transparent" and answer != "declined" and kind not in ("workingLocation", "birthday")
 
     # --- in the JSON of answers ---
 
@@ -107,7 +107,7 @@ class Entry:
         return shown | self._render_series(view)
 
     def _render_fixed_fields(self, view: View) -> dict[str, Any]:
-        organizer = {"email": view.names(self.organizer)} | ({"self": True} if view.who == self.organizer else {})
+        organizer = {"email": view.get_address(self.organizer)} | ({"self": True} if view.who == self.organizer else {})
         return {
             "kind": "calendar#event",
             "id": self.id,
@@ -129,13 +129,17 @@ class Entry:
     def _render_guests(self, view: View) -> dict[str, Any]:
         listed = list(self.guests)
         if view.most_guests and len(listed) > view.most_guests:
-            mine = [self._render_guest(one, view) for one in listed if one == view.who]
-            return {"attendees": mine, "attendeesOmitted": True}
+            own_entry = [self._render_guest(one, view) for one in listed if one == view.who]
+            return {"attendees": own_entry, "attendeesOmitted": True}
         return {"attendees": [self._render_guest(one, view) for one in listed]}
 
     def _render_guest(self, key: str, view: View) -> dict[str, Any]:
         flags = {"self": key == view.who, "organizer": key == self.organizer}
-        return {**self.guests[key], "email": view.names(key), **{name: True for name, is_so in flags.items() if is_so}}
+        return {
+            **self.guests[key],
+            "email": view.get_address(key),
+            **{name: True for name, is_so in flags.items() if is_so},
+        }
 
     def _render_series(self, view: View) -> dict[str, Any]:
         """The fields by which an occurrence names its series. Empty for other events."""
@@ -156,9 +160,9 @@ class Entry:
 
     def occurrences(self, window: Span, zone: ZoneInfo) -> Iterator["Entry"]:
         """The occurrences of a series in the window, with exceptions, whether cancelled or not."""
-        base, home, whole_days = self._get_first_start(zone)
+        first_start, home, whole_days = self._get_first_start(zone)
         start, end = self.span(zone)
-        rules = parse_rules(tuple(self.fields["recurrence"]), base, whole_days)
+        rules = parse_rules(tuple(self.fields["recurrence"]), first_start, whole_days)
         for moment in rules.xafter(window[0] - (end - start) - _MAX_MOVE, inc=True):
             if moment > window[1] + _MAX_MOVE:
                 return
@@ -171,14 +175,14 @@ class Entry:
         """The occurrence with that id; None when the series has no such occurrence."""
         if name in self.exceptions:
             return self.exceptions[name]
-        base, home, whole_days = self._get_first_start(zone)
+        first_start, home, whole_days = self._get_first_start(zone)
         stamp_format = "%Y%m%d" if whole_days else "%Y%m%dT%H%M%SZ"
         try:
             moment = datetime.strptime(name.rpartition("_")[2], stamp_format).replace(tzinfo=UTC).astimezone(home)
         except ValueError:
             return None
         start, end = self.span(zone)
-        rules = parse_rules(tuple(self.fields["recurrence"]), base, whole_days)
+        rules = parse_rules(tuple(self.fields["recurrence"]), first_start, whole_days)
         if rules.after(moment - timedelta(seconds=1)) != moment:
             return None
         return self._make_occurrence(moment, end - start, whole_days)

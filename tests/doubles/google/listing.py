@@ -78,7 +78,9 @@ def _split_properties(parameters: Mapping[str, Any], kind: str) -> list[tuple[st
 
 def _contains_words(entry: Entry, view: View, words: str) -> bool:
     """Whether the title, description, place and people of the event contain all these words."""
-    people = [value for key, guest in entry.guests.items() for value in (view.names(key), guest.get("displayName", ""))]
+    people = [
+        value for key, guest in entry.guests.items() for value in (view.get_address(key), guest.get("displayName", ""))
+    ]
     listed = [entry.fields.get(name) or "" for name in ("summary", "description", "location")]
-    text = " ".join([*map(str, listed), *map(str, people), view.names(entry.organizer)]).casefold()
+    text = " ".join([*map(str, listed), *map(str, people), view.get_address(entry.organizer)]).casefold()
     return all(word in text for word in words.casefold().split())

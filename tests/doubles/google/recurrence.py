@@ -18,29 +18,29 @@ _FREQUENCIES = ("DAILY", "WEEKLY", "MONTHLY", "YEARLY")
 _MOMENT = re.compile(r"(\d{8})(?:T(\d{6})(Z?))?")
 
 
-def refuse_rules(lines: Sequence[str], base: datetime, whole_days: bool) -> None:
+def refuse_rules(lines: Sequence[str], first_start: datetime, whole_days: bool) -> None:
     """Raises Refusal for lines that can't be parsed, and for a rule without any occurrence."""
     try:
-        first = next(iter(parse_rules(tuple(lines), base, whole_days)), None)
+        first = next(iter(parse_rules(tuple(lines), first_start, whole_days)), None)
     except (ValueError, TypeError, KeyError, AttributeError, OverflowError, OSError):
         first = None
     if first is None:
         raise bad_request("Invalid recurrence rule.")
 
 
-def parse_rules(lines: tuple[str, ...], base: datetime, whole_days: bool) -> Any:
+def parse_rules(lines: tuple[str, ...], first_start: datetime, whole_days: bool) -> Any:
     """The starts of all occurrences, as a set of dateutil. Raises ValueError and others for lines that can't be parsed.
 
-    `base` is the first start.
+    `first_start` is the start of the first occurrence.
     """
-    return _parse_rules_cached(lines, base.replace(tzinfo=None), base.tzinfo, whole_days)
+    return _parse_rules_cached(lines, first_start.replace(tzinfo=None), first_start.tzinfo, whole_days)
 
 
 @lru_cache(maxsize=512)
 def _parse_rules_cached(lines: tuple[str, ...], local: datetime, zone: tzinfo, whole_days: bool) -> Any:
     """Do the work of `parse_rules`. The zone is an argument of its own, since the cache takes equal instants in
     different zones for the same key."""
-    base = local.replace(tzinfo=zone)
+    first_start = local.replace(tzinfo=zone)
     make: Any = rruleset  # the library has no types
     rules = make()
     found = set[str]()
@@ -51,16 +51,16 @@ def _parse_rules_cached(lines: tuple[str, ...], local: datetime, zone: tzinfo, w
             raise ValueError(line)
         found.add(name)
         if name in ("RRULE", "EXRULE"):
-            getattr(rules, name.lower())(rrulestr(_normalize_rule(value.upper(), base), dtstart=base))
+            getattr(rules, name.lower())(rrulestr(_normalize_rule(value.upper(), first_start), dtstart=first_start))
         else:
             for one in value.split(","):
-                getattr(rules, name.lower())(_parse_date(one, head, parameters, base, whole_days))
+                getattr(rules, name.lower())(_parse_date(one, head, parameters, first_start, whole_days))
     if "RRULE" not in found:
-        rules.rdate(base)
+        rules.rdate(first_start)
     return rules
 
 
-def _normalize_rule(text: str, base: datetime) -> str:
+def _normalize_rule(text: str, first_start: datetime) -> str:
     """The rule with its UNTIL in UTC, as dateutil requires it. Raises ValueError."""
     parts = dict(part.split("=", 1) for part in text.rstrip(";").split(";"))
     if parts.get("FREQ") not in _FREQUENCIES or {"COUNT", "UNTIL"} <= parts.keys():
@@ -73,13 +73,13 @@ def _normalize_rule(text: str, base: datetime) -> str:
         if matched is None:
             raise ValueError(text)
         day, clock, utc = matched.groups()
-        zone = UTC if utc else base.tzinfo
+        zone = UTC if utc else first_start.tzinfo
         until = datetime.strptime(f"{day}T{clock or '235959'}", "%Y%m%dT%H%M%S").replace(tzinfo=zone)
         parts["UNTIL"] = f"{until.astimezone(UTC):%Y%m%dT%H%M%SZ}"
     return ";".join(f"{name}={value}" for name, value in parts.items())
 
 
-def _parse_date(text: str, head: str, parameters: Sequence[str], base: datetime, whole_days: bool) -> datetime:
+def _parse_date(text: str, head: str, parameters: Sequence[str], first_start: datetime, whole_days: bool) -> datetime:
     """One date of an RDATE or EXDATE. Raises ValueError for a day in a timed series, or a time in one of whole days."""
     matched = _MOMENT.fullmatch(text.strip().upper())
     if matched is None:
@@ -87,8 +87,8 @@ def _parse_date(text: str, head: str, parameters: Sequence[str], base: datetime,
     day, clock, utc = matched.groups()
     if (clock is None) is not whole_days:
         raise ValueError(text)
-    zone: Any = base.tzinfo
+    zone: Any = first_start.tzinfo
     if any(one.startswith("TZID=") for one in parameters):
         zone = ZoneInfo(re.split("tzid=", head, flags=re.IGNORECASE)[1].split(";")[0])
     local = datetime.strptime(f"{day}T{clock or '000000'}", "%Y%m%dT%H%M%S").replace(tzinfo=UTC if utc else zone)
-    return local.astimezone(base.tzinfo)
+    return local.astimezone(first_start.tzinfo)

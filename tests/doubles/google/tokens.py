@@ -77,11 +77,11 @@ class Tokens:
     unticked_scopes: set[str] = field(default_factory=set)  #: those that the person leaves out on the consent page
     lifetime: timedelta = _LIFETIME  #: of access tokens
     grant_types: list[str] = field(default_factory=list)  #: of each request to the token endpoint
-    _keys: dict[str, bytes] = field(default_factory=dict)
-    _accounts: dict[str, str] = field(default_factory=dict)
+    _keys: dict[str, bytes] = field(default_factory=dict)  #: public keys of service accounts, by key id
+    _accounts: dict[str, str] = field(default_factory=dict)  #: addresses of service accounts, by key id
     _grants: dict[str, Grant] = field(default_factory=dict)
     _codes: dict[str, Code] = field(default_factory=dict)
-    _refresh: dict[str, tuple[str, set[str]]] = field(default_factory=dict)
+    _refresh_tokens: dict[str, tuple[str, set[str]]] = field(default_factory=dict)  #: each with its person and scopes
 
     # --- setting up ---
 
@@ -101,18 +101,18 @@ class Tokens:
         }
 
     def withdraw_keys(self) -> None:
-        """Every key of the service accounts is deleted."""
+        """Delete every key of the service accounts."""
         self._keys.clear()
 
     def refresh_token(self, who: str, scopes: set[str]) -> str:
         """A new refresh token, as if that person had consented to these scopes in a browser."""
         token = f"1//{secrets.token_urlsafe(32)}"
-        self._refresh[token] = (who, set(scopes))
+        self._refresh_tokens[token] = (who, set(scopes))
         return token
 
     def revoke(self, who: str) -> None:
         """Make all refresh and access tokens of that person invalid."""
-        self._refresh = {token: kept for token, kept in self._refresh.items() if kept[0] != who}
+        self._refresh_tokens = {token: stored for token, stored in self._refresh_tokens.items() if stored[0] != who}
         self.expire_access_tokens(who)
 
     def expire_access_tokens(self, who: str | None = None) -> None:
@@ -142,7 +142,7 @@ class Tokens:
 
     def _exchange_assertion(self, text: str) -> dict[str, Any]:
         try:
-            reader: Any = jwt  # the library has no types here
+            reader: Any = jwt  # the library has no types
             header = reader.decode_header(text)
             key = self._keys[header["kid"]]
             claims = dict(reader.decode(text, verify=False))
@@ -184,10 +184,10 @@ class Tokens:
             raise ValueError("signature")
 
     def _exchange_refresh_token(self, form: Mapping[str, str]) -> dict[str, Any]:
-        kept = self._refresh.get(form.get("refresh_token", ""))
-        if kept is None or not self.is_active(kept[0]):
+        stored = self._refresh_tokens.get(form.get("refresh_token", ""))
+        if stored is None or not self.is_active(stored[0]):
             raise TokenRefusal(400, "invalid_grant", "Token has been expired or revoked.")
-        return self.issue_token(*kept)
+        return self.issue_token(*stored)
 
     def _exchange_code(self, form: Mapping[str, str]) -> dict[str, Any]:
         code = self._codes.pop(form.get("code", ""), None)

@@ -100,15 +100,15 @@ class Users:
         self._note_addresses(user_id)
 
     def delete(self, user_id: str) -> None:
-        gone = self.by_id.pop(user_id)
-        self.deleted[user_id] = {**gone, "deletionTime": self.clock().isoformat()}
+        user = self.by_id.pop(user_id)
+        self.deleted[user_id] = {**user, "deletionTime": self.clock().isoformat()}
 
     def is_active(self, email: str) -> bool:
         """Whether there is such a user, neither suspended nor archived."""
         user = self._find(email)
         return user is not None and not user["suspended"] and not user["archived"]
 
-    # --- requests ----------------------------------------------------------------------------------------------
+    # --- requests ---------------------------------------------------------------------------------------------------
 
     def answer(self, who: str, call: Call, *, service_account: bool = False) -> Any:
         """Carry out a request of that person, and return the JSON of the answer. Raises Refusal."""
