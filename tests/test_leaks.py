@@ -224,7 +224,7 @@ def hold(office: Office, pair_id: PairId) -> Session:
 
 def provoked(office: Office, held: Session, commitment: str) -> str:
     """The texts of errors that content was near to."""
-    stranger = office.another("stranger")
+    stranger = office.add_worker("stranger")
     stranger.store.content._seal = type(stranger.store.content._seal)([KEY[::-1].replace("=", "") + "="])
     undated = Contract(manager=(WrittenCommitment(text=f"Some {WORDS['mine']}", due=None),), question=WORDS["question"])
     attempts = (

@@ -47,7 +47,7 @@ def test_a_refused_sweep_is_tried_again_and_carried_out_when_it_is_allowed(datab
     office.run(3 * HOUR)
     assert len(office.messages("event.cancel")) == 0
     office.settings = settings(database_url, rules={"max_cancels": 50})
-    office.worker = office.another("allowed")
+    office.worker = office.add_worker("allowed")
     office.run(2 * HOUR)
     assert sum(len(office.events(f"m{n}@corp.example")) for n in range(2)) == 0
     office.close()

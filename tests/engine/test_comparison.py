@@ -6,7 +6,7 @@ from datetime import timedelta
 
 import pytest
 
-from tests.support.companies import DAY, MINUTE, SERVICE, Counts, Fails, Office, company, settings, span
+from tests.support.companies import DAY, MINUTE, SERVICE, Fails, Office, RecordedOperations, company, settings, span
 from worker.domain.model import Address, Cursor
 from worker.engine.comparison import PAUSE
 from worker.errors import Forbidden, Unavailable
@@ -49,11 +49,11 @@ class Poll:
         """Read what is due by then. Returns how many calendars the service was asked to read."""
         self.office.clock.advance(after)
         self.calendar.compared.clear()
-        if self.calendar.fail is None or isinstance(self.calendar.fail, Counts):
-            self.calendar.fail = Counts()
+        if self.calendar.fail is None or isinstance(self.calendar.fail, RecordedOperations):
+            self.calendar.fail = RecordedOperations()
         while self.office.worker.sync.run("one"):
             pass
-        return Counter(self.calendar.fail.seen)["changes"] if isinstance(self.calendar.fail, Counts) else -1
+        return Counter(self.calendar.fail.seen)["changes"] if isinstance(self.calendar.fail, RecordedOperations) else -1
 
 
 @pytest.fixture

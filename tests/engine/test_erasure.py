@@ -271,7 +271,7 @@ def keep_for(length: str) -> RetentionSettings:
 def test_contents_of_ended_pairs_are_erased_after_their_time(days: int, is_erased: bool) -> None:
     office = make_office("sqlite://")
     office.settings = office.settings.model_copy(update={"retention": keep_for("8 quarters")})
-    office.worker = office.another("again")
+    office.worker = office.add_worker("again")
     write_everything(office)
     leave(office)
     ended = office.clock()
@@ -292,7 +292,7 @@ def test_by_default_nothing_is_erased_and_pairs_that_go_on_never_are() -> None:
     office.worker.erasure.run()
     assert find_everywhere(office, WORDS["contract"])
     office.settings = office.settings.model_copy(update={"retention": keep_for("2 quarters")})
-    office.worker = office.another("again")
+    office.worker = office.add_worker("again")
     office.persons[SAM], office.pairs[SAMS] = person(SAM, name=NAME), pair()
     office.apply()
     office.clock.advance(4000 * DAY)

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 
 import pytest
 
-from tests.support.companies import HOUR, Counts, Office, company
+from tests.support.companies import HOUR, Office, RecordedOperations, company
 from worker.domain.model import FreeBusy, Span
 
 
@@ -13,7 +13,7 @@ def test_free_busy_is_asked_once_per_twenty_people_and_sweep(database_url: str, 
     """Two managers for each dozen of reports: 15 pairs are 18 people, 40 pairs are 47."""
     office = Office(database_url, *company(count))
     office.worker.sync.run("one")
-    office.calendar.fail = seen = Counts()
+    office.calendar.fail = seen = RecordedOperations()
     office.worker.sweep.run("one")
     assert seen.seen == ["free_busy"] * requests
     assert sum(session.booked for session in office.store.queries.list_sessions()) == count
@@ -43,7 +43,7 @@ def test_a_quiet_company_is_asked_nothing(office: Office) -> None:
     """The cost follows what is due, and two hours after everything was booked nothing is."""
     office.tick()
     office.clock.advance(2 * HOUR)
-    office.calendar.fail = seen = Counts()
+    office.calendar.fail = seen = RecordedOperations()
     before = len(office.messages())
     office.tick()
     assert seen.seen == [] and len(office.messages()) == before

@@ -3,7 +3,7 @@
 import pytest
 
 from tests.support.companies import DANA, DAY, HOUR, KIM, SAM, Fails, Office, pair, pairs, people, texts
-from tests.support.effects import LEASE, uncertain
+from tests.support.effects import LEASE, make_uncertain_failure
 from worker.domain.model import AliasSource, Owner, PairId, PersonAlias, SessionKind, Trigger
 from worker.errors import Unavailable
 
@@ -86,7 +86,7 @@ def test_r35_a_prompt_of_unknown_fate_counts_as_read(database_url: str) -> None:
     office.run_to(office.clock() + 2 * DAY)
     office.store.learnings.write(PAIRS, SENTENCE, office.clock())
     office.mailer.forgetful = True
-    office.mailer.fail = Fails(uncertain, "send.done")
+    office.mailer.fail = Fails(make_uncertain_failure, "send.done")
     run_past_prompts(office)
     assert office.store.learnings.load_waiting(PAIRS) == {}
     office.close()

@@ -130,7 +130,7 @@ def test_three_mails_leave_a_day_and_the_rest_is_one_the_next_morning(office: Of
     """T-16: whichever process sends them; a line each, told once, and nothing is lost."""
     end_pairs(office)
     keys = notices(office, 6)
-    second = office.another("second")
+    second = office.add_worker("second")
     assert office.worker.outbox.run("w", limit=2) == 2
     assert second.outbox.run("w", limit=2) == 1
     assert second.outbox.run("w") == 0

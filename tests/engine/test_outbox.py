@@ -31,7 +31,7 @@ from tests.support.companies import (
     span,
     texts,
 )
-from tests.support.effects import booked, only, refused
+from tests.support.effects import book_first_session, get_only_effect, make_refusal
 from worker.domain.model import (
     NO_CALENDAR,
     CalendarChanges,
@@ -56,14 +56,14 @@ def test_a_transient_failure_is_tried_again_later_and_recovers(office: Office) -
     waits = []
     for attempt in (1, 2):
         office.tick()
-        waiting = only(office, "event.create")
+        waiting = get_only_effect(office, "event.create")
         assert (waiting.progress, waiting.attempts) == (EffectProgress.WAITING, attempt)
         waits.append(waiting.due_at - office.clock())
         office.tick()  # not due yet: nothing is tried
-        assert only(office, "event.create").attempts == attempt
+        assert get_only_effect(office, "event.create").attempts == attempt
         office.clock.move_to(waiting.due_at)
     office.tick()
-    assert only(office, "event.create").progress is EffectProgress.DONE
+    assert get_only_effect(office, "event.create").progress is EffectProgress.DONE
     assert len(office.events()) == 1
     assert MINUTE <= waits[0] < 2 * MINUTE <= waits[1] < 3 * MINUTE
     assert not office.mails("operator_alert")
@@ -72,7 +72,7 @@ def test_a_transient_failure_is_tried_again_later_and_recovers(office: Office) -
 def test_a_service_that_asks_for_time_gets_it(office: Office) -> None:
     office.calendar.fail = Fails(lambda: RateLimited(retry_after=4 * MINUTE), "create", times=1)
     office.tick()
-    assert only(office, "event.create").due_at >= START + 4 * MINUTE
+    assert get_only_effect(office, "event.create").due_at >= START + 4 * MINUTE
 
 
 def test_an_outage_is_told_once_and_ends_with_one_event_and_every_mail(office: Office) -> None:
@@ -104,9 +104,9 @@ def test_what_waited_over_five_minutes_is_planned_again(office: Office) -> None:
 
 
 def test_a_refusal_is_told_and_planned_again_after_a_while(office: Office) -> None:
-    office.calendar.fail = Fails(refused, "create", times=2)
+    office.calendar.fail = Fails(make_refusal, "create", times=2)
     office.tick()
-    assert only(office, "event.create").progress is EffectProgress.DEAD
+    assert get_only_effect(office, "event.create").progress is EffectProgress.DEAD
     assert office.session().owed
     (alert,) = office.mails("operator_alert")
     assert OPERATOR in alert["To"] and "not on this calendar" in texts([alert])
@@ -124,8 +124,8 @@ def test_a_refusal_is_told_and_planned_again_after_a_while(office: Office) -> No
 @pytest.mark.parametrize("why", ["paused", "no time"])
 def test_an_event_that_the_calendar_would_not_give_up_is_asked_for_again(office: Office, why: str) -> None:
     """T-4: the operator hears of it, and people see it no longer than the calendar is stubborn."""
-    session = booked(office)
-    office.calendar.fail = Fails(refused, "cancel")
+    session = book_first_session(office)
+    office.calendar.fail = Fails(make_refusal, "cancel")
     if why == "paused":
         office.worker.store.people.set_paused(session.pair, is_paused=True, now=office.clock())
     else:
@@ -148,11 +148,11 @@ def test_an_event_that_the_calendar_would_not_give_up_is_asked_for_again(office:
 @pytest.mark.parametrize("moved", [False, True])
 def test_a_decline_that_cannot_be_answered_is_counted_once(office: Office, moved: bool) -> None:
     """T-10: the event refuses to move for days, and the same answer stands on it all the while."""
-    session = booked(office)
+    session = book_first_session(office)
     if moved:
         office.calendar.move(DANA, session.key, span(session.span.start + DAY, 75))
     office.decline(session)
-    office.calendar.fail = Fails(refused, "update")
+    office.calendar.fail = Fails(make_refusal, "update")
     office.run(4 * DAY)
     assert office.session().count == 1
     assert len(office.mails("deferral_notice")) <= 2
@@ -163,7 +163,7 @@ def test_a_decline_that_cannot_be_answered_is_counted_once(office: Office, moved
 
 
 def test_a_mail_that_is_refused_ends_dead_and_is_told(office: Office) -> None:
-    office.mailer.fail = Fails(refused, "send", times=1)
+    office.mailer.fail = Fails(make_refusal, "send", times=1)
     office.tick()
     assert Counter(m.progress for m in office.messages("introduction")) == {
         EffectProgress.DEAD: 1,
@@ -259,14 +259,14 @@ def test_in_place_of_a_broken_template_ours_is_sent_and_the_operator_hears_once(
 
 
 def test_a_hand_move_while_our_update_waits_counts(office: Office) -> None:
-    session = booked(office)
+    session = book_first_session(office)
     office.decline(session)
     office.calendar.fail = Fails(Unavailable, "update", times=1)
     office.tick()
     wish = span(session.span.start - DAY + 2 * HOUR, 75)
     office.calendar.move(DANA, session.key, wish)
     office.run(30 * MINUTE)
-    assert only(office, "event.update").progress is EffectProgress.DROPPED
+    assert get_only_effect(office, "event.update").progress is EffectProgress.DROPPED
     now = office.session()
     assert (now.span, now.by_hand, now.count) == (wish, True, 1)
     assert [event.span for event in office.events()] == [wish]
@@ -274,7 +274,7 @@ def test_a_hand_move_while_our_update_waits_counts(office: Office) -> None:
 
 def test_a_conflict_has_the_whole_calendar_read_again(office: Office) -> None:
     """R-9: the service forgot to tell of the move; our own write is refused for it, and then the move counts."""
-    session = booked(office)
+    session = book_first_session(office)
     wish = span(session.span.start - DAY + 2 * HOUR, 75)
     office.calendar.move(DANA, session.key, wish)
     office.calendar.pop_changed_calendars()
@@ -297,7 +297,7 @@ def test_a_conflict_has_the_whole_calendar_read_again(office: Office) -> None:
 def meddled(office: Office, operation: str, act: Callable[[Session], None]) -> None:
     """The service has answered a call of ours; in the very moment before we note it down somebody acts, and another
     process reads the calendar and is told of it."""
-    other = office.another("other")
+    other = office.add_worker("other")
     real = getattr(office.calendar, operation)
 
     def answered(*given: object) -> Event:
@@ -317,7 +317,7 @@ def meddled(office: Office, operation: str, act: Callable[[Session], None]) -> N
 def test_a_hand_move_in_the_moment_between_our_call_and_our_note_of_it_counts(office: Office, operation: str) -> None:
     """It must not be forgotten: nobody will tell of it again."""
     if operation == "update":
-        office.decline(booked(office))
+        office.decline(book_first_session(office))
     wishes: list[Span] = []
 
     def move(session: Session) -> None:
@@ -334,7 +334,7 @@ def test_a_hand_move_in_the_moment_between_our_call_and_our_note_of_it_counts(of
 @pytest.mark.parametrize("operation", ["create", "update"])
 def test_a_deletion_in_that_moment_counts_too(daily_office: Office, operation: str) -> None:
     if operation == "update":
-        daily_office.decline(booked(daily_office))
+        daily_office.decline(book_first_session(daily_office))
     meddled(daily_office, operation, lambda session: daily_office.calendar.remove(DANA, session.key))
     daily_office.run(DAY + MINUTE)
     session = daily_office.session()
@@ -366,11 +366,11 @@ def test_an_invitation_declined_the_moment_it_arrives_is_planned_again(office: O
 
 
 def test_what_stands_on_the_calendar_of_a_manager_who_left_is_taken_off(office: Office) -> None:
-    booked(office)
+    book_first_session(office)
     office.run(WEEK)
     office.persons, office.pairs = people(SAM), {}
     office.apply()
-    office.worker = office.another("fresh")
+    office.worker = office.add_worker("fresh")
     office.run(DAY - HOUR)
     assert office.events() == []
     assert not office.mails("operator_alert") and not office.mails("pair_ended")
@@ -384,7 +384,7 @@ def test_what_stands_on_the_calendar_of_a_manager_who_left_is_taken_off(office: 
 
 def test_nobody_is_told_of_an_end_that_was_a_slip_of_the_file(office: Office) -> None:
     """T-17: the next export names the manager again."""
-    booked(office)
+    book_first_session(office)
     everybody, listed = office.persons, office.pairs
     office.persons, office.pairs = people(SAM), {}
     office.apply()
@@ -410,7 +410,7 @@ def test_nothing_is_tried_for_a_manager_without_a_calendar(office: Office) -> No
 
 def test_changed_words_reach_their_block_though_the_calendar_failed_once(office: Office) -> None:
     """T-8, R-19: its time is the same as before, so only its version tells whether it was written."""
-    booked(office)
+    book_first_session(office)
     held = office.hold()
     office.worker.contracts.record(held.id, contract(office.clock()))
     office.tick()
@@ -421,7 +421,7 @@ def test_changed_words_reach_their_block_though_the_calendar_failed_once(office:
     office.run(HOUR)
     after = office.calendar.find(DANA, promise.key)
     assert before and after and after.ref.etag != before.ref.etag
-    assert only(office, "event.update").attempts == 2
+    assert get_only_effect(office, "event.update").attempts == 2
 
 
 @pytest.mark.parametrize("first", ["sweep", "outbox"])
@@ -438,7 +438,7 @@ def test_a_time_that_is_lost_before_its_event_was_made_is_given_anew(office: Off
 
 def test_a_new_time_is_told_once_it_stands(office: Office) -> None:
     """R-8, R-10: while the calendar is out of reach nobody hears of a time that may still become another."""
-    session = booked(office)
+    session = book_first_session(office)
     office.calendar.remove(DANA, session.key)
     office.calendar.fail = Fails(Unavailable, "create")
     office.run(2 * HOUR)

@@ -136,7 +136,7 @@ def test_a_round_is_opened_and_closed_once(office: Office) -> None:
     for _ in range(3):
         office.worker.pulse.run()
     office.store.people.set_stored_value("pulse", "")
-    office.another("second").pulse.run()
+    office.add_worker("second").pulse.run()
     assert everything(office)["pulse_round"] == before
     assert len(office.messages("pulse")) == 12
 

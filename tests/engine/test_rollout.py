@@ -68,7 +68,7 @@ def pilot(database_url: str) -> Iterator[Office]:
 def restart(office: Office, **rollout: object) -> Worker:
     """The program, started again with another rollout in its settings."""
     office.settings = settings(office.url, rollout=rollout, rules={"max_cancels": 2})
-    office.worker = office.another("restarted")
+    office.worker = office.add_worker("restarted")
     return office.worker
 
 
@@ -233,7 +233,7 @@ def test_coverage_and_the_anonymous_question_are_for_those_who_take_part(databas
     assert office.messages("pulse") == [], "four reports of one manager are too few to ask"
     restart_with = settings(database_url, base_url="https://x.corp.example")
     office.settings = restart_with
-    office.worker = office.another("everybody")
+    office.worker = office.add_worker("everybody")
     office.worker.participation.run()
     office.store.people.set_stored_value("pulse", "")
     office.worker.pulse.run()

@@ -198,7 +198,7 @@ def test_somebody_without_a_calendar_is_booked_by_working_hours_alone(database_u
 def test_people_taken_over_by_another_process_are_known_at_once(office: Office) -> None:
     """A process that read the people a moment ago must not find that the new ones have no calendar."""
     office.tick()
-    other = office.another("other")
+    other = office.add_worker("other")
     office.persons.update(people(KIM))
     office.pairs.update(pairs(pair(DANA, KIM)))
     other.store.people.apply_import(office.persons, office.pairs, office.clock())
@@ -259,7 +259,7 @@ def test_a_sweep_that_was_stopped_for_too_long_writes_nothing_and_holds_nobody(d
     """Its leases ran out while it read; another has planned one of its pairs since. The other pair is free at once."""
     listed = pairs(pair(), pair(KIM, "eve@corp.example"))
     office = Office(database_url, people(DANA, SAM, KIM, "eve@corp.example"), listed)
-    other = office.another("other")
+    other = office.add_worker("other")
 
     def stall(operation: str) -> None:
         office.calendar.fail = None
@@ -384,7 +384,7 @@ def test_a_promise_kept_while_its_block_was_being_made_leaves_no_block() -> None
     office = Office()
     office.tick()
     held = office.hold()
-    other, create = office.another("other"), office.calendar.create
+    other, create = office.add_worker("other"), office.calendar.create
 
     def slowly(calendar: Address, draft: EventDraft) -> Event:
         made = create(calendar, draft)

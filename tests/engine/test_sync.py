@@ -17,9 +17,9 @@ from tests.support.companies import (
     SAM,
     SERVICE,
     WEEK,
-    Counts,
     Fails,
     Office,
+    RecordedOperations,
     company,
     contract,
     pair,
@@ -152,7 +152,7 @@ def test_an_event_that_is_not_ours_is_never_touched(office: Office) -> None:
 def test_a_reading_that_was_overtaken_changes_nothing(office: Office) -> None:
     """The service answered; before that is written down, another process has moved the event. What was read is old."""
     session = booked(office)
-    other = office.another("other")
+    other = office.add_worker("other")
     real = office.calendar.changes
 
     def overtaken(calendar: str, cursor: str | None, window: Span) -> CalendarChanges:
@@ -353,7 +353,7 @@ def test_each_calendar_is_asked_once_a_look(database_url: str) -> None:
     office.calendar.pop_changed_calendars()
     office.clock.advance(DAY - HOUR)
     office.store.calendars.make_due(["m0@corp.example", "m1@corp.example"], office.clock())
-    office.calendar.fail = seen = Counts()
+    office.calendar.fail = seen = RecordedOperations()
     office.worker.sync.run("one")
     assert Counter(seen.seen) == {"changes": 2}
     office.close()

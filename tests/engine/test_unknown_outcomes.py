@@ -10,7 +10,7 @@ from datetime import timedelta
 import pytest
 
 from tests.support.companies import DANA, DAY, HOUR, MINUTE, SAM, Fails, Office, contract, pair, pairs, people, span
-from tests.support.effects import LEASE, booked, dies_after, only, uncertain
+from tests.support.effects import LEASE, book_first_session, die_after, get_only_effect, make_uncertain_failure
 from worker.domain.model import EffectProgress, PairId, Session, SessionKind
 from worker.errors import Forbidden, InvalidResponse, Unavailable
 
@@ -18,7 +18,7 @@ from worker.errors import Forbidden, InvalidResponse, Unavailable
 
 
 def test_a_mail_that_no_longer_holds_is_dropped(office: Office) -> None:
-    session = booked(office)
+    session = book_first_session(office)
     office.run_to(session.span.start - 6 * DAY)
     office.mailer.fail = Fails(Unavailable, "send")
     office.run_to(session.span.start - 3 * DAY + 3 * HOUR)
@@ -35,7 +35,7 @@ def test_a_mail_that_no_longer_holds_is_dropped(office: Office) -> None:
 
 
 def test_a_reminder_is_dropped_once_the_contract_is_there(office: Office) -> None:
-    session = booked(office)
+    session = book_first_session(office)
     office.run_to(session.span.start)
     held = office.hold()
     office.mailer.fail = Fails(Unavailable, "send")
@@ -55,7 +55,7 @@ def test_mails_of_a_long_batch_are_true_when_they_leave(database_url: str) -> No
     everybody = people(*(who for couple in couples for who in couple))
     office = Office(database_url, everybody, pairs(*(pair(*couple) for couple in couples)))
     office.tick()
-    other = office.another("other")
+    other = office.add_worker("other")
     sessions = [s for s in office.store.queries.list_sessions() if s.kind is SessionKind.CAREER]
 
     def all_are_deferred() -> None:
@@ -81,7 +81,7 @@ def test_mails_of_a_long_batch_are_true_when_they_leave(database_url: str) -> No
 
 
 def recorded(office: Office) -> Session:
-    booked(office)
+    book_first_session(office)
     held = office.hold()
     office.tick()
     office.mailer.sent.clear()
@@ -94,7 +94,7 @@ def test_a_summary_of_which_nobody_knows_is_sent_once_more_with_the_same_message
     """R-15: better twice than never. After the second time the operator is told."""
     office.mailer.forgetful = True
     recorded(office)
-    office.mailer.fail = Fails(uncertain, "send.done", times=left * 2)
+    office.mailer.fail = Fails(make_uncertain_failure, "send.done", times=left * 2)
     office.run(HOUR)
     sent = Counter(str(mail["Message-ID"]) for mail in office.mails("contract_summary"))
     assert sorted(sent.values()) == [2, 2]
@@ -108,7 +108,7 @@ def test_a_summary_of_which_nobody_knows_is_sent_once_more_with_the_same_message
 
 def test_other_mails_of_which_nobody_knows_are_left_to_the_operator(office: Office) -> None:
     office.mailer.forgetful = True
-    office.mailer.fail = Fails(uncertain, "send.done", times=1)
+    office.mailer.fail = Fails(make_uncertain_failure, "send.done", times=1)
     office.run(DAY)
     assert Counter(m.progress for m in office.messages("introduction")) == {
         EffectProgress.UNCERTAIN: 1,
@@ -123,11 +123,11 @@ def test_other_mails_of_which_nobody_knows_are_left_to_the_operator(office: Offi
 
 def test_a_mailer_that_knows_is_asked_when_a_call_times_out(office: Office) -> None:
     """What went out is done; what did not is sent again. Nobody has to be told."""
-    office.mailer.fail = Fails(uncertain, "send.done", times=1)
+    office.mailer.fail = Fails(make_uncertain_failure, "send.done", times=1)
     office.run(HOUR)
     assert [m.progress for m in office.messages("introduction")] == [EffectProgress.DONE] * 2
     assert len(office.mails("introduction")) == 2
-    office.mailer.fail = Fails(uncertain, "send", times=1)
+    office.mailer.fail = Fails(make_uncertain_failure, "send", times=1)
     recorded(office)
     office.run(HOUR)
     assert len(office.mails("contract_summary")) == 2
@@ -137,7 +137,7 @@ def test_a_mailer_that_knows_is_asked_when_a_call_times_out(office: Office) -> N
 @pytest.mark.parametrize("forgetful", [True, False])
 def test_a_mail_lost_in_a_crash_is_not_sent_twice(office: Office, forgetful: bool) -> None:
     office.mailer.forgetful = forgetful
-    dies_after(office, "send")
+    die_after(office, "send")
     office.clock.advance(LEASE)
     office.run(HOUR)
     assert len(office.mails("introduction")) == 2
@@ -151,7 +151,7 @@ def test_a_mail_that_went_out_in_a_crash_went_out_though_it_holds_no_more(
 ) -> None:
     """What is dropped was never sent: the record says what reached people, or that nobody knows."""
     office.mailer.forgetful = forgetful
-    dies_after(office, "send")
+    die_after(office, "send")
     assert len(office.mails("introduction")) == 1
     office.store.people.set_paused(PairId(DANA, SAM), is_paused=True, now=office.clock())
     office.clock.advance(LEASE)
@@ -165,19 +165,19 @@ def test_a_mail_that_went_out_in_a_crash_went_out_though_it_holds_no_more(
 
 def test_an_event_made_in_a_crash_is_found_again(office: Office) -> None:
     """It carries its key: however late it is, it is the one, and no second is made."""
-    dies_after(office, "create")
+    die_after(office, "create")
     assert len(office.events()) == 1
     office.clock.advance(HOUR)
     office.tick()
     session = office.session()
     assert [(event.key, event.span) for event in office.events()] == [(session.key, session.span)]
-    assert only(office, "event.create").progress is EffectProgress.DONE
+    assert get_only_effect(office, "event.create").progress is EffectProgress.DONE
     assert len(office.history("event.create")) == 1
 
 
 def test_an_event_made_in_a_crash_and_moved_since_stays_where_it_was_moved(office: Office) -> None:
     """R-9: the hand that moved it counts, though nobody had written down yet that there was an event."""
-    dies_after(office, "create")
+    die_after(office, "create")
     session = office.session()
     wish = span(session.span.start + DAY + HOUR, 75)
     office.calendar.move(DANA, session.key, wish)
@@ -188,7 +188,7 @@ def test_an_event_made_in_a_crash_and_moved_since_stays_where_it_was_moved(offic
 
 
 def test_an_event_made_in_a_crash_and_not_wanted_since_is_taken_off(office: Office) -> None:
-    dies_after(office, "create")
+    die_after(office, "create")
     office.store.people.set_paused(PairId(DANA, SAM), is_paused=True, now=office.clock())
     office.clock.advance(LEASE)
     office.run(HOUR)
@@ -197,9 +197,9 @@ def test_an_event_made_in_a_crash_and_not_wanted_since_is_taken_off(office: Offi
 
 
 def test_an_update_made_in_a_crash_is_not_taken_for_a_hand_move(office: Office) -> None:
-    session = booked(office)
+    session = book_first_session(office)
     office.decline(session)
-    dies_after(office, "update")
+    die_after(office, "update")
     moved = office.session()
     assert office.events()[0].span == moved.span != session.span
     office.store.calendars.make_due([DANA], office.clock())
@@ -208,14 +208,14 @@ def test_an_update_made_in_a_crash_is_not_taken_for_a_hand_move(office: Office) 
     office.run(HOUR)
     now = office.session()
     assert (now.span, now.by_hand, now.count) == (moved.span, False, 1)
-    assert only(office, "event.update").progress is EffectProgress.DONE
+    assert get_only_effect(office, "event.update").progress is EffectProgress.DONE
     assert [event.span for event in office.events()] == [now.span]
 
 
 def test_a_cancel_made_in_a_crash_is_over(office: Office) -> None:
-    booked(office)
+    book_first_session(office)
     office.store.people.set_paused(PairId(DANA, SAM), is_paused=True, now=office.clock())
-    dies_after(office, "cancel")
+    die_after(office, "cancel")
     office.clock.advance(LEASE)
     office.run(HOUR)
     assert office.events() == [] and not [m for m in office.messages() if m.is_live]
@@ -235,7 +235,7 @@ def test_an_event_made_by_a_call_that_was_refused_is_taken_off(
 
 def test_two_at_once_make_one_event(office: Office) -> None:
     """One stalls in its call for longer than its lease; another takes over. Either way there is one, told once."""
-    other = office.another(office.worker.holder)
+    other = office.add_worker(office.worker.holder)
 
     def stall(operation: str) -> None:
         if operation == "create":

@@ -11,7 +11,7 @@ import pytest
 from sqlalchemy import insert
 
 from tests.support.companies import DANA, DAY, SAM, START, Office, new_store, pair, pairs, people, settings
-from tests.support.company_proxy import Answer, CompanyProxy, serve_proxy
+from tests.support.company_proxy import CompanyProxy, ProxyAnswer, serve_proxy
 from worker.ops.channel_checks import check_notifications, try_address
 from worker.providers.base import Finding
 from worker.roster.model import Roster
@@ -76,20 +76,20 @@ def test_request_to_ourselves_comes_back_from_the_pages_letter_by_letter(proxy: 
     ("answer", "what", "remedy"),
     [
         (
-            Answer(302, headers={"Location": "https://login.corp.example/?a=1"}),
+            ProxyAnswer(302, headers={"Location": "https://login.corp.example/?a=1"}),
             "redirects to login.corp.example",
             "redir",
         ),
-        (Answer(301, headers={"Location": "/notify/outlook/"}), "redirects to another path", "redirect"),
-        (Answer(404), "answers 404", "pass POST /notify/ on"),
-        (Answer(401), "answers 401", "without a login"),
-        (Answer(200, b"<h1>Welcome</h1>"), "another text", "without a page of its own"),
-        (Answer(200, b"x", {"Content-Type": "text/plain"}), "another text", "without a page of its own"),
-        (Answer(204), "answers 204", "pass POST"),
+        (ProxyAnswer(301, headers={"Location": "/notify/outlook/"}), "redirects to another path", "redirect"),
+        (ProxyAnswer(404), "answers 404", "pass POST /notify/ on"),
+        (ProxyAnswer(401), "answers 401", "without a login"),
+        (ProxyAnswer(200, b"<h1>Welcome</h1>"), "another text", "without a page of its own"),
+        (ProxyAnswer(200, b"x", {"Content-Type": "text/plain"}), "another text", "without a page of its own"),
+        (ProxyAnswer(204), "answers 204", "pass POST"),
     ],
 )
 def test_what_a_proxy_does_instead_is_named_with_what_helps(
-    proxy: CompanyProxy, answer: Answer, what: str, remedy: str
+    proxy: CompanyProxy, answer: ProxyAnswer, what: str, remedy: str
 ) -> None:
     proxy.answer = answer
     [finding, *_] = check(known(proxy.url, listen=proxy.listen), ca_file=proxy.ca_file)
@@ -116,11 +116,11 @@ def test_without_an_answer_it_names_firewall_and_name() -> None:
 
 
 def test_while_the_pages_do_not_run_nothing_is_wrong_yet(proxy: CompanyProxy) -> None:
-    proxy.answer = Answer(502)
+    proxy.answer = ProxyAnswer(502)
     [finding, *_] = check(known(proxy.url), ca_file=proxy.ca_file)
     assert finding.ok and f"the pages are not running at {CLOSED}" in finding.statement
     assert finding.remedy == "Start `longarc run` first, then run this again."
-    proxy.answer = Answer(302, headers={"Location": "/login"})
+    proxy.answer = ProxyAnswer(302, headers={"Location": "/login"})
     [finding, *_] = check(known(proxy.url), ca_file=proxy.ca_file)
     assert finding.ok and "redirects" in finding.statement and "services follow no redirect" in finding.remedy
 

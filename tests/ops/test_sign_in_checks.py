@@ -6,7 +6,7 @@ from datetime import timedelta
 import pytest
 
 from tests.support.companies import settings
-from tests.support.issuers import forging_issuer, served_issuer, sign_in_settings
+from tests.support.issuers import serve_forging_issuer, serve_issuer, sign_in_settings
 from worker.clock import utcnow
 from worker.ops.sign_in_checks import check_sign_in
 from worker.providers.base import Finding
@@ -18,7 +18,7 @@ pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning:authlib")  #
 
 @pytest.fixture(name="issuer")
 def issuer_of_others() -> Iterator[str]:
-    with served_issuer() as url:
+    with serve_issuer() as url:
         yield url
 
 
@@ -43,7 +43,7 @@ def test_what_is_wrong_with_an_issuer_is_named(issuer: str) -> None:
     assert "calls itself `" in find_wrong(check(f"{issuer}/"))
     assert "by NTP" in find_wrong(check(issuer, ahead=timedelta(minutes=5)))
     assert "add them to `sign_in.people_ops`" in find_wrong(check(issuer, people_ops=[]))
-    with forging_issuer() as forger:
+    with serve_forging_issuer() as forger:
         forger.metadata = {"jwks_uri": None}
         assert "names no usable `jwks_uri`" in find_wrong(check(forger.url))
 

@@ -15,15 +15,15 @@ def forget_browser() -> None:
 
 def test_a_download_that_fails_is_told_by_its_reason() -> None:
     fails = "import sys; sys.stderr.write('Downloading\\nError: getaddrinfo ENOTFOUND\\n'); sys.exit(1)"
-    assert browser.bring([sys.executable, "-c", fails]) == "Error: getaddrinfo ENOTFOUND"
-    assert browser.bring([sys.executable, "-c", "raise SystemExit(3)"]) == "exit code 3"
-    assert browser.bring(["/nowhere/playwright"]).endswith("'/nowhere/playwright'")
-    assert browser.bring([sys.executable, "-c", "pass"]) == ""
+    assert browser.run_installer([sys.executable, "-c", fails]) == "Error: getaddrinfo ENOTFOUND"
+    assert browser.run_installer([sys.executable, "-c", "raise SystemExit(3)"]) == "exit code 3"
+    assert browser.run_installer(["/nowhere/playwright"]).endswith("'/nowhere/playwright'")
+    assert browser.run_installer([sys.executable, "-c", "pass"]) == ""
 
 
 def test_a_download_that_never_ends_is_ended() -> None:
     reads = "import threading; threading.Event().wait()"
-    assert browser.bring([sys.executable, "-c", reads], 1) == "the download took longer than 1 seconds"
+    assert browser.run_installer([sys.executable, "-c", reads], 1) == "the download took longer than 1 seconds"
 
 
 def test_a_browser_on_the_path_goes_before_a_downloaded_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -12,15 +12,15 @@ from tests.support.audit.auditor import audit
 from tests.support.counts.counts import ROWS, Counts, add_counts, format_table
 from tests.support.proof import FULL
 from tests.support.years.companies import BUILDERS
-from tests.support.years.life import Life, live_year
+from tests.support.years.life import SimulatedYear, simulate_year
 
 
-def live_companies(seed: int, copies: int = 1) -> dict[str, Life]:
+def live_companies(seed: int, copies: int = 1) -> dict[str, SimulatedYear]:
     """Live a year of each company."""
-    return {name: live_year(build(copies), seed) for name, build in BUILDERS.items()}
+    return {name: simulate_year(build(copies), seed) for name, build in BUILDERS.items()}
 
 
-def list_violations(life: Life) -> list[str]:
+def list_violations(life: SimulatedYear) -> list[str]:
     """Return what the auditor finds, in words."""
     pairs = {pair.id: pair for pair in life.year.pairs.values()}
     found = audit(iter(life.lines), life.year.persons, pairs, start=life.year.start, end=life.year.end)
@@ -41,7 +41,7 @@ def list_examples(counts: Counts) -> Iterator[str]:
             yield from (f"{name}: {fault}" for fault in faults[:3])
 
 
-def check_years(years: dict[str, Life]) -> None:
+def check_years(years: dict[str, SimulatedYear]) -> None:
     """Print all counts, and compare the sum of the companies with what is promised; no rule may be broken in any."""
     counts = {name: life.count() for name, life in years.items()}
     together = add_counts(counts.values())

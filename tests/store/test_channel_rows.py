@@ -17,7 +17,7 @@ def test_a_change_of_people_at_the_moment_of_a_refresh_is_not_lost(office: Offic
     """Nothing has been found out since the start, and somebody leaves while it is."""
     office.persons = {one: replace(who, calendar="google") for one, who in office.persons.items()}
     office.apply()
-    other = office.another("second").store
+    other = office.add_worker("second").store
     refresh = Thread(target=other.channels.refresh, args=(("google",), office.clock()), daemon=True)
     with office.store.database.write() as connection:
         connection.execute(update(tables.person).where(tables.person.c.email == SAM).values(left_at=office.clock()))
@@ -40,7 +40,7 @@ def test_a_write_of_ours_that_waits_for_a_notification_keeps_no_reading_waiting(
     office.worker.actions.defer_session(office.session().id)
     office.worker.sweep.run("first")
     key = office.session().key
-    other, delivered = office.another("second"), []
+    other, delivered = office.add_worker("second"), []
     deliver = Thread(target=lambda: delivered.append(other.outbox.run("second")), daemon=True)
     with office.store.database.write() as connection:
         connection.execute(select(tables.channel).with_for_update())

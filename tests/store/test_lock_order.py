@@ -44,12 +44,12 @@ def lock_person(connection: Connection, email: str) -> object:
 
 
 def pause_everybody(office: Office) -> None:
-    participation = office.another("second").store.participation
+    participation = office.add_worker("second").store.participation
     participation.update(None, StandingPauses(everybody=True), office.clock(), lambda _: "")
 
 
 def import_only_manager(office: Office) -> None:
-    office.another("second").store.people.apply_import({DANA: office.persons[DANA]}, {}, office.clock())
+    office.add_worker("second").store.people.apply_import({DANA: office.persons[DANA]}, {}, office.clock())
 
 
 @pytest.mark.parametrize("write", [pause_everybody, import_only_manager])
@@ -68,7 +68,7 @@ def test_change_of_participation_locks_calendars_before_pairs_as_a_reading_does(
 def test_end_of_a_suspension_locks_the_calendar_before_the_person_as_a_reading_does(office: Office) -> None:
     office.tick()
     office.store.people.suspend(DANA, office.clock() + HOUR)
-    other = office.another("second").store
+    other = office.add_worker("second").store
     suspended = tables.person.c.suspended_until.is_not(None)
     run_between(
         office,
@@ -89,7 +89,7 @@ def test_plan_locks_events_before_pairs_as_a_reading_does(office: Office) -> Non
     office.clock.advance(MINUTE)
     office.store.calendars.make_due([DANA], office.clock())
     office.worker.sync.run("first")
-    other = office.another("second")
+    other = office.add_worker("second")
     run_between(
         office,
         lambda connection: connection.execute(select(tables.event).with_for_update()),
@@ -106,7 +106,7 @@ def test_reading_locks_all_its_pairs_in_order(office: Office) -> None:
     office.apply()
     office.tick()
     office.store.calendars.make_due([DANA], office.clock())
-    other = office.another("second").store
+    other = office.add_worker("second").store
     (due_calendar,) = other.calendars.claim(office.clock(), "second", office.clock() + HOUR, 1)
     first, last = sorted([PAIR, PairId(DANA, KIM)])
     reading = CalendarReading(placed=(), pairs_to_plan={last}, pairs_to_refresh={first}, meetings=(), dropped_series=())
@@ -126,7 +126,7 @@ def test_end_of_pauses_locks_pairs_in_order_as_a_plan_does(office: Office) -> No
         for pair_id in (last, first):  # PostgreSQL finds the rows in the order in which they were last written
             paused = update(tables.pair).where(tables.pair.c.id == pair_id)
             connection.execute(paused.values(paused=True, paused_until=office.clock().date()))
-    other = office.another("second").store
+    other = office.add_worker("second").store
     run_between(
         office,
         lambda connection: wake_pairs(connection, [first], office.clock()),
@@ -139,7 +139,7 @@ def test_end_of_pauses_locks_pairs_in_order_as_a_plan_does(office: Office) -> No
 def test_import_locks_people_in_order_as_a_plan_does(office: Office) -> None:
     """Somebody leaves whose address comes before those of the others."""
     first, last = sorted([DANA, SAM])
-    other = office.another("second").store
+    other = office.add_worker("second").store
     run_between(
         office,
         lambda connection: lock_person(connection, first),
@@ -155,7 +155,7 @@ def test_end_of_leases_locks_people_in_order_as_a_plan_does(office: Office) -> N
         for email in (last, first):  # PostgreSQL finds the rows in the order in which they were last written
             leased = update(tables.person).where(tables.person.c.email == email)
             connection.execute(leased.values(holder="second", held_until=office.clock() + HOUR))
-    other = office.another("second").store
+    other = office.add_worker("second").store
     run_between(
         office,
         lambda connection: lock_person(connection, first),

@@ -1,6 +1,6 @@
-"""The browser that pages are looked at with: a Chromium on PATH, else the one that Playwright brings.
+"""The browser in which tests look at pages: a Chromium on PATH, or else the one that Playwright installs.
 
-`python -m tests.support.browser`, a part of `make setup`, brings it where it can, and says why where it can't.
+`python -m tests.support.browser`, a part of `make setup`, installs it where there is none, or says why it can't.
 """
 
 import os
@@ -10,53 +10,53 @@ import sys
 from functools import cache
 from pathlib import Path
 
-NAMES = ("chromium", "chromium-browser", "google-chrome")
-#: How long its download may take, in seconds.
-PATIENCE = 180
+BROWSER_NAMES = ("chromium", "chromium-browser", "google-chrome")
+#: How long the download may take.
+DOWNLOAD_SECONDS = 180
 
 
 @cache
 def find_chromium() -> str:
-    """The path of a Chromium that starts; empty when there is none."""
-    installed = next((path for name in NAMES if (path := shutil.which(name))), "")
+    """Return the path of a Chromium; empty when there is none that starts."""
+    installed = next((path for name in BROWSER_NAMES if (path := shutil.which(name))), "")
     return installed or next((str(path) for path in _downloads() if _starts(path)), "")
 
 
 def _downloads() -> list[Path]:
-    """What Playwright has downloaded, the newest first."""
+    """Return the browsers that Playwright has downloaded, the newest first."""
     home = os.environ.get("PLAYWRIGHT_BROWSERS_PATH") or Path.home() / ".cache" / "ms-playwright"
     patterns = ("chromium-*/*/chrome", "chromium_headless_shell-*/*/*headless?shell")
     return [path for pattern in patterns for path in sorted(Path(home).glob(pattern), reverse=True)]
 
 
 def _starts(path: Path) -> bool:
-    """False where libraries that it needs are missing."""
+    """Whether a browser starts, which fails where libraries are missing."""
     try:
         return subprocess.run([path, "--version"], capture_output=True, timeout=30, check=False).returncode == 0
     except (OSError, subprocess.TimeoutExpired):
         return False
 
 
-def bring(command: list[str], patience: float = PATIENCE) -> str:
-    """Why that command brought no browser; empty when there is one."""
+def run_installer(command: list[str], patience: float = DOWNLOAD_SECONDS) -> str:
+    """Run a command that installs a browser; return why it failed, empty when it did not. `patience` is in seconds."""
     try:
-        done = subprocess.run(
+        result = subprocess.run(
             command, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=patience, check=False
         )
     except subprocess.TimeoutExpired:
         return f"the download took longer than {patience:.0f} seconds"
     except OSError as error:
         return str(error)
-    said = [line.strip() for line in (done.stderr or done.stdout).splitlines() if line.strip()]
-    reasons = [line for line in said if "rror" in line] or said or [f"exit code {done.returncode}"]
-    return reasons[0][:200] if done.returncode else ""
+    output = [line.strip() for line in (result.stderr or result.stdout).splitlines() if line.strip()]
+    reasons = [line for line in output if "rror" in line] or output or [f"exit code {result.returncode}"]
+    return reasons[0][:200] if result.returncode else ""
 
 
 def main() -> None:
-    """Bring a browser; never fails."""
+    """Install a browser if there is none; a failure is only reported."""
     if find_chromium():
         return
-    reason = bring([sys.executable, "-m", "playwright", "install", "chromium"])
+    reason = run_installer([sys.executable, "-m", "playwright", "install", "chromium"])
     find_chromium.cache_clear()
     if not find_chromium():
         reason = reason or "it does not start here; `playwright install-deps chromium` brings what it needs"

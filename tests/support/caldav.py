@@ -11,21 +11,21 @@ from worker.providers.caldav.calendar import CalDavCalendar
 
 
 def open_calendar(server: EmbeddedServers, **changed: Any) -> CalDavCalendar:
-    """The provider on that server; `changed` replaces settings."""
+    """Return the provider for that server; `changed` replaces settings."""
     section = {"url": server.caldav_url, "attendee_copies": True, "timeout": 10} | changed
-    made = base.load_factory(base.CALENDAR_FACTORIES, "caldav")(section)
-    assert isinstance(made, CalDavCalendar)
-    return made
+    calendar = base.load_factory(base.CALENDAR_FACTORIES, "caldav")(section)
+    assert isinstance(calendar, CalDavCalendar)
+    return calendar
 
 
-def without(*names: str) -> Any:
-    """Takes these properties out of the server's answers, as if it did not know them."""
+def hide_properties(*names: str) -> Any:
+    """Return a rewriter of answers that renames these properties, as if the server did not know them."""
     pattern = "|".join(names)
     return lambda content: re.sub(rf"<(/?)(?:\w+:)?({pattern})\b".encode(), rb"<\1X-unknown", content)
 
 
-def refuse_sync(environ: dict[str, Any]) -> tuple[str, list[tuple[str, str]], bytes] | None:
-    """An older server: no sync tokens."""
+def refuse_sync_tokens(environ: dict[str, Any]) -> tuple[str, list[tuple[str, str]], bytes] | None:
+    """Answer as an older server without sync tokens: refuse their requests, and leave all others to the server."""
     if environ["REQUEST_METHOD"] != "REPORT":
         return None
     body = environ["wsgi.input"].read()
@@ -33,25 +33,25 @@ def refuse_sync(environ: dict[str, Any]) -> tuple[str, list[tuple[str, str]], by
     return ("501 Not Implemented", [], b"") if b"sync-collection" in body else None
 
 
-def fail_on(method: str, number: int, *, after: bool, interceptor: RequestInterceptor) -> None:
-    """The connection breaks at that request of that method: before the server has it, or after it did it."""
+def break_connection(method: str, number: int, *, after: bool, interceptor: RequestInterceptor) -> None:
+    """Break the connection at the request of that number and method, before or after the server carries it out."""
     seen = 0
 
-    def stand_in_the_way(environ: dict[str, Any]) -> tuple[str, list[tuple[str, str]], bytes] | None:
+    def answer_instead(environ: dict[str, Any]) -> tuple[str, list[tuple[str, str]], bytes] | None:
         nonlocal seen
         seen += environ["REQUEST_METHOD"] == method
-        broken = environ["REQUEST_METHOD"] == method and seen == number
-        return ("502 Bad Gateway", [], b"") if broken else None
+        is_broken = environ["REQUEST_METHOD"] == method and seen == number
+        return ("502 Bad Gateway", [], b"") if is_broken else None
 
     if after:
-        interceptor.after = stand_in_the_way
+        interceptor.after = answer_instead
     else:
-        interceptor.before = stand_in_the_way
+        interceptor.before = answer_instead
 
 
-def answers(status: str, content: bytes = b"", *headers: tuple[str, str]) -> Any:
-    """A server that answers every request with that."""
+def answer_always(status: str, content: bytes = b"", *headers: tuple[str, str]) -> Any:
+    """Return a function that answers each request of a server with this."""
     return lambda environ: (status, list(headers), content)
 
 
-HTML = b"<!DOCTYPE html><html><body><h1>Welcome</h1><br></body></html>"
+HTML_PAGE = b"<!DOCTYPE html><html><body><h1>Welcome</h1><br></body></html>"

@@ -1,4 +1,4 @@
-"""Calendar files as a strict reader sees them, which is another library than the one that wrote them."""
+"""Reads calendar files strictly, with another library than the one that wrote them."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -8,7 +8,7 @@ import vobject  # type: ignore[import-untyped]  # it has no types
 
 
 def read_events(file: Path) -> Iterator[Any]:
-    """Yield the events of a file."""
+    """Yield the events of a file. Raises an error when the file is not valid."""
     (calendar,) = vobject.readComponents(file.read_text(encoding="utf-8"), ignoreUnreadable=False)
     calendar.validate(raiseException=True)
     yield from calendar.vevent_list

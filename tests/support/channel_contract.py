@@ -1,8 +1,8 @@
 """What `worker.providers.base` promises about channels, as tests that every calendar service with channels inherits.
 
 A provider's test class derives from `ChannelContract`, says in `read` how its vendor's notifications are parsed, and
-brings three fixtures: `provider`; `hands`, which does to its calendars what people do; and `service`, the side of the
-double that sends notifications. Where services differ, a class attribute declares it.
+has three fixtures: `provider`; `hands`, which acts on its calendars as people do; and `service`, the side of the double
+that sends notifications. Where services differ, a class attribute says so.
 """
 
 import secrets
@@ -17,7 +17,7 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 
 from tests.support.drafts import Hands, draft, span
-from tests.support.loopback import Asked, Request, serve
+from tests.support.loopback import ReceivedRequest, Request, serve
 from worker.domain.model import Address
 from worker.errors import Conflict, Permanent
 from worker.providers.base import (
@@ -31,33 +31,33 @@ from worker.providers.base import (
 
 #: The public address that a company's proxy forwards to the worker.
 PUBLIC = "https://longarc.example"
-_PATIENCE = 20.0  #: seconds after which a notification has not come
+_WAIT_SECONDS = 20.0  #: for a notification
 _MARGIN = timedelta(minutes=5)
 
 
 class NotifyingProvider(CalendarProvider, NotifyingCalendar, Protocol):
-    """A calendar service that tells of changes, too."""
+    """A provider of a calendar service that sends notifications of changes."""
 
 
 class NotifyingService(Protocol):
     """The side of a double that sends notifications."""
 
-    routes: dict[str, str]  #: where requests to a public base URL go
+    routes: dict[str, str]  #: by public base URL: the URL on this machine to which requests are sent
 
     def settle(self) -> None:
-        """Wait until nothing more is due: each notification was delivered, or given up, or waits for its time."""
+        """Wait until each notification that is due was delivered or given up."""
 
     def lose(self, channel: Channel) -> None:
-        """Forget the channel, without a word."""
+        """Forget the channel without a notification."""
 
 
 class Listener:
-    """Stands behind the public address, and keeps what it is sent. Answers the validation of an address."""
+    """The server behind the public address: it keeps the requests, and answers the validation of an address."""
 
     def __init__(self, url: str = "") -> None:
-        self.url = url  #: on loopback
+        self.url = url  #: on this machine
         self.statuses: list[int] = []  #: with which the next requests are answered; then 202
-        self.requests: list[Asked] = []
+        self.requests: list[ReceivedRequest] = []
         self._changed = Condition()
 
     def answer(self, request: Request) -> None:
@@ -72,16 +72,16 @@ class Listener:
             self._changed.notify_all()
         request.reply(status, b"")
 
-    def wait_for(self, count: int) -> list[Asked]:
-        """Return the requests when there are so many."""
+    def wait_for(self, count: int) -> list[ReceivedRequest]:
+        """Wait until there are at least so many requests, and return them all."""
         with self._changed:
-            assert self._changed.wait_for(lambda: len(self.requests) >= count, _PATIENCE), self.requests
+            assert self._changed.wait_for(lambda: len(self.requests) >= count, _WAIT_SECONDS), self.requests
             return list(self.requests)
 
 
 @contextmanager
 def listen() -> Iterator[Listener]:
-    """A running listener."""
+    """Yield a running listener."""
     listener = Listener()
     with serve(listener.answer) as server:
         listener.url = server.url.rstrip("/")
@@ -89,7 +89,7 @@ def listen() -> Iterator[Listener]:
 
 
 def channel_of(calendar: Address, path: str, **changed: Any) -> Channel:
-    """A channel to open, unless `changed` says otherwise."""
+    """Return a channel that can be opened; `changed` replaces fields."""
     number = secrets.token_hex(16)
     given = Channel(id=number, calendar=calendar, token=f"{number}.{secrets.token_hex(32)}", url=PUBLIC + path)
     return replace(given, **changed)
@@ -102,7 +102,7 @@ class ChannelContract:
     renews = False  #: the service can prolong a channel
     longest = timedelta(days=7)  #: that the service keeps a channel open
 
-    def read(self, request: Asked) -> Sequence[Notification]:
+    def read(self, request: ReceivedRequest) -> Sequence[Notification]:
         """Return the notifications in a request, as the vendor's module parses it."""
         raise NotImplementedError
 
@@ -115,16 +115,16 @@ class ChannelContract:
             service.routes.pop(PUBLIC, None)
 
     def channel(self, calendar: Address, **changed: Any) -> Channel:
-        """A channel to open."""
+        """Return a channel that can be opened."""
         return channel_of(calendar, self.path, **changed)
 
     def open(self, provider: NotifyingProvider, calendar: Address) -> Channel:
-        """An open channel, as the worker stores it."""
+        """Open a channel, and return it as the worker stores it."""
         channel = self.channel(calendar)
         return replace(channel, remote_id=provider.open_channel(channel).remote_id)
 
-    def received(self, service: NotifyingService, listener: Listener) -> list[Notification]:
-        """Everything that has come, when nothing more is due, but that a channel was opened."""
+    def list_received(self, service: NotifyingService, listener: Listener) -> list[Notification]:
+        """Wait until nothing is due, and return all notifications but those that a channel was opened."""
         service.settle()
         parsed = [notification for request in list(listener.requests) for notification in self.read(request)]
         return [notification for notification in parsed if notification.kind is not NotificationKind.OPENED]
@@ -137,9 +137,9 @@ class ChannelContract:
         dana = hands.person()
         channel = self.open(provider, dana)
         assert channel.remote_id
-        assert self.received(service, listener) == []
+        assert self.list_received(service, listener) == []
         hands.add(dana, span(5, 14))
-        told = self.received(service, listener)
+        told = self.list_received(service, listener)
         assert told
         for one in told:
             assert (one.kind, one.token) == (NotificationKind.CHANGED, channel.token)
@@ -162,9 +162,9 @@ class ChannelContract:
             lambda: hands.remove(dana, theirs[0]),
         ]
         for change in changes:
-            before = len(self.received(service, listener))
+            before = len(self.list_received(service, listener))
             change()
-            assert len(self.received(service, listener)) > before
+            assert len(self.list_received(service, listener)) > before
 
     def test_a_change_elsewhere_is_not_told(
         self, provider: NotifyingProvider, hands: Hands, service: NotifyingService, listener: Listener
@@ -172,7 +172,7 @@ class ChannelContract:
         dana, sam = hands.person(), hands.person()
         self.open(provider, dana)
         hands.add(sam, span(5, 14))
-        assert self.received(service, listener) == []
+        assert self.list_received(service, listener) == []
 
     def test_each_calendar_has_a_channel_of_its_own(
         self, provider: NotifyingProvider, hands: Hands, service: NotifyingService, listener: Listener
@@ -181,9 +181,9 @@ class ChannelContract:
         of_dana, of_sam = self.open(provider, dana), self.open(provider, sam)
         assert of_dana.remote_id != of_sam.remote_id
         hands.add(sam, span(5, 14))
-        assert {one.token for one in self.received(service, listener)} == {of_sam.token}
+        assert {one.token for one in self.list_received(service, listener)} == {of_sam.token}
 
-    # --- its life ---------------------------------------------------------------------------------------------------
+    # --- open, renewed, closed --------------------------------------------------------------------------------------
 
     def test_an_open_channel_says_when_it_ends(
         self, provider: NotifyingProvider, hands: Hands, listener: Listener
@@ -194,7 +194,7 @@ class ChannelContract:
         now = datetime.now(UTC)
         assert now + self.longest - timedelta(days=1) < opened.expires_at < now + self.longest + _MARGIN
 
-    def test_renewing_prolongs_it_or_says_that_it_cannot(
+    def test_renewing_prolongs_a_channel_or_says_that_this_is_impossible(
         self, provider: NotifyingProvider, hands: Hands, service: NotifyingService, listener: Listener
     ) -> None:
         dana = hands.person()
@@ -207,7 +207,7 @@ class ChannelContract:
         else:
             assert renewed is None
         hands.add(dana, span(5, 14))
-        assert self.received(service, listener), "renewing took the channel away"
+        assert self.list_received(service, listener), "renewing took the channel away"
 
     def test_a_closed_channel_is_silent(
         self, provider: NotifyingProvider, hands: Hands, service: NotifyingService, listener: Listener
@@ -215,7 +215,7 @@ class ChannelContract:
         dana = hands.person()
         provider.close_channel(self.open(provider, dana))
         hands.add(dana, span(5, 14))
-        assert self.received(service, listener) == []
+        assert self.list_received(service, listener) == []
 
     def test_closing_what_is_gone_succeeds(
         self, provider: NotifyingProvider, hands: Hands, service: NotifyingService, listener: Listener
@@ -228,7 +228,7 @@ class ChannelContract:
         provider.close_channel(lost)
         hands.add(dana, span(5, 14))
         hands.add(sam, span(5, 14))
-        assert self.received(service, listener) == []
+        assert self.list_received(service, listener) == []
 
     def test_what_the_service_has_lost_is_silent_and_is_not_renewed(
         self, provider: NotifyingProvider, hands: Hands, service: NotifyingService, listener: Listener
@@ -238,12 +238,12 @@ class ChannelContract:
         service.lose(channel)
         assert provider.renew_channel(channel) is None
         hands.add(dana, span(5, 14))
-        assert self.received(service, listener) == []
+        assert self.list_received(service, listener) == []
 
     def test_opening_twice_leaves_one_channel_or_is_a_conflict(
         self, provider: NotifyingProvider, hands: Hands, service: NotifyingService, listener: Listener
     ) -> None:
-        """As it is done after a lost answer."""
+        """As the worker opens it again when the first answer was lost."""
         dana = hands.person()
         channel = self.channel(dana)
         opened = [provider.open_channel(channel)]
@@ -252,7 +252,7 @@ class ChannelContract:
         except Conflict as conflict:
             assert "\n" not in str(conflict)
         hands.add(dana, span(5, 14))
-        assert {one.remote_id for one in self.received(service, listener)} == {opened[-1].remote_id}
+        assert {one.remote_id for one in self.list_received(service, listener)} == {opened[-1].remote_id}
 
     # --- what is refused --------------------------------------------------------------------------------------------
 
@@ -260,7 +260,7 @@ class ChannelContract:
         self, provider: NotifyingProvider, hands: Hands, service: NotifyingService, listener: Listener
     ) -> None:
         service.routes["http://longarc.example"] = listener.url
-        self.refuses(provider, self.channel(hands.person(), url=f"http://longarc.example{self.path}"))
+        self.check_refused(provider, self.channel(hands.person(), url=f"http://longarc.example{self.path}"))
         assert listener.requests == []
 
     def test_an_address_that_cannot_be_reached_is_refused_or_never_proven(
@@ -274,34 +274,34 @@ class ChannelContract:
             assert "\n" not in str(refusal)
             opened = None
         hands.add(dana, span(5, 14))
-        assert self.received(service, listener) == [] and listener.requests == []
+        assert self.list_received(service, listener) == [] and listener.requests == []
         if opened:
             provider.close_channel(replace(channel, remote_id=opened.remote_id))
 
     def test_a_calendar_that_cannot_be_read_is_refused(
         self, provider: NotifyingProvider, hands: Hands, listener: Listener
     ) -> None:
-        self.refuses(provider, self.channel(hands.stranger()))
+        self.check_refused(provider, self.channel(hands.stranger()))
 
-    def refuses(self, provider: NotifyingProvider, channel: Channel) -> None:
-        """The channel is refused for good, in one line that does not hold the token."""
+    def check_refused(self, provider: NotifyingProvider, channel: Channel) -> None:
+        """Check that the service refuses the channel for good, in one line of text without the token."""
         with pytest.raises(Permanent) as refusal:
             provider.open_channel(channel)
         assert "\n" not in str(refusal.value) and channel.token not in str(refusal.value)
 
 
 class SecondChannelContract(ChannelContract):
-    """Besides, of a service that cannot renew: a second channel of a calendar can be open for a while."""
+    """The same, and what a service promises that can't renew: two channels of a calendar can be open at once."""
 
     def test_closing_one_channel_leaves_the_other(
         self, provider: NotifyingProvider, hands: Hands, service: NotifyingService, listener: Listener
     ) -> None:
-        """A new one is opened before the old one is closed."""
+        """The worker opens a new channel before it closes the old one."""
         dana = hands.person()
         old, new = self.open(provider, dana), self.open(provider, dana)
         hands.add(dana, span(5, 14))
-        assert {one.token for one in self.received(service, listener)} == {old.token, new.token}
+        assert {one.token for one in self.list_received(service, listener)} == {old.token, new.token}
         provider.close_channel(old)
         listener.requests.clear()
         hands.add(dana, span(6, 14))
-        assert {one.token for one in self.received(service, listener)} == {new.token}
+        assert {one.token for one in self.list_received(service, listener)} == {new.token}

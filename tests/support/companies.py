@@ -1,6 +1,6 @@
-"""Small companies to try things on: people, pairs, and the whole program around them on services in memory.
+"""Small companies for tests: people, pairs, and the whole program that works for them with services in memory.
 
-Everything starts on a Monday morning, at `START`, well clear of public holidays.
+The clock starts at `START`, on a Monday morning far from public holidays.
 """
 
 from collections.abc import Callable, Iterable, Mapping
@@ -41,7 +41,7 @@ from worker.store import rows, tables
 from worker.store.store import NextDue, Store
 
 START = datetime(2026, 9, 7, 7, tzinfo=UTC)
-#: A key for tests. It guards nothing.
+#: A key for tests, which protects nothing.
 KEY = "bG9uZ2FyYy10ZXN0cy1rZXktb2YtMzItYnl0ZXMhISE="
 OPERATOR = "ops@corp.example"
 SERVICE = "memory"
@@ -51,14 +51,14 @@ HOUR, DAY, WEEK = timedelta(hours=1), timedelta(days=1), timedelta(weeks=1)
 MINUTE, SECOND = timedelta(minutes=1), timedelta(seconds=1)
 
 
-# --- who there is ---
+# --- people and pairs ---
 
 
 def person(email: Address, zone: str = "Europe/Berlin", country: str = "DE", **fields: Any) -> Person:
-    """Somebody, named after the address, whose calendar and mail are in memory."""
+    """Return a person, named after the address, whose calendar and mail are in memory."""
     name = email.partition("@")[0].title()
-    made = Person(email=email, name=name, zone=zone, country=country, hours=HOURS, calendar=SERVICE, mail=SERVICE)
-    return replace(made, **fields)
+    usual = Person(email=email, name=name, zone=zone, country=country, hours=HOURS, calendar=SERVICE, mail=SERVICE)
+    return replace(usual, **fields)
 
 
 def people(*emails: Address) -> dict[Address, Person]:
@@ -74,14 +74,14 @@ def pairs(*listed: Pair) -> dict[PairId, Pair]:
 
 
 def company(count: int, reports: int = 6) -> tuple[dict[Address, Person], dict[PairId, Pair]]:
-    """So many pairs, each manager with up to `reports` of them."""
+    """Return the people and pairs of a company with `count` pairs, up to `reports` for each manager."""
     persons: dict[Address, Person] = {}
-    made: dict[PairId, Pair] = {}
+    listed: dict[PairId, Pair] = {}
     for number in range(count):
         manager, report = f"m{number // reports}@corp.example", f"r{number}@corp.example"
         persons.update(people(manager, report))
-        made[PairId(manager, report)] = pair(manager, report)
-    return persons, made
+        listed[PairId(manager, report)] = pair(manager, report)
+    return persons, listed
 
 
 #: The section `sync` for tests that need calendars to be polled each day.
@@ -89,9 +89,10 @@ DAILY = {"every": "1 day", "near": "1 day", "full_every": "1 day"}
 
 
 def settings(url: str = "sqlite://", key: str = KEY, **fields: Any) -> Settings:
-    """Settings as a file would give them, sections as mappings.
+    """Return settings; `fields` are given as in a settings file, with sections as mappings.
 
-    Calendars are polled once a week, less often than a file may say: those in memory tell when they change.
+    Unless `fields` has a section `sync`, calendars are polled once a week, which is less often than a file may say:
+    calendars in memory tell of their changes.
     """
     given: dict[str, Any] = {
         "database": url,
@@ -99,13 +100,12 @@ def settings(url: str = "sqlite://", key: str = KEY, **fields: Any) -> Settings:
         "mail": {"from": "longarc@corp.example", "operator_by": SERVICE},
         "keys": tuple(SecretStr(one) for one in key.split(",")),
     }
-    made = Settings.model_validate({**given, **fields})
+    loaded = Settings.model_validate({**given, **fields})
     if "sync" in fields:
-        return made
+        return loaded
     seldom = timedelta(days=7)
-    return made.model_copy(
-        update={"sync": made.sync.model_copy(update={"every": seldom, "near": seldom, "full_every": seldom})}
-    )
+    sync = loaded.sync.model_copy(update={"every": seldom, "near": seldom, "full_every": seldom})
+    return loaded.model_copy(update={"sync": sync})
 
 
 def new_store(url: str, key: str = KEY) -> Store:
@@ -117,7 +117,7 @@ def span(start: datetime, minutes: int = 60) -> Span:
 
 
 def contract(now: datetime, text: str = "Introduce Sam to the platform group", days: int = 30) -> Contract:
-    """A small contract: one promise of each, a review, a question."""
+    """Return a small contract: a commitment of each of the two, due in so many days, a review and a question."""
     due = (now + days * DAY).date()
     return Contract(
         report=(WrittenCommitment(text="Draft one page on direction", due=due),),
@@ -127,16 +127,16 @@ def contract(now: datetime, text: str = "Introduce Sam to the platform group", d
     )
 
 
-# --- services that fail when told to ---
+# --- services in memory that fail, or record what they are asked ---
 
 
 class Fails:
-    """A `fail` for a service in memory: raises `error` at each of these operations, as often as it is told to."""
+    """To be set as `fail` of a service in memory: raises `error` at each of these operations, up to `times` times."""
 
     def __init__(self, error: Callable[[], ProviderError], *operations: str, times: int = 10**9) -> None:
         self._error = error
         self._operations = operations
-        self.left = times
+        self.left = times  #: failures to come
 
     def __call__(self, operation: str) -> None:
         if operation in self._operations and self.left:
@@ -144,8 +144,8 @@ class Fails:
             raise self._error()
 
 
-class Counts:
-    """A `fail` that never fails, and counts what is asked."""
+class RecordedOperations:
+    """To be set as `fail` of a service in memory: never fails, and keeps the names of the operations."""
 
     def __init__(self) -> None:
         self.seen: list[str] = []
@@ -158,7 +158,7 @@ class Counts:
 
 
 class Office:
-    """A small company, and the program working for it on a database, a clock that is moved, and services in memory."""
+    """The program at work for a small company, with a database, services in memory, and a clock that tests move."""
 
     def __init__(
         self,
@@ -176,7 +176,7 @@ class Office:
         self.persons = dict(persons or people(DANA, SAM))
         self.pairs = dict(listed or pairs(pair()))
         self._workers: list[Worker] = []
-        self.worker = self.another("first")
+        self.worker = self.add_worker("first")
         if url == "sqlite://":
             self.store.create_tables()
         self.apply()
@@ -185,20 +185,20 @@ class Office:
     def store(self) -> Store:
         return self.worker.store
 
-    def another(self, holder: str, clock: Clock | None = None) -> Worker:
-        """Another process of the program, on the same database and the same services."""
+    def add_worker(self, holder: str, clock: Clock | None = None) -> Worker:
+        """Start another worker on the same database and the same services."""
         store = self.store if self.url == "sqlite://" and self._workers else new_store(self.url)
-        made = build(self.settings, clock or self.clock, store=store, holder=holder)
-        made.services.use(calendars={SERVICE: self.calendar}, mailers={SERVICE: self.mailer})
-        self._workers.append(made)
-        return made
+        worker = build(self.settings, clock or self.clock, store=store, holder=holder)
+        worker.services.use(calendars={SERVICE: self.calendar}, mailers={SERVICE: self.mailer})
+        self._workers.append(worker)
+        return worker
 
     def close(self) -> None:
         for worker in self._workers:
             worker.close()
 
     def apply(self) -> None:
-        """Take over the people as they are now."""
+        """Import the people and pairs as they are now."""
         rule = self.worker.participation.make_rule(self.persons)
         self.store.people.apply_import(self.persons, self.pairs, self.clock(), (), rule)
         self.store.people.set_stored_value("people", f"as of {self.clock()}")
@@ -206,52 +206,54 @@ class Office:
     # --- time ---
 
     def tick(self, *, hint: bool = True) -> NextDue:
-        """What the program does at this instant, having heard (or not) of what people did."""
-        stirred = self.calendar.pop_changed_calendars()
-        if hint and stirred:
-            self.store.calendars.make_due(sorted(stirred), self.clock())
+        """Let the program do what is due now; with `hint`, it has heard which calendars changed."""
+        changed = self.calendar.pop_changed_calendars()
+        if hint and changed:
+            self.store.calendars.make_due(sorted(changed), self.clock())
         return self.worker.tick()
 
     def run(self, length: timedelta) -> None:
+        """Let so much time pass."""
         self.run_to(self.clock() + length)
 
     def run_to(self, end: datetime) -> None:
-        """Let time pass, from one due instant to the next."""
+        """Let time pass until that instant, with a tick at each instant at which something is due."""
         while True:
-            coming = [at for at in self.tick() if at is not None]
-            following = max(min(coming, default=end), self.clock() + timedelta(seconds=1))
+            due = [at for at in self.tick() if at is not None]
+            following = max(min(due, default=end), self.clock() + timedelta(seconds=1))
             if following > end:
                 break
             self.clock.move_to(following)
         self.clock.move_to(end)
 
     def is_at_rest(self) -> bool:
-        """Whether nothing is due, and nothing in any process's hands: what is has its lease's end for a due time."""
+        """Whether nothing is due and nothing is claimed. The due time of a claimed row is the end of its lease."""
         outbox, calendar, pair_ = tables.outbox, tables.calendar, tables.pair
-        in_hands = outbox.c.progress.in_([EffectProgress.CLAIMED.value, EffectProgress.SENDING.value])
+        is_claimed = outbox.c.progress.in_([EffectProgress.CLAIMED.value, EffectProgress.SENDING.value])
         now = self.clock()
         busy = or_(
-            exists().where(in_hands),
+            exists().where(is_claimed),
             exists().where(calendar.c.holder.is_not(None)),
             *(exists().where(table.c.due_at <= now) for table in (outbox, calendar, pair_)),
         )
         with self.store.database.read() as connection:  # as of one moment
             return not connection.execute(select(busy)).scalar_one()
 
-    # --- what is known ---
+    # --- what the database holds ---
 
     def session(self, kind: SessionKind = SessionKind.CAREER, pair_id: PairId | None = None) -> Session:
-        """The one session of that kind which is booked or owed."""
+        """Return the only session of that kind that is booked or owed."""
         found = [s for s in self.store.queries.list_sessions(pair_id) if s.kind is kind and (s.booked or s.owed)]
         assert len(found) == 1, found
         return found[0]
 
     def rows(self, query: Select[Any]) -> list[Mapping[str, Any]]:
+        """Return the rows of a query."""
         with self.store.database.read() as connection:
             return [dict(row) for row in connection.execute(query).mappings()]
 
     def messages(self, name: str = "") -> list[Effect]:
-        """The rows of the outbox: the mails of that name, or the effects of that kind, or all."""
+        """Return the rows of the outbox: the mails of that name, the effects of that kind, or all."""
         found = self._messages()
         return [m for m in found if name in ("", m.name, m.kind.value)]
 
@@ -261,26 +263,28 @@ class Office:
             return [rows.read_effect(row) for row in connection.execute(query).mappings()]
 
     def placed(self, key: str) -> PlacedEvent | None:
-        """The event of that key as the database knows it."""
+        """Return the event of that key as the database knows it; None when it does not know one."""
         with self.store.database.read() as connection:
             query = select(tables.event).where(tables.event.c.key == key)
             row = connection.execute(query).mappings().first()
         return rows.read_placed_event(row) if row else None
 
     def history(self, what: str = "") -> list[Mapping[str, Any]]:
+        """Return the lines of the history, of one kind or all."""
         return [line for line in self.store.queries.list_history() if what in ("", line["what"])]
 
-    # --- what stands outside ---
+    # --- what the services hold ---
 
     def mails(self, name: str = "") -> list[EmailMessage]:
-        """The mails that went out, by the beginning of their key."""
+        """Return the mails that went out and whose key begins with `name`."""
         return [mail for key, mail in self.mailer.sent if key.startswith(name)]
 
     def events(self, calendar: Address = DANA) -> list[Event]:
-        """Our events on somebody's calendar, by start."""
+        """Return our events on a calendar, by start."""
         return ours(self.calendar, calendar, self.clock())
 
     def event(self, session: Session) -> Event:
+        """Return the session's event on the manager's calendar."""
         found = self.calendar.find(session.pair.manager, session.key)
         assert found is not None
         return found
@@ -288,11 +292,12 @@ class Office:
     # --- what people do ---
 
     def decline(self, session: Session) -> None:
+        """Have the report decline the session's event."""
         manager, report = session.pair.people
         self.calendar.answer(manager, session.key, report, Answer.DECLINED)
 
     def hold(self, kind: SessionKind = SessionKind.CAREER) -> Session:
-        """Let time pass until the next session of that kind has ended; the session as it is then."""
+        """Let time pass until the next session of that kind has ended; return the session as it is then."""
         session = self.session(kind)
         self.run_to(session.span.end)
         held = self.store.queries.get_session(session.id)
@@ -301,12 +306,12 @@ class Office:
 
 
 def ours(calendar: MemoryCalendar, address: Address, now: datetime) -> list[Event]:
-    """Our events on a calendar, from yesterday to a year ahead, by start."""
+    """Return our events on a calendar, from yesterday to a year ahead, by start."""
     listed = calendar.changes(address, None, Span(now - DAY, now + 365 * DAY)).events
     return sorted((event for event in listed if event.key), key=lambda event: event.span)
 
 
 def texts(mails: Iterable[EmailMessage]) -> str:
-    """All that can be read in these mails."""
+    """Return everything that can be read in these mails."""
     parts = [part for mail in mails for part in mail.walk() if not part.is_multipart()]
     return "\n".join([*(str(mail["Subject"]) for mail in mails), *(str(part.get_content()) for part in parts)])

@@ -1,4 +1,4 @@
-"""A company's proxy with TLS, which passes requests on to the pages, or does what proxies do instead."""
+"""A company's proxy with TLS, which passes requests on to the pages or answers them itself."""
 
 import ssl
 from collections.abc import Iterator, Mapping
@@ -13,8 +13,8 @@ from tests.doubles.graph.login import make_certificate, write_parts
 
 
 @dataclass
-class Answer:
-    """What the proxy answers by itself."""
+class ProxyAnswer:
+    """An answer of the proxy."""
 
     status: int = 200
     body: bytes = b""
@@ -23,17 +23,17 @@ class Answer:
 
 @dataclass
 class CompanyProxy:
-    """`pages_port`: where requests are passed on to, unless there is an `answer`. `asked`: the paths so far."""
+    """A proxy that passes requests on to `pages_port`, unless there is an `answer`. `asked` has the paths so far."""
 
     ca_file: str
     url: str = ""
     pages_port: int = 0
-    answer: Answer | None = None
+    answer: ProxyAnswer | None = None
     asked: list[str] = field(default_factory=list)
 
     @property
     def listen(self) -> str:
-        """An address at which something listens."""
+        """The host and port of the proxy, for a setting that names an address at which something listens."""
         return self.url.removeprefix("https://")
 
 
@@ -50,11 +50,11 @@ class _Handler(BaseHTTPRequestHandler):
         self.end_headers()
         self.wfile.write(answer.body)
 
-    def _pass_on(self) -> Answer:
+    def _pass_on(self) -> ProxyAnswer:
         connection = HTTPConnection("127.0.0.1", self.proxy.pages_port, timeout=20)
         connection.request("POST", self.path, self.rfile.read(int(self.headers["Content-Length"] or 0)))
         answer = connection.getresponse()
-        passed = Answer(answer.status, answer.read(), {"Content-Type": str(answer.headers["Content-Type"])})
+        passed = ProxyAnswer(answer.status, answer.read(), {"Content-Type": str(answer.headers["Content-Type"])})
         connection.close()
         return passed
 
@@ -64,7 +64,7 @@ class _Handler(BaseHTTPRequestHandler):
 
 @contextmanager
 def serve_proxy(folder: Path) -> Iterator[CompanyProxy]:
-    """A proxy at a free port of this machine, with a certificate of its own that is kept in the folder."""
+    """Yield a proxy at a free port of this machine; its certificate is written into the folder."""
     private, public = make_certificate("company", "127.0.0.1")
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(write_parts(folder, "proxy.pem", private, public))

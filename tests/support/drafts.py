@@ -1,4 +1,4 @@
-"""Events and mails to try a provider with, in March 2027, and what people do to its calendars."""
+"""Events and mails to test providers with, in March 2027, and the interface by which tests act as people."""
 
 from dataclasses import replace
 from datetime import UTC, date, datetime, time, timedelta
@@ -16,48 +16,48 @@ DAY = timedelta(days=1)
 
 
 class Hands(Protocol):
-    """What people do on calendars behind the worker's back. Events of others are named by what `add` gives."""
+    """Acts on calendars as people do, in their own programs. The methods that add an event return a name for it."""
 
     def person(self, zone: str = "UTC") -> Address:
-        """Somebody new, with an empty calendar in that zone."""
+        """Return a new person with an empty calendar in that zone."""
 
     def stranger(self) -> Address:
-        """Somebody whose time can't be read."""
+        """Return a person whose calendar can't be read."""
 
     def add(self, address: Address, span: Span, *, show: ShowAs | None = ShowAs.BUSY) -> str:
-        """A timed event of one's own; with `show` None it leaves the time free."""
+        """Add an event of the person alone; with `show` None it leaves the time free."""
 
     def add_all_day(self, address: Address, first: date, last: date, *, opaque: bool = True) -> str:
-        """Whole days, both included."""
+        """Add an all-day event from the first to the last day, both included; without `opaque` it leaves them free."""
 
     def invite(self, organizer: Address, guest: Address, span: Span, answer: Answer) -> str:
-        """A meeting of others, answered like that by the guest."""
+        """Add a meeting that Longarc does not know, with a guest who has given that answer."""
 
     def add_daily(self, address: Address, span: Span, times: int) -> str:
-        """A series: the same time on so many days in a row."""
+        """Add a series: the same time on so many days in a row."""
 
     def move_occurrence(self, address: Address, series: str, number: int, span: Span) -> None: ...
 
     def cancel_occurrence(self, address: Address, series: str, number: int) -> None: ...
 
     def answer(self, organizer: Address, guest: Address, key: str, answer: Answer) -> None:
-        """The guest answers our invitation."""
+        """Let the guest answer our invitation."""
 
     def move(self, address: Address, key: str, span: Span) -> None:
-        """Drag our event elsewhere, on that person's calendar."""
+        """Move our event to another time, on that person's calendar."""
 
     def delete(self, address: Address, key: str) -> None:
         """Delete our event from that person's calendar."""
 
     def remove(self, address: Address, name: str) -> None:
-        """Delete an event that `add` put there."""
+        """Delete an event by the name that its addition returned."""
 
     def expire_cursor(self, calendar: Address, cursor: str) -> str:
         """Let the cursor expire in the service; return a cursor of that calendar that the service no longer knows."""
 
 
 def at(day: int, hour: int, minute: int = 0) -> datetime:
-    """An instant in the month that most tests play in: March 2027."""
+    """Return an instant of March 2027, in UTC."""
     return datetime(2027, 3, day, hour, minute, tzinfo=UTC)
 
 
@@ -69,7 +69,7 @@ WINDOW = Span(at(1, 0), at(31, 0))
 
 
 def draft(organizer: Address, *guests: Address, key: str = "", **changed: Any) -> EventDraft:
-    """What we would like to book, unless `changed` says otherwise."""
+    """Return the draft of a session's event; `changed` replaces fields."""
     given = EventDraft(
         key=key or f"s{next(_NUMBERS)}.1",
         subject="Career conversation: Dana and Sam",
@@ -83,15 +83,15 @@ def draft(organizer: Address, *guests: Address, key: str = "", **changed: Any) -
 
 
 def days(zone: str, first: date, last: date) -> Span:
-    """From the first midnight to the last, as lived in that zone."""
-    place = ZoneInfo(zone)
-    start = datetime.combine(first, time(), place)
-    end = datetime.combine(last + DAY, time(), place)
+    """Return the span of whole days in that zone, both included."""
+    local = ZoneInfo(zone)
+    start = datetime.combine(first, time(), local)
+    end = datetime.combine(last + DAY, time(), local)
     return Span(start.astimezone(UTC), end.astimezone(UTC))
 
 
 def letter(to: Address, subject: str = "Grüße") -> EmailMessage:
-    """A mail as the worker makes them."""
+    """Return a mail such as the worker makes."""
     message = EmailMessage()
     message["From"] = "Dana Ö. <dana@example.org>"
     message["To"] = to
@@ -103,7 +103,7 @@ def letter(to: Address, subject: str = "Grüße") -> EmailMessage:
 
 
 def book(provider: CalendarProvider, hands: Hands) -> tuple[Address, Address, EventDraft]:
-    """Book a conversation of two new people: the organizer, the guest, and what was wanted."""
+    """Book a conversation of two new people; return the organizer, the guest, and the draft."""
     dana, sam = hands.person(), hands.person()
     wanted = draft(dana, sam)
     provider.create(dana, wanted)

@@ -1,4 +1,4 @@
-"""Services that fail on purpose, a process that is killed, and a mailer that looks at each mail whether it holds."""
+"""Errors of services, the end of a process, and a mailer that checks whether each mail is true when it leaves."""
 
 from collections.abc import Callable
 from datetime import datetime
@@ -9,6 +9,7 @@ from worker.domain.model import Effect, Session, SessionState
 from worker.errors import AuthRevoked, Forbidden, ProviderError, RateLimited, Unavailable
 from worker.providers.memory import MemoryMailer
 
+#: Errors that a service may raise, by name.
 ERRORS: dict[str, Callable[[], ProviderError]] = {
     "busy": lambda: RateLimited(retry_after=10 * MINUTE),
     "down": Unavailable,
@@ -20,26 +21,29 @@ ERRORS: dict[str, Callable[[], ProviderError]] = {
 OPERATIONS = ("free_busy", "changes", "create", "update", "cancel", "find", "send", "was_sent")
 
 
-class Killed(BaseException):
-    """The process is gone."""
+class ProcessKilled(BaseException):
+    """Stands for the end of a process that was killed."""
 
 
-class Post(MemoryMailer):
-    """Takes mails, and looks at each whether it was true when it left."""
+class CheckingMailer(MemoryMailer):
+    """A mailer in memory that checks each mail when it leaves.
 
-    def __init__(self, true: Callable[[str], str]) -> None:
+    `find_untruth` returns for a mail's key what is not true in the mail; empty when all is true.
+    """
+
+    def __init__(self, find_untruth: Callable[[str], str]) -> None:
         super().__init__()
-        self._true = true
+        self._find_untruth = find_untruth
         self.untrue: list[str] = []
 
     def send(self, message: EmailMessage, key: str) -> None:
-        if wrong := self._true(key):
+        if wrong := self._find_untruth(key):
             self.untrue.append(f"{key}: {wrong}")
         super().send(message, key)
 
 
-def holds(message: Effect, session: Session, now: datetime) -> bool:
-    """Whether what a mail of that kind says of a session is so."""
+def is_true_now(message: Effect, session: Session, now: datetime) -> bool:
+    """Whether what a mail says about a session is true now."""
     if message.name in ("contract_request", "contract_reminder"):
         return session.state is SessionState.HELD and session.held_at == message.start
     if message.name == "unfinished":

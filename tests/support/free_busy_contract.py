@@ -12,13 +12,13 @@ from worker.providers.base import CalendarProvider
 class FreeBusyContract:
     """One test for each promise about the time that a calendar shows."""
 
-    reads_away = True  #: out of office can be told from busy
-    reads_tentative = True  #: tentative can be told from busy
+    reads_away = True  #: the service tells out of office from busy
+    reads_tentative = True  #: the service tells tentative from busy
 
     # --- unknown is never free --------------------------------------------------------------------------------------
 
     def test_unknown_is_never_free(self, provider: CalendarProvider, hands: Hands) -> None:
-        """T-2: who can't be read is in the answer, not known, with a reason in one line."""
+        """T-2: a person whose calendar can't be read is in the answer as unknown, with a reason in one line."""
         known, unknown = hands.person(), hands.stranger()
         found = provider.free_busy([known, unknown], WINDOW)
         assert set(found) == {known, unknown}
@@ -26,7 +26,7 @@ class FreeBusyContract:
         assert not found[unknown].is_known and found[unknown].busy == ()
         assert found[unknown].reason and "\n" not in found[unknown].reason
 
-    def test_nobody_asked_nobody_answered(self, provider: CalendarProvider, hands: Hands) -> None:
+    def test_a_request_for_nobody_has_an_empty_answer(self, provider: CalendarProvider, hands: Hands) -> None:
         assert dict(provider.free_busy([], WINDOW)) == {}
 
     # --- how time counts --------------------------------------------------------------------------------------------
@@ -42,7 +42,7 @@ class FreeBusyContract:
         assert [one.span for one in busy] == [Span(at(5, 0), at(5, 2)), span(5, 14), Span(at(5, 23), at(6, 0))]
         assert all(one.show_as is ShowAs.BUSY and one.key is None for one in busy)
 
-    def test_what_touches_the_window_is_outside(self, provider: CalendarProvider, hands: Hands) -> None:
+    def test_an_event_that_only_touches_the_window_is_outside(self, provider: CalendarProvider, hands: Hands) -> None:
         person = hands.person()
         hands.add(person, Span(at(4, 23), at(5, 0)))
         hands.add(person, Span(at(6, 0), at(6, 1)))
@@ -78,10 +78,10 @@ class FreeBusyContract:
             (Answer.DECLINED, None),
         ],
     )
-    def test_an_invitation_counts_as_answered(
+    def test_an_invitation_counts_as_its_guest_has_answered_it(
         self, provider: CalendarProvider, hands: Hands, answer: Answer, expected: ShowAs | None
     ) -> None:
-        """An invitation not answered yet is tentative; a declined one is free."""
+        """An invitation that is not answered yet is tentative; a declined one is free."""
         organizer, guest = hands.person(), hands.person()
         hands.invite(organizer, guest, span(5, 14), answer)
         shows = [busy.show_as for busy in provider.free_busy([guest], WINDOW)[guest].busy]
@@ -99,7 +99,7 @@ class FreeBusyContract:
             ("Asia/Kolkata", date(2027, 3, 9), date(2027, 3, 10)),
             ("Pacific/Kiritimati", date(2027, 3, 9), date(2027, 3, 9)),  # UTC+14
             ("Pacific/Pago_Pago", date(2027, 3, 9), date(2027, 3, 9)),  # UTC-11
-            ("Africa/Cairo", date(2027, 4, 29), date(2027, 4, 30)),  # midnight is left out on the 30th
+            ("Africa/Cairo", date(2027, 4, 29), date(2027, 4, 30)),  # the clocks skip the midnight of the 30th
         ],
     )
     def test_all_day_is_busy_on_those_days_where_the_owner_lives(

@@ -1,6 +1,6 @@
-"""Generated events, as text in one of the ways that programs write them, and when they are by `dateutil` alone.
+"""Generated events: their text, in one of the ways that programs write events, and when they take place.
 
-Nothing here uses the product or the libraries it reads calendars with.
+The times come from `dateutil` alone. Nothing here uses the product or the libraries with which it reads calendars.
 """
 
 from dataclasses import dataclass, field
@@ -10,11 +10,11 @@ from zoneinfo import ZoneInfo
 
 from dateutil.rrule import DAILY, MONTHLY, WEEKLY, rrule
 
-_expand: Any = rrule  # has no types
+_expand: Any = rrule  # the library has no types
 FREQUENCIES = {"DAILY": DAILY, "WEEKLY": WEEKLY, "MONTHLY": MONTHLY}
 DAYS = ("MO", "TU", "WE", "TH", "FR", "SA", "SU")
-#: Lines that say nothing about times, or something that can't be read and takes nothing away.
-HARMLESS = (
+#: Lines that do not change when an event takes place, though some can't be read.
+HARMLESS_LINES = (
     "no line at all",
     "EXDATE:",
     "EXDATE;VALUE=DATE:",
@@ -25,13 +25,19 @@ HARMLESS = (
     "TRANSP:",
     "BEGIN:VALARM\r\nTRIGGER:never\r\nEND:VALARM",
 )
-#: Lines after which nobody knows when the event takes time.
-DARK = ("RRULE:FREQ=SOMETIMES", "RRULE:FREQ=MINUTELY", "RDATE:tomorrow", "RRULE:FREQ=DAILY;BYDAY MO", "RRULE:")
+#: Lines that make it impossible to know when an event takes place.
+UNREADABLE_LINES = (
+    "RRULE:FREQ=SOMETIMES",
+    "RRULE:FREQ=MINUTELY",
+    "RDATE:tomorrow",
+    "RRULE:FREQ=DAILY;BYDAY MO",
+    "RRULE:",
+)
 
 
 @dataclass(frozen=True, kw_only=True)
-class Written:
-    """An event, what it is and how it is written. Without `zone` it is floating, `length` of whole days is all-day."""
+class GeneratedEvent:
+    """An event, and how it is written. Without `zone` it has no zone of its own; times are by the clock of the zone."""
 
     number: int
     start: datetime
@@ -42,40 +48,40 @@ class Written:
     interval: int = 1
     count: int | None = None
     until: int | None = None  #: the last day that belongs to the series, in days from the start
-    until_form: str = "utc"
+    until_form: str = "utc"  #: how `until` is written: as UTC, as local time, or as a date
     weekdays: tuple[int, ...] = ()
-    excluded: tuple[int, ...] = ()  #: which of the occurrences
-    exdate_form: str = "own"
-    moved: tuple[int, int] | None = None  #: which occurrence, by how many hours; 0 hours for one that is cancelled
-    length_form: str = "end"
-    odd: tuple[str, ...] = ()
+    excluded: tuple[int, ...] = ()  #: the numbers of the occurrences that are taken out
+    exdate_form: str = "own"  #: how excluded starts are written: as DTSTART, in UTC, as dates, with a last comma
+    #: The number of an occurrence, and by how many hours it is moved; with 0 hours it is cancelled.
+    moved: tuple[int, int] | None = None
+    length_form: str = "end"  #: which of DTEND and DURATION it has
+    extra_lines: tuple[str, ...] = ()
     has_uid: bool = True
 
     @property
-    def clock(self) -> ZoneInfo:
+    def local_zone(self) -> ZoneInfo:
+        """The zone of the event; for an event without a zone, that of its owner in the tests."""
         return ZoneInfo(self.zone or "Europe/Berlin")
 
-    # --- when it is ---
+    # --- when it takes place ---
 
     def starts(self) -> list[datetime]:
-        """The starts by the clock on the wall, before anything is taken away."""
+        """Return the starts of all occurrences in local time, also of those that are excluded or moved."""
         if self.frequency is None:
             return [self.start]
-        last = (
-            None if self.until is None else datetime.combine(self.start.date() + timedelta(days=self.until), time.max)
-        )
+        last_day = None if self.until is None else self.start.date() + timedelta(days=self.until)
         found = _expand(
             FREQUENCIES[self.frequency],
             dtstart=self.start,
             interval=self.interval,
             count=self.count,
-            until=last,
+            until=datetime.combine(last_day, time.max) if last_day else None,
             byweekday=self.weekdays or None,
         )
         return sorted({self.start, *found})
 
     def busy(self) -> list[tuple[datetime, datetime]]:
-        """When it takes time, in UTC."""
+        """Return when the occurrences begin and end, in UTC."""
         taken = []
         for index, start in enumerate(self.starts()):
             if index in self.excluded:
@@ -89,23 +95,29 @@ class Written:
         return taken
 
     def end(self, start: datetime) -> datetime:
-        by_clock = self.utc(start + self.length)
-        if self.all_day:
-            return by_clock
-        by_watch = self.utc(start) + self.length
-        first = self.utc(start) + (self.utc(self.start + self.length) - self.utc(self.start))
-        return {"duration": by_watch, "end": max(by_clock, first), "both": max(by_clock, by_watch, first)}[
-            self.length_form
-        ]
+        """Return the end, in UTC, of the occurrence that starts then; the latest of the readings that are possible.
 
-    def utc(self, wall: datetime) -> datetime:
-        return wall.replace(tzinfo=self.clock).astimezone(UTC)
+        They differ where the clocks change: the length may be one in local time, or in elapsed time, or that of the
+        first occurrence.
+        """
+        by_local_time = self.utc(start + self.length)
+        if self.all_day:
+            return by_local_time
+        by_elapsed_time = self.utc(start) + self.length
+        as_first = self.utc(start) + (self.utc(self.start + self.length) - self.utc(self.start))
+        either = max(by_local_time, as_first)
+        return {"duration": by_elapsed_time, "end": either, "both": max(either, by_elapsed_time)}[self.length_form]
+
+    def utc(self, local: datetime) -> datetime:
+        """Return an instant of the event's local time in UTC."""
+        return local.replace(tzinfo=self.local_zone).astimezone(UTC)
 
     # --- how it is written ---
 
     def lines(self) -> list[str]:
+        """Return the lines of the event, and those of its moved or cancelled occurrence."""
         head = [f"UID:event-{self.number}"] if self.has_uid or self.moved else []
-        lines = ["BEGIN:VEVENT", *head, self._moment("DTSTART", self.start), *self._length(), *self.odd]
+        lines = ["BEGIN:VEVENT", *head, self._moment("DTSTART", self.start), *self._length(), *self.extra_lines]
         if self.frequency:
             lines.append(self._rule())
             lines += self._exdates()
@@ -175,19 +187,21 @@ class Written:
 class Calendar:
     """Several events in one file."""
 
-    events: list[Written] = field(default_factory=list)
+    events: list[GeneratedEvent] = field(default_factory=list)
 
     def text(self) -> str:
+        """Return the text of the file."""
         lines = [line for event in self.events for line in event.lines()]
         return "\r\n".join(["BEGIN:VCALENDAR", "VERSION:2.0", *lines, "END:VCALENDAR", ""])
 
     def busy(self, begin: datetime, end: datetime) -> list[tuple[datetime, datetime]]:
-        """The stretches of that window that are taken, none touching another."""
+        """Return the times in that window that the events take; none touches another."""
         spans = [(max(one, begin), min(other, end)) for event in self.events for one, other in event.busy()]
         return merge([span for span in spans if span[0] < span[1]])
 
 
 def merge(spans: list[tuple[datetime, datetime]]) -> list[tuple[datetime, datetime]]:
+    """Return the spans in order, with those joined that overlap or touch."""
     merged: list[tuple[datetime, datetime]] = []
     for begin, end in sorted(spans):
         if merged and begin <= merged[-1][1]:

@@ -1,4 +1,4 @@
-"""Issuers to sign in at: one that others wrote, and one that answers with any token, to be refused."""
+"""Issuers to sign in at: a library's, and one of ours that answers with any token, also with a wrong one."""
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -24,32 +24,34 @@ from worker.clock import utcnow
 
 CLIENT_ID, SECRET = "longarc-at-corp.clients.issuer.example", "a-secret-that-the-issuer-gave-the-client"
 ACCESS_TOKEN, CODE = "the-access-token-of-the-issuer", "the-code-of-a-sign-in"
-HILDA = "hilda@corp.example"  #: of people-ops; in no pair
+HILDA = "hilda@corp.example"  #: belongs to people-ops, and is in no pair
+#: Somebody with both roles, somebody with none, and somebody whose address the issuer has not verified.
 BOTH, NOBODY, UNVERIFIED = "both@corp.example", "nobody@corp.example", "unverified@corp.example"
+#: Somebody of another company.
 FOREIGN = "ops@elsewhere.example"
 #: Sam's other address, as a roster may list it.
 SAM_ALIAS = "s.okafor@corp.example"
 
 
 def make_users() -> list[User]:
-    """Whoever can sign in, each with a verified address and the groups of the company."""
+    """Return who can sign in, with their groups; the address of all but one is verified."""
     groups = {OPERATOR: ["it", "longarc-ops"], HILDA: ["hr"], BOTH: ["longarc-ops", "hr"]}
-    known = [OPERATOR, HILDA, BOTH, NOBODY, FOREIGN, DANA, SAM, SAM_ALIAS]
+    verified = [OPERATOR, HILDA, BOTH, NOBODY, FOREIGN, DANA, SAM, SAM_ALIAS]
     users = [
-        User(sub=one, claims={"email": one, "email_verified": True, "groups": groups.get(one, [])}) for one in known
+        User(sub=one, claims={"email": one, "email_verified": True, "groups": groups.get(one, [])}) for one in verified
     ]
     return [*users, User(sub=UNVERIFIED, claims={"email": OPERATOR, "email_verified": False})]
 
 
 @contextmanager
-def served_issuer() -> Iterator[str]:
-    """An issuer as others wrote it; yields its address."""
+def serve_issuer() -> Iterator[str]:
+    """Serve an issuer that a library provides; yield its address."""
     with run_server_in_thread(user_claims=make_users()) as server:
         yield f"http://localhost:{server.server_port}"
 
 
 def sign_in_settings(issuer: str, required: bool = False, **more: Any) -> dict[str, Any]:
-    """Settings for an issuer, as a file and the environment give them."""
+    """Return the settings for an issuer, as a file and the environment give them; `more` goes into its section."""
     section = {
         "issuer": issuer,
         "client_id": CLIENT_ID,
@@ -64,8 +66,8 @@ def sign_in_settings(issuer: str, required: bool = False, **more: Any) -> dict[s
     }
 
 
-def answer_as(location: str, sub: str) -> str:
-    """Sign in at the issuer as somebody; return the path of ours that it sends the browser back to."""
+def sign_in_at_issuer(location: str, sub: str) -> str:
+    """Sign in at the issuer as somebody; return the path of our pages to which it sends the browser back."""
     answer = requests.post(location, data={"sub": sub}, allow_redirects=False, timeout=10)
     assert answer.status_code == 302, answer.text
     back = urlsplit(answer.headers["Location"])
@@ -73,41 +75,43 @@ def answer_as(location: str, sub: str) -> str:
 
 
 def sign_in(client: FlaskClient, sub: str, page: str) -> TestResponse:
-    """Ask for a page, sign in on the way, and return the page that comes of it."""
-    begun = client.get(page)
-    if begun.headers["Location"].startswith("/sign-in?"):
-        begun = client.get(begun.headers["Location"])
-    back = client.get(answer_as(begun.headers["Location"], sub))
+    """Ask for a page, sign in on the way, and return the answer at the end."""
+    redirect = client.get(page)
+    if redirect.headers["Location"].startswith("/sign-in?"):
+        redirect = client.get(redirect.headers["Location"])
+    back = client.get(sign_in_at_issuer(redirect.headers["Location"], sub))
     return client.get(back.headers["Location"]) if back.status_code == 303 else back
 
 
 @cache
 def _make_key(kid: str) -> RSAPrivateKey:
+    """Return the key of that id, always the same one: to make a key takes long."""
     return generate_private_key(65537, 2048)
 
 
 @dataclass
 class ForgingIssuer:
-    """An issuer that gives out whatever token it is told to. `change` changes a right one."""
+    """An issuer whose tokens tests make wrong: each has the right claims, unless `claims` says otherwise."""
 
     url: str = ""
     keys: dict[str, RSAPrivateKey] = field(default_factory=dict)
-    claims: dict[str, Any] = field(default_factory=dict)  #: None removes a claim
+    claims: dict[str, Any] = field(default_factory=dict)  #: in place of the right ones; None removes a claim
     algorithm: str = "RS256"
     kid: str = "first"
-    secret: Any = None  #: what signs instead of the key
-    metadata: dict[str, Any] = field(default_factory=dict)
-    token: dict[str, Any] = field(default_factory=dict)  #: what the answer of the token endpoint has besides
-    nonce: str = ""
-    exchanges: list[Mapping[str, list[str]]] = field(default_factory=list)
+    secret: Any = None  #: signs the token in place of the key
+    metadata: dict[str, Any] = field(default_factory=dict)  #: in place of the right ones
+    token: dict[str, Any] = field(default_factory=dict)  #: further fields in the answer of the token endpoint
+    nonce: str = ""  #: of the last sign-in
+    exchanges: list[Mapping[str, list[str]]] = field(default_factory=list)  #: requests to the token endpoint
 
-    def add_key(self, kid: str) -> RSAPrivateKey:
+    def replace_key(self, kid: str) -> RSAPrivateKey:
         """Sign with a new key from now on, and publish no other."""
         self.keys = {kid: _make_key(kid)}
         self.kid = kid
         return self.keys[kid]
 
     def make_token(self) -> str:
+        """Return an ID token as tests have changed it."""
         now = int(utcnow().timestamp())
         right = {
             "iss": self.url,
@@ -128,7 +132,7 @@ class ForgingIssuer:
         discovery = "/.well-known/openid-configuration"
         app.add_url_rule(discovery, "metadata", lambda: {**self._describe(), **self.metadata})
         app.add_url_rule("/keys", "keys", lambda: {"keys": [self._export(kid) for kid in self.keys]})
-        app.add_url_rule("/token", "token", self._give, methods=["POST"])
+        app.add_url_rule("/token", "token", self._answer_token_request, methods=["POST"])
         return app
 
     def _describe(self) -> dict[str, Any]:
@@ -144,23 +148,23 @@ class ForgingIssuer:
         public = jwt.algorithms.RSAAlgorithm.to_jwk(self.keys[kid].public_key(), as_dict=True)
         return {**public, "kid": kid, "use": "sig", "alg": "RS256"}
 
-    def _give(self) -> dict[str, Any] | Response:
+    def _answer_token_request(self) -> dict[str, Any] | Response:
         self.exchanges.append(parse_qs(request.get_data(as_text=True)) or request.form.to_dict(flat=False))
         return {"access_token": ACCESS_TOKEN, "token_type": "Bearer", "id_token": self.make_token(), **self.token}
 
     def send_back(self, location: str, **changed: str) -> str:
-        """Be asked to sign somebody in; return the path of ours to come back to."""
-        asked = {name: values[0] for name, values in parse_qs(urlsplit(location).query).items()}
-        self.nonce = asked["nonce"]
-        values = {"state": asked["state"], "code": CODE, **changed}
+        """Take a redirect to the issuer; return the path of our pages to which it sends the browser back."""
+        given = {name: values[0] for name, values in parse_qs(urlsplit(location).query).items()}
+        self.nonce = given["nonce"]
+        values = {"state": given["state"], "code": CODE, **changed}
         return "/sign-in/callback?" + "&".join(f"{name}={value}" for name, value in values.items())
 
 
 @contextmanager
-def forging_issuer() -> Iterator[ForgingIssuer]:
-    """Serve an issuer that gives out whatever token it is told to."""
+def serve_forging_issuer() -> Iterator[ForgingIssuer]:
+    """Serve an issuer whose tokens tests make wrong."""
     issuer = ForgingIssuer()
-    issuer.add_key("first")
+    issuer.replace_key("first")
     server = make_server("localhost", 0, issuer.make_app(), threaded=True)
     issuer.url = f"http://localhost:{server.server_port}"
     thread = Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
@@ -173,5 +177,5 @@ def forging_issuer() -> Iterator[ForgingIssuer]:
         server.server_close()
 
 
-#: How long after its end a token is still taken, and how long it is not.
+#: How long after its expiry a token is still accepted, and when it is refused.
 A_LITTLE_LATE, TOO_LATE = timedelta(minutes=1), timedelta(minutes=3)

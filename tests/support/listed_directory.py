@@ -1,4 +1,4 @@
-"""The simplest directory there can be: a list in memory, which is source and administrator in one."""
+"""The simplest directory: a list of records in memory, with a source that reads it."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -11,16 +11,16 @@ from worker.roster.base import ManagerReference, ReferenceKind, RosterRecord, So
 
 
 class ListedDirectory:
-    """A source and the administrator of its directory in one. It can't tell whether it changed."""
+    """A source of the roster, with methods that change its directory. It has no version, so it is always read anew."""
 
     name = "Example Directory"
 
-    def __init__(self, **told: Any) -> None:
-        """`told`: what the directory tells of everybody, as fields of a record."""
+    def __init__(self, **shared: Any) -> None:
+        """`shared`: fields that each record has."""
         self.readings = 0
-        self.failure: LongarcError | None = None
+        self.failure: LongarcError | None = None  #: is raised by the next readings
         self._records: dict[str, RosterRecord] = {}
-        self._told = told
+        self._shared = shared
         self._id = 0
 
     def get_version(self) -> str | None:
@@ -44,7 +44,7 @@ class ListedDirectory:
             addresses=(address,),
             name=name,
             group=group,
-            **self._told,
+            **self._shared,
         )
         self._records[address] = record
         if manager:
@@ -70,4 +70,5 @@ class ListedDirectory:
         self._records[address] = replace(self._records[address], **changes)
 
     def break_off(self) -> None:
+        """Make each reading end before the directory was read completely."""
         self.failure = IncompleteReading()

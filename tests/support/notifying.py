@@ -118,8 +118,8 @@ class NotifyingOffice(Office):
         persons = {one: replace(who, calendar=NOTIFYING_SERVICE) for one, who in people(DANA, SAM).items()}
         super().__init__(url, persons, pairs(pair()), known=known, **more)
 
-    def another(self, holder: str, clock: Clock | None = None) -> Worker:
-        worker = super().another(holder, clock)
+    def add_worker(self, holder: str, clock: Clock | None = None) -> Worker:
+        worker = super().add_worker(holder, clock)
         if not isinstance(self.calendar, NotifyingCalendar):
             self.calendar = NotifyingCalendar(self.clock)
         worker.services.use(calendars={NOTIFYING_SERVICE: self.calendar})

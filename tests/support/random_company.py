@@ -34,7 +34,7 @@ from tests.support.companies import (
     people,
     person,
 )
-from tests.support.faulty_services import ERRORS, OPERATIONS, Killed, Post, holds
+from tests.support.faulty_services import ERRORS, OPERATIONS, CheckingMailer, ProcessKilled, is_true_now
 from worker.app import build
 from worker.domain.model import (
     Answer,
@@ -81,7 +81,7 @@ class Company(RuleBasedStateMachine):
         )
         self.listed = listed
         self.world = self.found(everybody, listed)
-        self.post = Post(self._untrue)
+        self.post = CheckingMailer(self._untrue)
         self.world.mailer = self.post
         self._wire()
         self.failing = ""
@@ -322,13 +322,13 @@ class Company(RuleBasedStateMachine):
 
         def kill(seen: str) -> None:
             if seen == where:
-                raise Killed
+                raise ProcessKilled
 
         fail = self.world.calendar.fail
         self.world.calendar.fail = self.post.fail = kill
         try:
             self._live(14 * DAY)
-        except Killed:
+        except ProcessKilled:
             note(f"killed at {where}, {self.now}")
         self.world.calendar.fail = self.post.fail = fail
         self.is_restarted()
@@ -362,7 +362,7 @@ class Company(RuleBasedStateMachine):
         if name == "commitment_due":
             due = [c for c in self._commitments() if c.is_open and message.start and c.due == message.start.date()]
             return "" if due else "nothing is due"
-        return "" if session is None or holds(message, session, self.now) else f"{session.state} {session.start}"
+        return "" if session is None or is_true_now(message, session, self.now) else f"{session.state} {session.start}"
 
     @invariant()
     def nothing_happens_that_nobody_foresaw(self) -> None:

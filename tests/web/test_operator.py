@@ -8,7 +8,7 @@ from flask.testing import FlaskClient
 from sqlalchemy import insert, update
 
 from tests.support.companies import DANA, HOUR, KIM, OPERATOR, SAM
-from tests.support.issuers import BOTH, HILDA, served_issuer, sign_in, sign_in_settings
+from tests.support.issuers import BOTH, HILDA, serve_issuer, sign_in, sign_in_settings
 from tests.support.web_company import LEE, SECRETS, SavedCompany, WebCompany, hidden, send, text
 from worker.clock import utcnow
 from worker.domain.model import Participation
@@ -19,7 +19,7 @@ pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning:authlib")  #
 
 @pytest.fixture(scope="module", name="issuer")
 def issuer_of_others() -> Iterator[str]:
-    with served_issuer() as url:
+    with serve_issuer() as url:
         yield url
 
 

@@ -1,6 +1,6 @@
 """The operator's page about the next quarter: what is booked, and nothing that is for the two alone."""
 
-from tests.support.companies import DANA, KIM, SAM, Counts
+from tests.support.companies import DANA, KIM, SAM, RecordedOperations
 from tests.support.web_company import ALEX, LEE, QUESTION, SECRETS, WebCompany, text
 from worker.domain.model import Owner, PairId, Session, SessionKind, Trigger
 from worker.links import Purpose
@@ -28,7 +28,7 @@ def test_it_shows_when_each_pair_meets(company: WebCompany) -> None:
 
 
 def test_it_asks_no_calendar_and_changes_nothing(company: WebCompany) -> None:
-    counts = Counts()
+    counts = RecordedOperations()
     company.office.calendar.fail = counts
     before = company.read_database()
     company.operator().get(PAGE)

@@ -27,10 +27,10 @@ from tests.support.issuers import (
     TOO_LATE,
     UNVERIFIED,
     ForgingIssuer,
-    answer_as,
-    forging_issuer,
-    served_issuer,
+    serve_forging_issuer,
+    serve_issuer,
     sign_in,
+    sign_in_at_issuer,
     sign_in_settings,
 )
 from tests.support.web_company import BASE, SECRETS, SavedCompany, WebCompany, hidden, text
@@ -47,13 +47,13 @@ pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning:authlib")  #
 
 @pytest.fixture(scope="module", name="issuer")
 def issuer_of_others() -> Iterator[str]:
-    with served_issuer() as url:
+    with serve_issuer() as url:
         yield url
 
 
 @pytest.fixture(name="forger")
 def issuer_that_forges() -> Iterator[ForgingIssuer]:
-    with forging_issuer() as forger:
+    with serve_forging_issuer() as forger:
         yield forger
 
 
@@ -99,7 +99,7 @@ def test_request_to_the_issuer_has_state_nonce_pkce_and_the_registered_address(o
 def test_cookie_is_for_this_site_alone_and_ends(open_company: Open, issuer: str) -> None:
     company = open_company(issuer)
     client = company.browser()
-    back = client.get(answer_as(begin(client), OPERATOR))
+    back = client.get(sign_in_at_issuer(begin(client), OPERATOR))
     (cookie,) = [one for one in back.headers.getlist("Set-Cookie") if one.startswith(f"{SIGN_IN_COOKIE}=")]
     assert {"Secure", "HttpOnly", "SameSite=Lax", "Path=/", "Max-Age=28800"} <= set(cookie.split("; "))
     company.office.clock.advance(company.office.settings.pages.visit)
@@ -173,11 +173,11 @@ def test_roles_follow_a_claim(open_company: Open, issuer: str) -> None:
 def test_answer_is_taken_once_and_in_the_browser_that_began(open_company: Open, issuer: str) -> None:
     company = open_company(issuer)
     client = company.browser()
-    answer = answer_as(begin(client), OPERATOR)
+    answer = sign_in_at_issuer(begin(client), OPERATOR)
     assert company.browser().get(answer).status_code == 403  # a link that somebody else was sent
     assert client.get(answer).status_code == 303
     assert client.get(answer).status_code == 403
-    late = answer_as(client.get("/sign-in").headers["Location"], OPERATOR)
+    late = sign_in_at_issuer(client.get("/sign-in").headers["Location"], OPERATOR)
     company.office.clock.advance(PENDING_LIFETIME)
     assert "no longer valid" in text(client.get(late))
 
@@ -185,7 +185,7 @@ def test_answer_is_taken_once_and_in_the_browser_that_began(open_company: Open, 
 def test_code_is_taken_once(open_company: Open, issuer: str) -> None:
     """The issuer refuses the second time, whatever browser brings it."""
     client = open_company(issuer).browser()
-    first = parse_qs(urlsplit(answer_as(begin(client), OPERATOR)).query)
+    first = parse_qs(urlsplit(sign_in_at_issuer(begin(client), OPERATOR)).query)
     used = client.get(f"/sign-in/callback?code={first['code'][0]}&state={first['state'][0]}")
     assert used.status_code == 303
     client.delete_cookie(SIGN_IN_COOKIE)
@@ -306,9 +306,9 @@ def test_token_that_anybody_could_have_signed_is_refused(
 def test_token_of_another_key_is_refused_and_new_keys_are_learned(open_company: Open, forger: ForgingIssuer) -> None:
     company = open_company(forger.url)
     assert come_back(company, forger) == 303
-    forger.add_key("second")
+    forger.replace_key("second")
     assert come_back(company, forger) == 303
-    forger.secret = ForgingIssuer().add_key("third")
+    forger.secret = ForgingIssuer().replace_key("third")
     assert come_back(company, forger) == 403
 
 

@@ -14,7 +14,7 @@ from werkzeug.serving import make_server
 
 from tests.support.browser import find_chromium
 from tests.support.companies import DANA, HOUR, KIM, MINUTE, SAM
-from tests.support.issuers import BOTH, NOBODY, served_issuer, sign_in_settings
+from tests.support.issuers import BOTH, NOBODY, serve_issuer, sign_in_settings
 from tests.support.web_company import SavedCompany, WebCompany
 from worker.clock import utcnow
 from worker.links import Purpose
@@ -49,7 +49,7 @@ class SignInSite:
 
 @pytest.fixture(scope="module", name="site")
 def site_with_an_issuer(saved_company: SavedCompany, tmp_path_factory: pytest.TempPathFactory) -> Iterator[SignInSite]:
-    with closing(socket.create_server(("127.0.0.1", 0))) as free, served_issuer() as issuer, sync_playwright() as play:
+    with closing(socket.create_server(("127.0.0.1", 0))) as free, serve_issuer() as issuer, sync_playwright() as play:
         port = free.getsockname()[1]
         free.close()
         url = f"http://localhost:{port}"

@@ -35,7 +35,7 @@ def test_without_an_address_none_is_opened() -> None:
 def test_the_channels_are_closed_when_the_address_is_taken_out_of_the_settings(office: NotifyingOffice) -> None:
     office.tick_until_quiet()
     office.settings = notification_settings(notify_url="")
-    office.another("second").tick()
+    office.add_worker("second").tick()
     assert office.calendar.service_channels == {}
     assert office.rows(select(tables.channel)) == office.rows(select(tables.retired_channel)) == []
 
@@ -60,7 +60,7 @@ def test_all_are_replaced_when_the_address_or_the_key_changes(office: NotifyingO
     else:
         keys = (SecretStr(OTHER_KEY), *(office.settings.keys if "kept" in change else ()))
         office.settings = office.settings.model_copy(update={"keys": keys})
-    office.worker = office.another("second")
+    office.worker = office.add_worker("second")
     assert office.channels.refresh() and not office.channels.refresh()
     assert not is_trusted(office.watched_calendar(), office.clock())
     office.tick_until_quiet()
@@ -79,7 +79,7 @@ def test_processes_with_the_old_address_leave_the_channels_alone(office: Notifyi
     old, opened = office.worker, office.calendar.operations.count("open_channel")
     office.calendar.public = address
     office.settings = notification_settings(notify_url=address)
-    new = office.worker = office.another("new")
+    new = office.worker = office.add_worker("new")
     office.tick_until_quiet()
     live = dict(office.calendar.service_channels)
     for _ in range(5):
@@ -96,7 +96,7 @@ def test_an_address_comes_into_force_again_an_hour_after_another_replaced_it(off
     right = office.worker
     office.calendar.public = "https://old.corp.example"
     office.settings = notification_settings(notify_url=office.calendar.public)
-    office.another("mistaken").tick()
+    office.add_worker("mistaken").tick()
     office.calendar.public = PUBLIC
     office.clock.advance(TAKE_BACK_AFTER - MINUTE)
     right.tick()
@@ -115,7 +115,7 @@ def test_a_new_address_is_tried_at_once_where_the_old_one_was_refused(office: No
     office.calendar.fail = None
     office.calendar.public = "https://new.corp.example"
     office.settings = notification_settings(notify_url=office.calendar.public)
-    office.worker = office.another("second")
+    office.worker = office.add_worker("second")
     office.tick()
     assert len(office.calendar.channels_of(DANA)) == 1
 

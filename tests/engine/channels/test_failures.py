@@ -95,7 +95,7 @@ def test_killed_at_any_call_another_process_brings_the_channels_to_the_same_end(
                     office.run(5 * DAY)
                 except ProcessEnded:
                     died = True
-                    office.worker = office.another("second")
+                    office.worker = office.add_worker("second")
                     office.clock.advance(HOUR)
             office.run(8 * DAY)
             for who in (DANA, SAM):
@@ -108,7 +108,7 @@ def test_killed_at_any_call_another_process_brings_the_channels_to_the_same_end(
 
 
 def test_two_processes_open_one_channel_for_each_calendar(office: NotifyingOffice) -> None:
-    other = office.another("second")
+    other = office.add_worker("second")
     for worker in (other, office.worker):
         worker.channels.refresh()
     assert other.channels.run("second") + office.channels.run("first") == 2
@@ -128,7 +128,7 @@ def test_a_slow_service_keeps_few_workers_and_none_for_long(office: NotifyingOff
         office.clock.advance(SECOND * 10)
         if not others:
             office.calendar.fail = None
-            others.extend(office.another(f"other {number}").channels.run("other") for number in range(3))
+            others.extend(office.add_worker(f"other {number}").channels.run("other") for number in range(3))
             office.calendar.fail = be_slow
 
     office.channels.refresh()

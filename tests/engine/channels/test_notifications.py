@@ -112,7 +112,7 @@ def test_a_channel_of_another_installation_is_refused(office: NotifyingOffice) -
     (channel,) = office.calendar.channels_of(DANA)
     told = Notification(channel.token, NotificationKind.CHANGED)
     office.settings = office.settings.model_copy(update={"keys": (SecretStr(OTHER_KEY),)})
-    other = office.another("second")  # on the same database: only the key differs
+    other = office.add_worker("second")  # on the same database: only the key differs
     assert other.channels.is_on and other.channels.accept(told) is None
     assert office.channels.accept(told) is not None
 

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from tests.providers.conftest import CalDavHands, RequestInterceptor
-from tests.support.caldav import fail_on, open_calendar, refuse_sync, without
+from tests.support.caldav import break_connection, hide_properties, open_calendar, refuse_sync_tokens
 from tests.support.drafts import WINDOW, draft, span
 from tests.support.provider_contract import CalendarContract, GuestDeletionContract, GuestMoveContract
 from worker.domain.model import Answer
@@ -73,7 +73,7 @@ def test_a_server_without_sync_tokens_is_compared(
     server: EmbeddedServers, hands: CalDavHands, interceptor: RequestInterceptor, unknown: list[str]
 ) -> None:
     """By its ctag, else by all etags: nothing changed is nothing told, any change is a full pass."""
-    interceptor.before, interceptor.rewrite = refuse_sync, without(*unknown)
+    interceptor.before, interceptor.rewrite = refuse_sync_tokens, hide_properties(*unknown)
     provider = open_calendar(server)
     dana, sam = hands.person(), hands.person()
     wanted = draft(dana, sam)
@@ -149,7 +149,7 @@ def test_a_create_that_broke_off_is_completed_by_the_next(
     """Between the organizer's event and the guest's copy: one event, one copy, no false answer."""
     dana, sam = hands.person(), hands.person()
     wanted = draft(dana, sam)
-    fail_on("PUT", number, after=after, interceptor=interceptor)
+    break_connection("PUT", number, after=after, interceptor=interceptor)
     with pytest.raises(Unavailable) as caught:
         provider.create(dana, wanted)
     assert caught.value.uncertain
@@ -173,7 +173,7 @@ def test_an_update_that_broke_off_is_completed_by_the_next(
     wanted = draft(dana, sam)
     event = provider.create(dana, wanted)
     moved = replace(wanted, span=span(11, 13))
-    fail_on("PUT", number, after=after, interceptor=interceptor)
+    break_connection("PUT", number, after=after, interceptor=interceptor)
     with pytest.raises(Unavailable):
         provider.update(event.ref, moved)
     interceptor.clear()
@@ -190,7 +190,7 @@ def test_a_cancel_that_broke_off_is_completed_by_the_next(
     dana, sam = hands.person(), hands.person()
     wanted = draft(dana, sam)
     event = provider.create(dana, wanted)
-    fail_on(method, number, after=after, interceptor=interceptor)
+    break_connection(method, number, after=after, interceptor=interceptor)
     with pytest.raises(Unavailable):
         provider.cancel(event.ref)
     interceptor.clear()

@@ -17,7 +17,7 @@ import pytest
 
 from tests.providers.conftest import RequestInterceptor
 from tests.support.drafts import WINDOW
-from tests.support.loopback import EMPTY, Loopback, Request, serve
+from tests.support.loopback import EMPTY_MULTISTATUS, Loopback, Request, serve
 from worker.embedded import EmbeddedServers
 from worker.errors import AuthRevoked, InvalidResponse, ProviderError, RateLimited, Unavailable
 from worker.providers import base
@@ -221,7 +221,7 @@ HEAD = b"HTTP/1.1 207 Multi-Status\r\nContent-Type: text/xml\r\n"
     [
         (b"HTTP/1.1 207 Multi-Status\r\nX-Slow: ", b"a"),
         (HEAD + b"Content-Length: 100000\r\n\r\n", b"a"),
-        (HEAD + b"Connection: close\r\n\r\n" + EMPTY, b" "),
+        (HEAD + b"Connection: close\r\n\r\n" + EMPTY_MULTISTATUS, b" "),
         (HEAD + b"Transfer-Encoding: chunked\r\n\r\n", b"1\r\na\r\n"),
         (b"", b"\0"),
     ],
@@ -245,14 +245,14 @@ def test_a_compressed_answer_is_bounded_by_what_it_becomes(dav: DavClient) -> No
 
 
 def test_what_is_compressed_is_read(dav: DavClient) -> None:
-    content = gzip.compress(EMPTY)
+    content = gzip.compress(EMPTY_MULTISTATUS)
     with serve(lambda request: request.reply(content=content, Content_Encoding="gzip")) as server:
         assert look(dav, server.url) == 0
 
 
 @pytest.mark.parametrize("encoding", ["br", "gzip, gzip", "deflate"])
 def test_a_compression_that_was_not_asked_for_is_refused(dav: DavClient, encoding: str) -> None:
-    answer = lambda request: request.reply(content=gzip.compress(EMPTY), Content_Encoding=encoding)  # noqa: E731
+    answer = lambda request: request.reply(content=gzip.compress(EMPTY_MULTISTATUS), Content_Encoding=encoding)  # noqa: E731
     with serve(answer) as server, pytest.raises(InvalidResponse, match="did not ask for"):
         look(dav, server.url)
 

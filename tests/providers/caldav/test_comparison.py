@@ -11,7 +11,7 @@ import pytest
 import requests
 
 from tests.providers.conftest import CalDavHands, RequestInterceptor
-from tests.support.caldav import refuse_sync, without
+from tests.support.caldav import hide_properties, refuse_sync_tokens
 from tests.support.drafts import WINDOW, draft, span
 from tests.support.loopback import Loopback, Request, serve
 from worker.clock import SteppedClock
@@ -118,7 +118,7 @@ def test_a_server_without_tokens_is_compared_by_its_ctags_or_not_at_all(
     provider: CalDavCalendar, folder: FolderHands, interceptor: RequestInterceptor, unknown: list[str], told: bool
 ) -> None:
     people = [folder.person() for _ in range(3)]
-    interceptor.before, interceptor.rewrite = refuse_sync, without(*unknown)
+    interceptor.before, interceptor.rewrite = refuse_sync_tokens, hide_properties(*unknown)
     cursors = read_all(provider, people)
     folder.add(people[0], span(5, 9))
     interceptor.methods.clear()

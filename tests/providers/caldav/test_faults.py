@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from tests.providers.conftest import CalDavHands, RequestInterceptor
-from tests.support.caldav import HTML, answers, open_calendar, without
+from tests.support.caldav import HTML_PAGE, answer_always, hide_properties, open_calendar
 from tests.support.drafts import WINDOW, draft, span
 from worker.embedded import EmbeddedServers
 from worker.errors import (
@@ -37,19 +37,19 @@ pytestmark = pytest.mark.usefixtures("undisturbed")
 @pytest.mark.parametrize(
     ("answer", "error"),
     [
-        (answers("401 Unauthorized"), AuthRevoked),
-        (answers("403 Forbidden"), Forbidden),
-        (answers("404 Not Found"), NotFound),
-        (answers("412 Precondition Failed"), Conflict),
-        (answers("429 Too Many Requests", b"", ("Retry-After", "7")), RateLimited),
-        (answers("503 Service Unavailable", b"", ("Retry-After", "7")), RateLimited),
-        (answers("503 Service Unavailable"), Unavailable),
-        (answers("500 Internal Server Error"), Unavailable),
-        (answers("507 Insufficient Storage"), Forbidden),
-        (answers("405 Method Not Allowed"), InvalidResponse),
-        (answers("200 OK", HTML, ("Content-Type", "text/html")), InvalidResponse),
-        (answers("207 Multi-Status", b"<broken", ("Content-Type", "text/xml")), InvalidResponse),
-        (answers("207 Multi-Status", b"", ("Content-Type", "text/xml")), InvalidResponse),
+        (answer_always("401 Unauthorized"), AuthRevoked),
+        (answer_always("403 Forbidden"), Forbidden),
+        (answer_always("404 Not Found"), NotFound),
+        (answer_always("412 Precondition Failed"), Conflict),
+        (answer_always("429 Too Many Requests", b"", ("Retry-After", "7")), RateLimited),
+        (answer_always("503 Service Unavailable", b"", ("Retry-After", "7")), RateLimited),
+        (answer_always("503 Service Unavailable"), Unavailable),
+        (answer_always("500 Internal Server Error"), Unavailable),
+        (answer_always("507 Insufficient Storage"), Forbidden),
+        (answer_always("405 Method Not Allowed"), InvalidResponse),
+        (answer_always("200 OK", HTML_PAGE, ("Content-Type", "text/html")), InvalidResponse),
+        (answer_always("207 Multi-Status", b"<broken", ("Content-Type", "text/xml")), InvalidResponse),
+        (answer_always("207 Multi-Status", b"", ("Content-Type", "text/xml")), InvalidResponse),
     ],
 )
 def test_each_refusal_is_one_clear_line(
@@ -85,7 +85,7 @@ def test_a_server_out_of_order_is_not_a_person_out_of_reach(
     provider: CalDavCalendar, hands: CalDavHands, interceptor: RequestInterceptor
 ) -> None:
     dana = hands.person()
-    interceptor.before = answers("503 Service Unavailable")
+    interceptor.before = answer_always("503 Service Unavailable")
     with pytest.raises(Unavailable):
         provider.free_busy([dana], WINDOW)
     with pytest.raises(Unavailable):
@@ -154,7 +154,7 @@ FILE = b"""<?xml version="1.0"?><!DOCTYPE x [<!ENTITY f SYSTEM "file:///etc/pass
 
 
 @pytest.mark.timeout(20)
-@pytest.mark.parametrize("content", [BOMB, FILE, b"<a>" * 1_000_000, HTML])
+@pytest.mark.parametrize("content", [BOMB, FILE, b"<a>" * 1_000_000, HTML_PAGE])
 def test_xml_that_is_meant_to_harm_is_read_as_nothing(
     provider: CalDavCalendar, hands: CalDavHands, interceptor: RequestInterceptor, content: bytes
 ) -> None:
@@ -170,9 +170,9 @@ def test_xml_that_is_meant_to_harm_is_read_as_nothing(
 @pytest.mark.parametrize(
     "answer",
     [
-        answers("429 Too Many Requests", b"", ("Retry-After", "9" * 30)),
-        answers("200 OK", b"\xff\xfe\xfd", ("Content-Type", "text/calendar")),
-        answers("404 Not Found", b"\xff\xfe\xfd", ("Content-Type", "text/plain")),
+        answer_always("429 Too Many Requests", b"", ("Retry-After", "9" * 30)),
+        answer_always("200 OK", b"\xff\xfe\xfd", ("Content-Type", "text/calendar")),
+        answer_always("404 Not Found", b"\xff\xfe\xfd", ("Content-Type", "text/plain")),
     ],
 )
 def test_whatever_a_server_says_only_errors_of_ours_are_raised(
@@ -213,7 +213,7 @@ def test_no_answer_that_could_not_be_read_is_logged(
     root = logging.getLogger()
     before = root.handlers[:], root.level
     dana = hands.person()
-    interceptor.before = answers("207 Multi-Status", b"<broken>Secret plans", ("Content-Type", "text/xml"))
+    interceptor.before = answer_always("207 Multi-Status", b"<broken>Secret plans", ("Content-Type", "text/xml"))
     try:
         set_up_logging()
         with pytest.raises(InvalidResponse):
@@ -247,10 +247,10 @@ def test_a_calendar_we_may_only_read_is_found_out(
     provider: CalDavCalendar, hands: CalDavHands, interceptor: RequestInterceptor
 ) -> None:
     dana = hands.person()
-    interceptor.rewrite = without("write", "write-content", "all")
+    interceptor.rewrite = hide_properties("write", "write-content", "all")
     failed = [finding for finding in provider.check(dana) if not finding.ok]
     assert len(failed) == 1 and "right to write" in failed[0].remedy
-    interceptor.rewrite = without("current-user-privilege-set")
+    interceptor.rewrite = hide_properties("current-user-privilege-set")
     assert all(finding.ok for finding in provider.check(dana))
 
 

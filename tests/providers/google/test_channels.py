@@ -14,7 +14,7 @@ from tests.doubles.google.channels import Channels
 from tests.support.channel_contract import PUBLIC, Listener, SecondChannelContract, channel_of, listen
 from tests.support.drafts import span
 from tests.support.google import calls, connect
-from tests.support.loopback import Asked
+from tests.support.loopback import ReceivedRequest
 from worker.clock import SteppedClock, utcnow
 from worker.errors import AuthRevoked, Conflict, Forbidden, InvalidResponse, NotFound, RateLimited, Unavailable
 from worker.providers.base import CALENDARS_WITH_CHANNELS, Channel, Notification
@@ -44,7 +44,7 @@ class GoogleContract(SecondChannelContract):
 
     path = PATH
 
-    def read(self, request: Asked) -> Sequence[Notification]:
+    def read(self, request: ReceivedRequest) -> Sequence[Notification]:
         notification = read_notification(dict(request.headers))
         assert notification is not None and request.body == b""
         return [notification]

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from tests.support.ical_expansion import DARK, HARMLESS, Calendar, Written, merge
+from tests.support.ical_expansion import HARMLESS_LINES, UNREADABLE_LINES, Calendar, GeneratedEvent, merge
 from tests.support.proof import FULL
 from worker.domain.model import EventRef, Span
 from worker.providers.ical.parser import parse_calendar
@@ -22,12 +22,12 @@ MINUTES = st.integers(0, 23 * 4).map(lambda quarter: timedelta(minutes=15 * quar
 
 
 @st.composite
-def written(draw: Any, number: int) -> Written:
+def written(draw: Any, number: int) -> GeneratedEvent:
     all_day = draw(st.booleans())
     day = FIRST_DAY + timedelta(days=draw(st.integers(0, 110)))
     frequency = draw(st.sampled_from([None, "DAILY", "WEEKLY", "MONTHLY"]))
     ending = draw(st.sampled_from(["count", "until", "never"])) if frequency else "never"
-    return Written(
+    return GeneratedEvent(
         number=number,
         start=day if all_day else day + draw(MINUTES),
         length=timedelta(days=draw(st.integers(1, 3))) if all_day else timedelta(minutes=draw(st.integers(5, 1500))),
@@ -45,7 +45,7 @@ def written(draw: Any, number: int) -> Written:
         exdate_form=draw(st.sampled_from(["own", "utc", "dates", "comma"])),
         moved=draw(st.none() | st.tuples(st.integers(0, 5), st.integers(-30, 30))) if frequency else None,
         length_form=draw(st.sampled_from(["end", "duration", "both"])),
-        odd=tuple(draw(st.lists(st.sampled_from(HARMLESS), max_size=2))),
+        extra_lines=tuple(draw(st.lists(st.sampled_from(HARMLESS_LINES), max_size=2))),
         has_uid=draw(st.integers(0, 4)) > 0,
     )
 
@@ -78,7 +78,7 @@ def compare(calendar: Calendar) -> None:
 def compare_darkened(calendar: Calendar, line: str) -> None:
     """What can be told of one event is taken, the stretch in which it may lie is unknown, the others are as ever."""
     first, *others = calendar.events
-    reading = read(Calendar([replace(first, odd=(*first.odd, line)), *others]))
+    reading = read(Calendar([replace(first, extra_lines=(*first.extra_lines, line)), *others]))
     assert reading.list_unreadable_events(Span(first.utc(first.start), WINDOW.end))
     busy = taken(reading)
     for begin, end in Calendar(others).busy(WINDOW.start, WINDOW.end):
@@ -92,7 +92,7 @@ def test_calendars_read_as_an_independent_expansion_says(calendar: Calendar) -> 
 
 
 @settings(max_examples=50, deadline=None, suppress_health_check=[HealthCheck.too_slow])
-@given(calendars(), st.sampled_from(DARK))
+@given(calendars(), st.sampled_from(UNREADABLE_LINES))
 def test_a_dark_line_makes_nothing_free(calendar: Calendar, line: str) -> None:
     compare_darkened(calendar, line)
 
@@ -100,7 +100,7 @@ def test_a_dark_line_makes_nothing_free(calendar: Calendar, line: str) -> None:
 @pytest.mark.proof
 @pytest.mark.skipif(not FULL, reason="ten thousand calendars take a while: run `make proof`")
 @settings(max_examples=10_000, deadline=None, suppress_health_check=list(HealthCheck))
-@given(calendars(), st.sampled_from(DARK))
+@given(calendars(), st.sampled_from(UNREADABLE_LINES))
 def test_ten_thousand_calendars_read_as_an_independent_expansion_says(calendar: Calendar, line: str) -> None:
     compare(calendar)
     compare_darkened(calendar, line)

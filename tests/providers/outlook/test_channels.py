@@ -13,7 +13,7 @@ from tests.doubles.graph.login import Application
 from tests.doubles.graph.subscriptions import Subscription, Subscriptions
 from tests.support.channel_contract import PUBLIC, ChannelContract, Listener, channel_of, listen
 from tests.support.drafts import span
-from tests.support.loopback import Asked
+from tests.support.loopback import ReceivedRequest
 from worker.clock import SteppedClock
 from worker.domain.model import Address
 from worker.errors import (
@@ -44,7 +44,7 @@ class TestOutlookChannels(ChannelContract):
     path = PATH
     renews = True
 
-    def read(self, request: Asked) -> Sequence[Notification]:
+    def read(self, request: ReceivedRequest) -> Sequence[Notification]:
         return read_notifications(request.body)
 
     @pytest.fixture

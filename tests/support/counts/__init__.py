@@ -1,1 +1,1 @@
-"""Counts over a ledger that say whether a company's year went as promised. Pure: reads lines, knows no planner."""
+"""Counts over the ledger of a company's year that show whether the rules were kept. They use no planning code."""

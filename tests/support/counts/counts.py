@@ -1,7 +1,7 @@
-"""The counts: each lists what it found, in words, so that a fault can be looked up in the ledger.
+"""Counts of a ledger. A count of faults lists each one in words, so that it can be looked up in the ledger.
 
-They follow the rules of time as a person would check them with the ledger and the calendars in hand. Of the product
-only the nouns and the arithmetic of working hours are used.
+They check the rules of time as a person would do with the ledger and the calendars. They use only the model and the
+arithmetic of working hours of the product.
 """
 
 from collections import Counter, defaultdict
@@ -26,30 +26,30 @@ from worker.domain.model import Address, Pair, Person, Span
 from worker.domain.time.worktime import list_spells
 
 DAY = timedelta(days=1)
-#: How long before the time that a session lost it is not sought again (T-10).
-LONG_BEFORE = 14 * DAY
-#: A series whose parts a person put out of order may stay so until we have looked.
-ORDERED_WITHIN = DAY
-#: T-16: what changes less than this ahead may come at any hour.
-SOON = DAY
+#: A session gets no time that is earlier by more than this than the time it lost (T-10).
+MAX_EARLIER = 14 * DAY
+#: The parts of a series that a person put out of order may stay so until the program has read the calendar.
+MAX_DISORDER = DAY
+#: T-16: a mail about a change this near may come at any hour.
+NEAR_CHANGE = DAY
 MAX_MAILS_A_DAY = 4
-#: T-16: they may come at any hour.
-AT_ONCE = frozenset(
+#: T-16: mails that may come at any hour.
+MAILS_AT_ONCE = frozenset(
     {"invitation", "invitation_withdrawn", "contract_request", "contract_summary", "operator_alert", "fresh_link"}
 )
-#: T-16: they are not counted into a day's mails either.
-UNCOUNTED = AT_ONCE | {"contract_reminder"}
-#: They tell that a session's time is lost, in danger or another.
-OF_CHANGES = frozenset({"deferral_notice", "booked_over_warning", "unplaceable", "short_session"})
+#: T-16: mails that do not count for the most mails a day.
+UNCOUNTED_MAILS = MAILS_AT_ONCE | {"contract_reminder"}
+#: Mails that a session's time is lost, in danger or changed.
+CHANGE_MAILS = frozenset({"deferral_notice", "booked_over_warning", "unplaceable", "short_session"})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Year:
-    """What is known of a simulated company, beside its ledger."""
+    """The people and pairs of a simulated company, and its time: what a ledger does not tell."""
 
     persons: Mapping[Address, Person]
     pairs: Mapping[str, Pair]  #: as a ledger names them
-    away: Mapping[Address, tuple[Span, ...]]  #: when each is out of office, from the calendars at the end
+    away: Mapping[Address, tuple[Span, ...]]  #: absences, as the calendars show them at the end
     start: datetime
     end: datetime
 
@@ -65,7 +65,7 @@ class Counts:
     reviews_without_reason: tuple[str, ...]
     review_notices: tuple[str, ...]
     outside_hours: tuple[str, ...]
-    can_wait: int  #: mails that could have waited for working hours
+    can_wait: int  #: mails that may wait for working hours
     crowded_days: tuple[str, ...]
     mails: int
     conversations: int  #: regular conversations held
@@ -121,14 +121,14 @@ def add_counts(several: Iterable[Counts]) -> Counts:
 
 
 def _list_rebooked_long_before(history: History) -> Iterator[str]:
-    """T-10, T-13: times that we gave a session long before the one it lost. Times that people chose are theirs."""
+    """T-10, T-13: times that the program gave to a session long before the lost one; not those that people chose."""
     for session in history.iter_regular():
         lost: datetime | None = None
         for step in session.steps:
             if step.state == "deferred" and step.cause == "not_held":
                 lost = step.at
             elif step.state == "booked" and step.start is not None:
-                if lost is not None and step.cause != "moved" and lost - step.start > LONG_BEFORE:
+                if lost is not None and step.cause != "moved" and lost - step.start > MAX_EARLIER:
                     yield f"{session.pair} {session.id}: {lost} became {step.start} at {step.at}"
                 lost = step.start
 
@@ -144,7 +144,7 @@ def _list_too_close(conversations: Mapping[str, list[Conversation]], year: Year)
 
 
 def _list_out_of_order(conversations: Mapping[str, list[Conversation]], year: Year) -> Iterator[str]:
-    """T-13: parts that were held, or stood on the calendar for a day and more, before the part they follow."""
+    """T-13: parts that were held, or were on the calendar for more than a day, before the part that they follow."""
     for conversation in (one for each in conversations.values() for one in each):
         parts = sorted(conversation.parts, key=lambda part: PARTS.index(part.topic) if part.topic in PARTS else 0)
         for first, second in combinations(parts, 2):
@@ -155,7 +155,7 @@ def _list_out_of_order(conversations: Mapping[str, list[Conversation]], year: Ye
                     since = None
                     continue
                 since = since or moment
-                if following - since > ORDERED_WITHIN:
+                if following - since > MAX_DISORDER:
                     yield f"{first.pair}: {second.id} ({second.topic}) before {first.id} ({first.topic}) at {moment}"
                     break
 
@@ -189,30 +189,30 @@ def _list_before_start(history: History, year: Year) -> Iterator[str]:
 
 
 def _list_reviews_without_reason(history: History, conversations: Mapping[str, list[Conversation]]) -> Iterator[str]:
-    """T-9: reviews that took place though there was no contract to review, or another since they were placed."""
+    """T-9: reviews that were held though there was no contract to review, or a newer one since they were placed."""
     contracts: dict[str, list[datetime]] = defaultdict(list)
     for session in history.sessions.values():
         contracts[session.pair] += [step.at for step in session.steps if step.state == "contracted"][:1]
     for review in (session for session in history.sessions.values() if session.kind == "review"):
-        hold = review.find_hold()
-        if hold is None or hold.start is None:
+        held = review.find_held_step()
+        if held is None or held.start is None:
             continue
-        before = [at for at in contracts[review.pair] if at <= hold.start]
+        before = [at for at in contracts[review.pair] if at <= held.start]
         ends = [span[1] for one in conversations.get(review.pair, []) if (span := one.find_held_span())]
-        last_end = max((end for end in ends if end <= hold.start), default=None)
+        last_end = max((end for end in ends if end <= held.start), default=None)
         if not before:
-            yield f"{review.pair} {review.id}: {hold.start} has no contract to review"
+            yield f"{review.pair} {review.id}: {held.start} has no contract to review"
         elif max(before) > review.steps[0].at:
-            yield f"{review.pair} {review.id}: {hold.start} is of a contract that was replaced at {max(before)}"
+            yield f"{review.pair} {review.id}: {held.start} is of a contract that was replaced at {max(before)}"
         elif last_end is not None and max(before) < last_end:
-            yield f"{review.pair} {review.id}: {hold.start} comes after {last_end}, which left no contract"
+            yield f"{review.pair} {review.id}: {held.start} comes after {last_end}, which left no contract"
 
 
 def _list_review_notices(history: History) -> Iterator[str]:
     """T-9: mails that a review lost its time, is in danger, or has none."""
     for mail in history.mails:
         session = history.sessions.get(mail.get("session", ""))
-        if session is not None and session.kind == "review" and mail["message"] in OF_CHANGES:
+        if session is not None and session.kind == "review" and mail["message"] in CHANGE_MAILS:
             yield _describe(mail)
 
 
@@ -220,23 +220,23 @@ def _list_review_notices(history: History) -> Iterator[str]:
 
 
 def changes_next_day(mail: Line, history: History) -> bool:
-    """Whether a mail tells of a change to what is, or was to be, less than a day from now (T-16)."""
+    """Whether a mail tells of a change of a session whose old or new time is less than a day ahead (T-16)."""
     session = history.sessions.get(mail.get("session", ""))
-    if session is None or mail["message"] not in OF_CHANGES:
+    if session is None or mail["message"] not in CHANGE_MAILS:
         return False
     at = parse_instant(mail["at"])
     step = session.find_step(at)
     starts = [session.find_lost_start(at), step.start if step else None]
-    return any(start is not None and timedelta() <= start - at <= SOON for start in starts)
+    return any(start is not None and timedelta() <= start - at <= NEAR_CHANGE for start in starts)
 
 
 def can_wait(mail: Line, history: History) -> bool:
     """Whether a mail may wait for its reader's working hours (T-16)."""
-    return mail["message"] not in AT_ONCE and not changes_next_day(mail, history)
+    return mail["message"] not in MAILS_AT_ONCE and not changes_next_day(mail, history)
 
 
 def is_in_working_hours(mail: Line, year: Year) -> bool:
-    """Whether its reader works when it leaves: in their hours, on no public holiday, not out of office."""
+    """Whether a mail leaves in its reader's working hours, on no public holiday, when they are not out of office."""
     reader, at = year.persons[mail["to"]], parse_instant(mail["at"])
     day = at.astimezone(ZoneInfo(reader.zone)).date()
     spells = [spell for each in (day - DAY, day) for spell in list_spells(reader, each)]
@@ -245,10 +245,14 @@ def is_in_working_hours(mail: Line, year: Year) -> bool:
 
 
 def _list_crowded_days(history: History, year: Year) -> Iterator[str]:
-    """T-16: days of a person, in their zone, with more mails than the most there may be."""
+    """T-16: days of a person, in their zone, with more mails than are allowed."""
     counts: Counter[tuple[Address, date]] = Counter()
     for mail in history.mails:
-        if mail["message"] not in UNCOUNTED and mail["to"] in year.persons and not changes_next_day(mail, history):
+        if (
+            mail["message"] not in UNCOUNTED_MAILS
+            and mail["to"] in year.persons
+            and not changes_next_day(mail, history)
+        ):
             zone = ZoneInfo(year.persons[mail["to"]].zone)
             counts[mail["to"], parse_instant(mail["at"]).astimezone(zone).date()] += 1
     yield from (f"{to} got {n} mails on {day}" for (to, day), n in sorted(counts.items()) if n > MAX_MAILS_A_DAY)
@@ -258,11 +262,11 @@ def _describe(mail: Line) -> str:
     return " ".join(str(mail.get(name, "")) for name in ("at", "message", "to", "session")).strip()
 
 
-# --- how many ---
+# --- conversations and the table ---
 
 
 def compute_promised(pair: Pair, year: Year) -> float:
-    """Return how many rhythms of the pair lie in the time, counted from when it is there to meet."""
+    """Return how many rhythms of the pair fit into the time from its start, or from when it was first seen."""
     first = max(pair.first_seen, pair.start or pair.first_seen)
     rhythm = timedelta(weeks=pair.every.weeks) if pair.every.weeks else timedelta(days=365.25 / 12 * pair.every.months)
     return max((year.end.date() - first) / rhythm, 0.0)

@@ -1,4 +1,4 @@
-"""What a ledger tells of each session: its times, how it ended, and which conversation it is part of."""
+"""The history of each session in a ledger: its times, how it ended, and to which conversation it belongs."""
 
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -12,18 +12,18 @@ Line = Mapping[str, Any]
 
 #: The parts of a series, in the order in which they are to be held.
 PARTS = ("now", "direction", "gap")
-#: States after which a session is to come; any time it had before is lost.
+#: States of a session that is still to come: an earlier time of it is lost.
 OPEN = frozenset({"booked", "owed", "deferred"})
 
 
 def parse_instant(text: str) -> datetime:
-    """Return the instant, aware."""
+    """Return the instant of an ISO text, with its zone."""
     return datetime.fromisoformat(text)
 
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """One line of a session: its state from `at` on, with its time when the line tells one."""
+    """One line about a session: its state from `at` on, and its time, if the line has one."""
 
     at: datetime
     state: str
@@ -34,7 +34,7 @@ class Step:
 
 @dataclass(slots=True)
 class SessionHistory:
-    """All lines of one session, in order."""
+    """All lines about one session, in order."""
 
     id: str
     pair: str
@@ -45,25 +45,25 @@ class SessionHistory:
 
     @property
     def is_regular(self) -> bool:
-        """True for a career session of the rhythm."""
+        """True for a regular session: a career session of the rhythm."""
         return self.kind == "career" and not self.adhoc
 
-    def find_hold(self) -> Step | None:
-        """Return the line that says it was held; None when it was not, or was put off afterwards for not being held."""
-        hold = None
+    def find_held_step(self) -> Step | None:
+        """Return the line that says that it was held; None without one, or when a later line says that it was not."""
+        held: Step | None = None
         for step in self.steps:
             if step.state == "held":
-                hold = step
+                held = step
             elif step.state in OPEN or step.state == "cancelled":
-                hold = None
-        return hold
+                held = None
+        return held
 
     def find_step(self, at: datetime) -> Step | None:
         """Return the last line at or before that instant."""
         return next((step for step in reversed(self.steps) if step.at <= at), None)
 
     def find_lost_start(self, at: datetime) -> datetime | None:
-        """Return the latest start that it has lost by that instant; None when it still has its first."""
+        """Return the start that it had lost last at that instant; None when it had lost none."""
         lost: datetime | None = None
         current: datetime | None = None
         for step in self.steps:
@@ -83,9 +83,9 @@ class Conversation:
     parts: list[SessionHistory]
 
     def find_held_span(self) -> tuple[datetime, datetime] | None:
-        """Return the start of its first part and the end of its last; None unless all parts were held."""
-        holds = [part.find_hold() for part in self.parts]
-        spans = [(hold.start, hold.end) for hold in holds if hold and hold.start and hold.end]
+        """Return the start of its first part and the end of its last one; None unless all parts were held."""
+        steps = [part.find_held_step() for part in self.parts]
+        spans = [(step.start, step.end) for step in steps if step and step.start and step.end]
         if len(spans) < (len(PARTS) if self.parts[0].topic in PARTS else 1):
             return None
         return min(start for start, _ in spans), max(end for _, end in spans)
@@ -99,11 +99,11 @@ class History:
     mails: Sequence[Line]
 
     def iter_regular(self) -> Iterator[SessionHistory]:
-        """Yield the career sessions of the rhythm."""
+        """Yield the regular sessions."""
         return (session for session in self.sessions.values() if session.is_regular)
 
     def list_conversations(self) -> dict[str, list[Conversation]]:
-        """Return the regular conversations of each pair, in the order in which they were first told of.
+        """Return the regular conversations of each pair, in the order in which the ledger first tells of them.
 
         The n-th `now`, `direction` and `gap` of a pair belong together.
         """
@@ -124,29 +124,29 @@ class History:
 
 
 def read_history(lines: Iterable[Line]) -> History:
-    """Return what the lines tell. Cancelled sessions stay: they say so in their last line."""
+    """Return the history that the lines tell, with cancelled sessions: their last line says that they are."""
     sessions: dict[str, SessionHistory] = {}
     mails: list[Line] = []
-    talks: set[str] = set()
+    asked_for: set[str] = set()  #: ad hoc sessions
     for line in lines:
         if line["what"] == "mail":
             mails.append(line)
         elif line["what"] == "human" and line["act"] == "talk":
-            talks.add(line["session"])
+            asked_for.add(line["session"])
             if line["session"] in sessions:
                 sessions[line["session"]].adhoc = True
         elif line["what"] == "session":
-            told = sessions.setdefault(
+            session = sessions.setdefault(
                 line["session"],
                 SessionHistory(
-                    line["session"], line["pair"], line["kind"], line.get("topic", "all"), line["session"] in talks
+                    line["session"], line["pair"], line["kind"], line.get("topic", "all"), line["session"] in asked_for
                 ),
             )
             start, end = (parse_instant(line[name]) if name in line else None for name in ("start", "end"))
-            told.steps.append(Step(parse_instant(line["at"]), line["state"], start, end, line.get("cause", "")))
+            session.steps.append(Step(parse_instant(line["at"]), line["state"], start, end, line.get("cause", "")))
     return History(sessions, mails)
 
 
 def compute_shortest_rhythm(pair: Pair) -> timedelta:
-    """Return how long a rhythm of the pair lasts at least; of a month, 30 days."""
+    """Return the length of the pair's rhythm; a month counts as 30 days."""
     return timedelta(weeks=pair.every.weeks) if pair.every.weeks else timedelta(days=30 * pair.every.months)

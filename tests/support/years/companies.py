@@ -1,4 +1,4 @@
-"""Five small companies, each with what one of them makes hard: people who join, rhythms, weeks, or zones."""
+"""Five small companies: a plain one, and four with one difficulty each: new people, rhythms, working weeks, zones."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -17,12 +17,12 @@ KOLKATA, SYDNEY = ("Asia/Kolkata", "IN"), ("Australia/Sydney", "AU-NSW")
 
 @dataclass(slots=True)
 class Company:
-    """People and pairs, and when pairs join that are not there at the start."""
+    """People and pairs, and the pairs that join later."""
 
     name: str
     persons: dict[Address, Person] = field(default_factory=dict)
     pairs: dict[PairId, Pair] = field(default_factory=dict)  #: from the start on
-    joins: list[tuple[datetime, Pair]] = field(default_factory=list)  #: by when they are imported
+    joins: list[tuple[datetime, Pair]] = field(default_factory=list)  #: when each pair is imported, and the pair
 
     def add_person(self, name: str, place: tuple[str, str] = BERLIN, hours: str = OFFICE) -> Address:
         """Add a person, and return their address."""
@@ -40,7 +40,7 @@ class Company:
         return email
 
     def add_pair(self, manager: Address, report: Address, weeks_later: int = 0, **fields: object) -> None:
-        """Add a pair; with `weeks_later`, it joins then and meets from two weeks after that on."""
+        """Add a pair; with `weeks_later`, it joins so many weeks after the start and may meet two weeks after that."""
         joins = START + weeks_later * WEEK
         if weeks_later:
             fields["start"] = (joins + 2 * WEEK).date()
@@ -52,12 +52,12 @@ class Company:
 
     @property
     def all_pairs(self) -> Mapping[PairId, Pair]:
-        """Everybody's, those included that join later."""
+        """All pairs, also those that join later."""
         return {**self.pairs, **{pair.id: pair for _, pair in self.joins}}
 
 
 def build_growing(copies: int = 1) -> Company:
-    """A team of two to which people come through the year; the third of them to a manager who is new as well."""
+    """Return a company with two pairs to which others come through the year, one of them with a second manager."""
     company = Company("growing")
     for n in range(copies):
         first, second = company.add_person(f"ada{n}"), company.add_person(f"bo{n}", LONDON)
@@ -68,7 +68,7 @@ def build_growing(copies: int = 1) -> Company:
 
 
 def build_odd_rhythms(copies: int = 1) -> Company:
-    """Rhythms from two months to half a year, one of them as a series."""
+    """Return a company with rhythms from two months to half a year, one of them as a series."""
     company = Company("rhythms")
     rhythms = [Interval(weeks=8), Interval(weeks=10), Interval(weeks=26), Interval(months=2), Interval(months=6)]
     for n in range(copies):
@@ -80,7 +80,7 @@ def build_odd_rhythms(copies: int = 1) -> Company:
 
 
 def build_part_time(copies: int = 1) -> Company:
-    """Tuesdays only, mornings, nights and weeks of four long days."""
+    """Return a company whose people work on Tuesdays only, in the mornings, at night, or on three or four days."""
     company = Company("parttime")
     weeks = ("Tue 09:00-17:00", "Mon-Fri 08:00-12:00", "Mon-Thu 07:00-17:00", "Mon-Wed 10:00-16:00")
     for n in range(copies):
@@ -95,7 +95,7 @@ def build_part_time(copies: int = 1) -> Company:
 
 
 def build_plain(copies: int = 1) -> Company:
-    """One office, one rhythm; one of five has a series, one has reviews inside the 1:1."""
+    """Return a company with one zone and one rhythm; of five pairs, one has a series, one reviews in its 1:1."""
     company = Company("plain")
     for n in range(copies):
         manager = company.add_person(f"flo{n}")
@@ -107,7 +107,7 @@ def build_plain(copies: int = 1) -> Company:
 
 
 def build_far_zones(copies: int = 1) -> Company:
-    """Managers and reports who share an hour or three a day."""
+    """Return a company whose managers and reports share only a few working hours a day."""
     company = Company("zones")
     for n in range(copies):
         berlin, london = company.add_person(f"gil{n}", BERLIN), company.add_person(f"hal{n}", LONDON)

@@ -1,4 +1,4 @@
-"""Live a year of a company, and keep its ledger and what its calendars say."""
+"""Simulates a year of a company, and keeps its ledger and the absences on its calendars."""
 
 import gc
 from dataclasses import dataclass
@@ -15,8 +15,8 @@ from worker.simulation.world import LedgerLine, SimulatedWorld, make_simulation_
 
 
 @dataclass(frozen=True, slots=True)
-class Life:
-    """The ledger of a company's year, and what is known of it."""
+class SimulatedYear:
+    """The ledger of a company's year, with its people, pairs and absences."""
 
     lines: list[LedgerLine]
     year: Year
@@ -26,8 +26,8 @@ class Life:
         return count_ledger(self.lines, self.year)
 
 
-def live_year(company: Company, seed: int, behaviour: Behaviour = CALM_YEAR, days: int = 364) -> Life:
-    """Simulate the company from START on for that many days; the same seed gives the same life."""
+def simulate_year(company: Company, seed: int, behaviour: Behaviour = CALM_YEAR, days: int = 364) -> SimulatedYear:
+    """Simulate a company from START on for so many days; the same seed gives the same year."""
     settings = make_simulation_settings(Settings())
     renderer = BlankMailRenderer(sender=settings.mail.sender, domain=settings.mail.domain)
     world = SimulatedWorld(
@@ -52,4 +52,6 @@ def live_year(company: Company, seed: int, behaviour: Behaviour = CALM_YEAR, day
         world.worker.close()
         gc.collect(0)
     pairs = {str(pair_id): pair for pair_id, pair in company.all_pairs.items()}
-    return Life(world.ledger.lines, Year(persons=company.persons, pairs=pairs, away=away, start=START, end=end))
+    return SimulatedYear(
+        world.ledger.lines, Year(persons=company.persons, pairs=pairs, away=away, start=START, end=end)
+    )

@@ -1,4 +1,4 @@
-"""Calm people: they decline, go on holiday, move events, also onto time of their own, and keep what they promise."""
+"""Calm people: they sometimes decline or move events, also onto busy time, go on holiday, and keep commitments."""
 
 from collections.abc import Iterable
 from dataclasses import replace
@@ -10,15 +10,15 @@ from worker.domain.time.worktime import get_local_date, wall_to_utc
 from worker.simulation.people import CALM, Behaviour, BookedEvent, SimulatedHumans
 from worker.simulation.world import LedgerLine, SimulatedWorld
 
-#: As most people are; each of the things that they do happens often enough to be seen in a small company's year.
+#: Like most people; each act happens often enough to be seen in a small company's year.
 CALM_YEAR = replace(CALM, decline=0.03, move=0.06, no_show=0.02)
-#: The working weeks, from the start on, in which a person may begin a holiday, and how long it is, in weeks.
+#: Each holiday of a person: the first and last week, from the start, in which it may begin, and its length in weeks.
 HOLIDAYS = (((6, 16), 1), ((24, 34), 2), ((38, 46), 1))
 DAY = timedelta(days=1)
 
 
 class CalmHumans(SimulatedHumans):
-    """People who also take holidays, known some weeks ahead, and who move events onto meetings of their own."""
+    """People who also enter holidays some weeks ahead, and who move events onto their own meetings."""
 
     def __init__(self, world: SimulatedWorld, behaviour: Behaviour, seed: int) -> None:
         super().__init__(world, behaviour, seed)
@@ -32,7 +32,7 @@ class CalmHumans(SimulatedHumans):
                 self._schedule(entered, holiday)
 
     def _go_on_holiday(self, now: datetime, who: Address, begins: datetime, weeks: int) -> Iterable[LedgerLine]:
-        """Enter whole days, from a Monday to a Sunday, that show as out of office."""
+        """Enter whole weeks, from Monday to Sunday, as out of office on the person's calendar."""
         zone = self._world.persons[who].zone
         day = get_local_date(zone, begins)
         monday = day - DAY * day.weekday()
@@ -42,7 +42,7 @@ class CalmHumans(SimulatedHumans):
         return (line | {name: f"{at:%Y-%m-%dT%H:%M:%SZ}" for name, at in (("start", span.start), ("end", span.end))},)
 
     def _move(self, now: datetime, event: BookedEvent) -> Iterable[LedgerLine]:
-        """Move the event as people do; every third time onto something that the manager has there."""
+        """Move the event as people do; about every third time, the manager has a meeting at the new time."""
         lines = list(super()._move(now, event))
         rng = self._make_random(event.key, event.start, "onto")
         manager = event.pair.manager
