@@ -41,12 +41,12 @@ def parse_zone_name(text: str) -> str:
 
 
 def _read_offset(match: re.Match[str]) -> timedelta | None:
-    """Return the offset in a match of _DISPLAY_NAME; None when it has none."""
+    """Return the offset in a match of _DISPLAY_NAME; None when it has none. Without a sign it is east of UTC."""
     sign, hours, minutes, _ = match.groups()
     if not hours:
         return None
     size = timedelta(hours=int(hours), minutes=int(minutes or 0))
-    return size if sign == "+" else -size
+    return -size if sign in ("-", "\u2212") else size
 
 
 def _list_places(text: str) -> Iterator[str]:
