@@ -21,7 +21,7 @@ from tests.support.loopback import EMPTY_MULTISTATUS, Loopback, Request, serve
 from worker.embedded import EmbeddedServers
 from worker.errors import AuthRevoked, InvalidResponse, ProviderError, RateLimited, Unavailable
 from worker.providers import base
-from worker.providers.caldav.client import DavClient, read_xml
+from worker.providers.caldav.client import DavClient, make_document, make_element, make_text_element, read_xml
 from worker.providers.caldav.transport import MAX_ANSWER_BYTES, resolve_redirect
 
 USER, PASSWORD = "lóngarc", "pässword: ✓"
@@ -423,3 +423,11 @@ def test_how_long_to_wait_is_understood(dav: DavClient, headers: dict[str, str],
     with serve(answer) as server, pytest.raises(RateLimited) as caught:
         look(dav, server.url)
     assert caught.value.retry_after == (None if seconds is None else timedelta(seconds=seconds))
+
+
+@pytest.mark.parametrize("text", ["a&b", "<a>", 'say "no"', "it's", """'"&<>"""])
+def test_texts_and_attributes_are_escaped(text: str) -> None:
+    body = make_document("D:prop", make_element("C:prop", make_text_element("D:href", text), name=text))
+    [element] = read_xml(body.encode(), "")
+    assert element.attrib == {"name": text}
+    assert [child.text for child in element] == [text]

@@ -30,6 +30,7 @@ from worker.errors import (
 from worker.logs import set_up_logging
 from worker.providers import base
 from worker.providers.caldav.calendar import CalDavCalendar
+from worker.providers.caldav.client import read_xml
 
 pytestmark = pytest.mark.usefixtures("undisturbed")
 
@@ -205,6 +206,26 @@ def test_changes_that_never_come_to_an_end_are_a_full_pass(
     interceptor.before = more
     found = provider.changes(dana, cursor, WINDOW)
     assert found.is_full and [event.span for event in found.events] == [span(5, 9)]
+
+
+def test_a_sync_token_may_hold_any_characters(
+    provider: CalDavCalendar, hands: CalDavHands, interceptor: RequestInterceptor
+) -> None:
+    """A token is an address, which may well have several parameters."""
+    dana, sent = hands.person(), []
+    cursor = provider.changes(dana, None, WINDOW).cursor
+
+    def look(environ: dict[str, Any]) -> Any:
+        if environ["REQUEST_METHOD"] != "REPORT":
+            return None
+        sent.append(read_xml(environ["wsgi.input"].read(), "").findtext("{DAV:}sync-token"))
+        token = "<D:sync-token>https://x.example/?a=1&amp;b=2</D:sync-token>"
+        content = f'<D:multistatus xmlns:D="DAV:">{token}</D:multistatus>'.encode()
+        return "207 Multi-Status", [("Content-Type", "text/xml")], content
+
+    interceptor.before = look
+    provider.changes(dana, provider.changes(dana, cursor, WINDOW).cursor, WINDOW)
+    assert sent[-1] == "https://x.example/?a=1&b=2"
 
 
 def test_no_answer_that_could_not_be_read_is_logged(

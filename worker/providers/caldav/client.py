@@ -11,7 +11,7 @@ from email.utils import parsedate_to_datetime
 from typing import Any
 from urllib.parse import quote, unquote
 from xml.etree.ElementTree import Element, ParseError, TreeBuilder
-from xml.sax.saxutils import escape
+from xml.sax.saxutils import escape, quoteattr
 
 import requests
 from defusedxml import DefusedXmlException
@@ -89,8 +89,13 @@ class Multistatus:
 
 def make_element(tag: str, content: str = "", **attributes: str) -> str:
     """Return an XML element for a request's body. `tag`: with the prefix D, C or CS. `content`: XML, not escaped."""
-    attribute_text = "".join(f' {name}="{escape(value)}"' for name, value in attributes.items())
+    attribute_text = "".join(f" {name}={quoteattr(value)}" for name, value in attributes.items())
     return f"<{tag}{attribute_text}>{content}</{tag}>" if content else f"<{tag}{attribute_text}/>"
+
+
+def make_text_element(tag: str, text: str) -> str:
+    """Return an XML element with a text, which is escaped."""
+    return make_element(tag, escape(text))
 
 
 def make_document(tag: str, content: str) -> str:

@@ -31,6 +31,7 @@ from worker.providers.caldav.client import (
     make_document,
     make_element,
     make_resource_url,
+    make_text_element,
 )
 from worker.providers.ical import events as ical_events
 from worker.providers.ical import parser
@@ -187,7 +188,7 @@ class CalendarCollection:
         path = self.url.split("://", 1)[-1].partition("/")[2]
         for first in range(0, len(sorted_names), _CHUNK_SIZE):
             chunk = sorted_names[first : first + _CHUNK_SIZE]
-            yield "".join(make_element("D:href", make_resource_url(f"/{path}", name)) for name in chunk)
+            yield "".join(make_text_element("D:href", make_resource_url(f"/{path}", name)) for name in chunk)
 
     def list_changes(self, mark: str, start: datetime, *, with_contents: bool = True) -> CollectionChanges:
         """Return the changes since `mark`, or full changes: all resources that end after `start`. The changes are full
@@ -228,7 +229,7 @@ class CalendarCollection:
         """Return the changes since the sync token, from all pages of the answer. Raises SyncTokenInvalid."""
         entries: dict[str, DavEntry] = {}
         for _ in range(_MAX_SYNC_PAGES):
-            token_and_level = make_element("D:sync-token", token) + make_element("D:sync-level", "1")
+            token_and_level = make_text_element("D:sync-token", token) + make_text_element("D:sync-level", "1")
             body = make_document(
                 "D:sync-collection", token_and_level + _compose_properties(with_contents=with_contents)
             )
