@@ -14,12 +14,14 @@ from worker.domain.model import (
     AccessRecord,
     ContentAccess,
     EndReason,
+    MailName,
     Owner,
     Reason,
     ReasonValue,
     SessionState,
     Topic,
 )
+from worker.domain.planning.mail_times import ANY_HOUR, NEVER_FOLDED, REMINDERS
 from worker.mail import news_samples
 from worker.mail.context import MailContext, remove_content
 from worker.mail.kinds import list_samples
@@ -118,6 +120,7 @@ def test_r33_the_weekly_mail_asks_of_a_review_whether_the_direction_still_feels_
 def test_the_overflow_mail_has_a_line_for_each_and_no_content() -> None:
     """T-16: a line each, with a link where there are pages."""
     full, single = news_samples.iter_overflows(replace(TO_MANAGER, name="overflow"))
+    assert all(line.kind in set(MailName) - NEVER_FOLDED - ANY_HOUR - REMINDERS for line in full.news)
     mail = read(full)
     assert mail.says("Your career conversation with Sam has a new time: Thursday, November 5, 10:00 – 11:15 AM")
     assert mail.says("There is news about your career conversations with Sam")

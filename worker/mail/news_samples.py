@@ -69,9 +69,9 @@ def iter_overflows(context: MailContext) -> Iterator[MailContext]:
     """Yield an overflow mail with two lines for every mail that it can replace, and one with a single line."""
     is_manager = context.to == context.manager
     other = context.report if is_manager else context.manager
-    # CONTENT_ACCESSED stands for all mails that have no text of their own in NEWS_TEXTS. From NEWS_TEXTS itself, the
-    # lines of weekly mails and introductions are left out below, because they are never in an overflow mail.
-    names = [*NEWS_TEXTS, MailName.CONTENT_ACCESSED]
+    # UNFINISHED stands for all mails that have no text of their own in NEWS_TEXTS. From NEWS_TEXTS itself, the lines of
+    # weekly mails and introductions are left out below, because they are never in an overflow mail.
+    names = [*NEWS_TEXTS, MailName.UNFINISHED]
     lines = tuple(
         NewsLine(kind=name, other=other or SAM, pair=PAIR, session=session, due=date(2026, 11, 6))
         for name in names
