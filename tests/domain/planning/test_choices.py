@@ -31,7 +31,8 @@ def test_from_the_third_deferral_on_three_times_are_held() -> None:
     assert len({option.start.date() for option in options}) == 3
     assert story.next.span == options[0]
     assert [m.number for m in story.mails("deferral_notice") if m.to == DANA.email] == [1, 2, 3]
-    assert "asked to choose" in [d for d in story.decisions if d.what == "warning"][-1].reason
+    warning = [d for d in story.decisions if d.what == "warning"][-1]
+    assert warning.reason == "Deferral 3 of this cycle; the manager is asked to choose."
 
 
 @pytest.mark.parametrize("number", [1, 2])

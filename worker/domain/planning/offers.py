@@ -54,7 +54,7 @@ def record_repeated_deferral(builder: PlanBuilder, session: Session) -> None:
     count = count_deferrals_in_cycle(builder.sessions.values(), session)
     if count >= MANAGER_CHOOSES_FROM:
         builder.record_decision(
-            "warning", f"The {count}th deferral of this cycle; the manager is asked to choose.", session.id
+            "warning", f"Deferral {count} of this cycle; the manager is asked to choose.", session.id
         )
 
 
