@@ -284,7 +284,10 @@ def explain_missing_extra(extra: str) -> str:
     )
 
 
-def get_first_line(error: Exception) -> str:
-    """Return the first line of an error's text, with a full stop. Further lines of database errors hold row values."""
+def get_first_line(error: BaseException) -> str:
+    """Return the first line of an error's text, or else its type, with a full stop.
+
+    Further lines of database errors hold row values.
+    """
     lines = str(error).strip().splitlines()
     return lines[0].rstrip(".") + "." if lines else f"{type(error).__name__}."

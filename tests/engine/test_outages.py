@@ -2,11 +2,13 @@
 
 import json
 import logging
+import sqlite3
 from datetime import datetime
 from importlib import import_module
 from typing import Any
 
 import pytest
+import redis
 from pytest import LogCaptureFixture, MonkeyPatch
 from sqlalchemy.exc import OperationalError
 
@@ -49,6 +51,26 @@ def test_an_outage_of_the_database_is_one_line_at_its_start_and_one_at_its_end(c
     outages.record_recovery(DATABASE, now[0] + MINUTE)
     outages.record_recovery(DATABASE, now[0] + MINUTE)
     assert lines(caplog)[2:] == ["The database works again, after 61 minutes and 278 failed attempts."]
+
+
+@pytest.mark.parametrize(
+    ("error", "line"),
+    [
+        (redis.ConnectionError(), "The queue is out of order: ConnectionError. It is tried again until it works."),
+        (
+            redis.ConnectionError("refused\nhere"),
+            "The queue is out of order: refused. It is tried again until it works.",
+        ),
+        (
+            sqlite3.OperationalError(),
+            "The database is out of order: OperationalError. It is tried again until it works.",
+        ),
+    ],
+)
+def test_an_error_without_text_is_named_by_its_type(caplog: LogCaptureFixture, error: Exception, line: str) -> None:
+    keeps = OutageFilter(Outages(), utcnow)
+    assert not keeps.filter(logging.LogRecord("huey", logging.ERROR, "", 0, "", (), (type(error), error, None)))
+    assert lines(caplog) == [line]
 
 
 def test_what_is_no_outage_is_logged_as_it_is() -> None:

@@ -119,7 +119,7 @@ class OutageFilter(logging.Filter):
             return True
         subject, reason = DATABASE, describe_database_outage(error)
         if not reason and type(error).__module__.partition(".")[0] == "redis":
-            subject, reason = QUEUE, get_first_line(Exception(str(error)))
+            subject, reason = QUEUE, get_first_line(error)
         if reason:
             self._outages.record_failure(subject, reason, self._clock())
         return not reason

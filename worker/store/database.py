@@ -60,7 +60,7 @@ def describe_database_outage(error: BaseException) -> str:
     is_of_driver = type(driver_error).__module__.partition(".")[0] in ("psycopg", "sqlite3")
     is_outage = is_of_driver and not class_names.isdisjoint(_OUTAGE_ERRORS)
     is_connection_lost = isinstance(error, DBAPIError) and error.connection_invalidated
-    return get_first_line(Exception(str(driver_error))) if is_outage or is_connection_lost else ""
+    return get_first_line(driver_error) if is_outage or is_connection_lost else ""
 
 
 @cache  # the program writes few tables, each with few sets of columns
