@@ -29,14 +29,14 @@ def judge_order(talk: Talk, careers: Iterable[Talk]) -> Iterator[rules.Fault]:
     """T-13: a part of a series is held after the earlier parts, except one that did not take place and is repeated."""
     parts = ["now", "direction", "gap"]
     earlier = parts[: parts.index(talk.topic)] if talk.topic in parts else []
-    mine: list[Talk] = []
+    series: list[Talk] = []
     for one in careers:
         if one.topic == "now" and not one.adhoc:  # the first part of its own series, or of a later one
             if one.created_at > talk.created_at:
                 break
-            mine = []
-        mine.append(one)
-    for one in mine:
+            series = []
+        series.append(one)
+    for one in series:
         if (
             one.topic in earlier
             and not one.adhoc

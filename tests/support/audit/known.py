@@ -97,7 +97,7 @@ class Talk:
     losses: list[datetime] = field(default_factory=list)  #: when it lost a time though nobody had asked for another one
     is_in_1on1: bool = False  #: it is a review in a usual 1:1, and has no event
     is_reason_told: bool = False  #: it has no time, and the ledger gave a reason
-    was_reason_told: bool = False  #: that was so at some time
+    was_reason_told: bool = False  #: at some time it had no time, and the ledger gave a reason
     held_end: datetime | None = None  #: the end of the conversation, once it counts as held
     key: str = ""
     event_span: Span | None = None  #: as it stands on the calendar
@@ -203,8 +203,8 @@ class PersonCalendars:
 
 def is_reason_known(pair: Pair, talks: Iterable[Talk]) -> bool:
     """Whether a mail says why a session of the pair has no time; one mail is enough for all its sessions."""
-    mine = (talk for talk in talks if talk.pair.id == pair.id and talk.is_reason_told)
-    return any(talk.went_out("unplaceable", talk.changed_at) for talk in mine)
+    unplaceable = (talk for talk in talks if talk.pair.id == pair.id and talk.is_reason_told)
+    return any(talk.went_out("unplaceable", talk.changed_at) for talk in unplaceable)
 
 
 @dataclass(slots=True)

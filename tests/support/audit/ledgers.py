@@ -37,27 +37,27 @@ def stamp(text: str) -> str:
 
 def line(at: str, what: str, session: str = "", start: str = "", minutes: int = 75, **fields: Any) -> Line:
     """Return a line of the first pair; `start` and `minutes` give it a time."""
-    made: Line = {"at": stamp(at), "what": what, "pair": FIRST_PAIR_NAME, **({"session": session} if session else {})}
+    fixed: Line = {"at": stamp(at), "what": what, "pair": FIRST_PAIR_NAME, **({"session": session} if session else {})}
     if start:
         end = datetime.fromisoformat(stamp(start)) + timedelta(minutes=minutes)
-        made |= {"start": stamp(start), "end": f"{end:%Y-%m-%dT%H:%M:%SZ}"}
-    return made | fields
+        fixed |= {"start": stamp(start), "end": f"{end:%Y-%m-%dT%H:%M:%SZ}"}
+    return fixed | fields
 
 
 def session(at: str, name: str, state: str, start: str = "", minutes: int = 75, **fields: Any) -> Line:
     """Return a line about a session, which is a review when its name begins with `r`."""
-    told = {"state": state, "kind": "review" if name[0] == "r" else "career", "topic": "all", "count": 0}
-    return line(at, "session", name, start, minutes, **told | fields)
+    usual = {"state": state, "kind": "review" if name[0] == "r" else "career", "topic": "all", "count": 0}
+    return line(at, "session", name, start, minutes, **usual | fields)
 
 
 def event(at: str, what: str, key: str, start: str, minutes: int = 75, **fields: Any) -> Line:
-    told = {"kind": "career", "calendar": M, "attendees": [R], "key": key}
-    return line(at, f"event.{what}", key.partition(".")[0], start, minutes, **told | fields)
+    usual = {"kind": "career", "calendar": M, "attendees": [R], "key": key}
+    return line(at, f"event.{what}", key.partition(".")[0], start, minutes, **usual | fields)
 
 
 def mail(at: str, message: str, to: str, name: str = "", start: str = "", **fields: Any) -> Line:
-    told = {"message": message, "to": to, "from": "longarc@example.com", "message_id": f"{message}-{at}-{to}"}
-    return line(at, "mail", name, start, **told | fields)
+    usual = {"message": message, "to": to, "from": "longarc@example.com", "message_id": f"{message}-{at}-{to}"}
+    return line(at, "mail", name, start, **usual | fields)
 
 
 def offer(at: str, name: str, until: str = "", *starts: str) -> Line:
@@ -76,8 +76,8 @@ def introduction(at: str) -> Line:
 
 def pairless(at: str, message: str, to: str) -> Line:
     """Return a line about a mail about several pairs, which belongs to no single pair."""
-    told = mail(at, message, to)
-    return {name: value for name, value in told.items() if name != "pair"}
+    sent = mail(at, message, to)
+    return {name: value for name, value in sent.items() if name != "pair"}
 
 
 def human(at: str, act: str, name: str, start: str = "", minutes: int = 75, **fields: Any) -> Line:

@@ -72,8 +72,8 @@ class MailHours:
     def has_weekly(self, manager: Address, now: datetime) -> bool:
         """Whether the manager has enough reports for a mail a week."""
         day = get_local_date(self._persons[manager].zone, now)
-        mine = [pair for pair in self._pairs if pair.manager == manager and pair.id not in self._inactive]
-        return sum(pair.first_seen <= day for pair in mine) >= REPORTS_FOR_WEEKLY
+        active = [pair for pair in self._pairs if pair.manager == manager and pair.id not in self._inactive]
+        return sum(pair.first_seen <= day for pair in active) >= REPORTS_FOR_WEEKLY
 
     def judge(self, line: Line, talk: Talk | None, now: datetime) -> Iterator[rules.Fault]:
         """Yield what is wrong with a mail that leaves now, apart from what it says."""

@@ -93,8 +93,8 @@ class Mails:
 
     def _check_commitment_due(self, pair: Pair, to: Address, line: Line) -> None:
         """A report's commitments leave no trace on a calendar, so only the manager's can be checked."""
-        mine = [b for b in self._blocks_of[pair.manager].values() if b.pair.id == pair.id and b.is_open]
-        if to == pair.manager and not any(str(b.due) == line.get("due") for b in mine):
+        open_blocks = [b for b in self._blocks_of[pair.manager].values() if b.pair.id == pair.id and b.is_open]
+        if to == pair.manager and not any(str(b.due) == line.get("due") for b in open_blocks):
             self._flag("T-8", pair, f"commitment_due for {line.get('due')}, when nothing is open that is due then")
 
     def _check_about_session(self, name: str, pair: Pair, line: Line, now: datetime) -> None:

@@ -57,10 +57,8 @@ def find_missing_request(talk: Talk) -> Iterator[Fault]:
 
 def find_missing_reminders(talk: Talk, manager: Person) -> Iterator[Fault]:
     """T-7: all reminders that had room before the deadline went out."""
-    sent, due = (
-        len(talk.mails["contract_reminder"]),
-        count_reminders_due(manager, talk.held_end) if talk.held_end else 0,
-    )
+    sent = len(talk.mails["contract_reminder"])
+    due = count_reminders_due(manager, talk.held_end) if talk.held_end else 0
     if sent < due:
         yield "T-7", f"the contract of {talk.id} passed its deadline with {sent} reminders instead of {due}"
 

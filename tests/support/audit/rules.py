@@ -210,13 +210,11 @@ def judge_rhythm(talk: Talk, span: Span, careers: Sequence[Talk], people: People
     """
     pair, zone = talk.pair, people[0].zone
     others = [other for other in careers if other is not talk and not other.adhoc]
-    if pair.format is Format.SERIES or any(
-        o.state in OWED_STATES or (o.is_booked and o.deferral_count) for o in others
-    ):
+    has_other_rules = any(o.state in OWED_STATES or (o.is_booked and o.deferral_count) for o in others)
+    if pair.format is Format.SERIES or has_other_rules:
         return
-    ends = [o.held_end for o in others if o.held_end] + [
-        o.end for o in others if o.is_booked and o.end and o.end < span.start
-    ]
+    ends = [o.held_end for o in others if o.held_end]
+    ends += [o.end for o in others if o.is_booked and o.end and o.end < span.start]
     anchor = max((get_local_date(zone, end) for end in ends), default=None)
     if anchor is None:
         return
@@ -267,7 +265,7 @@ def find_first_notice(pair: Pair, manager: Person) -> datetime:
 
 
 def is_beginning(pair: Pair, today: date) -> bool:
-    """T-3a: whether the pair starts in the future, or less than five weeks before today or before it was first seen."""
+    """T-3a: whether the pair starts in the future, or started less than five weeks before today or `first_seen`."""
     return pair.start is not None and pair.start > max(pair.first_seen, today) - timedelta(weeks=5)
 
 
@@ -293,6 +291,7 @@ def find_turn(pair: Pair, team: Iterable[Waiting], today: date) -> date:
         if w.pair.id == pair.id or (not is_beginning(w.pair, today) and is_overdue(w.pair, w.last_held, today))
     ]
     ids = [one.pair.id for one in sorted(waiting, key=order)]
+    # the turns lie evenly in one rhythm or 91 days, from two weeks ahead on and at most two weeks apart
     spread = min(91, max(_rhythm_days(pair, today)))
     step = min(14.0, max(spread - 14, 0) / len(ids))
     return today + timedelta(days=14 + int(ids.index(pair.id) * step))
@@ -303,17 +302,17 @@ def judge_first(
 ) -> Iterator[Fault]:
     """T-3a: a pair that begins meets two to five weeks after its start, any other pair around its turn."""
     zone, pair = people[0].zone, talk.pair
-    day, asked, today = (get_local_date(zone, at) for at in (span.start, talk.created_at, now))
-    if pair.start and is_beginning(pair, asked):
+    day, created, today = (get_local_date(zone, at) for at in (span.start, talk.created_at, now))
+    if pair.start and is_beginning(pair, created):
         earliest, latest = pair.start + timedelta(weeks=2), pair.start + timedelta(weeks=5)
     else:
-        target, days = find_turn(pair, team, asked), max(_rhythm_days(pair, asked))
+        target, days = find_turn(pair, team, created), max(_rhythm_days(pair, created))
         earliest = target - timedelta(days=min(14, days // 4))
         latest = move_after_adhoc(target, careers, zone) + timedelta(days=min(21, days // 3 + 1))
     if today + timedelta(days=4) > latest:  # its time is over, so it comes as soon as possible
         latest = today + timedelta(days=21)
     latest += compute_adhoc_allowance(latest, careers, zone)
-    if not earliest <= day <= latest + _compute_extension(talk, asked):
+    if not earliest <= day <= latest + _compute_extension(talk, created):
         yield "T-3a", f"{talk.id}, the first, got {day}; {earliest} to {latest} are allowed"
 
 

@@ -162,15 +162,15 @@ def _list_out_of_order(conversations: Mapping[str, list[Conversation]], year: Ye
 
 def _is_reversed(first: SessionHistory, second: SessionHistory, at: datetime) -> bool:
     """Whether, as known at that instant, the second part comes before the first."""
-    steps = [part.find_step(at) for part in (first, second)]
-    if not all(steps):
+    first_step, second_step = first.find_step(at), second.find_step(at)
+    if first_step is None or second_step is None:
         return False
-    one, two = (
-        (step.start if step and step.state not in ("owed", "deferred", "cancelled") else None) for step in steps
+    first_start, second_start = (
+        None if step.state in ("owed", "deferred", "cancelled") else step.start for step in (first_step, second_step)
     )
-    if two is not None and one is None:
-        return steps[0] is not None and steps[0].state in ("owed", "deferred") and two < at
-    return one is not None and two is not None and two < one
+    if second_start is not None and first_start is None:
+        return first_step.state in ("owed", "deferred") and second_start < at
+    return first_start is not None and second_start is not None and second_start < first_start
 
 
 def _list_before_start(history: History, year: Year) -> Iterator[str]:
