@@ -1,6 +1,7 @@
 """The report's page, the manager's page, another time, the operator's page: what is there, and what it does."""
 
 import json
+import re
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -316,22 +317,29 @@ def test_a_time_of_ones_own_is_looked_up_on_both_calendars(company: WebCompany) 
 
 
 @pytest.mark.parametrize(
-    ("query", "field"),
+    ("query", "field", "advice"),
     [
-        ({"day": "2026-13-01", "hour": "10:00"}, "day"),
-        ({"day": "2020-01-02", "hour": "10:00"}, "day"),
-        ({"day": "2026-12-01", "hour": "25:00"}, "hour"),
-        ({"day": "2026-12-01", "hour": "ten"}, "hour"),
-        ({"day": "2027-03-28", "hour": "02:30"}, "hour"),  # the clocks skip it
-        ({"day": "2099-01-01", "hour": "10:00"}, "hour"),
+        ({"day": "2026-13-01", "hour": "10:00"}, "day", "Give a day and a time"),
+        ({"day": "2020-01-02", "hour": "10:00"}, "day", "This time has passed"),
+        ({"day": "2099-01-01", "hour": "10:00"}, "day", "more than a year away"),
+        ({"day": "2026-12-01", "hour": "25:00"}, "hour", "Give a day and a time"),
+        ({"day": "2026-12-01", "hour": "ten"}, "hour", "Give a day and a time"),
+        ({"day": "2027-03-28", "hour": "02:30"}, "hour", "the clocks are put forward"),
+        ({"day": "2026-12-01", "hour": "10:00", "minutes": "5"}, "minutes", "too short"),
+        ({"day": "2026-12-01", "hour": "10:00", "minutes": "1000"}, "minutes", "Choose a shorter time"),
+        ({"day": "2026-12-01", "hour": "10:00", "minutes": "long"}, "minutes", "too short"),
     ],
 )
-def test_a_time_that_cant_be_is_told_beside_its_field(company: WebCompany, query: dict[str, str], field: str) -> None:
+def test_a_time_that_cant_be_is_told_beside_its_field(
+    company: WebCompany, query: dict[str, str], field: str, advice: str
+) -> None:
     session = company.next_session().id
     answer = company.visitor(DANA, Purpose.TIME, session).get(f"/time/{session}", query_string=query)
     assert answer.status_code == 422
     page = answer.get_data(as_text=True)
-    assert f'name="{field}"' in page and 'aria-describedby="pick-wrong"' in page
+    (marked_field,) = re.findall(r'<(?:input|select)[^>]*name="(\w+)"[^>]*aria-describedby="pick-wrong"', page)
+    assert marked_field == field
+    assert advice in page
 
 
 def test_nonsense_is_no_time(company: WebCompany) -> None:

@@ -19,6 +19,7 @@ from worker.domain.planning import moves, offers, proposals, questions
 from worker.domain.planning.actions import MAX_AHEAD
 from worker.domain.planning.moves import Press
 from worker.domain.planning.plan_builder import PlanBuilder
+from worker.domain.reason_texts import N_
 from worker.domain.time.blockers import order_for_reader
 from worker.domain.time.worktime import get_local_date, wall_to_utc
 from worker.errors import (
@@ -26,6 +27,7 @@ from worker.errors import (
     MovedMeanwhile,
     NoTimeChosen,
     NotOffered,
+    TimePast,
     TimeTaken,
     TimeTooFar,
     TimeTooLong,
@@ -36,6 +38,7 @@ from worker.links import Purpose
 from worker.web.contract_form import parse_day, parse_instant, parse_number
 from worker.web.logins import current_login
 from worker.web.reasons import build_deferral_reasons, explain_deferral
+from worker.web.refusals import REFUSALS
 from worker.web.site import current_site, redirect_to
 
 #: The session lengths that the form offers, in minutes.
@@ -47,6 +50,9 @@ MAX_MINUTES = 120
 _MAX_FIELD_LENGTH = 20
 #: With one of these obstacles, the session can't get another time. The page then names the pair's next session.
 _FINAL_OBSTACLES = (moves.Obstacle.OVER, moves.Obstacle.CANCELLED)
+#: What to type instead of a time that is none.
+DAY_MISSING = N_("Give a day and a time that are still to come.")
+HOUR_SKIPPED = N_("On that day the clocks are put forward and skip this time. Choose another one.")
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +64,7 @@ class PickedTime:
     minutes: str = ""  #: the length of the session
     span: Span | None = None
     invalid_field: str = ""  #: the name of the first invalid field
+    advice: str = ""  #: what to type there instead, as a text to translate
 
     @property
     def has_input(self) -> bool:
@@ -213,22 +220,25 @@ def _parse_picked_time(session: Session) -> PickedTime:
         return pick
     day = parse_day(pick.day)
     minute_of_day = _parse_minute_of_day(pick.hour)
-    minutes = _parse_length(pick.minutes or str(session.minutes))
+    minutes = (parse_number(pick.minutes) or 0) if pick.minutes else session.minutes
     if day is None:
-        return replace(pick, invalid_field="day")
+        return replace(pick, invalid_field="day", advice=DAY_MISSING)
     if minute_of_day is None:
-        return replace(pick, invalid_field="hour")
-    if minutes is None:
-        return replace(pick, invalid_field="minutes")
+        return replace(pick, invalid_field="hour", advice=DAY_MISSING)
+    if minutes < MIN_MINUTES:
+        return replace(pick, invalid_field="minutes", advice=REFUSALS[TimeTooShort])
+    if minutes > MAX_MINUTES:
+        return replace(pick, invalid_field="minutes", advice=REFUSALS[TimeTooLong])
     now, zone = current_site().now(), current_login().person.zone
     start = wall_to_utc(zone, day, minute_of_day)
     local_start = start.astimezone(ZoneInfo(zone))
     if start <= now:
-        return replace(pick, invalid_field="day")
+        return replace(pick, invalid_field="day", advice=REFUSALS[TimePast])
+    if start > now + MAX_AHEAD:
+        return replace(pick, invalid_field="day", advice=REFUSALS[TimeTooFar])
     # When summer time begins, clocks skip some minutes, mostly an hour: such a time of day does not exist.
-    is_skipped = local_start.hour * 60 + local_start.minute != minute_of_day
-    if is_skipped or start > now + MAX_AHEAD:
-        return replace(pick, invalid_field="hour")
+    if local_start.hour * 60 + local_start.minute != minute_of_day:
+        return replace(pick, invalid_field="hour", advice=HOUR_SKIPPED)
     return replace(pick, span=Span(start, start + timedelta(minutes=minutes)))
 
 
@@ -239,11 +249,6 @@ def _parse_minute_of_day(text: str) -> int | None:
     if hours is None or minutes is None or hours > 23 or minutes > 59:
         return None
     return hours * 60 + minutes
-
-
-def _parse_length(text: str) -> int | None:
-    minutes = parse_number(text, digits=3)
-    return minutes if minutes is not None and MIN_MINUTES <= minutes <= MAX_MINUTES else None
 
 
 def take_time(session_id: str) -> Response:
