@@ -7,7 +7,7 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from examples.northlight import people
-from examples.northlight.caldav_hands import CalendarEntry
+from examples.northlight.caldav_program import CalendarEntry
 from examples.northlight.contracts import ContractFiles
 from examples.northlight.script import Beat, SessionSelector, list_threads
 from examples.northlight.stage import DemoStage
@@ -17,17 +17,17 @@ from worker.simulation.world import LedgerLine
 
 #: Title of the event of a career session.
 CAREER = "Career conversation"
-#: First words of the title of the private event of a commitment.
+#: The first words in the title of a block.
 BLOCK = "A promise to"
-#: The line of an action that nobody but the people concerned learns of (R-28, R-30): the story on the page tells it,
-#: the ledger does not.
+#: Marks the line of an action that is private to the people concerned (R-28, R-30): the story on the page contains it,
+#: the file of the ledger does not.
 PRIVATE: LedgerLine = {"private": True}
 #: The local time at which attendees accept, on the weekday after the invitation.
 ACCEPTS_AT = "09:20"
 
 
 class ScriptedHumans:
-    """All people of the demo, who act by the script."""
+    """All people of the demo, who act as the script says. Each `act` of the script is a method with a leading `_`."""
 
     def __init__(self, stage: DemoStage, work: Path) -> None:
         self._stage = stage
@@ -92,7 +92,7 @@ class ScriptedHumans:
     def _play_beat(self, beat: Beat, now: datetime) -> Iterator[LedgerLine]:
         """Perform a beat, and yield its ledger line."""
         session = self._find_session(beat) if not beat.when.on else None
-        details: LedgerLine = getattr(self, f"_{beat.act}")(beat, session, **beat.what) or {}
+        details: LedgerLine = getattr(self, f"_{beat.act}")(beat, session, **beat.arguments) or {}
         line: LedgerLine = {
             "at": _format_instant(now),
             "what": "human",
@@ -293,7 +293,7 @@ def _matches(session: Session, about: SessionSelector) -> bool:
 
 
 def _find_beat_time(beat: Beat, anchor: datetime | None) -> datetime | None:
-    """Return the time of a beat relative to the start or end of its session; None without that time."""
+    """Return the time of a beat relative to `anchor`, the start or end of its session; None without an anchor."""
     if anchor is None:
         return None
     if not beat.when.at:

@@ -28,7 +28,7 @@ class DeliveredMail:
     subject: str
     sender: str
     html: str
-    pages: Mapping[str, PageCopy]  #: copies of the pages that it links to, by link
+    pages: Mapping[str, PageCopy]  #: copies of the pages that the mail links to, by link
     text: str
     raw: bytes
 
@@ -48,7 +48,7 @@ class DeliveredMail:
 
     @property
     def linked_pages(self) -> list[PageCopy]:
-        """The pages that it links to, each once."""
+        """The pages that the mail links to, each once."""
         return list({page.name: page for page in self.pages.values()}.values())
 
     @property

@@ -113,7 +113,7 @@ class MailGroup:
     """Mails of one person about one conversation."""
 
     title: str
-    letters: Sequence[DeliveredMail]
+    mails: Sequence[DeliveredMail]
 
 
 def write_page(result: DemoResult, out: Path) -> None:
@@ -131,20 +131,20 @@ def write_page(result: DemoResult, out: Path) -> None:
         company=people.COMPANY,
         start=people.START,
         end=result.end,
-        real=result.real,
-        keeper=result.keeper,
+        real_parts=result.real_parts,
+        calendar_source=result.calendar_source,
         weeks=(result.end - people.START).days // 7,
         people=[
             (person.name, get_city(person.zone), _describe_role(person.email, result))
             for person in result.persons.values()
         ],
-        count=_spell_number(len(result.persons)),
-        places=_spell_number(len({person.zone for person in result.persons.values()})),
+        people_count=_spell_number(len(result.persons)),
+        city_count=_spell_number(len({person.zone for person in result.persons.values()})),
         wide=draw_timeline(result, WIDE),
         tall=draw_timeline(result, TALL),
         figures=compute_statistics(result),
         months=[(month, list(rows)) for month, rows in groupby(story, key=lambda row: row.month)],
-        shown=[
+        featured_mails=[
             (mail, title, caption)
             for name, fields, title, caption in FEATURED_MAILS
             if (mail := _find_mail(result, name, fields))
@@ -154,11 +154,11 @@ def write_page(result: DemoResult, out: Path) -> None:
             for who in (*result.persons, people.OPERATOR)
             if _has_mail(result, who)
         ],
-        letters={mail.id: mail for mail in result.mails},
-        sent=_format_sent_time,
-        ahead=_list_next_sessions(result),
-        calendars=list(result.persons),
-        first=get_first_name,
+        mails_by_id={mail.id: mail for mail in result.mails},
+        sent_time=_format_sent_time,
+        next_sessions=_list_next_sessions(result),
+        calendar_owners=list(result.persons),
+        first_name=get_first_name,
     )
     (out / "index.html").write_text(text, encoding="utf-8")
 
@@ -183,12 +183,12 @@ def _join_names(names: Sequence[str]) -> str:
 
 
 def _list_next_sessions(result: DemoResult) -> list[tuple[str, str]]:
-    """Return for each pair the next conversation on both calendars (R-3), as texts."""
+    """Return pair and time, as texts, of the next conversation of each pair that is on both calendars (R-3)."""
     next_sessions: list[tuple[str, str]] = []
     for pair in result.pairs:
-        starts = [s for s in result.sessions if s.pair == pair and s.booked and s.kind is SessionKind.CAREER]
-        if starts:
-            soonest = min(starts, key=lambda s: s.span.start)
+        booked = [s for s in result.sessions if s.pair == pair and s.booked and s.kind is SessionKind.CAREER]
+        if booked:
+            soonest = min(booked, key=lambda s: s.span.start)
             next_sessions.append(
                 (format_pair(pair), format_both_times({"pair": str(pair), "start": soonest.span.start.isoformat()}))
             )
@@ -220,7 +220,7 @@ def _group_mails(result: DemoResult, who: Address) -> list[MailGroup]:
     for mail in sort_by_time(result.mails):
         if mail.to == who:
             groups.setdefault(_describe_topic(mail, result, who, requested_ids), []).append(mail)
-    return [MailGroup(title=title, letters=mails) for title, mails in groups.items()]
+    return [MailGroup(title=title, mails=mails) for title, mails in groups.items()]
 
 
 def _describe_topic(mail: DeliveredMail, result: DemoResult, who: Address, requested_ids: set[str]) -> str:
@@ -244,4 +244,4 @@ def _format_sent_time(mail: DeliveredMail) -> str:
 
 
 def _get_zone(who: Address) -> ZoneInfo:
-    return ZoneInfo(people.ZONES.get(who, "UTC"))  # the operator has no row
+    return ZoneInfo(people.ZONES.get(who, "UTC"))  # the operator is not in the people file

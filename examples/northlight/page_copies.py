@@ -26,11 +26,11 @@ from worker.web.server import PageServer
 BASE_URL = "https://longarc.northlight.example"
 STYLESHEET = "pages.css"
 
-_LINK = re.compile(rf'href="({re.escape(BASE_URL)}/in/[^"#]+)(#[^"]*)?"')
+_PAGE_LINK = re.compile(rf'href="({re.escape(BASE_URL)}/in/[^"#]+)(#[^"]*)?"')
 _SCRIPT = re.compile(r"<script\b.*?</script>\s*|<link rel=\"icon\"[^>]*>\s*", re.DOTALL)
-_STYLE = re.compile(r'(<link rel="stylesheet" href=")[^"]+(">)')
-_ELSEWHERE = re.compile(r'(<a\b[^>]*?) href="(?!#)[^"]*"')
-_FRAME = re.compile(r"<iframe\b.*?</iframe>", re.DOTALL)
+_STYLESHEET_LINK = re.compile(r'(<link rel="stylesheet" href=")[^"]+(">)')
+_OUTGOING_LINK = re.compile(r'(<a\b[^>]*?) href="(?!#)[^"]*"')
+_IFRAME = re.compile(r"<iframe\b.*?</iframe>", re.DOTALL)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,20 +51,20 @@ class PageReader:
     mail_folder: Path
     copies: dict[str, dict[str, PageCopy]] = field(default_factory=dict)  #: by Message-ID and by link
     stylesheet: str = ""
-    _known: dict[tuple[str, str, str, datetime], PageCopy] = field(default_factory=dict)
-    _read: set[str] = field(default_factory=set)
+    _known: dict[tuple[str, str, str, datetime], PageCopy] = field(default_factory=dict)  #: by reader, page and time
+    _names_read: set[str] = field(default_factory=set)
 
     def read_new_mails(self) -> None:
         """Follow the links of all mails that came since the last call."""
         names = {file.name for file in self.mail_folder.iterdir() if file.suffix == ".eml"}
-        for name in sorted(names - self._read):
+        for name in sorted(names - self._names_read):
             mail = message_from_bytes((self.mail_folder / name).read_bytes(), policy=policy.default)
             links = dict.fromkeys(_list_links(mail))
             self.copies[str(mail["Message-ID"])] = {link: self._copy_page(link) for link in links}
-        self._read |= names
+        self._names_read |= names
 
     def _copy_page(self, link: str) -> PageCopy:
-        """Return the copy of the page; a page that one person sees at one moment is copied once."""
+        """Return the copy of a page. Links of one person to the same page at the same time share a copy."""
         claims = self._read_claims(link)
         now = self.worker.clock()
         key = (claims.person, claims.purpose.value, claims.session_id, now)
@@ -84,17 +84,17 @@ class PageReader:
         title = re.search(r"<title>(.*?)</title>", html, re.DOTALL)
         local = now.astimezone(ZoneInfo(ZONES[reader]))
         note = f"A copy of the page as it was on {format_short_date(local.date())} {local:%Y}, {local:%H:%M}."
-        html = _FRAME.sub("", _ELSEWHERE.sub(r"\1", _SCRIPT.sub("", html)))
-        html = _STYLE.sub(rf"\g<1>{STYLESHEET}\g<2>", html).replace("<form ", "<form inert ")
+        html = _IFRAME.sub("", _OUTGOING_LINK.sub(r"\1", _SCRIPT.sub("", html)))
+        html = _STYLESHEET_LINK.sub(rf"\g<1>{STYLESHEET}\g<2>", html).replace("<form ", "<form inert ")
         html = html.replace('<main id="main"', f'<p class="top quiet">{escape(note)}</p>\n<main id="main"', 1)
         return PageCopy(name=name, title=unescape(title[1]).partition(" · ")[0].strip() if title else name, html=html)
 
     def _open_page(self, link: str) -> str:
-        """Return the page that the link opens: it sets a cookie, and leads on. Raises LookupError when it does not."""
+        """Follow a link, which sets a cookie and redirects, and return the HTML of its page. Raises LookupError."""
         entry = self._get(link.removeprefix(BASE_URL))
         cookie = str(entry.headers["Set-Cookie"]).partition(";")[0]
         page = self._get(str(entry.headers["Location"]), cookie)
-        while page.status == http.client.SEE_OTHER:  # the contract of a conversation without one leads to its form
+        while page.status == http.client.SEE_OTHER:  # without a contract, the page for it redirects to the form
             page = self._get(str(page.headers["Location"]), cookie)
         if page.status != http.client.OK:
             raise LookupError(f"A link in a mail leads to status {page.status}.")
@@ -138,10 +138,10 @@ def point_to_copies(html: str, copies: Mapping[str, PageCopy], folder: str) -> s
         copy = copies.get(unescape(match[1]))
         return f'href="{folder}/{copy.name}"' if copy else ""
 
-    return _LINK.sub(replace_link, html)
+    return _PAGE_LINK.sub(replace_link, html)
 
 
 def _list_links(mail: EmailMessage) -> Iterator[str]:
     part = mail.get_body(("html",))
-    for match in _LINK.finditer(str(part.get_content()) if part else ""):
+    for match in _PAGE_LINK.finditer(str(part.get_content()) if part else ""):
         yield unescape(match[1])

@@ -1,13 +1,13 @@
 """The made-up company of the demo: its people, the settings of each pair, and the other events on the calendars.
 
-The dates are fixed, so that every run is the same. It begins in September 2026; during it the clocks change in Berlin,
-London and New York.
+The dates are fixed, so that every run is the same. The demo begins in September 2026. During it the clocks change in
+Berlin, London and New York.
 """
 
 from collections.abc import Mapping, Sequence
 from datetime import UTC, date, datetime, time, timedelta
 
-from examples.northlight.caldav_hands import CalendarEntry
+from examples.northlight.caldav_program import CalendarEntry
 from worker.domain.model import Address, PairId
 
 START = datetime(2026, 9, 7, 6, tzinfo=UTC)
@@ -90,7 +90,7 @@ ROWS_WITH_LIAM = (*ROWS_WITH_GRACE_MOVED, _make_row(*_LIAM, working_hours="Mon-F
 CORRECTED_ROWS = (*ROWS_WITH_GRACE_MOVED, _make_row(*_LIAM, working_hours="Mon-Thu 13:00-21:30"))
 
 ZONES = {row["email"]: row["time_zone"] for row in CORRECTED_ROWS}
-#: All pairs of the demo, in the order of the picture: that of the file, and Grace's second pair after her first.
+#: All pairs of the demo, in the order of the timeline: by report as in the people file; Grace has two managers in turn.
 PAIRS = [
     PairId(manager, report["email"])
     for report in CORRECTED_ROWS

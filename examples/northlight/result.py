@@ -16,15 +16,15 @@ class DemoResult:
     """Everything that the page shows."""
 
     end: datetime
-    ledger: Sequence[LedgerLine]  #: with the lines that `ledger.jsonl` leaves out; they are `private`
+    ledger: Sequence[LedgerLine]  #: also the lines marked `private`, which `ledger.jsonl` leaves out
     mails: Sequence[DeliveredMail]
     sessions: Sequence[Session]
     commitments: Sequence[Commitment]
     promises: Mapping[str, WrittenCommitment]  #: the texts of the commitments, opened with the key of the demo
     persons: Mapping[Address, Person]
     pairs: Mapping[PairId, Pair]
-    real: str  #: which servers were real, as text for the page
-    keeper: str  #: where the calendars come from, as text for the page
+    real_parts: str  #: what of the demo is real, as a text for the page
+    calendar_source: str  #: where the calendars come from, as a text for the page
 
     @property
     def late_sessions(self) -> set[str]:
@@ -49,13 +49,13 @@ def collect_result(stage: DemoStage) -> DemoResult:
         promises=store.content.get_written_commitments([commitment.id for commitment in commitments]),
         persons={email: persons[email] for email in people.NAMES if email in persons},
         pairs={pair_id: pairs[pair_id] for pair_id in people.PAIRS if pair_id in pairs},
-        real=stage.services.real,
-        keeper=stage.services.keeper,
+        real_parts=stage.services.real_parts,
+        calendar_source=stage.services.calendar_source,
     )
 
 
 def _list_private_mails(stage: DemoStage) -> Iterator[LedgerLine]:
-    """Yield lines like those of a ledger for the mails of which no ledger learns (R-30)."""
+    """Yield a ledger line for each mail about a third voice, which the ledger of the stage does not contain (R-30)."""
     worker = stage.worker
     times = list_sent_times(stage.services.mail_folder)
     for pair in worker.store.people.load_all_pairs().values():

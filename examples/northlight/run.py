@@ -51,7 +51,7 @@ def run_demo(
 
 
 def _play_story(out: Path, provider: str, end: datetime, progress: Progress) -> DemoResult:
-    """Play the script until `end`; write calendars, ledger and mails. The calendars need the running servers."""
+    """Play the script until `end`; write calendars, ledger and mails. Only running servers can export the calendars."""
     work = out.absolute() / "work"
     work.mkdir()
     with DemoStage(work, provider) as stage:

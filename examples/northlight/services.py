@@ -1,6 +1,6 @@
 """The calendar and mail services of the demo: the servers that come with Longarc, or a double of a vendor's service.
 
-`DemoServices` is all that the stage knows of them. Each one writes its own sections of the settings.
+The stage uses them by the protocol `DemoServices` alone. Each one writes its own sections of the settings.
 """
 
 import json
@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Protocol
 
 from examples.northlight import people
-from examples.northlight.caldav_hands import CalDavProgram, CalendarEntry
+from examples.northlight.caldav_program import CalDavProgram, CalendarEntry
 from worker.clock import Clock
 from worker.domain.model import Address, Span
 from worker.embedded import EmbeddedServers
@@ -41,8 +41,8 @@ class DemoServices(Protocol):
 
     calendars: str  #: the name of the calendar service in the people file
     mails: str  #: the name of the mail service in the people file
-    real: str  #: the parts that are real servers, for the page
-    keeper: str  #: where the calendars are, for the page
+    real_parts: str  #: what of it is real, as a text for the page
+    calendar_source: str  #: where the calendars come from, as a text for the page
     mail_folder: Path  #: the folder with every mail received
 
     def open(self, stack: ExitStack) -> None: ...
@@ -63,8 +63,8 @@ class EmbeddedServices:
 
     calendars = "caldav"
     mails = "smtp"
-    real = "a CalDAV server, an SMTP server"
-    keeper = "the CalDAV server"
+    real_parts = "a CalDAV server, an SMTP server"
+    calendar_source = "the CalDAV server"
 
     def __init__(self, work: Path) -> None:
         self._servers = EmbeddedServers(
@@ -99,11 +99,11 @@ def make_services(name: str, work: Path) -> DemoServices:
     if name == "caldav":
         return EmbeddedServices(work)
     if name == "google":
-        from examples.northlight.google_hands import GoogleServices
+        from examples.northlight.google_services import GoogleServices
 
         return GoogleServices(work)
     if name == "outlook":
-        from examples.northlight.outlook_hands import OutlookServices
+        from examples.northlight.outlook_services import OutlookServices
 
         return OutlookServices(work)
     raise LongarcError(f"The demo can't be played on {name}. Leave --provider out, or give caldav, google or outlook.")

@@ -28,7 +28,7 @@ from worker.settings import load as settings_file
 from worker.simulation.world import Humans, LedgerLine, make_ledger_line
 from worker.web.server import PageServer
 
-#: Changes on a calendar are read at the next multiple of this, as with `sync.every`.
+#: Changes on a calendar are read at the next multiple of this time, as if `sync.every` had this value.
 POLL_EVERY = timedelta(minutes=5)
 
 _SETTINGS = """\

@@ -29,6 +29,7 @@ PROGRAM = "Longarc"
 _SENTENCE = re.compile(r"(?<=[.?!]) (?=[A-Z0-9`])")
 _ORDINALS = ("", "first", "second", "third", "fourth", "fifth")
 
+#: What a person does, by `act` of the ledger line.
 _ACTS = {
     "decline": "declines the {talk} of {when}",
     "delete": "deletes the {talk} of {when}",
@@ -54,6 +55,7 @@ _ACTS = {
     "keep_promise": "keeps {owner} to a former report, due {due}",
 }
 
+#: Why Longarc sends a mail, by mail template.
 _MAILS = {
     "introduction": "Once, as soon as the first conversation stands: what this is, and who can read what.",
     "reflection_prompt": "At least two days ahead, at the start of the report's working day.",
@@ -84,6 +86,7 @@ _MAILS = {
 #: A preparation mail sent closer to the session than this was late, not at its usual hour.
 _LATE_PREPARATIONS = {"reflection_prompt": timedelta(days=1, hours=12), "brief": timedelta(hours=4)}
 
+#: Why a session lost its time. Other causes have the text of `CAUSE_NAMES`.
 _CAUSES = {
     DeferralCause.DECLINED: "{who} declined.",
     DeferralCause.DELETED: "It was taken off the calendar.",
@@ -124,12 +127,12 @@ class StoryRow:
 
     @property
     def short(self) -> str:
-        """The first sentence of why."""
+        """The first sentence of `why`."""
         return _SENTENCE.split(self.why, maxsplit=1)[0]
 
     @property
     def rest(self) -> str:
-        """The sentences of why after the first."""
+        """The sentences of `why` after the first."""
         return self.why.removeprefix(self.short).strip()
 
 

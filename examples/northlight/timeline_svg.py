@@ -1,5 +1,7 @@
-"""The timeline of the demo: a lane for each pair. Weeks run to the right, or downwards for narrow screens. Computes
-coordinates and texts for the SVG in the template; all are in pixels."""
+"""The timeline of the demo, with a lane for each pair. Weeks run to the right, or downwards for narrow screens.
+
+This module computes the coordinates, in pixels, and the texts for the SVG in the template.
+"""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -99,7 +101,7 @@ class Arc:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Stretch:
+class Bar:
     """A bar over several days: leave, a public holiday, or the time before or after the pair existed."""
 
     x: float
@@ -119,24 +121,24 @@ class Lane:
     names: str
     manager: str
     report: str
-    where: str
-    how: str
+    cities: str
+    rhythm: str
     marks: Sequence[TimelineMark]
     arcs: Sequence[Arc]
-    stretches: Sequence[Stretch]
+    bars: Sequence[Bar]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Timeline:
-    """The whole picture. Positions along the weeks are `end`, those of months, weeks and clocks, and `length`."""
+    """The whole picture. `end`, and the positions in `months`, `weeks` and `clock_changes`, are along the weeks."""
 
     layout: TimelineLayout
     length: float  #: along the weeks
     breadth: float  #: across the lanes
     end: float  #: where the demo ends
-    months: Sequence[tuple[float, float, str]]
+    months: Sequence[tuple[float, float, str]]  #: position, length and name
     weeks: Sequence[float]
-    clocks: Sequence[tuple[float, str]]
+    clock_changes: Sequence[tuple[float, str]]  #: position, and the cities
     lanes: Sequence[Lane] = field(default_factory=tuple)
 
 
@@ -152,7 +154,7 @@ def draw_timeline(result: DemoResult, layout: TimelineLayout) -> Timeline:
         end=builder.measure(result.end),
         months=list(builder.list_months()),
         weeks=[n * layout.week for n in range(int(length // layout.week) + 1)],
-        clocks=list(builder.list_clock_changes()),
+        clock_changes=list(builder.list_clock_changes()),
         lanes=lanes,
     )
 
@@ -179,16 +181,16 @@ class _TimelineBuilder:
         """Return x and y of a position along the weeks and across a lane."""
         return (across, along) if self._layout.is_upright else (along, across)
 
-    def _make_stretch(self, along: tuple[float, float], across: float, breadth: float, **texts: str) -> Stretch:
+    def _make_bar(self, along: tuple[float, float], across: float, breadth: float, **texts: str) -> Bar:
         """Return the bar between two positions along the weeks."""
         x, y = self._place(along[0], across)
         width, height = self._place(round(along[1] - along[0], 1), breadth)
-        return Stretch(x=x, y=y, width=width, height=height, **texts)
+        return Bar(x=x, y=y, width=width, height=height, **texts)
 
     # --- the weeks ----------------------------------------------------------------------------------------------------
 
     def list_months(self) -> Iterator[tuple[float, float, str]]:
-        """Yield x, width and name of each month; the name is empty when there is no room for it."""
+        """Yield position, length and name of each month; the name is empty when there is no room for it."""
         start = self.first.date()
         while start < self.last.date():
             following = (start.replace(day=1) + 32 * DAY).replace(day=1)
@@ -204,7 +206,7 @@ class _TimelineBuilder:
             start = following
 
     def list_clock_changes(self) -> Iterator[tuple[float, str]]:
-        """Yield x of each day on which clocks change, and the cities."""
+        """Yield the position of each day on which clocks change, and the cities."""
         zones = dict.fromkeys(people.ZONES.values())
         for number in range((self.last - self.first).days):
             before = self.first + number * DAY
@@ -225,18 +227,18 @@ class _TimelineBuilder:
             names=format_pair(pair.id),
             manager=get_first_name(pair.manager),
             report=get_first_name(pair.report),
-            where=" and ".join(zones),
-            how=self._describe_rhythm(pair),
+            cities=" and ".join(zones),
+            rhythm=self._describe_rhythm(pair),
             marks=[
                 *self._list_session_marks(sessions),
                 *self._list_commitment_marks(pair.id),
                 *self._list_unplaceable_marks(pair.id),
             ],
             arcs=list(self._list_arcs(pair.id)),
-            stretches=[
-                *self._list_other_stretches(pair),
-                *self._list_away_stretches(pair.manager, self._layout.manager_away),
-                *self._list_away_stretches(pair.report, self._layout.report_away),
+            bars=[
+                *self._list_outside_bars(pair),
+                *self._list_absence_bars(pair.manager, self._layout.manager_away),
+                *self._list_absence_bars(pair.report, self._layout.report_away),
             ],
         )
 
@@ -269,20 +271,20 @@ class _TimelineBuilder:
                 x, y = self._place(self.measure(parse_instant(line["at"])), self._layout.sessions)
                 yield TimelineMark(x=x, y=y, kind="none", tone="none", title=title)
 
-    def _list_other_stretches(self, pair: Pair) -> Iterator[Stretch]:
-        """Yield a bar over the weeks before the pair existed, and one over those after it."""
+    def _list_outside_bars(self, pair: Pair) -> Iterator[Bar]:
+        """Yield bars over the weeks before and after the time in which the pair exists."""
         name, breadth = get_first_name(pair.report), self._layout.lane - 2
         joined = self._measure_day(pair.first_seen)
         if joined > self._layout.week:
             others = [other for other in self._find_other_pairs(pair) if other.first_seen < pair.first_seen]
             what = f"reports to {get_first_name(pair.manager)} from" if others else "joins on"
             title = f"{name} {what} {format_short_date(pair.first_seen)}"
-            yield self._make_stretch((0, joined), 1, breadth, kind="before", title=title)
+            yield self._make_bar((0, joined), 1, breadth, kind="before", title=title)
         for other in self._find_other_pairs(pair):
             if other.first_seen > pair.first_seen:
                 title = f"{name} reports to {get_first_name(other.manager)} now"
-                stretch = (self._measure_day(other.first_seen), self.measure(self.last))
-                yield self._make_stretch(stretch, 1, breadth, kind="after", title=title)
+                ends = (self._measure_day(other.first_seen), self.measure(self.last))
+                yield self._make_bar(ends, 1, breadth, kind="after", title=title)
 
     def _find_other_pairs(self, pair: Pair) -> list[Pair]:
         """Return the pairs of the same report with other managers."""
@@ -325,19 +327,19 @@ class _TimelineBuilder:
                 title=f"{who}: {written.text}, by {format_short_date(commitment.due)}. {outcome}",
             )
 
-    def _list_away_stretches(self, who: Address, across: float) -> Iterator[Stretch]:
+    def _list_absence_bars(self, who: Address, across: float) -> Iterator[Bar]:
         name, breadth = get_first_name(who), self._layout.away
         for entry in people.CALENDARS[who]:
             if entry.is_out_of_office and not isinstance(entry.start, datetime) and not isinstance(entry.end, datetime):
-                stretch = (self._measure_day(entry.start), self._measure_day(entry.end))
-                yield self._make_stretch(stretch, across, breadth, kind="away", title=f"{name} is away: {entry.title}")
+                ends = (self._measure_day(entry.start), self._measure_day(entry.end))
+                yield self._make_bar(ends, across, breadth, kind="away", title=f"{name} is away: {entry.title}")
         country = self._result.persons[who].country
         for number in range((self.last - self.first).days):
             day = (self.first + number * DAY).date()
             if holiday := find_holiday(country, day):
                 title = f"{format_short_date(day)}, {get_city(people.ZONES[who])}: {holiday}"
-                stretch = (self._measure_day(day), self._measure_day(day + DAY))
-                yield self._make_stretch(stretch, across, breadth, kind="holiday", title=title)
+                ends = (self._measure_day(day), self._measure_day(day + DAY))
+                yield self._make_bar(ends, across, breadth, kind="holiday", title=title)
 
     def _list_arcs(self, pair: PairId) -> Iterator[Arc]:
         """Yield an arc for each session that got another time."""
@@ -362,8 +364,8 @@ class _TimelineBuilder:
         points = ((begin, sessions), (begin, top), (end, top), (end, sessions - 8))
         first, *others = (f"{x} {y}" for x, y in (self._place(*point) for point in points))
         x, y = self._place(begin, sessions)
-        tone = cause if cause in _MOVES_BY_HAND else "lost"
-        why = _MOVES_BY_HAND.get(cause) or CAUSE_NAMES[DeferralCause(cause)]
+        tone = cause if cause in _OTHER_MOVES else "lost"
+        why = _OTHER_MOVES.get(cause) or CAUSE_NAMES[DeferralCause(cause)]
         session = _capitalize(describe_session(line, self._requested_ids))
         origin = f"{session}, {why}: from {format_short_date(parse_instant(start).date())}"
         return Arc(
@@ -375,7 +377,8 @@ class _TimelineBuilder:
         )
 
 
-_MOVES_BY_HAND = {"moved": "moved by hand", "chosen": "chosen by hand", "follows": "follows the one before it"}
+#: Why a session moved without a deferral.
+_OTHER_MOVES = {"moved": "moved by hand", "chosen": "chosen by hand", "follows": "follows the one before it"}
 _TONES = {
     "ahead": "On both calendars already.",
     "held": "Held.",

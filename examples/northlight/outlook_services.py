@@ -1,4 +1,4 @@
-"""The demo on Microsoft 365: a double answers instead of it; everything else is as in production.
+"""The demo on Microsoft 365, with a double in place of the real service; everything else is as in production.
 
 The double is part of the tests, which are in a checkout of Longarc but not in the installed package.
 """
@@ -13,9 +13,9 @@ from zoneinfo import ZoneInfo
 from icalendar import Calendar, Event
 
 from examples.northlight import people
-from examples.northlight.caldav_hands import PROGRAM, CalendarEntry, compose_event
+from examples.northlight.caldav_program import PROGRAM, CalendarEntry, compose_event
 from worker.clock import Clock
-from worker.domain.model import Address, EventRef, Span
+from worker.domain.model import Address, EventRef, ShowAs, Span
 from worker.errors import LongarcError
 from worker.providers.base import CalendarProvider, Mailer
 from worker.providers.ical import events as ical_events
@@ -37,8 +37,10 @@ class OutlookServices:
     """The double of Microsoft 365 with the mailboxes of all people, and an app that may act for them."""
 
     calendars = mails = "outlook"
-    real = "Microsoft's own library for its log-in, a double of Microsoft 365 that is as strict as its documentation"
-    keeper = "the double of Microsoft 365"
+    real_parts = (
+        "Microsoft's own library for its log-in, a double of Microsoft 365 that is as strict as its documentation"
+    )
+    calendar_source = "the double of Microsoft 365"
 
     def __init__(self, work: Path) -> None:
         try:
@@ -100,6 +102,7 @@ class OutlookProgram:
         return str(calendar.to_ical(), "utf-8")
 
     def receive(self, text: str) -> None:
+        """Add an accepted event of another organizer."""
         parsed = parser.parse_calendar(text, "an invitation")
         main: Any = ical_events.find_main_event(parsed)
         start = main.start if isinstance(main.start, datetime) else datetime.combine(main.start, datetime.min.time())
@@ -121,15 +124,19 @@ class OutlookProgram:
             self._put_item(name, main, event, master)
 
     def _put_item(self, name: str, main: Any, event: Any, master: "Item | None") -> "Item":
+        """Add an occurrence, or the series master, to the mailbox. `main` is the VEVENT, `event` the parsed event."""
         organizer = event.organizer or self._mailbox.address
-        show_as = "oof" if event.show_as and event.show_as.value == "away" else "busy" if event.show_as else "free"
         from tests.doubles.graph.state import Item
 
         item = Item(self._mailbox, name, organizer, event.span.start, event.span.end)
         if event.all_day:
             days = [at.astimezone(ZoneInfo(self._mailbox.zone)).date() for at in (event.span.start, event.span.end)]
             item.put_at(item.start, item.end, (days[0], days[1]))
-        item.properties = {"subject": str(main.get("SUMMARY")), "showAs": show_as, "sensitivity": "normal"}
+        item.properties = {
+            "subject": str(main.get("SUMMARY")),
+            "showAs": _format_show_as(event.show_as),
+            "sensitivity": "normal",
+        }
         item.properties["body"] = {"contentType": "html", "content": ""}
         item.attendees = [
             {"address": address, "shown": address, "name": address, "type": "required", "response": "accepted"}
@@ -159,6 +166,7 @@ class OutlookProgram:
             self._double.world.respond(item, "declined")
 
     def _find_item(self, title: str, span: Span) -> "Item":
+        """Return the event with this text in its title at this time. Raises LookupError."""
         for item in self._mailbox.items.values():
             if title in str(item.properties.get("subject")) and item.start == span.start and not item.is_master:
                 return item
@@ -179,3 +187,10 @@ class OutlookProgram:
             event.add("summary", item.properties.get("subject"))
             calendar.add_component(event)
         return str(calendar.to_ical(), "utf-8")
+
+
+def _format_show_as(show_as: ShowAs | None) -> str:
+    """Return the value of `showAs` in Graph."""
+    if show_as is None:
+        return "free"
+    return "oof" if show_as is ShowAs.AWAY else "busy"

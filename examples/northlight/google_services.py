@@ -1,6 +1,6 @@
-"""The demo on Google: a stand-in answers instead of Google; everything else is as in production.
+"""The demo on Google, with a double in place of the real service; everything else is as in production.
 
-The stand-in is part of the tests, which are in a checkout of Longarc but not in the installed package.
+The double is part of the tests, which are in a checkout of Longarc but not in the installed package.
 """
 
 import json
@@ -14,7 +14,7 @@ from zoneinfo import ZoneInfo
 from icalendar import Calendar, Event, vCalAddress, vRecur
 
 from examples.northlight import people
-from examples.northlight.caldav_hands import PROGRAM, CalendarEntry
+from examples.northlight.caldav_program import PROGRAM, CalendarEntry
 from worker.clock import Clock
 from worker.domain.model import Address, Span
 from worker.errors import LongarcError
@@ -30,11 +30,11 @@ _ANSWERS = {"ACCEPTED": "accepted", "DECLINED": "declined", "TENTATIVE": "tentat
 
 
 class GoogleServices:
-    """The stand-in for Google with the calendars of all people, and a service account that may act for them."""
+    """The double of Google with the calendars of all people, and a service account that may act for them."""
 
     calendars = mails = "google"
-    real = "the Google API's own client library, a stand-in for Google that is as strict as its documentation"
-    keeper = "the stand-in for Google"
+    real_parts = "the Google API's own client library, a stand-in for Google that is as strict as its documentation"
+    calendar_source = "the stand-in for Google"
 
     def __init__(self, work: Path) -> None:
         try:
@@ -58,7 +58,7 @@ class GoogleServices:
             self.add_person(row["email"])
         self._google.calendars.add_person(SENDER)
         self._google.tokens.granted_scopes = {OWNED_EVENTS_SCOPE, EVENTS_READ_SCOPE, GMAIL_SEND_SCOPE}
-        self._google.gmail.rewrites = False  # the ledger is joined to the mails by Message-ID
+        self._google.gmail.rewrites = False  # the ledger refers to mails by Message-ID
         self._google.gmail.take = self._save_mail
         self.mail_folder.mkdir()
         self._key_file.touch(mode=0o600)
