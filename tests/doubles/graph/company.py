@@ -90,8 +90,8 @@ class GraphCompany(ServedCalendar[outlook.OutlookCalendar]):
         self.hands.expire_cursor(calendar, "")
 
     def pop_changed_calendars(self) -> set[Address]:
-        touched, self._changed = self._changed, set()
-        return touched
+        changed, self._changed = self._changed, set()
+        return changed
 
     def _find_item(self, calendar: Address, key_or_id: str) -> Item:
         """Return the event with that key or id that `calendar` organizes or is invited to. Raises NotFound."""

@@ -32,7 +32,7 @@ def _read_clock() -> datetime:
 class DeliveryRules:
     """The limits and delays of the service, which tests may change. Numbers without another unit are seconds."""
 
-    handshake_limit: float = 10.0  #: until an endpoint has answered its validation
+    validation_limit: float = 10.0  #: until an endpoint has answered its validation
     answer_limit: float = 30.0  #: until an endpoint has answered a notification
     batch_size: int = 20  #: most notifications in one request
     first_retry: timedelta = timedelta(seconds=10)  #: the delay, which doubles with each attempt
@@ -261,6 +261,7 @@ class NotificationQueue:
         return None
 
     def _post(self, notifications: list[QueuedNotification]) -> int:
+        """Send the notifications in one request; return the status of the answer, 0 without an answer."""
         target = self.find_target(notifications[0].url)
         if target is None:
             return 0
@@ -284,13 +285,13 @@ class NotificationQueue:
             with requests.Session() as session:
                 session.trust_env = False
                 headers = {"Content-Type": "text/plain; charset=utf-8"}
-                limit = self.rules.handshake_limit
+                limit = self.rules.validation_limit
                 answer = session.post(target, headers=headers, timeout=limit, allow_redirects=False)
         except requests.Timeout:
             return "Subscription validation request timed out."
         except requests.RequestException:
             return "Subscription validation request failed. Notification endpoint can't be reached."
-        if self.stopwatch() - started > self.rules.handshake_limit:
+        if self.stopwatch() - started > self.rules.validation_limit:
             return "Subscription validation request timed out."
         failed = "Subscription validation request failed. "
         if answer.status_code != 200:

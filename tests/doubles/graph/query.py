@@ -96,24 +96,26 @@ def expand(extended_properties: Mapping[str, str], clause: str) -> Json:
     return {"singleValueExtendedProperties": [{"id": match[1], "value": value}]} if value is not None else {}
 
 
-def order(rows: Sequence[Any], clause: str, fields: set[str], row_of: Callable[[Any], Row]) -> list[Any]:
+def order(entries: Sequence[Any], clause: str, fields: set[str], make_row: Callable[[Any], Row]) -> list[Any]:
     """Return the entries in the order that `$orderby` names. Raises Refusal."""
-    result = list(rows)
+    result = list(entries)
+    # stable sorts, the least important criterion first
     for part in reversed([one.split() for one in clause.split(",")] if clause else []):
         if len(part) not in (1, 2) or part[0] not in fields or part[1:] not in ([], ["asc"], ["desc"]):
             raise make_refusal(f"Invalid orderby clause: {clause}")
         result.sort(
-            key=lambda one: _make_comparable(_get_value(row_of(one).properties, part[0])), reverse=part[1:] == ["desc"]
+            key=lambda one: _make_comparable(_get_value(make_row(one).properties, part[0])),
+            reverse=part[1:] == ["desc"],
         )
     return result
 
 
 def parse_filter(clause: str, fields: set[str]) -> Clause:
     """Return a function that tells whether a row matches `$filter`. Raises Refusal for an unsupported clause."""
-    return _Parser(clause, fields).parse() if clause else lambda row: True
+    return _FilterParser(clause, fields).parse() if clause else lambda row: True
 
 
-class _Parser:
+class _FilterParser:
     """Parses a filter: comparisons, functions, `and`, `or`, `not`, brackets, and `any` of extended properties."""
 
     def __init__(self, clause: str, fields: set[str]) -> None:

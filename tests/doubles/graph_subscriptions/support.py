@@ -32,7 +32,7 @@ class Endpoint:
     """
 
     def __init__(self) -> None:
-        self.handshakes: list[str] = []  #: the path and query of each validation request
+        self.validations: list[str] = []  #: the path and query of each validation request
         self.bodies: list[tuple[str, Any]] = []  #: path and JSON body of each request with notifications
         self.status = 202
         self.validation_reply: dict[str, Any] = {}  #: another status, or further headers, for validations
@@ -44,7 +44,7 @@ class Endpoint:
         name, _, value = parts.query.rpartition("&")[2].partition("=")
         self.think()
         if name == "validationToken":
-            self.handshakes.append(request.path)
+            self.validations.append(request.path)
             given = {"status": 200, "Content_Type": "text/plain; charset=utf-8", **self.validation_reply}
             request.reply(given.pop("status"), self.change_token(unquote_plus(value)).encode(), **given)
             return

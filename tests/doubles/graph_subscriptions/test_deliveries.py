@@ -170,7 +170,7 @@ def test_a_changed_address_is_validated_again(client: Any, double: Double, endpo
     client.update_subscription(opened["id"], notification_url="https://longarc.example/new")
     add(double, 0)
     double.subscriptions.settle()
-    assert [path for path, _ in endpoint.bodies] == ["/new"] and len(endpoint.handshakes) == 3
+    assert [path for path, _ in endpoint.bodies] == ["/new"] and len(endpoint.validations) == 3
 
 
 # --- endpoints that fail or are slow ----------------------------------------------------------------------------------

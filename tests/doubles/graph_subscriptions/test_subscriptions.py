@@ -39,11 +39,11 @@ def refusal(client: Any, *given: Any, **more: Any) -> tuple[int, str, str]:
 
 def test_both_addresses_are_validated_and_get_notifications(client: Any, double: Double, endpoint: Endpoint) -> None:
     opened = subscribe(client, expiration_minutes=10_079)
-    assert [urlsplit(one).path for one in endpoint.handshakes] == ["/notify", "/lifecycle"]
-    for one in endpoint.handshakes:
+    assert [urlsplit(one).path for one in endpoint.validations] == ["/notify", "/lifecycle"]
+    for one in endpoint.validations:
         token = one.rpartition("validationToken=")[2]
         assert "+" in token and "%25" in token and "%2B" in token
-    assert endpoint.handshakes[0].startswith("/notify?place=1&validationToken=")
+    assert endpoint.validations[0].startswith("/notify?place=1&validationToken=")
     assert opened["clientState"] == STATE and opened["applicationId"] == CLIENT
     event = Hands(double).add(DANA, slot(0))
     double.subscriptions.settle()
@@ -82,7 +82,7 @@ def test_an_address_that_answers_wrongly_is_refused(
     endpoint.validation_reply, endpoint.change_token = reply, change_token
     status, code, message = refusal(client)
     assert (status, code) == (400, "ValidationError") and words in message
-    assert len(endpoint.handshakes) == 1 and not double.subscriptions.live
+    assert len(endpoint.validations) == 1 and not double.subscriptions.live
 
 
 @pytest.mark.parametrize(
@@ -99,7 +99,7 @@ def test_an_address_that_cannot_be_reached_is_refused(client: Any, double: Doubl
 
 
 def test_an_address_has_to_answer_its_validation_in_time(client: Any, double: Double, endpoint: Endpoint) -> None:
-    double.subscriptions.rules.handshake_limit = 0.1
+    double.subscriptions.rules.validation_limit = 0.1
     released = Event()
 
     def wait() -> None:
