@@ -1,4 +1,4 @@
-"""What the tests of `longarc init` share: servers to try answers with, and a people file."""
+"""Fixtures for the tests of `longarc init`: servers with which it tries answers, and a people file."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -26,6 +26,7 @@ def servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbeddedServer
 
 @pytest.fixture
 def people(tmp_path: Path) -> Path:
+    """The file that an HR system exports."""
     file = tmp_path / "export.csv"
     file.write_text(PEOPLE)
     return file

@@ -11,7 +11,7 @@ import requests
 from tests.doubles.google import Google
 from tests.doubles.graph import CLIENT, Double, section
 from tests.support.companies import DANA, SAM
-from tests.support.set_up import add_settings, begin_set_up, caldav_answers, run_init, write_answers
+from tests.support.set_up import add_settings, caldav_answers, run_init, write_answers, write_stopped_set_up
 from worker.embedded import EmbeddedServers
 from worker.settings.load import load_settings
 from worker.setup.questions import list_questions
@@ -43,7 +43,7 @@ def test_a_set_up_goes_on_where_it_stopped(servers: EmbeddedServers, people: Pat
 def test_one_answer_is_changed_and_the_rest_stays(servers: EmbeddedServers, people: Path, tmp_path: Path) -> None:
     """Also an answer of an earlier step, whose check is then run again; and what no answer calls for is not written."""
     answers = caldav_answers(servers, people, smtp_username="somebody", pilot_groups="Car", start="")
-    folder = begin_set_up(tmp_path, **answers)
+    folder = write_stopped_set_up(tmp_path, **answers)
     begin = ["", "a long one", "a long one", DANA]
     no_user = ["change", "smtp_username", "-", "", "n"]
     number = [one.name for one in list_questions({**answers, "smtp_username": ""})].index("company")
@@ -58,7 +58,7 @@ def test_one_answer_is_changed_and_the_rest_stays(servers: EmbeddedServers, peop
 
 def test_enter_keeps_a_secret_and_the_answers_so_far(servers: EmbeddedServers, people: Path, tmp_path: Path) -> None:
     answers = caldav_answers(servers, people, caldav_url="http://127.0.0.1:9/{email}/")
-    folder = begin_set_up(tmp_path, **answers, smtp_username="")
+    folder = write_stopped_set_up(tmp_path, **answers, smtp_username="")
     changed = ["change", "caldav_password", "", "company", "", "caldav_url", servers.caldav_url, "", "later"]
     stopped = run_init(str(folder), given="\n".join(["", "a long one", DANA, *changed, ""]))
     assert "http://127.0.0.1:9" in stopped.output and "passed" in stopped.output
@@ -115,7 +115,7 @@ def test_the_pilot_is_chosen_from_a_list_by_number_or_address(servers: EmbeddedS
     answers = caldav_answers(servers, file, smtp_username="")
     for name in ("pilot", "pilot_groups"):
         del answers[name]
-    folder = begin_set_up(tmp_path, **answers)
+    folder = write_stopped_set_up(tmp_path, **answers)
     given = ["", "a long one", DANA, "n", "managers", "11", "1, manager03@corp.example", "", "later"]
     result = run_init(str(folder), given="\n".join([*given, ""]))
     rows = [line.split() for line in result.output.splitlines() if "@corp.example  " in line and " with " in line]
@@ -145,7 +145,7 @@ def test_the_way_is_changed_and_what_was_for_the_former_way_goes(
     key = tmp_path / "key.json"
     common = {"company": "Northlight", "operator": DANA, "sender": "longarc@corp.example", "first_manager": DANA}
     former = {"way": "google-domain", "google_key": str(key), "people": "directory", "country": "DE"}
-    folder = begin_set_up(tmp_path, **common, **former)
+    folder = write_stopped_set_up(tmp_path, **common, **former)
     (folder / "var" / "google").mkdir(parents=True)
     grant = folder / "var" / "google" / f"{DANA}.sealed"
     grant.touch()
@@ -185,7 +185,7 @@ def test_after_a_failed_check_the_way_can_be_changed_to_embedded(tmp_path: Path)
     answers = {"way": "caldav", "company": "", "operator": DANA, "caldav_url": "http://127.0.0.1:9/{email}/"}
     answers |= {"caldav_username": "", "attendee_copies": "no", "smtp_host": "127.0.0.1", "smtp_port": "9"}
     answers |= {"smtp_security": "none", "smtp_username": "", "sender": DANA, "first_manager": DANA}
-    folder = begin_set_up(tmp_path, **answers)
+    folder = write_stopped_set_up(tmp_path, **answers)
     result = run_init(str(folder), given="\nchange\nway\nembedded\n\n")
     assert result.exit_code == 0, result.output
     assert f" run --embedded {folder}" in result.output
@@ -200,7 +200,7 @@ def test_a_changed_account_signs_in(stops_at_sign_in: bool, tmp_path: Path) -> N
         for address in (DANA, SAM):
             double.world.add_person(address, "Europe/Berlin")
         answers = {"way": "microsoft-account", "company": "", "operator": DANA, "tenant": told["tenant"]}
-        folder = begin_set_up(tmp_path, **answers, client_id=CLIENT, account=DANA, sender=DANA)
+        folder = write_stopped_set_up(tmp_path, **answers, client_id=CLIENT, account=DANA, sender=DANA)
         places = {name: told[name] for name in ("endpoint", "authority", "ca_file")}
         add_settings(str(folder / "answers.toml"), {"calendars.outlook": places})
         double.login.signed_in = DANA
@@ -234,7 +234,7 @@ def test_a_changed_google_client_is_signed_in_to_anew(tmp_path: Path, monkeypatc
             double.calendars.add_person(address, "Europe/Berlin")
         client, secret = double.tokens.client
         answers = {"way": "google-account", "company": "", "operator": DANA, "google_client_id": client}
-        folder = begin_set_up(tmp_path, **answers, account=DANA, sender=DANA)
+        folder = write_stopped_set_up(tmp_path, **answers, account=DANA, sender=DANA)
         places = {"calendars.google": double.section, "mailers.google": double.mail_section}
         add_settings(str(folder / "answers.toml"), places)
         run_init(str(folder), given=f"\n{secret}\nn\n")

@@ -6,7 +6,7 @@ from itertools import pairwise, product
 
 import pytest
 
-from tests.support.watched import DANA, DAY, HOUR, MINUTE, NOW, UNWATCHED, watched
+from tests.support.watched import DANA, DAY, HOUR, MINUTE, NOW, UNWATCHED, watched_calendar
 from worker.domain.channels import (
     HINT_MERGE_PERIOD,
     MAX_ECHO_DELAY,
@@ -29,15 +29,18 @@ from worker.domain.model import WatchedCalendar
     [
         (UNWATCHED, ChannelStep.OPEN),
         (replace(UNWATCHED, next_id="b" * 32), ChannelStep.OPEN),
-        (watched(), ChannelStep.WAIT),
-        (watched(renew_at=NOW), ChannelStep.RENEW),
-        (watched(renew_at=NOW - 4 * DAY, expires_at=NOW), ChannelStep.OPEN),
-        (watched(awaiting_since=NOW - MAX_ECHO_DELAY + MINUTE), ChannelStep.WAIT),
-        (watched(awaiting_since=NOW - MAX_ECHO_DELAY), ChannelStep.OPEN),
-        (watched(awaiting_since=NOW - MAX_ECHO_DELAY, renew_at=NOW), ChannelStep.OPEN),
-        (watched(awaiting_since=NOW - HOUR, failures=1, opened_at=NOW - 2 * HOUR), ChannelStep.OPEN),
-        (watched(awaiting_since=NOW - MINUTE * 10, failures=1, opened_at=NOW - MINUTE * 30), ChannelStep.WAIT),
-        (watched(awaiting_since=NOW - HOUR, failures=3, opened_at=NOW - HOUR * 2, renew_at=NOW), ChannelStep.RENEW),
+        (watched_calendar(), ChannelStep.WAIT),
+        (watched_calendar(renew_at=NOW), ChannelStep.RENEW),
+        (watched_calendar(renew_at=NOW - 4 * DAY, expires_at=NOW), ChannelStep.OPEN),
+        (watched_calendar(awaiting_since=NOW - MAX_ECHO_DELAY + MINUTE), ChannelStep.WAIT),
+        (watched_calendar(awaiting_since=NOW - MAX_ECHO_DELAY), ChannelStep.OPEN),
+        (watched_calendar(awaiting_since=NOW - MAX_ECHO_DELAY, renew_at=NOW), ChannelStep.OPEN),
+        (watched_calendar(awaiting_since=NOW - HOUR, failures=1, opened_at=NOW - 2 * HOUR), ChannelStep.OPEN),
+        (watched_calendar(awaiting_since=NOW - MINUTE * 10, failures=1, opened_at=NOW - MINUTE * 30), ChannelStep.WAIT),
+        (
+            watched_calendar(awaiting_since=NOW - HOUR, failures=3, opened_at=NOW - HOUR * 2, renew_at=NOW),
+            ChannelStep.RENEW,
+        ),
     ],
 )
 def test_each_channel_has_one_next_step(calendar: WatchedCalendar, step: ChannelStep) -> None:
@@ -45,9 +48,9 @@ def test_each_channel_has_one_next_step(calendar: WatchedCalendar, step: Channel
 
 
 def test_the_next_step_is_renewal_or_the_end_of_patience_with_our_own_write() -> None:
-    assert find_next_step_at(watched()) == NOW + 2 * DAY
-    assert find_next_step_at(watched(awaiting_since=NOW)) == NOW + MAX_ECHO_DELAY
-    assert find_next_step_at(watched(awaiting_since=NOW, failures=1, opened_at=NOW)) == NOW + HOUR
+    assert find_next_step_at(watched_calendar()) == NOW + 2 * DAY
+    assert find_next_step_at(watched_calendar(awaiting_since=NOW)) == NOW + MAX_ECHO_DELAY
+    assert find_next_step_at(watched_calendar(awaiting_since=NOW, failures=1, opened_at=NOW)) == NOW + HOUR
     with pytest.raises(ValueError, match=DANA):
         find_next_step_at(UNWATCHED)
 
@@ -57,7 +60,9 @@ def test_what_waits_is_due_later_so_that_no_step_is_taken_again_and_again() -> N
     for awaiting, opened, renewal in product([None, *spans[:5]], spans[:5], spans):
         for failures in range(4):
             since = None if awaiting is None else NOW + awaiting
-            one = watched(awaiting_since=since, opened_at=NOW + opened, renew_at=NOW + renewal, failures=failures)
+            one = watched_calendar(
+                awaiting_since=since, opened_at=NOW + opened, renew_at=NOW + renewal, failures=failures
+            )
             assert choose_step(one, NOW) is not ChannelStep.WAIT or find_next_step_at(one) > NOW
 
 
@@ -82,9 +87,9 @@ def test_each_failure_in_a_row_waits_longer_up_to_a_day() -> None:
     [
         None,
         UNWATCHED,
-        watched(proven_at=None),
-        watched(expires_at=NOW),
-        watched(awaiting_since=NOW - MAX_ECHO_DELAY),
+        watched_calendar(proven_at=None),
+        watched_calendar(expires_at=NOW),
+        watched_calendar(awaiting_since=NOW - MAX_ECHO_DELAY),
     ],
 )
 def test_trust_has_to_be_earned_and_is_lost_by_silence_or_age(calendar: WatchedCalendar | None) -> None:

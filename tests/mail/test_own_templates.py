@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from tests.i18n.test_language import write_catalogue
-from tests.support.read_mails import ENGLISH, SAMPLES, read
+from tests.support.read_mails import ENGLISH, SAMPLES, render
 from worker.errors import Problem, Problems
 from worker.mail.context import MailContext
 from worker.mail.kinds import KINDS, list_samples
@@ -57,7 +57,7 @@ def test_a_company_replaces_only_what_it_wants(overrides: Path) -> None:
     (overrides / "operator_alert" / "subject.txt.j2").write_text("Bitte\n kommen: {{ product }}\n")
     (overrides / "_style.css").write_text("p { margin: 1px }")
     emails = with_overrides(overrides)
-    mail = read(MailContext(name="operator_alert", key="a", to=OPERATOR, now=NOW, reason="<Why>"), emails)
+    mail = render(MailContext(name="operator_alert", key="a", to=OPERATOR, now=NOW, reason="<Why>"), emails)
     assert mail.headers["Subject"] == "Bitte kommen: Longarc"
     assert '<p style="margin: 1px;">&lt;Why&gt;</p>' in mail.html
     assert emails.check_templates() == []

@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from tests.support.read_mails import SAMPLES, TO_MANAGER, TO_REPORT, Mail, Shown, kept, read
+from tests.support.read_mails import SAMPLES, TO_MANAGER, TO_REPORT, HtmlText, Mail, commitment_with_standing, render
 from worker.domain.model import (
     CommitmentStanding,
     Interval,
@@ -29,9 +29,9 @@ from worker.mail.samples import (
 @pytest.mark.parametrize("topic", list(Topic))
 def test_the_prompt_is_a_note_from_one_person_to_another(topic: Topic) -> None:
     """R-11: no form, no heading, no list, nothing to fill in, no answer expected, nothing stored."""
-    mail = read(replace(TO_REPORT, session=replace(SESSION, topic=topic)))
-    assert not {"h1", "h2", "h3", "ul", "li", "b", "strong", "table", "a"} & set(Shown(mail.html).tags)
-    assert mail.silent("Longarc")
+    mail = render(replace(TO_REPORT, session=replace(SESSION, topic=topic)))
+    assert not {"h1", "h2", "h3", "ul", "li", "b", "strong", "table", "a"} & set(HtmlText(mail.html).tags)
+    assert mail.omits("Longarc")
     assert mail.says("nothing to write down, nothing to prepare and no need to reply")
     assert mail.says("not stored anywhere")
     assert mail.text.endswith("\n\nDana\n")
@@ -40,7 +40,7 @@ def test_the_prompt_is_a_note_from_one_person_to_another(topic: Topic) -> None:
 
 def test_each_topic_gives_other_things_to_think_about() -> None:
     """R-4, R-11"""
-    asked = {topic: read(replace(TO_REPORT, session=replace(SESSION, topic=topic))) for topic in Topic}
+    asked = {topic: render(replace(TO_REPORT, session=replace(SESSION, topic=topic))) for topic in Topic}
     assert len({mail.text for mail in asked.values()}) == len(Topic)
     for words in ("gives you energy", "go to waste", "three to five years", "not yet said aloud"):
         assert asked[Topic.ALL].says(words)
@@ -48,28 +48,28 @@ def test_each_topic_gives_other_things_to_think_about() -> None:
 
 def test_the_prompt_asks_for_the_habit_of_looking_back() -> None:
     """R-25: what was learned, what surprised, what one would do differently; a leader may go first."""
-    plain, led = read(TO_REPORT), read(replace(TO_REPORT, learning="I still talk\ntoo early."))
+    plain, led = render(TO_REPORT), render(replace(TO_REPORT, learning="I still talk\ntoo early."))
     assert plain.says("what have you learned these past months, what surprised you, and what would you do differently?")
-    assert plain.silent("My own answer")
+    assert plain.omits("My own answer")
     assert led.says("My own answer, to go first: I still talk too early.")
 
 
 def test_r27_a_prompt_speaks_to_the_reason_that_the_report_gave_and_never_names_it() -> None:
     """R-6: not even to the one who gave it, since others may look over a shoulder."""
-    neutral, texts = read(TO_REPORT), set()
+    neutral, texts = render(TO_REPORT), set()
     for trigger in Trigger:
-        mail = read(replace(TO_REPORT, trigger=trigger.value, asked_by_report=True))
+        mail = render(replace(TO_REPORT, trigger=trigger.value, asked_by_report=True))
         assert mail.says("You asked for this talk")
-        assert mail.silent(TRIGGER_TEXTS[trigger])
-        assert not {"h1", "h2", "h3", "ul", "li"} & set(Shown(mail.html).tags)
+        assert mail.omits(TRIGGER_TEXTS[trigger])
+        assert not {"h1", "h2", "h3", "ul", "li"} & set(HtmlText(mail.html).tags)
         texts.add(mail.text)
-        assert read(replace(TO_REPORT, trigger=trigger.value)).text == neutral.text  # the manager asked
+        assert render(replace(TO_REPORT, trigger=trigger.value)).text == neutral.text  # the manager asked
     assert len(texts) == len(Trigger)
-    assert neutral.silent("You asked for this talk")
+    assert neutral.omits("You asked for this talk")
 
 
 def test_r33_the_review_note_asks_whether_the_direction_still_feels_right() -> None:
-    mail = read(replace(TO_MANAGER, name="review_note", commitments=COMMITMENTS))
+    mail = render(replace(TO_MANAGER, name="review_note", commitments=COMMITMENTS))
     assert mail.says("whether the direction still feels right")
     assert mail.says("nobody has failed: goals change.")
     assert mail.says("change together or let go")
@@ -78,15 +78,15 @@ def test_r33_the_review_note_asks_whether_the_direction_still_feels_right() -> N
 def test_r34_the_rhythm_named_is_the_one_the_pair_has_now() -> None:
     """R-5: in a transition the tighter one, and never a quarter that is none."""
     introduction = replace(TO_MANAGER, name="introduction", pair=replace(PAIR, every=Interval(months=6)))
-    assert read(introduction).says("every 6 months: 75 minutes")
-    tighter = read(replace(introduction, every=Interval(weeks=6)))
-    assert tighter.says("every 6 weeks: 75 minutes") and tighter.silent("quarter")
+    assert render(introduction).says("every 6 months: 75 minutes")
+    tighter = render(replace(introduction, every=Interval(weeks=6)))
+    assert tighter.says("every 6 weeks: 75 minutes") and tighter.omits("quarter")
 
 
 def test_only_after_a_contract_does_the_prompt_ask_what_changed() -> None:
     """R-13"""
-    assert read(TO_REPORT).says("what has changed since last time?")
-    assert read(replace(TO_REPORT, contract=None)).silent("since last time")
+    assert render(TO_REPORT).says("what has changed since last time?")
+    assert render(replace(TO_REPORT, contract=None)).omits("since last time")
 
 
 # --- the brief ---
@@ -94,14 +94,14 @@ def test_only_after_a_contract_does_the_prompt_ask_what_changed() -> None:
 
 def brief(**fields: object) -> Mail:
     letter = replace(TO_MANAGER, commitments=COMMITMENTS, now=NOW + timedelta(days=1))
-    return read(replace(letter, **fields))  # type: ignore[arg-type]
+    return render(replace(letter, **fields))  # type: ignore[arg-type]
 
 
 def test_the_brief_begins_with_the_managers_own_commitments() -> None:
     """R-12, R-20: done or not, and how late."""
     mail = brief()
     order = ["First, your own promises", "What the two of you agreed", "When you meet", "Think through", "Questions to"]
-    for form in (mail.text, mail.seen):
+    for form in (mail.text, mail.html_text):
         places = [form.index(words) for words in order]
         assert places == sorted(places)
     assert mail.says("not done, due Friday, October 23, 12 days late")
@@ -112,10 +112,15 @@ def test_the_brief_begins_with_the_managers_own_commitments() -> None:
 
 def test_a_commitment_that_changed_or_was_let_go_is_not_called_late() -> None:
     """R-18: goals change, without blame."""
-    mail = brief(commitments=(kept(CommitmentStanding.CHANGED), kept(CommitmentStanding.LET_GO)))
+    mail = brief(
+        commitments=(
+            commitment_with_standing(CommitmentStanding.CHANGED),
+            commitment_with_standing(CommitmentStanding.LET_GO),
+        )
+    )
     assert mail.says("changed on Tuesday, November 3")
     assert mail.says("let go on Tuesday, November 3")
-    assert mail.silent("late")
+    assert mail.omits("late")
 
 
 def test_the_brief_gives_all_six_things_to_think_through_and_what_to_leave_out() -> None:
@@ -141,7 +146,7 @@ def test_the_hardest_questions_need_trust(topic: Topic) -> None:
     """R-12"""
     session = replace(SESSION, topic=topic)
     careful, open_ = brief(session=session), brief(session=session, pair=replace(PAIR, trust=True))
-    assert careful.silent("hardest")
+    assert careful.omits("hardest")
     assert open_.says("The hardest ones")
     assert open_.text.count("?") > careful.text.count("?")
 
@@ -159,7 +164,7 @@ def test_the_question_bank_follows_the_topic(topic: Topic, there: list[str], abs
     """R-4, R-12"""
     mail = brief(session=replace(SESSION, topic=topic))
     assert all(mail.says(words) for words in there)
-    assert all(mail.silent(words) for words in absent)
+    assert all(mail.omits(words) for words in absent)
 
 
 def test_the_brief_tells_plainly_of_deferrals_and_of_what_was_left_unfinished() -> None:
@@ -173,13 +178,13 @@ def test_the_brief_tells_plainly_of_deferrals_and_of_what_was_left_unfinished() 
 def test_r34_the_count_in_a_brief_is_that_of_this_session() -> None:
     """Earlier sessions of the cycle may have been moved too; the manager knows this one by its own moves."""
     mail = brief(count=3, deferrals=DEFERRALS[:1])
-    assert mail.says("moved once") and mail.silent("moved 3 times")
-    assert brief(count=2).silent("moved")
+    assert mail.says("moved once") and mail.omits("moved 3 times")
+    assert brief(count=2).omits("moved")
 
 
 def test_r34_the_manager_says_by_heart_where_this_person_wants_to_go_before_reading_on() -> None:
     mail = brief()
-    for form in (mail.text, mail.seen):
+    for form in (mail.text, mail.html_text):
         flat = " ".join(form.split())
         assert flat.index("Before you read on: where does Sam want to go in three years?") < flat.index(
             "First, your own"
@@ -190,8 +195,8 @@ def test_r34_there_is_one_opening() -> None:
     """R-13: what has changed, then the manager's own promises; and without promises only the first."""
     mail, first = brief(), brief(contract=None, commitments=())
     whole = "Ask what has changed since last time. Then say what you did of yours, and what you did not."
-    assert mail.says(whole) and mail.silent("Begin there")
-    assert first.says("Ask what has changed since last time.") and first.silent("what you did of yours")
+    assert mail.says(whole) and mail.omits("Begin there")
+    assert first.says("Ask what has changed since last time.") and first.omits("what you did of yours")
     assert brief(by_link=True, contract=None, commitments=(), links={"contract": "https://x.example/c"}).says(whole)
 
 
@@ -231,7 +236,7 @@ def test_r29_the_brief_lists_what_there_is_and_promises_none_of_it() -> None:
     assert mail.says("Role path, until Thursday, December 31")
     assert mail.says("https://wiki.example.com/billing")
     assert mail.says("it is no offer of yours")
-    assert brief().silent("What there is here")
+    assert brief().omits("What there is here")
 
 
 def test_r27_the_brief_is_read_on_a_phone_in_two_minutes() -> None:
@@ -250,4 +255,4 @@ def test_the_reason_for_an_ad_hoc_conversation_is_in_the_brief_alone() -> None:
     assert brief(trigger=reason).says("An offer from the harbour company.")
     assert brief(trigger="Something else altogether.").says("Something else altogether.")
     for letter in {letter.name: letter for letter in SAMPLES if letter.name != "brief"}.values():
-        assert read(replace(letter, trigger=reason)).silent("harbour")
+        assert render(replace(letter, trigger=reason)).omits("harbour")

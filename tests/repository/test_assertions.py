@@ -1,4 +1,4 @@
-"""Tests can fail: no assertion that holds whatever the program does, and no test without one."""
+"""Every test can fail: no assertion is true whatever the program does, and no test is without an assertion."""
 
 import ast
 from collections.abc import Iterator
@@ -7,7 +7,7 @@ from functools import cache
 from tests.support import ROOT
 
 TESTS = ROOT / "tests"
-#: What proves something besides the word `assert`: a context that expects an error, or the browser's own waiting.
+#: Functions that prove something as `assert` does: they expect an error or a warning, fail, or wait for a page's state.
 PROOFS = {"raises", "warns", "fail", "expect"}
 
 

@@ -1,4 +1,4 @@
-"""What is measured is kept beside what is said about it."""
+"""`make bench` replaces the tables of `bench/README.md` and keeps its texts; its best assignment is the optimum."""
 
 import random
 from collections import Counter
@@ -43,7 +43,7 @@ def test_what_is_measured_for_the_first_time_comes_last() -> None:
 
 
 def test_the_best_assignment_is_that_of_trying_all() -> None:
-    """T-2, T-3a: a day holds one session and a week two; as many as possible, then as near as possible."""
+    """T-2, T-3a: one session a day and two a week; as many pairs as possible, then at the lowest cost."""
     for seed in range(30):
         rng = random.Random(seed)
         days = [date(2027, 3, 1) + timedelta(days=n) for n in range(9)]
@@ -65,7 +65,7 @@ def is_allowed(days: list[date]) -> bool:
 
 
 def rate_all(options: dict[PairId, dict[date, int]]) -> list[tuple[int, int]]:
-    """The number of pairs left out, below zero, and the cost, of every assignment that is allowed."""
+    """Minus the number of pairs that get a day, and the cost, for each assignment that is allowed."""
     choices = product(*([None, *costs.items()] for costs in options.values()))
     taken = ([one for one in choice if one is not None] for choice in choices)
     return [(-len(one), sum(cost for _, cost in one)) for one in taken if is_allowed([day for day, _ in one])]

@@ -1,4 +1,4 @@
-"""Where no browser can be had, the set-up says why, in bounded time, and goes on."""
+"""If no browser can be downloaded, `make setup` says why, after a limited time, and goes on."""
 
 import sys
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""The container file and the compose file, read by the tools of their makers, are what the documentation says."""
+"""Tools for such files accept the container file and the compose file, and both fit the documentation."""
 
 import os
 import re
@@ -22,7 +22,7 @@ ENVIRONMENT = {"LONGARC_DIR": "/etc/longarc", "LONGARC_HOST": "longarc.example.c
 
 
 def find_tool(name: str) -> str:
-    """The path of a tool, which packages bring along for some systems only."""
+    """The path of a tool from a Python package, which exists for some systems only; skip the test if it is missing."""
     found = shutil.which(name, path=f"{Path(sys.executable).parent}:{os.environ['PATH']}")
     if found is None:
         pytest.skip(f"{name} is not here: its package has no file for this system")

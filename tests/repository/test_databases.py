@@ -1,4 +1,4 @@
-"""No test is left out on a database: see `choose_databases`."""
+"""Each test runs on both databases, at least in the long proofs: see `choose_databases`."""
 
 import pytest
 

@@ -54,7 +54,7 @@ def test_every_page_of_the_site_is_in_its_navigation() -> None:
 
 
 def test_nothing_sends_anybody_to_a_package_index_for_this_program() -> None:
-    """It is on none: `pip install` takes a checkout or a wheel, and somebody else may have taken the name there."""
+    """No index has it: `pip install` takes a checkout or a wheel. On an index, the name may belong to somebody else."""
     texts = [*ROOT.glob("*.md"), *DOCS.rglob("*.md"), *(ROOT / "worker").rglob("*.py"), *(ROOT / "config").rglob("*")]
     found = {
         f"{path.relative_to(ROOT)}: {command}"

@@ -1,4 +1,4 @@
-"""Who may know whom (the layers in CONTRIBUTING): read from the imports, so that nobody has to remember it."""
+"""Checks by their imports that modules keep to the layers of CONTRIBUTING.md."""
 
 import ast
 import subprocess
@@ -17,7 +17,7 @@ from packaging.utils import canonicalize_name
 from tests.support import ROOT
 
 WORKER = ROOT / "worker"
-#: From the ground up. A module imports from its own layer or from those before it.
+#: The layers from the lowest on. A module imports from its own layer or from those before it.
 LAYERS = (
     {"errors"},
     {"domain"},
@@ -29,7 +29,7 @@ LAYERS = (
     {"commands"},
     {"cli", "__main__"},
 )
-#: What else a module of a layer must not know, though it may know others of that layer.
+#: Which packages of its own layer each package must not import.
 STRANGERS = {
     "providers": {"store", "settings", "mail", "roster"},
     "store": {"providers", "settings", "mail", "roster"},
@@ -37,11 +37,11 @@ STRANGERS = {
     "mail": {"store", "roster"},
     "roster": {"store", "mail"},
 }
-#: What the machine is asked for the time with.
+#: Functions that read the clock of the machine.
 CLOCKS = {"now", "utcnow", "today", "time", "time_ns", "localtime", "gmtime"}
-#: Parts of the standard library that reach out of the program, or into chance.
+#: Modules of the standard library with input and output, concurrency, clocks or random values.
 IMPURE = {"os", "pathlib", "io", "socket", "sqlite3", "subprocess", "threading", "logging", "random", "time"}
-LONGEST = 500
+MAX_LINES = 500
 
 
 @cache
@@ -122,7 +122,7 @@ def test_neighbours_do_not_know_each_other() -> None:
 
 
 def test_no_vendor_is_known_where_things_are_decided_and_performed() -> None:
-    """Only what is asked of any calendar or mail service."""
+    """These modules import only what all calendar and mail services share."""
     for module in (
         "worker.engine.sweep",
         "worker.engine.outbox",
@@ -156,7 +156,7 @@ def _asks(called: ast.expr) -> bool:
 
 def test_no_module_is_longer_than_can_be_read() -> None:
     lengths = {module: len(text(module).splitlines()) for module in modules()}
-    assert {module: length for module, length in lengths.items() if length > LONGEST} == {}
+    assert {module: length for module, length in lengths.items() if length > MAX_LINES} == {}
 
 
 def test_each_module_says_why_it_exists() -> None:
@@ -205,13 +205,13 @@ print(sorted(set(sys.argv[1].split(",")) & {name.partition(".")[0] for name in s
 
 
 def test_the_product_needs_one_http_stack() -> None:
-    """Nothing that is installed with it, whatever extra is taken, brings a second one; that is for development."""
+    """No extra of the product installs a second HTTP stack; only the extra for development does."""
     assert not SECOND_STACK & installed_with("longarc", {"embedded", "redis", "scim"})
     assert "caldav" in installed_with("longarc", {"dev"})
 
 
 def test_the_tests_run_on_the_http_library_of_the_product() -> None:
-    """A wheel of urllib3-future overwrites urllib3 at each start of Python: then nothing here proves anything of it."""
+    """Where urllib3-future is installed, it replaces urllib3 at each start of Python, and tests would prove nothing."""
     assert vars(urllib3)["__version__"] == metadata.version("urllib3"), "set up again: rm -rf .venv && make setup"
     assert not list(Path(urllib3.__file__).parents[1].glob("urllib3*.pth"))
 
@@ -229,7 +229,7 @@ def test_no_module_imports_the_second_stack() -> None:
 
 
 def installed_with(name: str, extras: set[str]) -> set[str]:
-    """What pip installs along with a package, as the packages themselves say."""
+    """The packages that pip installs for a package with these extras, itself included, by the packages' metadata."""
     known: dict[str, set[str]] = {}
     waiting = [(name, extras)]
     while waiting:
@@ -246,7 +246,7 @@ def installed_with(name: str, extras: set[str]) -> set[str]:
 
 
 def needs(name: str) -> list[str]:
-    if name == "longarc":  # as the checkout says now, not as it did when it was installed
+    if name == "longarc":  # its metadata is as old as its installation; pyproject.toml is current
         project = tomllib.loads(ROOT.joinpath("pyproject.toml").read_text(encoding="utf-8"))["project"]
         extras = project["optional-dependencies"]
         listed = [(need, extra) for extra, needs in extras.items() for need in needs]
@@ -255,10 +255,10 @@ def needs(name: str) -> list[str]:
     try:
         return metadata.requires(name) or []
     except metadata.PackageNotFoundError:
-        return []  # for another system
+        return []  # not installed: a requirement for another system
 
 
 def test_every_layer_is_there() -> None:
-    """A name in the list above that no module bears would hold nothing."""
+    """A name in `LAYERS` that belongs to no module would check nothing."""
     parts = {part(module) for module in NAMED}
     assert set(chain(*LAYERS)) <= parts

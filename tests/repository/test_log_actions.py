@@ -10,9 +10,9 @@ from tests.repository.test_layers import modules, tree
 from worker.logs import FIELDS, Action, JsonLines
 
 LEVELS = {"debug", "info", "warning", "error", "exception", "critical"}
-#: Statements of the database, which `debug` shows without their values: no events.
+#: The module that logs SQL statements at `debug`, without their values. They are no events.
 STATEMENTS = "worker.store.statements"
-#: The level of these depends on the outcome: `debug` for an attempt that is made again.
+#: Events whose level depends on the outcome: `debug` for an attempt that is made again.
 OF_ANY_LEVEL = {Action.EFFECT}
 
 
@@ -37,7 +37,7 @@ def is_action(node: ast.expr) -> bool:
 
 
 def extra_fields(call: ast.Call) -> dict[str, ast.expr]:
-    """The fields that a call gives besides its message; empty when they stand elsewhere."""
+    """The fields of a log call's `extra`; empty when it is no dictionary that is written out in the call."""
     extras = [keyword.value for keyword in call.keywords if keyword.arg == "extra"]
     return {
         str(name.value): value

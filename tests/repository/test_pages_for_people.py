@@ -1,4 +1,4 @@
-"""The pages for HR, managers, reports and IT name what there is: permissions, tables, settings, commands and mails."""
+"""What the pages for HR, managers, reports and IT name exists: permissions, tables, settings, commands and mails."""
 
 import re
 from collections.abc import Iterator
@@ -29,7 +29,7 @@ def read_page(name: str) -> str:
 
 
 def list_code(text: str) -> Iterator[str]:
-    """Yield what stands between backquotes."""
+    """Yield each text between backquotes."""
     for code in re.findall(r"`([^`]+)`", text):
         yield " ".join(code.split())
 

@@ -1,4 +1,4 @@
-"""The table of the practice and its tests (playbook.md) is whole: rows have tests, and the tests are there."""
+"""The table of the rules of the practice (playbook.md) is complete: each rule names tests, and these exist."""
 
 import ast
 import re

@@ -1,4 +1,4 @@
-"""What a release says of its dependencies: hashes, licences, and no known fault."""
+"""The release files are right about the dependencies: hashes and licences; and no dependency has a known fault."""
 
 import json
 import re
@@ -15,8 +15,8 @@ from packaging.utils import canonicalize_name
 from tests.support.proof import FULL
 from tools.release_files import CONSTRAINTS, EXTRAS, HASHES, LICENCES, ROOT
 
-#: Seconds that the audit may take before its data counts as out of reach.
-PATIENCE = 240
+#: How many seconds the audit may take before its data counts as out of reach.
+AUDIT_TIMEOUT = 240
 
 
 def read_pins(text: str) -> dict[str, str]:
@@ -72,17 +72,17 @@ def test_each_package_is_listed_with_its_licence() -> None:
 
 
 @pytest.mark.proof
-@pytest.mark.timeout(PATIENCE + 60)
+@pytest.mark.timeout(AUDIT_TIMEOUT + 60)
 @pytest.mark.skipif(not FULL, reason="an audit asks a service for known faults: run `make proof`")
 def test_no_pinned_version_has_a_known_fault(tmp_path: Path) -> None:
     audit = [sys.executable, "-m", "pip_audit", "--requirement", CONSTRAINTS, "--no-deps", "--disable-pip"]
     report = ["--format", "json", "--progress-spinner", "off", "--cache-dir", str(tmp_path)]
     try:
         done = subprocess.run(
-            [*audit, *report], cwd=ROOT, capture_output=True, text=True, check=False, timeout=PATIENCE
+            [*audit, *report], cwd=ROOT, capture_output=True, text=True, check=False, timeout=AUDIT_TIMEOUT
         )
     except subprocess.TimeoutExpired:
-        pytest.skip(f"the data on known faults did not come within {PATIENCE} seconds")
+        pytest.skip(f"the data on known faults did not come within {AUDIT_TIMEOUT} seconds")
     if not done.stdout:
         last_line = next(iter(done.stderr.strip().splitlines()[-1:]), "no output")
         if "ConnectionError" in done.stderr or "Could not connect" in done.stderr:

@@ -80,7 +80,7 @@ def test_the_migrations_travel_along(installed: Path, tmp_path: Path) -> None:
     ],
 )
 def test_the_examples_travel_along(installed: Path, tmp_path: Path, name: str, source: str) -> None:
-    """Written where one wants them, and never over a file of somebody's own."""
+    """An example is written to the file that is named, and over an existing file only with `--force`."""
     text = (ROOT / "config" / source).read_text(encoding="utf-8")
     assert run(installed, tmp_path, "example", name).stdout == text
     written = run(installed, tmp_path, "example", name, "mine")
@@ -97,7 +97,7 @@ def test_the_examples_travel_along(installed: Path, tmp_path: Path, name: str, s
 
 
 def test_readme_installs_from_an_empty_folder(installed: Path, tmp_path: Path) -> None:
-    """What it tells to type after the installation works there, and nothing is promised of a package index."""
+    """The commands that it names after the installation work there, and it installs nothing from a package index."""
     readme = (ROOT / "README.md").read_text(encoding="utf-8")
     assert "pip install longarc\n" not in readme
     steps = readme.partition("## Install")[2].split("```")[1].splitlines()

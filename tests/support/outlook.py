@@ -1,4 +1,4 @@
-"""Microsoft 365 as its double has it, seen from outside of the provider."""
+"""Looks into the double of Microsoft 365 from outside of the provider."""
 
 from email.message import EmailMessage
 from typing import Any
@@ -9,17 +9,17 @@ from tests.doubles.graph import Double, section
 
 
 def events_of(double: Double, address: str) -> list[Any]:
-    """The events in that mailbox."""
+    """The events in the mailbox of that address."""
     return list(double.world.mailboxes[address].items.values())
 
 
-def arrived(double: Double) -> list[EmailMessage]:
-    """The mails that reached Sam."""
+def mails_to_sam(double: Double) -> list[EmailMessage]:
+    """The mails that were delivered to Sam."""
     return [message for to, message in double.mails.outbox if to == "sam@example.org"]
 
 
-def asked(double: Double, method: str, path: str, **given: Any) -> requests.Response:
-    """The double's answer to a request with a valid token."""
+def request_with_token(double: Double, method: str, path: str, **given: Any) -> requests.Response:
+    """Send a request with a valid token to the double, and return its answer. `given`: more arguments of `requests`."""
     from worker.providers.outlook import auth
 
     headers = {"Authorization": f"Bearer {auth.build_tokens(section(double)).get_token()}", **given.pop("headers", {})}

@@ -1,9 +1,9 @@
 """What `worker.providers.base` promises, as tests that every provider inherits.
 
-A provider's test class derives from `CalendarContract` (or `MailerContract`) and brings two fixtures: `provider`, and
-`hands`, which does to its calendars what people do. Where services answer differently, a class attribute declares it.
-A power that only some services have is a class of its own (`GuestDeletionContract`, `GuestMoveContract`), which the
-test class of such a service inherits too: nothing is collected only to be skipped.
+The test class of a calendar derives from `CalendarContract` and brings two fixtures: `provider`, and `hands`, which
+does to its calendars what people do. Where services answer differently, a class attribute of the test class says so.
+What only some services can do has a class of its own (`GuestDeletionContract`, `GuestMoveContract`), which the test
+class of such a service inherits as well, so that no test is collected only to be skipped.
 """
 
 from concurrent.futures import ThreadPoolExecutor
@@ -24,8 +24,8 @@ from worker.providers.base import CalendarProvider, Mailer
 class CalendarContract(FreeBusyContract):
     """One test for each promise of a calendar."""
 
-    remembers_cancelled = True  #: the service knows a key that was cancelled from one that was never used
-    hand_moves_ask_anew = True  #: when the organizer drags the event, earlier answers are void
+    remembers_cancelled = True  #: the service can tell a key that was cancelled from one that was never used
+    hand_moves_ask_anew = True  #: when the organizer moves the event by hand, all guests have to answer again
 
     # --- our events -------------------------------------------------------------------------------------------------
 
@@ -52,9 +52,9 @@ class CalendarContract(FreeBusyContract):
     def test_creating_at_the_same_time_gives_one_event(self, provider: CalendarProvider, hands: Hands) -> None:
         dana, sam = hands.person(), hands.person()
         wanted = draft(dana, sam)
-        with ThreadPoolExecutor(4) as crowd:
-            made = list(crowd.map(lambda _: provider.create(dana, wanted), range(4)))
-        assert len({event.ref.id for event in made}) == 1
+        with ThreadPoolExecutor(4) as pool:
+            created = list(pool.map(lambda _: provider.create(dana, wanted), range(4)))
+        assert len({event.ref.id for event in created}) == 1
         assert len(provider.free_busy([dana], WINDOW)[dana].busy) == 1
 
     def test_creating_again_gives_the_event_as_people_left_it(self, provider: CalendarProvider, hands: Hands) -> None:
@@ -72,7 +72,7 @@ class CalendarContract(FreeBusyContract):
             assert found is not None and found.key == key
         assert len(provider.free_busy([dana], WINDOW)[dana].busy) == 4
 
-    def test_our_event_is_told_apart_from_what_is_booked_over_it(
+    def test_our_event_is_distinguished_from_one_at_the_same_time(
         self, provider: CalendarProvider, hands: Hands
     ) -> None:
         """R-8: on both calendars, in free/busy and in changes."""
@@ -91,15 +91,15 @@ class CalendarContract(FreeBusyContract):
         assert provider.free_busy([dana], WINDOW)[dana].busy == ()
 
     @pytest.mark.parametrize("zone", ["Europe/Berlin", "America/Los_Angeles", "Pacific/Kiritimati"])
-    def test_our_all_day_note_keeps_its_day(self, provider: CalendarProvider, hands: Hands, zone: str) -> None:
-        """T-8: a commitment's note lies on its day in the manager's zone."""
+    def test_our_all_day_event_keeps_its_day(self, provider: CalendarProvider, hands: Hands, zone: str) -> None:
+        """T-8: the all-day event for a commitment is on its day in the manager's time zone."""
         dana = hands.person(zone)
         day = days(zone, date(2027, 3, 9), date(2027, 3, 9))
         event = provider.create(dana, draft(dana, span=day, zone=zone, all_day=True, blocks_time=False))
         assert (event.all_day, event.span) == (True, day)
         assert provider.find(dana, event.key or "") == event
 
-    def test_update_makes_it_what_the_draft_says(self, provider: CalendarProvider, hands: Hands) -> None:
+    def test_update_makes_the_event_what_the_draft_says(self, provider: CalendarProvider, hands: Hands) -> None:
         dana, sam = hands.person(), hands.person()
         wanted = draft(dana, sam)
         event = provider.create(dana, wanted)
@@ -110,7 +110,9 @@ class CalendarContract(FreeBusyContract):
         for person in (dana, sam):
             assert [busy.span for busy in provider.free_busy([person], WINDOW)[person].busy] == [span(11, 13, 60)]
 
-    def test_moving_asks_everybody_anew(self, provider: CalendarProvider, hands: Hands) -> None:
+    def test_after_an_update_that_moves_the_event_guests_have_to_answer_again(
+        self, provider: CalendarProvider, hands: Hands
+    ) -> None:
         dana, sam, wanted = book(provider, hands)
         hands.answer(dana, sam, wanted.key, Answer.DECLINED)
         event = provider.find(dana, wanted.key)
@@ -150,7 +152,7 @@ class CalendarContract(FreeBusyContract):
             provider.update(event.ref, replace(wanted, span=span(11, 13, 60)))
         assert provider.free_busy([dana], WINDOW)[dana].busy == ()
 
-    def test_cancel_takes_it_off_every_calendar(self, provider: CalendarProvider, hands: Hands) -> None:
+    def test_cancel_takes_the_event_off_every_calendar(self, provider: CalendarProvider, hands: Hands) -> None:
         dana, sam = hands.person(), hands.person()
         wanted = draft(dana, sam)
         provider.cancel(provider.create(dana, wanted).ref)
@@ -158,7 +160,9 @@ class CalendarContract(FreeBusyContract):
         for person in (dana, sam):
             assert provider.free_busy([person], WINDOW)[person].busy == ()
 
-    def test_a_quiet_cancel_takes_it_off_every_calendar_as_well(self, provider: CalendarProvider, hands: Hands) -> None:
+    def test_a_quiet_cancel_takes_the_event_off_every_calendar_as_well(
+        self, provider: CalendarProvider, hands: Hands
+    ) -> None:
         dana, sam = hands.person(), hands.person()
         wanted = draft(dana, sam)
         provider.cancel(provider.create(dana, wanted).ref, quiet=True)
@@ -186,7 +190,7 @@ class CalendarContract(FreeBusyContract):
         dana = hands.person()
         wanted = draft(dana)
         provider.cancel(provider.create(dana, wanted).ref)
-        if not self.remembers_cancelled:  # the keys' generation is what keeps the promise then
+        if not self.remembers_cancelled:  # then keys keep the promise: what is booked again has the next number
             assert provider.create(dana, replace(wanted, key=f"{wanted.key[:-1]}2")).key != wanted.key
             return
         with pytest.raises(Conflict):
@@ -253,7 +257,9 @@ class CalendarContract(FreeBusyContract):
         for person in (dana, sam):
             assert [busy.span for busy in provider.free_busy([person], WINDOW)[person].busy] == [span(10, 9, 75)]
 
-    def test_the_organizers_move_asks_anew(self, provider: CalendarProvider, hands: Hands) -> None:
+    def test_after_a_move_by_the_organizer_guests_may_have_to_answer_again(
+        self, provider: CalendarProvider, hands: Hands
+    ) -> None:
         dana, sam, wanted = book(provider, hands)
         hands.answer(dana, sam, wanted.key, Answer.DECLINED)
         cursor = provider.changes(dana, None, WINDOW).cursor
@@ -262,8 +268,8 @@ class CalendarContract(FreeBusyContract):
         expected = Answer.NEEDS_ACTION if self.hand_moves_ask_anew else Answer.DECLINED
         assert event.answers == {sam: expected}
 
-    def test_a_move_out_of_the_window_is_told(self, provider: CalendarProvider, hands: Hands) -> None:
-        """R-8: moved out of reach is not the same as deleted."""
+    def test_a_move_out_of_the_window_is_among_the_changes(self, provider: CalendarProvider, hands: Hands) -> None:
+        """R-8: an event that was moved out of the window is not reported as deleted."""
         dana, _, wanted = book(provider, hands)
         cursor = provider.changes(dana, None, WINDOW).cursor
         far = Span(at(9, 10) + 90 * DAY, at(9, 11) + 90 * DAY)
@@ -286,7 +292,9 @@ class CalendarContract(FreeBusyContract):
 
     # --- changes ----------------------------------------------------------------------------------------------------
 
-    def test_the_first_look_lists_everything_in_the_window(self, provider: CalendarProvider, hands: Hands) -> None:
+    def test_changes_without_a_cursor_list_everything_in_the_window(
+        self, provider: CalendarProvider, hands: Hands
+    ) -> None:
         person = hands.person()
         hands.add(person, span(5, 14))
         hands.add(person, span(6, 14))
@@ -296,7 +304,7 @@ class CalendarContract(FreeBusyContract):
         assert {event.span for event in changes.events} >= {span(5, 14), span(6, 14)}
         assert all(event.span.end > WINDOW.start for event in changes.events)
 
-    def test_nothing_changed_is_nothing_told(self, provider: CalendarProvider, hands: Hands) -> None:
+    def test_without_a_change_nothing_is_listed(self, provider: CalendarProvider, hands: Hands) -> None:
         dana, sam = hands.person(), hands.person()
         provider.create(dana, draft(dana, sam))
         cursor = provider.changes(dana, None, WINDOW).cursor
@@ -305,7 +313,7 @@ class CalendarContract(FreeBusyContract):
             assert (changes.events, changes.deleted_ids, changes.is_full) == ((), (), False)
             cursor = changes.cursor
 
-    def test_only_what_changed_is_told_once(self, provider: CalendarProvider, hands: Hands) -> None:
+    def test_each_change_is_listed_once(self, provider: CalendarProvider, hands: Hands) -> None:
         person = hands.person()
         hands.add(person, span(5, 14))
         old = hands.add(person, span(6, 14))
@@ -320,7 +328,7 @@ class CalendarContract(FreeBusyContract):
         again = provider.changes(person, changes.cursor, WINDOW)
         assert (again.events, again.deleted_ids) == ((), ())
 
-    def test_a_series_is_told_whole(self, provider: CalendarProvider, hands: Hands) -> None:
+    def test_a_changed_series_is_listed_whole(self, provider: CalendarProvider, hands: Hands) -> None:
         person = hands.person()
         series = hands.add_daily(person, span(8, 9, 30), times=3)
         before = provider.changes(person, None, WINDOW)
@@ -335,7 +343,7 @@ class CalendarContract(FreeBusyContract):
         assert provider.changes(person, after.cursor, WINDOW).deleted_ids == (before.events[0].series,)
 
     @pytest.mark.parametrize("cursor", ["", "nonsense", "{}", '{"mark": "sync:nonsense", "copies": {}}', "-5", "[1]"])
-    def test_a_cursor_that_makes_no_sense_is_a_full_pass(
+    def test_an_unreadable_cursor_gives_a_full_listing(
         self, provider: CalendarProvider, hands: Hands, cursor: str
     ) -> None:
         person = hands.person()
@@ -343,8 +351,8 @@ class CalendarContract(FreeBusyContract):
         changes = provider.changes(person, cursor, WINDOW)
         assert changes.is_full and [event.span for event in changes.events] == [span(5, 14)]
 
-    def test_a_dead_cursor_is_a_full_pass(self, provider: CalendarProvider, hands: Hands) -> None:
-        """What isn't listed is gone, and the new cursor is alive."""
+    def test_an_expired_cursor_gives_a_full_listing(self, provider: CalendarProvider, hands: Hands) -> None:
+        """An event that isn't listed is gone, and the new cursor works."""
         dana, sam = hands.person(), hands.person()
         kept, lost = draft(dana, sam), draft(dana, sam, span=span(10, 10))
         provider.create(dana, kept)
@@ -359,8 +367,8 @@ class CalendarContract(FreeBusyContract):
         after = provider.changes(dana, changes.cursor, WINDOW)
         assert (after.events, after.deleted_ids, after.is_full) == ((), (), False)
 
-    def test_meetings_of_two_show_who_they_are_with(self, provider: CalendarProvider, hands: Hands) -> None:
-        """T-9: a 1:1 is known by who is invited, on both calendars."""
+    def test_a_meeting_of_two_names_organizer_and_guest(self, provider: CalendarProvider, hands: Hands) -> None:
+        """T-9: the program recognizes a 1:1 by its organizer and guest, on both calendars."""
         dana, sam = hands.person(), hands.person()
         hands.invite(dana, sam, span(5, 14), Answer.ACCEPTED)
         for person in (dana, sam):
@@ -368,9 +376,9 @@ class CalendarContract(FreeBusyContract):
             assert (event.organizer, dict(event.answers)) == (dana, {sam: Answer.ACCEPTED})
             assert event.key is None
 
-    # --- proving ----------------------------------------------------------------------------------------------------
+    # --- checks ----------------------------------------------------------------------------------------------------
 
-    def test_a_check_proves_and_changes_nothing(self, provider: CalendarProvider, hands: Hands) -> None:
+    def test_a_check_that_succeeds_changes_nothing(self, provider: CalendarProvider, hands: Hands) -> None:
         person = hands.person()
         cursor = provider.changes(person, None, WINDOW).cursor
         findings = provider.check(person)
@@ -384,10 +392,10 @@ class CalendarContract(FreeBusyContract):
 
 
 class GuestDeletionContract:
-    """For calendars that tell when an invited person deletes the event from their own calendar."""
+    """For calendar services that report it when a guest deletes the event from the guest's own calendar."""
 
-    def test_a_guest_who_deletes_it_has_declined(self, provider: CalendarProvider, hands: Hands) -> None:
-        """R-8: deleting is an answer, too."""
+    def test_a_guest_who_deletes_the_event_has_declined(self, provider: CalendarProvider, hands: Hands) -> None:
+        """R-8: deleting the event is an answer, too."""
         dana, sam, wanted = book(provider, hands)
         cursor = provider.changes(dana, None, WINDOW).cursor
         hands.delete(sam, wanted.key)
@@ -399,10 +407,10 @@ class GuestDeletionContract:
         assert moved.answers == {sam: Answer.NEEDS_ACTION}
         assert [busy.span for busy in provider.free_busy([sam], WINDOW)[sam].busy] == [span(11, 13)]
 
-    def test_a_guest_who_deleted_it_is_left_in_peace_until_it_moves(
+    def test_an_update_that_moves_nothing_does_not_bring_the_event_back(
         self, provider: CalendarProvider, hands: Hands
     ) -> None:
-        """R-9: a change of words brings nothing back that the guest deleted."""
+        """R-9: a change of its text alone does not put the event back on the calendar of a guest who deleted it."""
         dana, sam, wanted = book(provider, hands)
         hands.delete(sam, wanted.key)
         event = provider.find(dana, wanted.key)
@@ -413,9 +421,9 @@ class GuestDeletionContract:
 
 
 class GuestMoveContract:
-    """For calendars in which an invited person can drag the event to another time."""
+    """For calendar services in which a guest can move the event on the guest's own calendar."""
 
-    def test_a_guest_who_moves_it_has_declined(self, provider: CalendarProvider, hands: Hands) -> None:
+    def test_a_guest_who_moves_the_event_has_declined(self, provider: CalendarProvider, hands: Hands) -> None:
         dana, sam, wanted = book(provider, hands)
         cursor = provider.changes(dana, None, WINDOW).cursor
         hands.move(sam, wanted.key, span(10, 9, 75))
@@ -428,9 +436,12 @@ def _by_start(event: Event) -> datetime:
 
 
 class MailerContract:
-    """One test for each promise of a mailer. Fixtures: `mailer`, and `inbox`, which gives what reached an address."""
+    """One test for each promise of a mailer.
 
-    knows_what_it_sent = True
+    A test class brings two fixtures: `mailer`, and `inbox`, a function that returns what reached an address.
+    """
+
+    knows_what_it_sent = True  #: the service can say whether it sent a message
     keeps_message_ids = True  #: the service leaves our Message-ID as it is
 
     def test_a_message_arrives_as_it_was_written(self, mailer: Mailer, inbox: Any) -> None:
@@ -441,7 +452,7 @@ class MailerContract:
             assert arrived[name] == message[name]
         assert _body(arrived) == _body(message)
 
-    def test_it_says_what_it_knows_of_what_was_sent(self, mailer: Mailer, inbox: Any) -> None:
+    def test_was_sent_answers_what_the_service_knows(self, mailer: Mailer, inbox: Any) -> None:
         before = mailer.was_sent("m2")
         mailer.send(letter("sam@example.org"), "m2")
         if self.knows_what_it_sent:

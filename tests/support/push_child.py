@@ -1,8 +1,8 @@
-"""A process of its own that pushes people into a database which another one pushes into as well.
+"""A process that pushes people into a database into which another such process pushes at the same time.
 
-`python -m tests.support.push_child URL NAME ATTRIBUTE COUNT`: creates COUNT people of its own, gives the shared person
-COUNT values of one attribute, and tries to create COUNT people whom the other process tries to create, too. Prints how
-many of these it created.
+`python -m tests.support.push_child URL NAME ATTRIBUTE COUNT` creates COUNT people with addresses of its own, sets an
+attribute of the shared person COUNT times, and tries to create COUNT people whom the other process tries to create as
+well. It prints how many of these it created.
 """
 
 import sys
@@ -13,7 +13,7 @@ SHARED = "shared@x.example"
 
 
 def run(url: str, name: str, attribute: str, count: int) -> int:
-    """Push all of it. Returns how many people were created whom the other process could have created."""
+    """Push everything. Return how many of the people whom both processes try to create were created here."""
     company = open_company(url, has_tables=True)
     directory = company.directory
     with company.worker.store.pushed_people.read() as rows:

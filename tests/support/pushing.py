@@ -1,4 +1,4 @@
-"""A company that is pushed by SCIM: a worker with its pages, and a directory that pushes."""
+"""A company whose people a directory pushes by SCIM: a worker with its web pages, and that directory."""
 
 import json
 from dataclasses import dataclass, field
@@ -23,7 +23,7 @@ MANAGER = f"{ENTERPRISE}:manager"
 
 
 def make_user(address: str, name: str = "", manager: str = "", group: str = "", **more: Any) -> dict[str, Any]:
-    """Return a person as a directory sends one."""
+    """Return the SCIM resource of a person, as a directory sends it."""
     company = {**({"department": group} if group else {}), **({"manager": {"value": manager}} if manager else {})}
     user = {
         "schemas": [USER, ENTERPRISE],
@@ -40,14 +40,14 @@ def make_user(address: str, name: str = "", manager: str = "", group: str = "", 
 
 @dataclass
 class Directory:
-    """Somebody's directory, which knows the address of the pages and a token."""
+    """A directory that pushes to the pages with a token."""
 
     client: FlaskClient
     token: str = TOKEN
-    ids: dict[str, str] = field(default_factory=dict)  #: the id that it was given, by the address it pushed
+    ids: dict[str, str] = field(default_factory=dict)  #: the id that the server gave each person, by address
 
     def send(self, method: str, path: str, body: Any = None, **query: Any) -> TestResponse:
-        """Send a request below the base."""
+        """Send a request to a path below `/scim/v2`."""
         headers = {"Authorization": f"Bearer {self.token}", "Content-Type": "application/scim+json; charset=utf-8"}
         data = body if isinstance(body, bytes) else json.dumps(body).encode() if body is not None else None
         return self.client.open(f"/scim/v2{path}", method=method, data=data, headers=headers, query_string=query)
@@ -66,12 +66,12 @@ class Directory:
         return self.body(answer)
 
     def patch(self, address: str, *operations: dict[str, Any]) -> TestResponse:
-        """Change a person."""
+        """Send these operations of SCIM for a person."""
         body = {"schemas": [PATCH_OP], "Operations": list(operations)}
         return self.send("PATCH", f"/Users/{self.ids[address]}", body)
 
     def find(self, filter_text: str) -> list[str]:
-        """Return the user names of those whom a filter matches."""
+        """Return the user names of the people whom a SCIM filter matches."""
         answer = self.send("GET", "/Users", filter=filter_text)
         assert answer.status_code == 200, answer.text
         return [user["userName"] for user in self.body(answer)["Resources"]]
@@ -87,7 +87,7 @@ class Directory:
 
 @dataclass
 class PushedCompany:
-    """A worker whose people are pushed, at a clock that stands still between steps."""
+    """A worker whose people are pushed, with a clock that the test moves."""
 
     worker: Worker
     clock: SteppedClock
@@ -98,11 +98,11 @@ class PushedCompany:
 
 
 def open_company(url: str, *, has_tables: bool = False, **fields: Any) -> PushedCompany:
-    """Return the company, with nobody in it yet."""
+    """Return the company, with nobody in it yet. `fields`: further settings."""
     clock = SteppedClock(START)
-    rules = {"source": "scim", "calendar": SERVICE, "mail": SERVICE, "time_zone": "Europe/Berlin", "country": "DE"}
+    roster = {"source": "scim", "calendar": SERVICE, "mail": SERVICE, "time_zone": "Europe/Berlin", "country": "DE"}
     tokens = (SecretStr(TOKEN), SecretStr(OTHER_TOKEN))
-    known = settings(url, **{"roster": rules, "base_url": BASE, "scim_tokens": tokens, **fields})
+    known = settings(url, **{"roster": roster, "base_url": BASE, "scim_tokens": tokens, **fields})
     store = new_store(url)
     if not has_tables:
         store.create_tables()

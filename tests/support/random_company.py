@@ -62,7 +62,7 @@ from worker.simulation.world import SimulatedWorld, make_simulation_settings
 from worker.store import rows, tables
 
 EVE, PAT = "eve@corp.example", "pat@corp.example"
-#: A wait that ends, a retry, a reading, a calendar that refused and is asked again after a day: then all has settled.
+#: After this time without faults nothing is left to do: a calendar that refused is asked again after a day.
 SETTLED = 26 * HOUR
 
 

@@ -1,4 +1,4 @@
-"""Mails as their readers see them: rendered, sent over the wire and read back, in text and in HTML."""
+"""Mails as their readers see them: rendered, serialized for SMTP and parsed again, in text and in HTML."""
 
 import re
 from collections.abc import Mapping
@@ -26,15 +26,15 @@ TO_MANAGER = MailContext(
 TO_REPORT = replace(TO_MANAGER, name="reflection_prompt", to=SAM)
 
 
-class Shown(HTMLParser):
-    """What a reader sees of an HTML page, and the tags it is made of."""
+class HtmlText(HTMLParser):
+    """The words that a reader sees in an HTML text, the links after their words, and all tags."""
 
     def __init__(self, page: str) -> None:
         super().__init__()
         self.tags: list[str] = []
         self.words: list[str] = []
-        self.hidden = 0
-        self.link = ""
+        self.hidden = 0  #: how many tags around this place hide their content
+        self.link = ""  #: the address of the last link
         self.feed(page)
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
@@ -54,26 +54,28 @@ class Shown(HTMLParser):
 
 @dataclass(frozen=True)
 class Mail:
-    """A mail as it arrives."""
+    """A mail as it arrives, with its text and its HTML."""
 
     headers: Mapping[str, str]
     text: str
     html: str
 
     def says(self, words: str) -> bool:
-        """Whether both forms say it, however their lines are broken."""
-        return all(words in " ".join(form.split()) for form in (self.text, self.seen))
+        """Whether text and HTML both contain these words, wherever their lines are broken."""
+        return all(words in " ".join(form.split()) for form in (self.text, self.html_text))
 
-    def silent(self, words: str) -> bool:
-        """Whether neither form says it."""
-        return not any(words.casefold() in " ".join(form.split()).casefold() for form in (self.text, self.seen))
+    def omits(self, words: str) -> bool:
+        """Whether neither text nor HTML contains these words, in capital letters or small ones."""
+        return not any(words.casefold() in " ".join(form.split()).casefold() for form in (self.text, self.html_text))
 
     @property
-    def seen(self) -> str:
-        return " ".join(Shown(self.html).words)
+    def html_text(self) -> str:
+        """The words that a reader sees in the HTML."""
+        return " ".join(HtmlText(self.html).words)
 
 
-def arrived(message: EmailMessage) -> Mail:
+def read_message(message: EmailMessage) -> Mail:
+    """Return a message as it arrives."""
     parsed = message_from_bytes(message.as_bytes(policy=SMTP), policy=default)
     text, html = (parsed.get_body((kind,)) for kind in ("plain", "html"))
     assert text is not None
@@ -81,20 +83,22 @@ def arrived(message: EmailMessage) -> Mail:
     return Mail(dict(parsed.items()), text.get_content().replace("\r\n", "\n"), html.get_content())
 
 
-def read(letter: MailContext, emails: MailRenderer = ENGLISH) -> Mail:
-    return arrived(emails.render(letter))
+def render(context: MailContext, emails: MailRenderer = ENGLISH) -> Mail:
+    """Render a mail, and return it as it arrives."""
+    return read_message(emails.render(context))
 
 
-def bare(text: str) -> str:
-    """The letters and digits alone: what two forms of one mail must share."""
+def keep_letters(text: str) -> str:
+    """Return the letters and digits of a text alone, in which the text and the HTML of a mail must be equal."""
     return re.sub(r"\W|_", "", text)
 
 
 @cache
-def samples(name: str) -> list[tuple[MailContext, Mail]]:
-    """Every sample of a message, as it arrives."""
-    return [(letter, read(letter)) for letter in SAMPLES if letter.name == name]
+def render_samples(name: str) -> list[tuple[MailContext, Mail]]:
+    """Return each sample of the mail of that name: its context, and the mail as it arrives."""
+    return [(context, render(context)) for context in SAMPLES if context.name == name]
 
 
-def kept(standing: CommitmentStanding) -> ReadableCommitment:
+def commitment_with_standing(standing: CommitmentStanding) -> ReadableCommitment:
+    """Return a commitment of the samples that has now ended with this standing."""
     return replace(COMMITMENTS[0], commitment=replace(COMMITMENTS[0].commitment, standing=standing, closed_at=NOW))

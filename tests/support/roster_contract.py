@@ -1,7 +1,7 @@
 """What `worker.roster.base` promises, as tests that every source inherits.
 
-A test class derives from `RosterContract` and brings two fixtures: `source`, and `directory`, which does to the
-directory behind it what a company's administrators do. Where directories differ, a class attribute declares it.
+A test class derives from `RosterContract` and brings two fixtures: `source`, and `directory`, an `Administrator` of the
+directory that the source reads. Where directories differ, a class attribute of the test class says so.
 """
 
 from datetime import UTC, datetime
@@ -31,10 +31,10 @@ class Administrator(Protocol):
         """Suspend or disable a person, who stays in the directory."""
 
     def delete(self, address: str) -> None:
-        """Remove a person from the directory. Whoever they managed may go on naming them."""
+        """Remove a person from the directory. Their reports may still name them as manager."""
 
     def break_off(self) -> None:
-        """Let the next readings fail after they began."""
+        """Let each further reading fail after some people were read."""
 
 
 def find(records: list[RosterRecord], address: str) -> RosterRecord:
@@ -44,12 +44,12 @@ def find(records: list[RosterRecord], address: str) -> RosterRecord:
 
 
 class RosterContract:
-    """One test for each promise of a source."""
+    """One test for each promise of a roster source."""
 
     has_several_managers = False  #: a person can have more than one manager in this directory
     keeps_old_addresses = True  #: a former primary address stays as an alias
-    has_directory_ids = True  #: a plain people file may have none
-    people_count = 250  #: enough for several pages
+    has_directory_ids = True  #: each person has an id that a change of address keeps; a plain people file may have none
+    people_count = 250  #: enough for several pages of an answer
 
     def read(self, source: RosterSource) -> list[RosterRecord]:
         return list(source.read(NOW))

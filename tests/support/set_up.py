@@ -1,4 +1,4 @@
-"""Runs `longarc init` in this process, and writes the answers that it takes."""
+"""Runs `longarc init` in the process of the tests, and writes its answers files."""
 
 import json
 from collections.abc import Mapping
@@ -13,7 +13,7 @@ from worker.embedded import EmbeddedServers
 
 
 def run_init(*arguments: str, given: str | None = None, **env: str) -> Result:
-    """Run the command at a width of 80 columns. `given`: what is typed, a line for each question."""
+    """Run the command in a terminal of 80 columns. `given`: what is typed, a line for each question."""
     result = CliRunner().invoke(main, ["init", *arguments], input=given, env={"COLUMNS": "80", **env})
     assert "Traceback" not in result.output
     return result
@@ -26,8 +26,8 @@ def write_answers(folder: Path, **answers: str) -> str:
     return str(file)
 
 
-def begin_set_up(tmp_path: Path, **answers: str) -> Path:
-    """Return the folder of a set-up that was stopped after these answers, and those that are the same each time."""
+def write_stopped_set_up(tmp_path: Path, **answers: str) -> Path:
+    """Return the folder of a set-up that was stopped after these answers and some that are the same each time."""
     folder = tmp_path / "longarc"
     folder.mkdir(mode=0o700)
     usual = {"locale": "en", "base_url": "", "database": f"sqlite:///{folder}/var/longarc.db"}
@@ -36,11 +36,11 @@ def begin_set_up(tmp_path: Path, **answers: str) -> Path:
 
 
 def add_settings(answers: str, sections: Mapping[str, Mapping[str, Any]]) -> None:
-    """Add further settings to an answers file: the addresses of the doubles."""
+    """Add further settings to an answers file, such as the addresses of the doubles."""
     with Path(answers).open("a") as file:
         for name, values in sections.items():
-            told = {key: f"{value:.0f} seconds" if key == "timeout" else value for key, value in values.items()}
-            lines = "".join(f"{key} = {json.dumps(value)}\n" for key, value in told.items())
+            written = {key: f"{value:.0f} seconds" if key == "timeout" else value for key, value in values.items()}
+            lines = "".join(f"{key} = {json.dumps(value)}\n" for key, value in written.items())
             file.write(f"[settings.{name}]\n{lines}")
 
 

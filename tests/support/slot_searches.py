@@ -1,4 +1,4 @@
-"""Searches for a slot: one on plain days, any at all (for hypothesis), and what a slow, plain oracle finds."""
+"""Searches for a time slot: plain ones, random ones for Hypothesis, and a slow oracle to compare results with."""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -32,7 +32,7 @@ FREE = FreeBusy()
 
 DANA, SAM = person(), person("Sam")
 
-#: Three summer weeks without a holiday in Germany, Monday to Sunday; Berlin is two hours ahead.
+#: Three weeks in summer without a holiday in Germany, from a Monday on. Berlin is two hours ahead of UTC.
 WINDOW = Span(utc(2027, 6, 7), utc(2027, 6, 28))
 
 
@@ -44,35 +44,39 @@ def search(
     report_busy: Sequence[Span] = (),
     minutes: int = 75,
 ) -> Search:
-    shown = {manager.email: busy, report.email: report_busy}
+    """A career session of so many minutes in three weeks of June 2027, if nothing else is given."""
+    busy_spans = {manager.email: busy, report.email: report_busy}
     return Search(
         manager=manager,
         report=report,
         window=window,
         minutes=minutes,
         target=utc(2027, 6, 15, 12),
-        free_busy={email: FreeBusy(tuple(BusyTime(part) for part in parts)) for email, parts in shown.items()},
+        free_busy={email: FreeBusy(tuple(BusyTime(part) for part in parts)) for email, parts in busy_spans.items()},
     )
 
 
-def found(given_search: Search) -> list[datetime]:
+def find_starts(given_search: Search) -> list[datetime]:
+    """Return the starts that the program finds, in order."""
     grid, bits = find_possible_starts(given_search)
     return [grid.get_instant(index) for index in iterate_set_bits(bits)]
 
 
-# --- the oracle: wall clocks and comparisons, quarter by quarter ----------------------------------------------------
+# --- the oracle: it compares wall clocks, one quarter-hour after another ----------------------------------------
 
 
-def said(why: Reasons) -> list[str]:
-    """Reasons as the history tells them."""
+def list_sentences(why: Reasons) -> list[str]:
+    """Return reasons in the sentences of the history."""
     return list(format_sentences(why))
 
 
-def none_words(s: Search) -> str:
+def explain_in_words(s: Search) -> str:
+    """Return the reasons why the search finds nothing, in words."""
     return format_reasons(explain_no_slot(s))
 
 
-def at_work(who: Person, instant: datetime) -> bool:
+def is_at_work(who: Person, instant: datetime) -> bool:
+    """Whether the instant is in the working hours of a person. Those of the day before may reach over midnight."""
     local = instant.astimezone(ZoneInfo(who.zone)).replace(tzinfo=None)
     for day in (local.date() - DAY, local.date()):
         minute = (local - datetime.combine(day, time())) // MINUTE
@@ -82,7 +86,8 @@ def at_work(who: Person, instant: datetime) -> bool:
     return False
 
 
-def blocked(s: Search, who: Person, slot: Span) -> bool:
+def is_blocked(s: Search, who: Person, slot: Span) -> bool:
+    """Whether the calendar of a person, or what the program planned for that person, keeps the slot from being used."""
     known = s.free_busy.get(who.email, FreeBusy(is_known=False))
     margin = QUARTER_HOUR if s.has_buffer else timedelta()
     spans = [item.span for item in s.taken_times.get(who.email, ())]
@@ -97,8 +102,9 @@ def local_day(who: Person, instant: datetime) -> date:
     return instant.astimezone(ZoneInfo(who.zone)).date()
 
 
-def oracle(s: Search) -> list[datetime]:
-    careers = {
+def find_starts_slowly(s: Search) -> list[datetime]:
+    """Return the starts that the rules allow, in order."""
+    career_days = {
         local_day(s.manager, item.span.start)
         for item in s.taken_times.get(s.manager.email, ())
         if item.kind is SessionKind.CAREER
@@ -120,37 +126,38 @@ def oracle(s: Search) -> list[datetime]:
     ]
     midnight = s.window.start.replace(hour=0, minute=0, second=0, microsecond=0)
     quarters = [midnight + step * QUARTER_HOUR for step in range((s.window.end - midnight) // QUARTER_HOUR + 1)]
-    works = {at: at_work(s.manager, at) and at_work(s.report, at) for at in quarters}
-    hits = []
+    works = {at: is_at_work(s.manager, at) and is_at_work(s.report, at) for at in quarters}
+    starts = []
     for start in quarters:
         slot = Span(start, start + s.minutes * MINUTE)
         inside = s.window.start <= start and slot.end <= s.window.end
         parts = [start + step * QUARTER_HOUR for step in range(s.minutes // 15)]
         if not inside or not all(works.get(part, False) for part in parts):
             continue
-        if any(blocked(s, who, slot) for who in (s.manager, s.report)) or any(slot.overlaps(a) for a in s.avoid):
+        if any(is_blocked(s, who, slot) for who in (s.manager, s.report)) or any(slot.overlaps(a) for a in s.avoid):
             continue
         if any(slot.overlaps(day) for day in returns):
             continue
         day = local_day(s.manager, start)
-        if not (s.is_career and day in careers) and day.isocalendar()[:2] not in full_weeks:
-            hits.append(start)
-    return hits
+        if not (s.is_career and day in career_days) and day.isocalendar()[:2] not in full_weeks:
+            starts.append(start)
+    return starts
 
 
 def naive_cost(s: Search, start: datetime) -> float:
-    """The cost as the module's constants tell it, from real wall clocks."""
-    here, there = (start.astimezone(ZoneInfo(who.zone)) for who in (s.manager, s.report))
-    careers = [local_day(s.manager, item.span.start) for item in s.taken_times.get(s.manager.email, ())]
-    cost = abs((here.date() - local_day(s.manager, s.target)).days)
-    cost += 2 * sum(day.isocalendar()[:2] == here.isocalendar()[:2] for day in careers)
+    """Return the cost of a slot by the rules of `worker.domain.time.search`, from the wall clocks of both."""
+    manager_time, report_time = (start.astimezone(ZoneInfo(who.zone)) for who in (s.manager, s.report))
+    career_days = [local_day(s.manager, item.span.start) for item in s.taken_times.get(s.manager.email, ())]
+    cost = abs((manager_time.date() - local_day(s.manager, s.target)).days)
+    cost += 2 * sum(day.isocalendar()[:2] == manager_time.isocalendar()[:2] for day in career_days)
     works = [bool(spells) for spells in s.manager.hours.week] * 2
-    contract = 0 if works[here.weekday() + 2] else 1 if works[here.weekday() + 1] else 3
+    # The manager should work on the two days that follow, when the contract is due.
+    contract_cost = 0 if works[manager_time.weekday() + 2] else 1 if works[manager_time.weekday() + 1] else 3
     if s.preference.weekday is None:
-        cost += contract
-    elif there.weekday() != s.preference.weekday:
-        cost += 4 + contract
-    steps = (
+        cost += contract_cost
+    elif report_time.weekday() != s.preference.weekday:
+        cost += 4 + contract_cost
+    hour_costs = (  # until which hour of the day, and its cost
         (7, 3.0),
         (8, 1.5),
         (9, 0.5),
@@ -162,13 +169,16 @@ def naive_cost(s: Search, start: datetime) -> float:
         (18, 2.0),
         (24, 3.0),
     )
-    comfort = sum(next(value for until, value in steps if clock.hour < until) for clock in (here, there))
+    hour_cost = sum(
+        next(value for until, value in hour_costs if clock.hour < until) for clock in (manager_time, report_time)
+    )
     if s.preference.minute is None:
-        return cost + comfort
-    off = abs(there.hour * 60 + there.minute - s.preference.minute)
-    return cost + min(min(off, 1440 - off) / 60, 3) + comfort / 64
+        return cost + hour_cost
+    minutes_off = abs(report_time.hour * 60 + report_time.minute - s.preference.minute)
+    return cost + min(min(minutes_off, 1440 - minutes_off) / 60, 3) + hour_cost / 64
 
 
+#: Time zones and the countries whose holidays belong to them.
 PLACES = (
     ("Europe/Berlin", "DE-BY"),
     ("America/New_York", "US"),
@@ -182,7 +192,7 @@ PLACES = (
     ("Antarctica/Troll", "NO"),
 )
 
-#: No edge between 00:00 and 04:00: there, on the days the clocks change, an hour's name is not one hour.
+#: None begins or ends between 00:00 and 04:00: when clocks change, a time of day there may not exist or occur twice.
 HOURS = (
     "Mon-Fri 09:00-17:00",
     "Mon-Fri 08:30-12:15,13:00-18:45",
@@ -192,8 +202,8 @@ HOURS = (
     "Mon-Sun 05:00-24:00",
 )
 
-#: Just before: clocks going forth and back in either hemisphere, a leap day, a year's end, Samoa's missing day,
-#: holidays.
+#: Shortly before the clocks change in either hemisphere, a leap day, the end of a year, the day that Samoa left out in
+#: 2011, and holidays.
 MOMENTS = (
     utc(2027, 3, 26),
     utc(2027, 10, 29),
@@ -217,18 +227,18 @@ def people(draw: st.DrawFn, name: str, hours: Sequence[str] = HOURS) -> Person:
 @st.composite
 def searches(draw: st.DrawFn, moments: Sequence[datetime] = MOMENTS, hours: Sequence[str] = HOURS) -> Search:
     manager, report = draw(people("Dana", hours)), draw(people("Sam", hours))
-    if draw(st.booleans()):  # two anywhere on earth seldom share an hour
+    if draw(st.booleans()):  # in two random places, working hours seldom overlap
         report = replace(report, zone=manager.zone, country=manager.country)
     start = draw(st.sampled_from(moments)) + draw(st.integers(0, 600)) * MINUTE
     window = Span(start, start + draw(st.sampled_from((300, 1440, 2900, 7200, 10080, 10083))) * MINUTE)
     length = window.minutes
 
-    def span() -> Span:
+    def random_span() -> Span:
         begin = start + draw(st.integers(-120, length)) * MINUTE
         return Span(begin, begin + draw(st.sampled_from((10, 25, 30, 60, 90, 300))) * MINUTE)
 
-    def some(most: int) -> list[Span]:
-        return [span() for _ in range(draw(st.integers(0, most)))]
+    def random_spans(most: int) -> list[Span]:
+        return [random_span() for _ in range(draw(st.integers(0, most)))]
 
     def away() -> list[BusyTime]:
         """Now and then, three weeks away that end in the window."""
@@ -238,7 +248,7 @@ def searches(draw: st.DrawFn, moments: Sequence[datetime] = MOMENTS, hours: Sequ
     shows = st.sampled_from(list(ShowAs))
     calendars = {
         who.email: FreeBusy(
-            (*(BusyTime(part, draw(shows)) for part in some(6)), *away()), is_known=draw(st.integers(0, 9)) < 9
+            (*(BusyTime(part, draw(shows)) for part in random_spans(6)), *away()), is_known=draw(st.integers(0, 9)) < 9
         )
         for who in (manager, report)
     }
@@ -246,7 +256,7 @@ def searches(draw: st.DrawFn, moments: Sequence[datetime] = MOMENTS, hours: Sequ
     taken = {
         who.email: [
             TakenTime(part, draw(st.sampled_from(("own", "other"))), draw(kinds), in_turn=draw(st.booleans()))
-            for part in some(2)
+            for part in random_spans(2)
         ]
         for who in (manager, report)
     }
@@ -262,7 +272,7 @@ def searches(draw: st.DrawFn, moments: Sequence[datetime] = MOMENTS, hours: Sequ
         ),
         free_busy=calendars,
         taken_times=taken,
-        avoid=tuple(some(1)),
+        avoid=tuple(random_spans(1)),
         has_buffer=draw(st.booleans()),
         in_turn=draw(st.booleans()),
         may_follow_absence=draw(st.booleans()),
@@ -270,9 +280,9 @@ def searches(draw: st.DrawFn, moments: Sequence[datetime] = MOMENTS, hours: Sequ
     )
 
 
-# --- T-2, one rule at a time ----------------------------------------------------------------------------------------
+# --- for tests of T-2 ----------------------------------------------------------------------------------------
 
 
-def only(day: int, first: tuple[int, int], last: tuple[int, int]) -> Span:
-    """A window on a day in June 2027, on Berlin's clocks."""
+def june_window(day: int, first: tuple[int, int], last: tuple[int, int]) -> Span:
+    """A window on a day in June 2027, from `first` to `last`: hours and minutes in Berlin."""
     return Span(utc(2027, 6, day, first[0] - 2, first[1]), utc(2027, 6, day, last[0] - 2, last[1]))

@@ -1,10 +1,10 @@
-"""Several `longarc run` that start at one instant: what
-`tests/commands/test_start.py` has done, without waiting for imports.
+"""Starts several `longarc run` at the same instant, for `tests/commands/test_start.py`.
 
     python -m tests.support.start_child CONFIG COUNT
 
-forks so many processes, lets them go together, and stops each by SIGTERM once all of them run. Prints the exit codes,
-and on standard error what those said that did not end well.
+imports the program once and forks COUNT processes, so that none of them waits for imports. It lets them start together,
+and stops each by SIGTERM once all of them run. It prints the exit codes, and on standard error the output of each
+process that failed.
 """
 
 import os
@@ -20,14 +20,15 @@ from worker.engine import people_import
 from worker.ops import checks
 from worker.web import server
 
-#: What they need, imported before any of them is forked.
-WARM = (checks, server, people_import, EmbeddedServers)
+#: Modules that `longarc run` needs, imported here before the forks.
+IMPORTED_BEFORE_FORKS = (checks, server, people_import, EmbeddedServers)
 RUNS = b"Longarc runs: "
-PATIENCE = 90.0
+#: How many seconds all processes together have until they run.
+START_TIMEOUT = 90.0
 
 
 def start(config: str, gate: int, output: int) -> None:
-    """Become a `longarc run` as soon as the gate is opened."""
+    """Become a `longarc run` as soon as a byte can be read from the pipe `gate`. Writes to the pipe `output`."""
     code = 1
     try:
         os.dup2(output, 1)
@@ -44,47 +45,47 @@ def start(config: str, gate: int, output: int) -> None:
         os._exit(code)
 
 
-def follow(outputs: dict[int, bytes]) -> None:
-    """Read what they say until each of them runs, or has ended."""
+def read_until_started(outputs: dict[int, bytes]) -> None:
+    """Read from each pipe, into `outputs`, until its process runs or has ended."""
     waiting = selectors.DefaultSelector()
     for output in outputs:
         waiting.register(output, selectors.EVENT_READ)
-    end = monotonic() + PATIENCE
+    end = monotonic() + START_TIMEOUT
     while waiting.get_map() and monotonic() < end:
         for key, _ in waiting.select(end - monotonic()):
-            said = os.read(key.fd, 65536)
-            outputs[key.fd] += said
-            if not said or RUNS in outputs[key.fd]:
+            chunk = os.read(key.fd, 65536)
+            outputs[key.fd] += chunk
+            if not chunk or RUNS in outputs[key.fd]:
                 waiting.unregister(key.fd)
 
 
 def start_together(config: str, count: int) -> list[int]:
-    """The exit code of each."""
-    gate, opened = os.pipe()
+    """Start so many processes and stop them once they run. Return the exit code of each."""
+    gate, gate_opener = os.pipe()
     children: dict[int, int] = {}
     for _ in range(count):
         reader, writer = os.pipe()
         child = os.fork()
         if not child:
-            os.close(opened)
+            os.close(gate_opener)
             start(config, gate, writer)
         os.close(writer)
         children[child] = reader
     os.close(gate)
-    said = dict.fromkeys(children.values(), b"")
-    os.write(opened, b"g" * count)
-    follow(said)
+    outputs = dict.fromkeys(children.values(), b"")
+    os.write(gate_opener, b"g" * count)  # a byte for each process
+    read_until_started(outputs)
     for child in children:
         os.kill(child, signal.SIGTERM)
     codes = []
     for child, reader in children.items():
         while more := os.read(reader, 65536):
-            said[reader] += more
+            outputs[reader] += more
         codes.append(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
         os.close(reader)
-        if codes[-1] or RUNS not in said[reader] or b"Traceback" in said[reader]:
-            sys.stderr.write(f"--- exit code {codes[-1]}\n{said[reader].decode()}")
-    os.close(opened)
+        if codes[-1] or RUNS not in outputs[reader] or b"Traceback" in outputs[reader]:
+            sys.stderr.write(f"--- exit code {codes[-1]}\n{outputs[reader].decode()}")
+    os.close(gate_opener)
     return codes
 
 

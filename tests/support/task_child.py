@@ -1,8 +1,8 @@
-"""A process of its own, since the tasks belong to the settings that they were imported with.
+"""Runs the task `sync` in a process of its own, since `worker.tasks` reads the settings when it is imported.
 
-`LONGARC_CONFIG=FILE python -m tests.support.task_child SECONDS`: books a conversation, has it declined, and runs
-`sync`, where each task has a time budget of so many seconds. Prints which tasks ran, how often the conversation was
-deferred, whether it was moved on the calendar, and to whom mails went out.
+`LONGARC_CONFIG=FILE python -m tests.support.task_child SECONDS` lets a session be booked and declined, and runs `sync`
+with a time budget of so many seconds for each task. It prints which tasks ran, how often the session was deferred,
+whether it was moved on the calendar, and to whom mails were sent.
 """
 
 import json
@@ -16,7 +16,7 @@ from worker.domain.model import Answer
 
 
 def run(budget: timedelta) -> dict[str, Any]:
-    """Run the task, and return what is printed."""
+    """Run the task with this time budget, and return the values to print."""
     tasks.TASK_BUDGET = budget
     office, ran = Office(), list[str]()
     office.tick()

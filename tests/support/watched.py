@@ -1,4 +1,4 @@
-"""Calendars with channels, as the domain knows them."""
+"""Values of `WatchedCalendar` for tests of the domain."""
 
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -12,9 +12,9 @@ MINUTE, HOUR, DAY = timedelta(minutes=1), timedelta(hours=1), timedelta(days=1)
 UNWATCHED = WatchedCalendar(calendar=DANA, service="google")
 
 
-def watched(**changed: Any) -> WatchedCalendar:
-    """A calendar whose channel was opened a day ago, and works."""
-    given = replace(
+def watched_calendar(**changed: Any) -> WatchedCalendar:
+    """A calendar whose channel was opened and proven a day ago, with these fields changed."""
+    defaults = replace(
         UNWATCHED,
         id="a" * 32,
         remote_id="r",
@@ -23,4 +23,4 @@ def watched(**changed: Any) -> WatchedCalendar:
         expires_at=NOW + 6 * DAY,
         proven_at=NOW - DAY,
     )
-    return replace(given, **changed)
+    return replace(defaults, **changed)

@@ -6,7 +6,17 @@ from datetime import datetime
 from hypothesis import given, settings
 
 from tests.support.pairs import DAY, person, utc
-from tests.support.slot_searches import DANA, FREE, SAM, WINDOW, none_words, only, oracle, search, searches
+from tests.support.slot_searches import (
+    DANA,
+    FREE,
+    SAM,
+    WINDOW,
+    explain_in_words,
+    find_starts_slowly,
+    june_window,
+    search,
+    searches,
+)
 from worker.domain.model import BusyTime, FreeBusy, SessionKind, ShowAs, Span, TakenTime
 from worker.domain.time.blockers import explain_no_slot, never_work_together, order_for_reader
 from worker.domain.time.search import Search
@@ -14,7 +24,7 @@ from worker.domain.time.search import Search
 
 def test_no_shared_hours() -> None:
     s = search(report=person("Sam", hours="Mon-Fri 19:00-23:00"))
-    text = none_words(s)
+    text = explain_in_words(s)
     assert "Dana and Sam share no working hours in the window: Dana works on 15 days, Sam works on 15 days." in text
     assert "If Dana's working hours ended 4 hours later, there would be room on 15 days." in text
 
@@ -23,37 +33,41 @@ def test_longer_hours_are_offered_only_when_they_are_free() -> None:
     late = person("Sam", hours="Mon-Fri 19:00-23:00")
     evenings = [Span(utc(2027, 6, day, 15), utc(2027, 6, day, 23)) for day in range(7, 28) if day != 9]
     s = search(report=late, busy=evenings)
-    assert "If Dana's working hours ended 4 hours later, there would be room on 1 day." in none_words(s)
+    assert "If Dana's working hours ended 4 hours later, there would be room on 1 day." in explain_in_words(s)
 
 
 def test_overlap_under_an_hour() -> None:
-    text = none_words(search(report=person("Sam", hours="Mon-Fri 16:15-22:00"), minutes=60))
+    text = explain_in_words(search(report=person("Sam", hours="Mon-Fri 16:15-22:00"), minutes=60))
     assert "The longest time Dana and Sam are both at work is 45 minutes, under the 60 needed." in text
     assert "If Dana's working hours ended 1 hour later, there would be room on 15 days." in text
 
 
 def test_holidays_are_counted() -> None:
     easter = Span(utc(2027, 3, 26), utc(2027, 3, 30))
-    assert "Public holidays take 2 working days from Dana." in none_words(search(window=easter))
+    assert "Public holidays take 2 working days from Dana." in explain_in_words(search(window=easter))
 
 
 def test_an_unknown_calendar_is_named_with_its_reason() -> None:
     s = replace(search(), free_busy={DANA.email: FREE, SAM.email: FreeBusy(is_known=False, reason="the grant is gone")})
-    text = none_words(s)
+    text = explain_in_words(s)
     assert "Sam's calendar is unknown (the grant is gone), and unknown time is never free." in text
     assert "Dana's calendar" not in text
 
 
 def test_a_shorter_session_is_offered_when_it_fits() -> None:
-    gap = only(8, (10, 0), (11, 30))
-    s = search(window=only(8, (9, 0), (17, 0)), busy=[Span(gap.start - DAY, gap.start), Span(gap.end, gap.end + DAY)])
-    assert "With 60 minutes there is room on 1 day." in none_words(s)
+    gap = june_window(8, (10, 0), (11, 30))
+    s = search(
+        window=june_window(8, (9, 0), (17, 0)), busy=[Span(gap.start - DAY, gap.start), Span(gap.end, gap.end + DAY)]
+    )
+    assert "With 60 minutes there is room on 1 day." in explain_in_words(s)
 
 
 def test_giving_up_the_buffer_is_offered_when_it_helps() -> None:
-    gap = only(8, (10, 0), (11, 0))
-    s = search(window=only(8, (9, 0), (17, 0)), busy=[Span(gap.start - DAY, gap.start), Span(gap.end, gap.end + DAY)])
-    assert "With 60 minutes and without the free 15 minutes on each side there is room on 1 day." in none_words(s)
+    gap = june_window(8, (10, 0), (11, 0))
+    s = search(
+        window=june_window(8, (9, 0), (17, 0)), busy=[Span(gap.start - DAY, gap.start), Span(gap.end, gap.end + DAY)]
+    )
+    assert "With 60 minutes and without the free 15 minutes on each side there is room on 1 day." in explain_in_words(s)
 
 
 def test_the_block_that_frees_most_is_named_by_its_time_only() -> None:
@@ -66,48 +80,50 @@ def test_the_block_that_frees_most_is_named_by_its_time_only() -> None:
             DANA.email: FreeBusy((BusyTime(leave, ShowAs.AWAY), BusyTime(Span(leave.end, WINDOW.end)))),
         },
     )
-    text = none_words(s)
+    text = explain_in_words(s)
     assert "Dana's calendar leaves room on no days, Sam's calendar leaves room on 15 days" in text
     assert "Moving Dana's time away of Mon 7 Jun 00:00 to Sun 20 Jun 00:00 (Europe/Berlin) frees" in text
 
 
 def test_a_days_career_session_is_named_as_the_blocker() -> None:
-    other = TakenTime(only(8, (9, 0), (10, 15)), "other", SessionKind.CAREER)
-    s = replace(search(window=only(8, (9, 0), (17, 0))), taken_times={DANA.email: (other,)})
-    text = none_words(s)
+    other = TakenTime(june_window(8, (9, 0), (10, 15)), "other", SessionKind.CAREER)
+    s = replace(search(window=june_window(8, (9, 0), (17, 0))), taken_times={DANA.email: (other,)})
+    text = explain_in_words(s)
     assert "Dana already has a career session on 1 day with room." in text
     assert "Moving Dana's career session of Tue 8 Jun 09:00 to 10:15 (Europe/Berlin) frees" in text
 
 
 def test_a_day_that_is_full_isnt_freed_by_moving_something_else() -> None:
-    other = TakenTime(only(8, (9, 0), (10, 15)), "other", SessionKind.CAREER)
-    s = search(window=only(8, (9, 0), (17, 0)), busy=[only(8, (11, 0), (17, 0))], minutes=60)
-    text = none_words(replace(s, taken_times={DANA.email: (other,)}))
+    other = TakenTime(june_window(8, (9, 0), (10, 15)), "other", SessionKind.CAREER)
+    s = search(window=june_window(8, (9, 0), (17, 0)), busy=[june_window(8, (11, 0), (17, 0))], minutes=60)
+    text = explain_in_words(replace(s, taken_times={DANA.email: (other,)}))
     assert "Moving Dana's career session of Tue 8 Jun 09:00 to 10:15 (Europe/Berlin) frees 4 starting times." in text
 
 
 def test_a_window_too_short_is_said_to_be() -> None:
-    assert "The window holds 60 minutes, under the 75 needed." in none_words(search(window=only(8, (9, 5), (10, 20))))
+    assert "The window holds 60 minutes, under the 75 needed." in explain_in_words(
+        search(window=june_window(8, (9, 5), (10, 20)))
+    )
 
 
 @given(searches())
 @settings(max_examples=60, deadline=None)
 def test_there_is_always_an_answer_and_what_it_offers_works(s: Search) -> None:
     """R-8: silence is never the outcome."""
-    text = none_words(s)
-    assert text.startswith("There is room") == bool(oracle(s))
+    text = explain_in_words(s)
+    assert text.startswith("There is room") == bool(find_starts_slowly(s))
     if "Without the free 15 minutes" in text:
-        assert oracle(replace(s, has_buffer=False))
+        assert find_starts_slowly(replace(s, has_buffer=False))
     for minutes in (60, 75):
         if f"With {minutes} minutes there is room" in text:
-            assert oracle(replace(s, minutes=minutes))
+            assert find_starts_slowly(replace(s, minutes=minutes))
     for reason in explain_no_slot(s):
         if reason.code == "moving":
             start, end = reason.values["start"], reason.values["end"]
             assert isinstance(start, datetime)
             assert isinstance(end, datetime)
             moved = without(s, Span(start, end))
-            assert len(oracle(moved)) == reason.values["count"]
+            assert len(find_starts_slowly(moved)) == reason.values["count"]
 
 
 def without(s: Search, span: Span) -> Search:
@@ -132,21 +148,21 @@ def back_from_leave(*busy: Span, window: Span = FIRST_DAYS_BACK, minutes: int = 
 
 def test_t16_days_after_a_long_absence_are_named_as_such() -> None:
     s = back_from_leave()
-    assert "2 days with room are too soon after a long absence of Dana." in none_words(s)
-    assert "just lost" not in none_words(s)
-    reasons = explain_no_slot(replace(s, avoid=(only(9, (9, 0), (17, 0)),)))
+    assert "2 days with room are too soon after a long absence of Dana." in explain_in_words(s)
+    assert "just lost" not in explain_in_words(s)
+    reasons = explain_no_slot(replace(s, avoid=(june_window(9, (9, 0), (17, 0)),)))
     assert [reason.code for reason in reasons if reason.code in ("after_absence", "just_lost")] == ["after_absence"]
 
 
 def test_times_just_lost_are_named_only_when_they_would_be_possible() -> None:
     s = back_from_leave(window=Span(FIRST_DAYS_BACK.start, utc(2027, 6, 12)))
-    text = none_words(replace(s, avoid=(only(11, (9, 0), (17, 0)),)))
+    text = explain_in_words(replace(s, avoid=(june_window(11, (9, 0), (17, 0)),)))
     assert "2 days with room are too soon after a long absence of Dana." in text
     assert "All that is left are times just lost, on 1 day." in text
 
 
 def test_t16_moving_a_meeting_of_a_first_day_back_is_not_suggested() -> None:
-    meeting = only(9, (9, 0), (17, 0))
+    meeting = june_window(9, (9, 0), (17, 0))
     moves = [reason for reason in explain_no_slot(back_from_leave(meeting)) if reason.code == "moving"]
     assert [(move.values["start"], move.values["end"]) for move in moves] == [(LEAVE.span.start, LEAVE.span.end)]
 
@@ -154,19 +170,19 @@ def test_t16_moving_a_meeting_of_a_first_day_back_is_not_suggested() -> None:
 def test_t16_longer_hours_on_a_first_day_back_are_not_suggested() -> None:
     evening = person("Sam", hours="Mon-Fri 17:00-22:00")
     s = replace(back_from_leave(), report=evening)
-    assert "working hours" not in none_words(s).split("Dana and Sam share")[0]
+    assert "working hours" not in explain_in_words(s).split("Dana and Sam share")[0]
 
 
 def test_t3a_moving_a_meeting_of_a_full_week_is_not_suggested() -> None:
-    taken = [TakenTime(only(day, (9, 0), (10, 0)), str(day), SessionKind.CAREER, in_turn=True) for day in (8, 9)]
-    s = search(window=only(10, (9, 0), (17, 0)), busy=[only(10, (9, 0), (13, 0))], minutes=60)
+    taken = [TakenTime(june_window(day, (9, 0), (10, 0)), str(day), SessionKind.CAREER, in_turn=True) for day in (8, 9)]
+    s = search(window=june_window(10, (9, 0), (17, 0)), busy=[june_window(10, (9, 0), (13, 0))], minutes=60)
     s = replace(s, taken_times={DANA.email: taken}, in_turn=True)
-    text = none_words(s)
+    text = explain_in_words(s)
     assert "On 1 day with room, Dana already has 2 first or overdue conversations that week." in text
     assert "Dana already has a career session on" not in text
     moves = [reason for reason in explain_no_slot(s) if reason.code == "moving"]
     assert [move.values["start"] for move in moves] == [taken[0].span.start], "either session would free the week"
-    assert len(oracle(without(s, taken[0].span))) == moves[0].values["count"]
+    assert len(find_starts_slowly(without(s, taken[0].span))) == moves[0].values["count"]
 
 
 def test_t4_what_a_person_can_act_on_comes_first_and_public_holidays_last() -> None:

@@ -1,4 +1,4 @@
-"""A company whose calendar service tells of changes."""
+"""A company whose calendar service sends notifications of changes."""
 
 from collections.abc import Iterator
 

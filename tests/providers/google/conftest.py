@@ -1,4 +1,4 @@
-"""Google as its double has it, and the calendar and the mailer on it."""
+"""The double of Google, and the calendar and the mailer that talk to it."""
 
 import json
 from collections.abc import Iterator
@@ -25,6 +25,7 @@ def double() -> Iterator[Google]:
 
 @pytest.fixture(name="section")
 def delegated(double: Google, tmp_path: Path) -> dict[str, Any]:
+    """Settings with a service account, which may act for all people of the domain."""
     file = tmp_path / "key.json"
     file.write_text(json.dumps(double.tokens.service_account()))
     return {**double.section, "service_account": str(file), "timeout": 2.0}
@@ -52,6 +53,7 @@ def mailer(double: Google, section: dict[str, Any]) -> Iterator[GmailMailer]:
 
 @pytest.fixture(name="alone")
 def own_account(double: Google, tmp_path: Path) -> dict[str, Any]:
+    """Settings with an OAuth client, with which one person connects a single account."""
     client, secret = double.tokens.client
     folder = {"token_folder": str(tmp_path / "tokens"), "keys": [KEY]}
     return {**double.section, **folder, "client_id": client, "password": secret}

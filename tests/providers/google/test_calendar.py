@@ -97,7 +97,7 @@ class TestAliasesThatNobodyTold(CalendarContract, GuestDeletionContract):
     def hands(self, double: Google) -> GoogleHands:
         return GoogleHands(double.calendars, aliased=True)
 
-    def test_meetings_of_two_show_who_they_are_with(self, provider: CalendarProvider, hands: Hands) -> None:
+    def test_a_meeting_of_two_names_organizer_and_guest(self, provider: CalendarProvider, hands: Hands) -> None:
         """T-9: a meeting of others is with whoever Google says, until an invitation of ours tells who that is."""
         dana, sam = hands.person(), hands.person()
         hands.invite(dana, sam, span(5, 14), Answer.ACCEPTED)

@@ -1,4 +1,4 @@
-"""Microsoft 365 as its double has it, one for all tests of a module and empty for each, and the providers on it."""
+"""The double of Microsoft 365, which the tests of a module share and each finds empty, and the providers on it."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -37,12 +37,14 @@ def provider(double: Double, hands: Hands) -> Iterator[OutlookCalendar]:
 
 @pytest.fixture
 def plain(double: Double) -> Any:
+    """A mailer that only sends, so that it does not know what was sent."""
     double.world.add_person("dana@example.org")
     return outlook.build_mailer(section(double, sender="dana@example.org"))
 
 
 @pytest.fixture
 def sure(double: Double) -> Any:
+    """A mailer with the setting `exactly_once`, which may read and write mails."""
     double.world.add_person("dana@example.org")
     given = section(double, sender="dana@example.org", exactly_once=True)
     known = double.login.applications[given["client_id"]]

@@ -8,7 +8,7 @@ import pytest
 from tests.doubles.graph import Double, Hands, section
 from tests.doubles.graph.schema import Schema, SchemaError
 from tests.support.drafts import WINDOW, at
-from tests.support.outlook import asked
+from tests.support.outlook import request_with_token
 from worker.domain.model import Span
 from worker.providers.outlook import calendar as outlook
 from worker.providers.outlook.calendar import OutlookCalendar
@@ -32,14 +32,14 @@ EVENT = {
     ],
 )
 def test_what_the_metadata_does_not_know_is_refused(double: Double, hands: Hands, change: dict[str, Any]) -> None:
-    answer = asked(double, "POST", f"users/{hands.person()}/events", json={**EVENT, **change})
+    answer = request_with_token(double, "POST", f"users/{hands.person()}/events", json={**EVENT, **change})
     assert answer.status_code == 400, answer.text
 
 
 def test_a_parameter_that_no_action_has_is_refused(double: Double, hands: Hands) -> None:
     dana = hands.person()
-    made = asked(double, "POST", f"users/{dana}/events", json=EVENT).json()
-    answer = asked(double, "POST", f"users/{dana}/events/{made['id']}/cancel", json={"message": "x"})
+    made = request_with_token(double, "POST", f"users/{dana}/events", json=EVENT).json()
+    answer = request_with_token(double, "POST", f"users/{dana}/events/{made['id']}/cancel", json={"message": "x"})
     assert answer.status_code == 400
     with pytest.raises(SchemaError):
         Schema().check_action("cancel", "message", {})
@@ -59,7 +59,7 @@ def test_a_parameter_that_no_action_has_is_refused(double: Double, hands: Hands)
 def test_what_the_service_refuses_the_double_refuses(
     double: Double, hands: Hands, change: dict[str, Any], code: str
 ) -> None:
-    answer = asked(double, "POST", f"users/{hands.person()}/events", json={**EVENT, **change})
+    answer = request_with_token(double, "POST", f"users/{hands.person()}/events", json={**EVENT, **change})
     assert (answer.status_code, answer.json()["error"]["code"]) == (400, code)
 
 
@@ -73,13 +73,13 @@ def test_views_rounds_and_batches_have_their_bounds(double: Double, hands: Hands
         f"users/{dana}/events?$select=nothing",
         f"me/events?{bounds}",
     ):
-        assert asked(double, "GET", path).status_code == 400, path
+        assert request_with_token(double, "GET", path).status_code == 400, path
     many = [{"id": str(n), "method": "GET", "url": f"/users/{dana}/events"} for n in range(21)]
-    assert asked(double, "POST", "$batch", json={"requests": many}).status_code == 400
+    assert request_with_token(double, "POST", "$batch", json={"requests": many}).status_code == 400
     schedule = {"schedules": [dana] * 21, "startTime": EVENT["start"], "endTime": EVENT["end"]}
-    assert asked(double, "POST", f"users/{dana}/calendar/getSchedule", json=schedule).status_code == 400
+    assert request_with_token(double, "POST", f"users/{dana}/calendar/getSchedule", json=schedule).status_code == 400
     schedule |= {"schedules": [dana], "endTime": {"dateTime": "2027-05-10T10:00:00", "timeZone": "UTC"}}
-    assert asked(double, "POST", f"users/{dana}/calendar/getSchedule", json=schedule).status_code == 400
+    assert request_with_token(double, "POST", f"users/{dana}/calendar/getSchedule", json=schedule).status_code == 400
 
 
 def test_a_batch_answers_each_by_itself(double: Double, hands: Hands) -> None:
@@ -90,7 +90,7 @@ def test_a_batch_answers_each_by_itself(double: Double, hands: Hands) -> None:
         {"id": "3", "method": "GET", "url": f"/users/{dana}/events", "dependsOn": ["1"]},
         {"id": "4", "method": "POST", "url": f"/users/{dana}/events", "body": EVENT},
     ]
-    answers = asked(double, "POST", "$batch", json={"requests": items}).json()["responses"]
+    answers = request_with_token(double, "POST", "$batch", json={"requests": items}).json()["responses"]
     assert {one["id"]: one["status"] for one in answers} == {"1": 404, "2": 200, "3": 424, "4": 400}
 
 
@@ -101,10 +101,10 @@ def test_mail_headers_without_an_x_and_base64_for_urls_are_refused(double: Doubl
         "toRecipients": [{"emailAddress": {"address": "sam@example.org"}}],
         "internetMessageHeaders": [{"name": "Auto-Submitted", "value": "x"}],
     }
-    answer = asked(double, "POST", f"users/{dana}/sendMail", json={"message": message})
+    answer = request_with_token(double, "POST", f"users/{dana}/sendMail", json={"message": message})
     assert answer.json()["error"]["code"] == "InvalidInternetMessageHeader"
     mime = {"headers": {"Content-Type": "text/plain"}, "data": b"RnJv_-=="}
-    assert asked(double, "POST", f"users/{dana}/sendMail", **mime).status_code == 400
+    assert request_with_token(double, "POST", f"users/{dana}/sendMail", **mime).status_code == 400
 
 
 def test_a_day_off_is_a_day_off_where_the_owner_lives(double: Double, hands: Hands, provider: OutlookCalendar) -> None:

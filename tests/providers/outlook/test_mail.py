@@ -6,7 +6,7 @@ import pytest
 
 from tests.doubles.graph import Double, Fault, section
 from tests.support.drafts import letter
-from tests.support.outlook import arrived
+from tests.support.outlook import mails_to_sam
 from worker.errors import Forbidden, Permanent, Unavailable
 from worker.providers.outlook import calendar as outlook
 
@@ -22,7 +22,7 @@ def test_a_manager_s_mail_leaves_from_the_manager_s_mailbox(double: Double, exac
     mailer = outlook.build_mailer(given)
     assert mailer.can_send_as("dana@example.org")
     mailer.send(letter("sam@example.org"), "m1")
-    [got] = arrived(double)
+    [got] = mails_to_sam(double)
     assert str(got["From"].addresses[0].addr_spec) == "dana@example.org"
     assert mailer.was_sent("m1") is (True if exactly_once else None)
     assert mailer.was_sent("m2") is None, "nobody knows from whose mailbox"
@@ -35,7 +35,7 @@ def test_headers_survive_since_it_goes_as_mime(plain: Any, double: Double) -> No
     message["Auto-Submitted"] = "auto-generated"
     message["In-Reply-To"] = "<1@longarc.example>"
     plain.send(message, "m1")
-    [got] = arrived(double)
+    [got] = mails_to_sam(double)
     assert (got["Auto-Submitted"], got["In-Reply-To"]) == ("auto-generated", "<1@longarc.example>")
 
 
@@ -44,13 +44,13 @@ def test_with_the_right_to_send_alone_a_504_is_not_repeated(plain: Any, double: 
     with pytest.raises(Unavailable) as caught:
         plain.send(letter("sam@example.org"), "m1")
     assert caught.value.uncertain and plain.was_sent("m1") is None
-    assert len(arrived(double)) == 1
+    assert len(mails_to_sam(double)) == 1
 
 
 def test_accepted_with_retry_after_is_accepted(plain: Any, double: Double) -> None:
     double.faults.append(Fault("POST", "sendMail", 202, after=True, headers=(("Retry-After", "9"),), body=b""))
     plain.send(letter("sam@example.org"), "m1")
-    assert len(arrived(double)) == 1
+    assert len(mails_to_sam(double)) == 1
 
 
 @pytest.mark.parametrize("after", [False, True])
@@ -66,7 +66,7 @@ def test_by_drafts_a_mail_goes_once_whatever_fails(sure: Any, double: Double, pa
         sure.send(message, "m1")
     sure.send(message, "m1")
     assert sure.was_sent("m1") is True
-    assert len(arrived(double)) == 1
+    assert len(mails_to_sam(double)) == 1
 
 
 def test_by_drafts_a_copy_that_comes_late_is_waited_for(sure: Any, double: Double) -> None:

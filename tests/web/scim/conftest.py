@@ -1,4 +1,4 @@
-"""A company whose people are pushed, for each test."""
+"""A company whose people a directory pushes, a new one for each test."""
 
 from collections.abc import Iterator
 from pathlib import Path
