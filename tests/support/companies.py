@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from email.message import EmailMessage
+from functools import cache
 from typing import Any
 
 from pydantic import SecretStr
@@ -112,6 +113,21 @@ def new_store(url: str, key: str = KEY) -> Store:
     return Store(url, Seal(key.split(",")))
 
 
+@cache
+def _make_template() -> Store:
+    """Return a database in memory that has our tables and nothing in them."""
+    template = new_store("sqlite://")
+    template.create_tables()
+    return template
+
+
+def copy_tables(store: Store) -> None:
+    """Give a new database in memory our tables: a copy takes a tenth of the time in which SQLAlchemy creates them."""
+    with _make_template().database.read() as template, store.database.engine.connect() as new:
+        source: Any = template.connection.driver_connection  # a connection of the module sqlite3
+        source.backup(new.connection.driver_connection)
+
+
 def span(start: datetime, minutes: int = 60) -> Span:
     return Span(start, start + minutes * MINUTE)
 
@@ -178,7 +194,7 @@ class Office:
         self._workers: list[Worker] = []
         self.worker = self.add_worker("first")
         if url == "sqlite://":
-            self.store.create_tables()
+            copy_tables(self.store)
         self.apply()
 
     @property
