@@ -26,7 +26,7 @@ def generate_key() -> str:
 
 
 class Seal:
-    """Seals text, and opens sealed text."""
+    """Seals and unseals text: encrypts and decrypts it."""
 
     def __init__(self, keys: Sequence[str]) -> None:
         """`keys` are Fernet keys as text; the first one seals. Raises WrongKey when a key is malformed."""
@@ -39,11 +39,11 @@ class Seal:
                 "name a file that does. Make one with `longarc key`."
             ) from error
 
-    def close(self, text: str) -> bytes:
+    def seal(self, text: str) -> bytes:
         """Return the text, sealed with the first key."""
         return self._fernet.encrypt(text.encode())
 
-    def open(self, sealed: bytes) -> str:
+    def unseal(self, sealed: bytes) -> str:
         """Return the text of a sealed value. Raises WrongKey when none of the keys fits."""
         try:
             return self._fernet.decrypt(sealed).decode()
@@ -58,10 +58,10 @@ class Seal:
         """
         return [hmac.new(key, f"longarc tag|{text}".encode(), hashlib.sha256).hexdigest()[:32] for key in self._keys]
 
-    def close_padded(self, text: str) -> bytes:
+    def seal_padded(self, text: str) -> bytes:
         """Return the text sealed with added spaces that hide its length. Meant for JSON, which ignores such spaces."""
         length = len(text.encode())
-        return self.close(text + " " * (_compute_padded_length(length) - length))
+        return self.seal(text + " " * (_compute_padded_length(length) - length))
 
     def reseal(self, sealed: bytes) -> bytes:
         """Return the value sealed again, with the first key. Raises WrongKey when none of the keys fits."""
@@ -72,15 +72,15 @@ class Seal:
 
 
 class NoSeal(Seal):
-    """A seal for when no key is set: every attempt to seal or open raises WrongKey."""
+    """A seal for when no key is set: every attempt to seal or unseal raises WrongKey."""
 
     def __init__(self) -> None:
-        super().__init__([generate_key()])
+        super().__init__([generate_key()])  # `Seal` needs a key; this key is never used
 
-    def close(self, text: str) -> bytes:
+    def seal(self, text: str) -> bytes:
         raise WrongKey(_NO_KEY_TEXT)
 
-    def open(self, sealed: bytes) -> str:
+    def unseal(self, sealed: bytes) -> str:
         raise WrongKey(_NO_KEY_TEXT)
 
     def reseal(self, sealed: bytes) -> bytes:

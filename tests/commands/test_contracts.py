@@ -160,7 +160,7 @@ def test_r18_a_commitment_stays_itself_whatever_it_becomes_and_why_is_kept_seale
         terminal.output_of(*CHANGE, one, "--text", "Ask Ana", "--due", due, "--reason", SECRET)
         (row,) = (row for row in terminal.read_database()["commitment"] if row.id == one)
         assert (row.standing, f"{row.due:%Y-%m-%d}") == ("open", due)
-        told = json.loads(Seal([KEY]).open(row.sealed))
+        told = json.loads(Seal([KEY]).unseal(row.sealed))
         assert (told["text"], told["reason"]) == ("Ask Ana", SECRET)
     assert len(terminal.read_database()["commitment"]) == 2
 

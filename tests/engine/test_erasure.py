@@ -116,7 +116,7 @@ def find_everywhere(office: Office, *needles: str) -> set[str]:
         for table in tables.metadata.sorted_tables:
             for row in connection.execute(select(table)).mappings():
                 for name, value in row.items():
-                    text = seal.open(value) if isinstance(value, bytes) else str(value)
+                    text = seal.unseal(value) if isinstance(value, bytes) else str(value)
                     if pattern.search(text):
                         found.add(f"{table.name}.{name}")
     return found

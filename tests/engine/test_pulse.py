@@ -197,7 +197,7 @@ def test_even_what_is_sealed_does_not_join_a_person_and_an_answer(office: Office
         content = office.store.pulse.load_open_round(connection, ROUND)
         sealed = connection.execute(select(tables.pulse_round.c.sealed)).scalar_one()
     assert content is not None and content.waiting == {}
-    opened_text = office.store.pulse._seal.open(sealed)
+    opened_text = office.store.pulse._seal.unseal(sealed)
     assert set(json.loads(opened_text)) == {"salt", "waiting", "answered", "yes", "no"}
     assert list(content.answered) == sorted(content.answered), "in no order of time"
     assert {name: content.yes.get(name, 0) + count for name, count in content.no.items()} == {"others": 6, "sales": 6}
@@ -290,7 +290,7 @@ def test_what_may_not_be_shown_is_gone_when_the_round_closes(office: Office) -> 
         answer(office, who, yes=who in REPORTS[1::2])
     assert close(office) == [("everybody", 6, 2)]
     ((_, sealed, _),) = everything(office)["pulse_round"]
-    known = json.loads(office.store.pulse._seal.open(sealed))
+    known = json.loads(office.store.pulse._seal.unseal(sealed))
     assert set(known) == {"salt", "people"} and set(known["people"]) == {"everybody"}
 
 

@@ -103,10 +103,10 @@ def test_the_history_says_the_same_of_every_conversation_that_was_asked_for(tmp_
 @pytest.mark.parametrize("length", [0, 1, 200, PADDING_STEP - 2])
 def test_sealed_texts_of_a_step_are_equally_long(length: int) -> None:
     seal = Seal([KEY])
-    sealed = seal.close_padded(json.dumps("x" * length))
-    assert len(sealed) == len(seal.close_padded(json.dumps("")))
-    assert json.loads(seal.open(sealed)) == "x" * length
-    assert len(seal.close_padded("x" * (PADDING_STEP + 1))) > len(sealed)
+    sealed = seal.seal_padded(json.dumps("x" * length))
+    assert len(sealed) == len(seal.seal_padded(json.dumps("")))
+    assert json.loads(seal.unseal(sealed)) == "x" * length
+    assert len(seal.seal_padded("x" * (PADDING_STEP + 1))) > len(sealed)
 
 
 # --- what older versions wrote ---
@@ -147,7 +147,7 @@ def as_it_was(url: str, today: Path, old: Session) -> None:
         connection.execute(
             text("UPDATE session SET urgent = 1, latest = :latest, sealed = :sealed WHERE id = :id"),
             {"latest": int(old.latest.timestamp()), "id": old.id,
-             "sealed": seal.close(json.dumps({"trigger": "leaving", "reason": "", "by": "manager"}))},
+             "sealed": seal.seal(json.dumps({"trigger": "leaving", "reason": "", "by": "manager"}))},
         )  # fmt: skip
         told = "It starts at 10:00 for both. At least 15 minutes before and after it are free. periwinkle"
         connection.execute(
@@ -186,7 +186,7 @@ def test_what_stood_in_the_clear_is_sealed_by_the_upgrade(tmp_path: Path) -> Non
 
 
 def padded() -> int:
-    return len(Seal([KEY]).close_padded("{}"))
+    return len(Seal([KEY]).seal_padded("{}"))
 
 
 def test_a_closed_conversation_keeps_nothing_of_how_soon_it_had_to_be(tmp_path: Path) -> None:

@@ -97,15 +97,15 @@ def test_what_is_written_during_a_change_of_keys_is_kept(postgres: Postgres) -> 
     seal, store, other = Seal([KEY]), new_store(url, KEY), new_store(url, KEY)
     row = tables.pulse_round.c.round == "2026-09"
     with store.database.write() as connection:
-        connection.execute(tables.pulse_round.insert(), {"round": "2026-09", "sealed": seal.close("before")})
+        connection.execute(tables.pulse_round.insert(), {"round": "2026-09", "sealed": seal.seal("before")})
     with ThreadPoolExecutor(1) as pool:
         with store.database.write() as connection:
-            connection.execute(tables.pulse_round.update().where(row).values(sealed=seal.close("after")))
+            connection.execute(tables.pulse_round.update().where(row).values(sealed=seal.seal("after")))
             resealing = pool.submit(other.content.reseal_all)
             with pytest.raises(TimeoutError):
                 resealing.result(timeout=1)
         assert resealing.result(timeout=60) == 1
     with store.database.read() as connection:
-        assert seal.open(connection.execute(select(tables.pulse_round.c.sealed)).scalar_one()).rstrip() == "after"
+        assert seal.unseal(connection.execute(select(tables.pulse_round.c.sealed)).scalar_one()).rstrip() == "after"
     store.close()
     other.close()

@@ -274,7 +274,7 @@ def open_sealed_pieces(store: Store, settings: Settings, limit: int | None = Non
     for kind, pieces in Statistics(store.database).load_sealed_values(limit).items():
         for piece in pieces:
             try:
-                seal.open(piece)
+                seal.unseal(piece)
             except WrongKey:
                 raise WrongKey(f"A sealed {kind} can't be opened with the keys given. {OTHER_KEY_REMEDY}") from None
             count += 1

@@ -154,7 +154,7 @@ def _list_sealed_positions(header: TableHeader) -> list[int]:
 
 def _open_sealed_value(seal: Seal, value: bytes, table_name: str) -> None:
     try:
-        seal.open(value)
+        seal.unseal(value)
     except WrongKey:
         raise WrongKey(
             f"A sealed value of the table {table_name} in this backup can't be opened with the keys given, so nothing "

@@ -133,21 +133,21 @@ class Content:
         """
         row = {"session": session_id, "revision": revision, "pair": pair, "recorded_at": now}
         author = {"by": change[0].value, "reason": change[1]} if change else {}
-        sealed = self._seal.close_padded(json.dumps({**_dump_contract(contract_), **author}))
+        sealed = self._seal.seal_padded(json.dumps({**_dump_contract(contract_), **author}))
         _INSERT_REVISION.execute(connection, **row, sealed=sealed)
 
     def save_written_commitment(
         self, connection: Connection, commitment_id: str, written: WrittenCommitment, reason: str = ""
     ) -> None:
         """Store the text of a commitment, and, when the commitment has ended, why it did."""
-        sealed = self._seal.close_padded(json.dumps({**_dump_written_commitment(written), "reason": reason}))
+        sealed = self._seal.seal_padded(json.dumps({**_dump_written_commitment(written), "reason": reason}))
         _SAVE_WRITTEN_COMMITMENT.execute(connection, commitment_id=commitment_id, new_sealed=sealed)
 
     def save_trigger(
         self, connection: Connection, session_id: str, trigger: Trigger, reason: str, by: Owner = Owner.MANAGER
     ) -> None:
         """Store why an ad hoc session was requested, and by which of the two. Only the manager may read the reason."""
-        sealed = self._seal.close_padded(json.dumps({"trigger": trigger.value, "reason": reason, "by": by.value}))
+        sealed = self._seal.seal_padded(json.dumps({"trigger": trigger.value, "reason": reason, "by": by.value}))
         _SAVE_TRIGGER.execute(connection, session_id=session_id, new_sealed=sealed)
 
     def save_deferral_reason(self, connection: Connection, deferral_: Deferral, reason: str, now: datetime) -> None:
@@ -156,7 +156,7 @@ class Content:
             connection,
             session_id=deferral_.session,
             deferral_number=deferral_.number,
-            new_sealed=self._seal.close_padded(json.dumps(reason)) if reason else None,
+            new_sealed=self._seal.seal_padded(json.dumps(reason)) if reason else None,
             now=now if reason else None,
         )
 
@@ -167,7 +167,7 @@ class Content:
 
         Raises DraftChanged when `replaced_version` is given, and the stored draft has another version.
         """
-        sealed = self._seal.close_padded(json.dumps(fields))
+        sealed = self._seal.seal_padded(json.dumps(fields))
         with self._database.write() as connection:
             if not self._database.is_sqlite:
                 # two processes may store a first draft at once, when there is no row of a draft to lock; therefore the
@@ -184,7 +184,7 @@ class Content:
     def save_access(self, connection: Connection, record: AccessRecord) -> None:
         """Store that a command showed or changed content."""
         row = {"at": record.at, "pair": record.pair, "what": record.access.value, "on_behalf_of": record.on_behalf_of}
-        connection.execute(access.insert(), {**row, "sealed": self._seal.close_padded(json.dumps(record.reason))})
+        connection.execute(access.insert(), {**row, "sealed": self._seal.seal_padded(json.dumps(record.reason))})
 
     def seal_plan(self, session_: Session) -> bytes | None:
         """Return the value of the column `sealed_plan`: how soon an ad hoc session has to be, and why it has no time.
@@ -193,7 +193,7 @@ class Content:
         """
         if not session_.adhoc or session_.is_closed:
             return None
-        return self._seal.close_padded(json.dumps(rows.dump_sealed_plan(session_)))
+        return self._seal.seal_padded(json.dumps(rows.dump_sealed_plan(session_)))
 
     def delete_contract_draft(self, connection: Connection, session_id: str) -> None:
         """Delete the draft of a contract, because the contract was recorded or the draft is no longer wanted."""
@@ -208,7 +208,7 @@ class Content:
         """
         if isinstance(self._seal, NoSeal):
             return {}
-        plan: Mapping[str, Any] = json.loads(self._seal.open(sealed))
+        plan: Mapping[str, Any] = json.loads(self._seal.unseal(sealed))
         return plan
 
     def list_accesses(self, pairs: Collection[PairId], period: Span) -> list[AccessRecord]:
@@ -221,7 +221,7 @@ class Content:
                 at=row["at"],
                 access=ContentAccess(row["what"]),
                 on_behalf_of=row["on_behalf_of"],
-                reason=json.loads(self._seal.open(row["sealed"])),
+                reason=json.loads(self._seal.unseal(row["sealed"])),
             )
             for row in access_rows
         ]
@@ -233,7 +233,7 @@ class Content:
             row = connection.execute(query).mappings().first()
         if row is None:
             return None
-        fields = json.loads(self._seal.open(row["sealed"]))
+        fields = json.loads(self._seal.unseal(row["sealed"]))
         return ContractDraft(version=row["version"], saved_at=row["saved_at"], fields=fields)
 
     def list_revisions(self, session_id: str) -> list[ContractRevision]:
@@ -253,7 +253,7 @@ class Content:
         with self._database.read_once() as connection:
             ids_and_sealed = _WRITTEN_COMMITMENTS.fetch_tuples(connection, commitments=list(commitments))
         return {
-            commitment_id: _parse_written_commitment(json.loads(self._seal.open(sealed)))
+            commitment_id: _parse_written_commitment(json.loads(self._seal.unseal(sealed)))
             for commitment_id, sealed in ids_and_sealed
             if sealed
         }
@@ -261,7 +261,7 @@ class Content:
     def read_written_commitment(self, connection: Connection, commitment_id: str) -> WrittenCommitment:
         """Return the text of a commitment within a transaction."""
         ((_, sealed),) = _WRITTEN_COMMITMENTS.fetch_tuples(connection, commitments=[commitment_id])
-        return _parse_written_commitment(json.loads(self._seal.open(sealed)))
+        return _parse_written_commitment(json.loads(self._seal.unseal(sealed)))
 
     def get_trigger(self, session_id: str) -> tuple[Trigger, str] | None:
         """Return why an ad hoc session was requested: the trigger and the reason. Only the manager may read them."""
@@ -269,7 +269,7 @@ class Content:
             sealed = _TRIGGER.fetch_value(connection, session_id=session_id)
         if sealed is None:
             return None
-        fields = json.loads(self._seal.open(sealed))
+        fields = json.loads(self._seal.unseal(sealed))
         return Trigger(fields["trigger"]), fields["reason"]
 
     def load_deferral_reasons(self, sessions: Collection[str]) -> dict[str, dict[int, str]]:
@@ -280,7 +280,7 @@ class Content:
         reasons: dict[str, dict[int, str]] = defaultdict(dict)
         with self._database.read_once() as connection:
             for session_id, number, sealed in _DEFERRAL_REASONS.fetch_tuples(connection, sessions=list(sessions)):
-                reasons[session_id][number] = json.loads(self._seal.open(sealed))
+                reasons[session_id][number] = json.loads(self._seal.unseal(sealed))
         return reasons
 
     def get_requester(self, session_id: str) -> Owner:
@@ -290,7 +290,7 @@ class Content:
         """
         with self._database.read() as connection:
             sealed = connection.execute(select(session.c.sealed).where(session.c.id == session_id)).scalar()
-        return Owner(json.loads(self._seal.open(sealed)).get("by", Owner.MANAGER)) if sealed else Owner.MANAGER
+        return Owner(json.loads(self._seal.unseal(sealed)).get("by", Owner.MANAGER)) if sealed else Owner.MANAGER
 
     def reseal_all(self) -> int:
         """Seal all content again, with the first key and padded. Return the number of sealed values."""
@@ -298,7 +298,7 @@ class Content:
             return sum(reseal_column(connection, column, self._seal) for column in SEALED_COLUMNS)
 
     def _parse_revision(self, row: Row) -> ContractRevision:
-        fields = json.loads(self._seal.open(row["sealed"]))
+        fields = json.loads(self._seal.unseal(row["sealed"]))
         return ContractRevision(
             session=row["session"],
             revision=row["revision"],
@@ -319,8 +319,8 @@ def reseal_column(connection: Connection, column: Column[Any], seal: Seal) -> in
     for *key_values, sealed in sealed_rows:
         key_conditions = [key_column == value for key_column, value in zip(key_columns, key_values, strict=True)]
         change = update(table).where(*key_conditions).values({column.name: bindparam("resealed")})
-        text = seal.open(sealed).rstrip(" ")  # without the padding
-        connection.execute(change, {"resealed": seal.close_padded(text)})
+        text = seal.unseal(sealed).rstrip(" ")  # without the padding
+        connection.execute(change, {"resealed": seal.seal_padded(text)})
     return len(sealed_rows)
 
 

@@ -123,11 +123,11 @@ class HandoverRows:
         return self._open_content(_SEALED_FOR_CHANGE.fetch_value(connection, former_pair=former))
 
     def _open_content(self, sealed: bytes | None) -> HandoverContent:
-        return _parse_content(json.loads(self._seal.open(sealed))) if sealed else HandoverContent()
+        return _parse_content(json.loads(self._seal.unseal(sealed))) if sealed else HandoverContent()
 
     def save(self, connection: Connection, former: PairId, content: HandoverContent) -> None:
         """Store the content of the handover from a pair, within a transaction."""
-        sealed = self._seal.close_padded(json.dumps(_dump_content(content)))
+        sealed = self._seal.seal_padded(json.dumps(_dump_content(content)))
         connection.execute(update(handover).where(handover.c.former == former).values(sealed=sealed))
 
 

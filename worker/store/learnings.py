@@ -40,7 +40,7 @@ class Learnings:
     def save(self, connection: Connection, pairs: Collection[PairId], text: str, now: datetime) -> None:
         """Do the same as `write`, within the caller's transaction."""
         if text:
-            sealed = self._seal.close_padded(json.dumps(text))
+            sealed = self._seal.seal_padded(json.dumps(text))
             new_rows = [{"pair": pair, "written_at": now, "sealed": sealed} for pair in sorted(pairs)]
             self._database.upsert(connection, learning, new_rows)
         else:
@@ -50,7 +50,9 @@ class Learnings:
         """Return the sentences that wait for a prompt, by pair. Raises WrongKey when one can't be opened."""
         with self._database.read_once() as connection:
             waiting = _WAITING.fetch_rows(connection, pairs=list(pairs))
-        return {row["pair"]: Learning(json.loads(self._seal.open(row["sealed"])), row["written_at"]) for row in waiting}
+        return {
+            row["pair"]: Learning(json.loads(self._seal.unseal(row["sealed"])), row["written_at"]) for row in waiting
+        }
 
 
 def withdraw_learnings(connection: Connection, pairs: Collection[PairId]) -> None:

@@ -30,7 +30,7 @@ class NoteRows:
             connection.execute(delete(note).where(is_earlier_note))
             return
         row = {"session": about.id, "author": author, "pair": about.pair, "written_at": written_at}
-        sealed = self._seal.close_padded(json.dumps(list(lines)))
+        sealed = self._seal.seal_padded(json.dumps(list(lines)))
         self._database.upsert(connection, note, [{**row, "sealed": sealed}])
 
     def load_notes(self, pairs: Collection[PairId]) -> dict[PairId, list[SharedNote]]:
@@ -54,7 +54,7 @@ class NoteRows:
                     # a session has no `held_at` when somebody recorded, after the note was written, that the two did
                     # not meet
                     held_at=row["held_at"] or row["written_at"],
-                    lines=tuple(json.loads(self._seal.open(row["sealed"]))),
+                    lines=tuple(json.loads(self._seal.unseal(row["sealed"]))),
                 )
             )
         return notes

@@ -79,7 +79,7 @@ class PulseRows:
         if for_change:
             query = query.with_for_update()
         sealed = connection.execute(query).scalar()
-        return _parse_round(json.loads(self._seal.open(sealed))) if sealed else None
+        return _parse_round(json.loads(self._seal.unseal(sealed))) if sealed else None
 
     def save_open_round(self, connection: Connection, name: str, content: OpenRound) -> None:
         """Replace the content of an open round."""
@@ -94,7 +94,7 @@ class PulseRows:
         # for each cell, a mapping from the token of a person to the token of the person's manager
         people = {cell.name: dict(sorted(cell.people.items())) for cell in cells}
         content = json.dumps({"salt": salt, "people": people})
-        sealed = self._seal.close_padded(content) if cells else None
+        sealed = self._seal.seal_padded(content) if cells else None
         shown = [{"name": cell.name, "yes": cell.yes, "no": cell.no} for cell in cells]
         closing = update(pulse_round).where(pulse_round.c.round == name)
         connection.execute(closing.values(sealed=sealed, shown=shown))
@@ -108,7 +108,7 @@ class PulseRows:
         closed_rounds = []
         for row in connection.execute(query).mappings():
             fields: dict[str, Any] = {"salt": "", "people": {}}
-            fields |= json.loads(self._seal.open(row["sealed"])) if row["sealed"] else {}
+            fields |= json.loads(self._seal.unseal(row["sealed"])) if row["sealed"] else {}
             cells = tuple(PulseCell(**cell, people=fields["people"][cell["name"]]) for cell in row["shown"])
             closed_rounds.append(ClosedRound(round=row["round"], cells=cells, salt=fields["salt"]))
         return closed_rounds
@@ -127,7 +127,7 @@ class PulseRows:
         ]
 
     def _seal_round(self, content: OpenRound) -> bytes:
-        return self._seal.close_padded(json.dumps(_dump_round(content), sort_keys=True))
+        return self._seal.seal_padded(json.dumps(_dump_round(content), sort_keys=True))
 
 
 def _dump_round(content: OpenRound) -> dict[str, Any]:

@@ -63,7 +63,7 @@ class ThirdVoiceRows:
         row = connection.execute(select(third_voice).where(has_id).with_for_update()).mappings().first()
         if row is None or not self._parse(row).is_open(now):
             return False
-        values = {"answered_at": now, "sealed_answer": self._seal.close_padded(json.dumps(answer))}
+        values = {"answered_at": now, "sealed_answer": self._seal.seal_padded(json.dumps(answer))}
         return bool(connection.execute(update(third_voice).where(has_id).values(values)).rowcount)
 
     def erase(self, voice: ThirdVoice, now: datetime) -> None:
@@ -105,16 +105,16 @@ class ThirdVoiceRows:
         return [self._parse(row) for row in connection.execute(query).mappings().all()]
 
     def _close(self, voice: ThirdVoice) -> bytes:
-        return self._seal.close_padded(json.dumps({"report": voice.report, "to": voice.to, "question": voice.question}))
+        return self._seal.seal_padded(json.dumps({"report": voice.report, "to": voice.to, "question": voice.question}))
 
     def _parse(self, row: RowMapping) -> ThirdVoice:
-        fields: dict[str, Any] = json.loads(self._seal.open(row["sealed"]))
+        fields: dict[str, Any] = json.loads(self._seal.unseal(row["sealed"]))
         sealed_answer = row["sealed_answer"]
         return ThirdVoice(
             id=row["id"],
             asked_at=row["asked_at"],
             expires_at=row["expires_at"],
             answered_at=row["answered_at"],
-            answer=json.loads(self._seal.open(sealed_answer)) if sealed_answer else "",
+            answer=json.loads(self._seal.unseal(sealed_answer)) if sealed_answer else "",
             **fields,
         )

@@ -347,7 +347,7 @@ class TokenFolder:
         """Return the person's refresh token. Raises AuthRevoked when its file is missing or can't be decrypted."""
         path = self._make_path(person)
         try:
-            return Seal(self._keys).open(path.read_bytes())
+            return Seal(self._keys).unseal(path.read_bytes())
         except FileNotFoundError:
             message = f"{person} has not connected a Google account yet: run `longarc connect google {person}`."
             raise AuthRevoked(message) from None
@@ -375,7 +375,7 @@ class TokenFolder:
     def save(self, person: Address, refresh_token: str) -> Path:
         """Seal the token, write its file atomically, and return the file's path. Raises OSError and WrongKey."""
         private_files.make_folder(self._folder)
-        private_files.write(self._make_path(person), Seal(self._keys).close(refresh_token))
+        private_files.write(self._make_path(person), Seal(self._keys).seal(refresh_token))
         return self._make_path(person)
 
     def delete(self, person: Address) -> None:

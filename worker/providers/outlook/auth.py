@@ -242,7 +242,7 @@ class TokenCacheFile:
     def read(self) -> str:
         """Return the token cache as JSON; `{}` when there is no file yet. Raises AuthRevoked when it can't be read."""
         try:
-            return self._seal.open(self._file.read_bytes())
+            return self._seal.unseal(self._file.read_bytes())
         except FileNotFoundError:
             return "{}"
         except OSError as error:
@@ -253,7 +253,7 @@ class TokenCacheFile:
 
     def write(self, cache: str) -> None:
         """Seal the token cache with the first of the keys and write its file atomically."""
-        private_files.write(self._file, self._seal.close(cache))
+        private_files.write(self._file, self._seal.seal(cache))
 
     def reseal(self) -> None:
         """Seal the token cache again with the first of the keys. Raises AuthRevoked."""

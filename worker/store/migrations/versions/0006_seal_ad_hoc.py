@@ -104,7 +104,7 @@ def _neutral(row: sa.RowMapping, seal: Seal) -> dict[str, object]:
         "urgent": False,
         "latest": row["earliest"] + WINDOW,
         "unplaceable": NO_TIME if row["unplaceable"] else None,
-        "sealed_plan": None if row["closed"] else seal.close_padded(json.dumps(plan)),
+        "sealed_plan": None if row["closed"] else seal.seal_padded(json.dumps(plan)),
     }
 
 
@@ -124,7 +124,7 @@ def _pad(connection: sa.Connection, name: str, keys: tuple[str, ...], row: sa.Ro
     """
     table = _table(name, keys)
     try:
-        again = seal.close_padded(seal.open(row["sealed"]))
+        again = seal.seal_padded(seal.unseal(row["sealed"]))
     except WrongKey:
         return
     same = [table.c[key] == row[key] for key in keys]
