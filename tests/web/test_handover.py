@@ -278,7 +278,7 @@ def test_a_changed_address_keeps_the_handover(changed: WebCompany) -> None:
         rename_people(office.store.database, connection, {LEE: "lee.haddad@corp.example"})
     renamed = PairId("lee.haddad@corp.example", SAM)
     incoming = office.store.handovers.find_incoming(renamed)
-    assert incoming is not None and incoming.former == OLD
+    assert incoming is not None and incoming.former_pair == OLD
     assert len(office.store.handovers.load_content(OLD).lines) == 1
 
 

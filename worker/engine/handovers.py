@@ -69,7 +69,7 @@ class Handovers:
         handover = self._store.handovers.find_incoming(pair_id)
         if handover is None:
             return None
-        content = self._store.handovers.load_content(handover.former)
+        content = self._store.handovers.load_content(handover.former_pair)
         available_lines = [*self._list_lines(handover, content), *self._list_note_lines(handover)]
         available_ids = {line.id for line in available_lines}
         # a line that was passed on before stays in the list, even when the contract or note has changed since
@@ -91,12 +91,12 @@ class Handovers:
             choice = self.load_choice(pair_id, is_open=True)
             if choice is None:
                 raise UnknownName("There was no manager before.")
-            former = choice.handover.former
+            former_pair = choice.handover.former_pair
             lines = tuple(line for line in choice.lines if line.id in line_ids)
 
             def write(connection: Connection) -> None:
-                content = self._store.handovers.load_content_for_change(connection, former)
-                self._store.handovers.save(connection, former, replace(content, lines=lines))
+                content = self._store.handovers.load_content_for_change(connection, former_pair)
+                self._store.handovers.save(connection, former_pair, replace(content, lines=lines))
 
             return write
 
@@ -146,7 +146,7 @@ class Handovers:
 
         A former pair may have ended without a contract. Then the contract with the manager before that one is used.
         """
-        former_pair = handover.former
+        former_pair = handover.former_pair
         for _ in range(MAX_FORMER_MANAGERS):
             contract = self._find_contract(former_pair)
             if contract is not None:
@@ -154,13 +154,13 @@ class Handovers:
             earlier_handover = self._store.handovers.find_incoming(former_pair)
             if earlier_handover is None:
                 break
-            former_pair = earlier_handover.former
+            former_pair = earlier_handover.former_pair
         return list(content.suggestions)
 
     def _list_note_lines(self, handover: Handover) -> list[HandoverLine]:
         """Return the notes of the former pair as lines."""
-        report = self._store.people.load_all_people()[handover.former.report]
-        notes = self._store.notes.list_notes(handover.former)
+        report = self._store.people.load_all_people()[handover.former_pair.report]
+        notes = self._store.notes.list_notes(handover.former_pair)
         return list_note_lines(notes, report.zone, handover.ended_at)
 
     def _find_contract(self, pair_id: PairId) -> Contract | None:

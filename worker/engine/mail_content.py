@@ -193,17 +193,18 @@ def open_former_pair(store: Store, handover: Handover) -> FormerPair:
     """
     open_promises = [
         commitment
-        for commitment in store.queries.list_commitments(handover.former)
+        for commitment in store.queries.list_commitments(handover.former_pair)
         if commitment.owner is Owner.MANAGER and commitment.was_open_at(handover.ended_at)
     ]
-    manager = handover.former.manager
+    manager = handover.former_pair.manager
     current_person = store.people.get_person(manager)
     return FormerPair(
         # somebody who has left is only among all people
         manager=current_person or store.people.load_all_people()[manager],
         has_manager_left=current_person is None,
         open_promise_count=len(open_promises),
-        passed_lines=store.handovers.load_content(handover.former).lines,  # only lines that the report has passed on
+        # only lines that the report has passed on
+        passed_lines=store.handovers.load_content(handover.former_pair).lines,
     )
 
 

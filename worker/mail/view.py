@@ -240,9 +240,11 @@ class MailView:
         """Return the contract's open question as a single line."""
         return to_single_line(contract.question)
 
-    def handed_lines(self, lines: Sequence[HandoverLine]) -> list[Line]:
+    def describe_passed_lines(self, lines: Sequence[HandoverLine]) -> list[Line]:
         """Return the lines that the report passed on from the former pair, each with its origin (R-36)."""
         return [Line(text=to_single_line(line.text), note=self._describe_origin(line, line.due)) for line in lines]
+
+    handed_lines = describe_passed_lines  # the name in templates
 
     def _describe_origin(self, line: HandoverLine, due: date | None) -> str:
         former = guess_first_name(self.context.former) if self.context.former else ""

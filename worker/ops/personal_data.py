@@ -232,7 +232,7 @@ def _export_old_promises(worker: Worker, manager: Person) -> dict[str, Any]:
     """Return the manager's promises to former reports that are still open (R-36)."""
     exported = []
     for handover in worker.store.handovers.list_from_manager(manager.email):
-        commitments = worker.store.queries.list_commitments(handover.former)
+        commitments = worker.store.queries.list_commitments(handover.former_pair)
         promises = [commitment for commitment in commitments if commitment.is_open_promise]
         texts = worker.store.content.get_written_commitments([promise.id for promise in promises])
         exported += [{"report": promise.pair.report, **_export_commitment(promise, texts)} for promise in promises]
@@ -247,7 +247,7 @@ def _export_handover(worker: Worker, pair: Pair, *, is_manager: bool) -> dict[st
     handover = worker.store.handovers.find_incoming(pair.id)
     if handover is None:
         return {}
-    content = worker.store.handovers.load_content(handover.former)
+    content = worker.store.handovers.load_content(handover.former_pair)
     passed_on = {"passed_on_by_the_report": [_export_line(line) for line in content.lines]}
     suggested = {"suggested_by_the_former_manager": [_export_line(line) for line in content.suggestions]}
     return passed_on if is_manager else {**passed_on, **suggested}

@@ -50,7 +50,7 @@ def load_handovers(
     """
     handovers = [_parse_handover(row) for row in _HANDOVERS.fetch_rows(connection, pairs=list(pairs))]
     incoming = {incoming.pair: incoming for incoming in handovers if incoming.pair is not None}
-    return incoming, {outgoing.former: outgoing for outgoing in handovers}
+    return incoming, {outgoing.former_pair: outgoing for outgoing in handovers}
 
 
 def record_handovers(
@@ -74,10 +74,10 @@ def record_handovers(
     # an open handover has no new pair, which the database stores as an empty text
     query = select(*_COLUMNS).where(handover.c.pair == literal(""), handover.c.ended_at >= now - MAX_HANDOVER_GAP)
     open_handovers = [_parse_handover(row) for row in connection.execute(query).mappings()]
-    open_handovers.sort(key=lambda open_handover: (open_handover.ended_at, open_handover.former))
-    latest_by_report = {open_handover.former.report: open_handover for open_handover in open_handovers}
+    open_handovers.sort(key=lambda open_handover: (open_handover.ended_at, open_handover.former_pair))
+    latest_by_report = {open_handover.former_pair.report: open_handover for open_handover in open_handovers}
     changes = [
-        {"former_pair": open_handover.former, "new_pair": pair_id}
+        {"former_pair": open_handover.former_pair, "new_pair": pair_id}
         for pair_id in sorted(new_pairs)
         if (open_handover := latest_by_report.pop(pair_id.report, None)) is not None
     ]
@@ -107,32 +107,32 @@ class HandoverRows:
         with self._database.read() as connection:
             rows = connection.execute(select(*_COLUMNS).order_by(handover.c.former)).mappings()
             handovers = [_parse_handover(row) for row in rows]
-        return [outgoing for outgoing in handovers if outgoing.former.manager == manager]
+        return [outgoing for outgoing in handovers if outgoing.former_pair.manager == manager]
 
-    def load_content(self, former: PairId) -> HandoverContent:
+    def load_content(self, former_pair: PairId) -> HandoverContent:
         """Return the content of the handover from a pair, which is empty at first. Raises WrongKey."""
         with self._database.read() as connection:
-            return self._open_content(_SEALED.fetch_value(connection, former_pair=former))
+            return self._open_content(_SEALED.fetch_value(connection, former_pair=former_pair))
 
-    def load_content_for_change(self, connection: Connection, former: PairId) -> HandoverContent:
+    def load_content_for_change(self, connection: Connection, former_pair: PairId) -> HandoverContent:
         """Return the same as `load_content`, within a transaction that will change the content.
 
         On PostgreSQL the row is locked until the transaction ends, because the report and the former manager may decide
         at the same time, each by an action on another pair.
         """
-        return self._open_content(_SEALED_FOR_CHANGE.fetch_value(connection, former_pair=former))
+        return self._open_content(_SEALED_FOR_CHANGE.fetch_value(connection, former_pair=former_pair))
 
     def _open_content(self, sealed: bytes | None) -> HandoverContent:
         return _parse_content(json.loads(self._seal.unseal(sealed))) if sealed else HandoverContent()
 
-    def save(self, connection: Connection, former: PairId, content: HandoverContent) -> None:
+    def save(self, connection: Connection, former_pair: PairId, content: HandoverContent) -> None:
         """Store the content of the handover from a pair, within a transaction."""
         sealed = self._seal.seal_padded(json.dumps(_dump_content(content)))
-        connection.execute(update(handover).where(handover.c.former == former).values(sealed=sealed))
+        connection.execute(update(handover).where(handover.c.former == former_pair).values(sealed=sealed))
 
 
 def _parse_handover(row: Row | Mapping[str, Any]) -> Handover:
-    return Handover(former=row["former"], pair=row["pair"], ended_at=row["ended_at"])
+    return Handover(former_pair=row["former"], pair=row["pair"], ended_at=row["ended_at"])
 
 
 def _dump_content(content: HandoverContent) -> dict[str, Any]:

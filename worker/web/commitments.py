@@ -60,7 +60,7 @@ def handle_commitment_form(commitment_id: str, action: str, endpoint: str, by: O
     """
     contracts = current_site().worker.contracts
     reason = to_single_line(request.form.get("reason", ""))[:MAX_SENT_CHARACTERS]
-    outcome = {"said": action}
+    outcome = {"said": action}  # the key of the confirmation that the page shows
     if action == "done":
         contracts.mark_done(commitment_id)
     elif action == "let-go":
@@ -73,7 +73,8 @@ def handle_commitment_form(commitment_id: str, action: str, endpoint: str, by: O
 
 
 def _change_commitment(commitment_id: str, reason: str, by: Owner) -> dict[str, str]:
-    """Set a commitment's text and date to those in the form. Returns the outcome as URL parameters of the page."""
+    """Set a commitment's text and date to those in the form. Returns the outcome as URL parameters of the page:
+    `said` is the key of its confirmation, `wrong` the commitment that could not be changed."""
     text, due = to_single_line(request.form.get("text", "")), parse_day(request.form.get("due", ""))
     error_values = {"wrong": commitment_id, "_anchor": commitment_id}
     if due is None or not 0 < len(text) <= MAX_DRAFT_CHARACTERS:

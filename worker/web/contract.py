@@ -26,7 +26,7 @@ from worker.web.contract_form import ContractForm, FieldError
 from worker.web.logins import current_login
 from worker.web.refusals import explain_refusal
 from worker.web.security import MAIL_CONTENT_SECURITY
-from worker.web.site import current_site, redirect_to
+from worker.web.site import current_site, redirect_to, redirect_with_confirmation
 
 #: A word in backticks: questions about a contract quote its words so.
 _QUOTED = re.compile(r"`([^`]+)`")
@@ -84,7 +84,7 @@ def show(session_id: str) -> Response:
     """Return the page with the latest revision, or a redirect to the form when the contract is still to be written."""
     context = _load_context(session_id)
     if not context.revisions and context.has_ended:
-        return redirect_to(url_for(".show_form", session_id=session_id, said=request.args.get("said")))
+        return redirect_with_confirmation(".show_form", request.args.get("said"), session_id=session_id)
     return _render_page("contract", context, {})
 
 
@@ -233,7 +233,7 @@ def _respond_to_button(context: ContractContext, form: ContractForm, version: in
     confirmation = "kept" if button == "keep" else None
     # After a line was added or removed, the page opens at the list of that line.
     list_name = button.split("-")[1] if button.startswith(("add-", "drop-")) else None
-    return redirect_to(url_for(".show_form", session_id=context.session.id, said=confirmation, _anchor=list_name))
+    return redirect_with_confirmation(".show_form", confirmation, session_id=context.session.id, _anchor=list_name)
 
 
 def _report_draft_conflict(
@@ -256,7 +256,7 @@ def _discard_draft(session_id: str) -> Response:
     site = current_site()
     with site.store.database.write() as connection:
         site.store.content.delete_contract_draft(connection, session_id)
-    return redirect_to(url_for(".show", session_id=session_id, said="dropped"))
+    return redirect_with_confirmation(".show", "dropped", session_id=session_id)
 
 
 # --- sending ---
@@ -339,7 +339,7 @@ def send(session_id: str) -> Response:
     draft = site.store.content.get_contract_draft(session_id)
     if draft is None:  # the contract was sent already, perhaps after `context` was loaded
         revisions = context.revisions or site.store.content.list_revisions(session_id)
-        return redirect_to(url_for(".show", session_id=session_id, said="sent" if revisions else None))
+        return redirect_with_confirmation(".show", "sent" if revisions else None, session_id=session_id)
     if request.form.get("version") != str(draft.version):
         raise DraftChanged
     form = ContractForm.from_draft(draft.fields)
@@ -356,7 +356,7 @@ def send(session_id: str) -> Response:
         return _render_form(context, form, draft.version, errors=form.merge_faults([], error.faults))
     # When two requests arrive at the same time, the second gets the revision that the first has recorded.
     is_recorded = result.revision > form.base_revision
-    return redirect_to(url_for(".show", session_id=session_id, said="sent" if is_recorded else "same"))
+    return redirect_with_confirmation(".show", "sent" if is_recorded else "same", session_id=session_id)
 
 
 def _report_newer_revision(session_id: str, form: ContractForm, draft_version: int, error: Overtaken) -> Response:
@@ -380,7 +380,7 @@ def record_not_met(session_id: str) -> Response:
     """Record that the session did not take place, so that it gets a new time."""
     context = _load_context(session_id)
     is_new = current_site().worker.actions.record_not_held(context.session.id)
-    return redirect_to(url_for(".show", session_id=session_id, said="not-met" if is_new else "not-met-before"))
+    return redirect_with_confirmation(".show", "not-met" if is_new else "not-met-before", session_id=session_id)
 
 
 def update_commitment(session_id: str, commitment_id: str, action: str) -> Response:

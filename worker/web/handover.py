@@ -8,17 +8,18 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from flask import Response, abort, request, url_for
+from flask import Response, abort, request
 
 from worker.domain.model import Address, Handover, Owner, Pair, PairId
 from worker.domain.planning.handovers import can_choose_lines
 from worker.engine.handovers import PromiseDecision
 from worker.engine.mail_content import open_former_pair
 from worker.mail.lines import Line
+from worker.mail.names import guess_first_name
 from worker.mail.view import MailView
 from worker.web.commitments import CommitmentLine, list_commitments
 from worker.web.logins import current_login
-from worker.web.site import Site, current_site, redirect_to
+from worker.web.site import Site, current_site, redirect_with_confirmation
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,8 +37,8 @@ class FormerReport:
 
     name: str
     promises: Sequence[CommitmentLine]
-    kept: frozenset[str]  #: the ids of the promises that the former manager decided to keep
-    can_offer: bool  #: whether the report has a new manager, who could take a promise over
+    kept: frozenset[str]  #: the ids of the promises that the former manager still intends to keep
+    can_offer: bool  #: whether there is a new manager to whom the former one can suggest a promise
 
 
 # --- the report ---
@@ -67,17 +68,17 @@ def build_choice_of_lines(report: Address) -> dict[str, Any]:
     choice = site.worker.handovers.load_choice(pair.id, is_open=can_choose_lines(state, site.now()))
     if choice is None:
         return {}
-    former = open_former_pair(site.store, choice.handover)
-    context = replace(site.build_page_context(state.report, state), former=former.manager)
+    former_pair = open_former_pair(site.store, choice.handover)
+    context = replace(site.build_page_context(state.report, state), former=former_pair.manager)
     view = site.build_view(context)
     # When the choice is closed, the page only shows which lines were passed on.
     lines = choice.lines if choice.is_open else [line for line in choice.lines if line.id in choice.passed_ids]
     entries = [
         HandoverEntry(line.id, view_line, line.id in choice.passed_ids)
-        for line, view_line in zip(lines, view.handed_lines(lines), strict=True)
+        for line, view_line in zip(lines, view.describe_passed_lines(lines), strict=True)
     ]
     return {
-        "former": former.manager,
+        "former": former_pair.manager,
         "successor": state.manager,
         "entries": entries,
         "may_choose": choice.is_open,
@@ -87,8 +88,8 @@ def build_choice_of_lines(report: Address) -> dict[str, Any]:
 
 def _list_old_promises(site: Site, handover: Handover) -> list[CommitmentLine]:
     """Return the former manager's promises that were open when the pair ended, each with its status now."""
-    former = site.load_former_state(handover)
-    context = site.build_page_context(former.report, former)
+    former_state = site.load_former_state(handover)
+    context = site.build_page_context(former_state.report, former_state)
     open_at_end = [item for item in context.commitments if item.commitment.was_open_at(handover.ended_at)]
     return list_commitments(site.build_view(context), open_at_end, Owner.MANAGER)
 
@@ -99,7 +100,7 @@ def pass_on_lines() -> Response:
     if pair is None:
         abort(404)
     current_site().worker.handovers.pass_on(pair.id, request.form.getlist("line"))
-    return redirect_to(url_for(".show", said="handover"))
+    return redirect_with_confirmation(".show", "handover")
 
 
 # --- the new manager ---
@@ -111,9 +112,9 @@ def build_passed_lines(view: MailView, pair_id: PairId) -> dict[str, Any]:
     handover = site.store.handovers.find_incoming(pair_id)
     if handover is None:
         return {}
-    former = open_former_pair(site.store, handover)
-    view = site.build_view(replace(view.context, former=former.manager))
-    return {"former": former.manager, "passed_lines": view.handed_lines(former.passed_lines)}
+    former_pair = open_former_pair(site.store, handover)
+    view = site.build_view(replace(view.context, former=former_pair.manager))
+    return {"former": former_pair.manager, "passed_lines": view.describe_passed_lines(former_pair.passed_lines)}
 
 
 # --- the former manager ---
@@ -124,14 +125,14 @@ def list_former_reports() -> list[FormerReport]:
     site, login = current_site(), current_login()
     reports = []
     for handover in site.store.handovers.list_from_manager(login.address):
-        state = site.load_former_state(handover)
-        view = site.build_view(site.build_page_context(login.person, state))
+        former_state = site.load_former_state(handover)
+        view = site.build_view(site.build_page_context(login.person, former_state))
         open_promises = [item for item in view.context.commitments if item.commitment.is_open_promise]
         if not open_promises:
             continue
-        kept = frozenset(site.store.handovers.load_content(handover.former).kept_ids)
+        kept = frozenset(site.store.handovers.load_content(handover.former_pair).kept_ids)
         promises = list_commitments(view, open_promises, Owner.MANAGER)
-        reports.append(FormerReport(view.first(state.report), promises, kept, handover.pair is not None))
+        reports.append(FormerReport(guess_first_name(former_state.report), promises, kept, handover.pair is not None))
     return sorted(reports, key=lambda report: report.name.casefold())
 
 
@@ -151,4 +152,4 @@ def decide_promise(commitment_id: str, decision: str) -> Response:
     if decision == PromiseDecision.SUGGEST and handover.pair is None:
         abort(404)
     site.worker.handovers.decide_promise(commitment_id, PromiseDecision(decision))
-    return redirect_to(url_for(".show", said=f"promise-{decision}"))
+    return redirect_with_confirmation(".show", f"promise-{decision}")

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from flask import Blueprint, Response, abort, request, url_for
+from flask import Blueprint, Response, abort, request
 
 from worker.domain.model import Format, Owner, Pair, PairState
 from worker.web import ad_hoc, export, handover, notes, third_voices
@@ -10,7 +10,7 @@ from worker.web.commitments import handle_commitment_form, list_changes, list_co
 from worker.web.erasures import list_erased_contents
 from worker.web.logins import current_login, end_logins
 from worker.web.reasons import list_deferral_reasons
-from worker.web.site import current_site, redirect_to
+from worker.web.site import current_site, redirect_with_confirmation
 from worker.web.year_chart import build_year_charts, get_chart_start
 
 
@@ -107,7 +107,7 @@ def update_commitment(commitment_id: str, action: str) -> Response:
 def leave_note(session_id: str) -> Response:
     """Store the report's note about a conversation, for both to read, or delete it (R-28)."""
     confirmation = notes.leave_note(_require_pair(), session_id, Owner.REPORT)
-    return redirect_to(url_for(".show", said=confirmation, _anchor="notes"))
+    return redirect_with_confirmation(".show", confirmation, _anchor="notes")
 
 
 def ask_third_voice() -> Response:
@@ -115,14 +115,14 @@ def ask_third_voice() -> Response:
     pair, form = _require_pair(), third_voices.ask_question(current_login().person)
     if form is not None:
         return _render_page(pair, current_site().load_state(pair), 422, voice_form=form)
-    return redirect_to(url_for(".show", said="asked", _anchor="voices"))
+    return redirect_with_confirmation(".show", "asked", _anchor="voices")
 
 
 def erase_voice(voice_id: str) -> Response:
     """Erase a question to a third person, together with its answer."""
     if not current_site().worker.third_voices.erase(current_login().address, voice_id):
         abort(404)
-    return redirect_to(url_for(".show", said="erased", _anchor="voices"))
+    return redirect_with_confirmation(".show", "erased", _anchor="voices")
 
 
 def request_talk() -> Response:
@@ -131,7 +131,7 @@ def request_talk() -> Response:
     confirmation = ad_hoc.request_conversation(pair, Owner.REPORT)
     if not confirmation:
         return _render_page(pair, current_site().load_state(pair), 422, lacks_reason=True)
-    return redirect_to(url_for(".show", said=confirmation))
+    return redirect_with_confirmation(".show", confirmation)
 
 
 def choose_format() -> Response:
@@ -140,7 +140,7 @@ def choose_format() -> Response:
     if choice not in list(Format):
         abort(404)
     current_site().worker.actions.choose_format(pair.id, Format(choice))
-    return redirect_to(url_for(".show", said="format"))
+    return redirect_with_confirmation(".show", "format")
 
 
 def pass_on_lines() -> Response:

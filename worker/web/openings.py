@@ -6,7 +6,7 @@ An opening is an open position, a project or a role path. Reports see openings o
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
-from flask import Blueprint, Response, request, url_for
+from flask import Blueprint, Response, request
 
 from worker.domain.model import Opening, OpeningKind
 from worker.domain.reason_texts import N_
@@ -20,7 +20,7 @@ from worker.settings.openings_file import (
     find_unfit_columns,
 )
 from worker.web.logins import current_login
-from worker.web.site import current_site, redirect_to
+from worker.web.site import current_site, redirect_with_confirmation
 
 KIND_NAMES = {
     OpeningKind.OPENING: N_("open position"),
@@ -128,7 +128,7 @@ def _edit_file(
         advice = _list_advice(cells) if has_cells else []
         return _render_page(RejectedRow(line, cells, advice, () if advice else problems.problems))
     current_site().worker.operator_switches.record_openings_change(current_login().address)
-    return redirect_to(url_for(".openings", said="openings"))
+    return redirect_with_confirmation(".openings", "openings")
 
 
 def _list_advice(cells: Mapping[str, str]) -> list[str]:

@@ -7,14 +7,14 @@ recorded with the person's address.
 from collections import Counter
 from dataclasses import dataclass
 
-from flask import Blueprint, Response, abort, request, url_for
+from flask import Blueprint, Response, abort, request
 
 from worker.domain.rollout import PauseScope, StandingPauses, is_in_groups
 from worker.domain.sign_in import Role
 from worker.engine.withdrawal import preview_withdrawal
 from worker.ops.rollout import describe_pauses, describe_rollout
 from worker.web.logins import current_login, require_role
-from worker.web.site import current_site, redirect_to
+from worker.web.site import current_site, redirect_with_confirmation
 
 #: The number of recent actions that the page lists.
 MAX_ACTIONS = 20
@@ -102,7 +102,7 @@ def switch(action: str) -> Response:
     switches = current_site().worker.operator_switches
     if not switches.switch(scope, current_login().address, should_pause=should_pause):
         abort(404)
-    return redirect_to(url_for(".show", said="paused" if should_pause else "resumed"))
+    return redirect_with_confirmation(".show", "paused" if should_pause else "resumed")
 
 
 def _should_pause(action: str) -> bool:
@@ -123,4 +123,4 @@ def retry() -> Response:
     """Retry a suspended calendar now, and record who asked for it. Aborts with 404 when it is not suspended."""
     if not current_site().worker.operator_switches.retry(request.form.get("person", ""), current_login().address):
         abort(404)
-    return redirect_to(url_for("status.show", said="retried"))
+    return redirect_with_confirmation("status.show", "retried")

@@ -140,7 +140,7 @@ class Site:
 
     def load_former_state(self, handover: Handover) -> PairState:
         """Return the stored state of the handover's former pair."""
-        return self.store.plans.load([handover.former], self.now()).states[0]
+        return self.store.plans.load([handover.former_pair], self.now()).states[0]
 
     # --- rendering ---
 
@@ -189,6 +189,14 @@ class Site:
 def redirect_to(url: str) -> Response:
     """Return a redirect (303) after a form or a link was handled. The browser opens the URL with GET."""
     return Response(status=303, headers={"Location": url})
+
+
+def redirect_with_confirmation(endpoint: str, confirmation: str | None, **url_values: Any) -> Response:
+    """Return a redirect to an endpoint's page, which shows a confirmation once: a key of CONFIRMATIONS, or None.
+
+    `url_values` are passed to `url_for`.
+    """
+    return redirect_to(url_for(endpoint, said=confirmation, **url_values))
 
 
 def current_site() -> Site:

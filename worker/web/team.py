@@ -19,6 +19,7 @@ from worker.domain.time.blockers import REMEDIES, order_for_reader
 from worker.i18n.domain_texts import translate_sentences
 from worker.i18n.language import to_single_line
 from worker.mail.lines import Line
+from worker.mail.names import guess_first_name
 from worker.mail.view import MailView
 from worker.store.content import ContractRevision
 from worker.store.queries import PairYear
@@ -29,7 +30,7 @@ from worker.web.erasures import list_erased_contents
 from worker.web.handover import build_passed_lines, decide_promise, list_former_reports
 from worker.web.logins import current_login, end_logins
 from worker.web.reasons import TalkRequest, find_talk_request, list_deferral_reasons
-from worker.web.site import current_site, redirect_to
+from worker.web.site import current_site, redirect_with_confirmation
 from worker.web.year_chart import YearChart, build_year_charts, get_chart_start
 
 
@@ -140,7 +141,7 @@ def _get_report_name(card: PersonCard) -> str:
 
 def _get_first_name(card: PersonCard) -> str:
     report = card.view.context.report
-    return card.view.first(report) if report else ""
+    return guess_first_name(report) if report else ""
 
 
 def _build_card(state: PairState, year: PairYear, contract: ContractRevision | None) -> PersonCard:
@@ -298,13 +299,13 @@ def write_learning() -> Response:
     if len(text) > MAX_LEARNING_CHARS:
         return _render_team(422, rejected_learning=text)
     site.store.learnings.write([pair.id for pair in _list_pairs()], text, site.now())
-    return redirect_to(url_for(".show", said="learning" if text else "no-learning"))
+    return redirect_with_confirmation(".show", "learning" if text else "no-learning")
 
 
 def leave_note(url_id: str, session_id: str) -> Response:
     """Store the manager's note about a conversation, for both to read, or delete it (R-28)."""
     confirmation = notes.leave_note(_find_pair(url_id), session_id, Owner.MANAGER)
-    return redirect_to(url_for(".show_person", url_id=url_id, said=confirmation, _anchor="notes"))
+    return redirect_with_confirmation(".show_person", confirmation, url_id=url_id, _anchor="notes")
 
 
 def request_talk(url_id: str) -> Response:
@@ -313,14 +314,14 @@ def request_talk(url_id: str) -> Response:
     confirmation = ad_hoc.request_conversation(pair, Owner.MANAGER)
     if not confirmation:
         return _render_person(pair, 422, lacks_reason=True)
-    return redirect_to(url_for(".show_person", url_id=url_id, said=confirmation))
+    return redirect_with_confirmation(".show_person", confirmation, url_id=url_id)
 
 
 def set_trust(url_id: str) -> Response:
     """Store whether the manager's briefs contain the hardest questions, which need trust between the two (R-12)."""
     pair = _find_pair(url_id)
     current_site().worker.actions.set_trust(pair.id, has_trust=request.form.get("trust") == "yes")
-    return redirect_to(url_for(".show_person", url_id=url_id, said="trust"))
+    return redirect_with_confirmation(".show_person", "trust", url_id=url_id)
 
 
 def set_transition(url_id: str) -> Response:
@@ -331,7 +332,7 @@ def set_transition(url_id: str) -> Response:
     if until_text and (until is None or until <= current_site().now().date()):
         return _render_person(pair, 422, invalid_field="until")
     current_site().worker.actions.set_transition(pair.id, until)
-    return redirect_to(url_for(".show_person", url_id=url_id, said="transition"))
+    return redirect_with_confirmation(".show_person", "transition", url_id=url_id)
 
 
 def record_outcome(url_id: str, session_id: str, outcome: str) -> Response:
@@ -344,7 +345,7 @@ def record_outcome(url_id: str, session_id: str, outcome: str) -> Response:
         actions.record_held(session.id, current_site().now())
     elif not actions.record_not_held(session.id):
         outcome = "not-met-before"
-    return redirect_to(url_for(".show_person", url_id=url_id, said=outcome))
+    return redirect_with_confirmation(".show_person", outcome, url_id=url_id)
 
 
 def download_data() -> Response:

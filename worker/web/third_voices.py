@@ -21,6 +21,7 @@ from worker.domain.reason_texts import N_
 from worker.engine.third_voices import UnfitVoice, VoiceParties
 from worker.i18n.language import to_single_line
 from worker.mail.context import MailContext
+from worker.mail.names import guess_first_name
 from worker.mail.view import MailView
 from worker.web.logins import current_login
 from worker.web.site import current_site, redirect_to
@@ -145,7 +146,7 @@ def _render_page(parties: VoiceParties, status: int = 200, text: str = "", *, is
         "token": login.token,
         "question": voice.question if voice.answered_at is None else "",
         "asker": view.full(parties.report),
-        "first_name": view.first(parties.report),
+        "first_name": guess_first_name(parties.report),
         "until": view.day(voice.expires_at),
         "voice": voice.id,
         "text": text,

@@ -12,7 +12,7 @@ from enum import StrEnum
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from flask import Blueprint, Response, abort, request, url_for
+from flask import Blueprint, Response, abort, request
 
 from worker.domain.model import FreeBusySnapshot, OfferPurpose, Pair, PairState, Session, Span
 from worker.domain.planning import moves, offers, proposals, questions
@@ -39,7 +39,7 @@ from worker.web.contract_form import parse_day, parse_instant, parse_number
 from worker.web.logins import current_login
 from worker.web.reasons import build_deferral_reasons, explain_deferral
 from worker.web.refusals import REFUSALS
-from worker.web.site import current_site, redirect_to
+from worker.web.site import current_site, redirect_with_confirmation
 
 #: The session lengths that the form offers, in minutes.
 OFFERED_MINUTES = (45, 60, 75, 90)
@@ -273,7 +273,7 @@ def take_time(session_id: str) -> Response:
     # When the page showed another time than the session had before this request, an earlier press has moved it.
     is_pressed_twice = request.form.get("version", "") != moves.make_time_version(session)
     confirmation = "stays" if had_time_already and not is_pressed_twice else "moved"
-    return redirect_to(url_for(".show", session_id=session_id, said=confirmation))
+    return redirect_with_confirmation(".show", confirmation, session_id=session_id)
 
 
 def _take_offered(session: Session, state: PairState, span: Span) -> None:
@@ -309,7 +309,7 @@ def keep_reason(session_id: str) -> Response:
     session, state = _find_session(session_id)
     if current_login().address != state.report.email:
         abort(404)
-    return redirect_to(url_for(".show", session_id=session_id, said=explain_deferral(session)))
+    return redirect_with_confirmation(".show", explain_deferral(session), session_id=session_id)
 
 
 def leave_until_next_quarter(session_id: str) -> Response:
@@ -319,7 +319,7 @@ def leave_until_next_quarter(session_id: str) -> Response:
     """
     site, (session, _) = current_site(), _find_session(session_id)
     site.worker.actions.leave_until_next_cycle(session.id)
-    return redirect_to(url_for(".show", session_id=session_id, said="left-out"))
+    return redirect_with_confirmation(".show", "left-out", session_id=session_id)
 
 
 def _parse_span(start_text: str, end_text: str) -> Span:

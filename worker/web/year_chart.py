@@ -11,6 +11,7 @@ from datetime import UTC, date, datetime, time, timedelta
 from worker.domain.model import Commitment, CommitmentStanding, Owner, Session, SessionKind, SessionState
 from worker.domain.reason_texts import N_
 from worker.i18n.domain_texts import SESSION_NAMES
+from worker.mail.names import guess_first_name
 from worker.mail.view import MailView
 from worker.store.queries import PairYear
 
@@ -194,7 +195,7 @@ def _mark_commitments(commitments: Sequence[Commitment], view: MailView, scale: 
     for commitment in commitments:
         tone = _choose_commitment_tone(commitment, view.today)
         person = commitment.owner.select(view.context.manager, view.context.report)
-        name = view.first(person) if person else ""
+        name = guess_first_name(person) if person else ""
         title = f"{name}, {view.day(commitment.due)}: {view.gettext(_TONE_TEXTS[tone])}"
         yield ChartMark(
             scale.compute_x(_get_noon(commitment.due)),

@@ -38,7 +38,7 @@ def promised() -> Story:
 
 
 def end(story: Story, why: EndReason, successor: PairId | None = NEXT) -> None:
-    outgoing = Handover(former=story.pair.id, pair=successor, ended_at=story.now)
+    outgoing = Handover(former_pair=story.pair.id, pair=successor, ended_at=story.now)
     story.state = replace(story.state, outgoing_handover=outgoing)
     story.change(ended=why)
 
@@ -132,7 +132,7 @@ def test_t18_a_slip_of_the_file_ends_no_promise() -> None:
 
 def begun() -> Story:
     story = Story(pair_of(format=Format.COMBINED))
-    story.state = replace(story.state, incoming_handover=Handover(former=FORMER, pair=story.pair.id, ended_at=NOW))
+    story.state = replace(story.state, incoming_handover=Handover(former_pair=FORMER, pair=story.pair.id, ended_at=NOW))
     return booked_story(story)
 
 

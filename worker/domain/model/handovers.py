@@ -44,7 +44,7 @@ class HandoverLine:
 class Handover:
     """The end of a pair whose report stays, and the pair that succeeds it, without content."""
 
-    former: PairId  #: the pair that has ended
+    former_pair: PairId  #: the pair that has ended
     pair: PairId | None  #: the report's pair with the new manager; None while there is no new manager
     ended_at: datetime  #: when the former pair ended
 

@@ -80,6 +80,7 @@ class PushedUsers(ScimStorage):
             **_dump_user(resource),
             id=stored.id,
             created_at=stored.created_at,
+            # not before the last change, which another process with a clock ahead of ours may have stored
             changed_at=max(self._now, stored.changed_at),
             revision=stored.revision + 1,
         )
