@@ -8,7 +8,7 @@ import pytest
 
 from tests.support.companies import DAY, MINUTE, SERVICE, Fails, Office, RecordedOperations, company, settings, span
 from worker.domain.model import Address, Cursor
-from worker.engine.comparison import PAUSE
+from worker.engine.comparison import SMALL_CLAIM_PERIOD
 from worker.errors import Forbidden, Unavailable
 from worker.providers.memory import MemoryCalendar
 
@@ -89,7 +89,7 @@ def test_many_are_not_claimed_again_soon_after_they_were_compared_in_vain(poll: 
     assert (poll.look(OFTEN), poll.calendar.compared) == (COUNT, [20, COUNT - 20, COUNT - 40])
     assert (poll.look(OFTEN), poll.calendar.compared) == (COUNT, [20, 20, COUNT - 40])
     poll.calendar.is_silent = False
-    assert (poll.look(PAUSE - OFTEN), poll.calendar.compared) == (0, [COUNT])
+    assert (poll.look(SMALL_CLAIM_PERIOD - OFTEN), poll.calendar.compared) == (0, [COUNT])
 
 
 def test_a_calendar_that_could_not_be_read_and_has_not_changed_is_in_order(poll: Poll) -> None:

@@ -169,7 +169,7 @@ def test_a_database_that_goes_in_the_middle_makes_no_dead_letter(database_url: s
             raise gone
         return whole(address)
 
-    monkeypatch.setattr(office.worker.outbox, "_find_calendar", interrupted)
+    monkeypatch.setattr(office.worker.outbox, "_find_calendar_provider", interrupted)
     office.run(HOUR)
     assert {m.progress.value for m in office.messages("event.create")} == {"done"}
     assert len(office.events()) == 2

@@ -322,14 +322,14 @@ def test_a_service_that_can_t_be_opened_for_one_keeps_no_other_from_being_read(d
         known=settings(database_url, sync=DAILY),
     )
     office.tick()
-    find = office.worker.sync._find_calendar
+    find = office.worker.sync._find_calendar_provider
 
     def find_or_refuse(address: Address) -> CalendarProvider | None:
         if address == DANA:
             raise AuthRevoked("The certificate is gone.")
         return find(address)
 
-    office.worker.sync._find_calendar = find_or_refuse
+    office.worker.sync._find_calendar_provider = find_or_refuse
     office.decline(office.session(pair_id=PairId(KIM, "eve@corp.example")))
     office.run(DAY)
     assert deferrals(office) == [("declined", "eve@corp.example")]

@@ -53,7 +53,7 @@ SILENT_PROBLEM = "The last channel did not report our own changes."
 _TOKEN_KIND, _ADDRESS_KIND = "channel", "channel address"
 
 #: Returns the calendar service of a person; None for a person without a calendar.
-FindCalendar = Callable[[Address], CalendarProvider | None]
+FindCalendarProvider = Callable[[Address], CalendarProvider | None]
 #: After a notification of these kinds the calendar has to be read.
 _KINDS_TO_READ_AFTER = frozenset({NotificationKind.CHANGED, NotificationKind.MISSED, NotificationKind.REMOVED})
 
@@ -95,14 +95,14 @@ class Channels:
     def __init__(
         self,
         store: Store,
-        find_calendar: FindCalendar,
+        find_calendar_provider: FindCalendarProvider,
         clock: Clock,
         address: ReceivingAddress | None,
         operator: str,
     ) -> None:
         """Without an `address`, no channels are opened, and open channels are closed."""
         self._store = store
-        self._find_calendar = find_calendar
+        self._find_calendar_provider = find_calendar_provider
         self._clock = clock
         self._address = address
         self._operator = operator
@@ -173,7 +173,7 @@ class Channels:
             self._store.channels.postpone(watched.calendar, lease, channels.find_next_step_at(watched))
             return
         try:
-            provider = cast("NotifyingCalendar | None", self._find_calendar(watched.calendar))
+            provider = cast("NotifyingCalendar | None", self._find_calendar_provider(watched.calendar))
             if provider is None or self._address is None:
                 self._store.channels.postpone(watched.calendar, lease, now + LEASE)
             else:
@@ -265,7 +265,7 @@ class Channels:
     def _close(self, retired: RetiredChannel) -> None:
         """Close a channel that is no longer needed. A channel that can't be closed is left to expire."""
         try:
-            provider = cast("NotifyingCalendar | None", self._find_calendar(retired.calendar))
+            provider = cast("NotifyingCalendar | None", self._find_calendar_provider(retired.calendar))
             if provider is not None:
                 provider.close_channel(
                     Channel(id=retired.id, calendar=retired.calendar, remote_id=retired.remote_id, token="", url="")

@@ -18,15 +18,16 @@ log = logging.getLogger(__name__)
 
 #: How many calendars are claimed and compared at once.
 MAX_COMPARED = 200
-#: For how long only the usual number of calendars is claimed, after many were compared and all of them had changed.
-PAUSE = timedelta(hours=1)
+#: After many calendars were claimed and all had changed, only the usual number is claimed for this long, since the
+#: claims beyond it have to be given back.
+SMALL_CLAIM_PERIOD = timedelta(hours=1)
 
 
 class CalendarComparison:
     """Asks comparable services which of the due calendars have not changed. Thread-safe."""
 
-    def __init__(self, find_calendar: Callable[[Address], CalendarProvider | None]) -> None:
-        self._find_calendar = find_calendar
+    def __init__(self, find_calendar_provider: Callable[[Address], CalendarProvider | None]) -> None:
+        self._find_calendar_provider = find_calendar_provider
         #: the instant from which many calendars are claimed at once; None until a comparable service was found
         self._claims_many_from: datetime | None = None
 
@@ -49,15 +50,15 @@ class CalendarComparison:
         for provider, cursors_of_provider in cursors.values():
             unchanged |= _compare(provider, cursors_of_provider)
         if cursors and len(due_calendars) > limit and not unchanged:
-            self._claims_many_from = now + PAUSE
+            self._claims_many_from = now + SMALL_CLAIM_PERIOD
         elif cursors and self._claims_many_from is None:
             self._claims_many_from = now
         return unchanged
 
     def _find_comparable(self, address: Address) -> ComparableCalendar | None:
-        """Return the service of a person if it is comparable."""
+        """Return the provider of a person's calendar if it can compare calendars; None if it can't."""
         try:
-            provider = self._find_calendar(address)
+            provider = self._find_calendar_provider(address)
         except Exception as error:  # reported when the calendar is read
             if describe_database_outage(error):
                 raise

@@ -61,13 +61,13 @@ class Erasure:
         settings: Settings,
         store: Store,
         pair_actions: Actions,
-        find_calendar: Callable[[Address], CalendarProvider | None],
+        find_calendar_provider: Callable[[Address], CalendarProvider | None],
         clock: Clock,
     ) -> None:
         self._settings = settings
         self._store = store
         self._actions = pair_actions
-        self._find_calendar = find_calendar
+        self._find_calendar_provider = find_calendar_provider
         self._clock = clock
 
     def preview(self, person: Address) -> ErasurePreview:
@@ -185,7 +185,7 @@ class Erasure:
         for placed in self._store.erasure.list_blocks(pairs):
             owner = placed.ref.calendar
             try:
-                provider = self._find_calendar(owner)
+                provider = self._find_calendar_provider(owner)
                 if provider is None:
                     raise LongarcError(f"There is no calendar of {owner} to write to.")
                 # without an etag, the event is cancelled even if somebody has changed it since it was read

@@ -81,7 +81,7 @@ class Outbox:
     def __init__(
         self,
         store: Store,
-        find_calendar: Callable[[Address], CalendarProvider | None],
+        find_calendar_provider: Callable[[Address], CalendarProvider | None],
         get_mailer: Callable[[str], Mailer],
         mail_renderer: MailRenderer,
         composer: Composer,
@@ -90,7 +90,7 @@ class Outbox:
         identities: Identities,
     ) -> None:
         self._store = store
-        self._find_calendar = find_calendar
+        self._find_calendar_provider = find_calendar_provider
         self._get_mailer = get_mailer
         self._mail_renderer = mail_renderer
         self._composer = composer
@@ -356,7 +356,7 @@ class Outbox:
 
     def _perform_event(self, effect: Effect, state: PairState | None, content: OpenedContent) -> Attempt:
         """Create, update or cancel an event, unless the session or commitment no longer needs that."""
-        provider = self._find_calendar(effect.calendar)
+        provider = self._find_calendar_provider(effect.calendar)
         if state is None or provider is None:  # the manager has no calendar now
             return Attempt(Outcome.STALE, f"There is no calendar of {effect.calendar} to write to.")
         if effect.kind is EffectKind.CANCEL:

@@ -55,7 +55,7 @@ REPEAT_AFTER = timedelta(minutes=1)
 MIN_LOST_EVENTS_TO_REFUSE = 5
 
 #: Returns the calendar service of a person; None for a person without a calendar.
-FindCalendar = Callable[[Address], CalendarProvider | None]
+FindCalendarProvider = Callable[[Address], CalendarProvider | None]
 #: Returns the person with an address; None when the roster never had one.
 FindPerson = Callable[[Address], Person | None]
 
@@ -75,7 +75,7 @@ class Sync:
     def __init__(
         self,
         store: Store,
-        find_calendar: FindCalendar,
+        find_calendar_provider: FindCalendarProvider,
         find_person: FindPerson,
         clock: Clock,
         identities: Identities,
@@ -87,9 +87,9 @@ class Sync:
     ) -> None:
         """`full_every` is the longest time between two full readings of a calendar."""
         self._store = store
-        self._find_calendar = find_calendar
+        self._find_calendar_provider = find_calendar_provider
         self._find_person = find_person
-        self._comparison = CalendarComparison(find_calendar)
+        self._comparison = CalendarComparison(find_calendar_provider)
         self._clock = clock
         self._identities = identities
         self._pace = pace
@@ -132,7 +132,7 @@ class Sync:
         """
         channel_before = self._store.channels.begin_reading(due_calendar.address)
         try:
-            provider = self._find_calendar(due_calendar.address)
+            provider = self._find_calendar_provider(due_calendar.address)
             if provider is None:
                 self._store.calendars.postpone(due_calendar, holder, now + self._full_every)
                 return True

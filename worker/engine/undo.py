@@ -70,14 +70,14 @@ class Undo:
         sweep: Sweep,
         outbox: Outbox,
         participation: ParticipationUpdate,
-        find_calendar: Callable[[Address], CalendarProvider | None],
+        find_calendar_provider: Callable[[Address], CalendarProvider | None],
         clock: Clock,
     ) -> None:
         self._store = store
         self._sweep = sweep
         self._outbox = outbox
         self._participation = participation
-        self._find_calendar = find_calendar
+        self._find_calendar_provider = find_calendar_provider
         self._clock = clock
 
     def begin(self, *, includes_past: bool, is_quiet: bool) -> UndoState:
@@ -166,7 +166,7 @@ class Undo:
         for number, organizer in enumerate(organizers):
             report_progress("Searching calendars", number, len(organizers))
             try:
-                provider = self._find_calendar(organizer)
+                provider = self._find_calendar_provider(organizer)
                 if provider is not None:
                     events = _list_own_events(provider, organizer, window)
                     leftovers = [event for event in events if event.key not in standing_keys]
