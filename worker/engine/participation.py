@@ -94,7 +94,7 @@ class ParticipationUpdate:
         """Return why the operator has to confirm this change; empty when it needs no confirmation (T-17)."""
         limit = self._settings.policy.max_cancels
         # pairs without an event on a calendar leave without anybody noticing
-        if change.leaves_many and change.cancel_count:
+        if change.has_many_leaving and change.cancel_count:
             return f"{len(change.leaving):,} of {change.current_count:,} pairs would leave the rollout."
         if change.cancel_count > limit:
             return (

@@ -22,6 +22,8 @@ OPERATOR_SUBJECT = "operator"
 _ADVISORY_LOCK = 7251891
 #: For this long after a mail, no other mail of the same cause is sent.
 MAIL_INTERVAL = timedelta(hours=1)
+#: When an alert or a digest was first due. The column `due_at` changes with each attempt, and is empty at the end.
+_ALERT_TIME = outbox.c.snapshot_at.label("alert_time")
 #: How many different texts a digest shows at most.
 MAX_SHOWN_TEXTS = 10
 #: How many different texts a digest counts at most, to find the most frequent ones.
@@ -30,6 +32,7 @@ MAX_STORED_TEXTS = 100
 
 def get_session_or_commitment_id(effect: Effect) -> str:
     """Return the id of the session or commitment that the effect is about; empty when it is about something else."""
+    # other subjects are the pair, the reader of a personal mail, and the operator
     is_about_other_subject = effect.subject in (str(effect.pair), effect.to, OPERATOR_SUBJECT)
     return "" if is_about_other_subject else effect.subject
 
@@ -50,6 +53,7 @@ def raise_alert(
     last_mail = _find_last_mail(connection, cause, now)
     alert = _build_alert(f"{ALERT_MAIL_NAME}:{key}", now, operator)
     fields = {"words": text, "cause": cause}
+    # "mailed" tells an alert with a mail of its own from an alert that only a digest lists
     if last_mail is None:
         _insert_alert(database, connection, alert, {**fields, "mailed": True})
         return True
@@ -57,7 +61,7 @@ def raise_alert(
     if _is_open_digest(last_mail, now):
         _add_to_digest(connection, last_mail, text)
         return True
-    due_at = last_mail["snapshot_at"] + MAIL_INTERVAL
+    due_at = last_mail["alert_time"] + MAIL_INTERVAL
     digest = _build_alert(f"{ALERT_MAIL_NAME}:more:{key}", due_at, operator)
     _insert_alert(
         database, connection, digest, {"cause": cause, "mailed": True, **_build_digest_fields(Counter(), 1, text)}
@@ -71,16 +75,16 @@ def _find_last_mail(connection: Connection, cause: str, now: datetime) -> Mappin
     A mail may be later than `now`: a digest that is not due yet, or an alert of a machine whose clock is ahead.
     """
     query = (
-        select(outbox.c.id, outbox.c.snapshot_at, outbox.c.progress, outbox.c.fields)
+        select(outbox.c.id, _ALERT_TIME, outbox.c.progress, outbox.c.fields)
         .where(
             outbox.c.subject == OPERATOR_SUBJECT,
             outbox.c.name == ALERT_MAIL_NAME,
             # leaves out the alerts that are never sent, of which there may be thousands
             outbox.c.progress != EffectProgress.DROPPED.value,
-            outbox.c.snapshot_at > now - MAIL_INTERVAL,
-            outbox.c.snapshot_at <= now + MAIL_INTERVAL,
+            now - MAIL_INTERVAL < _ALERT_TIME,
+            now + MAIL_INTERVAL >= _ALERT_TIME,
         )
-        .order_by(outbox.c.snapshot_at.desc(), outbox.c.id.desc())
+        .order_by(_ALERT_TIME.desc(), outbox.c.id.desc())
         .with_for_update()  # the caller may update the fields of the digest
     )
     for row in connection.execute(query).mappings():
@@ -91,7 +95,7 @@ def _find_last_mail(connection: Connection, cause: str, now: datetime) -> Mappin
 
 def _is_open_digest(mail: Mapping[str, Any], now: datetime) -> bool:
     """Return whether the mail is a digest that is not due yet, so that alerts can be added to it."""
-    is_waiting = mail["progress"] == EffectProgress.WAITING.value and mail["snapshot_at"] > now
+    is_waiting = mail["progress"] == EffectProgress.WAITING.value and mail["alert_time"] > now
     return is_waiting and "listed" in mail["fields"]
 
 

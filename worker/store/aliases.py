@@ -20,12 +20,12 @@ from worker.store.statements import PreparedStatement
 from worker.store.tables import person, person_alias, stored_value
 
 #: The name of the stored value that changes whenever a person or an alias is added, changed or removed.
-ALIAS_VERSION_NAME = "person_forms"
+PEOPLE_VERSION_NAME = "person_forms"
 
 _PERSON_BY_ADDRESS = PreparedStatement(select(person.c.email).where(person.c.email == bindparam("name")))
 _PERSON_BY_ALIAS = PreparedStatement(select(person_alias.c.person).where(person_alias.c.form == bindparam("name")))
 _DELETE_ALIASES = PreparedStatement(delete(person_alias).where(in_bound_list(person_alias.c.form, "aliases")))
-_VERSION = PreparedStatement(select(stored_value.c.value).where(stored_value.c.name == ALIAS_VERSION_NAME))
+_VERSION = PreparedStatement(select(stored_value.c.value).where(stored_value.c.name == PEOPLE_VERSION_NAME))
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,7 +144,7 @@ def replace_listed_aliases(
 
 def renew_version(database: Database, connection: Connection) -> None:
     """Store a new version of people and aliases, so that other processes load them again."""
-    database.upsert(connection, stored_value, [{"name": ALIAS_VERSION_NAME, "value": uuid.uuid4().hex}])
+    database.upsert(connection, stored_value, [{"name": PEOPLE_VERSION_NAME, "value": uuid.uuid4().hex}])
 
 
 def _list_aliases(connection: Connection) -> list[PersonAlias]:

@@ -75,7 +75,7 @@ def count_channels(database: Database, now: datetime) -> Sequence[ChannelCount]:
     with database.read() as connection:
         rows = _COUNTS.fetch_tuples(connection, **make_standing_values(now))
         examples = sorted(calendar for _, _, _, calendar in rows)
-        problems = dict(map(tuple, _PROBLEMS.fetch_tuples(connection, addresses=examples)))
+        problems = {row[0]: row[1] for row in _PROBLEMS.fetch_tuples(connection, addresses=examples)}
     counts = [
         ChannelCount(service, ChannelStanding(standing), count, calendar, problems[calendar])
         for service, standing, count, calendar in rows

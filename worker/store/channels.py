@@ -441,8 +441,8 @@ def _find_changes(connection: Connection, services: Collection[str]) -> tuple[Ma
     A calendar that has moved to another service is in both results.
     """
     rows = _CALENDARS_TO_WATCH.fetch_tuples(connection, services=sorted(services)) if services else []
-    wanted: dict[Address, str] = dict(map(tuple, rows))
-    stored: dict[Address, str] = dict(map(tuple, _STORED_CALENDARS.fetch_tuples(connection)))
+    wanted: dict[Address, str] = {row[0]: row[1] for row in rows}
+    stored: dict[Address, str] = {row[0]: row[1] for row in _STORED_CALENDARS.fetch_tuples(connection)}
     added = {address: service for address, service in wanted.items() if stored.get(address) != service}
     unwanted = {address for address, service in stored.items() if wanted.get(address) != service}
     return added, unwanted

@@ -129,5 +129,5 @@ def read_measurements(database: Database, now: datetime, live_since: datetime) -
             calendars=count_rows(_CALENDARS, now=now),
             workers=count_rows(_WORKERS, live_since=live_since),
             channels=count_rows(_CHANNELS, **make_standing_values(now)),
-            notified_at=dict(map(tuple, _NOTIFIED.fetch_tuples(connection))),
+            notified_at={row[0]: row[1] for row in _NOTIFIED.fetch_tuples(connection)},
         )

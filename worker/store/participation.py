@@ -23,14 +23,14 @@ from worker.domain.rollout import (
     resolve_aliases,
 )
 from worker.store import rows
-from worker.store.aliases import ALIAS_VERSION_NAME
+from worker.store.aliases import PEOPLE_VERSION_NAME
 from worker.store.database import Database
 from worker.store.parameters import in_bound_list
 from worker.store.plans import wake_pairs
 from worker.store.statements import PreparedStatement
 from worker.store.tables import (
     CHANNELS_NAME,
-    UNKNOWN_CHANNELS,
+    OUTDATED_CHANNELS,
     calendar,
     pair,
     person,
@@ -49,7 +49,7 @@ _DECIDED_NAME = "participation"
 _STORED_VALUES = PreparedStatement(
     select(stored_value.c.name, stored_value.c.value).where(in_bound_list(stored_value.c.name, "names"))
 )
-_STORED_VALUE_NAMES = [_ROLLOUT_NAME, _PAUSES_NAME, _DECIDED_NAME, ALIAS_VERSION_NAME]
+_STORED_VALUE_NAMES = [_ROLLOUT_NAME, _PAUSES_NAME, _DECIDED_NAME, PEOPLE_VERSION_NAME]
 _SAVE_PARTICIPATION = PreparedStatement(
     update(pair).where(in_bound_list(pair.c.id, "pairs")).values(participation=bindparam("new_participation"))
 )
@@ -69,7 +69,7 @@ class ParticipationChange:
     next_change_at: datetime | None  #: when the rollout next begins for more pairs; None when it never does
 
     @property
-    def leaves_many(self) -> bool:
+    def has_many_leaving(self) -> bool:
         """Whether more than a tenth of the pairs that take part, and more than one, would leave (T-17)."""
         return len(self.leaving) > max(1, self.current_count / 10)
 
@@ -80,7 +80,7 @@ class StoredParticipation:
 
     rollout: Rollout | None  #: None before participation was decided for the first time
     pauses: StandingPauses
-    people_version: str  #: see `worker.store.aliases.ALIAS_VERSION_NAME`
+    people_version: str  #: a text that changes whenever a person or an alias is added, changed or removed
     has_changed_people: bool  #: whether people have changed since participation was decided
     next_change_at: datetime | None  #: when the rollout next begins for more pairs; None when it never does
 
@@ -149,7 +149,7 @@ class ParticipationRows:
             wake_pairs(connection, sorted(change.changed), now, reread_free_busy=True)
             save_participation(connection, change.changed)
             schedule_calendars(self._database, connection, now)
-        version_query = select(stored_value.c.value).where(stored_value.c.name == ALIAS_VERSION_NAME)
+        version_query = select(stored_value.c.value).where(stored_value.c.name == PEOPLE_VERSION_NAME)
         people_version = connection.execute(version_query).scalar() or ""
         until = change.next_change_at.isoformat() if change.next_change_at else ""
         decision = {"people": people_version, "until": until}
@@ -183,8 +183,9 @@ def schedule_calendars(database: Database, connection: Connection, now: datetime
 
     The next tick then decides again which calendars are to have a channel.
     """
+    # this value makes the next tick decide again
     # the stored value is updated and not deleted, because two transactions that update the same row wait for each other
-    database.upsert(connection, stored_value, [{"name": CHANNELS_NAME, "value": UNKNOWN_CHANNELS}])
+    database.upsert(connection, stored_value, [{"name": CHANNELS_NAME, "value": OUTDATED_CHANNELS}])
     takes_part = pair.c.participation == Participation.YES.value
     organizers = set(
         connection.execute(select(pair.c.manager).where(pair.c.ended == EndReason.NO.value, takes_part)).scalars()
@@ -201,8 +202,9 @@ def schedule_calendars(database: Database, connection: Connection, now: datetime
 
 def _load(connection: Connection) -> StoredParticipation:
     """Return the rollout and the pauses in force, and whether participation has to be decided again."""
-    values: dict[str, str] = dict(map(tuple, _STORED_VALUES.fetch_tuples(connection, names=_STORED_VALUE_NAMES)))
-    people_version = values.get(ALIAS_VERSION_NAME, "")
+    stored_rows = _STORED_VALUES.fetch_tuples(connection, names=_STORED_VALUE_NAMES)
+    values: dict[str, str] = {row[0]: row[1] for row in stored_rows}
+    people_version = values.get(PEOPLE_VERSION_NAME, "")
     last_decision = json.loads(values.get(_DECIDED_NAME, "{}"))
     until = last_decision.get("until")
     return StoredParticipation(
@@ -216,13 +218,16 @@ def _load(connection: Connection) -> StoredParticipation:
 
 def _decide(connection: Connection, rollout: Rollout, pauses: StandingPauses, now: datetime) -> ParticipationChange:
     """Return how the participation of pairs changes with this rollout and these pauses. Write nothing."""
-    # the participation of an ended pair matters only while everybody is paused, because then its events are cancelled
+    # An ended pair counts as paused while everybody is paused, so that its remaining events are cancelled. After that
+    # pause, ended pairs are read only to set their participation back to YES.
     may_change = (pair.c.ended == EndReason.NO.value) | (pair.c.participation != Participation.YES.value)
     query = select(pair) if pauses.everybody else select(pair).where(may_change)
     pairs = [rows.read_pair(row) for row in connection.execute(query).mappings()]
     people = {row["email"]: rows.read_person(row) for row in connection.execute(select(person)).mappings()}
     aliases: dict[str, Address] = {
-        row[0]: row[1] for row in connection.execute(select(person_alias.c.form, person_alias.c.person))
+        # the column `form` holds the alias
+        row[0]: row[1]
+        for row in connection.execute(select(person_alias.c.form, person_alias.c.person))
     }
     rollout = resolve_aliases(rollout, aliases)
     pauses = replace(pauses, people=frozenset(aliases.get(name, name) for name in pauses.people))

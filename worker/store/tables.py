@@ -442,8 +442,9 @@ pushed_person = Table(
 
 #: The name of the stored value that lists the calendar services for which the table `channel` is up to date.
 CHANNELS_NAME = "channels"
-#: The value of `CHANNELS_NAME` after people or pairs changed: the table `channel` has to be brought up to date.
-UNKNOWN_CHANNELS = "?"
+#: The value of `CHANNELS_NAME` after people or pairs changed. It names no service, so that at the next tick the table
+#: `channel` is brought up to date.
+OUTDATED_CHANNELS = "?"
 #: The name of the stored value that changes with the URL to which notifications are sent, and with the key that signs
 #: their tokens. The value is empty without a URL.
 CHANNEL_ADDRESS_NAME = "channel address"
