@@ -48,7 +48,9 @@ def add(session_id: str, file: str, person: str | None, reason: str) -> None:
         require_note_session(session)
         _refuse_long_note(lines, get_display_name(file))
         author = session.pair.get_owner(on_behalf.person)
-        worker.notes.save(session_id, author, lines, worker.contracts.make_access_writer(session.pair, on_behalf))
+        # records the access and adds the mails about it, in the transaction that saves the note
+        write_access = worker.contracts.make_access_writer(session.pair, on_behalf)
+        worker.notes.save(session_id, author, lines, write_access)
     result = "The note will be in the next brief and on both pages." if lines else "This person has no note there now."
     print_line(result)
 

@@ -250,7 +250,10 @@ _TROUBLE_REMEDIES = {
 
 
 def _list_troubled_effects(troubled: Sequence[Mapping[str, Any]]) -> Iterator[Need]:
-    """Yield an item for each group of effects with the same progress and problem. `effect["name"]`: the mail's name."""
+    """Yield an item for each group of effects with the same progress and problem.
+
+    A mail is called by its name, `effect["name"]`, and another effect by its kind, `effect["what"]`.
+    """
     groups: dict[tuple[str, str], list[Mapping[str, Any]]] = defaultdict(list)
     for effect in troubled:
         groups[effect["progress"], effect["problem"] or ""].append(effect)

@@ -8,9 +8,10 @@ are compared without regard to case, blanks and punctuation.
 import unicodedata
 from collections.abc import Mapping, Sequence
 
-from worker.settings.people_columns import COLUMNS, EXPORT_COLUMNS, REQUIRED_COLUMNS
+from worker.settings.people_columns import COLUMNS, HR_EXPORT_COLUMNS, REQUIRED_COLUMNS
 
 #: Other names of each column. When a file has several of these names, the first in this order is used.
+#: The groups `*(…)` have no meaning: without them the formatter would write each name on a line of its own.
 _OTHER_NAMES: Mapping[str, Sequence[str]] = {
     "email": (
         *("Email", "Work Email", "Email Address", "Work Email Address", "Primary Email", "Primary Work Email"),
@@ -121,7 +122,7 @@ class PeopleHeaderReader:
         that are recognized already, by index."""
         known_names = set(known_columns.values())
         recognized_columns: dict[int, str] = {}
-        for column in (*COLUMNS, *EXPORT_COLUMNS):
+        for column in (*COLUMNS, *HR_EXPORT_COLUMNS):
             if column in known_names:
                 continue
             possible_names = [fold_header(column), *map(fold_header, _OTHER_NAMES.get(column, ()))]

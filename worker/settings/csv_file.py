@@ -1,6 +1,7 @@
 """Reads the rows of the CSV files that people keep: the people file and the openings file.
 
-All problems are reported at once, with line and column. Columns may be in any order, and unknown columns are ignored.
+All problems are reported at once, with line and column. A fault is a single wrong place; one problem reports one fault,
+or many faults of one kind (see `problem_report`). Columns may be in any order, and unknown columns are ignored.
 `csv_dialect` detects the encoding and the separator. Formulas are read as text and are never evaluated.
 """
 
@@ -46,7 +47,7 @@ class HeaderReader(Protocol):
     """A function that recognizes the columns in a header."""
 
     def __call__(self, header: Sequence[str]) -> Mapping[int, str]:
-        """Return our names of the known columns, by their index. Two columns may have the same name."""
+        """Return, for the index of each known column, our name of it. Two columns may have the same name."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +61,7 @@ class CsvFormat:
     read_header: HeaderReader | None = None  #: when it is None, each column has our name in the header
     #: For a required column: other columns, any of which may replace it.
     substitutes: Mapping[str, Collection[str]] = field(default_factory=dict)
-    #: The names that the settings give to columns in this file, by our names. The file has to have these columns.
+    #: Maps our names of columns to the names that the settings give them in this file, which must have these columns.
     named_by_settings: Mapping[str, str] = field(default_factory=dict)
 
     @property
@@ -69,7 +70,7 @@ class CsvFormat:
         return (*self.required, *self.optional)
 
     def find_columns(self, header: Sequence[str]) -> Mapping[int, str]:
-        """Return our names of the known columns in a header, by their index."""
+        """Return, for the index of each known column in a header, our name of it."""
         if self.read_header:
             return self.read_header(header)
         names = [" ".join(cell.split()).casefold() for cell in header]

@@ -51,7 +51,7 @@ class ProblemReport:
         """`name` names the file or directory in messages. `entries` is the plural word for its entries."""
         self.name = name
         self._entries = entries
-        self.labels: dict[str, str] = {}  #: the name of each column in the file itself, by our name
+        self.labels: dict[str, str] = {}  #: maps our names of columns to their names in the file
         self._groups: dict[tuple[str, str], _FaultGroup] = {}
 
     @property

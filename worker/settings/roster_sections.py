@@ -15,7 +15,7 @@ from worker.settings.parsers import (
     parse_zone,
     shorten_value,
 )
-from worker.settings.people_columns import COLUMNS, EXPORT_COLUMNS
+from worker.settings.people_columns import COLUMNS, HR_EXPORT_COLUMNS
 from worker.settings.sections import (
     CalendarSettings,
     MailerSettings,
@@ -34,11 +34,11 @@ SOURCES = (FILE_SOURCE, "google", "outlook", "scim")
 
 _CALENDARS = (*CalendarSettings.model_fields, NO_CALENDAR)
 #: The columns that may have another name in the people file (the setting `columns`).
-_MAPPED_COLUMNS = (*COLUMNS, *EXPORT_COLUMNS)
+_MAPPED_COLUMNS = (*COLUMNS, *HR_EXPORT_COLUMNS)
 
 
 def _parse_columns(value: object) -> dict[str, str]:
-    """Return the names that columns have in the people file, by our names. Raises InvalidValue."""
+    """Return a mapping from our names of columns to their names in the people file. Raises InvalidValue."""
     if not isinstance(value, dict) or not all(isinstance(name, str) and name.strip() for name in value.values()):
         raise InvalidValue(
             "This is not a list of columns.", 'Write our name and the name in the file: `{group = "Cost center"}`.'
@@ -74,9 +74,10 @@ class OutlookRosterSettings(Section):
 class RosterSettings(Section):
     """The source from which people are read, and how.
 
-    `every` is the time between two readings of a directory. `columns` are the names that columns have in the people
-    file, by our names. `calendar`, `mail`, `country` and `time_zone` are the defaults for people for whom neither the
-    directory nor the people file has a value.
+    `every` is the time between two readings of a directory. `columns` maps our names of columns to their names in the
+    people file. With `hire_date_is_start`, a report's hire date is the `start` of a pair that has none. `calendar`,
+    `mail`, `country` and `time_zone` are the defaults for people for whom neither the directory nor the people file has
+    a value.
     """
 
     source: Annotated[str, validate_text(make_choice_parser(SOURCES))] = FILE_SOURCE

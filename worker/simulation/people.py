@@ -352,11 +352,11 @@ class SimulatedHumans:
 
 
 class OtherMeetings:
-    """Adds other meetings to the calendars of people, and erases them a week after they have ended."""
+    """Adds meetings that are not sessions to the calendars of people, and erases them a week after they have ended."""
 
     #: How far ahead of now the calendars are filled. This covers the window of a quarterly session, which ends 16 weeks
     #: after the session before it.
-    AHEAD = timedelta(weeks=22)
+    FILL_AHEAD = timedelta(weeks=22)
     #: The length of the period that is filled at once.
     STEP = timedelta(weeks=1)
 
@@ -368,11 +368,11 @@ class OtherMeetings:
         self._meetings: list[tuple[datetime, str]] = []  #: a heap of (end, event id)
 
     def refresh(self) -> None:
-        """Erase old meetings, and fill the calendars of all people up to AHEAD from now."""
+        """Erase old meetings, and fill the calendars of all people up to FILL_AHEAD from now."""
         now = self._world.clock()
         while self._meetings and self._meetings[0][0] < now - self.STEP:
             self._world.calendar.erase(heapq.heappop(self._meetings)[1])
-        while self._filled_until < now + self.AHEAD:
+        while self._filled_until < now + self.FILL_AHEAD:
             for person in self._world.persons.values():
                 self._fill_week(person, self._filled_until)
             self._filled_until += self.STEP

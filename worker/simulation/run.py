@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import partial
 from pathlib import Path
-from typing import IO, TYPE_CHECKING
+from typing import IO
 
 from worker import private_files
 from worker.domain.model import Address, Pair, PairId, Person, Span
@@ -19,11 +19,9 @@ from worker.settings.load import Settings
 from worker.simulation import partition
 from worker.simulation.calendars import load_calendars
 from worker.simulation.mails import BlankMailRenderer, DiscardingMailer
+from worker.simulation.people import BEHAVIOURS, OtherMeetings, SimulatedHumans
 from worker.simulation.summary import Summary
 from worker.simulation.world import Ledger, SimulatedWorld, make_simulation_settings
-
-if TYPE_CHECKING:
-    from worker.simulation.people import OtherMeetings
 
 
 def simulate_to_ledger(
@@ -169,8 +167,6 @@ def _simulate_in_process(
 
     The folder of calendars may also have files of `people_of_other_parts`, which are skipped.
     """
-    from worker.simulation.people import BEHAVIOURS, OtherMeetings, SimulatedHumans
-
     settings = make_simulation_settings(settings)
     world = SimulatedWorld(
         settings,
@@ -183,7 +179,7 @@ def _simulate_in_process(
     end = options.start + timedelta(days=options.days)
     try:
         if options.calendars is not None:
-            window = Span(options.start, end + OtherMeetings.AHEAD)
+            window = Span(options.start, end + OtherMeetings.FILL_AHEAD)
             load_calendars(
                 options.calendars, persons, world.calendar, window, people_of_other_parts=people_of_other_parts
             )
@@ -196,9 +192,9 @@ def _simulate_in_process(
 
 
 def _run_weeks(
-    world: SimulatedWorld, meetings: "OtherMeetings", end: datetime, progress: Callable[[datetime], None]
+    world: SimulatedWorld, meetings: OtherMeetings, end: datetime, progress: Callable[[datetime], None]
 ) -> None:
-    """Run the world week by week, and add other meetings to the calendars before each week."""
+    """Run the world week by week, and before each week add meetings that are not sessions to the calendars."""
     while (now := world.clock()) < end:
         meetings.refresh()
         world.calendar.pop_changed_calendars()  # so that the new meetings do not make every calendar due

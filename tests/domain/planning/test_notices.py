@@ -42,11 +42,11 @@ from worker.domain.planning import actions
 from worker.domain.planning.notices import find_due_mail_time
 from worker.domain.planning.preparations import (
     MAX_EARLY_DAYS,
-    NOTE_MIN_LEAD,
+    REVIEW_NOTE_MIN_LEAD,
     SWEEP_SLACK,
     find_brief_time,
-    find_note_time,
     find_prompt_time,
+    find_review_note_time,
 )
 from worker.domain.time.mail_hours import find_day_start
 from worker.domain.time.worktime import get_local_date
@@ -137,13 +137,13 @@ def test_the_brief_waits_for_nobody_who_is_out_of_office() -> None:
 def test_the_note_before_a_review_is_due_at_the_start_of_the_day() -> None:
     """T-9: the manager's day, also where that day began before the UTC one."""
     dana = person("Dana", "Pacific/Auckland", "NZ")
-    assert find_note_time(dana, utc(2026, 9, 27, 22)) == utc(2026, 9, 27, 20)
+    assert find_review_note_time(dana, utc(2026, 9, 27, 22)) == utc(2026, 9, 27, 20)
 
 
 def test_the_note_before_an_early_review_is_due_on_the_working_day_before() -> None:
     """T-9, R-7: the start of the day is too late for a 1:1 at nine; on a Monday it comes on Friday."""
-    assert find_note_time(DANA, utc(2026, 9, 28, 7)) == utc(2026, 9, 25, 7)
-    assert find_note_time(DANA, utc(2026, 9, 28, 7, 30)) == utc(2026, 9, 28, 7)
+    assert find_review_note_time(DANA, utc(2026, 9, 28, 7)) == utc(2026, 9, 25, 7)
+    assert find_review_note_time(DANA, utc(2026, 9, 28, 7, 30)) == utc(2026, 9, 28, 7)
 
 
 WEEKS = st.sampled_from(
@@ -174,7 +174,7 @@ def test_mails_ahead_are_at_the_start_of_a_working_day(
     away = tuple(Span(utc(2026, 1, 1) + day * DAY, utc(2026, 1, 1) + (day + n) * DAY) for day, n in holidays)
     who = replace(person("Sam", *where, hours=hours), absences=away)
     start = utc(2026, 1, 1) + quarter * 15 * MINUTE
-    prompt, brief, note = (find(who, start) for find in (find_prompt_time, find_brief_time, find_note_time))
+    prompt, brief, note = (find(who, start) for find in (find_prompt_time, find_brief_time, find_review_note_time))
     last_day = get_local_date(who.zone, start)
     mornings = [find_day_start(who, last_day - n * DAY) for n in range(MAX_EARLY_DAYS + 1)]
     if not any(morning and morning + HOUR + SWEEP_SLACK <= start for morning in mornings):
@@ -184,7 +184,7 @@ def test_mails_ahead_are_at_the_start_of_a_working_day(
         assert find_day_start(who, get_local_date(who.zone, at)) == at
     assert prompt and start - prompt >= 4 * HOUR
     assert brief and start - brief >= HOUR
-    assert note and start - note >= NOTE_MIN_LEAD
+    assert note and start - note >= REVIEW_NOTE_MIN_LEAD
 
 
 # --- ahead of a session ---

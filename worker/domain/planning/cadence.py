@@ -117,20 +117,25 @@ def find_window(
     """Return the window of a regular session; None when the pair has no session from which the window can be counted.
 
     A later part of a series follows the part before it. Any other session comes one interval after its anchor. The
-    anchor is the latest end among the regular sessions that were held, and those of earlier cycles, held or not. For a
-    session without a time, the target is used. `zone` is the manager's zone.
+    anchor is the latest end among two groups of regular sessions: those before this session in the rhythm, held or not,
+    and all others that were held. For a session without a time, the target is used. `zone` is the manager's zone.
     """
     earlier_parts = list_earlier_parts(session, sessions)
     if earlier_parts:
         return make_part_window(earlier_parts, zone)
     earlier = [s for s in select_regular_sessions(sessions) if _get_position(s) < _get_position(session)]
-    anchor_candidates = [s.held_at or s.end or s.target for s in earlier]
+    anchor_candidates = [_get_end_or_target(s) for s in earlier]
     anchor_candidates += [s.held_at for s in sessions if is_regular(s) and s.held_at and s.id != session.id]
     if not anchor_candidates:
         return None
     anchor = max(anchor_candidates).date()
     window = make_window(anchor, choose_interval(pair, anchor, policy))
     return move_clear_of_adhoc(window, sessions)
+
+
+def _get_end_or_target(session: Session) -> datetime:
+    """Return the end of a session that was held (`held_at`) or has a time, else its target."""
+    return session.held_at or session.end or session.target
 
 
 def is_later_part(session: Session) -> bool:
@@ -186,7 +191,7 @@ def list_earlier_parts(session: Session, sessions: Sequence[Session]) -> list[Se
 
 def find_end_of_parts(parts: Sequence[Session]) -> datetime:
     """Return the end of the last of these parts. For a part without a time, its target is used."""
-    return max(part.held_at or part.end or part.target for part in parts)
+    return max(map(_get_end_or_target, parts))
 
 
 def make_part_window(earlier_parts: Sequence[Session], zone: str) -> SessionWindow:

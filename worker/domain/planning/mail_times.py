@@ -93,7 +93,7 @@ def choose_mail_time(
         return MailTime(wanted_at, counts=False)
     is_before_session = session_start is not None and session_start > wanted_at
     if session_start is not None and name in MIN_PREPARATION:
-        due_at = find_preparation_time(name, reader, wanted_at=wanted_at, session_start=session_start)
+        due_at = find_preparation_mail_time(name, reader, wanted_at=wanted_at, session_start=session_start)
     elif name not in NEVER_FOLDED and is_about_near_future(wanted_at, (session_start, lost_start)):
         return MailTime(wanted_at, counts=False)
     else:
@@ -106,7 +106,7 @@ def choose_mail_time(
     return MailTime(due_at or find_next_mail_time(reader, wanted_at) or wanted_at, counts=True)
 
 
-def find_preparation_time(
+def find_preparation_mail_time(
     name: str, reader: Person, *, wanted_at: datetime, session_start: datetime
 ) -> datetime | None:
     """Return when a mail that prepares a session leaves: at the first instant of mail hours from `wanted_at` on.

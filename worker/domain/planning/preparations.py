@@ -1,6 +1,7 @@
 """Adds the mails that prepare a session.
 
-These are the report's reflection prompt (T-5), the manager's brief (T-6), and the note before a review (T-9).
+These are the report's reflection prompt (T-5), the manager's brief (T-6), and the review note, a mail to the manager
+before a review (T-9).
 """
 
 from collections.abc import Callable, Iterator
@@ -11,7 +12,7 @@ from itertools import takewhile
 from zlib import crc32
 
 from worker.domain.model import MailName, Owner, Person, Session, SessionKind
-from worker.domain.planning.mail_times import MIN_PREPARATION, NEAR_FUTURE, find_preparation_time
+from worker.domain.planning.mail_times import MIN_PREPARATION, NEAR_FUTURE, find_preparation_mail_time
 from worker.domain.planning.mail_validity import has_moved_far
 from worker.domain.planning.plan_builder import RECHECK_SOON, PlanBuilder
 from worker.domain.planning.reviews import is_inside_1on1
@@ -30,7 +31,7 @@ SWEEP_SLACK = timedelta(minutes=15)
 #: The least time between each mail and the start of the session.
 PROMPT_MIN_LEAD = MIN_PREPARATION[MailName.REFLECTION_PROMPT]
 BRIEF_MIN_LEAD = MIN_PREPARATION[MailName.BRIEF]
-NOTE_MIN_LEAD = MIN_PREPARATION[MailName.REVIEW_NOTE]
+REVIEW_NOTE_MIN_LEAD = MIN_PREPARATION[MailName.REVIEW_NOTE]
 #: The number of wordings of the prompt. A report never gets the same wording twice in a row.
 PROMPT_VARIANTS = 3
 
@@ -71,13 +72,13 @@ def find_brief_time(manager: Person, start: datetime) -> datetime | None:
 
 
 @lru_cache(maxsize=1 << 14)
-def find_note_time(manager: Person, start: datetime) -> datetime | None:
-    """Return when the note before a review that begins at `start` is due; None when there is no working day (T-9).
+def find_review_note_time(manager: Person, start: datetime) -> datetime | None:
+    """Return when the review note for a review at `start` is due; None when there is no working day (T-9).
 
-    The note is due when the manager's working day begins, or on the working day before if that is too late.
+    The review note is due when the manager's working day begins, or on the working day before if that is too late.
     """
     for _, day_start in _list_day_starts(manager, start):
-        if day_start + NOTE_MIN_LEAD + SWEEP_SLACK <= start:
+        if day_start + REVIEW_NOTE_MIN_LEAD + SWEEP_SLACK <= start:
             return day_start
     return None
 
@@ -89,7 +90,9 @@ def _list_day_starts(person: Person, start: datetime) -> Iterator[tuple[int, dat
     mail before the absence would be forgotten by the time of the session.
     """
     day = get_local_date(person.zone, start)
-    if any(day_start + BRIEF_MIN_LEAD + SWEEP_SLACK <= start for _, day_start in _list_early_starts(person, day)):
+    # The lead of the brief decides for all three mails whether a working day begins early enough.
+    latest_day_start = start - BRIEF_MIN_LEAD - SWEEP_SLACK
+    if any(day_start <= latest_day_start for _, day_start in _list_early_starts(person, day)):
         yield from _list_early_starts(person, day)
     else:
         yield from list_day_starts_backwards(replace(person, absences=()), day)
@@ -108,7 +111,7 @@ class Preparation:
 
     name: MailName
     kind: SessionKind  #: the kind of the sessions that the mail prepares
-    reader: Owner
+    reader: Owner  #: which of the two gets the mail
     #: Returns when the mail is due, given its reader and the start of the session.
     find_due_time: Callable[[Person, datetime], datetime | None]
 
@@ -116,19 +119,22 @@ class Preparation:
 PREPARATIONS = (
     Preparation(MailName.REFLECTION_PROMPT, SessionKind.CAREER, Owner.REPORT, find_prompt_time),
     Preparation(MailName.BRIEF, SessionKind.CAREER, Owner.MANAGER, find_brief_time),
-    Preparation(MailName.REVIEW_NOTE, SessionKind.REVIEW, Owner.MANAGER, find_note_time),
+    Preparation(MailName.REVIEW_NOTE, SessionKind.REVIEW, Owner.MANAGER, find_review_note_time),
 )
 
 
 def add_preparation_mails(builder: PlanBuilder, session: Session) -> None:
     """Add the mails that are due before a booked session, and have the pair planned again when the next one is due."""
     for preparation in PREPARATIONS:
-        if preparation.kind is session.kind and not _is_in_weekly(builder, session):
+        if preparation.kind is session.kind and not _is_note_replaced_by_weekly(builder, session):
             _add_preparation(builder, session, preparation)
 
 
-def _is_in_weekly(builder: PlanBuilder, session: Session) -> bool:
-    """Return whether the weekly mail of the manager replaces the note: for a review with an event of its own."""
+def _is_note_replaced_by_weekly(builder: PlanBuilder, session: Session) -> bool:
+    """Return whether the weekly mail of the manager replaces the review note of this session.
+
+    It replaces the note of a review with an event of its own, but not of a review inside a 1on1.
+    """
     return session.kind is SessionKind.REVIEW and has_weekly(builder.state) and not is_inside_1on1(builder, session)
 
 
@@ -143,9 +149,10 @@ def _add_preparation(builder: PlanBuilder, session: Session, preparation: Prepar
     if builder.now < due_at:
         builder.plan_again_at(due_at)
         return
-    leaves_at = find_preparation_time(name, reader, wanted_at=builder.now, session_start=start)
+    leaves_at = find_preparation_mail_time(name, reader, wanted_at=builder.now, session_start=start)
     if leaves_at is None and name is not MailName.REFLECTION_PROMPT:
-        # No mail hours are left. A brief or a note is more useful at any hour than not at all.
+        # No mail hours are left before the session. A brief or a review note is more useful at any hour than not at
+        # all, but not earlier than a day before the session.
         leaves_at = max(builder.now, start - NEAR_FUTURE)
     if leaves_at is None or start - leaves_at < MIN_PREPARATION[name]:
         return

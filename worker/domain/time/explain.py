@@ -43,15 +43,15 @@ def _explain_nearness(search: Search, day: date) -> Reason:
 def _explain_preference(search: Search, span: Span) -> Iterator[Reason]:
     """Yield the reasons which say whether the slot has the preferred weekday and time, in the report's zone."""
     local_start = span.start.astimezone(ZoneInfo(search.report.zone))
-    weekday, minute = search.preference.weekday, search.preference.minute
+    weekday, minute_of_day = search.preference.weekday, search.preference.minute
     if weekday is not None:
         yield Reason("preferred_weekday" if local_start.weekday() == weekday else "other_weekday", {"weekday": weekday})
-    if minute is not None:
-        distance = measure_clock_distance(60 * local_start.hour + local_start.minute, minute)
-        if distance:
-            yield Reason("other_hour", {"clock": minute, "count": distance})
+    if minute_of_day is not None:
+        minutes_apart = measure_clock_distance(60 * local_start.hour + local_start.minute, minute_of_day)
+        if minutes_apart:
+            yield Reason("other_hour", {"clock": minute_of_day, "count": minutes_apart})
         else:
-            yield Reason("preferred_hour", {"clock": minute})
+            yield Reason("preferred_hour", {"clock": minute_of_day})
 
 
 def _explain_start(search: Search, start: datetime) -> Reason:
@@ -65,7 +65,8 @@ def _explain_start(search: Search, start: datetime) -> Reason:
 
 
 def _explain_contract(manager: Person, day: date) -> Reason:
-    """Return the reason which says how much the manager works until the contract is due, two days after the session."""
+    """Return the reason that says whether the manager works on the day on which the contract is due, two days after the
+    session, or at least on the day before it."""
     margin = compute_contract_margins(manager)[day.weekday()]
     values: dict[str, ReasonValue] = {"weekday": (day.weekday() + 2) % 7, "name": manager.name}
     if margin == BEST_CONTRACT_MARGIN:

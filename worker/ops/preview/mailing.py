@@ -134,7 +134,7 @@ class QuarterMailing:
 def _estimate_height(text: str) -> int:
     """Return an estimate of a mail's height in a frame, in pixels, based on the number of lines in its plain text.
 
-    Links and the lines below headings are ignored, because the HTML of the mail has no lines for them.
+    Links, and the rows of dashes that underline headings, are ignored, because the HTML has no lines for them.
     """
     lines = [line.strip() for line in text.splitlines() if not line.strip().startswith(("http", "--"))]
     blank_count = lines.count("")

@@ -70,9 +70,9 @@ def _read_expiration(answer: Mapping[str, Any], channel: Channel) -> datetime:
     """Return when Google will close the channel, in UTC. This may be earlier than requested."""
     try:
         milliseconds = int(answer["expiration"])
-        expires_at = _EPOCH + timedelta(seconds=milliseconds // 1000)
+        expires_at: datetime | None = _EPOCH + timedelta(seconds=milliseconds // 1000)
     except (KeyError, TypeError, ValueError, OverflowError):
-        expires_at = _EPOCH
-    if expires_at.year not in SUPPORTED_YEARS:
+        expires_at = None
+    if expires_at is None or expires_at.year not in SUPPORTED_YEARS:
         raise InvalidResponse(f"{channel.calendar}: Google opened a channel, but its answer names no expiration.")
     return expires_at

@@ -58,8 +58,9 @@ _RESPONSES = {answer: response for response, answer in _ANSWERS.items()}
 #: The types of events that never block time.
 _FREE_EVENT_TYPES = frozenset({"workingLocation", "birthday"})
 
+JsonObject = Mapping[str, Any]
 #: An event in Google's JSON.
-Item = Mapping[str, Any]
+Item = JsonObject
 
 _BASE_FIELDS = (
     "id,iCalUID,status,etag,start,end,transparency,eventType,recurringEventId,recurrence,organizer(email,self),"
@@ -173,7 +174,7 @@ def is_cancelled(item: Item) -> bool:
 def parse_span(item: Item, zone: ZoneInfo) -> Span:
     """Return the event's start and end in UTC. Raises KeyError, TypeError, ValueError."""
     start, end = _parse_instant(item["start"], zone), _parse_instant(item["end"], zone)
-    return Span(start, max(start, end))
+    return Span(start, max(start, end))  # `Span` refuses an end before the start
 
 
 def _parse_instant(fields: Mapping[str, Any], zone: ZoneInfo) -> datetime:
@@ -186,7 +187,7 @@ def _parse_instant(fields: Mapping[str, Any], zone: ZoneInfo) -> datetime:
     return instant.astimezone(UTC)
 
 
-def resolve_person(participant: Item, calendar: Address, identities: Identities) -> Address:
+def resolve_person(participant: JsonObject, calendar: Address, identities: Identities) -> Address:
     """Return the primary address of an organizer or a guest; empty when Google gives no address.
 
     A participant that Google marks by `self` is the owner of `calendar`.
@@ -197,7 +198,7 @@ def resolve_person(participant: Item, calendar: Address, identities: Identities)
     return identities.find_primary(email) if email else ""
 
 
-def list_guests(item: Item) -> list[Item]:
+def list_guests(item: Item) -> list[JsonObject]:
     """Return the attendees, except the organizer and rooms."""
     organizer = str((item.get("organizer") or {}).get("email", "")).casefold()
     return [
@@ -233,7 +234,7 @@ def read_show_as(item: Item) -> ShowAs | None:
     event_type = item.get("eventType", "default")
     if is_cancelled(item) or item.get("transparency") == "transparent" or event_type in _FREE_EVENT_TYPES:
         return None
-    owner: Item = next((attendee for attendee in item.get("attendees") or () if _has_flag(attendee, "self")), {})
+    owner: JsonObject = next((attendee for attendee in item.get("attendees") or () if _has_flag(attendee, "self")), {})
     answer = _ANSWERS.get(owner.get("responseStatus", "accepted"), Answer.NEEDS_ACTION)
     if answer is Answer.DECLINED:
         return None
@@ -296,7 +297,7 @@ def compose_patch(item: Item, draft: EventDraft, zone: ZoneInfo, identities: Ide
     return body
 
 
-def _reset_answer(attendee: Item) -> dict[str, Any]:
+def _reset_answer(attendee: JsonObject) -> dict[str, Any]:
     """Return the attendee's fields to write, with the answer reset. Rooms and the organizer keep their answer."""
     fields = {name: attendee[name] for name in _COPIED_GUEST_FIELDS if name in attendee}
     if not _has_flag(attendee, "resource") and not _has_flag(attendee, "organizer"):
@@ -313,7 +314,8 @@ def has_time_of(item: Item, draft: EventDraft, zone: ZoneInfo) -> bool:
 
 
 def is_written_from(item: Item, draft: EventDraft, zone: ZoneInfo, identities: Identities) -> bool:
-    """Return whether the event already has the subject, the time, the transparency and all guests of the draft."""
+    """Return whether an earlier attempt has written the draft: whether the event has its subject, time, transparency
+    and guests. The event may have further guests, and another description."""
     fields = _compose_fields(draft)
     has_same_subject = item.get("summary") == fields["summary"]
     has_same_transparency = item.get("transparency", "opaque") == fields["transparency"]
