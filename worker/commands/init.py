@@ -289,7 +289,7 @@ class _Setup:
 
         if question.name == "way":
             show_ways()
-        candidates = self.pilot_candidates if question.has_manager_list else []
+        candidates = self.pilot_candidates if question.shows_managers else []
         listed_addresses = [candidate.address for candidate in candidates[:MAX_LISTED]]
         if candidates:
             show_pilot_candidates(candidates, MAX_LISTED)

@@ -53,7 +53,7 @@ _GOOGLE_WAYS = frozenset({Way.GOOGLE_DOMAIN, Way.GOOGLE_ACCOUNT})
 _MICROSOFT_WAYS = frozenset({Way.MICROSOFT_APP, Way.MICROSOFT_ACCOUNT})
 _DIRECTORY_WAYS = frozenset(way for way in Way if way.has_directory)
 
-#: The answers so far, by the names of the questions.
+#: The answers so far, by the names of the questions. `folder` is the folder of the installation, and no question.
 Answers = Mapping[str, str]
 
 
@@ -81,8 +81,9 @@ class Question:
     is_optional: bool = False  #: whether the answer may be empty
     find_default: Callable[[Answers], str] = lambda _: ""  #: returns the default, given the earlier answers
     is_asked: Callable[[Answers], bool] = lambda _: True  #: whether the earlier answers call for this question
-    has_manager_list: bool = False  #: whether managers are listed, and the answer may refer to them by line number
-    error_phrases: tuple[str, ...] = ()  #: regular expressions; an error that one of them matches is about this answer
+    shows_managers: bool = False  #: whether a numbered list of managers is shown, whose numbers may be the answer
+    #: Regular expressions. When one of them matches the text of an error, its remedy says how to correct this answer.
+    error_patterns: tuple[str, ...] = ()
 
     @property
     def is_secret(self) -> bool:
@@ -106,7 +107,8 @@ def _suggest_people(answers: Answers) -> str:
     return "people.csv" if Path("people.csv").is_file() else ""
 
 
-def _has_directory(answers: Answers) -> bool:
+def _reads_directory(answers: Answers) -> bool:
+    """Return whether people are read from the company's directory, rather than from a people file."""
     return answers.get("people") == DIRECTORY
 
 
@@ -170,7 +172,7 @@ QUESTIONS: tuple[Question, ...] = (
         ways=frozenset({Way.GOOGLE_ACCOUNT}),
         parse=parse_identifier,
         setting="calendars.google.client_id",
-        error_phrases=("client_id",),
+        error_patterns=("client_id",),
     ),
     Question(
         name="google_client_secret",
@@ -256,7 +258,7 @@ QUESTIONS: tuple[Question, ...] = (
         explanation="It is kept in a file that only you may read, and is not shown.",
         ways=frozenset({Way.CALDAV}),
         variable="LONGARC_CALDAV_PASSWORD",
-        error_phrases=("caldav.username and its password",),
+        error_patterns=("caldav.username and its password",),
         is_asked=lambda answers: bool(answers.get("caldav_username")),
     ),
     Question(
@@ -311,7 +313,7 @@ QUESTIONS: tuple[Question, ...] = (
         explanation="It is kept in a file that only you may read, and is not shown.",
         ways=frozenset({Way.CALDAV}),
         variable="LONGARC_SMTP_PASSWORD",
-        error_phrases=("smtp.username and its password",),
+        error_patterns=("smtp.username and its password",),
         is_asked=lambda answers: bool(answers.get("smtp_username")),
     ),
     # --- mail, pages, database
@@ -334,7 +336,7 @@ QUESTIONS: tuple[Question, ...] = (
         parse=parse_base_url,
         setting="base_url",
         is_optional=True,
-        error_phrases=(r"\bbase_url\b",),
+        error_patterns=(r"\bbase_url\b",),
     ),
     Question(
         name="notify_url",
@@ -405,7 +407,7 @@ QUESTIONS: tuple[Question, ...] = (
         parse=parse_address,
         setting="roster.google.admin",
         find_default=_get_operator,
-        is_asked=_has_directory,
+        is_asked=_reads_directory,
     ),
     Question(
         name="country",
@@ -416,7 +418,7 @@ QUESTIONS: tuple[Question, ...] = (
         parse=parse_country,
         setting="roster.country",
         is_optional=True,
-        is_asked=_has_directory,
+        is_asked=_reads_directory,
     ),
     Question(
         name="time_zone",
@@ -427,7 +429,7 @@ QUESTIONS: tuple[Question, ...] = (
         parse=parse_zone,
         setting="roster.time_zone",
         is_optional=True,
-        is_asked=_has_directory,
+        is_asked=_reads_directory,
     ),
     # --- the pilot
     Question(
@@ -453,7 +455,7 @@ QUESTIONS: tuple[Question, ...] = (
         step=Step.PILOT,
         text="Which managers, with commas between them?",
         explanation="Write the managers' addresses. All their reports take part.",
-        has_manager_list=True,
+        shows_managers=True,
         find_default=lambda answers: answers.get("account", ""),
         parse=parse_address_list,
         setting="rollout.managers",
@@ -465,7 +467,7 @@ QUESTIONS: tuple[Question, ...] = (
         step=Step.PILOT,
         text="Which people, by address, with commas between them?",
         explanation="With a manager's address, all their reports take part; with a report's, only that report.",
-        has_manager_list=True,
+        shows_managers=True,
         parse=parse_address_list,
         setting="rollout.addresses",
         to_setting=split_list,

@@ -47,18 +47,18 @@ def _is_set(variable: str, env: Mapping[str, str]) -> bool:
 
 
 def _is_named(question: Question, text: str) -> bool:
-    """Return whether an error names the variable or the setting of this question, or one of its `error_phrases`.
+    """Return whether an error names the variable or the setting of this question, or matches its `error_patterns`.
 
     A setting is named as `section.key`, or as its key in backquotes beside its section, or as a key in the settings.
     """
     section_path, _, key = question.setting.rpartition(".")
     section = section_path.rpartition(".")[2]
-    phrases = [*question.error_phrases]
+    patterns = [*question.error_patterns]
     if question.is_secret:
-        phrases.append(rf"\b{question.variable}\b")
+        patterns.append(rf"\b{question.variable}\b")
     if section:
-        phrases.append(rf"\b{section}\.{key}\b")
-        phrases.append(rf"`{key}`.*\[{re.escape(section_path)}\]")
+        patterns.append(rf"\b{section}\.{key}\b")
+        patterns.append(rf"`{key}`.*\[{re.escape(section_path)}\]")
     elif key:
-        phrases.append(rf"`{key}` in the settings")
-    return any(re.search(phrase, text, re.DOTALL) for phrase in phrases)
+        patterns.append(rf"`{key}` in the settings")
+    return any(re.search(pattern, text, re.DOTALL) for pattern in patterns)
