@@ -46,9 +46,11 @@ def find_next_poll(
 ) -> datetime:
     """Return when the calendar of `address`, which was polled at `now`, is polled next.
 
-    `watched` is the calendar's channel. `next_session` is the start of the next session on the calendar, and
-    `changed_at` the time at which a change was last found. Without an `owner`, all time counts as working time.
+    `watched` is the calendar with the state of its channel; None when it needs no channel. `next_session` is the start
+    of the next session on the calendar, and `changed_at` the time at which a change was last found. Without an `owner`,
+    all time counts as working time.
     """
+    # A trusted channel always has the two times. They are tested only because the type checker doesn't know that.
     if watched is not None and watched.proven_at and watched.expires_at and is_trusted(watched, now):
         interval = WATCHED_INTERVAL if now - watched.proven_at >= TRIAL else TRIAL_INTERVAL
         # The variation by a quarter spreads the polls of many calendars.
