@@ -79,13 +79,14 @@ def _refuse_unusable_target(target: Path) -> None:
 def _record_accesses(worker: "Worker", person: "Address", reason: str) -> "list[PairId]":
     """Record an access to the content of each pair that has any, and return these pairs.
 
-    Both people of a pair are told of it by mail. It is recorded before any content is opened. Raises UsageError when
-    there are such pairs and no reason is given.
+    An access names the person on whose behalf content is opened, and the reason. Both people of the pair are told of it
+    by mail. It is recorded before any content is opened. Raises UsageError when there are such pairs and no reason is
+    given.
     """
     from worker.domain.model import ContentAccess
 
-    pairs = [pair.id for pair in worker.erasure.preview(person).pairs]
-    pairs_with_content = [pair_id for pair_id in pairs if worker.store.erasure.count_contents([pair_id])]
+    pair_ids = [pair.id for pair in worker.erasure.list_pairs(person)]
+    pairs_with_content = [pair_id for pair_id in pair_ids if worker.store.erasure.count_contents([pair_id])]
     if pairs_with_content and not reason.strip():
         raise click.UsageError(
             'This puts what two people wrote into a file. Say why: --reason "...". Both are told by mail. Or leave it '

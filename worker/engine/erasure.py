@@ -72,7 +72,7 @@ class Erasure:
 
     def preview(self, person: Address) -> ErasurePreview:
         """Return what erasing the content of this person would affect. Opens no sealed content."""
-        pairs = self._list_pairs(person)
+        pairs = self.list_pairs(person)
         ids = [pair.id for pair in pairs]
         events = self._store.erasure.list_standing_events(ids, self._clock())
         return ErasurePreview(
@@ -90,7 +90,7 @@ class Erasure:
         taken off calendars at once, and the result names the calendars where that failed. An interrupted erasure can be
         run again. Raises WrongKey, LeaseLost.
         """
-        ids = [pair.id for pair in self._list_pairs(person)]
+        ids = [pair.id for pair in self.list_pairs(person)]
         value_counts = self._store.erasure.count_contents(ids)
         block_count, unreached_calendars = self._remove_blocks(ids)
         for pair_id in ids:
@@ -165,7 +165,8 @@ class Erasure:
         if count:
             log.info("contents of %s ended pairs were erased", count, extra={"action": Action.CONTENTS_ERASED})
 
-    def _list_pairs(self, person: Address) -> list[Pair]:
+    def list_pairs(self, person: Address) -> list[Pair]:
+        """Return all pairs of this person, including those that have ended, in order of id."""
         pairs = self._store.people.load_all_pairs().values()
         return sorted((pair for pair in pairs if person in pair.id.people), key=lambda pair: pair.id)
 
