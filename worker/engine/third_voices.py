@@ -63,7 +63,10 @@ class ThirdVoices:
         self._clock = clock
 
     def ask(self, report: Person, address: str, question: str) -> ThirdVoice:
-        """Store a question, and add one mail to the third person to the outbox. Raises UnfitVoice, and WrongKey."""
+        """Store a question, and add one mail to the third person to the outbox.
+
+        Raises UnfitVoice. Raises WrongKey without an encryption key, or when it does not open stored questions.
+        """
         now = self._clock()
         if not 0 < len(question) <= MAX_VOICE_QUESTION:
             raise UnfitVoice(VoiceFault.QUESTION)
@@ -115,7 +118,7 @@ class ThirdVoices:
     def find_parties(self, voice_id: str) -> VoiceParties | None:
         """Return the question with its two people; None when it was deleted, or one of them has left (T-17)."""
         voice = self._store.third_voices.get_voice(voice_id)
-        return find_parties(self._store, voice) if voice and not _has_left(self._store, voice.to) else None
+        return _load_parties(self._store, voice) if voice and not _has_left(self._store, voice.to) else None
 
     def _add_mail(
         self, connection: Connection, name: MailName, voice: ThirdVoice, reader: Person, now: datetime
@@ -149,7 +152,7 @@ class ThirdVoices:
         managers = {pair.manager for pair in self._store.people.list_pairs_of_report(report.email)}
         operator = self._store.aliases.find_primary(normalize(self._settings.operator))
         if address in {report.email, *managers, operator}:
-            raise UnfitVoice(VoiceFault.NOT_THEM)
+            raise UnfitVoice(VoiceFault.EXCLUDED_PERSON)
         company_domains = {colleague.rpartition("@")[2] for colleague in self._store.people.load_current_people()}
         is_outside = address.rpartition("@")[2] not in company_domains
         if (is_outside and not self._settings.pages.outside_voices) or _has_left(self._store, address):
@@ -163,7 +166,7 @@ def _has_left(store: Store, address: Address) -> bool:
     return owner is not None and store.people.get_person(owner) is None
 
 
-def find_parties(store: Store, voice: ThirdVoice) -> VoiceParties | None:
+def _load_parties(store: Store, voice: ThirdVoice) -> VoiceParties | None:
     """Return the question with its two people; None when the report has left.
 
     A third person who is not in the roster gets the language, the working hours and the mail service of the report.
@@ -192,4 +195,4 @@ def load_mail_parties(store: Store, mail: Effect, now: datetime) -> VoiceParties
         return None
     may_answer = voice.is_open(now) and not _has_left(store, voice.to)
     is_wanted = may_answer if mail.name == MailName.THIRD_VOICE_REQUEST else voice.answered_at is not None
-    return find_parties(store, voice) if is_wanted else None
+    return _load_parties(store, voice) if is_wanted else None

@@ -30,7 +30,7 @@ from worker.web.site import current_site, redirect_to
 _FAULTS: Mapping[VoiceFault, tuple[str, str]] = {
     VoiceFault.ADDRESS: ("address", N_("Write one mail address, as name@example.com.")),
     VoiceFault.OUTSIDE: ("address", N_("This address is not one of your company’s. Ask somebody who works here.")),
-    VoiceFault.NOT_THEM: (
+    VoiceFault.EXCLUDED_PERSON: (
         "address",
         N_("A third voice is somebody other than you, your manager and whoever runs this."),
     ),

@@ -43,6 +43,6 @@ class VoiceFault(StrEnum):
 
     ADDRESS = "address"  #: the third person's address is not a valid address
     OUTSIDE = "outside"  #: the address does not belong to the company
-    NOT_THEM = "not_them"  #: the address belongs to the report, to a manager of the report or to the operator
+    EXCLUDED_PERSON = "not_them"  #: the address belongs to the report, to a manager of the report or to the operator
     QUESTION = "question"  #: the question is empty or too long
     MANY = "many"  #: the report already has MAX_OPEN_VOICES unanswered questions
