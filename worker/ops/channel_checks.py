@@ -64,7 +64,7 @@ def check_notifications(settings: Settings, roster: Roster, now: datetime, ca_fi
     yield _check_address(settings, ca_file, is_reached=is_reached)
     for service in sorted(services):
         failing = [count for count in channel_counts if count.service == service and count.problem]
-        yield _check_service(service, open_channels.get(service, OpenChannels(total=0, open=0, notified=0)), failing)
+        yield _check_service(service, open_channels.get(service, OpenChannels(open=0, notified=0)), failing)
 
 
 def _check_address(settings: Settings, ca_file: str, *, is_reached: bool) -> Finding:

@@ -17,13 +17,14 @@ from worker.store.tables import channel
 _IS_OPEN = channel.c.expires_at > bind_instant("now")
 #: The condition that the echo of our own write is so late that the channel counts as silent.
 _IS_LATE = channel.c.awaiting_since <= bind_instant("silent_since")
-#: The standing of a channel as an SQL expression. The functions of `worker.domain.channels` follow the same rules. In
-#: SQL, a comparison with NULL counts as false here.
+#: The standing of a channel as an SQL expression. The functions of `worker.domain.channels` follow the same rules. A
+#: channel that is not open has no `expires_at`, and an SQL comparison with NULL counts as false here.
 CHANNEL_STANDING = case(
     (
         and_(_IS_OPEN, channel.c.proven_at.is_not(None), or_(channel.c.awaiting_since.is_(None), ~_IS_LATE)),
         ChannelStanding.TRUSTED.value,
     ),
+    # An open channel with failures that is not proven has replaced a silent one, or could not be renewed.
     (and_(_IS_OPEN, or_(_IS_LATE, channel.c.failures > 0)), ChannelStanding.SILENT.value),
     (channel.c.failures > 0, ChannelStanding.FAILING.value),
     else_=ChannelStanding.UNPROVEN.value,
@@ -43,7 +44,6 @@ _PROBLEMS = PreparedStatement(
 _OPEN_COUNTS = PreparedStatement(
     select(
         channel.c.service,
-        func.count(),
         func.count(case((_IS_OPEN, 1))),
         func.count(case((and_(_IS_OPEN, channel.c.notified_at.is_not(None)), 1))),
     ).group_by(channel.c.service)
@@ -54,8 +54,7 @@ _OPEN_COUNTS = PreparedStatement(
 class OpenChannels:
     """How many of a calendar service's channels are open now."""
 
-    total: int  #: all channels, open or not
-    open: int
+    open: int  #: all open channels
     notified: int  #: open channels through which a notification has come
 
 
