@@ -79,7 +79,7 @@ class Worker:
         next channel, calendar, pair and effect will be due.
         """
         now = self.clock()
-        self.participation.run()
+        self.participation.update()
         self.pulse.run()
         self.erasure.run()
         self.channels.refresh()

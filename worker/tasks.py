@@ -158,7 +158,7 @@ def _run_tick(worker: Worker) -> None:
     except LongarcError as error:
         now = worker.clock()
         worker.store.outbox.alert(f"people:{now:%Y-%m-%d}", str(error), now, worker.settings.operator)
-    worker.participation.run()
+    worker.participation.update()
     worker.pulse.run()
     worker.erasure.run()
     worker.channels.refresh()

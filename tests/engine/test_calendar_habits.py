@@ -104,9 +104,9 @@ def test_a_pilot_asks_the_calendars_of_its_people_alone(is_in_force: bool, doubl
         worker.store.migrate()
         worker.services.use(calendars={"outlook": calendar.build_calendar(section(double))})
         if is_in_force:
-            worker.participation.run()
+            worker.participation.update()
         worker.import_people()
-        worker.participation.run()
+        worker.participation.update()
         with record_statements(worker) as statements:
             assert not worker.import_people(), "nobody is asked again"
         assert not [one for one in statements if "person.name" in one or "pair.first_seen" in one], (

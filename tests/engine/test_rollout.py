@@ -148,7 +148,7 @@ def test_a_rollout_that_takes_many_out_waits_for_the_operator(pilot: Office, rol
     assert list_booked(office) == before
     (alert,) = office.mails("operator_alert")
     assert "2 of 2 pairs would leave the rollout" in str(alert.get_body().get_content())  # type: ignore[union-attr]
-    assert worker.participation.run(force=True)
+    assert worker.participation.update(force=True)
     office.run(HOUR)
     assert list_booked(office) == set()
 
@@ -165,7 +165,7 @@ def test_a_group_that_is_renamed_in_the_people_file_takes_nobody_out_unasked(pil
     restart(office, groups=["Revenue"])
     office.run(HOUR)
     assert list_booked(office) == before
-    assert not office.worker.participation.run()
+    assert not office.worker.participation.update()
 
 
 def test_while_a_rollout_waits_for_the_operator_the_one_in_force_goes_on_for_new_people(pilot: Office) -> None:
@@ -234,7 +234,7 @@ def test_coverage_and_the_anonymous_question_are_for_those_who_take_part(databas
     restart_with = settings(database_url, base_url="https://x.corp.example")
     office.settings = restart_with
     office.worker = office.add_worker("everybody")
-    office.worker.participation.run()
+    office.worker.participation.update()
     office.store.people.set_stored_value("pulse", "")
     office.worker.pulse.run()
     assert len(office.messages("pulse")) == 12

@@ -175,7 +175,7 @@ def _open_worker_in_memory(
         for pair_id in paused_pairs:
             worker.store.people.set_paused(pair_id, is_paused=True, now=clock())
         clock.move_to(_find_beginning(worker) or clock())
-        worker.participation.run()
+        worker.participation.update()
         worker.participation.set_pauses(pauses)
         yield worker
     finally:

@@ -161,7 +161,7 @@ class PlanOutput:
             _print_wrapped(
                 f"{count}. {describe_rollout(stored.rollout)} {describe_pauses(stored.pauses)}".rstrip(), style="dim"
             )
-        if worker.participation.preview().changed:
+        if worker.participation.preview().new_participation:
             text = "The settings have a rollout that is not in force yet: `longarc rollout` shows the difference."
             _print_wrapped(text, style="yellow")
 

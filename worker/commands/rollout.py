@@ -69,7 +69,7 @@ def rollout(accept: bool, as_json: bool) -> None:
         change = worker.participation.preview()
         objection = worker.participation.find_objection(change)
         if accept:
-            worker.participation.run(force=True)
+            worker.participation.update(force=True)
         pairs, people = worker.store.people.load_all_pairs(), worker.store.people.load_all_people()
         current_pairs = [pair for pair in pairs.values() if not pair.ended]
         if as_json:
@@ -78,7 +78,7 @@ def rollout(accept: bool, as_json: bool) -> None:
             _show_rollout(worker, current_pairs, people)
     if accept and not as_json:
         counts = f"{len(change.joining):,} joined and {len(change.leaving):,} left"
-        result = counts if change.changed else "no pair joined or left"
+        result = counts if change.new_participation else "no pair joined or left"
         print_line(f"The rollout of the settings is in force: {result}.", "green")
     elif not as_json:
         _show_pending_change(change, objection)
@@ -126,7 +126,7 @@ def _show_groups(current_pairs: "Sequence[Pair]", people: "dict[str, Person]") -
 
 def _show_pending_change(change: "ParticipationChange", objection: str) -> None:
     """Print what the settings would change. Raises Refused when the operator has to accept it."""
-    if not change.changed:
+    if not change.new_participation:
         print_line("The settings have the same rollout.", "dim")
         return
     for pairs, verb in ((change.joining, "join"), (change.leaving, "leave")):
@@ -283,11 +283,13 @@ def _describe_scope(scope: "PauseScope", *, is_start: bool = True) -> str:
 
 
 def _show_withdrawal(worker: "Worker", change: "ParticipationChange") -> None:
-    """Print how many events of these pairs would be removed from calendars, and who is told."""
+    """Print how many events of the changed pairs would be removed from calendars, and who is told."""
     from worker.engine.withdrawal import preview_withdrawal
 
-    with show_progress("Reading pairs", len(change.changed)) as report_progress:
-        withdrawal = preview_withdrawal(worker.store, worker.settings.policy, change.changed, utcnow(), report_progress)
+    with show_progress("Reading pairs", len(change.new_participation)) as report_progress:
+        withdrawal = preview_withdrawal(
+            worker.store, worker.settings.policy, change.new_participation, utcnow(), report_progress
+        )
     events = format_count(withdrawal.event_count, "future event comes", "future events come")
     print_line(
         f"{format_count(withdrawal.pair_count, 'pair stops', 'pairs stop')}. {events} off "
@@ -331,6 +333,7 @@ def _count_events(worker: "Worker", pair: "Pair") -> int:
     from worker.domain.model import Participation
     from worker.engine.withdrawal import preview_withdrawal
 
+    # The pause of a single pair is no value of Participation. The pause of a person removes the same events.
     participations = {pair.id: Participation.PERSON_PAUSED}
     return preview_withdrawal(worker.store, worker.settings.policy, participations, utcnow()).event_count
 

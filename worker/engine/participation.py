@@ -38,7 +38,7 @@ class ParticipationUpdate:
         #: rollout of the settings, `people` for new people in the rollout in force
         self._refused_versions: dict[str, str] = {}
 
-    def run(self, *, force: bool = False) -> bool:
+    def update(self, *, force: bool = False) -> bool:
         """Decide which pairs take part if the settings, the people or the day have changed.
 
         Returns whether that changed a pair. A change that takes many pairs out of the rollout is refused with an alert
@@ -83,7 +83,7 @@ class ParticipationUpdate:
             return None
         self._refused_versions.pop(cause, None)
         _log_change(change)
-        return bool(change.changed)
+        return bool(change.new_participation)
 
     def preview(self) -> ParticipationChange:
         """Return what the rollout of the settings would change if it were put into force now. Writes nothing."""
@@ -112,7 +112,7 @@ class ParticipationUpdate:
         )
 
     def is_rollout_waiting(self) -> bool:
-        """Return whether the next `run` will put the rollout of the settings into force, as it was not refused."""
+        """Return whether the next `update` will put the rollout of the settings into force, as it was not refused."""
         stored = self._store.participation.load()
         return self._find_waiting_rollout(stored) not in (None, stored.rollout)
 
@@ -155,6 +155,6 @@ class ParticipationUpdate:
 
 
 def _log_change(change: ParticipationChange) -> None:
-    if change.changed:
+    if change.new_participation:
         count = change.counts.get(Participation.YES, 0)
         log.info("%s pairs take part", count, extra={"action": Action.PARTICIPATION_CHANGED})
