@@ -116,7 +116,7 @@ def find_starts_slowly(s: Search) -> list[datetime]:
             for item in s.taken_times.get(s.manager.email, ())
             if item.in_turn
         ).items()
-        if s.in_turn and count >= 2
+        if s.has_weekly_limit and count >= 2
     }
     returns = [
         Span(*(wall_to_utc(who.zone, part, 0) for part in (day, day + DAY)))
@@ -274,7 +274,7 @@ def searches(draw: st.DrawFn, moments: Sequence[datetime] = MOMENTS, hours: Sequ
         taken_times=taken,
         avoid=tuple(random_spans(1)),
         has_buffer=draw(st.booleans()),
-        in_turn=draw(st.booleans()),
+        has_weekly_limit=draw(st.booleans()),
         may_follow_absence=draw(st.booleans()),
         is_career=draw(st.booleans()),
     )

@@ -176,7 +176,7 @@ def test_t16_longer_hours_on_a_first_day_back_are_not_suggested() -> None:
 def test_t3a_moving_a_meeting_of_a_full_week_is_not_suggested() -> None:
     taken = [TakenTime(june_window(day, (9, 0), (10, 0)), str(day), SessionKind.CAREER, in_turn=True) for day in (8, 9)]
     s = search(window=june_window(10, (9, 0), (17, 0)), busy=[june_window(10, (9, 0), (13, 0))], minutes=60)
-    s = replace(s, taken_times={DANA.email: taken}, in_turn=True)
+    s = replace(s, taken_times={DANA.email: taken}, has_weekly_limit=True)
     text = explain_in_words(s)
     assert "On 1 day with room, Dana already has 2 first or overdue conversations that week." in text
     assert "Dana already has a career session on" not in text

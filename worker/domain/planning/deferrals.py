@@ -35,7 +35,7 @@ from worker.domain.planning.plan_builder import (
     PlanBuilder,
     floor_to_shared_grid,
 )
-from worker.domain.planning.questions import stays_after_question
+from worker.domain.planning.questions import is_kept_despite_clash
 from worker.domain.planning.reviews import is_inside_1on1, release_review
 from worker.domain.time.mail_hours import find_next_mail_time
 from worker.domain.time.worktime import DAY, find_holiday, get_local_date, list_spells
@@ -124,7 +124,9 @@ def _compare_event(builder: PlanBuilder, session: Session, placed: PlacedEvent) 
         return
     decliners = [address for address, answer in placed.answers.items() if answer is Answer.DECLINED]
     if decliners:
-        builder.accept_move(placed)  # so that this answer is not counted again if the event can't be moved
+        # The event may also have been moved. Unless that is accepted here, the event still counts as moved if our next
+        # write fails, and this answer is counted again.
+        builder.accept_move(placed)
         # The lost time is the one on the calendar, to which a person may have moved the event.
         declined_session = replace(session, start=placed.span.start, end=placed.span.end)
         defer_session(builder, declined_session, DeferralCause.DECLINED, by=decliners[0])
@@ -235,7 +237,7 @@ def _check_clash(builder: PlanBuilder, session: Session) -> None:
     show_as, owner = clash
     if show_as is ShowAs.AWAY:
         defer_session(builder, session, DeferralCause.OUT_OF_OFFICE, by=owner)
-    elif stays_after_question(builder, session):
+    elif is_kept_despite_clash(builder, session):
         builder.plan_again_at(find_next_calendar_check(builder, session))
     elif _must_move_now(builder, session):
         defer_session(builder, session, DeferralCause.BOOKED_OVER, by=owner)
@@ -420,7 +422,7 @@ def defer_session(
         end=None,
         count=number,
         deferred_at=builder.now,
-        generation=session.generation + needs_new_key,
+        generation=session.generation + (1 if needs_new_key else 0),
         by_hand=False,
         warned_at=None,
         held_at=None,

@@ -140,7 +140,7 @@ def _place_session(builder: PlanBuilder, session: Session) -> None:
     if session.unplaceable is None and session.adhoc and first_search:
         # Times that displace other events are offered only once, when the session becomes unplaceable.
         displacing_search = _make_displacing_search(builder, session, first_search)
-        if displacing_search is not None:  # otherwise the next plan, which has the free/busy, gets here again
+        if displacing_search is not None:  # while free/busy is missing, this is left to the next plan
             mark_unplaceable(builder, session, reasons)
             displacement.offer_displacing_times(builder, builder.sessions[session.id], displacing_search)
         return
@@ -311,15 +311,18 @@ def _list_adhoc_attempts(builder: PlanBuilder, session: Session) -> Iterator[Sea
             yield SearchAttempt(minutes, Span(earliest, end))
 
 
-def _list_window_ends(builder: PlanBuilder, session: Session, earliest: datetime, more_days: int) -> list[datetime]:
+def _list_window_ends(
+    builder: PlanBuilder, session: Session, earliest: datetime, later_end_days: int
+) -> list[datetime]:
     """Return the end of the session's window and, if the session is unplaceable, also a later end.
 
-    The later end is `more_days` weekdays from now. By then people know that nothing fits in the window itself.
+    The later end is `later_end_days` weekdays from now. When a session is unplaceable, people have been told that
+    nothing fits in the window itself.
     """
     window_end = max(session.latest, earliest)
     if not session.unplaceable:
         return [window_end]
-    return [window_end, max(builder.find_weekday_end(more_days, builder.now), earliest)]
+    return [window_end, max(builder.find_weekday_end(later_end_days, builder.now), earliest)]
 
 
 def _list_urgent_attempts(builder: PlanBuilder, session: Session) -> Iterator[SearchAttempt]:
@@ -354,7 +357,7 @@ def make_search(
         avoid=_list_times_to_avoid(builder, session),
         has_buffer=attempt.has_buffer,
         is_career=session.kind is SessionKind.CAREER,
-        in_turn=session.in_turn,
+        has_weekly_limit=session.in_turn,
         may_follow_absence=session.urgent,
     )
 
@@ -421,8 +424,8 @@ def _book_slot(
         start=slot.span.start,
         end=slot.span.end,
         latest=max(session.latest, search.window.end),  # so that the new time is not past the session's window
-        # An event that was deleted can't be written again, so that the next event gets another key.
-        generation=session.generation + (placed is not None and placed.is_gone),
+        # A deleted event can't be written again, so the next event gets another key.
+        generation=session.generation + (1 if placed is not None and placed.is_gone else 0),
         sequence=session.sequence + 1,
         unplaceable=None,
         offer=None,

@@ -218,7 +218,7 @@ def _make_search(builder: PlanBuilder, session: Session, window: Span) -> Search
         taken_times={address: builder.list_taken_times(address, exclude=session.id) for address in builder.addresses},
         avoid=(*lost_times, session.span) if session.booked else lost_times,
         is_career=is_career,
-        in_turn=session.in_turn,
+        has_weekly_limit=session.in_turn,
     )
 
 

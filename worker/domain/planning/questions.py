@@ -29,7 +29,7 @@ def has_question(builder: PlanBuilder, session: Session) -> bool:
     return len(moves) > MAX_AUTOMATIC_MOVES and any(move.at == session.deferred_at for move in moves)
 
 
-def stays_after_question(builder: PlanBuilder, session: Session) -> bool:
+def is_kept_despite_clash(builder: PlanBuilder, session: Session) -> bool:
     """Return whether the session keeps its time even when another event clashes with it.
 
     That holds when a question offered this time as the first, and nobody has chosen another time.

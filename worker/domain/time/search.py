@@ -42,7 +42,7 @@ class Search:
     taken_times: Mapping[Address, Sequence[TakenTime]] = field(default_factory=dict)  #: these times count as busy
     avoid: tuple[Span, ...] = ()  #: times that the session has lost and does not get again
     has_buffer: bool = True  #: whether 15 minutes stay free on each side of busy time
-    in_turn: bool = False  #: the field `in_turn` of the session; if True, `MAX_IN_TURN_A_WEEK` is kept (T-3a)
+    has_weekly_limit: bool = False  #: whether `MAX_IN_TURN_A_WEEK` applies: it does to sessions in turn (T-3a)
     may_follow_absence: bool = False  #: whether the session may lie on the first days after a long absence (T-14, T-16)
     is_career: bool = True  #: whether the session is a career session, of which the manager has at most one a day
 
@@ -95,7 +95,7 @@ def find_conditions(search: Search, grid: QuarterGrid, busy: int | None = None) 
         lost=grid.find_touched(search.avoid),
         after_absence=manager_return | report_return,
         full_days=_find_days(search, grid, list_career_days(search) if search.is_career else ()),
-        full_weeks=_find_days(search, grid, _list_days_of_full_weeks(search) if search.in_turn else ()),
+        full_weeks=_find_days(search, grid, _list_days_of_full_weeks(search) if search.has_weekly_limit else ()),
     )
 
 
