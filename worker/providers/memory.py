@@ -240,7 +240,7 @@ class MemoryCalendar:
         """Delete an event from every calendar."""
         self._delete_entry(self._entries[entry_id], by_hand=True)
 
-    def erase(self, entry_id: str) -> None:
+    def delete_unreported(self, entry_id: str) -> None:
         """Delete an event without reporting that as a change. The simulation does so with past events."""
         entry = self._entries.pop(entry_id)
         for person in self._list_participants(entry):

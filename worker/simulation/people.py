@@ -29,7 +29,7 @@ from worker.domain.model import (
 )
 from worker.domain.time.worktime import add_working_days, get_local_date, list_spells
 from worker.errors import LongarcError
-from worker.simulation.summary import CLOSING_TOPICS
+from worker.simulation.summary import CONTRACT_TOPICS
 from worker.simulation.world import LedgerLine, SimulatedWorld
 
 QUARTER_HOUR = timedelta(minutes=15)
@@ -43,8 +43,8 @@ REACTIONS = ("decline", "move", "move_out", "delete", "book_over", "away")
 class Behaviour:
     """The probabilities, from 0 to 1, with which people act.
 
-    At most one of the first six actions happens to each booked event. `no_show`, `forget` and `talk` are probabilities
-    for each career session that has ended, and `complete` for each commitment.
+    At most one of the first six actions happens to each booked event. `no_show`, `forget` and `ask_ad_hoc` are
+    probabilities for each career session that has ended, and `complete` for each commitment.
     """
 
     decline: float
@@ -56,7 +56,7 @@ class Behaviour:
     no_show: float  #: record that the session did not take place
     forget: float  #: record no contract
     complete: float  #: mark the commitment as done
-    talk: float  #: ask for an ad hoc session
+    ask_ad_hoc: float  #: ask for an ad hoc session
     meetings: int  #: the number of other meetings of a person per week
 
 
@@ -70,7 +70,7 @@ CALM = Behaviour(
     no_show=0.01,
     forget=0.05,
     complete=0.9,
-    talk=0.03,
+    ask_ad_hoc=0.03,
     meetings=4,
 )
 BUSY = Behaviour(
@@ -83,7 +83,7 @@ BUSY = Behaviour(
     no_show=0.05,
     forget=0.15,
     complete=0.7,
-    talk=0.05,
+    ask_ad_hoc=0.05,
     meetings=10,
 )
 HOSTILE = Behaviour(
@@ -96,7 +96,7 @@ HOSTILE = Behaviour(
     no_show=0.2,
     forget=0.35,
     complete=0.4,
-    talk=0.1,
+    ask_ad_hoc=0.1,
     meetings=12,
 )
 BEHAVIOURS = {"calm": CALM, "busy": BUSY, "hostile": HOSTILE}
@@ -140,7 +140,7 @@ class SimulatedHumans:
         self._sequence_numbers = count()
         self._times_booked: Counter[tuple[str, str]] = Counter()  #: by key and start of an event
 
-    # --- called by the world ---
+    # --- called by the world: see the protocol `Humans` ---
 
     def find_next_time(self) -> datetime | None:
         return self._queue[0][0] if self._queue else None
@@ -163,7 +163,7 @@ class SimulatedHumans:
         return random.Random("|".join(map(str, (self._seed, *subject))))
 
     def _schedule(self, time: datetime, action: Action) -> None:
-        """Queue an action for the next full quarter-hour, so that several happen at the same instant."""
+        """Queue an action for the next full quarter-hour, so that the world has to stop at fewer instants."""
         full_hour = datetime(2024, 1, 1, tzinfo=UTC)  # any full hour would do
         delay = -(time - full_hour) % QUARTER_HOUR
         heapq.heappush(self._queue, (time + delay, next(self._sequence_numbers), action))
@@ -171,7 +171,7 @@ class SimulatedHumans:
     def _schedule_reaction(self, line: Mapping[str, Any]) -> None:
         """Choose a reaction to a new or moved event, and schedule it for some time before the start of the event.
 
-        When an event is moved back to an earlier start, the reaction is chosen independently of the earlier one.
+        When an event returns to a start that it has had before, the reaction doesn't depend on the one at that time.
         """
         self._times_booked[line["key"], line["start"]] += 1
         times_booked = self._times_booked[line["key"], line["start"]]
@@ -198,20 +198,21 @@ class SimulatedHumans:
         return "accept"
 
     def _schedule_follow_up(self, line: Mapping[str, Any]) -> None:
-        """Schedule the actions after a session: recording a no-show or the contract, and asking for a talk."""
+        """Schedule the actions after a session: recording a no-show or the contract, and asking for another session."""
         rng = self._make_random(line["session"], line["end"], "held")
         end = _parse_instant(line["end"])
         pair, session_id = PairId.parse(line["pair"]), line["session"]
         if rng.random() < self._behaviour.no_show:
             no_show = partial(self._record_no_show, session_id=session_id)
             self._schedule(end + timedelta(hours=rng.uniform(0.3, 20)), no_show)
-        elif line["topic"] in CLOSING_TOPICS and rng.random() >= self._behaviour.forget:
+        elif line["topic"] in CONTRACT_TOPICS and rng.random() >= self._behaviour.forget:
             # most contracts are recorded before the deadline of 48 hours
             hours = rng.uniform(0.3, 30) if rng.random() < 0.8 else rng.uniform(30, 110)
             record_contract = partial(self._record_contract, pair=pair, session_id=session_id)
             self._schedule(end + timedelta(hours=hours), record_contract)
-        if rng.random() < self._behaviour.talk:
-            self._schedule(end + timedelta(days=rng.uniform(10, 60)), partial(self._request_talk, pair=pair))
+        if rng.random() < self._behaviour.ask_ad_hoc:
+            ask_ad_hoc = partial(self._ask_for_ad_hoc_session, pair=pair)
+            self._schedule(end + timedelta(days=rng.uniform(10, 60)), ask_ad_hoc)
 
     def _find_unchanged_session(self, event: BookedEvent) -> Session | None:
         """Return the session of an event; None when it was moved or deleted since somebody decided to react."""
@@ -340,19 +341,19 @@ class SimulatedHumans:
         }
         return (line | {"due": commitment.due.isoformat()},)
 
-    def _request_talk(self, now: datetime, pair: PairId) -> Iterable[LedgerLine]:
+    def _ask_for_ad_hoc_session(self, now: datetime, pair: PairId) -> Iterable[LedgerLine]:
         rng = self._make_random(pair, now, "talk")
         try:
             session_id = self._world.worker.actions.request_talk(
                 pair, rng.choice(list(Trigger)), "Something has come up."
             )
-        except LongarcError:  # a talk has been requested already
+        except LongarcError:  # there is an ad hoc session already, or the pair is not active
             return ()
         return ({"at": _format_instant(now), "what": "human", "act": "talk", "pair": str(pair), "session": session_id},)
 
 
 class OtherMeetings:
-    """Adds meetings that are not sessions to the calendars of people, and erases them a week after they have ended."""
+    """Adds meetings that are not sessions to the calendars of people, and deletes them a week after they have ended."""
 
     #: How far ahead of now the calendars are filled. This covers the window of a quarterly session, which ends 16 weeks
     #: after the session before it.
@@ -368,10 +369,10 @@ class OtherMeetings:
         self._meetings: list[tuple[datetime, str]] = []  #: a heap of (end, event id)
 
     def refresh(self) -> None:
-        """Erase old meetings, and fill the calendars of all people up to FILL_AHEAD from now."""
+        """Delete old meetings, and fill the calendars of all people up to FILL_AHEAD from now."""
         now = self._world.clock()
         while self._meetings and self._meetings[0][0] < now - self.STEP:
-            self._world.calendar.erase(heapq.heappop(self._meetings)[1])
+            self._world.calendar.delete_unreported(heapq.heappop(self._meetings)[1])
         while self._filled_until < now + self.FILL_AHEAD:
             for person in self._world.persons.values():
                 self._fill_week(person, self._filled_until)

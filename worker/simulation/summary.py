@@ -12,8 +12,9 @@ from worker.domain.model import SessionState, Topic
 CONTRACT_DEADLINE = timedelta(hours=48)
 #: The most sessions without a time that the summary names.
 MAX_NAMED_SESSIONS = 12
-#: The topics of sessions that count as conversations: single sessions, and the last ones of series of three (T-13).
-CLOSING_TOPICS = frozenset({Topic.ALL.value, Topic.GAP.value})
+#: The topics of sessions after which a contract is due, and which count as conversations: single sessions, and the last
+#: ones of series of three (T-13).
+CONTRACT_TOPICS = frozenset({Topic.ALL.value, Topic.GAP.value})
 
 
 @dataclass(slots=True)
@@ -88,7 +89,7 @@ class Summary:
         return [
             session
             for session_id, session in self.career_sessions.items()
-            if session.held_end and session.topic in CLOSING_TOPICS and session_id not in self.ad_hoc_ids
+            if session.held_end and session.topic in CONTRACT_TOPICS and session_id not in self.ad_hoc_ids
         ]
 
     def list_without_time(self) -> list[tuple[str, int]]:
