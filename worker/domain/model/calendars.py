@@ -68,10 +68,12 @@ class FreeBusy:
     def find_touched(self, first: int, size: int, padding: int = 0) -> int:
         """Return the quarter-hours that busy spans touch, with `padding` more quarter-hours on both sides.
 
-        The result covers `size` quarter-hours. Its bit 0 stands for the quarter-hour with the index `first`.
+        The result covers `size` quarter-hours. Its bit 0 stands for the quarter-hour with the index `first`. Indexes
+        count from 1970, as in `worker.domain.model.quarters`.
         """
         touched = join_blocks(first - padding, size + 2 * padding, self._get_touched_bits)
-        return extend_quarters(touched, padding) & ((1 << size) - 1)
+        padded = extend_quarters(touched, padding)  # bit 0 now stands for `first`, and no more for `first - padding`
+        return padded & ((1 << size) - 1)
 
     def _get_touched_bits(self, block: int) -> int:
         """Return the quarter-hours of a block that the busy spans touch. Bit 0 is the block's first quarter-hour."""
@@ -142,9 +144,8 @@ class CopyRecord:
 
     name: str  #: the resource name, which is the same for the event and its copy
     guest: Address
-    is_confirmed: (
-        bool  #: whether the copy was written to the guest's calendar or read there; if False, it may be missing
-    )
+    #: Whether the copy was written to the guest's calendar or read there. If False, it may be missing.
+    is_confirmed: bool
 
 
 @dataclass(frozen=True, slots=True)
