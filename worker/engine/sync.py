@@ -36,7 +36,7 @@ from worker.logs import Action
 from worker.process_metrics import DONE, FAILED, READ_CALENDAR, count_work
 from worker.providers.base import CalendarProvider
 from worker.providers.identities import Identities
-from worker.store.calendars import CalendarReading, CalendarSnapshot, DueCalendar
+from worker.store.calendars import CalendarReading, DueCalendar, StoredCalendar
 from worker.store.database import describe_database_outage
 from worker.store.restorations import Restoration
 from worker.store.store import Store
@@ -205,30 +205,30 @@ class Sync:
         restoration = self._find_restoration(due_calendar, now)
         since = restoration.backup_at if restoration else None  # events since the backup may be unknown
         window = compute_window(now, since)
-        snapshot = self._store.calendars.load_snapshot(due_calendar.address, now, since)
+        stored_calendar = self._store.calendars.load_stored_calendar(due_calendar.address, now, since)
         changes = known_changes or provider.changes(due_calendar.address, cursor, window)
-        self._learn_aliases(changes, snapshot)
+        self._learn_aliases(changes, stored_calendar)
         changes = resolve_changes(changes, self._identities)
         # there is no cursor before the first read, and after it was deleted, as when the outbox has found that the
         # calendar differs from the database (`needs_reread`)
         reading = interpret_changes(
             changes,
-            snapshot,
+            stored_calendar,
             due_calendar.address,
             now,
             window=window,
             replans_all_changes=due_calendar.cursor is None,
         )
         if restoration:
-            reading = self._recover_lost_sessions(reading, changes, snapshot, restoration, now)
-        self._alert_unread_events(due_calendar, changes, snapshot, now)
+            reading = self._recover_lost_sessions(reading, changes, stored_calendar, restoration, now)
+        self._alert_unread_events(due_calendar, changes, stored_calendar, now)
         size = len(changes.events) if changes.is_full else None  # changes alone don't tell how many events there are
         new_cursor = cursor if reading.needs_repeat else changes.cursor
         has_changed = not changes.is_full and bool(changes.events or changes.deleted_ids)
         self._store.calendars.save(
             due_calendar, holder, reading, new_cursor, size=size, now=now, has_changed=has_changed
         )
-        starts = [span.start for spans in snapshot.booked_spans.values() for span in spans]
+        starts = [span.start for spans in stored_calendar.booked_spans.values() for span in spans]
         return ReadSummary(reading.needs_repeat, has_changed, min(starts, default=None))
 
     def _find_restoration(self, due_calendar: DueCalendar, now: datetime) -> Restoration | None:
@@ -242,7 +242,7 @@ class Sync:
         self,
         reading: CalendarReading,
         changes: CalendarChanges,
-        snapshot: CalendarSnapshot,
+        stored_calendar: StoredCalendar,
         restoration: Restoration,
         now: datetime,
     ) -> CalendarReading:
@@ -250,10 +250,10 @@ class Sync:
 
         All pairs of the calendar are among `pairs_to_plan` of the reading.
         """
-        known_keys = {*snapshot.placed, *snapshot.pending_keys}
+        known_keys = {*stored_calendar.placed, *stored_calendar.pending_keys}
         lost_events: dict[PairId, list[Event]] = {}
         for event in changes.events:
-            pairs = {snapshot.reports[guest] for guest in event.answers if guest in snapshot.reports}
+            pairs = {stored_calendar.reports[guest] for guest in event.answers if guest in stored_calendar.reports}
             is_unknown = bool(event.key) and event.key not in known_keys
             # an event of several reports of this organizer can't be assigned to one pair
             if is_unknown and event.span.end > restoration.backup_at and len(pairs) == 1:
@@ -270,23 +270,25 @@ class Sync:
             recovered=recovered,
             # as orphans, the events of the recovered sessions are stored together with these sessions
             orphans=[*other_orphans, *recovered_events.values()],
-            pairs_to_plan={*reading.pairs_to_plan, *snapshot.reports.values()},
+            pairs_to_plan={*reading.pairs_to_plan, *stored_calendar.reports.values()},
         )
 
-    def _learn_aliases(self, changes: CalendarChanges, snapshot: CalendarSnapshot) -> None:
+    def _learn_aliases(self, changes: CalendarChanges, stored_calendar: StoredCalendar) -> None:
         """Learn the aliases under which this calendar lists the reports who are invited to our events."""
-        reports = {pair: report for report, pair in snapshot.reports.items()}
+        reports = {pair: report for report, pair in stored_calendar.reports.items()}
         for event in changes.events:
-            placed = snapshot.placed.get(event.key or "")
-            report = reports.get(snapshot.pair_by_key[placed.key]) if placed else None
+            placed = stored_calendar.placed.get(event.key or "")
+            report = reports.get(stored_calendar.pair_by_key[placed.key]) if placed else None
             if placed and report:
                 learn_from_reading(event, report, placed, self._identities)
 
     def _alert_unread_events(
-        self, due_calendar: DueCalendar, changes: CalendarChanges, snapshot: CalendarSnapshot, now: datetime
+        self, due_calendar: DueCalendar, changes: CalendarChanges, stored_calendar: StoredCalendar, now: datetime
     ) -> None:
         """Alert the operator, once a day, when the service can no longer return some events of ours."""
-        unread_events = [placed for placed in snapshot.placed.values() if placed.ref.id in changes.unreadable_ids]
+        unread_events = [
+            placed for placed in stored_calendar.placed.values() if placed.ref.id in changes.unreadable_ids
+        ]
         if unread_events:
             unread_starts = sorted(placed.span.start for placed in unread_events)
             times = ", ".join(f"{start:%Y-%m-%d %H:%M} UTC" for start in unread_starts)
@@ -336,7 +338,7 @@ def compute_window(now: datetime, since: datetime | None = None) -> Span:
 
 def interpret_changes(
     changes: CalendarChanges,
-    snapshot: CalendarSnapshot,
+    stored_calendar: StoredCalendar,
     organizer: Address,
     now: datetime,
     *,
@@ -354,7 +356,7 @@ def interpret_changes(
     changed_events: list[tuple[PlacedEvent, str]] = []
     window = window or compute_window(now)
     lost_count = 0
-    for key, old in snapshot.placed.items():
+    for key, old in stored_calendar.placed.items():
         new = _update_placed(old, own_events.get(key), changes, deleted_ids, window)
         if new != old:
             changed_events.append((new, old.ref.etag))
@@ -365,28 +367,33 @@ def interpret_changes(
             "changed, and the calendar is read again. Check whether it was replaced, or access to it was lost."
         )
     pairs_to_plan = {
-        snapshot.pair_by_key[new.key]
+        stored_calendar.pair_by_key[new.key]
         for new, _ in changed_events
-        if replans_all_changes or _is_relevant_change(new, snapshot.placed[new.key])
+        if replans_all_changes or _is_relevant_change(new, stored_calendar.placed[new.key])
     }
-    meetings = [(event, snapshot.reports[report]) for event, report in _find_one_on_ones(changes, organizer, snapshot)]
+    meetings = [
+        (event, stored_calendar.reports[report])
+        for event, report in _find_one_on_ones(changes, organizer, stored_calendar)
+    ]
     listed_series = {event.series for event in changes.events if event.series}
     return CalendarReading(
         placed=changed_events,
         pairs_to_plan=pairs_to_plan | {pair for _, pair in meetings},
-        pairs_to_refresh=_find_booked_over_pairs(changes, snapshot),
+        pairs_to_refresh=_find_booked_over_pairs(changes, stored_calendar),
         meetings=meetings,
         # `meetings` replaces the stored 1:1s of these series; a deleted id may be that of a series
         dropped_series=(listed_series | deleted_ids) - set(changes.unreadable_ids),
-        orphans=[event for event in own_events.values() if _is_orphan(event, snapshot, organizer, now)],
+        orphans=[event for event in own_events.values() if _is_orphan(event, stored_calendar, organizer, now)],
         # an event that is not stored yet, because its effect is not settled, can only be compared by a later reading
-        needs_repeat=any(key in snapshot.pending_keys for key in own_events.keys() - snapshot.placed.keys()),
+        needs_repeat=any(
+            key in stored_calendar.pending_keys for key in own_events.keys() - stored_calendar.placed.keys()
+        ),
     )
 
 
-def _is_orphan(event: Event, snapshot: CalendarSnapshot, organizer: Address, now: datetime) -> bool:
+def _is_orphan(event: Event, stored_calendar: StoredCalendar, organizer: Address, now: datetime) -> bool:
     """Return whether this is a future event of ours, by this organizer, that the database does not know."""
-    is_known = event.key in snapshot.placed or event.key in snapshot.pending_keys
+    is_known = event.key in stored_calendar.placed or event.key in stored_calendar.pending_keys
     is_by_organizer = event.organizer in ("", organizer)  # empty when the calendar names no organizer
     return is_by_organizer and not event.cancelled and event.span.start > now and not is_known
 
@@ -424,22 +431,22 @@ def _list_decliners(placed: PlacedEvent) -> set[Address]:
     return {guest for guest, answer in placed.answers.items() if answer is Answer.DECLINED}
 
 
-def _find_booked_over_pairs(changes: CalendarChanges, snapshot: CalendarSnapshot) -> set[PairId]:
+def _find_booked_over_pairs(changes: CalendarChanges, stored_calendar: StoredCalendar) -> set[PairId]:
     """Return the pairs whose booked session overlaps a changed event of the organizer that counts as busy."""
     changed_spans = [
         event.span
         for event in changes.events
-        if event.key not in snapshot.placed and event.show_as is not None and not event.cancelled
+        if event.key not in stored_calendar.placed and event.show_as is not None and not event.cancelled
     ]
     return {
         pair
-        for pair, session_spans in snapshot.booked_spans.items()
+        for pair, session_spans in stored_calendar.booked_spans.items()
         if any(session_span.overlaps(span) for session_span in session_spans for span in changed_spans)
     }
 
 
 def _find_one_on_ones(
-    changes: CalendarChanges, organizer: Address, snapshot: CalendarSnapshot
+    changes: CalendarChanges, organizer: Address, stored_calendar: StoredCalendar
 ) -> list[tuple[Event, Address]]:
     """Return the occurrences of the recurring 1:1s between the organizer and a report, each with the report (T-9)."""
     one_on_ones: list[tuple[Event, Address]] = []
@@ -447,6 +454,6 @@ def _find_one_on_ones(
         if event.series is None or event.cancelled or event.key:
             continue
         other_people = {event.organizer, *event.answers} - {organizer, ""}
-        if len(other_people) == 1 and (report := other_people.pop()) in snapshot.reports:
+        if len(other_people) == 1 and (report := other_people.pop()) in stored_calendar.reports:
             one_on_ones.append((event, report))
     return one_on_ones

@@ -73,7 +73,7 @@ _RECORD_FAILURE = PreparedStatement(
 _NO_FAILURE: dict[str, Any] = {"failing_since": None, "failures": 0, "problem": None}
 _SAVE_CURSOR = PreparedStatement(
     update(calendar).where(_IS_LEASED_BY_US).values(cursor=bindparam("new_cursor"), **_NO_FAILURE),
-    ("changed_at",),
+    columns=("changed_at",),
 )
 _SAVE_FULL_READ = PreparedStatement(
     update(calendar)
@@ -123,7 +123,7 @@ _PENDING_CREATES = PreparedStatement(
 )
 _UPDATE_EVENT = PreparedStatement(
     update(event).where(event.c.key == bindparam("event_key"), event.c.etag == bindparam("earlier_etag")),
-    ("etag", "provider_id", "start", "end", "gone", "answers", "proposed"),
+    columns=("etag", "provider_id", "start", "end", "gone", "answers", "proposed"),
 )
 _LIFT_SUSPENSION = PreparedStatement(
     update(person)
@@ -183,8 +183,8 @@ class CalendarFailures:
 
 
 @dataclass(frozen=True, slots=True)
-class CalendarSnapshot:
-    """What the database knows of a calendar before it is read."""
+class StoredCalendar:
+    """What the database knows of a calendar before it is read from the service."""
 
     placed: Mapping[str, PlacedEvent]  #: our events that are on the calendar, by key
     pair_by_key: Mapping[str, PairId]  #: the pair of each of these events, by the event's key
@@ -258,7 +258,7 @@ class CalendarRows:
         with self._database.write() as connection:
             _RETRY_CHANNEL.execute(connection, address=address, now=now)
 
-    def load_snapshot(self, address: Address, now: datetime, since: datetime | None = None) -> CalendarSnapshot:
+    def load_stored_calendar(self, address: Address, now: datetime, since: datetime | None = None) -> StoredCalendar:
         """Return what the database knows of this calendar.
 
         Events are included when they ended less than `PAST_EVENT_AGE` before `now`, or before `since` if that is
@@ -274,7 +274,7 @@ class CalendarRows:
             pending_keys = _PENDING_CREATES.fetch_column(connection, address=address)
         placed = {row["key"]: rows.read_placed_event(row) for row in event_rows}
         pair_by_key = {row["key"]: row["pair"] for row in event_rows}
-        return CalendarSnapshot(
+        return StoredCalendar(
             placed=placed,
             pair_by_key=pair_by_key,
             booked_spans=booked_spans,
@@ -308,12 +308,12 @@ class CalendarRows:
         with self._database.write() as connection:
             if save_cursor.execute(connection, **values) != 1:
                 return
-            # the person before the events, in the order of locks that `Database.write` names
+            # This updates the person before the events, to keep the order of locks that `Database.write` names.
             was_suspended = _LIFT_SUSPENSION.execute(connection, address=due_calendar.address) > 0
             if reading.placed:
-                placed_by_key = sorted(reading.placed, key=lambda item: item[0].key)
+                in_lock_order = sorted(reading.placed, key=lambda item: item[0].key)
                 _UPDATE_EVENT.execute_many(
-                    connection, [_build_event_update(placed, etag) for placed, etag in placed_by_key]
+                    connection, [_build_event_update(placed, etag) for placed, etag in in_lock_order]
                 )
             self._save_meetings(connection, due_calendar.address, reading, is_full=size is not None)
             session_rows = [_build_recovered_row(recovered) for recovered in reading.recovered]
@@ -321,6 +321,7 @@ class CalendarRows:
             orphan_pairs = adopt_orphans(self._database, connection, due_calendar.address, reading.orphans, now)
             pairs_to_plan = {*reading.pairs_to_plan, *orphan_pairs}
             if pairs_to_plan and reading.pairs_to_refresh:
+                # `wake_pairs` locks pairs in order only within one call
                 lock_pairs(connection, sorted({*pairs_to_plan, *reading.pairs_to_refresh}))
             if pairs_to_plan:
                 wake_pairs(connection, sorted(pairs_to_plan), now)

@@ -87,14 +87,14 @@ _RELEASED: dict[str, Any] = {
 _SAVE_NEXT_ID = PreparedStatement(update(channel).where(_IS_LEASED_BY_US).values(next_id=bindparam("new_id")))
 _SAVE_OPENED = PreparedStatement(
     update(channel).where(_IS_LEASED_BY_US).values(next_id="", awaiting_since=None, **_RELEASED),
-    ("id", "remote_id", "opened_at", "renew_at", "expires_at", "proven_at", "failures", "problem"),
+    columns=("id", "remote_id", "opened_at", "renew_at", "expires_at", "proven_at", "failures", "problem"),
 )
 _SAVE_RENEWED = PreparedStatement(
     update(channel).where(_IS_LEASED_BY_US, channel.c.id == bindparam("channel_id")).values(problem="", **_RELEASED),
-    ("remote_id", "renew_at", "expires_at"),
+    columns=("remote_id", "renew_at", "expires_at"),
 )
 _SAVE_FAILURE = PreparedStatement(
-    update(channel).where(_IS_LEASED_BY_US).values(failures=channel.c.failures + 1, **_RELEASED), ("problem",)
+    update(channel).where(_IS_LEASED_BY_US).values(failures=channel.c.failures + 1, **_RELEASED), columns=("problem",)
 )
 _POSTPONE = PreparedStatement(update(channel).where(_IS_LEASED_BY_US).values(**_RELEASED))
 _CHANNEL_BY_ID = PreparedStatement(

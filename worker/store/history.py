@@ -13,7 +13,7 @@ from worker.store.tables import history
 #: The values of a line's columns `at`, `what`, `pair`, `session`, `reason` and `fields`, in this order.
 HistoryLine = tuple[datetime, str, PairId | None, str, str, Mapping[str, Any]]
 
-_APPEND = PreparedStatement(insert(history), ("at", "what", "pair", "session", "reason", "fields"))
+_APPEND = PreparedStatement(insert(history), columns=("at", "what", "pair", "session", "reason", "fields"))
 
 
 def append_history(connection: Connection, lines: Iterable[HistoryLine]) -> None:
