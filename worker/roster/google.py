@@ -68,7 +68,8 @@ def build_with_clock(section: Mapping[str, Any], clock: Clock) -> "GoogleDirecto
     if missing:
         fault = "Google Directory is used, and this is missing."
         raise Problems([Problem(f"settings: roster.google.{key}", fault, remedy) for key, remedy in missing.items()])
-    quota = RequestQuota(_REQUESTS_PER_MINUTE, _REQUESTS_PER_MINUTE, clock)
+    # the administrator sends every request, so that one limit serves for the person and for the project
+    quota = RequestQuota(per_person=_REQUESTS_PER_MINUTE, per_project=_REQUESTS_PER_MINUTE, clock=clock)
     api = build_api("admin", "directory_v1", DIRECTORY_ENDPOINT, section, quota, clock)
     domain, query = str(section.get("domain") or ""), str(section.get("query") or "")
     selection = {"domain": domain} if domain else {"customer": "my_customer"}

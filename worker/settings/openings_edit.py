@@ -9,7 +9,7 @@ import csv
 import io
 import os
 from codecs import BOM_UTF8
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
@@ -27,7 +27,7 @@ _NEW_ROW_LINE = 0  #: the line number of a row that is not in the file yet
 
 
 class OpeningsChanged(Refused):
-    """Somebody else has changed the openings meanwhile. Load the page again, and change them then."""
+    """The openings file has changed since it was read. Nothing was written."""
 
 
 class TooManyOpenings(Refused):
@@ -135,7 +135,7 @@ def _replace_row(text: str, *, line: int | None, cells: Mapping[str, str] | None
     # Excel names the separator in a line above the header, such as `sep=;`.
     preamble = text.partition("\n")[0] + "\n" if text.startswith("sep=") else ""
     text = text.removeprefix(preamble)
-    delimiter = detect_delimiter(text, lambda header: len(set(FILE_FORMAT.find_columns(header).values())))
+    delimiter = detect_delimiter(text, _count_known_columns)
     rows = _number_rows(text, delimiter, 2 if preamble else 1)
     header_index = next(index for index, (_, row) in enumerate(rows) if any(cell.strip() for cell in row))
     header = rows[header_index][1]
@@ -159,6 +159,10 @@ def _replace_row(text: str, *, line: int | None, cells: Mapping[str, str] | None
     output = io.StringIO()
     csv.writer(output, delimiter=delimiter, lineterminator="\n").writerows(row for _, row in rows if row)
     return preamble + output.getvalue()
+
+
+def _count_known_columns(header: Sequence[str]) -> int:
+    return len(set(FILE_FORMAT.find_columns(header).values()))
 
 
 def _number_rows(text: str, delimiter: str, first_line: int) -> list[tuple[int, list[str]]]:
