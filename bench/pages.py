@@ -43,9 +43,9 @@ class ServedCompany:
     port: int
     sessions: list[Session]
 
-    def sign_path(self, who: str, purpose: Purpose, session_id: str = "") -> str:
+    def sign_path(self, who: str, purpose: Purpose, subject_id: str = "") -> str:
         """Return the path of a signed link."""
-        claims = LinkClaims(person=who, purpose=purpose, session_id=session_id, issued_at=NOW)
+        claims = LinkClaims(person=who, purpose=purpose, subject_id=subject_id, issued_at=NOW)
         return self.links.build_url(claims).removeprefix(BASE)
 
 

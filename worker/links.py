@@ -46,8 +46,8 @@ class LinkClaims:
 
     person: Address
     purpose: Purpose
-    #: the session for CONTRACT and TIME, the name of the round for PULSE, the id of the question for VOICE; else empty
-    session_id: str = ""
+    #: What the page is about: for CONTRACT and TIME a session, for PULSE a round, for VOICE a question; else empty.
+    subject_id: str = ""
     issued_at: datetime
 
 
@@ -65,7 +65,7 @@ class LinkSigner:
 
     def sign_claims(self, claims: LinkClaims, kind: str = "link") -> str:
         """Return a signed token that holds the claims. A token of one kind is not valid as another kind."""
-        fields = [claims.person, claims.purpose.value, claims.session_id, int(claims.issued_at.timestamp())]
+        fields = [claims.person, claims.purpose.value, claims.subject_id, int(claims.issued_at.timestamp())]
         return self._make_serializer(kind).dumps(fields)
 
     def read_token(self, token: str, kind: str = "link") -> LinkClaims:
@@ -76,9 +76,9 @@ class LinkSigner:
         if len(token) > MAX_TOKEN_LENGTH:
             raise BadLink
         try:
-            person, purpose, session_id, issued_seconds = self._make_serializer(kind).loads(token)
+            person, purpose, subject_id, issued_seconds = self._make_serializer(kind).loads(token)
             issued_at = datetime.fromtimestamp(issued_seconds, UTC)
-            return LinkClaims(person=person, purpose=Purpose(purpose), session_id=session_id, issued_at=issued_at)
+            return LinkClaims(person=person, purpose=Purpose(purpose), subject_id=subject_id, issued_at=issued_at)
         except (BadData, ValueError, TypeError) as error:
             raise BadLink from error
 

@@ -67,7 +67,7 @@ class PageReader:
         """Return the copy of a page. Links of one person to the same page at the same time share a copy."""
         claims = self._read_claims(link)
         now = self.worker.clock()
-        key = (claims.person, claims.purpose.value, claims.session_id, now)
+        key = (claims.person, claims.purpose.value, claims.subject_id, now)
         if key not in self._known:
             name = f"{len(self._known) + 1:03}-{claims.person.partition('@')[0]}-{claims.purpose.value}.html"
             self._known[key] = self._make_copy(name, claims.person, self._open_page(link), now)

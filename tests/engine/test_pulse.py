@@ -220,7 +220,7 @@ def test_no_log_line_holds_an_answer_or_a_name_or_its_time(office: Office, caplo
 
 def visit(office: Office, who: str) -> tuple[Any, str]:
     app = make_app(office.worker)
-    claims = LinkClaims(person=who, purpose=Purpose.PULSE, session_id=ROUND, issued_at=office.clock())
+    claims = LinkClaims(person=who, purpose=Purpose.PULSE, subject_id=ROUND, issued_at=office.clock())
     client = app.test_client()
     found = client.get(app.extensions["longarc"].links.build_url(claims).removeprefix(BASE))
     assert found.status_code == 303

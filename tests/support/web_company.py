@@ -154,7 +154,7 @@ class WebCompany:
 
     def link(self, who: str, purpose: Purpose, about: str = "", age: timedelta = timedelta(0)) -> str:
         """The path of a link as mails contain it. `age`: how long ago the link was issued."""
-        claims = LinkClaims(person=who, purpose=purpose, session_id=about, issued_at=self.office.clock() - age)
+        claims = LinkClaims(person=who, purpose=purpose, subject_id=about, issued_at=self.office.clock() - age)
         return str(self.app.extensions["longarc"].links.build_url(claims)).removeprefix(BASE)
 
     def read_database(self) -> Mapping[str, list[tuple[Any, ...]]]:

@@ -181,7 +181,7 @@ def ways_of(company: CompanyOnServers) -> dict[str, str]:
         "voice": (third, Purpose.VOICE, asked[0].id),
     }
     ways = {
-        name: links.build_url(LinkClaims(person=who, purpose=purpose, session_id=about, issued_at=company.clock()))
+        name: links.build_url(LinkClaims(person=who, purpose=purpose, subject_id=about, issued_at=company.clock()))
         for name, (who, purpose, about) in wanted.items()
     }
     return {**ways, "quarter": f"{BASE}/status/quarter"}  # by then the operator has entered

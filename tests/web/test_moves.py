@@ -161,7 +161,7 @@ def test_mails_about_a_booked_session_link_to_other_times_for_it(two: WebCompany
     session = two.office.store.queries.get_session(session.id) or session
     for name, who in (("introduction", SAM), ("reflection_prompt", SAM), ("brief", DANA)):
         claims = find_links(two, name, who)
-        assert {(one.person, one.session_id) for one in claims} == {(who, session.id)}, name
+        assert {(one.person, one.subject_id) for one in claims} == {(who, session.id)}, name
     before = two.read_database()
     for who in (DANA, SAM):
         assert "What fits best" in text(two.visitor(who, Purpose.TIME, session.id).get(f"/time/{session.id}"))

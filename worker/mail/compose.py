@@ -187,7 +187,7 @@ class Composer:
         session = state.find_session(mail.subject)
         reader = state.manager if mail.to == state.manager.email else state.report
         session_fields = self._collect_session_fields(mail, state, session, content, now) if session else {}
-        effect_fields = KINDS[mail.name].fields(mail)
+        effect_fields = KINDS[mail.name].build_effect_fields(mail)
         learning = self.choose_learning(mail, state, content)
         commitments = _list_readable_commitments(state, content, now)
         note_fields = _collect_note_fields(mail, state, content, commitments, mentions)
@@ -215,8 +215,7 @@ class Composer:
             **_collect_handover_fields(state, content.former_pairs.get(state.pair.id)),
             **{"contract": content.contracts.get(state.pair.id), **session_fields, **effect_fields, **note_fields},
         )
-        is_by_link = KINDS[context.name].has_content and self._settings.mail.content == "link"
-        return remove_content(context) if is_by_link else context
+        return remove_content(context) if KINDS[mail.name].has_only_links(self._settings.mail.content) else context
 
     def choose_openings(self, report: Person, now: datetime) -> tuple[Opening, ...]:
         """Return the openings to show to the report or the manager: the same for every report of a group (R-29)."""
@@ -262,8 +261,8 @@ class Composer:
 
         `states` are the states of these pairs. `folded_mails` are the mails that were folded into an overflow mail.
         """
-        is_by_link = self._settings.mail.content == "link" and KINDS[mail.name].has_content
-        texts = {} if is_by_link else content.commitment_texts
+        has_only_links = KINDS[mail.name].has_only_links(self._settings.mail.content)
+        texts = {} if has_only_links else content.commitment_texts
         lines = [
             build_news_line(person, entry, texts, partial(self._sign_links, person, now=now))
             for entry in list_news(mail, states, folded_mails, now)
@@ -275,7 +274,7 @@ class Composer:
             now=now,
             news=tuple(lines),
             commitment_text=self._event_settings.commitment_text,
-            by_link=is_by_link,
+            by_link=has_only_links,
             links=self._sign_links(person, {"settings": (Purpose.TEAM, "")}, now),
         )
 
@@ -301,7 +300,7 @@ class Composer:
             "offer": session.offer if options else None,
             "may_leave": questions.can_be_left_until_next_cycle(session),
             "why": order_for_reader(session.unplaceable or (), state.get_person(mail.to).name),
-            "also": sum(has_same_cause(session, other) for other in state.sessions),
+            "also": sum(has_same_cause(session, other) for other in state.sessions),  # not the session itself
             "unfinished": _list_unfinished_starts(state, session),
         }
         if session.held_at:
@@ -333,7 +332,7 @@ class Composer:
         commitments: Sequence[ReadableCommitment],
         now: datetime,
     ) -> dict[str, str]:
-        """Return the URLs of the reader's links by name (LINK_NAMES); empty without pages, or if the pair has ended.
+        """Return the URLs of the reader's links by name; empty without pages, or if the pair has ended.
 
         `contract_session` is the id of the session of the contract in force; empty if there is no contract.
         """
@@ -343,29 +342,29 @@ class Composer:
         if mail.name == MailName.PULSE:
             return self._build_pulse_links(mail, state.report, now)
         session = state.find_session(mail.subject) or find_next_career_session(state, now)
-        time_session = session.id if session else ""
+        session_id = session.id if session else ""
         if is_about_ended_pair:
             links = {"settings": (Purpose.TEAM, "")}
         elif mail.to == state.report.email:
-            links = list_report_links(time_session)
+            links = list_report_links(session_id)
         else:
             if KINDS[mail.name].contract_link is ContractLink.OF_SESSION:
                 contract_session = mail.subject
             # `commitments` is sorted: the link opens the contract of the one with the earliest due date
             commitment_session = commitments[0].commitment.session if commitments else ""
-            links = list_manager_links(time_session, contract_session, commitment_session)
+            links = list_manager_links(session_id, contract_session, commitment_session)
         reader = state.report if mail.to == state.report.email else state.manager
         return self._sign_links(reader, links, now)
 
     def _sign_links(self, person: Person, links: Mapping[str, tuple[Purpose, str]], now: datetime) -> dict[str, str]:
-        """Return the URLs of links by name. A link is given by its purpose and session id. Empty without pages."""
+        """Return the URLs of links by name; empty without pages. A link is given by its purpose and subject id."""
         if self._link_signer is None:
             return {}
         return {
             name: self._link_signer.build_url(
-                LinkClaims(person=person.email, purpose=purpose, session_id=session_id, issued_at=now)
+                LinkClaims(person=person.email, purpose=purpose, subject_id=subject_id, issued_at=now)
             )
-            for name, (purpose, session_id) in links.items()
+            for name, (purpose, subject_id) in links.items()
         }
 
     def _build_pulse_links(self, mail: Effect, report: Person, now: datetime) -> dict[str, str]:
@@ -385,7 +384,7 @@ class Composer:
             email=self._settings.operator,
             name="Longarc operator",
             zone="UTC",
-            country="US",
+            country="US",  # like the hours, required but never used: nothing waits for the operator's working time
             hours=parse_hours("Mon-Sun 00:00-24:00"),
             locale=self._settings.locale,
             calendar="none",

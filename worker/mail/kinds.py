@@ -75,7 +75,12 @@ class MailKind:
     mentions: frozenset[Mention] = frozenset()  #: the additions that it contains unless an earlier mail did
     contract_link: ContractLink = ContractLink.IN_FORCE
     calendar_method: str = ""  #: the iTIP method of its calendar part (RFC 5546); empty if it has no such part
-    fields: Callable[[Effect], dict[str, Any]] = field(default=lambda _: {})  #: returns context fields from the effect
+    #: Returns the fields of the mail's context that depend only on its effect.
+    build_effect_fields: Callable[[Effect], dict[str, Any]] = field(default=lambda _: {})
+
+    def has_only_links(self, content_setting: str) -> bool:
+        """Return whether the mail has links to pages in place of content, given the setting `mail.content`."""
+        return self.has_content and content_setting == "link"
 
     @property
     def can_be_sent_from_manager(self) -> bool:
@@ -106,7 +111,7 @@ KINDS: Mapping[str, MailKind] = {
             is_valid=invitations.is_invitation_current,
             samples=samples.iter_invitations,
             calendar_method="REQUEST",
-            fields=lambda mail: {"number": mail.number},
+            build_effect_fields=lambda mail: {"number": mail.number},
         ),
         MailKind(
             name=MailName.INVITATION_WITHDRAWN,
@@ -114,7 +119,7 @@ KINDS: Mapping[str, MailKind] = {
             is_valid=mail_validity.is_valid_always,
             samples=samples.iter_withdrawn_invitations,
             calendar_method="CANCEL",
-            fields=lambda mail: {"number": mail.number, "was": mail.start},
+            build_effect_fields=lambda mail: {"number": mail.number, "was": mail.start},
         ),
         MailKind(
             name=MailName.REFLECTION_PROMPT,
@@ -127,7 +132,7 @@ KINDS: Mapping[str, MailKind] = {
                 {SealedData.OWN_TRIGGER, SealedData.LEARNING, SealedData.COMMITMENTS, SealedData.NOTES}
             ),
             mentions=frozenset(Mention),
-            fields=lambda mail: {"variant": mail.number % PROMPT_VARIANTS},
+            build_effect_fields=lambda mail: {"variant": mail.number % PROMPT_VARIANTS},
         ),
         MailKind(
             name=MailName.BRIEF,
@@ -154,7 +159,7 @@ KINDS: Mapping[str, MailKind] = {
             is_valid=mail_validity.is_valid_until_contract,
             samples=samples.iter_contract_reminders,
             contract_link=ContractLink.OF_SESSION,
-            fields=lambda mail: {"reminder": mail.number},
+            build_effect_fields=lambda mail: {"reminder": mail.number},
         ),
         MailKind(
             name=MailName.CONTRACT_SUMMARY,
@@ -208,7 +213,7 @@ KINDS: Mapping[str, MailKind] = {
             has_content=True,
             sealed_data=frozenset({SealedData.COMMITMENTS}),
             mentions=frozenset({Mention.KEPT_COMMITMENTS}),
-            fields=lambda mail: {"due": mail.start.date() if mail.start else None},
+            build_effect_fields=lambda mail: {"due": mail.start.date() if mail.start else None},
         ),
         MailKind(
             name=MailName.REVIEW_NOTE,

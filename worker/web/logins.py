@@ -136,7 +136,7 @@ def _find_pair(claims: LinkClaims) -> Pair | None:
         return None
     store = current_site().store
     if claims.purpose is Purpose.TIME:
-        session = store.queries.get_session(claims.session_id)
+        session = store.queries.get_session(claims.subject_id)
         pairs = [
             *store.people.list_pairs_of_manager(claims.person),
             *store.people.list_pairs_of_report(claims.person),
@@ -165,12 +165,12 @@ def end_logins() -> Response:
 
 def _make_home_url(claims: LinkClaims) -> str:
     endpoint = f"{claims.purpose.value}.show"
-    return url_for(endpoint, session_id=claims.session_id) if claims.session_id else url_for(endpoint)
+    return url_for(endpoint, session_id=claims.subject_id) if claims.subject_id else url_for(endpoint)
 
 
 def _make_cookie_path(claims: LinkClaims) -> str:
     """Return the path below which are the pages that the claims open. The browser sends the cookie to them only."""
-    return f"{request.script_root}/{claims.purpose.value}" + (f"/{claims.session_id}" if claims.session_id else "")
+    return f"{request.script_root}/{claims.purpose.value}" + (f"/{claims.subject_id}" if claims.subject_id else "")
 
 
 # --- checking each request ---
@@ -273,8 +273,8 @@ def _find_login(purpose: Purpose) -> Login | None:
     except BadLink:
         return None
     # Claims without a session open the pages about all sessions of the person, below the page of the purpose.
-    session_in_url = (request.view_args or {}).get("session_id", "") if claims.session_id else ""
-    if claims.purpose is not purpose or claims.session_id != session_in_url:
+    session_in_url = (request.view_args or {}).get("session_id", "") if claims.subject_id else ""
+    if claims.purpose is not purpose or claims.subject_id != session_in_url:
         return None
     if not _are_claims_valid(claims, site.settings.pages.visit):
         return None
@@ -308,7 +308,7 @@ def _find_person(claims: LinkClaims) -> Person | None:
         operator = site.composer.build_operator()
         return operator if claims.person == (operator.email or UNNAMED_OPERATOR) else None
     if claims.purpose is Purpose.VOICE:
-        parties = site.worker.third_voices.find_parties(claims.session_id)  # here, the id is that of the question
+        parties = site.worker.third_voices.find_parties(claims.subject_id)
         return parties.third_person if parties else None
     return site.store.people.get_person(claims.person)
 
