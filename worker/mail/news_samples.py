@@ -46,6 +46,7 @@ def _make_news(context: MailContext) -> tuple[NewsLine, ...]:
         NewsLine(kind=NewsKind.TALK, other=sam, pair=PAIR, session=SESSION),
         NewsLine(kind=NewsKind.TALK, other=kim, pair=pair, session=review),
         *(NewsLine(kind=NewsKind.PROMISE, other=sam, pair=PAIR, commitment=promise) for promise in promises),
+        # a promise whose text can't be shown, as in a mail without content
         NewsLine(kind=NewsKind.PROMISE, other=kim, pair=pair, due=date(2026, 11, 6)),
         NewsLine(kind=NewsKind.CONTRACT, other=kim, pair=pair, session=HELD_SESSION, deadline=START + 2 * DAY),
         NewsLine(kind=NewsKind.CHOICE, other=sam, pair=PAIR, session=SESSION),
@@ -62,20 +63,20 @@ def iter_weeklies(context: MailContext) -> Iterator[MailContext]:
     """Yield a weekly mail with every kind of line, and one with a single line."""
     news = _make_news(context)
     yield _make_personal(context, news)
-    yield _make_personal(context, news[2:3])
+    promise = next(line for line in news if line.kind == NewsKind.PROMISE)
+    yield _make_personal(context, (promise,))  # a weekly mail is never about a single session alone
 
 
 def iter_overflows(context: MailContext) -> Iterator[MailContext]:
     """Yield an overflow mail with two lines for every mail that it can replace, and one with a single line."""
     is_manager = context.to == context.manager
     other = context.report if is_manager else context.manager
-    # UNFINISHED stands for all mails that have no text of their own in NEWS_TEXTS. From NEWS_TEXTS itself, the lines of
-    # weekly mails and introductions are left out below, because they are never in an overflow mail.
-    names = [*NEWS_TEXTS, MailName.UNFINISHED]
+    # The introduction and the lines of weekly mails (NewsKind) are never in an overflow mail.
+    names = [name for name in NEWS_TEXTS if isinstance(name, MailName) and name is not MailName.INTRODUCTION]
+    names.append(MailName.UNFINISHED)  # stands for all mails that have no text of their own in NEWS_TEXTS
     lines = tuple(
         NewsLine(kind=name, other=other or SAM, pair=PAIR, session=session, due=date(2026, 11, 6))
         for name in names
-        if name in set(MailName) and name != MailName.INTRODUCTION
         for session in (SESSION, SESSION_WITHOUT_TIME)
     )
     yield _make_personal(context, lines)
