@@ -28,7 +28,7 @@ OFFER_COUNT = 3
 #: For how many weekdays after the day of the offer the times are reserved, by the purpose of the offer.
 OFFER_DAYS = {OfferPurpose.DEFERRAL: 3, OfferPurpose.QUESTION: 2, OfferPurpose.SOON: 3}
 #: From this number of deferrals in a cycle on, the manager is asked to choose a time (T-12).
-MANAGER_CHOOSES_FROM = 3
+MIN_DEFERRALS_FOR_CHOICE = 3
 #: The time at which an offer ends on its last day, in minutes after midnight in the manager's zone: 18:00.
 END_OF_OFFER = 18 * 60
 #: The least time between now and an offered time that can still be chosen, so that both people can attend.
@@ -52,7 +52,7 @@ def needs_choice(builder: PlanBuilder, session: Session) -> bool:
 def record_repeated_deferral(builder: PlanBuilder, session: Session) -> None:
     """Record that the manager is asked to choose a time, from the third deferral of a cycle on (R-10, T-12)."""
     count = count_deferrals_in_cycle(builder.sessions.values(), session)
-    if count >= MANAGER_CHOOSES_FROM:
+    if count >= MIN_DEFERRALS_FOR_CHOICE:
         builder.record_decision(
             "warning", f"Deferral {count} of this cycle; the manager is asked to choose.", session.id
         )

@@ -21,7 +21,7 @@ from worker.domain.model import (
     SessionState,
 )
 from worker.domain.planning.deferrals import count_deferrals_in_cycle
-from worker.domain.planning.offers import MANAGER_CHOOSES_FROM, is_offer_open
+from worker.domain.planning.offers import MIN_DEFERRALS_FOR_CHOICE, is_offer_open
 from worker.domain.planning.plan_builder import PlanBuilder
 from worker.domain.time.mail_hours import find_day_start
 from worker.domain.time.worktime import get_local_date
@@ -112,8 +112,9 @@ def list_all_news(states: Iterable[PairState], now: datetime) -> list[News]:
 def _is_worth_a_mail(news: Iterable[News]) -> bool:
     """Return whether the news asks for something that no other mail asks for, or contains more than one review.
 
-    The following news alone is not worth a mail. A brief is sent before a career session. A single review is on the
-    calendar. Times that are offered in addition to a booked time were named in another mail.
+    Three kinds of news alone are not worth a mail: career sessions, because a brief is sent before each of them; a
+    single review, because it is on the calendar; and times that are offered in addition to a booked time, because
+    another mail has named them.
     """
     review_count = sum(
         item.kind is NewsKind.TALK and item.session is not None and item.session.kind is SessionKind.REVIEW
@@ -125,13 +126,13 @@ def _is_worth_a_mail(news: Iterable[News]) -> bool:
 def _is_optional_choice(item: News) -> bool:
     """Return whether the news is about times offered in addition to a booked time, so that nobody has to choose.
 
-    From `MANAGER_CHOOSES_FROM` deferrals in a cycle on, the manager has to choose (T-12).
+    From `MIN_DEFERRALS_FOR_CHOICE` deferrals in a cycle on, the manager has to choose (T-12).
     """
     session = item.session
     if item.kind is not NewsKind.CHOICE or session is None or session.offer is None:
         return False
     deferral_count = count_deferrals_in_cycle(item.state.sessions, session)
-    return session.offer.purpose is OfferPurpose.DEFERRAL and deferral_count < MANAGER_CHOOSES_FROM
+    return session.offer.purpose is OfferPurpose.DEFERRAL and deferral_count < MIN_DEFERRALS_FOR_CHOICE
 
 
 def _get_sort_key(item: News) -> tuple[str, str]:
