@@ -72,6 +72,10 @@ class ParsedRecord:
         """Add a fault of this record to the problem report. A callable remedy is computed only when it is shown."""
         self.problem_report.add_fault(self.place, column, fault, remedy)
 
+    def add_invalid_value(self, column: str, error: InvalidValue) -> None:
+        """Add a value of this record that can't be used to the problem report."""
+        self.add_fault(column, error.what, error.build_remedy)
+
 
 def parse_record(record: RosterRecord, parsers: _Parsers, problem_report: ProblemReport) -> ParsedRecord:
     """Return the record with its parsed values. Values that can't be parsed are added to the problem report."""
@@ -84,5 +88,5 @@ def parse_record(record: RosterRecord, parsers: _Parsers, problem_report: Proble
             parsed.values[column] = parsers[column](refuse_control_characters(text))
         except InvalidValue as error:
             parsed.unusable_columns |= {column}
-            parsed.add_fault(column, error.what, error.build_remedy)
+            parsed.add_invalid_value(column, error)
     return parsed

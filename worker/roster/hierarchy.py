@@ -30,10 +30,11 @@ def find_managers(
 ) -> dict[Address, Address]:
     """Return the manager of each report. Faults are added to the problem reports of the records.
 
-    `persons`: everybody in the roster. `left_out`: the people who can't be in the roster, with the reason. It is a
-    fault when a person has two managers, has a manager who is not in the roster, is their own manager, or is in a
-    circle of managers. With a people file, such a person gets no manager; with a directory, the person keeps the
-    manager of the stored pair, if that manager is still in the roster.
+    `people`: the people as the directory or the people file lists them. `persons`: the active ones of them who are in
+    the roster. `left_out`: the other active ones, who can't be in the roster, with the reason. It is a fault when a
+    person has two managers, has a manager who is not in the roster, is their own manager, or is in a circle of
+    managers. With a people file, such a person gets no manager; with a directory, the person keeps the manager of the
+    stored pair, if that manager is still in the roster.
     """
     hierarchy = _Hierarchy(people, persons, rules, stored_roster, _build_index(people, persons, left_out, rules))
     for identified_record in people.active.values():
@@ -59,7 +60,7 @@ def _build_index(
     for email, person in persons.items():
         record = people.active[email].parsed.record
         index.addresses[email] = email
-        index.places[email] = people.active[email].parsed.place
+        index.record_places[email] = people.active[email].parsed.place
         index.add_name(person.name, email)
         if record.directory_id:
             index.directory_ids[record.directory_id.casefold()] = email
@@ -98,7 +99,7 @@ class _Hierarchy:
         try:
             managers = list(dict.fromkeys(map(self.index.find_person, parsed.record.managers)))
         except InvalidValue as error:
-            parsed.add_fault("manager", error.what, error.build_remedy)
+            parsed.add_invalid_value("manager", error)
             self._keep_stored_manager(email)
             return
         if len(managers) > 1:
@@ -164,7 +165,8 @@ class _Hierarchy:
             self.managers.pop(email, None)
 
     def _find_stored_manager(self, email: Address) -> Address | None:
-        """Return the manager of the stored pair; None without one, or when this manager is not in the roster."""
+        """Return the present address of the manager of the stored pair, who is also found by directory id when the
+        address has changed. Return None when there is no stored pair, or when this manager is not in the roster."""
         stored_address = self.people.active[email].find_stored_address(self.stored_roster)
         stored_manager = self.stored_roster.managers.get(stored_address, "")
         directory_id = self.stored_roster.directory_ids.get(stored_manager, "")

@@ -94,7 +94,7 @@ def _parse_primary_address(parsed: ParsedRecord) -> Address:
     try:
         return parse_address(text)
     except InvalidValue as error:
-        parsed.add_fault("email", error.what, error.build_remedy)
+        parsed.add_invalid_value("email", error)
         return ""
 
 
@@ -131,7 +131,7 @@ def _parse_aliases(parsed: ParsedRecord, rules: RosterRules) -> Iterator[str]:
             yield parse_address(text)
         except InvalidValue as error:
             if not rules.is_directory:
-                parsed.add_fault("aliases", error.what, error.build_remedy)
+                parsed.add_invalid_value("aliases", error)
             elif "@" not in text and text.strip():
                 yield normalize(text)
 
@@ -145,7 +145,7 @@ def _parse_directory_id(parsed: ParsedRecord) -> str:
     try:
         return parse_directory_id(text)
     except InvalidValue as error:
-        parsed.add_fault("directory_id", error.what, error.build_remedy)
+        parsed.add_invalid_value("directory_id", error)
         return ""
 
 

@@ -30,7 +30,7 @@ class PeopleIndex:
     names: dict[str, dict[Address, None]] = field(default_factory=dict)
     #: by address, id and folded name: what messages say of somebody who is known but not in the roster
     absence_texts: dict[str, str] = field(default_factory=dict)
-    places: dict[Address, str] = field(default_factory=dict)  #: the place of each person's record, for messages
+    record_places: dict[Address, str] = field(default_factory=dict)  #: the place of each person's record, for messages
 
     def add_name(self, name: str, email: Address) -> None:
         """Add the full name of a person. Several people may have the same name."""
@@ -68,7 +68,7 @@ class PeopleIndex:
         if len(people) == 1:
             return next(iter(people))
         if people:
-            places = " and ".join(self.places[email] for email in islice(people, _MAX_NAMESAKES))
+            places = " and ".join(self.record_places[email] for email in islice(people, _MAX_NAMESAKES))
             more = f" and {len(people) - _MAX_NAMESAKES:,} more" if len(people) > _MAX_NAMESAKES else ""
             fault = f"`{shorten_value(text)}` is the name of {len(people):,} people: {places}{more}."
             raise InvalidValue(fault, "Write the manager's address or id instead.")
@@ -85,7 +85,7 @@ class PeopleIndex:
     def _build_address_remedy(self, address: Address) -> str:
         """Return a remedy with a similar address, if there is one. Only addresses with the same first two letters are
         compared, because there may be many."""
-        similar = [email for email in self.places if email[:2] == address[:2]]
+        similar = [email for email in self.record_places if email[:2] == address[:2]]
         suggestion = find_nearest(address, similar[:_MAX_COMPARED], _MIN_SIMILARITY)
         return f"Did you mean `{suggestion}`?" if suggestion else self.remedy
 
@@ -93,7 +93,7 @@ class PeopleIndex:
         """Return a remedy with the place of a person with a similar name, if there is one."""
         similar = [known_name for known_name in self.names if known_name[:2] == name[:2]]
         suggestion = find_nearest(name, similar[:_MAX_COMPARED], _MIN_SIMILARITY)
-        place = self.places[next(iter(self.names[suggestion]))] if suggestion else ""
+        place = self.record_places[next(iter(self.names[suggestion]))] if suggestion else ""
         return f"Did you mean the person in {place}?" if place else "Write the manager's address or id."
 
 

@@ -148,5 +148,5 @@ class _Resolver:
         try:
             return parse_day(parsed.record.hire_date)
         except InvalidValue as error:
-            parsed.add_fault("hire_date", error.what, error.build_remedy)
+            parsed.add_invalid_value("hire_date", error)
             return None
