@@ -90,6 +90,7 @@ class GoogleDirectory:
         self._selection = selection
 
     def get_version(self) -> str | None:
+        """Return None, since only a request to the directory could tell whether it has changed."""
         return None
 
     def read(self, now: datetime) -> list[RosterRecord]:

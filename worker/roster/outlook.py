@@ -35,8 +35,9 @@ _GRANT_PERMISSION = (
     "> Application permissions, tick `User.Read.All`, press Add, and then Grant admin consent."
 )
 _FIX_FILTER = (
-    "Fix or remove `filter` in [roster.outlook]. Beside managers, Entra filters by few properties: accountEnabled, "
-    "userType, department, country and usageLocation are among them; companyName and employeeType are not."
+    "Fix or remove `filter` in [roster.outlook]. Longarc reads users together with their managers, and then Entra "
+    "filters by few properties: accountEnabled, userType, department, country and usageLocation are among them; "
+    "companyName and employeeType are not."
 )
 _FILL_MANAGERS = (
     "In entra.microsoft.com open Users > (a person) > Properties > Job information, and fill Manager; or write "
@@ -69,6 +70,7 @@ class EntraDirectory:
             self._options["filter"] = user_filter
 
     def get_version(self) -> str | None:
+        """Return None, since only a request to the directory could tell whether it has changed."""
         return None
 
     def read(self, now: datetime) -> list[RosterRecord]:
