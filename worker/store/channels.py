@@ -21,8 +21,8 @@ from worker.store.database import Database
 from worker.store.parameters import bind_instant, in_bound_list
 from worker.store.statements import PreparedStatement
 from worker.store.tables import (
-    CHANNEL_ADDRESS_NAME,
-    CHANNELS_NAME,
+    ADDRESS_FINGERPRINT_NAME,
+    CHANNEL_SERVICES_NAME,
     calendar,
     channel,
     pair,
@@ -215,10 +215,10 @@ class ChannelRows:
         service_list = " ".join(sorted(services))
         # usually nothing has changed since the last call, and this read locks nothing
         with self._database.read_once() as connection:
-            if _STORED_VALUE.fetch_value(connection, name=CHANNELS_NAME) == service_list:
+            if _STORED_VALUE.fetch_value(connection, name=CHANNEL_SERVICES_NAME) == service_list:
                 return False
         with self._database.write() as connection:
-            self._database.upsert(connection, stored_value, [{"name": CHANNELS_NAME, "value": service_list}])
+            self._database.upsert(connection, stored_value, [{"name": CHANNEL_SERVICES_NAME, "value": service_list}])
             added, unwanted = _find_changes(connection, services)
             if unwanted:
                 is_unwanted = in_bound_list(channel.c.calendar, "addresses")
@@ -243,7 +243,7 @@ class ChannelRows:
         channel that was opened with another fingerprint is useless.
         """
         with self._database.read_once() as connection:
-            fingerprint: str | None = _STORED_VALUE.fetch_value(connection, name=CHANNEL_ADDRESS_NAME)
+            fingerprint: str | None = _STORED_VALUE.fetch_value(connection, name=ADDRESS_FINGERPRINT_NAME)
         return fingerprint or ""
 
     def replace_all(self, fingerprint: str, now: datetime) -> None:
@@ -252,7 +252,7 @@ class ChannelRows:
         Until the channels are replaced, they are not trusted, and their calendars are due.
         """
         with self._database.write() as connection:
-            self._database.upsert(connection, stored_value, [{"name": CHANNEL_ADDRESS_NAME, "value": fingerprint}])
+            self._database.upsert(connection, stored_value, [{"name": ADDRESS_FINGERPRINT_NAME, "value": fingerprint}])
             _REPLACE_ALL.execute(connection, now=now)
             _MAKE_WATCHED_CALENDARS_DUE.execute(connection, now=now)
 

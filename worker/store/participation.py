@@ -29,7 +29,7 @@ from worker.store.parameters import in_bound_list
 from worker.store.plans import wake_pairs
 from worker.store.statements import PreparedStatement
 from worker.store.tables import (
-    CHANNELS_NAME,
+    CHANNEL_SERVICES_NAME,
     OUTDATED_CHANNELS,
     calendar,
     pair,
@@ -174,7 +174,9 @@ def lock_calendars(database: Database, connection: Connection) -> None:
     opposite order, the two might deadlock.
     """
     if not database.is_sqlite:  # SQLite has one writer at a time
-        connection.execute(select(stored_value.c.name).where(stored_value.c.name == CHANNELS_NAME).with_for_update())
+        connection.execute(
+            select(stored_value.c.name).where(stored_value.c.name == CHANNEL_SERVICES_NAME).with_for_update()
+        )
         connection.execute(select(calendar.c.address).order_by(calendar.c.address).with_for_update())
 
 
@@ -185,7 +187,7 @@ def schedule_calendars(database: Database, connection: Connection, now: datetime
     """
     # this value makes the next tick decide again
     # the stored value is updated and not deleted, because two transactions that update the same row wait for each other
-    database.upsert(connection, stored_value, [{"name": CHANNELS_NAME, "value": OUTDATED_CHANNELS}])
+    database.upsert(connection, stored_value, [{"name": CHANNEL_SERVICES_NAME, "value": OUTDATED_CHANNELS}])
     takes_part = pair.c.participation == Participation.YES.value
     organizers = set(
         connection.execute(select(pair.c.manager).where(pair.c.ended == EndReason.NO.value, takes_part)).scalars()

@@ -101,7 +101,7 @@ def prepare_restored(database: Database, connection: Connection, backup_at: date
     )
     connection.execute(delete(tables.channel))
     connection.execute(delete(tables.retired_channel))
-    connection.execute(delete(stored_value).where(stored_value.c.name == tables.CHANNELS_NAME))
+    connection.execute(delete(stored_value).where(stored_value.c.name == tables.CHANNEL_SERVICES_NAME))
     is_mail = outbox.c.what == EffectKind.MAIL.value
     new_progress = case((is_mail, EffectProgress.SENDING.value), else_=EffectProgress.WAITING.value)
     # from the second attempt on, a change of an event first looks the event up by its key

@@ -103,7 +103,7 @@ pair = Table(
     Column("transition_until", Date),
     Column("weekday", Integer),  # the preferred weekday and minute of the day; null without a preference
     Column("minute", Integer),
-    Column("trust", Boolean, nullable=False),
+    Column("trust", Boolean, nullable=False),  # whether the brief may suggest the hardest questions
     Column("paused", Boolean, nullable=False),  # whether the roster pauses the pair
     Column("paused_until", Date, index=True),  # on this day the roster's pause ends by itself
     Column("rests", Boolean, nullable=False, default=False),  # whether `longarc pause` has paused the pair
@@ -129,7 +129,7 @@ session = Table(
     Column("cycle", Integer, nullable=False),
     Column("adhoc", Boolean, nullable=False),
     Column("state", EnumType(SessionState), nullable=False),
-    Column("closed", Boolean, nullable=False),  # `Session.is_closed`
+    Column("closed", Boolean, nullable=False),  # whether nothing remains to be done: `Session.is_closed`
     Column("minutes", Integer, nullable=False),
     Column("earliest", Instant, nullable=False),
     Column("target", Instant, nullable=False),
@@ -138,15 +138,16 @@ session = Table(
     Column("end", Instant),
     Column("generation", Integer, nullable=False),
     Column("sequence", Integer, nullable=False),
+    # whether the window comes from the pair's turn or start, and not from the pair's last session
     Column("in_turn", Boolean, nullable=False, server_default=false()),
-    Column("by_hand", Boolean, nullable=False),
+    Column("by_hand", Boolean, nullable=False),  # whether a person chose the session's time
     # the events that were at the session's time when a person chose this time, and so are no conflicts; null until the
     # calendars were read
     Column("intended", IntendedTimesType),
     Column("urgent", Boolean, nullable=False),  # false for an ad hoc session, whose urgency is in `sealed_plan`
     Column("count", Integer, nullable=False),  # how often the session was deferred
     Column("deferred_at", Instant),
-    Column("warned_at", Instant),
+    Column("warned_at", Instant),  # when the manager is warned of another event at the session's time
     Column("held_at", Instant),
     Column("noted_at", Instant),  # when `held_at` was recorded; null when that was at the end of the session
     Column("contracted_at", Instant),  # when the first revision of the session's contract was recorded
@@ -220,7 +221,7 @@ commitment = Table(
     Column("block_end", Instant),
     Column("all_day", Boolean, nullable=False),
     Column("by_hand", Boolean, nullable=False),
-    Column("dismissed", Boolean, nullable=False),
+    Column("dismissed", Boolean, nullable=False),  # whether the manager removed the block from the calendar
     Column("generation", Integer, nullable=False),
     Column("sequence", Integer, nullable=False),
     Column("sealed", LargeBinary),  # the text of the commitment, and why it ended
@@ -239,7 +240,7 @@ event = Table(
     Column("etag", String, nullable=False),
     Column("start", Instant, nullable=False),
     Column("end", Instant, nullable=False),
-    # when a person moved the event, the time before the move, until planning has decided about the move
+    # the time that we last wrote or accepted; if a person has moved the event since, `start` and `end` differ from it
     Column("written_start", Instant, nullable=False),
     Column("written_end", Instant, nullable=False),
     Column("sequence", Integer, nullable=False),
@@ -264,8 +265,8 @@ outbox = Table(
     Column("event", String, nullable=False),  # key of the event
     # for a mail, the reader's address; where the row must not name the reader, a keyed digest of the address and day
     Column("to", String, nullable=False),
-    Column("number", Integer, nullable=False),
-    Column("start", Instant),
+    Column("number", Integer, nullable=False),  # distinguishes mails of one name and subject, such as by revision
+    Column("start", Instant),  # the event's start before the effect; for a mail, a time that its name determines
     Column("progress", EnumType(EffectProgress), nullable=False),
     Column("due_at", Instant),  # while the effect is leased, the end of the lease; null when the progress is final
     Column("snapshot_at", Instant, nullable=False),
@@ -440,14 +441,15 @@ pushed_person = Table(
     Column("revision", Integer, nullable=False),
 )
 
-#: The name of the stored value that lists the calendar services for which the table `channel` is up to date.
-CHANNELS_NAME = "channels"
-#: The value of `CHANNELS_NAME` after people or pairs changed. It names no service, so that at the next tick the table
-#: `channel` is brought up to date.
+#: The name of the stored value that lists the calendar services whose calendars were last entered in the table
+#: `channel`. The table is brought up to date when the list differs from the services that offer channels now.
+CHANNEL_SERVICES_NAME = "channels"
+#: The value of `CHANNEL_SERVICES_NAME` after people or pairs changed. It names no service, so that at the next tick the
+#: table `channel` is brought up to date.
 OUTDATED_CHANNELS = "?"
-#: The name of the stored value that changes with the URL to which notifications are sent, and with the key that signs
-#: their tokens. The value is empty without a URL.
-CHANNEL_ADDRESS_NAME = "channel address"
+#: The name of the stored value that holds a fingerprint of the URL to which notifications are sent, and of the key that
+#: signs their tokens. The value is empty without a URL.
+ADDRESS_FINGERPRINT_NAME = "channel address"
 #: Single values of this installation, by name, such as the digest of the roster.
 stored_value = Table(
     "fact", metadata, Column("name", String, primary_key=True), Column("value", String, nullable=False)
@@ -470,10 +472,10 @@ channel = Table(
     Column("notified_at", Instant),  # when the last notification came
     # whether a notification of a change has come since the last reading of the calendar began
     Column("has_told", Boolean, nullable=False, server_default=false()),
-    Column("hinted_at", Instant),  # when the latest poll that a notification scheduled is or was due
-    # the number of polls that notifications had scheduled in quick succession before that poll
+    Column("hinted_at", Instant),  # the time of the last poll that a notification scheduled, in the past or future
+    # how many polls that notifications scheduled preceded the poll at `hinted_at` in quick succession
     Column("looks", Integer, nullable=False, server_default="0"),
-    Column("awaiting_since", Instant),
+    Column("awaiting_since", Instant),  # when we wrote the change whose notification has not come yet
     Column("failures", Integer, nullable=False, server_default="0"),
     Column("problem", String, nullable=False, server_default=""),
     # when the next step is due: to open, renew or replace the channel; while the row is leased, the end of the lease
