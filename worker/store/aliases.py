@@ -113,7 +113,7 @@ class AliasRows:
             if owner is None:
                 row = {"form": alias, "person": email, "source": AliasSource.LEARNED.value}
                 self._database.insert_new(connection, person_alias, [row], ("form",))
-                renew_version(self._database, connection)
+                renew_people_version(self._database, connection)
         return owner or email
 
 
@@ -142,7 +142,7 @@ def replace_listed_aliases(
     database.upsert(connection, person_alias, rows)
 
 
-def renew_version(database: Database, connection: Connection) -> None:
+def renew_people_version(database: Database, connection: Connection) -> None:
     """Store a new version of people and aliases, so that other processes load them again."""
     database.upsert(connection, stored_value, [{"name": PEOPLE_VERSION_NAME, "value": uuid.uuid4().hex}])
 

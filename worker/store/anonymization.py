@@ -29,7 +29,7 @@ from sqlalchemy import (
 
 from worker.domain.model import LIVE_PROGRESS, NO_CALENDAR, Address, EffectProgress, PairId
 from worker.store import tables
-from worker.store.aliases import renew_version
+from worker.store.aliases import renew_people_version
 from worker.store.database import Database
 from worker.store.pushed_people import delete_pushed_people
 from worker.store.renames import rename_people
@@ -76,8 +76,8 @@ def anonymize_person(
     )
     replacements = dict.fromkeys(names, pseudonym.email)
     _replace_everywhere(connection, replacements)
-    _replace_name(connection, row["name"], pseudonym, _list_pairs(connection, pseudonym.email))
-    renew_version(database, connection)
+    _replace_full_name(connection, row["name"], pseudonym, _list_pairs(connection, pseudonym.email))
+    renew_people_version(database, connection)
 
 
 def _list_pairs(connection: Connection, email: Address) -> list[PairId]:
@@ -118,9 +118,9 @@ def _replace_everywhere(connection: Connection, replacements: Mapping[str, str])
             _replace_in_column(connection, column, name, pattern, replacement)
 
 
-def _replace_name(connection: Connection, name: str, pseudonym: Pseudonym, pairs: Collection[PairId]) -> None:
-    """Replace the person's name in the rows of the person's pairs only, because other people may have the same name."""
-    for spelling in {name, json.dumps(name)[1:-1]}:  # the name in plain text, and the name inside JSON
+def _replace_full_name(connection: Connection, full_name: str, pseudonym: Pseudonym, pairs: Collection[PairId]) -> None:
+    """Replace a person's full name in the rows of the person's pairs only, because others may have the same name."""
+    for spelling in {full_name, json.dumps(full_name)[1:-1]}:  # the name in plain text, and the name inside JSON
         pattern = re.compile(rf"(?<!\w){re.escape(spelling)}(?!\w)")
         for column in _list_text_columns():
             if "pair" in column.table.c and column.name != "pair":
@@ -142,16 +142,16 @@ def _list_text_columns() -> Iterator[Column[Any]]:
 def _replace_in_column(
     connection: Connection,
     column: Column[Any],
-    name: str,
+    searched_text: str,
     pattern: re.Pattern[str],
     replacement: str,
     *conditions: ColumnElement[bool],
 ) -> None:
-    """Replace each match of the pattern in the values of a column. Each value with a match contains the text `name`."""
+    """Replace each match of the pattern in those values of a column that contain `searched_text`."""
     is_json = isinstance(column.type, JSON)
     stored_text = cast(column, String) if is_json else type_coerce(column, String)
     key_columns = list(column.table.primary_key)
-    query = select(*key_columns, stored_text).where(stored_text.contains(name, autoescape=True), *conditions)
+    query = select(*key_columns, stored_text).where(stored_text.contains(searched_text, autoescape=True), *conditions)
     for *key_values, text in connection.execute(query).all():
         changed_text = pattern.sub(lambda _: replacement, text)
         if changed_text != text:

@@ -12,7 +12,7 @@ from sqlalchemy import ColumnElement, Connection, RowMapping, and_, bindparam, e
 
 from worker.domain.model import Address, EndReason, Pair, PairId, Participation, Person, PersonAlias, WaitingPair
 from worker.store import rows, tables
-from worker.store.aliases import renew_version, replace_listed_aliases
+from worker.store.aliases import renew_people_version, replace_listed_aliases
 from worker.store.database import Database
 from worker.store.handovers import record_handovers
 from worker.store.import_preview import ImportPreview, preview_import
@@ -165,7 +165,7 @@ class PeopleRows:
             rename_people(self._database, connection, find_renames(connection, persons, aliases))
             changed_people = self._save_people(connection, persons, now)
             replace_listed_aliases(self._database, connection, persons.keys(), aliases)
-            renew_version(self._database, connection)
+            renew_people_version(self._database, connection)
             new_pairs = self._save_pairs(connection, persons, pairs, now, changed_people)
             save_participation(connection, {new_pair.id: find_participation(new_pair) for new_pair in new_pairs})
             schedule_calendars(self._database, connection, now)
