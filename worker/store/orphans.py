@@ -27,7 +27,8 @@ def adopt_orphans(
     """
     pairs: set[PairId] = set()
     for orphan in orphans:
-        subject = (orphan.key or "").rpartition(".")[0]  # a key is the id of the subject, a dot, and the generation
+        # a key is the id of the session or commitment, a dot, and the generation
+        subject = (orphan.key or "").rpartition(".")[0]
         pair_id = _find_pair_id(connection, subject, address)
         if pair_id is None or _is_known(connection, orphan):
             continue
@@ -80,6 +81,11 @@ def _find_wanted_time(connection: Connection, subject: str, orphan: Event) -> tu
 def _build_event_row(
     orphan: Event, subject: str, pair_id: PairId, wanted_time: tuple[datetime, datetime] | None
 ) -> dict[str, object]:
+    """Return the row of an orphan in the table `event`.
+
+    The wanted time is stored as the time that we last wrote. If the event is at another time, planning concludes that a
+    person has moved it.
+    """
     written_start, written_end = wanted_time or (orphan.span.start, orphan.span.end)
     return {
         "key": orphan.key,
@@ -99,6 +105,7 @@ def _build_event_row(
 
 
 def _build_cancel(orphan: Event, subject: str, pair_id: PairId, now: datetime) -> Effect:
+    """Return the effect that cancels an orphan. `stray` distinguishes its key from the keys of planned effects."""
     return Effect(
         key=f"{EffectKind.CANCEL.value}:{orphan.key}:stray:{convert_to_seconds(now)}",
         kind=EffectKind.CANCEL,
