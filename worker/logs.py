@@ -71,7 +71,7 @@ class Action(StrEnum):
     )
     SYNC_FAILED = "sync_failed", "debug", "A calendar can't be read; `outage_begins` reports its service."
     SYNC_REFUSED = "sync_refused", "warning", "A calendar with events of ours was returned empty; it was ignored."
-    SESSIONS_RECOVERED = "sessions_recovered", "info", "A calendar was read for the first time after a restore."
+    SESSIONS_RECOVERED = "sessions_recovered", "info", "After a restore, a calendar was searched for lost sessions."
     SYNC_UNFORESEEN = "sync_unforeseen", "error", "Reading a calendar failed with an unexpected error."
     EVENT_UNREADABLE = "event_unreadable", "warning", "An event can't be read completely; its time counts as busy."
     GRAPH_REFUSED = "graph_refused", "info", "Microsoft Graph refused a request, with its code and request-id."
@@ -124,7 +124,7 @@ def set_up_logging(level: str = "INFO", style: str = "text") -> None:
     handler = logging.StreamHandler(sys.stderr)
     text_formatter = logging.Formatter("%(asctime)s %(levelname)-7s %(name)s: %(message)s")
     handler.setFormatter(JsonLines() if style == "json" else text_formatter)
-    # a library writes whole responses to the logger `root` itself, which our modules never use
+    # The library caldav logs whole responses directly to the root logger. Our own modules log to loggers with names.
     handler.addFilter(lambda record: record.name != "root")
     root = logging.getLogger()
     root.handlers[:] = [handler]

@@ -17,8 +17,10 @@ from babel.core import get_global
 #: Two instants at which the offsets of zones are compared: in northern winter and in northern summer.
 _WINTER = datetime(2027, 1, 15, 12, tzinfo=UTC)
 _SUMMER = datetime(2027, 7, 15, 12, tzinfo=UTC)
-_DEFAULT_FIRST_MONTH = 3  #: the month in which daylight saving time begins in a custom zone that names none: March
-_LAST_NORTHERN_FIRST_MONTH = 6  #: when daylight saving time begins in a later month, the zone is in the south
+#: The month in which daylight saving time begins in a custom zone that names none: March.
+_DEFAULT_START_MONTH = 3
+#: When daylight saving time begins in this month or later, the zone is in the southern hemisphere.
+_FIRST_SOUTHERN_START_MONTH = 7
 
 
 def find_iana_name(name: str) -> str | None:
@@ -60,8 +62,8 @@ def find_zone_by_bias(custom_zone: Mapping[str, Any]) -> str | None:
 
 def _is_northern(custom_zone: Mapping[str, Any]) -> bool:
     """Return whether daylight saving time begins in the first half of the year, as in the northern hemisphere."""
-    first_month = int((custom_zone.get("daylightOffset") or {}).get("month") or _DEFAULT_FIRST_MONTH)
-    return first_month <= _LAST_NORTHERN_FIRST_MONTH
+    start_month = int((custom_zone.get("daylightOffset") or {}).get("month") or _DEFAULT_START_MONTH)
+    return start_month < _FIRST_SOUTHERN_START_MONTH
 
 
 @lru_cache(maxsize=1)

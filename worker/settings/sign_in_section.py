@@ -57,8 +57,9 @@ _Members = Annotated[tuple[str, ...], _validate_texts(str)]
 class SignInSettings(Section):
     """How people sign in, and who has which role.
 
-    `operators` and `people_ops` are addresses, or, with a `role_claim`, values of that claim. The secret of the OpenID
-    Connect client is in the environment.
+    `operators` and `people_ops` are addresses, or, with a `role_claim`, values of that claim. `domains` are the domains
+    of the addresses that are let in; when it is empty, every domain is. The secret of the OpenID Connect client is in
+    the environment.
     """
 
     issuer: Annotated[str, validate_optional_text(_parse_issuer)] = ""

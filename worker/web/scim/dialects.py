@@ -82,7 +82,8 @@ def _adapt_value(path: str, value: Any) -> Any:
         return adapt_user(value)
     if path in _MANAGER_PATHS:
         return _adapt_manager(value)
-    if path in _LISTS or "[" in path:
+    is_list_or_filtered = path in _LISTS or "[" in path  # such as `emails[type eq "work"].value`
+    if is_list_or_filtered:
         return value
     if isinstance(value, list) and len(value) == 1 and isinstance(value[0], Mapping):
         value = value[0].get("value", value)
@@ -130,6 +131,6 @@ def _adapt_operation(operation: Any) -> Any:
     if "value" not in fields:
         return fields
     value = _adapt_value(path, fields["value"])
-    if value is None:  # the person has no manager any more
+    if value is None:  # the attribute has no value any more, such as the manager of somebody without a manager
         return {"op": "remove", "path": fields["path"]}
     return {**fields, "value": value}
