@@ -136,6 +136,10 @@ class TimeTooShort(Refused):
     """This time is too short for the session."""
 
 
+class TimeBeforeEarlierPart(Refused):
+    """This time is before the end of an earlier part of the series."""
+
+
 class TimeTooLong(Refused):
     """This time is too long for a session."""
 

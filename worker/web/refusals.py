@@ -27,6 +27,7 @@ from worker.errors import (
     RoundOver,
     SessionOver,
     TalkRequested,
+    TimeBeforeEarlierPart,
     TimePast,
     TimeTooFar,
     TimeTooLong,
@@ -55,6 +56,7 @@ REFUSALS: Mapping[type[Refused], str] = {
     NoTimeChosen: N_("Choose a time first."),
     TimePast: N_("This time has passed. Choose one that is still to come."),
     TimeTooFar: N_("This time is more than a year away. Choose an earlier one."),
+    TimeBeforeEarlierPart: N_("An earlier part of this conversation ends after that. Choose a later time."),
     TimeTooShort: N_("This is too short for your conversation. Choose a longer time."),
     TimeTooLong: N_("This is longer than a conversation may be. Choose a shorter time."),
     # contracts, commitments and notes

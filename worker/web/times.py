@@ -17,6 +17,7 @@ from flask import Blueprint, Response, abort, request
 from worker.domain.model import FreeBusySnapshot, OfferPurpose, Pair, PairState, Session, Span
 from worker.domain.planning import moves, offers, proposals, questions
 from worker.domain.planning.actions import MAX_AHEAD
+from worker.domain.planning.cadence import is_before_earlier_part
 from worker.domain.planning.moves import Press
 from worker.domain.planning.plan_builder import PlanBuilder
 from worker.domain.reason_texts import N_
@@ -27,6 +28,7 @@ from worker.errors import (
     MovedMeanwhile,
     NoTimeChosen,
     NotOffered,
+    TimeBeforeEarlierPart,
     TimePast,
     TimeTaken,
     TimeTooFar,
@@ -124,7 +126,7 @@ _STATUS_BY_FAILURE = {Failure.TAKEN: 409, Failure.MOVED: 409, Failure.UNREAD: 50
 def _render_page(session: Session, state: PairState, failure: Failure | None = None) -> Response:
     """Return the page. `failure` says why pressing a button has just changed nothing."""
     site, login = current_site(), current_login()
-    pick = _parse_picked_time(session)
+    pick = _parse_picked_time(session, state)
     obstacle = moves.find_obstacle(_make_plan_builder(state), session)
     # With an obstacle, the session can't be moved, so no calendar is read.
     builder = _make_live_builder(session, state, *([pick.span] if pick.span else [])) if obstacle is None else None
@@ -210,7 +212,7 @@ def _make_live_builder(session: Session, state: PairState, *spans: Span) -> Plan
     return _make_plan_builder(state_with_taken_times, site.worker.live_free_busy.read(free_busy_request))
 
 
-def _parse_picked_time(session: Session) -> PickedTime:
+def _parse_picked_time(session: Session, state: PairState) -> PickedTime:
     """Return the time in the query of the URL. It is in the reader's time zone."""
     day_text, hour_text, length_text = (
         request.args.get(name, "")[:_MAX_FIELD_LENGTH] for name in ("day", "hour", "minutes")
@@ -236,6 +238,8 @@ def _parse_picked_time(session: Session) -> PickedTime:
         return replace(pick, invalid_field="day", advice=REFUSALS[TimePast])
     if start > now + MAX_AHEAD:
         return replace(pick, invalid_field="day", advice=REFUSALS[TimeTooFar])
+    if is_before_earlier_part(start, session, state.sessions):
+        return replace(pick, invalid_field="day", advice=REFUSALS[TimeBeforeEarlierPart])
     # When summer time begins, clocks skip some minutes, mostly an hour: such a time of day does not exist.
     if local_start.hour * 60 + local_start.minute != minute_of_day:
         return replace(pick, invalid_field="hour", advice=HOUR_SKIPPED)

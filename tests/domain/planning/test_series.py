@@ -1,16 +1,18 @@
 """The parts of a series stay in order, whatever changes one of them (T-13)."""
 
 from collections.abc import Callable
-from datetime import date, timedelta
+from datetime import date, datetime, timedelta
 from itertools import pairwise
 
 import pytest
 
-from tests.support.pairs import DANA, DAY, HOUR, NOW, SAM, WEEK, pair_of, starting_pair
+from tests.support.pairs import DANA, DAY, HOUR, MINUTE, NOW, SAM, WEEK, pair_of, starting_pair
 from tests.support.stories import Story, booked_story, deferral_causes, fill_days
-from worker.domain.model import Format, Interval, Session, SessionKind, SessionState, Topic
-from worker.domain.planning import actions
+from worker.domain.model import Format, Interval, Session, SessionKind, SessionState, Span, Topic
+from worker.domain.planning import actions, proposals
+from worker.domain.planning.plan_builder import PlanBuilder
 from worker.domain.time.worktime import add_weekdays
+from worker.errors import TimeBeforeEarlierPart
 
 
 def series() -> Story:
@@ -85,6 +87,41 @@ def test_a_part_that_a_person_moves_before_an_earlier_one_comes_after_it_again(n
     story.move(part, part.span.start + days * DAY, 75)
     assert all(s.booked for s in parts(story)) and in_order(story)
     assert deferral_causes(story) == []
+
+
+@pytest.mark.parametrize("number", [1, 2])
+def test_a_part_gets_no_time_before_an_earlier_one_on_request(number: int) -> None:
+    """T-13: otherwise it would lose that time again a minute later, and both would get two updates."""
+    story = series()
+    before = parts(story)
+    end = before[number - 1].span.end
+    for start in (end - 15 * MINUTE, NOW + DAY):
+        with pytest.raises(TimeBeforeEarlierPart, match="earlier part"):
+            ask_for(story, before[number], start)
+    assert parts(story) == before
+    ask_for(story, before[number], end)
+    assert parts(story)[number].start == end and parts(story)[number].by_hand
+
+
+def ask_for(story: Story, part: Session, start: datetime) -> None:
+    story.act(lambda p: actions.request_time(p, p.sessions[part.id], Span(start, start + HOUR)))
+
+
+@pytest.mark.parametrize("is_deferred", [False, True])
+def test_times_are_proposed_where_the_part_belongs(is_deferred: bool) -> None:
+    """R-38, T-13: five working days and more after the part before it, also when it was deferred and is due soon."""
+    story = series()
+    story.until(parts(story)[1].span.start - DAY)
+    if is_deferred:
+        story.decline(parts(story)[2])
+    _, second, third = parts(story)
+    builder = PlanBuilder(story.now, story.state, None, story.policy)
+    request = proposals.make_free_busy_request(builder, third)
+    snapshot = story.calendars.read_free_busy(story.state, dict.fromkeys(request.people, request.window))
+    found = proposals.propose_times(PlanBuilder(story.now, story.state, snapshot, story.policy), third)
+    earliest = add_weekdays(second.span.start.date(), 5)
+    assert len(found.times) == 3
+    assert all(one.span.start.date() >= earliest for one in found.times)
 
 
 def test_a_part_that_a_person_moved_within_the_order_stays_there() -> None:

@@ -57,6 +57,7 @@ from worker.errors import (
     Refused,
     SessionOver,
     TalkRequested,
+    TimeBeforeEarlierPart,
     TimePast,
     TimeTooFar,
     TimeTooShort,
@@ -203,11 +204,15 @@ def _require_manager_calendar(builder: PlanBuilder) -> None:
 
 
 def _require_bookable_time(builder: PlanBuilder, session: Session, requested_time: Span) -> None:
-    """Raise TimePast, TimeTooFar or TimeTooShort when the rules do not allow the time (T-1)."""
+    """Raise the refusal that names the rule, when the rules do not allow the time (T-1, T-13)."""
     if requested_time.start <= builder.now:
         raise TimePast("The new time is in the past. Give a time in the future.")
     if requested_time.start > builder.now + MAX_AHEAD:
         raise TimeTooFar(f"The new time is too far ahead. Give a time before {builder.now + MAX_AHEAD:%Y-%m-%d}.")
+    if cadence.is_before_earlier_part(requested_time.start, session, list(builder.sessions.values())):
+        raise TimeBeforeEarlierPart(
+            "The new time is before the end of an earlier part of the series. Give a later time."
+        )
     if requested_time.minutes < builder.policy.min_by_hand and session.kind is SessionKind.CAREER:
         raise TimeTooShort(
             f"{requested_time.minutes} minutes are too few for this conversation. "

@@ -189,6 +189,12 @@ def list_earlier_parts(session: Session, sessions: Sequence[Session]) -> list[Se
     return [s for s in series if _get_position(s) < _get_position(session)]
 
 
+def is_before_earlier_part(start: datetime, session: Session, sessions: Sequence[Session]) -> bool:
+    """Return whether `start` is before the end of an earlier part of the session's series that has a time (T-13)."""
+    ends = [part.held_at or part.end for part in list_earlier_parts(session, sessions)]
+    return any(end is not None and start < end for end in ends)
+
+
 def find_end_of_parts(parts: Sequence[Session]) -> datetime:
     """Return the end of the last of these parts. For a part without a time, its target is used."""
     return max(map(_get_end_or_target, parts))

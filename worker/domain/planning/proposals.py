@@ -18,6 +18,7 @@ from worker.domain.model import (
     SessionKind,
     Span,
 )
+from worker.domain.planning import cadence
 from worker.domain.planning.deferrals import find_last_allowed_start
 from worker.domain.planning.placement import LEAD_WEEKDAYS, WEEKDAYS_BEFORE_LOST_TIME, exclude_own_event
 from worker.domain.planning.plan_builder import PlanBuilder
@@ -247,15 +248,24 @@ def _make_windows(builder: PlanBuilder, session: Session) -> tuple[Span, Span]:
     A session that was deferred far ahead gets times near its present time (T-10). Any other session gets times from its
     own window if it is booked without a deferral and enough of the window is left, and otherwise times soon.
     """
-    soon = builder.find_weekday_start(LEAD_WEEKDAYS, builder.now)
+    begin = _find_begin(builder, session)
+    soon = max(builder.find_weekday_start(LEAD_WEEKDAYS, builder.now), begin)
     if _is_deferred_far_ahead(builder, session):
         start = max(soon, builder.find_weekday_start(-WEEKDAYS_BEFORE_LOST_TIME, session.span.start))
         near_end, far_end = (builder.find_weekday_end(days, session.span.start) for days in (NEAR_DAYS, FAR_DAYS))
         return Span(start, near_end), Span(start, far_end)
-    near_end, far_end = (builder.find_weekday_end(days, builder.now) for days in (NEAR_DAYS, FAR_DAYS))
+    near_end, far_end = (builder.find_weekday_end(days, begin) for days in (NEAR_DAYS, FAR_DAYS))
     own_start = max(soon, session.earliest)
     if session.booked and not session.count and session.latest > own_start:
         own_window = Span(own_start, session.latest)
         if own_window.minutes >= WEEK_MINUTES:
             return own_window, Span(soon, max(own_window.end, far_end))
     return Span(soon, near_end), Span(soon, far_end)
+
+
+def _find_begin(builder: PlanBuilder, session: Session) -> datetime:
+    """Return the instant from which times are proposed: now, or later for a later part of a series (T-13)."""
+    earlier_parts = cadence.list_earlier_parts(session, list(builder.sessions.values()))
+    if not earlier_parts:
+        return builder.now
+    return max(builder.now, cadence.make_part_window(earlier_parts, builder.manager.zone).earliest)
