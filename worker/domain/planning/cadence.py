@@ -225,7 +225,7 @@ def make_next_cycle(
     whose target has passed (T-3a).
     """
     cycle = max((s.cycle for s in sessions), default=0) + 1
-    topics = SERIES_TOPICS if is_series(pair, now.date(), policy) else (Topic.ALL,)
+    topics = SERIES_TOPICS if meets_in_series(pair, now.date(), policy) else (Topic.ALL,)
     new_sessions: list[Session] = []
     for topic in topics:
         session = make_session(
@@ -244,7 +244,7 @@ def make_next_cycle(
     return new_sessions
 
 
-def is_series(pair: Pair, day: date, policy: Policy) -> bool:
+def meets_in_series(pair: Pair, day: date, policy: Policy) -> bool:
     """Return whether the pair meets in series: the pair has that format, and its rhythm is long enough (T-13)."""
     return pair.format is Format.SERIES and compute_rhythm(pair, day, policy) >= MIN_SERIES_RHYTHM
 

@@ -16,13 +16,15 @@ from worker.domain.planning import cadence
 #: The kind of a session by the first letter of its id. Check-ins share the letter of career sessions, but are shorter
 #: than any career session.
 _KINDS = {kind[0]: kind for kind in (SessionKind.REVIEW, SessionKind.CAREER)}
-#: A session is assumed to be the next regular session when every regular session that was not held yet has a time, and
-#: ends at least this long before. Otherwise it is assumed to be an ad hoc session.
+#: A recovered career session counts as the next regular session when all regular sessions that were not held yet have a
+#: time, and end at least this long before it starts. Otherwise it counts as an ad hoc session.
 _MIN_DISTANCE = timedelta(weeks=4)
 
 
 def recover_sessions(state: PairState, events: Sequence[Event], policy: Policy) -> list[Session]:
     """Return the sessions that the state lacks and for which the pair has an event, booked at the event's time.
+
+    `events` are the pair's events on the calendar that are not in the database.
 
     A session that the state contains is returned, too, when the event is newer than the state: it gets the generation
     and the time of the event.
@@ -55,7 +57,9 @@ def _is_newer(generation: int, existing: Session) -> bool:
     """Return whether an event of that generation was created after the existing session was last stored."""
     if existing.is_closed or existing.held_at:
         return False
-    return generation > existing.generation or (generation == existing.generation and existing.owed)
+    # The database does not know the event, which therefore was created after the session was stored as owed.
+    is_event_of_owed_session = generation == existing.generation and existing.owed
+    return generation > existing.generation or is_event_of_owed_session
 
 
 def _make_session(
@@ -80,7 +84,7 @@ def _make_session(
     if kind is not SessionKind.CAREER:
         return session
     regular = cadence.select_regular_sessions(sessions)
-    if cadence.is_series(state.pair, start.date(), policy):
+    if cadence.meets_in_series(state.pair, start.date(), policy):
         return _place_in_series(session, regular)
     if any(s.end is None or start < s.end + _MIN_DISTANCE for s in regular if not s.held_at):
         return replace(session, adhoc=True)
