@@ -27,7 +27,7 @@ from worker.providers.base import (
     NotifyingCalendar,
     OpenedChannel,
 )
-from worker.store.channels import Hint, Lease
+from worker.store.channels import AcceptedNotification, Lease
 from worker.store.database import describe_database_outage
 from worker.store.store import Store
 
@@ -281,7 +281,7 @@ class Channels:
 
     # --- notifications ---
 
-    def accept(self, notification: Notification) -> Hint | None:
+    def accept(self, notification: Notification) -> AcceptedNotification | None:
         """Record a notification, and make its calendar due if the calendar may have changed.
 
         Returns the calendar and when it is polled; None for a forged notification, or one through an unknown channel.
@@ -290,15 +290,15 @@ class Channels:
         if channel_id is None or notification.channel_id not in ("", channel_id):
             return None
         now, kind = self._clock(), notification.kind
-        hint = self._store.channels.record_notification(
+        accepted = self._store.channels.record_notification(
             channel_id,
             notification.remote_id,
             now,
             has_changed=kind in _KINDS_TO_READ_AFTER,
             is_proof=kind is NotificationKind.CHANGED,
         )
-        if hint is not None and kind is NotificationKind.RENEW:
-            self._store.channels.renew_now(hint.calendar, now)
-        elif hint is not None and kind is NotificationKind.REMOVED:
-            self._store.channels.forget_closed_channel(hint.calendar, now)
-        return hint
+        if accepted is not None and kind is NotificationKind.RENEW:
+            self._store.channels.renew_now(accepted.calendar, now)
+        elif accepted is not None and kind is NotificationKind.REMOVED:
+            self._store.channels.forget_closed_channel(accepted.calendar, now)
+        return accepted

@@ -191,8 +191,8 @@ class Lease:
 
 
 @dataclass(frozen=True, slots=True)
-class Hint:
-    """What a notification tells: which calendar may have changed, and when it is polled because of that."""
+class AcceptedNotification:
+    """The result of a notification through a known channel: its calendar, and the poll that it causes."""
 
     calendar: Address
     #: None when nothing changed, or when an earlier notification has made the calendar due already
@@ -343,7 +343,7 @@ class ChannelRows:
 
     def record_notification(
         self, channel_id: str, remote_id: str, now: datetime, *, has_changed: bool, is_proof: bool
-    ) -> Hint | None:
+    ) -> AcceptedNotification | None:
         """Store that a notification came. Return None when the channel is unknown.
 
         `remote_id` is the service's id of the channel, or empty when the notification names none. `has_changed` tells
@@ -365,7 +365,7 @@ class ChannelRows:
                 _SAVE_PROOF.execute(connection, address=address, now=now)
             if poll_at is not None:
                 make_calendar_due(connection, [address], poll_at)
-            return Hint(address, poll_at)
+            return AcceptedNotification(address, poll_at)
 
     def begin_reading(self, address: Address) -> WatchedCalendar | None:
         """Return a calendar with its channel, and reset `has_told` in the database. Called before the calendar is read.

@@ -52,11 +52,10 @@ def receive_outlook() -> Response:
 
 
 def _accept(notifications: Sequence[Notification]) -> None:
-    """Make the calendars of the notifications due, and wake a worker at each new time at which a calendar is polled."""
+    """Make the calendars of the notifications due, and wake a worker at each time for which a poll was scheduled."""
     site = current_site()
-    hints = [site.worker.channels.accept(notification) for notification in notifications]
-    # without a hint, the notification is forged or its channel is unknown
-    refused_count = sum(hint is None for hint in hints)
-    count_notifications(len(hints) - refused_count, refused_count)
-    for delay in sorted({hint.poll_at - site.now() for hint in hints if hint and hint.poll_at}):
+    results = [site.worker.channels.accept(notification) for notification in notifications]
+    accepted = [result for result in results if result is not None]  # the others are forged, or of unknown channels
+    count_notifications(len(accepted), len(results) - len(accepted))
+    for delay in sorted({result.poll_at - site.now() for result in accepted if result.poll_at}):
         wake_worker(delay)

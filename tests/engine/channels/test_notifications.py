@@ -43,9 +43,9 @@ def test_what_comes_within_five_seconds_is_folded_into_one_look_and_the_last_is_
     told = Notification(channel.token, NotificationKind.CHANGED)
     looks = []
     for _ in range(12):
-        hint = office.channels.accept(told)
-        assert hint is not None
-        looks.append(hint.poll_at)
+        accepted = office.channels.accept(told)
+        assert accepted is not None
+        looks.append(accepted.poll_at)
         office.clock.advance(SECOND)
     asked_for = [look for look in looks if look]
     assert asked_for == [begin, begin + HINT_MERGE_PERIOD, begin + 2 * HINT_MERGE_PERIOD, begin + 3 * HINT_MERGE_PERIOD]
@@ -59,8 +59,8 @@ def test_a_clock_that_was_ahead_drops_no_notification(office: NotifyingOffice) -
     (channel,) = office.calendar.channels_of(DANA)
     with office.store.database.write() as connection:
         connection.execute(tables.channel.update().values(hinted_at=office.clock() + HOUR))
-    hint = office.channels.accept(Notification(channel.token, NotificationKind.CHANGED))
-    assert hint is not None and hint.poll_at == office.clock()
+    accepted = office.channels.accept(Notification(channel.token, NotificationKind.CHANGED))
+    assert accepted is not None and accepted.poll_at == office.clock()
 
 
 def test_a_change_while_the_calendar_is_being_read_is_read_after_that(office: NotifyingOffice) -> None:
