@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from datetime import date, datetime
 from itertools import groupby
 
-from worker.domain.reason_texts import NN_
 from worker.domain.rollout import Rollout
 from worker.domain.time.worktime import format_hours, get_local_date
 from worker.i18n.domain_texts import translate_reasons
@@ -59,13 +58,15 @@ class QuarterView:
         made_at: datetime | None = None,
         is_booked: bool = False,
     ) -> None:
-        """`made_at`: when the calendars were read. When a rollout begins later, the quarter begins with it.
+        """`made_at`: when the calendars were read, by default `preview.now`.
+
+        When the rollout is still to begin, `preview.now` is its beginning, and is later than `made_at`.
 
         `is_booked`: whether the page shows only what is booked, and not what would be booked now.
         """
         self.preview = preview
         self.is_booked = is_booked
-        self.picture = QuarterPicture(preview, language)
+        self.picture = QuarterPicture(preview, language)  #: the chart with a column for each week
         self.mailing = QuarterMailing(preview, language, samples)
         self._rollout = rollout or Rollout()
         self._made_at = made_at or preview.now
@@ -115,16 +116,16 @@ class QuarterView:
     def _describe_readers(self, count: int) -> str:
         """Return a sentence on how many people get a mail within a week."""
         if self.is_booked:
-            singular, plural = NN_(
-                "Within a week, one person gets a mail.", "Within a week, %(count)s people get a mail."
+            if not count:
+                return self.gettext("Within a week, nobody gets a mail.")
+            return self.ngettext(
+                "Within a week, one person gets a mail.", "Within a week, %(count)s people get a mail.", count
             )
-            nobody = self.gettext("Within a week, nobody gets a mail.")
-            return self.ngettext(singular, plural, count) if count else nobody
-        singular, plural = NN_(
-            "In the first week, one person gets a mail.", "In the first week, %(count)s people get a mail."
+        if not count:
+            return self.gettext("In the first week, nobody gets a mail.")
+        return self.ngettext(
+            "In the first week, one person gets a mail.", "In the first week, %(count)s people get a mail.", count
         )
-        nobody = self.gettext("In the first week, nobody gets a mail.")
-        return self.ngettext(singular, plural, count) if count else nobody
 
     def _list_exceptions(self) -> Iterator[str]:
         """Yield sentences on the pairs that have no time within the quarter."""
