@@ -53,7 +53,8 @@ def plan(now: datetime, state: PairState, snapshot: FreeBusySnapshot | None, pol
         mark_past_sessions_held(builder)
         builder.plan_again_at(builder.now + DAILY)
         return builder.build()
-    # A session is not compared with its event while the answer to a requested time waits for free/busy.
+    # Whoever proposes another time may have declined the event. Until the free/busy for that time has been read, the
+    # session must not be deferred because of this answer.
     waiting_ids = requested_times.answer_requested_times(builder)
     deferrals.check_booked_sessions(builder, skipped_ids=waiting_ids)
     if builder.has_request:
@@ -73,7 +74,9 @@ def plan(now: datetime, state: PairState, snapshot: FreeBusySnapshot | None, pol
 
 
 def mark_past_sessions_held(builder: PlanBuilder) -> None:
-    """Mark each booked session whose end has passed as held, unless its event is still at another time (T-7).
+    """Mark each booked session whose end has passed as held, if its event is on the calendar at its time (T-7).
+
+    A review inside a 1:1 is marked, too, although it has no event of its own.
 
     A calendar may have refused the new time of a session, so that its event still shows an older time. If the session
     can't have that older time, it is deferred. If the older time is still to come, the session gets it back.
@@ -90,6 +93,7 @@ def mark_past_sessions_held(builder: PlanBuilder) -> None:
                 "warning", "The calendar never accepted the new time, so the session gets another one.", session.id
             )
         elif placed and placed.span.end > builder.now:
+            # with `by_hand`, the session keeps the time even outside its window or over busy time
             restored = builder.update_session(
                 session, start=placed.span.start, end=placed.span.end, by_hand=True, intended=None
             )
@@ -195,6 +199,7 @@ def _add_end_mails(builder: PlanBuilder) -> None:
     cycle = max((s.cycle for s in builder.sessions.values()), default=0)
     handovers.add_open_promises_mail(builder, cycle)
     for person in handovers.list_end_recipients(builder):
+        # the mail about open promises says, too, that the pair has ended
         end_mails = [
             mail
             for name in (MailName.PAIR_ENDED, MailName.OPEN_PROMISES)
