@@ -174,7 +174,7 @@ def is_valid_during_clash(effect: Effect, state: PairState, now: datetime) -> bo
     return session.booked and session.warned_at is not None and session.start == effect.start
 
 
-def is_valid_at_that_time(effect: Effect, state: PairState, now: datetime) -> bool:
+def is_valid_while_time_unchanged(effect: Effect, state: PairState, now: datetime) -> bool:
     """Return whether the session is in the future and still at the time that the mail is about."""
     session = _find_session(effect, state)
     return session is not None and session.booked and session.start == effect.start and session.span.start > now
