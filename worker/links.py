@@ -110,7 +110,8 @@ class LinkSigner:
 
 
 _SIGNER_OPTIONS = {"digest_method": hashlib.sha256, "key_derivation": "hmac"}
-#: The length of the signature of a text, in hexadecimal digits.
+#: The length of the signature of a text, in hexadecimal digits: 172 bits can't be guessed. If the length changed, the
+#: tokens of open channels would no longer be valid.
 _SIGNATURE_LENGTH = 43
 
 

@@ -46,8 +46,10 @@ def assign_cells(groups: Mapping[str, str], managers: Mapping[str, str]) -> dict
     """Return the cell of each person who is asked, before anybody has answered.
 
     The cell is the person's group if that group is large enough, else a cell that merges small groups. So not even the
-    sealed counters of answers are ever about a few people. `groups`, `managers` and the result are keyed by the
-    person's token.
+    sealed counters of answers are ever about a few people. When even all people together are too few, everybody is in
+    the cell EVERYBODY, but then no round is opened.
+
+    `groups`, `managers` and the result are keyed by the person's token.
     """
     group_names = {person: group or OTHERS for person, group in groups.items()}
     cells = [

@@ -58,7 +58,8 @@ class StoredIdentities:
 
     def learn(self, person: Address, alias: str) -> None:
         name, owners = normalize(alias), self._refresh_aliases().owners
-        if name and name not in owners and person in owners:
+        is_stored_person = person in owners  # `owners` has primary addresses, too
+        if name and name not in owners and is_stored_person:
             self._store.aliases.learn(name, person)
             self._invalidate()
 
@@ -90,7 +91,7 @@ def build_identities(persons: Collection[Address], person_aliases: Iterable[Pers
     for alias in person_aliases:
         aliases[alias.person].append(alias.alias)
         if alias.source is AliasSource.DIRECTORY:
-            directory_ids[alias.person] = alias.alias
+            directory_ids[alias.person] = alias.alias  # with this source, the alias is the id in the directory
     return InMemoryIdentities(aliases, directory_ids)
 
 

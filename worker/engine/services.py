@@ -132,7 +132,7 @@ class OrganizerLookup:
     """Finds the organizers and guests of our events among the people of one calendar service.
 
     Calling it with a person returns the organizers of all events of ours in which the person may appear, as organizer
-    or as guest. It loads the pairs at the first call.
+    or as guest. It loads the pairs at the first such call, whereas `list_guests` loads them each time.
     """
 
     def __init__(self, load_pairs: Callable[[], Collection[Pair]], local_people: Collection[Address]) -> None:

@@ -81,6 +81,7 @@ class ScimDirectory:
         if log is None:
             return True
         longest_wave = LONGEST_FIRST_WAVE if read_at is None else LONGEST_WAVE
+        # after a wave was read because of its limit, it is read again only when the limit has passed once more
         waiting_since = max(log.wave_began_at, read_at or log.wave_began_at)
         return now - log.last_at < WAVE_PAUSE and now - waiting_since < longest_wave
 
@@ -92,7 +93,7 @@ class ScimDirectory:
         index = _ManagerIndex(people)
         records = [_make_record(person, index) for person in people if not _is_guest(person)]
         guest_count = len(people) - len(records)
-        return DirectoryReading(records, {"guests": guest_count} if guest_count else {})
+        return DirectoryReading(records, left_out={"guests": guest_count} if guest_count else {})
 
     def check(self) -> SourceCheck:
         title = "A directory has pushed people by SCIM"

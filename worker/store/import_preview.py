@@ -21,8 +21,7 @@ PERSON_SETTINGS = {
 PAIR_SETTINGS = {
     **{name: name for name in ("start", "every", "minutes", "format", "review", "transition_until", "trust")},
     "preference": "prefer",
-    "paused": "paused",
-    "paused_until": "paused_until",
+    **{name: name for name in ("paused", "paused_until")},
 }
 
 

@@ -59,7 +59,8 @@ def show() -> Response:
 def _count_failing_effects(effects: list[dict[str, Any]]) -> list[tuple[str, str, int]]:
     """Return the numbers of failing effects as tuples of progress, name and count.
 
-    Recipients are left out; `longarc status` shows them.
+    The name is that of the mail, or the kind of an effect on an event. Recipients are left out; `longarc status` shows
+    them.
     """
     counts = Counter((effect["progress"], effect["name"] or effect["what"]) for effect in effects)
     return [(progress, name, count) for (progress, name), count in sorted(counts.items())]

@@ -58,7 +58,7 @@ class FaultKind(StrEnum):
     UNDATED = "undated"  #: a commitment has no date
     FAR = "far"  #: a day or a month is too long ago or too far ahead
     LONG = "long"  #: a text is longer than the limit
-    MANY = "many"  #: a part has more lines than the limit
+    MANY = "many"  #: a part has more entries than the limit
 
 
 #: The text of `UnfitContract` for each kind, for callers without sentences of their own.
@@ -66,7 +66,7 @@ _SENTENCES = {
     FaultKind.UNDATED: "A commitment has no date.",
     FaultKind.FAR: "A date is too long ago or too far ahead.",
     FaultKind.LONG: "A text is too long.",
-    FaultKind.MANY: "A part has too many lines.",
+    FaultKind.MANY: "A part has too many entries.",
 }
 
 

@@ -138,7 +138,7 @@ def _exchange_code(
         "grant_type": "authorization_code",
         "code": code,
         "client_id": client_id,
-        "client_secret": str(section.get("password") or ""),
+        "client_secret": str(section.get("password") or ""),  # every provider gets its secret as `password`
         "redirect_uri": redirect_uri,
         "code_verifier": code_verifier,
     }

@@ -34,7 +34,11 @@ class EventReader:
         self._mailboxes = mailboxes
 
     def read_views(self, people: Sequence[Address], window: Span) -> dict[Address, CalendarView]:
-        """Return the view of each person's calendar. The first pages of several calendars are read in one request."""
+        """Return the view of each person's calendar. The first pages of several calendars are read in one request.
+
+        A Transient error of the only calendar is raised. Among several calendars it is the view of its calendar, so
+        that the others can be read.
+        """
         query: dict[str, Any] = {**make_list_query(), **graph_events.compose_bounds(window)}
         if len(people) == 1:
             [person] = people
