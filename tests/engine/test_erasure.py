@@ -164,6 +164,27 @@ def test_who_has_left_is_forgotten_in_every_row(stored: Office) -> None:
     assert not stored.mails("operator_alert")[1:], "the rest goes on"
 
 
+@pytest.mark.databases("sqlite", "postgresql")  # which compare letter case in their own ways
+def test_people_whose_addresses_contain_the_forgotten_one_stay_as_they_are(database_url: str) -> None:
+    """And the forgotten address goes in any letter case, within quotation marks and at the end of a sentence."""
+    others = [f"{SAM}.uk", f"o'{SAM}", f"ad-{SAM}", f"ad.{SAM}"]
+    office = Office(database_url, people(DANA, SAM, *others), pairs(pair(), *(pair(DANA, other) for other in others)))
+    office.run(HOUR)
+    text = f"'{SAM}' and {SAM.upper()} were refused; so was {SAM}."
+    office.store.outbox.alert("test", text, office.clock(), OPERATOR)
+    office.store.outbox.alert("test", f"{SAM.upper()} was refused once more", office.clock(), OPERATOR)
+    leave(office)
+    pseudonym = office.worker.erasure.forget(SAM).pseudonym
+    assert pseudonym is not None
+    assert set(others) < set(office.store.people.load_all_people())
+    assert {pair_id.report for pair_id in office.store.people.load_all_pairs()} == {*others, pseudonym.email}
+    name = pseudonym.email
+    told = " ".join(str(row["fields"]) for row in office.rows(select(tables.outbox)))
+    assert f"'{name}' and {name} were refused; so was {name}." in told
+    assert f"{name} was refused once more" in told
+    office.close()
+
+
 def test_who_is_still_listed_is_not_forgotten(office: Office) -> None:
     """The next reading of the roster would bring them back."""
     with pytest.raises(Refused, match="still in the roster"):

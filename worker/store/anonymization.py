@@ -110,10 +110,11 @@ def _delete_traces(connection: Connection, email: Address, pairs: Collection[Pai
 def _replace_everywhere(connection: Connection, replacements: Mapping[str, str]) -> None:
     """Replace names in every column that holds text, also in primary keys.
 
-    A longer name that contains one of these names is not changed.
+    A longer name that contains one of these names is not changed. A name may end a sentence or stand in quotation
+    marks, so a dot or an apostrophe belongs to a longer name only between letters, as in `x.org.uk` and `o'neil`.
     """
     for name, replacement in sorted(replacements.items()):
-        pattern = re.compile(rf"(?<![\w.+-]){re.escape(name)}(?![\w-])", re.IGNORECASE)
+        pattern = re.compile(rf"(?<![\w.+-])(?<!\w'){re.escape(name)}(?![\w-]|\.\w)", re.IGNORECASE)
         for column in _list_text_columns():
             _replace_in_column(connection, column, name, pattern, replacement)
 
@@ -151,7 +152,7 @@ def _replace_in_column(
     is_json = isinstance(column.type, JSON)
     stored_text = cast(column, String) if is_json else type_coerce(column, String)
     key_columns = list(column.table.primary_key)
-    query = select(*key_columns, stored_text).where(stored_text.contains(searched_text, autoescape=True), *conditions)
+    query = select(*key_columns, stored_text).where(stored_text.icontains(searched_text, autoescape=True), *conditions)
     for *key_values, text in connection.execute(query).all():
         changed_text = pattern.sub(lambda _: replacement, text)
         if changed_text != text:
