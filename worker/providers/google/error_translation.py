@@ -36,7 +36,7 @@ _RATE_REASONS = frozenset({"rateLimitExceeded", "userRateLimitExceeded", "RATE_L
 _QUOTA_REASONS = frozenset({"quotaExceeded", "dailyLimitExceeded", "dailyLimitExceededUnreg"})
 _API_OFF_REASONS = frozenset({"accessNotConfigured", "SERVICE_DISABLED"})
 _SCOPE_REASONS = frozenset({"insufficientPermissions", "ACCESS_TOKEN_SCOPE_INSUFFICIENT", "insufficientScopes"})
-#: The reasons of Gmail for a request without a valid message.
+#: The reasons that Google gives for a request with invalid content, such as an empty mail.
 _INVALID_REASONS = frozenset({"invalidArgument", "badRequest"})
 #: The reasons for which Google refuses to open a channel, each with the error to raise and its text.
 _CHANNEL_REFUSALS: Mapping[str, tuple[type[Permanent], str]] = {
@@ -96,8 +96,8 @@ def translate_errors(subject: str, *, is_write: bool, endpoint: str, clock: Cloc
 def translate_error(error: Exception, subject: str, *, is_write: bool, endpoint: str, clock: Clock) -> ProviderError:
     """Return a ProviderError for the exception, with a text that begins with `subject`.
 
-    `is_write` says whether the request may have changed something. Then an error is `uncertain` when the answer was
-    lost.
+    When the connection failed, the text begins with `endpoint`, the URL of the API. `is_write` says whether the request
+    may have changed something. Then an error is `uncertain` when the answer was lost.
     """
     if isinstance(error, ProviderError):
         return error
@@ -172,8 +172,7 @@ def _translate_refusal(details: GoogleErrorDetails, subject: str) -> ProviderErr
     if details.status == 401:
         return AuthRevoked(f"{subject}: Google no longer accepts the grant.")
     if details.status == 410:
-        error_class = ItemGone if details.reason == "deleted" else SyncTokenExpired
-        return error_class(f"{subject}: this item no longer exists at Google ({details.reason}).")
+        return _translate_gone(details, subject)
     if details.status == 404:
         return NotFound(f"{subject}: Google does not find the item, or may not show it to us.")
     if details.status in (409, 412):
@@ -196,6 +195,13 @@ def _translate_refusal(details: GoogleErrorDetails, subject: str) -> ProviderErr
     is_invalid = details.status == 400 and details.reason in _INVALID_REASONS
     error_class = InvalidContent if is_invalid else Forbidden
     return error_class(f"{subject}: Google refuses this: {details.reason} {details.message}".rstrip())
+
+
+def _translate_gone(details: GoogleErrorDetails, subject: str) -> ItemGone | SyncTokenExpired:
+    """Return the error for an answer 410 (Gone), which concerns an item or a sync token."""
+    if details.reason == "deleted":
+        return ItemGone(f"{subject}: this item no longer exists at Google.")
+    return SyncTokenExpired(f"{subject}: the sync token is no longer valid ({details.reason}).")
 
 
 def _parse_retry_text(message: str, clock: Clock) -> timedelta | None:
