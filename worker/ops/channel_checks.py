@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from worker.engine.channels import NOTIFY_PATH
-from worker.ops.scim_checks import open_current_store
+from worker.ops.current_store import open_current_store
 from worker.providers.base import CALENDARS_WITH_CHANNELS, Finding
 from worker.roster.model import Roster
 from worker.settings.load import Settings
@@ -142,7 +142,7 @@ def _is_listening(listen: str) -> bool:
 
 
 def _has_reached_us(service: str, channels: OpenChannels) -> bool:
-    """Return whether the service has reached the public address. Microsoft opens a channel only after it has."""
+    """Return whether the service has reached the public address. Microsoft reaches it before it opens a channel."""
     return bool(channels.notified or (service == "outlook" and channels.open))
 
 

@@ -21,6 +21,7 @@ from worker.errors import LongarcError, Problem, Problems, ProviderError, WrongK
 from worker.mail.render import MailRenderer
 from worker.ops import machine_checks, scim_checks
 from worker.ops.channel_checks import check_notifications
+from worker.ops.current_store import open_current_store
 from worker.ops.rollout import check_rollout, select_chosen_pairs
 from worker.ops.sign_in_checks import check_sign_in
 from worker.providers.base import Finding, Mailer, can_send_as, describe_sent_copies
@@ -97,7 +98,7 @@ def _check_people(settings: Settings, now: datetime) -> Generator[Finding, None,
     if not settings.roster.is_pushed:
         return (yield from _check_roster(RosterReader(settings), now))
     yield from scim_checks.check_scim(settings)
-    with scim_checks.open_current_store(settings) as store:
+    with open_current_store(settings) as store:
         return (yield from _check_roster(RosterReader(settings, store), now))
 
 

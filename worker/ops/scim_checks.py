@@ -1,20 +1,13 @@
 """Checks of the SCIM server, to which directories push people: its library, its tokens, and its public address."""
 
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
 from importlib.util import find_spec
-from pathlib import Path
 from urllib.parse import urlsplit
-
-from sqlalchemy import make_url
 
 from worker.errors import explain_missing_extra
 from worker.providers.base import Finding
-from worker.seal import Seal, generate_key
 from worker.settings.environment import MIN_SCIM_TOKEN_CHARS, SCIM_TOKEN_VARIABLE
 from worker.settings.load import Settings
-from worker.store.statistics import Statistics
-from worker.store.store import Store
 
 _TIMEOUT_SECONDS = 10
 #: The HTTP status of the response to a request without a valid token.
@@ -69,19 +62,3 @@ def _check_response(address: str) -> Finding:
     remedy = "Let the proxy pass everything below /scim/ on to the pages, with the header `Authorization`."
     statement = f"{address} answers {response.status_code} to a request without a token, and not {_UNAUTHORIZED}"
     return Finding(statement, ok=True, remedy=remedy)
-
-
-@contextmanager
-def open_current_store(settings: Settings) -> Iterator[Store | None]:
-    """Open the database without its key, for checks of the roster and of channels, which read nothing sealed.
-
-    Yields None when there is no database yet, or when its schema is of another version than this program.
-    """
-    url = make_url(settings.database)
-    if url.get_backend_name() == "sqlite" and not Path(str(url.database)).exists():
-        yield None
-        return
-    # a store needs some key: this one opens nothing, and is never stored
-    with closing(Store(settings.database, Seal([generate_key()]))) as store:
-        version, program_version = Statistics(store.database).get_schema_versions()
-        yield store if version == program_version else None

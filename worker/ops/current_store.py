@@ -1,0 +1,28 @@
+"""Opens the database for checks that read nothing sealed."""
+
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from pathlib import Path
+
+from sqlalchemy import make_url
+
+from worker.seal import Seal, generate_key
+from worker.settings.load import Settings
+from worker.store.statistics import Statistics
+from worker.store.store import Store
+
+
+@contextmanager
+def open_current_store(settings: Settings) -> Iterator[Store | None]:
+    """Open the database without its key, for checks of the roster and of channels, which read nothing sealed.
+
+    Yields None when there is no database yet, or when its schema is of another version than this program.
+    """
+    url = make_url(settings.database)
+    if url.get_backend_name() == "sqlite" and not Path(str(url.database)).exists():
+        yield None
+        return
+    # a store needs some key: this one opens nothing, and is never stored
+    with closing(Store(settings.database, Seal([generate_key()]))) as store:
+        version, program_version = Statistics(store.database).get_schema_versions()
+        yield store if version == program_version else None
