@@ -96,14 +96,14 @@ class Worker:
         log.error("a tick was given up after %d rounds", MAX_ROUNDS, extra={"action": Action.TICK_ENDLESS})
         return next_due
 
-    def import_people(self, *, force: bool = False, anew: bool = False) -> bool:
+    def import_people(self, *, force: bool = False, must_read_directory: bool = False) -> bool:
         """Import the roster if it changed. Returns whether anything changed.
 
         With `force`, the roster is read now, and imported whatever it changes, since the operator has consented. With
-        `anew`, a directory is read now even if it is not due, and a change of many pairs still needs consent (T-17).
-        Raises the errors of `PeopleImport.run`, such as Problems and PeopleImportRefused.
+        `must_read_directory`, a directory is read now even if it is not due, and a change of many pairs still needs
+        consent (T-17). Raises the errors of `PeopleImport.run`, such as Problems and PeopleImportRefused.
         """
-        return self.people_import.run(force=force, anew=anew)
+        return self.people_import.run(force=force, must_read_directory=must_read_directory)
 
     def close(self) -> None:
         """Close the connections to the database."""

@@ -86,7 +86,7 @@ def test_a_directory_without_a_version_is_read_once_a_day(company: Company) -> N
 def test_it_is_read_at_once_when_somebody_asks(company: Company) -> None:
     company.staff()
     company.directory.add(DEE, "Dee Lo", ANN)
-    assert company.roster.run(anew=True)
+    assert company.roster.run(must_read_directory=True)
     assert company.current_pairs() == {f"{ANN}>{BO}", f"{ANN}>{CY}", f"{ANN}>{DEE}"}
 
 

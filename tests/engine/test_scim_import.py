@@ -97,7 +97,7 @@ def test_a_new_address_is_the_same_person(company: PushedCompany, directory: Dir
 def test_asking_for_it_does_not_wait(company: PushedCompany, directory: Directory) -> None:
     directory.create(make_user(ANN))
     directory.create(make_user(BO, manager=directory.ids[ANN]))
-    assert company.worker.import_people(anew=True)
+    assert company.worker.import_people(must_read_directory=True)
     assert current_pairs(company) == {PairId(ANN, BO)}
 
 

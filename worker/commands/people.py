@@ -16,7 +16,7 @@ from worker.errors import Refused
 if TYPE_CHECKING:
     from worker.app import Worker
     from worker.engine.roster_reader import RosterReading
-    from worker.ops.roster_changes import Beginning, Joiner, Leaver, ManagerChange, RosterChanges
+    from worker.ops.roster_changes import Joiner, Leaver, ManagerChange, NewPair, RosterChanges
     from worker.settings.load import Settings
     from worker.store.import_preview import SettingChange
 
@@ -28,14 +28,18 @@ MAX_WIDTH = 100
 
 @click.command("people", cls=Command, short_help="Show what the roster would change; --apply changes it.")
 @click.option("--apply", "should_apply", is_flag=True, help="Apply the changes now. `longarc run` does so by itself.")
-@click.option("--accept", is_flag=True, help="Apply the changes even if many pairs end or many events are cancelled.")
+@click.option(
+    "--accept",
+    is_flag=True,
+    help="Apply the changes even if many pairs end, many people leave or many events are cancelled.",
+)
 @click.option("--force", is_flag=True, help="With --apply: the same as --accept.")
 @json_option
 def people(should_apply: bool, accept: bool, force: bool, as_json: bool) -> None:
     """Show what the people file or the directory would change; with --apply, change it.
 
-    A change that would end more than a tenth of the pairs, or remove more than a tenth of the people, is applied only
-    with --accept.
+    A change that would end more than a tenth of the pairs, remove more than a tenth of the people, or cancel more
+    events than `rules.max_cancels`, is applied only with --accept.
     """
     if force and not should_apply:
         raise click.UsageError("--force can only be given with --apply.")
@@ -55,12 +59,13 @@ def _apply(settings: "Settings", *, force: bool) -> None:
     from worker.store.statistics import Statistics
 
     if not settings.roster.has_directory:
-        read_people(settings, utcnow())  # raises Problems before a database is created
+        # Raises Problems before a database is created. What a directory pushed can only be read from the database.
+        read_people(settings, utcnow())
     worker = build(settings, store=open_store(settings, needs_encryption_key=False))
     with closing(worker):
         Statistics(worker.store.database).get_schema_versions()  # raises a clear error when the database can't be used
         worker.store.migrate()
-        has_changed = worker.import_people(force=force, anew=True)
+        has_changed = worker.import_people(force=force, must_read_directory=True)
         people_count = len(worker.store.people.load_current_people())
         pair_count = sum(not pair.ended for pair in worker.store.people.load_all_pairs().values())
     counts = f"{format_count(people_count, 'person', 'people')} in {format_count(pair_count, 'pair')}"
@@ -131,7 +136,7 @@ def _show_changes(source_name: str, reading: "RosterReading", changes: "RosterCh
         print_line(f"{faults} in the directory. The pairs concerned stay as they were.", "yellow")
         _show_entries([(str(fault), "") for fault in reading.faults])
     print_line()
-    hint = "" if has_objection else "; --apply does it"
+    hint = "" if has_objection else "; --apply applies the changes"
     print_line(f"{format_count(changes.event_count, 'event')} would be cancelled. Nothing was changed{hint}.")
 
 
@@ -161,22 +166,22 @@ def _show_entries(entries: Sequence[tuple[str, str]]) -> None:
 
 
 def _describe_joiner(joiner: "Joiner") -> tuple[str, str]:
-    """Return the entry of a person who joins: the name and address, and what begins."""
+    """Return the entry of a person who joins: the name and address, and the new pair."""
     prefix = "is back; " if joiner.is_returning else ""
-    details = _describe_beginning(joiner.beginning) if joiner.beginning else "without a manager"
+    details = _describe_new_pair(joiner.new_pair) if joiner.new_pair else "without a manager"
     return f"{joiner.name} <{joiner.email}>", f"{prefix}{details}"
 
 
-def _describe_beginning(beginning: "Beginning") -> str:
-    return f"with {beginning.manager}; {_describe_first_session(beginning)}"
+def _describe_new_pair(new_pair: "NewPair") -> str:
+    return f"with {new_pair.manager}; {_describe_first_session(new_pair)}"
 
 
-def _describe_first_session(beginning: "Beginning") -> str:
+def _describe_first_session(new_pair: "NewPair") -> str:
     """Return when a new pair first meets, or why it does not."""
-    day = beginning.first_session
+    day = new_pair.first_session
     if day:
         return f"first session around {day.day} {day:%B %Y}"
-    return "paused" if beginning.is_paused else "takes no part: see `longarc rollout`"
+    return "paused" if new_pair.is_paused else "takes no part: see `longarc rollout`"
 
 
 def _describe_leaver(leaver: "Leaver") -> tuple[str, str]:
@@ -187,8 +192,8 @@ def _describe_leaver(leaver: "Leaver") -> tuple[str, str]:
 
 def _describe_manager_change(change: "ManagerChange") -> tuple[str, str]:
     former_text = f"{change.former} ({_describe_cancelled(change.event_count)})" if change.former else "nobody"
-    beginning = change.beginning
-    new_text = f"{beginning.manager} ({_describe_first_session(beginning)})" if beginning else "nobody"
+    new_pair = change.new_pair
+    new_text = f"{new_pair.manager} ({_describe_first_session(new_pair)})" if new_pair else "nobody"
     handover = "; the report chooses what goes on to the new manager" if change.has_handover else ""
     return f"{change.name} <{change.email}>", f"from {former_text} to {new_text}{handover}"
 
@@ -245,7 +250,7 @@ def _encode_joiner(joiner: "Joiner") -> dict[str, Any]:
         "email": joiner.email,
         "name": joiner.name,
         "returns": joiner.is_returning,
-        **_encode_beginning(joiner.beginning),
+        **_encode_new_pair(joiner.new_pair),
     }
 
 
@@ -263,12 +268,12 @@ def _encode_manager_change(change: "ManagerChange") -> dict[str, Any]:
         "email": change.email,
         "name": change.name,
         "former_manager": change.former,
-        **_encode_beginning(change.beginning),
+        **_encode_new_pair(change.new_pair),
         "events_cancelled": change.event_count,
         "handover": change.has_handover,
     }
 
 
-def _encode_beginning(beginning: "Beginning | None") -> dict[str, Any]:
-    manager = beginning.manager if beginning else None
-    return {"manager": manager, "first_session": beginning.first_session if beginning else None}
+def _encode_new_pair(new_pair: "NewPair | None") -> dict[str, Any]:
+    manager = new_pair.manager if new_pair else None
+    return {"manager": manager, "first_session": new_pair.first_session if new_pair else None}

@@ -67,13 +67,14 @@ class PeopleImport:
         self._habits = CalendarHabits(settings, store, get_calendar, clock, identities, participation)
         self._failure: _Failure | None = None
 
-    def run(self, *, force: bool = False, anew: bool = False) -> bool:
+    def run(self, *, force: bool = False, must_read_directory: bool = False) -> bool:
         """Import the roster if it changed, or if a calendar returns other habits. Returns whether anything changed.
 
         With `force`, the roster is read now, and imported whatever it changes, since the operator has consented. With
-        `anew`, a directory is read now, and the import still needs consent as usual. Otherwise, a directory that pushes
-        its changes is read when its wave of pushes has ended, and a directory that can't tell whether it has changed is
-        read at the interval `roster.every`. A people file that changes while it is read is read again at the next call.
+        `must_read_directory`, a directory is read now, and the import still needs consent as usual. Otherwise, a
+        directory that pushes its changes is read when its wave of pushes has ended, and a directory that can't tell
+        whether it has changed is read at the interval `roster.every`. A people file that changes while it is read is
+        read again at the next call.
 
         Raises Problems for a people file with faults; PeopleImportRefused when the import needs consent (T-17);
         IncompleteReading or ProviderError when a directory can't be read; LongarcError when the people file can't be
@@ -82,7 +83,7 @@ class PeopleImport:
         people, now = self._store.people, self._clock()
         people.end_pauses(now)  # here, since this method runs each minute and pauses end at a set time (T-18)
         version = self._reader.get_version()
-        must_read = force or (anew and self._settings.roster.has_directory)
+        must_read = force or (must_read_directory and self._settings.roster.has_directory)
         _, last_read_at = self._load_last_reading()
         if not must_read and self._reader.is_awaiting_pushes(now, last_read_at):
             return False

@@ -24,8 +24,8 @@ from worker.store.store import Store
 
 
 @dataclass(frozen=True, slots=True)
-class Beginning:
-    """The beginning of a report's new pair: its manager, and when the first session will be."""
+class NewPair:
+    """The new pair of a report: its manager, and when the first session will be."""
 
     manager: Address
     first_session: date | None  #: the approximate day of the first session; None when the pair does not take part
@@ -40,7 +40,7 @@ class Joiner:
     email: Address
     name: str
     is_returning: bool
-    beginning: Beginning | None  #: the pair with the person's manager; None without a manager
+    new_pair: NewPair | None  #: the pair with the person's manager; None without a manager
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,12 +61,12 @@ class ManagerChange:
     name: str
     former: Address | None  #: the manager before; None without one
     event_count: int  #: the number of events with the former manager that are cancelled
-    beginning: Beginning | None  #: the pair with the new manager; None without one
+    new_pair: NewPair | None  #: the pair with the new manager; None without one
 
     @property
     def has_handover(self) -> bool:
         """Whether there is a handover, in which the report chooses what the new manager will read (R-36)."""
-        return self.former is not None and self.beginning is not None
+        return self.former is not None and self.new_pair is not None
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,19 +95,19 @@ def find_changes(
     now: datetime,
 ) -> RosterChanges:
     """Return what an import of the roster would change. `preview`: the rows that it would add, change or remove."""
-    beginnings = _find_beginnings(preview, roster, store, find_participation, policy, now)
+    new_pairs = _find_new_pairs(preview, roster, store, find_participation, policy, now)
     stored_people = store.people.load_all_people()
     former_pairs = {preview.renames.get(pair_id.report, pair_id.report): pair_id for pair_id in preview.ended_pairs}
-    reports_with_changes = (beginnings.keys() | former_pairs.keys()) & roster.persons.keys()
+    reports_with_changes = (new_pairs.keys() | former_pairs.keys()) & roster.persons.keys()
     staying_reports = sorted(reports_with_changes - set(preview.added_people))
     return RosterChanges(
         joiners=[
-            Joiner(email, roster.persons[email].name, email in preview.returning_people, beginnings.get(email))
+            Joiner(email, roster.persons[email].name, email in preview.returning_people, new_pairs.get(email))
             for email in preview.added_people
         ],
         leavers=_list_leavers(preview, stored_people),
         manager_changes=[
-            _make_manager_change(roster.persons[email], former_pairs.get(email), beginnings.get(email), preview)
+            _make_manager_change(roster.persons[email], former_pairs.get(email), new_pairs.get(email), preview)
             for email in staying_reports
         ],
         renames=preview.renames,
@@ -117,11 +117,11 @@ def find_changes(
 
 
 def _make_manager_change(
-    report: Person, former_pair: PairId | None, beginning: Beginning | None, preview: ImportPreview
+    report: Person, former_pair: PairId | None, new_pair: NewPair | None, preview: ImportPreview
 ) -> ManagerChange:
     former_manager = former_pair.manager if former_pair else None
     event_count = preview.booked_counts.get(former_pair, 0) if former_pair else 0
-    return ManagerChange(report.email, report.name, former_manager, event_count, beginning)
+    return ManagerChange(report.email, report.name, former_manager, event_count, new_pair)
 
 
 def _list_leavers(preview: ImportPreview, stored_people: Mapping[Address, Person]) -> list[Leaver]:
@@ -136,24 +136,24 @@ def _list_leavers(preview: ImportPreview, stored_people: Mapping[Address, Person
     ]
 
 
-def _find_beginnings(
+def _find_new_pairs(
     preview: ImportPreview,
     roster: Roster,
     store: Store,
     find_participation: Callable[[Pair], Participation],
     policy: Policy,
     now: datetime,
-) -> dict[Address, Beginning]:
+) -> dict[Address, NewPair]:
     """Return the new pairs by report, each with the approximate day of its first session.
 
     The day depends on the pair's turn, since the pairs of a manager that have never met begin one after the other.
     """
-    new_pairs: dict[Address, list[Pair]] = defaultdict(list)
+    pairs_by_manager: dict[Address, list[Pair]] = defaultdict(list)
     for pair_id in preview.added_pairs:
-        new_pairs[pair_id.manager].append(roster.pairs[pair_id])
-    waiting_pairs = store.people.load_waiting_pairs(new_pairs)
-    beginnings: dict[Address, Beginning] = {}
-    for manager, pairs in new_pairs.items():
+        pairs_by_manager[pair_id.manager].append(roster.pairs[pair_id])
+    waiting_pairs = store.people.load_waiting_pairs(pairs_by_manager)
+    new_pairs: dict[Address, NewPair] = {}
+    for manager, pairs in pairs_by_manager.items():
         starting_pairs = {
             pair.id: pair for pair in pairs if pair.is_active and find_participation(pair) is Participation.YES
         }
@@ -168,8 +168,8 @@ def _find_beginnings(
             if pair.id in starting_pairs:
                 turn = turns.get(pair.id, Turn())
                 first_session = make_first_window(pair, turn, roster.persons[manager].zone, now, policy).target.date()
-            beginnings[pair.report] = Beginning(manager, first_session, pair.paused)
-    return beginnings
+            new_pairs[pair.report] = NewPair(manager, first_session, pair.paused)
+    return new_pairs
 
 
 def describe_value(value: object) -> str:
