@@ -106,10 +106,10 @@ def is_cut_off(text: str, line: int) -> bool:
     return not text.endswith("\n") and line > text.count("\n")
 
 
-def find_other_separator(cells: Sequence[str], delimiter: str) -> str:
-    """Return the separator of a row when it differs from the header's `delimiter`; otherwise an empty text.
+def find_other_separator(cells: Sequence[str], header_separator: str) -> str:
+    """Return the separator of a row when it differs from that of the header; otherwise an empty text.
 
-    `cells` are the cells of the row when it is split by `delimiter`.
+    `cells` are the cells of the row when it is split by the header's separator.
     """
     if any(cell.strip() for cell in cells[1:]):
         return ""
@@ -117,7 +117,7 @@ def find_other_separator(cells: Sequence[str], delimiter: str) -> str:
         (
             separator
             for separator in SEPARATOR_NAMES
-            if separator != delimiter and cells[0].count(separator) >= _MIN_SEPARATORS
+            if separator != header_separator and cells[0].count(separator) >= _MIN_SEPARATORS
         ),
         "",
     )
@@ -133,7 +133,7 @@ def describe_csv_error(message: str) -> tuple[str, str]:
     return "A quote in this row is closed before the cell ends.", "Write a quote inside quotes twice."
 
 
-def detect_delimiter(text: str, count_known_columns: Callable[[Sequence[str]], int]) -> str:
+def detect_separator(text: str, count_known_columns: Callable[[Sequence[str]], int]) -> str:
     """Return the separator with which the header, the first line that is not blank, has the most known columns.
 
     Of several such separators, the one with the most columns is returned. `count_known_columns` returns how many of the

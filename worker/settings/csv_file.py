@@ -19,7 +19,7 @@ from worker.settings.csv_dialect import (
     UndecodableText,
     decode_text,
     describe_csv_error,
-    detect_delimiter,
+    detect_separator,
     find_other_separator,
     is_cut_off,
 )
@@ -128,8 +128,8 @@ def read_rows(text: str, file_format: CsvFormat, problem_report: ProblemReport) 
     skipped_lines = 0  # the number of lines before the text that the csv module reads
     if re.match(r"sep=.\n", text):  # Excel writes this line to name the separator
         skipped_lines, text = 1, text.partition("\n")[2]
-    delimiter = detect_delimiter(text, lambda header: len(set(file_format.find_columns(header).values())))
-    reader = csv.reader(io.StringIO(text), delimiter=delimiter, strict=True)
+    separator = detect_separator(text, lambda header: len(set(file_format.find_columns(header).values())))
+    reader = csv.reader(io.StringIO(text), delimiter=separator, strict=True)
     columns: Mapping[int, str] | None = None
     next_line = 1
     fewest_cells = 0  # the least number of cells in the header and the valid rows so far; 0 before the first row
@@ -144,9 +144,9 @@ def read_rows(text: str, file_format: CsvFormat, problem_report: ProblemReport) 
                 header_width = len(cells)
                 if problem_report.has_faults:
                     return
-            elif row_separator := find_other_separator(cells, delimiter):
+            elif row_separator := find_other_separator(cells, separator):
                 what = f"This row is separated by {SEPARATOR_NAMES[row_separator]}, the header by "
-                what += f"{SEPARATOR_NAMES[delimiter]}."
+                what += f"{SEPARATOR_NAMES[separator]}."
                 problem_report.add_fault(row_line, "", what, "Use one separator in the whole file.")
             elif any(cell.strip() for cell in cells[header_width:]):
                 what = f"There are {len(cells)} cells under a header of {header_width}."

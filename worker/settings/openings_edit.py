@@ -17,7 +17,7 @@ from pathlib import Path
 from worker import private_files
 from worker.domain.model import Opening
 from worker.errors import Problem, Problems, Refused
-from worker.settings.csv_dialect import UndecodableText, decode_text, detect_delimiter
+from worker.settings.csv_dialect import UndecodableText, decode_text, detect_separator
 from worker.settings.openings_file import FILE_FORMAT, parse_openings
 
 #: The most openings in the file, so that the page with the list stays short.
@@ -135,8 +135,8 @@ def _replace_row(text: str, *, line: int | None, cells: Mapping[str, str] | None
     # Excel names the separator in a line above the header, such as `sep=;`.
     preamble = text.partition("\n")[0] + "\n" if text.startswith("sep=") else ""
     text = text.removeprefix(preamble)
-    delimiter = detect_delimiter(text, _count_known_columns)
-    rows = _number_rows(text, delimiter, 2 if preamble else 1)
+    separator = detect_separator(text, _count_known_columns)
+    rows = _number_rows(text, separator, 2 if preamble else 1)
     header_index = next(index for index, (_, row) in enumerate(rows) if any(cell.strip() for cell in row))
     header = rows[header_index][1]
     for name in FILE_FORMAT.columns:
@@ -157,7 +157,7 @@ def _replace_row(text: str, *, line: int | None, cells: Mapping[str, str] | None
         for column, name in columns.items():
             row[column] = " ".join(cells.get(name, "").split())
     output = io.StringIO()
-    csv.writer(output, delimiter=delimiter, lineterminator="\n").writerows(row for _, row in rows if row)
+    csv.writer(output, delimiter=separator, lineterminator="\n").writerows(row for _, row in rows if row)
     return preamble + output.getvalue()
 
 
@@ -165,9 +165,9 @@ def _count_known_columns(header: Sequence[str]) -> int:
     return len(set(FILE_FORMAT.find_columns(header).values()))
 
 
-def _number_rows(text: str, delimiter: str, first_line: int) -> list[tuple[int, list[str]]]:
+def _number_rows(text: str, separator: str, first_line: int) -> list[tuple[int, list[str]]]:
     """Return the rows, each with the number of the line at which it begins. The text begins at `first_line`."""
-    reader = csv.reader(io.StringIO(text), delimiter=delimiter, strict=True)
+    reader = csv.reader(io.StringIO(text), delimiter=separator, strict=True)
     rows: list[tuple[int, list[str]]] = []
     line = first_line
     for row in reader:
