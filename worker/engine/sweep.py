@@ -117,7 +117,7 @@ class Sweep:
             plans = [plan for plan in plans if plan.pair not in refused_pairs] + postponed
             self._store.plans.commit(plans, loaded.wake_counts, holder, now)
             self._alert_failed_plans(plans, now)
-            self._alert_hours_apart(loaded.states, plans, now)
+            self._alert_no_common_hours(loaded.states, plans, now)
         except LeaseLost:
             self._store.plans.release(holder)
             log.warning("the lease was lost; nothing was written", extra={"action": Action.LEASE_LOST})
@@ -190,13 +190,13 @@ class Sweep:
             if new_plan.needed_free_busy is None:
                 return replace(new_plan, new_absences=absences) if absences else new_plan
             request = new_plan.needed_free_busy
-            # requested once more with the new windows, so that each person's new window includes the earlier one
-            windows_read = [
+            # earlier windows are requested again too, since the new free/busy of a person replaces the earlier one
+            earlier_requests = [
                 FreeBusyRequest((person,), snapshot.windows[person])
                 for person in request.people
                 if person in snapshot.windows
             ]
-            snapshot = _merge_snapshots(snapshot, self._read_free_busy([request, *windows_read], now))
+            snapshot = _merge_snapshots(snapshot, self._read_free_busy([request, *earlier_requests], now))
         return _build_failed_plan(state.pair.id, "it asked for free/busy again and again", now)
 
     def _plan_pair(self, now: datetime, state: PairState, snapshot: FreeBusySnapshot | None) -> Plan:
@@ -242,7 +242,7 @@ class Sweep:
                 windows.update(dict.fromkeys(chunk, chunk_window))
                 self._request_free_busy(provider, chunk, chunk_window, free_busy, unavailable)
                 report_read(chunk)
-        unknown = FreeBusy(is_known=False, reason="no calendar service is set up for it")
+        unknown = FreeBusy(is_known=False, reason="no calendar service is set up for this person")
         return FreeBusySnapshot(
             windows=windows,
             free_busy={**dict.fromkeys(windows, unknown), **free_busy},
@@ -277,7 +277,7 @@ class Sweep:
             if new_plan.problem:
                 self._store.outbox.alert(f"plan:{new_plan.pair}:{now:%Y-%m-%d}", new_plan.problem, now, self._operator)
 
-    def _alert_hours_apart(self, states: Sequence[PairState], plans: Sequence[Plan], now: datetime) -> None:
+    def _alert_no_common_hours(self, states: Sequence[PairState], plans: Sequence[Plan], now: datetime) -> None:
         """Alert the operator, once for each pair, when the two people never work at the same time (T-4)."""
         pairs_without_time = {plan.pair for plan in plans if any(session.unplaceable for session in plan.sessions)}
         for state in states:

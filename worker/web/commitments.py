@@ -34,6 +34,7 @@ def list_commitments(view: MailView, commitments: Iterable[ReadableCommitment], 
     """Return the owner's commitments with their status: open ones first, then by due date."""
     owned = [readable for readable in commitments if readable.commitment.owner is owner]
     owned.sort(key=lambda readable: (not readable.commitment.is_open, readable.commitment.due))
+    # The method `kept`, which is named so for templates, returns a line for each commitment, also for open ones.
     lines = MailView(replace(view.context, commitments=tuple(owned)), view.language).kept(owner.value)
     return [
         CommitmentLine(readable.commitment.id, line, readable.commitment.is_open, readable.commitment.due)
@@ -56,7 +57,8 @@ def list_changes(view: MailView, revisions: Sequence[ContractRevision]) -> list[
 def handle_commitment_form(commitment_id: str, action: str, endpoint: str, by: Owner, **url_values: str) -> Response:
     """Carry out the action that `by` chose: `done`, `let-go` or `change`. Aborts with 404 for any other action.
 
-    Returns a redirect to the endpoint, whose URL is built from `url_values` and the outcome.
+    Returns a redirect to the endpoint, whose URL is built from `url_values` and the outcome. The URL parameter `said`
+    names the confirmation that the page shows.
     """
     contracts = current_site().worker.contracts
     reason = to_single_line(request.form.get("reason", ""))[:MAX_SENT_CHARACTERS]

@@ -22,7 +22,7 @@ SESSION_ROW = 30
 #: The y coordinate of each person's commitments.
 COMMITMENT_ROWS = {Owner.MANAGER: 62, Owner.REPORT: 80}
 #: The chart begins at most this long before now.
-TIME_BEFORE = timedelta(days=270)
+MAX_TIME_BEFORE = timedelta(days=270)
 #: The chart begins at least this long before now.
 MIN_TIME_BEFORE = timedelta(days=60)
 #: The chart of a new pair begins this long before its first mark.
@@ -32,7 +32,8 @@ NAME_WIDTH = 68
 #: The width of a month's name, in pixels. A month that begins nearer to the right edge gets no name.
 _LABEL_WIDTH = 24
 
-#: The text of each tone of a mark. `put-off` is the tone of deferrals.
+#: The text of each tone of a mark. A tone is the CSS class of the colour, and stands for a status of what is marked.
+#: `put-off` is the tone of deferrals.
 _TONE_TEXTS = {
     "held": N_("held"),
     "ahead": N_("to come"),
@@ -59,7 +60,7 @@ class ChartFormat:
 
 #: The size for wide screens, and that for phones, which shows a shorter period so that the marks stay apart.
 FORMATS = (
-    ChartFormat("wide", 720, TIME_BEFORE, timedelta(days=110)),
+    ChartFormat("wide", 720, MAX_TIME_BEFORE, timedelta(days=110)),
     ChartFormat("narrow", 340, timedelta(days=100), timedelta(days=100)),
 )
 
@@ -94,8 +95,8 @@ class YearChart:
 class _Scale:
     """The horizontal scale of a chart, from instants to x coordinates."""
 
-    start: datetime  #: where the names end
-    end: datetime  #: the right edge
+    start: datetime  #: the instant at x coordinate NAME_WIDTH, the right end of the two people's names
+    end: datetime  #: the instant at the right edge
     width: int  #: of the whole chart
 
     def compute_x(self, instant: datetime) -> float:
@@ -106,7 +107,7 @@ class _Scale:
 
 def get_chart_start(now: datetime) -> datetime:
     """Return the earliest instant that any chart shows."""
-    return now - TIME_BEFORE
+    return now - MAX_TIME_BEFORE
 
 
 def build_year_charts(year: PairYear, view: MailView) -> list[YearChart]:

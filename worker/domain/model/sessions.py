@@ -72,7 +72,7 @@ class OfferPurpose(StrEnum):
     """The reason why a pair is offered times to choose from."""
 
     DEFERRAL = "deferral"  #: the session lost its time and has a new one (T-12)
-    QUESTION = "question"  #: asked instead of moving the session automatically a third time within seven days (T-11)
+    QUESTION = "question"  #: the two are asked before the session moves a third time within seven days (T-11)
     SOON = "soon"  #: there is no free time for an ad hoc session; each offered time displaces something else (T-14)
 
 
@@ -120,8 +120,8 @@ class Session:
     end: datetime | None = None
     generation: int = 1  #: increases when the event has to be created again
     sequence: int = 0  #: increases each time planning decides to write the event
-    #: Whether the window comes from the pair's turn or start: either no session went before, or the target that follows
-    #: from the last session has passed (T-3a).
+    #: Whether the window was computed from the pair's turn and start, and not from the session before: because there is
+    #: none, or because the target that followed from it has passed (T-3a).
     in_turn: bool = False
     by_hand: bool = False  #: whether a person chose the present time (R-9, T-11)
     #: The busy time at the moment when a person chose the present time; None until the calendars have been read.
@@ -149,7 +149,7 @@ class Session:
 
     @property
     def asks_contract(self) -> bool:
-        """Whether a contract is due after the session: one with all topics, or the last one of a series (T-13)."""
+        """Whether a contract is due after this session, which has all topics or is the last of a series (T-13)."""
         return self.kind is SessionKind.CAREER and self.topic in (Topic.ALL, Topic.GAP)
 
     @property

@@ -3,6 +3,7 @@
 The cost of a slot is the cost of its day plus the cost of its hour. The unit of cost is one day of distance from the
 target, and every other preference is expressed in that unit. Days are tried cheapest first, and the starts within a day
 cheapest first, so that most days are never examined. The order is deterministic: the same search gives the same slots.
+The index of a quarter-hour counts from the beginning of 1970 in UTC.
 """
 
 from collections import Counter
@@ -44,7 +45,8 @@ OTHER_WEEKDAY_COST = 4.0
 HOUR_OFF_COST = 1.0  #: for each hour of distance from the preferred hour
 MAX_HOURS_OFF_COST = 3.0
 SESSION_THAT_WEEK_COST = 2.0  #: for each other career session that the manager has in the same week
-#: The cost for each result of `compute_contract_margins`.
+#: The cost by the time that the manager has for the contract after a session on that weekday. The keys are the ratings
+#: of `compute_contract_margins`; 2 is the best one.
 CONTRACT_MARGIN_COSTS = {2: 0.0, 1: 1.0, 0: 3.0}
 #: The cost of a start by the hour on the person's clock: mornings and early afternoons are best. Each entry is an hour
 #: and the cost of starts before that hour, down to the hour of the previous entry.

@@ -239,9 +239,9 @@ class GuestCopies:
     ) -> tuple[TrackedCopies, set[str]]:
         """Apply the organizer's changes to the copies, place missing copies, and find the copies that guests changed.
 
-        `tracked_copies`: the copies as the last call returned them. `changes`: the changes of the organizer's calendar.
-        Events that ended before `start` get no new copies. Returns the tracked copies for the next call, and the names
-        of the originals whose copies changed.
+        `tracked_copies`: the copies as the last call returned them. `changes`: the changes of the organizer's calendar,
+        or full changes: all events that end after `start`. Events that ended before `start` get no new copies. Returns
+        the tracked copies for the next call, and the names of the originals whose copies changed.
         """
         originals = _select_originals(changes.changed)
         recorded_copies = self._list_recorded_copies(organizer_calendar, originals.values(), tracked_copies)
@@ -291,9 +291,9 @@ class GuestCopies:
     ) -> None:
         """Remove the copies whose original was deleted. When `changes` are full, also delete the records of originals
         that exist but have ended, and are therefore not listed in `changes`."""
-        # Partial changes don't list unchanged originals, so a tracked original that is not listed is unchanged. Full
-        # changes don't list originals that have ended. Any other unlisted original was deleted only if the server
-        # reports it as missing.
+        # Full changes leave out originals that have ended, and partial changes leave out unchanged ones. A tracked
+        # original that partial changes leave out is unchanged. Of all other originals that are left out, those that the
+        # server reports as missing were deleted.
         tracked_names = {name for _, names in tracked_copies.values() for name in names}
         unchanged_names = set() if changes.is_full else tracked_names
         unlisted_names = recorded_copies.keys() - changes.names - set(changes.gone) - unchanged_names

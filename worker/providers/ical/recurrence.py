@@ -172,6 +172,7 @@ class _WallTimeConverter:
     def to_until(self, moment: date | datetime) -> WallTime:
         """Return the last wall time at which an occurrence may start when `moment` is the UNTIL of the rule."""
         if self._is_all_day:
+            # The author may mean the date as written, or the date in the time zone of the series: the later one counts.
             return max(_to_day(moment), _to_day(self.to_wall(moment)))
         return self.to_wall(moment) if isinstance(moment, datetime) else datetime.combine(moment, time(23, 59, 59))
 
@@ -309,6 +310,7 @@ def _apply_change(times: EventTimes, start: WallTime, series_times: EventTimes) 
     these `times`, is applied."""
     if times.is_all_day == series_times.is_all_day and times.zone is series_times.zone:
         return times.compute_span(start)
+    # compute_span accepts only a start in the wall time of the change, so the length of the change is used instead.
     begin = to_instant(start, series_times.zone)
     return Span(begin - times.lead, begin - times.lead + (times.span.end - times.span.start))
 

@@ -106,7 +106,8 @@ def _join_parts(schedules: Iterable[Json | None], window: Span) -> FreeBusy:
 
     The free/busy is unknown when one of the schedules is missing or can't be parsed.
     """
-    numbered_spans: set[tuple[int, BusyTime]] = set()  # a set, because a span that reaches into two parts is in both
+    # A set, because a busy time that reaches into two parts of the window is in both of their schedules.
+    numbered_busy_times: set[tuple[int, BusyTime]] = set()
     for schedule in schedules:
         if schedule is None:
             return FreeBusy(is_known=False, reason="The service's answer leaves this person out.")
@@ -115,11 +116,11 @@ def _join_parts(schedules: Iterable[Json | None], window: Span) -> FreeBusy:
             reason = f"The service refuses this person's free/busy: {message[:_MAX_MESSAGE_LENGTH]}"
             return FreeBusy(is_known=False, reason=reason)
         try:
-            numbered_spans |= set(_parse_items(schedule.get("scheduleItems") or (), window))
+            numbered_busy_times |= set(_parse_items(schedule.get("scheduleItems") or (), window))
         except (KeyError, TypeError, ValueError, AttributeError):
             return FreeBusy(is_known=False, reason="The service sent a time that can't be parsed.")
-    sorted_spans = sorted(numbered_spans, key=lambda pair: (pair[1].span, pair[1].show_as, pair[0]))
-    return FreeBusy(tuple(busy for _, busy in sorted_spans))
+    sorted_busy_times = sorted(numbered_busy_times, key=lambda item: (item[1].span, item[1].show_as, item[0]))
+    return FreeBusy(tuple(busy for _, busy in sorted_busy_times))
 
 
 def _parse_items(items: Iterable[Json], window: Span) -> Iterator[tuple[int, BusyTime]]:
