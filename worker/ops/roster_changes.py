@@ -16,7 +16,7 @@ from worker.domain.model import (
     WaitingPair,
     WorkingHours,
 )
-from worker.domain.planning.turns import Turn, list_turns, make_first_window
+from worker.domain.planning.turns import Turn, list_turns, make_turn_window
 from worker.domain.time.worktime import SHORT_DAY_NAMES, format_clock, format_hours
 from worker.roster.model import Roster
 from worker.store.import_preview import ImportPreview, SettingChange
@@ -167,7 +167,7 @@ def _find_new_pairs(
             first_session = None
             if pair.id in starting_pairs:
                 turn = turns.get(pair.id, Turn())
-                first_session = make_first_window(pair, turn, roster.persons[manager].zone, now, policy).target.date()
+                first_session = make_turn_window(pair, turn, roster.persons[manager].zone, now, policy).target.date()
             new_pairs[pair.report] = NewPair(manager, first_session, pair.paused)
     return new_pairs
 

@@ -30,7 +30,7 @@ from worker.domain.planning.turns import (
     find_turn,
     has_recent_start,
     list_turns,
-    make_first_window,
+    make_turn_window,
 )
 
 TODAY = NOW.date()
@@ -44,7 +44,7 @@ def _reporting(name: str, **fields: Any) -> Pair:
 def _list_targets(count: int, policy: Policy = DEFAULT_POLICY, **fields: Any) -> list[int]:
     """In how many days each of so many pairs of a manager best meets first."""
     turns = [Turn(number, count) for number in range(count)]
-    windows = [make_first_window(pair_of(**fields), turn, DANA.zone, NOW, policy) for turn in turns]
+    windows = [make_turn_window(pair_of(**fields), turn, DANA.zone, NOW, policy) for turn in turns]
     return [(window.target.date() - TODAY).days for window in windows]
 
 
@@ -90,11 +90,11 @@ def test_the_company_may_set_another_spread() -> None:
 
 def test_the_window_reaches_around_the_turn_and_never_into_the_past() -> None:
     """T-3, T-3a: as far as any regular session's; a short rhythm has a narrow one."""
-    last = make_first_window(pair_of(), Turn(7, 8), DANA.zone, NOW, Policy())
+    last = make_turn_window(pair_of(), Turn(7, 8), DANA.zone, NOW, Policy())
     assert (last.target - last.earliest, last.latest - last.target) == (2 * WEEK, 3 * WEEK)
-    first = make_first_window(pair_of(), Turn(0, 8), DANA.zone, NOW, Policy())
+    first = make_turn_window(pair_of(), Turn(0, 8), DANA.zone, NOW, Policy())
     assert first.earliest == max(NOW, first.target - 2 * WEEK)
-    short = make_first_window(pair_of(every=Interval(weeks=6)), Turn(), DANA.zone, NOW, Policy())
+    short = make_turn_window(pair_of(every=Interval(weeks=6)), Turn(), DANA.zone, NOW, Policy())
     assert (short.target - short.earliest, short.latest - short.target) == (1.5 * WEEK, 2 * WEEK)
 
 
@@ -167,7 +167,7 @@ def test_a_pair_that_begins_meets_two_to_five_weeks_after_its_start_whatever_its
     """T-3a: in the manager's zone."""
     pair = pair_of(start=date(2026, 11, 2))
     for turn in (Turn(), Turn(5, 9)):
-        window = make_first_window(pair, turn, DANA.zone, NOW, Policy())
+        window = make_turn_window(pair, turn, DANA.zone, NOW, Policy())
         assert (window.earliest, window.latest) == (utc(2026, 11, 15, 23), utc(2026, 12, 6, 23))
         assert window.target == window.earliest + WEEK
 

@@ -11,7 +11,10 @@ from worker.domain.time.worktime import wall_to_utc
 
 
 def reanchor_sessions(builder: PlanBuilder) -> None:
-    """Give every future regular session its current window. A session with a time outside its window becomes owed."""
+    """Give every future regular session its current window. A session with a time outside its window becomes owed.
+
+    A session keeps its window while a change to its event is decided but not finished.
+    """
     for session in cadence.select_regular_sessions(list(builder.sessions.values())):
         if cadence.is_later_part(session):
             if session.booked or session.owed:
@@ -36,21 +39,24 @@ def refresh_window(builder: PlanBuilder, session: Session) -> Session:
 
     A session whose target has passed gets the window of the pair's turn instead (T-3a).
     """
-    takes_turn = _may_change_window(session) and not session.in_turn and _has_missed_target(builder, session)
-    window = find_first_window(builder) if takes_turn else _find_new_window(builder, session)
+    takes_turn = _has_derived_window(session) and not session.in_turn and _has_missed_target(builder, session)
+    window = find_turn_window(builder) if takes_turn else _find_new_window(builder, session)
     if window is None:
         return session
     return builder.update_session(cadence.set_window(session, window), in_turn=session.in_turn or takes_turn)
 
 
-def find_first_window(builder: PlanBuilder) -> cadence.SessionWindow:
-    """Return the window of a session that follows no other one, by the pair's turn or its start (T-3a)."""
+def find_turn_window(builder: PlanBuilder) -> cadence.SessionWindow:
+    """Return the window that the pair's turn or its recent start gives (T-3a).
+
+    It is for a session that can't follow an earlier one: the pair's first session, or one whose target has passed.
+    """
     turn = turns.find_turn(builder.pair, builder.state.waiting_pairs, builder.now, builder.policy)
-    return turns.make_first_window(builder.pair, turn, builder.manager.zone, builder.now, builder.policy)
+    return turns.make_turn_window(builder.pair, turn, builder.manager.zone, builder.now, builder.policy)
 
 
-def _may_change_window(session: Session) -> bool:
-    """Return whether the window of the session follows from other sessions.
+def _has_derived_window(session: Session) -> bool:
+    """Return whether the window of the session is derived from other sessions, and changes with them.
 
     That holds for a regular session that is owed or booked and has never been deferred. It also holds for a deferred
     later part of a series.
@@ -67,12 +73,12 @@ def _find_new_window(builder: PlanBuilder, session: Session) -> cadence.SessionW
     A session with a turn (`in_turn`) gets another window only because of an ad hoc session, or because the pair's start
     was moved to a later day (T-3a).
     """
-    if not _may_change_window(session):
+    if not _has_derived_window(session):
         return None
     sessions = list(builder.sessions.values())
     window: cadence.SessionWindow | None
     if session.in_turn:
-        window = cadence.move_clear_of_adhoc(_find_turn_window(builder, session), sessions)
+        window = cadence.move_clear_of_adhoc(_refresh_turn_window(builder, session), sessions)
     else:
         window = cadence.find_window(session, sessions, builder.pair, builder.manager.zone, builder.policy)
     # Only the targets are compared, because the end of a window may have been extended to the session's booked time.
@@ -85,7 +91,7 @@ def _find_window_clear_of_adhoc(builder: PlanBuilder, session: Session) -> caden
     The window begins three weeks after the ad hoc session, so that the session moves by three weeks at most. Return
     None for a session that need not move.
     """
-    if not _may_change_window(session) or not session.booked or session.by_hand:
+    if not _has_derived_window(session) or not session.booked or session.by_hand:
         return None
     start = session.span.start
     adhoc_ends = cadence.list_adhoc_ends(list(builder.sessions.values()))
@@ -106,11 +112,11 @@ def _follows_owed_session(builder: PlanBuilder, session: Session) -> bool:
     return any(s.cycle < session.cycle for s in owed)
 
 
-def _find_turn_window(builder: PlanBuilder, session: Session) -> cadence.SessionWindow:
+def _refresh_turn_window(builder: PlanBuilder, session: Session) -> cadence.SessionWindow:
     """Return the present window of a session with a turn, or a new window if that begins before the pair's start."""
     start = builder.pair.start
     if start is not None and session.earliest < wall_to_utc(builder.manager.zone, start, 0):
-        return find_first_window(builder)
+        return find_turn_window(builder)
     return cadence.SessionWindow(session.earliest, session.target, session.latest)
 
 
@@ -120,6 +126,9 @@ def _has_missed_target(builder: PlanBuilder, session: Session) -> bool:
 
 
 def _is_outside(session: Session, window: cadence.SessionWindow, builder: PlanBuilder) -> bool:
-    """Return whether the session starts outside the window. A session within its last four hours stays in any case."""
+    """Return whether the session starts outside the window.
+
+    Return False for a session that starts within the next four hours, because it keeps its time (T-10).
+    """
     start = session.span.start
     return start - builder.now > LAST_HOURS and not window.earliest <= start <= window.latest

@@ -217,11 +217,11 @@ def make_next_cycle(
     zone: str,
     policy: Policy,
     now: datetime,
-    make_first_window: Callable[[], SessionWindow],
+    make_turn_window: Callable[[], SessionWindow],
 ) -> list[Session]:
     """Return the owed sessions of the next cycle with their windows: one session, or the three of a series (R-4).
 
-    `zone` is the manager's zone. `make_first_window` returns the window of a session that follows no other one, or
+    `zone` is the manager's zone. `make_turn_window` returns the window of a session that follows no other one, or
     whose target has passed (T-3a).
     """
     cycle = max((s.cycle for s in sessions), default=0) + 1
@@ -239,7 +239,7 @@ def make_next_cycle(
         )
         window = find_window(session, [*sessions, *new_sessions], pair, zone, policy)
         in_turn = window is None or is_overdue(session, target=window.target, now=now)
-        window = make_first_window() if window is None or in_turn else window
+        window = make_turn_window() if window is None or in_turn else window
         new_sessions.append(replace(set_window(session, window), in_turn=in_turn))
     return new_sessions
 

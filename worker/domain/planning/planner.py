@@ -140,7 +140,7 @@ def ensure_sessions(builder: PlanBuilder) -> None:
             builder.manager.zone,
             builder.policy,
             builder.now,
-            make_first_window=lambda: anchors.find_first_window(builder),
+            make_turn_window=lambda: anchors.find_turn_window(builder),
         )
         sessions += [builder.update_session(session) for session in cycle]
     reviews.ensure_reviews(builder)

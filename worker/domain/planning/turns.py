@@ -84,8 +84,8 @@ def _get_order(entry: WaitingPair, today: date) -> tuple[bool, datetime, str]:
     return not is_in_transition, entry.talked_at or LONG_AGO, entry.pair.report
 
 
-def make_first_window(pair: Pair, turn: Turn, zone: str, now: datetime, policy: Policy) -> cadence.SessionWindow:
-    """Return the window of a session that follows no other one.
+def make_turn_window(pair: Pair, turn: Turn, zone: str, now: datetime, policy: Policy) -> cadence.SessionWindow:
+    """Return the window of a session that can't follow an earlier one: the pair's first, or an overdue session.
 
     The window of a pair with a recent start is two to five weeks after that start. Any other pair gets a target by its
     turn: two weeks from now for the first pair, and one step later for each further pair. `zone` is the manager's zone.
