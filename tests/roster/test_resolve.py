@@ -22,7 +22,7 @@ DIRECTORY = RosterRules(
     today=TODAY,
     calendars=["caldav", "outlook"],
     mailers=["smtp"],
-    calendar_columns={"outlook": ["time_zone", "working_hours"]},
+    habit_columns={"outlook": ["time_zone", "working_hours"]},
     directory_name="Example Directory",
     id_namespace="example",
 )

@@ -35,19 +35,19 @@ class RosterReading:
 class RosterReader:
     """Reads the roster from the source in the settings. A failed reading returns no part of the roster."""
 
-    def __init__(self, settings: Settings, store: Store | None = None, source: RosterSource | None = None) -> None:
+    def __init__(self, settings: Settings, store: Store | None = None, directory: RosterSource | None = None) -> None:
         """`store` holds the roster of earlier readings; without it, a reading is treated as the first one.
 
-        `source` replaces the directory that the settings name.
+        `directory` replaces the directory that the settings name.
         """
         self._settings = settings
         self._store = store
-        self._source_override = source
+        self._directory_override = directory
 
     @property
     def name(self) -> str:
         """The name of the directory or of the people file, for messages."""
-        return self._source.name if self._settings.roster.has_directory else self._settings.people.name
+        return self._directory.name if self._settings.roster.has_directory else self._settings.people.name
 
     def get_version(self) -> str:
         """Return a text that changes when the people file, the settings, or the directory change.
@@ -55,7 +55,7 @@ class RosterReader:
         Some directories can't tell whether they have changed: see `is_version_known`. No request is sent. Raises
         LongarcError when the people file can't be opened.
         """
-        directory_version = self._source.get_version() if self._settings.roster.has_directory else None
+        directory_version = self._directory.get_version() if self._settings.roster.has_directory else None
         file_version = self._file.get_version() if self._has_file else ""
         return _compute_digest([repr(self._settings.roster), file_version, directory_version or ""])
 
@@ -64,7 +64,7 @@ class RosterReader:
 
         When it does not, the directory has to be read at regular intervals.
         """
-        return not self._settings.roster.has_directory or self._source.get_version() is not None
+        return not self._settings.roster.has_directory or self._directory.get_version() is not None
 
     def is_awaiting_pushes(self, now: datetime, read_at: datetime | None) -> bool:
         """Return whether a directory is expected to push more changes soon, so that it must not be read yet.
@@ -73,8 +73,8 @@ class RosterReader:
         """
         return (
             self._settings.roster.has_directory
-            and isinstance(self._source, PushedSource)
-            and self._source.is_awaiting_pushes(now, read_at)
+            and isinstance(self._directory, PushedSource)
+            and self._directory.is_awaiting_pushes(now, read_at)
         )
 
     def read(
@@ -98,7 +98,7 @@ class RosterReader:
 
         The findings include the warnings about the people file, but not its errors, which `read` raises.
         """
-        directory_check = self._source.check() if self._settings.roster.has_directory else SourceCheck([])
+        directory_check = self._directory.check() if self._settings.roster.has_directory else SourceCheck([])
         file_findings = self._file.check().findings if self._has_file and self._settings.people.exists() else []
         # a warning is a finding that is true and has a remedy all the same
         warnings = [finding for finding in file_findings if finding.ok and finding.remedy]
@@ -107,12 +107,12 @@ class RosterReader:
     def _read_directory(
         self, now: datetime, rules: RosterRules, stored: StoredRoster, records: Sequence[RosterRecord] | None
     ) -> RosterReading:
-        rules = replace(rules, directory_name=self._source.name, id_namespace=self._settings.roster.source)
-        report = ProblemReport(self._source.name, "people")
+        rules = replace(rules, directory_name=self._directory.name, id_namespace=self._settings.roster.source)
+        report = ProblemReport(self._directory.name, "people")
         file_report = ProblemReport(self._file.name)
-        records = self._source.read(now) if records is None else records
+        records = self._directory.read(now) if records is None else records
         if not records:
-            raise IncompleteReading(f"{self._source.name} returned nobody, so nothing was changed.")
+            raise IncompleteReading(f"{self._directory.name} returned nobody, so nothing was changed.")
         file_records: Sequence[RosterRecord] = self._file.read_into(file_report) if self._has_file else ()
         roster = resolve_roster(
             records, rules, report, stored_roster=stored, people_file=file_records, file_report=file_report
@@ -122,10 +122,10 @@ class RosterReader:
         return RosterReading(roster, digest, report.build_problems(), report.count)
 
     @cached_property
-    def _source(self) -> RosterSource:
+    def _directory(self) -> RosterSource:
         """The directory that the settings name."""
-        if self._source_override:
-            return self._source_override
+        if self._directory_override:
+            return self._directory_override
         name = self._settings.roster.source
         section = self._settings.get_roster_section(name)
         if self._store is not None:
@@ -176,7 +176,7 @@ def build_rules(settings: Settings, now: datetime) -> RosterRules:
         today=now.date(),
         calendars=(*base.CALENDAR_FACTORIES, NO_CALENDAR),
         mailers=tuple(base.MAILER_FACTORIES),
-        calendar_columns={
+        habit_columns={
             name: columns for name, columns in base.CALENDARS_WITH_HABITS.items() if settings.can_read_all_habits(name)
         },
         default_every=settings.rules.default_every,

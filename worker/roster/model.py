@@ -38,7 +38,7 @@ class RosterRules:
     calendars: Collection[str]  #: the calendar providers that people may have
     mailers: Collection[str]  #: the mail providers that people may have
     #: by calendar provider: which of the columns `time_zone` and `working_hours` it can supply
-    calendar_columns: Mapping[str, Collection[str]] = field(default_factory=dict)
+    habit_columns: Mapping[str, Collection[str]] = field(default_factory=dict)
     default_every: Interval = Interval(weeks=13)
     default_minutes: int = 75
     default_locale: str = "en"

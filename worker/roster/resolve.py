@@ -78,18 +78,18 @@ class _Resolver:
         """Add a person to the roster. In a directory, a person without a time zone or country is left out instead."""
         parsed, values, rules = identified_record.parsed, identified_record.parsed.values, self.rules
         calendar = values.get("calendar", rules.default_calendar)
-        calendar_columns = frozenset(rules.calendar_columns.get(calendar, ()))
+        habit_columns = frozenset(rules.habit_columns.get(calendar, ()))
         stored_person = identified_record.find_stored_person(self.stored_roster) if rules.is_directory else None
         zone = values.get("time_zone") or rules.default_zone or (stored_person.zone if stored_person else "")
         country = values.get("country") or rules.default_country or (stored_person.country if stored_person else "")
-        has_value = {"time_zone": bool(zone) or "time_zone" in calendar_columns, "country": bool(country)}
+        has_value = {"time_zone": bool(zone) or "time_zone" in habit_columns, "country": bool(country)}
         missing = [column for column in has_value if not has_value[column]]
         if rules.is_directory and missing:
             self._leave_out(email, parsed, missing[0])
             return
         name = values.get("name") or (email.partition("@")[0] if rules.is_directory else "")
         self._report_missing(parsed, missing if name else ["name", *missing])
-        if unset := calendar_columns - values.keys() - parsed.unusable_columns:
+        if unset := habit_columns - values.keys() - parsed.unusable_columns:
             self.unset_columns[email] = unset
         self.persons[email] = Person(
             email=email,
