@@ -207,7 +207,7 @@ class PeopleRows:
                 changed_rows.append({**new_row, "first_seen": old_row["first_seen"], "ended_at": None, "due_at": now})
         for row in old_rows.values():
             if row["id"] not in pairs and row["ended"] == EndReason.NO.value:
-                ended_pair = replace(rows.read_listed_pair(row), ended=_find_end_reason(row, persons))
+                ended_pair = replace(rows.read_roster_pair(row), ended=_find_end_reason(row, persons))
                 other_columns = {"first_seen": row["first_seen"], "ended_at": now, "due_at": now}
                 changed_rows.append({**rows.build_pair_row(ended_pair), **other_columns})
                 ended_pairs.append(ended_pair.id)

@@ -103,13 +103,13 @@ def read_pair(row: Row) -> Pair:
     The settings that the two people chose on their pages replace those of the roster. The pair is paused when either
     the roster or the operator pauses it.
     """
-    pair = read_listed_pair(row)
+    pair = read_roster_pair(row)
     if row["rests"]:
         pair = replace(pair, paused=True)
     return _apply_choices(pair, row["chosen"]) if row["chosen"] else pair
 
 
-def read_listed_pair(row: Row) -> Pair:
+def read_roster_pair(row: Row) -> Pair:
     """Return the pair with the settings and the pause of the roster, without the choices of its two people."""
     return Pair(
         **_read_columns(row, _PAIR_FIELDS),
@@ -120,15 +120,15 @@ def read_listed_pair(row: Row) -> Pair:
     )
 
 
-def _apply_choices(listed: Pair, choices: Mapping[str, Any]) -> Pair:
+def _apply_choices(pair: Pair, choices: Mapping[str, Any]) -> Pair:
     """Return the pair with the settings that its two people chose, which have precedence over the roster."""
-    transition_until = choices.get("transition_until", listed.transition_until)
+    transition_until = choices.get("transition_until", pair.transition_until)
     if isinstance(transition_until, str):
         transition_until = date.fromisoformat(transition_until)
     return replace(
-        listed,
-        format=Format(choices.get("format", listed.format)),
-        trust=choices.get("trust", listed.trust),
+        pair,
+        format=Format(choices.get("format", pair.format)),
+        trust=choices.get("trust", pair.trust),
         transition_until=transition_until,
     )
 
@@ -163,7 +163,8 @@ def read_session(row: Row, open_plan: Callable[[bytes], Mapping[str, Any]] | Non
 def _read_offer(row: Row) -> Offer | None:
     """Return the offer in a session's row; None when there is none.
 
-    An older version stored no end of the offer. Such an offer ends when the first of its times begins.
+    An older version of Longarc stored neither the end nor the purpose of an offer. Such an offer ends when the first of
+    its times begins, and counts as one for a deferral.
     """
     times: tuple[Span, ...] = row["options"]
     if not times:
@@ -260,12 +261,18 @@ def build_commitment_row(commitment: Commitment) -> dict[str, Any]:
 
 
 def read_effect(row: Row) -> Effect:
-    """Return the effect that a row of the outbox describes."""
+    """Return the effect that a row of the outbox describes.
+
+    An effect whose progress is final has no `due_at` in its row, and gets `snapshot_at` in its place.
+    """
     return Effect(**_read_columns(row, _EFFECT_FIELDS), kind=row["what"], due_at=row["due_at"] or row["snapshot_at"])
 
 
 def build_effect_row(effect: Effect) -> dict[str, Any]:
-    """Return the columns of an effect in the outbox."""
+    """Return the columns of an effect in the outbox.
+
+    The column `fields` holds the text of an alert. Here it is empty, and the code that adds an alert fills it.
+    """
     return {**_read_fields(effect, _EFFECT_FIELDS), "what": effect.kind, "due_at": effect.due_at, "fields": {}}
 
 
