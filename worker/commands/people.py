@@ -81,7 +81,7 @@ def _open_preview_worker(settings: "Settings") -> "Iterator[Worker]":
     is_absent = is_database_absent(settings.database)
     if not is_absent:
         with closing(open_store(settings, needs_encryption_key=False)) as store:
-            is_absent = Statistics(store.database).get_schema_versions()[0] is None
+            is_absent = not Statistics(store.database).has_tables()
     if is_absent:
         settings = settings.model_copy(update={"database": "sqlite://"})
     worker = build(settings, store=open_store(settings, needs_encryption_key=False))

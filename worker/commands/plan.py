@@ -144,7 +144,7 @@ def _open_preview_worker() -> "Iterator[Worker]":
     paused_pairs: list[PairId] = []
     if not context.is_database_absent(settings.database):
         store = context.open_store(settings, needs_encryption_key=False)
-        is_empty = Statistics(store.database).get_schema_versions()[0] is None
+        is_empty = not Statistics(store.database).has_tables()
         store.close()
         if not is_empty:
             with context.open_worker() as worker:

@@ -80,7 +80,8 @@ def run(thread_count: int, embedded_path: Path | None) -> None:
         embedded_folder = _prepare_folder(embedded_path) if embedded_path else None
         export_settings_path()
         if embedded_folder:
-            embedded_folder.read_ports(load_settings())  # without ports, raises LongarcError before there is a database
+            # raises LongarcError when a port is missing, before a database is created
+            embedded_folder.read_ports(load_settings())
         worker = _start_worker()
         servers = None
         if embedded_folder:
@@ -149,8 +150,8 @@ def _start_worker() -> "Worker":
     if settings.queue:
         refuse_unreachable_queue(settings.queue)
     with closing(open_store(settings, needs_encryption_key=True)) as store:
-        # get_schema_versions raises a clear error when the database can't be used, before Huey opens it
-        if is_database_absent(settings.database) or Statistics(store.database).get_schema_versions()[0] is None:
+        # has_tables raises a clear error when the database can't be used, before Huey opens it
+        if is_database_absent(settings.database) or not Statistics(store.database).has_tables():
             if not settings.roster.is_pushed:
                 read_people(settings, utcnow())  # raises Problems before a database is created
         else:
@@ -179,7 +180,7 @@ def _run_consumer(
     from worker.engine.outages import OutageFilter
 
     class SignalFreeConsumer(Consumer):
-        """Sets no signal handlers: Huey's finish running tasks after SIGINT, but not after SIGTERM."""
+        """Sets no signal handlers. Those of Huey let running tasks finish after SIGINT, but not after SIGTERM."""
 
         def _set_signal_handlers(self) -> None:
             return

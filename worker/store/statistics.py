@@ -39,6 +39,10 @@ class Statistics:
     def __init__(self, database: Database) -> None:
         self._database = database
 
+    def has_tables(self) -> bool:
+        """Return whether the database has tables. Raises LongarcError for a version that this program does not know."""
+        return self.get_schema_versions()[0] is not None
+
     def get_schema_versions(self) -> tuple[str | None, str]:
         """Return the version of the database's schema, and the version that this program needs.
 
