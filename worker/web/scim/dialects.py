@@ -57,11 +57,11 @@ def _check_bounds(value: Any, max_depth: int) -> None:
 def _check_text(text: str) -> None:
     if len(text) > MAX_TEXT:
         raise InvalidValueException(detail=f"A text is longer than {MAX_TEXT} characters.")
-    if not is_storable(text):
+    if not has_only_storable_characters(text):
         raise InvalidValueException(detail="A text has a null character, or one half of a surrogate pair.")
 
 
-def is_storable(text: str) -> bool:
+def has_only_storable_characters(text: str) -> bool:
     """Return whether a database can store the text: it has no null character, and no half of a surrogate pair."""
     return "\0" not in text and not any("\ud800" <= character <= "\udfff" for character in text)
 

@@ -34,7 +34,7 @@ from werkzeug.exceptions import RequestEntityTooLarge
 from worker.store.database import DatabaseUnreachable
 from worker.store.pushed_people import PushedPeople
 from worker.web.rate_limit import RateLimiter
-from worker.web.scim.dialects import adapt_patch, adapt_user, is_storable, parse_body
+from worker.web.scim.dialects import adapt_patch, adapt_user, has_only_storable_characters, parse_body
 from worker.web.scim.schema import PushedUser, get_provider
 from worker.web.scim.storage import PushedUsers
 
@@ -62,8 +62,8 @@ class TooManyRequests(SCIMException):
     _default_detail = "Too many requests. Try again in a minute."
 
 
-class DirectoryBusy(SCIMException):
-    """The response while the database can't be reached."""
+class TemporarilyUnavailable(SCIMException):
+    """The response while our database can't be reached."""
 
     status = 503
     _default_detail = "Nothing was changed. Try again in a minute."
@@ -141,7 +141,7 @@ class ScimEndpoint:
             response = self._service.error_response(InvalidFilterException(detail=detail))
         except DatabaseUnreachable as error:
             self._log_error(error)
-            response = self._service.error_response(DirectoryBusy())
+            response = self._service.error_response(TemporarilyUnavailable())
         except Exception as error:
             self._log_error(error)
             response = self._service.error_response(error)
@@ -165,7 +165,7 @@ class ScimEndpoint:
 
     def _handle(self, path: str) -> ScimResponse:
         """Return the response of the protocol. The request was admitted before."""
-        if not is_storable(path):
+        if not has_only_storable_characters(path):
             raise NotFoundException(detail="There is nothing at this path.")
         if path.strip("/").partition("/")[0].casefold() == "groups":
             return _respond_about_groups(path)
@@ -176,7 +176,7 @@ class ScimEndpoint:
     def _read_request(self, path: str) -> ScimRequest:
         """Return the current request in the library's form. Raises InvalidFilterException."""
         filter_text = request.args.get("filter", "")
-        if len(filter_text) > MAX_FILTER or not is_storable(filter_text):
+        if len(filter_text) > MAX_FILTER or not has_only_storable_characters(filter_text):
             raise InvalidFilterException(detail=f"The filter is longer than {MAX_FILTER} characters, or damaged.")
         request.max_content_length = MAX_BODY_BYTES
         return ScimRequest(
