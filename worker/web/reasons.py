@@ -64,7 +64,7 @@ def build_deferral_reasons(view: MailView, session: Session, *, can_be_moved: bo
     }
 
 
-def explain_deferral(session: Session) -> str:
+def store_deferral_reason(session: Session) -> str:
     """Store the report's reason in the form for the session's last deferral. Returns the name of the confirmation."""
     reason = to_single_line(request.form.get("reason", ""))[:MAX_SENT_CHARACTERS]
     is_changed = current_site().worker.actions.explain_deferral(session.id, reason)

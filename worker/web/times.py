@@ -39,7 +39,7 @@ from worker.i18n.domain_texts import translate_sentences
 from worker.links import Purpose
 from worker.web.contract_form import parse_day, parse_instant, parse_number
 from worker.web.logins import current_login
-from worker.web.reasons import build_deferral_reasons, explain_deferral
+from worker.web.reasons import build_deferral_reasons, store_deferral_reason
 from worker.web.refusals import REFUSALS
 from worker.web.site import current_site, redirect_with_confirmation
 
@@ -52,7 +52,7 @@ MAX_MINUTES = 120
 _MAX_FIELD_LENGTH = 20
 #: With one of these obstacles, the session can't get another time. The page then names the pair's next session.
 _FINAL_OBSTACLES = (moves.Obstacle.OVER, moves.Obstacle.CANCELLED)
-#: What to type instead of a time that is none.
+#: What the form says about a time that is missing, invalid or past, and about one that does not exist on its day.
 DAY_MISSING = N_("Give a day and a time that are still to come.")
 HOUR_SKIPPED = N_("On that day the clocks are put forward and skip this time. Choose another one.")
 
@@ -74,7 +74,10 @@ class PickedTime:
 
 
 def make_blueprint() -> Blueprint:
-    """Return the page about one session's time. It has its own link, and is also among both people's pages."""
+    """Return the blueprint of the page about one session's time.
+
+    The app registers it for the page's own link, and below the pages of the manager and of the report.
+    """
     pages = Blueprint("time", __name__)
     pages.add_url_rule("/<session_id>", view_func=show)
     pages.add_url_rule("/<session_id>", view_func=take_time, methods=["POST"])
@@ -133,7 +136,8 @@ def _render_page(session: Session, state: PairState, failure: Failure | None = N
     options = _list_free_options(builder, session) if builder else ()
     context = site.build_page_context(login.person, state, session)
     # An offer of which no time can be taken any more is not shown.
-    offer, may_leave = session.offer if options else None, questions.can_be_left_until_next_cycle(session)
+    offer = session.offer if options else None
+    may_leave = questions.can_be_left_until_next_cycle(session)
     view = site.build_view(replace(context, options=options, offer=offer, may_leave=may_leave))
     values: dict[str, Any] = {
         **view.collect_variables(),
@@ -142,6 +146,7 @@ def _render_page(session: Session, state: PairState, failure: Failure | None = N
         "version": moves.make_time_version(session),
         "obstacle": obstacle,
         "next_session": _find_next_session(session, state) if obstacle in _FINAL_OBSTACLES else None,
+        # A link with Purpose.TIME opens only its own session.
         "can_open_next": login.claims.purpose is not Purpose.TIME,
         "pick": pick,
         "lengths": OFFERED_MINUTES,
@@ -247,7 +252,10 @@ def _parse_picked_time(session: Session, state: PairState) -> PickedTime:
 
 
 def _parse_minute_of_day(text: str) -> int | None:
-    """Return a time of day such as `14:30` as minutes after midnight; None when the text is not a time of day."""
+    """Return a time of day such as `14:30` as minutes after midnight; None when the text is not a time of day.
+
+    Seconds, as in `14:30:00`, are ignored.
+    """
     hour_text, _, minute_text = text.partition(":")
     hours, minutes = parse_number(hour_text, digits=2), parse_number(minute_text[:2], digits=2)
     if hours is None or minutes is None or hours > 23 or minutes > 59:
@@ -274,9 +282,10 @@ def take_time(session_id: str) -> Response:
     except CalendarUnread:
         return _render_page(*_find_session(session_id), Failure.UNREAD)
     had_time_already = session.booked and session.span == span
-    # When the page showed another time than the session had before this request, an earlier press has moved it.
-    is_pressed_twice = request.form.get("version", "") != moves.make_time_version(session)
-    confirmation = "stays" if had_time_already and not is_pressed_twice else "moved"
+    # The form holds the version of the time that the page showed. When the session has changed since and has the chosen
+    # time already, an earlier press of the button has moved it, so the page says again that the session was moved.
+    is_form_outdated = request.form.get("version", "") != moves.make_time_version(session)
+    confirmation = "stays" if had_time_already and not is_form_outdated else "moved"
     return redirect_with_confirmation(".show", confirmation, session_id=session_id)
 
 
@@ -313,11 +322,12 @@ def keep_reason(session_id: str) -> Response:
     session, state = _find_session(session_id)
     if current_login().address != state.report.email:
         abort(404)
-    return redirect_with_confirmation(".show", explain_deferral(session), session_id=session_id)
+    confirmation = store_deferral_reason(session)
+    return redirect_with_confirmation(".show", confirmation, session_id=session_id)
 
 
 def leave_until_next_quarter(session_id: str) -> Response:
-    """Leave the session until the next quarter.
+    """Leave the session until the next cycle, which people read as the next quarter.
 
     The page offers this when it asks which time will hold, after the session has moved repeatedly (T-11).
     """
