@@ -5,7 +5,7 @@ Both people get a mail with the reasons, at once and then every four weeks. The 
 
 from datetime import timedelta
 
-from worker.domain.model import MailName, Person, Reasons, Session, SessionKind
+from worker.domain.model import Effect, MailName, Person, Reasons, Session, SessionKind
 from worker.domain.planning import cadence
 from worker.domain.planning.plan_builder import DAILY, PlanBuilder, floor_to_shared_grid
 from worker.domain.planning.session_events import take_off_calendar
@@ -22,8 +22,9 @@ _NO_TIME = "No time for it exists just now."
 def mark_unplaceable(builder: PlanBuilder, session: Session, why: Reasons) -> None:
     """Mark the session as unplaceable: no time exists for it (T-4).
 
-    The search is repeated each day. Both people are told why, at once and then every four weeks. The event of a session
-    that becomes unplaceable now is cancelled.
+    The search is repeated each day, at the same time for all pairs, so that one request can read the calendars of many
+    people. Both people are told why, at once and then every four weeks. The event of a session that becomes unplaceable
+    now is cancelled.
     """
     builder.plan_again_at(floor_to_shared_grid(builder.now, DAILY) + DAILY)
     is_new = session.unplaceable is None
@@ -47,9 +48,16 @@ def _list_people_to_tell(builder: PlanBuilder, session: Session) -> tuple[Person
     """
     if not cadence.is_regular(session):
         return (builder.manager,)
-    mails = [mail for mail in builder.list_mails(MailName.UNPLACEABLE, session.id) if mail.number == session.count]
-    is_in_weekly = has_weekly(builder.state) and any(mail.to == builder.manager.email for mail in mails)
-    return (builder.report,) if is_in_weekly else builder.people
+    is_manager_told = any(mail.to == builder.manager.email for mail in _list_mails_since_deferral(builder, session))
+    return (builder.report,) if is_manager_told and has_weekly(builder.state) else builder.people
+
+
+def _list_mails_since_deferral(builder: PlanBuilder, session: Session) -> list[Effect]:
+    """Return the mails that no time exists for the session, without those from before its last deferral.
+
+    The number of such a mail is the session's count of deferrals when the mail was added.
+    """
+    return [mail for mail in builder.list_mails(MailName.UNPLACEABLE, session.id) if mail.number == session.count]
 
 
 def _has_recent_mail(builder: PlanBuilder, session: Session) -> bool:
@@ -60,9 +68,9 @@ def _has_recent_mail(builder: PlanBuilder, session: Session) -> bool:
     """
     same_cause = [session, *(other for other in builder.sessions.values() if has_same_cause(session, other))]
     return any(
-        mail.number == unplaceable.count and builder.now - mail.snapshot_at < NOTICE_PERIOD
+        builder.now - mail.snapshot_at < NOTICE_PERIOD
         for unplaceable in same_cause
-        for mail in builder.list_mails(MailName.UNPLACEABLE, unplaceable.id)
+        for mail in _list_mails_since_deferral(builder, unplaceable)
     )
 
 
