@@ -75,7 +75,7 @@ class MailContext:
 
     name: str  #: a MailName, or `page`
     key: str  #: the key of the mail's effect, from which the Message-ID is derived
-    to: Person  #: the reader; for `operator_alert`, see `Composer.build_operator`
+    to: Person  #: the reader; in an `operator_alert`, a Person that stands for the operator
     now: datetime
     manager: Person | None = None
     report: Person | None = None

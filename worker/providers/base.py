@@ -186,13 +186,13 @@ AlertFunction = Callable[[str, str], None]
 
 
 def get_alert_function(section: Mapping[str, Any]) -> AlertFunction:
-    """Return the section's `alert_operator`; a function that does nothing when the section has none."""
+    """Return `alert_operator` from the argument of a provider's factory; without one, a function that does nothing."""
     alert_operator: AlertFunction = section.get("alert_operator") or (lambda cause, text: None)
     return alert_operator
 
 
-#: A function that returns the organizers of all our events in which a person may appear: the person's managers, and a
-#: manager for the manager's own events. A provider's factory gets it as `organizers` in its section of the settings.
+#: A function that returns the organizers of all our events in which a person may appear: the person's managers, and the
+#: person too if the person is a manager. A provider's factory gets it as `organizers` in its argument.
 OrganizersFunction = Callable[[Address], Collection[Address]]
 
 
@@ -235,7 +235,8 @@ CALENDARS_WITH_HABITS: Mapping[str, frozenset[str]] = {
 CALENDARS_WITH_CHANNELS = frozenset({"google", "outlook"})
 
 #: The factory of each provider, as `module:function`. A factory is imported on first use, so that libraries of unused
-#: vendors are not loaded. Its argument is the provider's section of the settings, with plain values and secrets.
+#: vendors are not loaded. Its argument holds the plain values and the password of the provider's section of the
+#: settings, and the objects that `worker.engine.services` adds, such as `alert_operator`.
 CALENDAR_FACTORIES = {
     "memory": "worker.providers.memory:build_calendar",
     "caldav": "worker.providers.caldav.calendar:build_calendar",

@@ -24,7 +24,8 @@ class Entry:
     all_day: bool = False
     series: str | None = None  #: the id of the series, for an occurrence
     answers: dict[Address, Answer] = field(default_factory=dict)
-    aliases: Mapping[Address, str] = field(default_factory=dict)  #: the `aliases` of the MemoryCalendar
+    #: by primary address, the alias under which `as_event` names that person, as some real services do
+    aliases: Mapping[Address, str] = field(default_factory=dict)
     version: int = 1  #: returned as the etag
     sequence: int = 0
     cached_events: dict[Address, Event] | None = None  #: results of `as_event`, by owner

@@ -16,14 +16,14 @@ _DAYS = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "su
 
 
 class MailboxSettings:
-    """Reads people's habits, and remembers their zones. `zones` holds the zones that the settings give."""
+    """Reads people's habits, and remembers their zones. `zones` holds zones that are known already, by address."""
 
     def __init__(self, graph: Graph, zones: Mapping[Address, str]) -> None:
         self._graph = graph
         self._zones = {person: ZoneInfo(name) for person, name in zones.items()}
 
     def get_zone(self, person: Address) -> ZoneInfo:
-        """Return the person's zone: that of the settings, else that of the mailbox, which is read once, else UTC."""
+        """Return the person's zone: that in `zones`, else that of the mailbox, which is read once, else UTC."""
         if person not in self._zones:
             try:
                 name = self.habits(person).zone
