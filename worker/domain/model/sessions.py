@@ -72,7 +72,7 @@ class OfferPurpose(StrEnum):
     """The reason why a pair is offered times to choose from."""
 
     DEFERRAL = "deferral"  #: the session lost its time and has a new one (T-12)
-    QUESTION = "question"  #: the two are asked before the session moves a third time within seven days (T-11)
+    QUESTION = "question"  #: the two choose, in place of a third automatic move within seven days (T-11)
     SOON = "soon"  #: there is no free time for an ad hoc session; each offered time displaces something else (T-14)
 
 
