@@ -32,13 +32,13 @@ class Request(BaseHTTPRequestHandler):
     asked: ReceivedRequest  #: the request itself
 
     def handle_one_request(self) -> None:
-        self.raw_requestline = self.rfile.readline(65537)
         self.close_connection = True
-        if self.raw_requestline and self.parse_request():
-            body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
-            self.asked = ReceivedRequest(str(self.command), self.path, self.headers, body, self.client_address)
-            self.server.record(self.asked)
-            with suppress(OSError):  # the client has closed the connection
+        with suppress(OSError):  # the client has closed the connection
+            self.raw_requestline = self.rfile.readline(65537)
+            if self.raw_requestline and self.parse_request():
+                body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
+                self.asked = ReceivedRequest(str(self.command), self.path, self.headers, body, self.client_address)
+                self.server.record(self.asked)
                 self.server.answer(self)
 
     def reply(self, status: int = 207, content: bytes = EMPTY_MULTISTATUS, **headers: str) -> None:
