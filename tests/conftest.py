@@ -37,6 +37,8 @@ settings.load_profile("untimed")
 BACKENDS = ("sqlite", "postgresql")
 #: Folders of tests about databases or the whole program, which run on both databases each time.
 ALWAYS_ON_BOTH = ("store", "upgrade", "settings", "commands")
+#: Folders in which single files take longest: they wait for browsers and servers, or simulate years.
+LONGEST_FOLDERS = ("examples", "simulation", "web")
 _NUMBERS = count(1)
 
 gc.disable()  # until all tests are imported, which is faster without
@@ -49,6 +51,16 @@ def pytest_configure(config: pytest.Config) -> None:
     """
     if Path(__file__).parent in {Path(path).resolve() for path in config.args}:
         import_module("scim2_client")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Begin with the files that take longest: each runs in one process, and the others would wait for it at the end."""
+    items.sort(key=lambda item: _get_folder(item) not in LONGEST_FOLDERS)
+
+
+def _get_folder(item: pytest.Item) -> str:
+    """Return the name of the folder of `tests` in which the test is."""
+    return item.path.relative_to(Path(__file__).parent).parts[0]
 
 
 def pytest_collection_finish() -> None:
