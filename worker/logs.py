@@ -1,4 +1,4 @@
-"""Sets up logging, as lines of text or of JSON, and lists the events that the log reports (`Action`)."""
+"""Sets up logging, as lines of text or of JSON, and lists the kinds of log lines (`Action`)."""
 
 import json
 import logging
@@ -21,16 +21,16 @@ FIELDS = {
 
 
 class Action(StrEnum):
-    """The events that the log reports. The value is the field `action` of a JSON line, and part of the interface.
+    """The kinds of log lines. The value is the field `action` of a JSON line, and part of the interface.
 
-    Each event has one log level, and one meaning for the documentation.
+    Each kind has its usual log level, and one meaning for the documentation.
     """
 
     level: str
     meaning: str
 
     def __new__(cls, value: str, level: str, meaning: str) -> "Action":
-        """Create a member. `level` is the log level of its lines, and `meaning` a sentence for the documentation."""
+        """Create a member. `level` is the usual level of its lines, and `meaning` a sentence for the documentation."""
         action = str.__new__(cls, value)
         action._value_, action.level, action.meaning = value, level, meaning
         return action
@@ -43,7 +43,11 @@ class Action(StrEnum):
         "info",
         "A decision about a session was made, such as booked, deferred or held. `longarc why` shows the reason.",
     )
-    EFFECT = "effect", "info", "A mail or a change of a calendar was settled; failed attempts: `debug`."
+    EFFECT = (
+        "effect",
+        "info",
+        "An attempt at a mail or at a change of a calendar has ended. The level is `debug` if it is tried again.",
+    )
     PEOPLE_IMPORTED = "people_imported", "info", "The roster was imported."
     ROSTER_UNREAD = "roster_unread", "warning", "The directory can't be read; reading it is tried again."
     PEOPLE_CHANGING = "people_changing", "info", "The people file changed while it was read; it is read again."
@@ -58,7 +62,11 @@ class Action(StrEnum):
     HABITS_UNREAD = "habits_unread", "warning", "The working hours in a person's calendar can't be read."
     OPENINGS_UNREAD = "openings_unread", "error", "The openings file has problems; the last valid version stays in use."
     CATALOGUE_UNREAD = "catalogue_unread", "error", "A custom catalogue can't be read; the page is in English."
-    OPERATOR_ALERT = "operator_alert", "error", "An alert that nobody gets by mail, as the setting `operator` is empty."
+    OPERATOR_ALERT = (
+        "operator_alert",
+        "error",
+        "An operator alert is logged and not mailed, because the setting `operator` is empty.",
+    )
     PLAN_FAILED = "plan_failed", "error", "Planning a pair failed; the pair is planned again in an hour."
     CANCELS_REFUSED = "cancels_refused", "error", "A sweep would have cancelled too many events: `rules.max_cancels`."
     LEASE_LOST = "lease_lost", "warning", "A lease ended before the work was done; another worker takes over."
@@ -75,7 +83,11 @@ class Action(StrEnum):
     SYNC_UNFORESEEN = "sync_unforeseen", "error", "Reading a calendar failed with an unexpected error."
     EVENT_UNREADABLE = "event_unreadable", "warning", "An event can't be read completely; its time counts as busy."
     GRAPH_REFUSED = "graph_refused", "info", "Microsoft Graph refused a request, with its code and request-id."
-    GRAPH_ROUND = "graph_round", "info", "A delta token of Microsoft Graph has expired; the calendar is read in full."
+    GRAPH_ROUND = (
+        "graph_round",
+        "info",
+        "A new round of changes begins with a full reading of the calendar: Microsoft Graph's delta token has expired.",
+    )
     ORGANIZER_UNREADABLE = (
         "organizer_unreadable",
         "warning",
