@@ -158,7 +158,7 @@ def end_logins() -> Response:
         return sign_out()
     site, claims = current_site(), current_login().claims
     site.store.people.revoke_links(claims.person, site.now())
-    response = site.render_notice("left", 200)
+    response = site.render_notice("links-revoked", 200)
     response.delete_cookie(COOKIE, path=_make_cookie_path(claims), secure=site.is_secure, httponly=True, samesite="Lax")
     return response
 

@@ -96,7 +96,7 @@ def _complete_sign_in(pending: PendingSignIn, path: str) -> Response:
             "A sign-in did not identify a person: %s.", identity.value, extra={"action": Action.SIGN_IN_REFUSED}
         )
         language = site.choose_language()
-        return _show_retry("sign-in-unfit", path, language.gettext(_FAULT_TEXTS[identity]))
+        return _show_retry("sign-in-unidentified", path, language.gettext(_FAULT_TEXTS[identity]))
     response = redirect_to(path)
     sign_in.set_person_cookie(identity, response)
     return response
