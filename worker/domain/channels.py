@@ -84,8 +84,8 @@ def find_retry_wait(failures: int) -> timedelta:
 def find_renewal_time(channel_id: str, opened_at: datetime, expires_at: datetime) -> datetime:
     """Return when a channel is renewed: halfway through its life, plus or minus a tenth of that time.
 
-    The variation spreads the renewals of channels that were opened together. When our clock is ahead of the service's,
-    the channel may seem to have expired already; it is renewed after MIN_RENEWAL all the same.
+    The variation depends on the id, and spreads the renewals of channels that were opened together. When our clock is
+    ahead of the service's, the channel may seem to have expired already; it is renewed after MIN_RENEWAL all the same.
     """
     time_to_renewal = (expires_at - opened_at) / 2 * (1 + 0.2 * (derive_fraction(channel_id) - 0.5))
     return opened_at + max(time_to_renewal, MIN_RENEWAL)

@@ -42,9 +42,13 @@ MAX_LEASED = 2 * BATCH
 #: How often closing a channel is tried. Afterwards the channel is left to expire.
 MAX_CLOSING_ATTEMPTS = 5
 RETRY_AFTER_FAILURE = timedelta(minutes=5)
-#: How long a process leaves channels alone after another process, with other settings, has replaced them. Restarting
-#: all processes, one after the other, takes less.
-TAKE_BACK_AFTER = timedelta(hours=1)
+#: When another process, with other settings, has put its own receiving address in force: how long this process waits
+#: before it puts its address in force again, counted from when its address was last found in force. Restarting all
+#: processes, one after the other, takes less.
+REINSTATE_ADDRESS_AFTER = timedelta(hours=1)
+#: How soon a watched calendar becomes due again when it can have no channel, because its person has no calendar service
+#: or there is no receiving address. `Channels.refresh` removes such a calendar from the watched calendars.
+RECHECK_UNSERVED_AFTER = timedelta(minutes=10)
 #: The path of our URL for notifications. Each service has a path of its own below it.
 NOTIFY_PATH = "/notify"
 #: The problem that is stored with a channel which was opened in place of a silent one.
@@ -60,7 +64,7 @@ _KINDS_TO_READ_AFTER = frozenset({NotificationKind.CHANGED, NotificationKind.MIS
 
 @dataclass(frozen=True, slots=True)
 class ReceivingAddress:
-    """The address to which services send notifications. It makes the channels, with signed tokens."""
+    """The address to which services send notifications. It builds the descriptions of channels, with signed tokens."""
 
     url: str  #: the public URL, without a slash at the end
     signer: LinkSigner
@@ -70,15 +74,15 @@ class ReceivingAddress:
         """A text that changes when the URL or the signing key changes. All channels then have to be opened again."""
         return self.signer.sign_text(self.url, _ADDRESS_KIND)
 
-    def make_open_channel(self, watched: WatchedCalendar) -> Channel:
-        """Return the open channel of a calendar, for a request to its service."""
-        return replace(self._make(watched.id, watched), remote_id=watched.remote_id)
+    def describe_current_channel(self, watched: WatchedCalendar) -> Channel:
+        """Return the description of the calendar's open channel, for a request to its service."""
+        return replace(self._describe_channel(watched.id, watched), remote_id=watched.remote_id)
 
-    def make_next_channel(self, channel_id: str, watched: WatchedCalendar) -> Channel:
-        """Return the channel with this id that is to be opened in place of the open one."""
-        return replace(self._make(channel_id, watched), replaces=watched.remote_id)
+    def describe_next_channel(self, channel_id: str, watched: WatchedCalendar) -> Channel:
+        """Return the description of the channel that is to be opened, with this id, in place of the current one."""
+        return replace(self._describe_channel(channel_id, watched), replaces=watched.remote_id)
 
-    def _make(self, channel_id: str, watched: WatchedCalendar) -> Channel:
+    def _describe_channel(self, channel_id: str, watched: WatchedCalendar) -> Channel:
         token = f"{channel_id}.{self.signer.sign_text(channel_id, _TOKEN_KIND)}"
         url = f"{self.url}{NOTIFY_PATH}/{watched.service}"
         return Channel(id=channel_id, calendar=watched.calendar, token=token, url=url)
@@ -125,7 +129,7 @@ class Channels:
         """
         now, is_in_force = self._clock(), self._is_in_force()
         if not is_in_force:
-            if self._in_force_at is not None and is_recent(self._in_force_at, now, TAKE_BACK_AFTER):
+            if self._in_force_at is not None and is_recent(self._in_force_at, now, REINSTATE_ADDRESS_AFTER):
                 return False
             self._store.channels.replace_all(self._fingerprint, now)
         self._in_force_at = now
@@ -133,7 +137,7 @@ class Channels:
         return has_changed or not is_in_force
 
     def _is_in_force(self) -> bool:
-        """Return whether channels are opened for the receiving address of this process, or for none if it has none."""
+        """Return whether the stored fingerprint, for which all processes open channels, is that of this process."""
         return self._store.channels.load_address_fingerprint() == self._fingerprint
 
     # --- opening, renewing and closing ---
@@ -175,7 +179,7 @@ class Channels:
         try:
             provider = cast("NotifyingCalendar | None", self._find_calendar_provider(watched.calendar))
             if provider is None or self._address is None:
-                self._store.channels.postpone(watched.calendar, lease, now + LEASE)
+                self._store.channels.postpone(watched.calendar, lease, now + RECHECK_UNSERVED_AFTER)
             else:
                 self._renew_or_open(watched, step, provider, self._address, lease)
         except ProviderError as error:
@@ -195,7 +199,7 @@ class Channels:
     ) -> None:
         """Renew the channel, or open a new one if it is due to be opened or its service can't renew it."""
         if step is ChannelStep.RENEW:
-            renewed_channel = provider.renew_channel(address.make_open_channel(watched))
+            renewed_channel = provider.renew_channel(address.describe_current_channel(watched))
             if renewed_channel is not None:
                 renewed = self._apply_channel(watched, watched.id, renewed_channel)
                 renewed = replace(renewed, opened_at=watched.opened_at)  # a renewed channel is the same channel
@@ -204,7 +208,7 @@ class Channels:
         channel_id = uuid.uuid4().hex
         # stored before the channel is opened, since its first notification may arrive before the response
         if self._store.channels.save_next_id(watched.calendar, channel_id, lease):
-            opened_channel = provider.open_channel(address.make_next_channel(channel_id, watched))
+            opened_channel = provider.open_channel(address.describe_next_channel(channel_id, watched))
             self._save_opened(watched, self._apply_channel(watched, channel_id, opened_channel), lease)
 
     def _apply_channel(self, watched: WatchedCalendar, channel_id: str, opened: OpenedChannel) -> WatchedCalendar:
@@ -215,6 +219,7 @@ class Channels:
             id=channel_id,
             remote_id=opened.remote_id,
             opened_at=now,
+            # the id varies the time, so that channels opened together are not all renewed at once
             renew_at=channels.find_renewal_time(channel_id, now, opened.expires_at),
             expires_at=opened.expires_at,
         )
@@ -248,7 +253,7 @@ class Channels:
         else:
             wait = channels.find_retry_wait(watched.failures + 1)
             self._store.channels.record_failure(address, lease, str(error), now + wait)
-            if self._store.channels.requires_channel(address):
+            if not self._store.channels.is_calendar_of_report_only(address):
                 self._alert(watched, error, now)
         if watched.proven_at and not channels.is_trusted(watched, now):
             # the channel was trusted before, so the calendar was polled rarely, and is now polled at the usual interval
@@ -287,6 +292,7 @@ class Channels:
         Returns the calendar and when it is polled; None for a forged notification, or one through an unknown channel.
         """
         channel_id = self._address.read_token(notification.token) if self._address else None
+        # some services send no channel id, so that the token alone tells the channel
         if channel_id is None or notification.channel_id not in ("", channel_id):
             return None
         now, kind = self._clock(), notification.kind

@@ -16,15 +16,17 @@ from worker.store.tables import channel
 
 _IS_OPEN = channel.c.expires_at > bind_instant("now")
 #: The condition that the echo of our own write is so late that the channel counts as silent.
-_IS_LATE = channel.c.awaiting_since <= bind_instant("silent_since")
-#: The standing of a channel as an SQL expression. The functions of `worker.domain.channels` follow the same rules. A
-#: channel that is not open has no `expires_at`, and an SQL comparison with NULL counts as false here.
+_IS_LATE = channel.c.awaiting_since <= bind_instant("latest_overdue_write")
+#: The standing of a channel as an SQL expression. The functions of `worker.domain.channels` follow the same rules.
+#: `expires_at` is NULL for a calendar whose channel was never opened, or was closed by the service. An SQL comparison
+#: with NULL counts as false here.
 CHANNEL_STANDING = case(
     (
         and_(_IS_OPEN, channel.c.proven_at.is_not(None), or_(channel.c.awaiting_since.is_(None), ~_IS_LATE)),
         ChannelStanding.TRUSTED.value,
     ),
-    # An open channel with failures that is not proven has replaced a silent one, or could not be renewed.
+    # `failures` is set to 0 when a notification proves that the channel works. Until then, an open channel counts as
+    # silent if it has replaced a silent one, was opened after failed attempts, or could not be renewed.
     (and_(_IS_OPEN, or_(_IS_LATE, channel.c.failures > 0)), ChannelStanding.SILENT.value),
     (channel.c.failures > 0, ChannelStanding.FAILING.value),
     else_=ChannelStanding.UNPROVEN.value,
@@ -90,4 +92,4 @@ def count_open_channels(database: Database, now: datetime) -> dict[str, OpenChan
 
 def make_standing_values(now: datetime) -> dict[str, datetime]:
     """Return the parameters of a statement that uses `CHANNEL_STANDING`."""
-    return {"now": now, "silent_since": now - MAX_ECHO_DELAY}
+    return {"now": now, "latest_overdue_write": now - MAX_ECHO_DELAY}

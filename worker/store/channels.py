@@ -405,14 +405,13 @@ class ChannelRows:
 
     # --- reading ---
 
-    def requires_channel(self, address: Address) -> bool:
-        """Return whether the calendar has to have a channel, so that the operator is told when none can be opened.
+    def is_calendar_of_report_only(self, address: Address) -> bool:
+        """Return whether the calendar is that of a person who is a report and not a manager.
 
-        A person who is a report and not a manager needs no channel, because Longarc need not be able to read this
-        person's calendar.
+        A missing channel of such a calendar is no fault, because Longarc need not be able to read the calendar.
         """
         with self._database.read() as connection:
-            return not _IS_REPORT_ONLY.fetch_value(connection, address=address)
+            return bool(_IS_REPORT_ONLY.fetch_value(connection, address=address))
 
     def load(self, address: Address) -> WatchedCalendar | None:
         """Return a calendar with its channel; None for a calendar that is to have no channel."""

@@ -11,7 +11,7 @@ from tests.support.companies import DANA, DAY, MINUTE, SAM, SECOND, Fails, pair,
 from tests.support.notifying import OTHER_KEY, PUBLIC, NotifyingOffice, notification_settings
 from worker.domain.channels import MAX_ECHO_DELAY, is_trusted
 from worker.domain.model import AliasSource, Answer, PersonAlias
-from worker.engine.channels import TAKE_BACK_AFTER
+from worker.engine.channels import REINSTATE_ADDRESS_AFTER
 from worker.errors import Permanent
 from worker.providers.base import Notification, NotificationKind
 from worker.store import tables
@@ -98,7 +98,7 @@ def test_an_address_comes_into_force_again_an_hour_after_another_replaced_it(off
     office.settings = notification_settings(notify_url=office.calendar.public)
     office.add_worker("mistaken").tick()
     office.calendar.public = PUBLIC
-    office.clock.advance(TAKE_BACK_AFTER - MINUTE)
+    office.clock.advance(REINSTATE_ADDRESS_AFTER - MINUTE)
     right.tick()
     assert {live.channel.url for live in office.calendar.service_channels.values()} == {
         "https://old.corp.example/notify/google"
