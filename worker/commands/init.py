@@ -121,6 +121,7 @@ class _Setup:
         if self.is_asking:
             self._ask_way()
         for step in Step:
+            # During a step, the person can change the way to the embedded one, which has no steps.
             if self._get_way() is not Way.EMBEDDED:
                 self._complete_step(step)
         if self._get_way() is Way.EMBEDDED:
@@ -129,12 +130,12 @@ class _Setup:
             self._finish()
 
     def describe_stop(self) -> str:
-        """Return what is said when the person stops: how to go on, and how to answer where nobody can be asked."""
+        """Return what is said when the person stops: how to go on, and how to answer without a terminal."""
         stopped = "Stopped. Nothing was answered, and nothing was written."
         if "way" in self.answers:
             command = f"{name_program()} init {shlex.quote(str(self.folder))}"
             stopped = f"Stopped. To go on from here, or to change an answer:\n  {command}"
-        return f"{stopped}\nWhere nobody can be asked, give the answers in a file: see `longarc init --help`."
+        return f"{stopped}\nWithout a terminal, give the answers in a file: see `longarc init --help`."
 
     def _get_way(self) -> "Way":
         from worker.setup.ways import Way
@@ -144,7 +145,10 @@ class _Setup:
     # --- answers ---
 
     def _load_answers(self, answers_file: Path | None) -> None:
-        """Load the answers of the file or of an earlier run, and the key of the environment. Raises Problems."""
+        """Load the answers of the file or of an earlier run, and the encryption key if the environment has one.
+
+        Raises Problems.
+        """
         from worker.settings.environment import KEY_VARIABLE
         from worker.setup.answers import answer_all, read_answers, read_secret
         from worker.setup.files import ANSWERS_FILE
@@ -295,7 +299,7 @@ class _Setup:
             show_pilot_candidates(candidates, MAX_LISTED)
         default = self.answers.get(question.name) or question.find_default(self.answers)
         answer = ask_question(question, default, parse, is_stored=self._is_stored(question))
-        if answer is None:
+        if answer is None:  # the person keeps the stored secret
             return
         if question.is_secret and answer:
             write_secret(self.folder, question.variable, answer)
@@ -324,8 +328,8 @@ class _Setup:
 
         self._save_answers()
         with self._convert_write_errors():
-            settings = write_installation(self.folder, self.answers, self.secrets, self.more_settings)
-        get_global_options().config = str(settings)
+            settings_file = write_installation(self.folder, self.answers, self.secrets, self.more_settings)
+        get_global_options().config = str(settings_file)
 
     def _save_answers(self) -> None:
         """Save the answers so far in the folder, and create the folder if there is none. Raises LongarcError."""
@@ -398,6 +402,7 @@ class _Setup:
         from worker.setup.ways import Way
 
         account, outlook_grant = self.answers["account"], settings.calendars.outlook.account_file
+        # without encryption keys, since grants are only listed and deleted here
         google_grants = TokenFolder(settings.calendars.google.token_folder, keys=())
         if self.must_sign_in:
             google_grants.delete(account)
@@ -432,7 +437,7 @@ class _Setup:
         reading = RosterReader(self._load_settings()).read(now)
         summary = summarize_roster(reading.roster, now)
         self.pilot_candidates = list_pilot_candidates(
-            reading.roster, summary.hours_apart, account=self.answers.get("account", "")
+            reading.roster, summary.pairs_without_shared_hours, account=self.answers.get("account", "")
         )
         show_roster(summary)
         return list_roster_findings(reading)
@@ -460,6 +465,7 @@ class _Setup:
         template = read_example(EXAMPLE_FILES["service"]).decode("utf-8")
         unit = render_service(template, self.folder, find_program(), getuser())
         private_files.write(self.folder / SERVICE_FILE, unit.encode("utf-8"))
+        # the only folder to which the service unit lets Longarc write
         (self.folder / "var").mkdir(mode=private_files.FOLDER_MODE, exist_ok=True)
         print_line()
         program = f"{name_program()} --config {shlex.quote(str(self.folder / SETTINGS_FILE))}"
@@ -487,7 +493,7 @@ def _try_embedded(folder: Path) -> None:
         show_plan_and_write_page(page)
     print_line()
     show_next_steps(
-        ("the quarter", str(page)),
+        ("the plan", str(page)),
         ("the people", f"{folder / 'people.csv'}: an example, yours to change"),
         ("begin", f"{name_program()} run --embedded {shlex.quote(str(folder))}"),
     )

@@ -110,9 +110,8 @@ def show_pilot_candidates(candidates: "Sequence[PilotCandidate]", max_listed: in
     """Print a numbered list of the first `max_listed` managers, and how many more there are."""
     table = make_table("", [("", "right"), "manager", "address", ("reports", "right"), "shared working hours"])
     for number, candidate in enumerate(candidates[:max_listed], 1):
-        hours_apart_count = candidate.hours_apart_count  # of reports who are never at work at the same time
-        reports_apart = format_count(hours_apart_count, "report")
-        shared_hours = f"none with {reports_apart}" if hours_apart_count else "with every report"
+        count = candidate.reports_without_shared_hours
+        shared_hours = f"none with {format_count(count, 'report')}" if count else "with every report"
         add_row(table, number, candidate.name, candidate.address, f"{candidate.report_count:,}", shared_hours)
     print_table(table)
     if len(candidates) > max_listed:
@@ -155,8 +154,8 @@ def show_roster(summary: "RosterSummary") -> None:
     if summary.many_reports:
         managers = [f"{manager} ({count})" for manager, count in summary.many_reports]
         print_line(f"! more than ten reports: {_shorten(managers)}", "yellow")
-    if summary.hours_apart:
-        pairs = [f"{manager} and {report}" for manager, report in summary.hours_apart]
+    if summary.pairs_without_shared_hours:
+        pairs = [f"{manager} and {report}" for manager, report in summary.pairs_without_shared_hours]
         print_line(f"! never at work at the same time: {_shorten(pairs)}", "yellow")
 
 

@@ -21,28 +21,28 @@ class PilotCandidate:
     address: Address
     name: str
     report_count: int
-    hours_apart_count: int  #: how many of the reports never work at the same time as the manager
+    reports_without_shared_hours: int  #: how many of the reports never work at the same time as the manager
 
 
 def list_pilot_candidates(
-    roster: Roster, hours_apart: Collection[tuple[Address, Address]], account: Address = ""
+    roster: Roster, pairs_without_shared_hours: Collection[tuple[Address, Address]], account: Address = ""
 ) -> list[PilotCandidate]:
     """Return the managers who have a calendar, the most suitable first.
 
     They are sorted by three criteria: whether they share working hours with all of their reports, whether they have at
     most MANY_REPORTS reports, and how many reports they have.
 
-    `hours_apart`: manager and report of each pair that never works at the same time. `account`: the only manager whose
-    calendar can be used; empty when there is no such limit.
+    `pairs_without_shared_hours`: manager and report of each pair that never works at the same time. `account`: the only
+    manager whose calendar can be used; empty when there is no such limit.
     """
     report_counts = Counter(pair.manager for pair in roster.pairs.values())
-    hours_apart_counts = Counter(manager for manager, _ in hours_apart)
+    counts_without_shared_hours = Counter(manager for manager, _ in pairs_without_shared_hours)
     candidates = [
         PilotCandidate(
             address=address,
             name=roster.persons[address].name,
             report_count=count,
-            hours_apart_count=hours_apart_counts[address],
+            reports_without_shared_hours=counts_without_shared_hours[address],
         )
         for address, count in report_counts.items()
         if roster.persons[address].has_calendar and account in ("", address)
@@ -52,7 +52,7 @@ def list_pilot_candidates(
 
 def _get_sort_key(candidate: PilotCandidate) -> tuple[bool, bool, int, str, str]:
     return (
-        candidate.hours_apart_count > 0,
+        candidate.reports_without_shared_hours > 0,
         candidate.report_count > MANY_REPORTS,
         -candidate.report_count,
         candidate.name.casefold(),

@@ -22,7 +22,8 @@ class RosterSummary:
     pairs: int
     zones: tuple[tuple[str, int], ...]  #: each time zone with its number of people, the most frequent first
     without_manager: int  #: people who are in no pair as a report
-    hours_apart: tuple[tuple[Address, Address], ...]  #: manager and report of pairs that never work at the same time
+    #: manager and report of each pair that never works at the same time
+    pairs_without_shared_hours: tuple[tuple[Address, Address], ...]
     many_reports: tuple[tuple[Address, int], ...]  #: managers with too many reports, and how many they have
 
 
@@ -36,7 +37,7 @@ def summarize_roster(roster: Roster, now: datetime) -> RosterSummary:
         pairs=len(roster.pairs),
         zones=tuple(Counter(person.zone for person in roster.persons.values()).most_common()),
         without_manager=len(roster.persons.keys() - reports),
-        hours_apart=tuple(_list_hours_apart(roster, now)),
+        pairs_without_shared_hours=tuple(_list_pairs_without_shared_hours(roster, now)),
         many_reports=tuple((manager, count) for manager, count in report_counts.most_common() if count > MANY_REPORTS),
     )
 
@@ -55,7 +56,7 @@ def list_roster_findings(reading: RosterReading) -> Iterator[Finding]:
         yield Finding("Nobody in the roster has a manager, so there is no pair", ok=False, remedy=remedy)
 
 
-def _list_hours_apart(roster: Roster, now: datetime) -> Iterator[tuple[Address, Address]]:
+def _list_pairs_without_shared_hours(roster: Roster, now: datetime) -> Iterator[tuple[Address, Address]]:
     """Yield the manager and the report of each pair that never works at the same time.
 
     The result is reused for pairs with the same working hours, zones and countries.
