@@ -324,7 +324,9 @@ def _show_commitments(
         print_line("There are no commitments.")
         return
     today = utcnow().date()
-    table = make_table("", [("Commitment", "id"), "Due", "Pair", "Owner", "Status", *(["What"] if with_texts else [])])
+    table = make_table(
+        "", [("Commitment", "unwrapped"), "Due", "Pair", "Owner", "Status", *(["What"] if with_texts else [])]
+    )
     for commitment in commitments:
         cells: list[object] = [
             commitment.id,

@@ -107,7 +107,9 @@ def _show_rollout(worker: "Worker", current_pairs: "Sequence[Pair]", people: "di
 
 def _takes_part(pair: "Pair") -> bool:
     """Return whether the pair takes part. A pause of this single pair does not count here."""
-    return not pair.participation
+    from worker.domain.model import Participation
+
+    return pair.participation is Participation.YES
 
 
 def _show_groups(current_pairs: "Sequence[Pair]", people: "dict[str, Person]") -> None:
@@ -152,7 +154,7 @@ def _rollout_to_json(
     return {
         "rollout": asdict(stored.rollout) if stored.rollout else None,
         "pauses": asdict(stored.pauses),
-        "pairs": {
+        "pairs": {  # by participation; "yes" stands for its empty value, which is that of pairs that take part
             name or "yes": sum(pair.participation == name for pair in current_pairs) for name in PARTICIPATION_TEXTS
         },
         "groups": [
@@ -174,6 +176,7 @@ def _rollout_to_json(
 
 # --- pause and resume ---
 
+#: PAIR is one word or two, as for `worker.commands.arguments.pair_argument`, but it may be left out.
 pair_words_argument = click.argument("pair_words", nargs=-1, metavar="[PAIR]")
 person_option = click.option(
     "--person", metavar="ADDRESS", help="All pairs of this person, including pairs that begin later."
@@ -267,6 +270,7 @@ def _find_group(store: "Store", people: "dict[str, Person]", group: str) -> str:
 
     paused_groups = store.participation.load().pauses.groups
     known_groups = sorted({person.group for person in people.values() if person.group} | paused_groups)
+    # Case is ignored, so several known groups can match, whose names differ only in case.
     matches = [name for name in known_groups if is_in_groups(name, [group])]
     if not matches:
         nearest = find_nearest(group, known_groups)

@@ -52,14 +52,14 @@ _STOP_POLL_SECONDS = 0.2
 _MAX_QUEUE_DELAY_SECONDS = 2.0
 
 
-@click.command("run", cls=Command, short_help="Run the service: book, protect and follow through.")
+@click.command("run", cls=Command, short_help="Run the service: book conversations, and move them after clashes.")
 @click.option(
     "--workers",
     "thread_count",
     default=4,
     show_default=True,
     type=click.IntRange(1, 64),
-    help="Tasks at the same time.",
+    help="How many threads run tasks at the same time.",
 )
 @click.option(
     "--embedded",
@@ -69,7 +69,8 @@ _MAX_QUEUE_DELAY_SECONDS = 2.0
     help="Try it without any account: built-in calendar and mail servers, all files in DIR.",
 )
 def run(thread_count: int, embedded_path: Path | None) -> None:
-    """Run the service until it is stopped: book conversations, protect them, follow commitments.
+    """Run the service until it is stopped: book conversations, move them after clashes, and follow
+    commitments.
 
     With PostgreSQL it may run on several machines at once. Ctrl-C or SIGTERM stops it when tasks in progress are done.
     """
@@ -187,6 +188,7 @@ def _run_consumer(
 
     consumer_class: Any = SignalFreeConsumer  # Huey has no types
     consumer = consumer_class(tasks.huey, workers=thread_count, periodic=True, max_delay=_MAX_QUEUE_DELAY_SECONDS)
+    # Huey logs every failed access to the database and the queue; Longarc logs an outage once, and then once an hour.
     for handler in logging.getLogger().handlers:
         handler.addFilter(OutageFilter(tasks.outages, utcnow))
     consumer.start()
@@ -304,8 +306,9 @@ def _show_addresses(worker: "Worker", servers: "EmbeddedServers", embedded_folde
     from worker.commands.embedded import list_addresses
 
     people = worker.store.people.load_current_people().values()
+    # the embedded servers have the calendars of people whose calendar service is `caldav`, and no others
     addresses = sorted(person.email for person in people if person.calendar == "caldav")
-    table = make_table("Calendars to subscribe to, and mail", ["Person", ("Calendar (CalDAV)", "id"), "Mail"])
+    table = make_table("Calendars to subscribe to, and mail", ["Person", ("Calendar (CalDAV)", "unwrapped"), "Mail"])
     for address, calendar_url, mailbox_path in list_addresses(servers, addresses[:MAX_SHOWN]):
         add_row(table, address, calendar_url, mailbox_path)
     print_table(table)

@@ -226,7 +226,9 @@ def _show_owed(title: str, owed: Sequence[Mapping[str, Any]]) -> None:
     """Print the sessions that are due and have no time yet, with the reason."""
     if not owed:
         return
-    table = make_table(title, [("Session", "id"), "Pair", "Kind", "Target", "Deferrals", "Why there is no time yet"])
+    table = make_table(
+        title, [("Session", "unwrapped"), "Pair", "Kind", "Target", "Deferrals", "Why there is no time yet"]
+    )
     for session in owed[:MAX_SHOWN]:
         reason = session.get("reason") or session.get("waits_for") or "the next sweep looks for a time"
         add_row(
@@ -280,7 +282,9 @@ def _is_recent(session: "Session") -> bool:
 
 
 def _show_sessions(sessions: "Sequence[Session]", people: "Mapping[Address, Person]") -> None:
-    table = make_table("", [("Session", "id"), "When", "Minutes", "Pair", "Kind", "State", ("Deferrals", "right")])
+    table = make_table(
+        "", [("Session", "unwrapped"), "When", "Minutes", "Pair", "Kind", "State", ("Deferrals", "right")]
+    )
     for session in sessions:
         zone = people[session.pair.manager].zone
         start, length = (session.start, session.span.minutes) if session.start else (None, session.minutes)

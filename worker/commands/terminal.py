@@ -58,7 +58,8 @@ def make_console() -> "Console":
 def make_table(title: str, columns: Sequence[str | tuple[str, str]]) -> "Table":
     """Return an empty table.
 
-    A column is a name, or a name and a layout: `right` (aligned to the right), `id` (never wrapped) or `dim`.
+    A column is a name, or a name and a layout: `right` (aligned to the right, never wrapped), `unwrapped` (dim, never
+    wrapped) or `dim`.
     """
     from rich import box
     from rich.table import Table
@@ -69,8 +70,8 @@ def make_table(title: str, columns: Sequence[str | tuple[str, str]]) -> "Table":
         table.add_column(
             name,
             justify="right" if layout == "right" else "left",
-            no_wrap=layout in ("id", "right"),
-            style="dim" if layout in ("dim", "id") else "",
+            no_wrap=layout in ("unwrapped", "right"),
+            style="dim" if layout in ("dim", "unwrapped") else "",
             overflow="fold",
         )
     return table

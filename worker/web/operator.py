@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 from flask import Blueprint, Response, abort, request
 
+from worker.domain.model import Participation
 from worker.domain.rollout import PauseScope, StandingPauses, is_in_groups
 from worker.domain.sign_in import Role
 from worker.engine.withdrawal import preview_withdrawal
@@ -67,7 +68,7 @@ def _list_groups(pauses: StandingPauses) -> list[GroupLine]:
     pairs = [pair for pair in current_site().store.people.load_all_pairs().values() if not pair.ended]
     totals = Counter(people[pair.report].group for pair in pairs)
     # `participation` is false for a pair that takes part; otherwise it says why the pair does not.
-    taking_part = Counter(people[pair.report].group for pair in pairs if not pair.participation)
+    taking_part = Counter(people[pair.report].group for pair in pairs if pair.participation is Participation.YES)
     names = {name for name in totals if name} | pauses.groups
     return [
         GroupLine(name, taking_part[name], totals[name], is_in_groups(name, pauses.groups)) for name in sorted(names)
