@@ -12,8 +12,9 @@ def parse_free_busy(person: Address, answer: Any) -> FreeBusy:
 
     The free/busy is unknown when Google reports an error or the answer can't be read.
     """
-    if not isinstance(answer, Mapping) or answer.get("errors"):
-        reasons = ", ".join(str(error.get("reason")) for error in (answer or {}).get("errors", ())) or "no reason given"
+    errors = answer.get("errors") if isinstance(answer, Mapping) else None
+    if errors or not isinstance(answer, Mapping):
+        reasons = ", ".join(str(error.get("reason")) for error in errors or ()) or "no reason given"
         return FreeBusy(is_known=False, reason=f"Google does not share the free/busy of {person} with us ({reasons}).")
     try:
         spans = [Span(_parse_instant(busy["start"]), _parse_instant(busy["end"])) for busy in answer["busy"]]
