@@ -49,7 +49,8 @@ def _is_set(variable: str, env: Mapping[str, str]) -> bool:
 def _is_named(question: Question, text: str) -> bool:
     """Return whether an error names the variable or the setting of this question, or matches its `error_patterns`.
 
-    A setting is named as `section.key`, or as its key in backquotes beside its section, or as a key in the settings.
+    A setting in a section is named as `section.key`, or as its key in backquotes, followed by its section in brackets.
+    A setting outside of all sections is named as its key in backquotes, followed by the words "in the settings".
     """
     section_path, _, key = question.setting.rpartition(".")
     section = section_path.rpartition(".")[2]

@@ -75,7 +75,7 @@ def _check_request(site: Site) -> Response | None:
 def _add_headers(response: Response, site: Site) -> Response:
     """Add the security headers, and log the request unless its URL rule is one of `UNLOGGED_RULES`.
 
-    The URL rule is logged and not the path, because a path can contain a link.
+    The URL rule is logged and not the path, because a path can contain the token of somebody's personal link.
     """
     response.headers.setdefault("Content-Security-Policy", PAGE_CONTENT_SECURITY)
     response.headers.setdefault("Cache-Control", "no-store")
@@ -92,7 +92,7 @@ def _add_headers(response: Response, site: Site) -> Response:
 def _handle_error(error: Exception, site: Site) -> Response:
     """Return the page for an error, or an empty page when rendering that page fails.
 
-    No error may reach Flask or waitress, because they log the path, which can contain a link.
+    No error may reach Flask or waitress, because they log the path, which can contain the token of a personal link.
     """
     try:
         return _render_error(error, site)
