@@ -68,7 +68,8 @@ class QuarterGrid:
     def find_touched(self, spans: Iterable[Span], padding: int = 0) -> int:
         """Return the quarter-hours that any of the spans touches, with `padding` more quarter-hours on each side."""
         touched = find_touched_quarters(spans).cut(self.first - padding, self.size + 2 * padding)
-        return extend_quarters(touched, padding) & self.all
+        padded = extend_quarters(touched, padding)  # bit 0 of the result stands for `self.first`
+        return padded & self.all
 
     def find_filled(self, spans: Iterable[Span]) -> int:
         """Return the quarter-hours that lie wholly inside one of the spans."""
