@@ -60,10 +60,10 @@ def make_group(name: str, size: int, managers: int = 3) -> dict[PairId, str]:
     return {PairId(f"{name}{n % managers}", f"{name}-{n}"): name for n in range(size)}
 
 
-def folded(by: str = "country", **views: dict[PairId, str]) -> Coverage:
-    """What is shown of these views; one conversation was held in each pair."""
-    counts = {pair: CoverageGroup(str(pair), pairs=1, held=1) for view in views.values() for pair in view}
-    return build_coverage(counts, views, by, QUARTER)
+def folded(by: str = "country", **group_names: dict[PairId, str]) -> Coverage:
+    """What is shown of these groupings; one conversation was held in each pair."""
+    counts = {pair: CoverageGroup(str(pair), pairs=1, held=1) for names in group_names.values() for pair in names}
+    return build_coverage(counts, group_names, by, QUARTER)
 
 
 def sized(**sizes: int) -> Coverage:
@@ -117,17 +117,17 @@ def find_smallest_difference(shown: list[frozenset[PairId]]) -> list[frozenset[P
 @given(st.lists(st.tuples(*(st.integers(0, 3),) * 3, st.integers(0, 5)), max_size=45))
 def test_r22_no_group_is_ever_small_in_any_view_or_between_two(rows: list[tuple[int, int, int, int]]) -> None:
     pairs = {PairId(f"m{row[3]}", f"r{n}"): row for n, row in enumerate(rows)}
-    views = {
+    group_names = {
         name: {pair: str(row[k]) for pair, row in pairs.items()} for k, name in enumerate(("group", "country", "zone"))
     }
-    chosen = choose_groups(views)
-    shown = [members for view in chosen.values() for members in view.values()]
+    chosen = choose_groups(group_names)
+    shown = [members for groups in chosen.values() for members in groups.values()]
     assert all(map(is_large_enough, shown))
     assert all(map(is_large_enough, find_smallest_difference(shown)))
-    for view in chosen.values():
-        assert sum(map(len, view.values())) == len(frozenset().union(*view.values()))  # none is counted twice
-    large = {name for name in "0123" if is_large_enough([p for p, own in views["group"].items() if own == name])}
-    assert chosen["group"].keys() - {OTHERS} == large  # the first view loses nothing to the others
+    for groups in chosen.values():
+        assert sum(map(len, groups.values())) == len(frozenset().union(*groups.values()))  # none is counted twice
+    large = {name for name in "0123" if is_large_enough([p for p, own in group_names["group"].items() if own == name])}
+    assert chosen["group"].keys() - {OTHERS} == large  # the first grouping loses nothing to the others
 
 
 # --- counted on a company that lived through a quarter ---

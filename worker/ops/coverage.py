@@ -73,7 +73,7 @@ class CoverageGroup:
     held: int = 0  #: pairs that held a regular conversation in this quarter; of a series, its last part
     booked: int = 0  #: pairs that have held none yet, and have one booked in this quarter
     due_later: int = 0  #: pairs whose next conversation is due in a later quarter
-    missing: int = 0  #: pairs whose conversation is due, and neither held nor booked in this quarter
+    missing: int = 0  #: pairs whose conversation is due or has no session yet, and none held or booked in this quarter
     deferrals: int = 0
     days_late: list[int] = field(default_factory=list)  #: for each conversation held, the days after its target
     contracts: list[bool] = field(default_factory=list)  #: for each contract due, whether it was recorded in time
@@ -118,30 +118,31 @@ def count_coverage(store: Store, quarter: Quarter, now: datetime, by: str = "") 
         for pair in store.people.load_all_pairs().values()
         if pair.is_active and pair.first_seen <= quarter.last_day
     }
-    views = {
-        name: {pair_id: get_name(people[pair.report]) for pair_id, pair in pairs.items()}
-        for name, get_name in GROUPINGS.items()
+    group_names = {
+        grouping: {pair_id: get_group(people[pair.report]) for pair_id, pair in pairs.items()}
+        for grouping, get_group in GROUPINGS.items()
     }
-    if set(views["group"].values()) <= {NO_GROUP}:
+    if set(group_names["group"].values()) <= {NO_GROUP}:
         if by == "group":
             raise Refused("The people file names no groups. Fill in its column `group`, or count by country.")
-        del views["group"]
-    return build_coverage(_count_pairs(statistics, quarter, now, pairs), views, by or next(iter(views)), quarter)
+        del group_names["group"]
+    counts_by_pair = _count_pairs(statistics, quarter, now, pairs)
+    return build_coverage(counts_by_pair, group_names, by or next(iter(group_names)), quarter)
 
 
 def build_coverage(
     counts_by_pair: Mapping[PairId, CoverageGroup],
-    views: Mapping[str, Mapping[PairId, str]],
+    group_names: Mapping[str, Mapping[PairId, str]],
     by: str,
     quarter: Quarter,
 ) -> Coverage:
     """Return the coverage of the groups of the grouping `by` that may be shown. Their counts are sums over their pairs.
 
-    `views` has a view for each grouping: the name of each pair's group. All of them are needed, because the groups of
-    one must not reveal a small group of another.
+    `group_names`: by grouping, the name of each pair's group. All groupings are needed, because the groups of one must
+    not reveal a small group of another.
     """
     shown_groups = []
-    for name, members in choose_groups(views)[by].items():
+    for name, members in choose_groups(group_names)[by].items():
         group = CoverageGroup(name)
         for pair_id in sorted(members):
             group.add(counts_by_pair[pair_id])
@@ -161,7 +162,7 @@ def _count_pairs(
 ) -> dict[PairId, CoverageGroup]:
     """Return the counts of each pair, as a group of one pair."""
     sessions: dict[PairId, list[Session]] = defaultdict(list)
-    for session in statistics.list_career_sessions(quarter.start, quarter.end):
+    for session in statistics.list_open_or_held_career_sessions(quarter.start, quarter.end):
         sessions[session.pair].append(session)
     commitments: dict[PairId, list[Commitment]] = defaultdict(list)
     for commitment in statistics.list_due_commitments(quarter.first_day, min(quarter.last_day, now.date())):
@@ -192,10 +193,10 @@ def _count_sessions(
         for session in sessions
         if session.asks_contract and session.held_at and quarter.start <= session.held_at < quarter.end
     ]
-    for session, ended_at in held_sessions:
+    for session, held_at in held_sessions:  # `held_at` is the end of the session
         if not session.adhoc:
-            counts.days_late.append(max((ended_at.date() - session.target.date()).days, 0))
-        is_recorded, deadline = session.id in recorded_at, ended_at + CONTRACT_DEADLINE
+            counts.days_late.append(max((held_at.date() - session.target.date()).days, 0))
+        is_recorded, deadline = session.id in recorded_at, held_at + CONTRACT_DEADLINE
         if is_recorded or now > deadline:
             counts.contracts.append(is_recorded and recorded_at[session.id] <= deadline)
     regular_held = [session for session, _ in held_sessions if not session.adhoc]
@@ -212,5 +213,6 @@ def _classify_pair(held_sessions: Sequence[Session], open_sessions: Sequence[Ses
         return "held"
     if any(s.booked and quarter.start <= s.span.start < quarter.end for s in open_sessions):
         return "booked"
-    is_due = any(s.target < quarter.end for s in open_sessions)
-    return "missing" if is_due or not open_sessions else "due_later"
+    # A pair that is planned has an open session. A pair without one is not planned yet; its conversation counts as due.
+    is_due = not open_sessions or any(s.target < quarter.end for s in open_sessions)
+    return "missing" if is_due else "due_later"

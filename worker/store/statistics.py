@@ -130,8 +130,8 @@ class Statistics:
 
     # --- within a period ---
 
-    def list_career_sessions(self, start: datetime, end: datetime) -> list[Session]:
-        """Return the career sessions that were held in the period, and all career sessions that are not closed."""
+    def list_open_or_held_career_sessions(self, start: datetime, end: datetime) -> list[Session]:
+        """Return all career sessions that are not closed, and those that were held in the period."""
         was_held = and_(session.c.held_at >= start, session.c.held_at < end)
         is_career = session.c.kind == SessionKind.CAREER.value
         return self._load_sessions(select(session).where(is_career, or_(was_held, session.c.closed.is_(False))))
