@@ -73,7 +73,7 @@ def test_a_closed_output_is_refused_before_anything_is_done(terminal: Terminal, 
 
 def test_no_file_of_ours_takes_the_number_of_a_closed_stream() -> None:
     """What a library writes to standard error would land in it."""
-    code = "import os; from worker.commands import output; output.open_missing_streams(); print(os.open('.', 0))"
+    code = "import os; from worker.commands import output; output.reserve_stream_numbers(); print(os.open('.', 0))"
     line = f'"{sys.executable}" -c "{code}" <&- 2>&-'
     done = subprocess.run(["sh", "-c", line], cwd=ROOT, stdout=subprocess.PIPE, check=False)
     assert int(done.stdout) > 2

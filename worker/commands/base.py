@@ -114,15 +114,15 @@ class MainGroup(CommandGroup):
         run = partial(super().main, args, prog_name, complete_var, standalone_mode=False, **extra)
         if not standalone_mode:
             return run()
-        output.open_missing_streams()
+        output.reserve_stream_numbers()
         print_error = partial(click.echo, err=True)
         try:
             with restrict_to_owner():
                 code = run_for_exit_code(run)
         except Exception:  # only with --debug: the interpreter shows the traceback
-            output.flush_streams(1, print_error)
+            output.flush_for_exit_code(1, print_error)
             raise
-        sys.exit(output.flush_streams(code, print_error))
+        sys.exit(output.flush_for_exit_code(code, print_error))
 
     def make_context(
         self, info_name: str | None, args: list[str], parent: click.Context | None = None, **extra: Any
@@ -130,7 +130,7 @@ class MainGroup(CommandGroup):
         refuse_invalid_text(args)
 
         def make() -> click.Context:
-            output.refuse_closed_stdout()
+            output.refuse_closed_stdout()  # called here, so that `convert_errors` makes its error one clear line
             return super(MainGroup, self).make_context(info_name, args, parent, **extra)
 
         return cast(click.Context, convert_errors(GlobalOptions(), make))

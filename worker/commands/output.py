@@ -13,10 +13,11 @@ from typing import TextIO
 from worker.errors import LongarcError, describe_error
 
 
-def open_missing_streams() -> None:
-    """Open the null device for each closed standard stream.
+def reserve_stream_numbers() -> None:
+    """Open the null device under the file number of each closed standard stream.
 
     Otherwise, the database could get file number 2, and a library that writes to standard error would write into it.
+    `sys.stdout` and `sys.stderr` stay None when their stream was closed at the start.
     """
     for number in range(3):
         try:
@@ -31,7 +32,7 @@ def refuse_closed_stdout() -> None:
         raise LongarcError("standard output is closed. Send it to a file or to /dev/null.")
 
 
-def flush_streams(code: int, print_error: Callable[[str], None]) -> int:
+def flush_for_exit_code(code: int, print_error: Callable[[str], None]) -> int:
     """Flush both streams and return the exit code: 1 instead of 0 when standard output can't be written.
 
     A pipe whose reader has closed it is not reported; all other errors are.

@@ -10,7 +10,7 @@ from worker.domain.model import EffectKind, EffectProgress, EndReason, Participa
 from worker.domain.rollout import EXCLUDED_BY_ROLLOUT
 from worker.store.channel_standings import CHANNEL_STANDING, IS_COUNTED, make_standing_values
 from worker.store.database import Database
-from worker.store.parameters import bind_instant, in_literals
+from worker.store.parameters import bind_instant, in_fixed_values
 from worker.store.statements import PreparedStatement
 from worker.store.statistics import IS_RECORDED
 from worker.store.tables import calendar, channel, outbox, pair, person, session, worker
@@ -55,7 +55,7 @@ _CALENDARS_DUE = _prepare_due_count(calendar.c.due_at)
 _PAIRS_DUE = _prepare_due_count(pair.c.due_at)
 _EFFECTS_DUE = PreparedStatement(
     select(outbox.c.what, func.count(), func.min(outbox.c.due_at))
-    .where(outbox.c.due_at <= bind_instant("now"), in_literals(outbox.c.progress, _UNSETTLED), IS_RECORDED)
+    .where(outbox.c.due_at <= bind_instant("now"), in_fixed_values(outbox.c.progress, _UNSETTLED), IS_RECORDED)
     .group_by(outbox.c.what)
 )
 _EFFECTS = PreparedStatement(
@@ -70,7 +70,7 @@ _UNPLACEABLE = PreparedStatement(
 _PEOPLE = PreparedStatement(select(func.count()).select_from(person).where(person.c.left_at.is_(None)))
 _PAIR_STATE = case(
     (pair.c.ended != EndReason.NO.value, "ended"),
-    (in_literals(pair.c.participation, [participation.value for participation in EXCLUDED_BY_ROLLOUT]), "outside"),
+    (in_fixed_values(pair.c.participation, [participation.value for participation in EXCLUDED_BY_ROLLOUT]), "outside"),
     (or_(pair.c.paused, pair.c.rests, pair.c.participation != Participation.YES.value), "paused"),
     else_="active",
 )

@@ -38,7 +38,7 @@ from worker.store.history import append_history
 from worker.store.learnings import delete_shown_learning
 from worker.store.mail_limits import admit_mails, count_mails, list_reader_tags
 from worker.store.mentions import release_mentions
-from worker.store.parameters import bind_instant, in_bound_list, in_literals
+from worker.store.parameters import bind_instant, in_bound_list, in_fixed_values
 from worker.store.plans import wake_pairs
 from worker.store.restorations import Restoration, Restorations
 from worker.store.statements import PreparedStatement
@@ -57,7 +57,7 @@ _HAS_EARLIER_CHANGE = exists().where(
     _earlier.c.subject == outbox.c.subject,
     _earlier.c.id < outbox.c.id,
     _earlier.c.what != EffectKind.MAIL.value,
-    in_literals(_earlier.c.progress, sorted(progress.value for progress in LIVE_PROGRESS)),
+    in_fixed_values(_earlier.c.progress, sorted(progress.value for progress in LIVE_PROGRESS)),
 )
 _SELECT_DUE = (
     select(outbox)
@@ -87,7 +87,7 @@ _BEGIN = PreparedStatement(
     .where(
         outbox.c.key == bindparam("effect_key"),
         outbox.c.holder == bindparam("lease_holder"),
-        in_literals(outbox.c.progress, [EffectProgress.CLAIMED.value, EffectProgress.SENDING.value]),
+        in_fixed_values(outbox.c.progress, [EffectProgress.CLAIMED.value, EffectProgress.SENDING.value]),
     )
     .values(
         progress=EffectProgress.SENDING.value,

@@ -41,7 +41,7 @@ from worker.domain.model import (
 from worker.errors import WrongKey
 from worker.store import rows
 from worker.store.handovers import load_handovers
-from worker.store.parameters import bind_instant, in_bound_list, in_literals
+from worker.store.parameters import bind_instant, in_bound_list, in_fixed_values
 from worker.store.statements import PreparedStatement, Row
 from worker.store.tables import commitment, deferral, event, meeting, outbox, pair, person, session
 
@@ -95,11 +95,11 @@ _EFFECTS = PreparedStatement(
     select(*rows.EFFECT_COLUMNS)
     .where(
         in_bound_list(outbox.c.subject, "subjects"),
-        or_(in_literals(outbox.c.what, _COUNTED_KINDS), ~in_literals(outbox.c.progress, _DONE_OR_DROPPED)),
+        or_(in_fixed_values(outbox.c.what, _COUNTED_KINDS), ~in_fixed_values(outbox.c.progress, _DONE_OR_DROPPED)),
         or_(
             outbox.c.subject != outbox.c.pair,
             outbox.c.snapshot_at >= bind_instant("since"),
-            in_literals(outbox.c.name, [name.value for name in ONCE_PER_PAIR_MAILS]),
+            in_fixed_values(outbox.c.name, [name.value for name in ONCE_PER_PAIR_MAILS]),
         ),
     )
     .order_by(outbox.c.id)

@@ -22,8 +22,12 @@ def bind_instant(name: str) -> Any:
     return bindparam(name, type_=Instant())
 
 
-def in_literals(column: Column[Any], values: Iterable[str]) -> ColumnElement[bool]:
-    """Return the condition that the column has one of these values. They become a fixed part of the statement."""
+def in_fixed_values(column: Column[Any], values: Iterable[str]) -> ColumnElement[bool]:
+    """Return the condition that the column has one of these values, which are the same at each execution.
+
+    `literal` makes each value a parameter of its own. For plain values, SQLAlchemy would complete the SQL text only at
+    each execution, but prepared statements are executed without SQLAlchemy.
+    """
     return column.in_([literal(value) for value in values])
 
 

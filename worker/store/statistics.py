@@ -22,13 +22,13 @@ from worker.errors import LongarcError
 from worker.store import rows
 from worker.store.content import SEALED_COLUMNS
 from worker.store.database import Database, list_migrations
-from worker.store.parameters import in_literals
+from worker.store.parameters import in_fixed_values
 from worker.store.tables import commitment, contract, deferral, metadata, outbox, pair, person, session
 
 #: The table in which Alembic keeps the version of the schema.
 _SCHEMA_VERSION = table("alembic_version", column("version_num"))
 #: The condition that leaves out `UNRECORDED_MAILS`, of which the operator must not know.
-IS_RECORDED = ~in_literals(outbox.c.name, [name.value for name in UNRECORDED_MAILS])
+IS_RECORDED = ~in_fixed_values(outbox.c.name, [name.value for name in UNRECORDED_MAILS])
 #: The sealed columns that were added to an existing table. A database of an older version lacks them.
 _LATER_COLUMNS = frozenset({session.c.sealed_plan, deferral.c.sealed})
 

@@ -29,7 +29,8 @@ log = logging.getLogger(__name__)
 #: The URL of a calendar and the mark of one state of it.
 CalendarState = tuple[str, str]
 
-#: How many entries a list may have at most for each calendar that is compared.
+#: How many entries a list may have at most for each calendar that is compared. At this limit, a list costs Radicale
+#: 5/3 requests for each calendar, which is more than the requests that it replaces, but it is a single request.
 ENTRIES_PER_CALENDAR = 5
 #: How long a folder is not listed after a useless list. The length of a useful list is remembered for the same time.
 PAUSE = timedelta(days=1)
