@@ -14,7 +14,7 @@ from worker.web import (
     contract,
     me,
     notifications,
-    operator,
+    operator_actions,
     people_ops,
     pulse,
     sign_in_pages,
@@ -24,7 +24,7 @@ from worker.web import (
     times,
 )
 from worker.web.logins import open_link, require_login, send_new_link
-from worker.web.security import SELF_CHECKED_PATHS, install_security, log_error
+from worker.web.security import PROGRAM_PATHS, install_security, log_error
 from worker.web.sign_in import SignIn, current_sign_in
 from worker.web.site import ASSET_TYPES, Site, current_site
 from worker.web.waking import wake_worker
@@ -72,7 +72,8 @@ def make_app(worker: Worker) -> Flask:
     app.add_url_rule("/in/<token>", "renew", send_new_link, methods=["POST"])
     app.register_blueprint(sign_in_pages.make_blueprint(), url_prefix="/sign-in")
     app.register_blueprint(people_ops.make_blueprint(), url_prefix="/people-ops")
-    app.register_blueprint(operator.make_blueprint(), url_prefix="/status")
+    # These pages lie below the status page, but only somebody who signed in as an operator may open them.
+    app.register_blueprint(operator_actions.make_blueprint(), url_prefix="/status")
     for purpose, pages in (
         (Purpose.CONTRACT, contract.make_blueprint()),
         (Purpose.TIME, times.make_blueprint()),
@@ -93,7 +94,7 @@ def make_app(worker: Worker) -> Flask:
 
 def _wake_after_change(response: Response) -> Response:
     """Wake a worker after each successful form submission, so that both calendars show the change within moments."""
-    if request.method == "POST" and response.status_code < 400 and not request.path.startswith(SELF_CHECKED_PATHS):
+    if request.method == "POST" and response.status_code < 400 and not request.path.startswith(PROGRAM_PATHS):
         wake_worker()
     return response
 
@@ -130,7 +131,7 @@ def show_front() -> Response:
     """Return the front page, for a browser without a link. It offers to sign in, or else says how to get a link."""
     if current_sign_in().is_offered:
         return sign_in_pages.show_home()
-    return current_site().render_notice("forbidden", 200)
+    return current_site().render_notice("needs-link", 200)
 
 
 def check_health() -> Response:

@@ -61,7 +61,7 @@ CONFIRMATIONS = {
 
 #: The title and text of each page that consists of a notice.
 NOTICES = {
-    "forbidden": (
+    "needs-link": (
         N_("Please come by the link in your mail"),
         N_("This page opens by the link in a mail from Longarc, and stays open for some hours. Follow the link again."),
     ),

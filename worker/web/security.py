@@ -44,11 +44,11 @@ HEADERS = {
 #: anonymous question (R-37), a line would reveal when somebody asked or answered. Notifications are too many to log:
 #: they are only counted.
 UNLOGGED_RULES = ("/voice/", "/me/voice", "/pulse/", f"{NOTIFY_PATH}/")
-#: Requests whose path begins with one of these are checked and limited by their handlers. A directory pushes thousands
-#: of people from one network address, and a calendar service sends all its notifications from a few addresses.
-SELF_CHECKED_PATHS = ("/scim/", f"{NOTIFY_PATH}/")
+#: Requests whose path begins with one of these come from programs. Their handlers check and limit them: a directory
+#: pushes thousands of people from one network address, and a calendar service sends all its notifications from a few.
+PROGRAM_PATHS = ("/scim/", f"{NOTIFY_PATH}/")
 #: The notice that is shown for an HTTP error.
-NOTICE_BY_STATUS = {403: "forbidden", 404: "not_found", 405: "not_found", 413: "too_large"}
+NOTICE_BY_STATUS = {403: "needs-link", 404: "not_found", 405: "not_found", 413: "too_large"}
 
 
 def install_security(app: Flask, site: Site) -> None:
@@ -63,7 +63,7 @@ def install_security(app: Flask, site: Site) -> None:
 
 def _check_request(site: Site) -> Response | None:
     """Return the error page for an invalid path, or a network address above its rate limit; None for valid requests."""
-    if request.path.startswith(SELF_CHECKED_PATHS):
+    if request.path.startswith(PROGRAM_PATHS):
         return None
     if "\0" in request.path:  # PostgreSQL refuses text with a null character
         return site.render_notice("not_found", 404)
