@@ -39,7 +39,7 @@ _DETAIL_NAMES = {
 _DETAIL = re.compile(rf"(?:[-*+•]\s+)?({'|'.join(_DETAIL_NAMES)})\s*:\s*(.*)", re.IGNORECASE)
 _DUE = re.compile(rf"(?:(.*)\s)?\(?(?:by {_DATE}|bis(?: zum)? (?:{_DATE}|{_GERMAN_DATE}))\)?[.!]?", re.IGNORECASE)
 _MONTH = re.compile(rf"(\d{{4}}){_DASH}(\d{{1,2}}) ?:(?: (.*))?")
-#: The start of a comment, with the backslashes that turn it into plain text.
+#: Matches `<!--` with the backslashes in front of it. Without a backslash, it begins a comment; else it is plain text.
 COMMENT_START = re.compile(r"\\*<!--")
 #: Where a text is split to find comments: at the start and the end of each comment, and at the end of each line.
 _COMMENT_PIECES = re.compile(r"((?<!\\)<!--|-->|\n)")
@@ -111,11 +111,7 @@ def try_parse_contract(text: str, file: str) -> tuple[Contract, list[Problem]]:
         manager=_parse_commitments(ContractPart.MANAGER, sections, add_problem),
         reviews=_parse_reviews(sections, add_problem),
         question=_parse_question(sections, add_problem),
-        progress=tuple(
-            item.text
-            for item in _parse_items(ContractPart.PROGRESS, sections, add_problem)
-            if _is_filled(item, add_problem)
-        ),
+        progress=tuple(item.text for item in _parse_items(ContractPart.PROGRESS, sections, add_problem)),
     )
     return contract, sorted(problems, key=get_problem_line)
 
@@ -262,6 +258,7 @@ def _strip_comments(lines: Sequence[str], add_problem: _AddProblem) -> Mapping[i
             target = target if stripped.get(target, "").strip() else number
             comment_start = 0
         elif not comment_start:
+            # Each `<!--` in such a piece has a backslash in front. One is removed, because `render_contract` adds one.
             unescaped = COMMENT_START.sub(lambda match: match[0].removeprefix("\\"), piece)
             stripped[target] = stripped.get(target, "") + unescaped
     if comment_start:
@@ -296,13 +293,23 @@ def _parse_heading(text: str) -> tuple[ContractPart | None, int] | None:
 
 
 def _parse_items(part: ContractPart, sections: dict[ContractPart, _Section], add_problem: _AddProblem) -> list[_Item]:
-    """Return the list items of a part."""
+    """Return the list items of a part that have a text. Add a problem for each other item."""
     section = sections.get(part)
-    if section is None or _is_empty_section(section, part, add_problem):
+    if section is None:
         return []
+    items = _group_lines(part, section, add_problem)
+    for item in items:
+        if not item.text:
+            remedy = f"Fill the line, or delete it; an empty part says `- {item.language.none}`."
+            add_problem(item.line, "Nothing is written here.", remedy)
+    return [item for item in items if item.text]
+
+
+def _group_lines(part: ContractPart, section: _Section, add_problem: _AddProblem) -> list[_Item]:
+    """Return the list items of a section, each with the details and wrapped lines below it."""
     items: list[_Item] = []
     after_refused_line = False  # wrapped lines below a refused line add no further problem
-    for line in section.lines:
+    for line in _drop_none_lines(section, part, add_problem):
         item = items[-1] if items else None
         if item is not None and not after_refused_line and _attach_line(part, item, line, add_problem):
             continue
@@ -319,24 +326,22 @@ def _parse_items(part: ContractPart, sections: dict[ContractPart, _Section], add
     return items
 
 
-def _is_empty_section(section: _Section, part: ContractPart, add_problem: _AddProblem) -> bool:
-    """Return whether the part has no lines or says `- none`.
+def _drop_none_lines(section: _Section, part: ContractPart, add_problem: _AddProblem) -> list[_Line]:
+    """Return the lines of the section, without those that say `- none`.
 
-    Add a problem if the part has no lines (unless it is optional), and if it says `- none` and also has other lines.
+    Add a problem if the section has no lines (unless its part is optional), and if it has `- none` and other lines.
     """
     language, name = section.language, section.language.headings[part]
     if not section.lines:
         if part is not ContractPart.PROGRESS:
             remedy = f"Write {language.format_example(part)}, or `- {language.none}` if that is what you agreed."
             add_problem(section.heading_line, f"Nothing stands under `## {name}`.", remedy)
-        return True
+        return []
     none_lines = [line for line in section.lines if NONE_LINE.fullmatch(line.text)]
     if none_lines and len(section.lines) > len(none_lines):
         what = f"`{language.none}` stands beside other lines of `## {name}`."
         add_problem(none_lines[0].number, what, "Delete this line, or the others.")
-        section.lines = [line for line in section.lines if line not in none_lines]
-        return False
-    return bool(none_lines)
+    return [line for line in section.lines if line not in none_lines]
 
 
 def _attach_line(part: ContractPart, item: _Item, line: _Line, add_problem: _AddProblem) -> bool:
@@ -362,25 +367,13 @@ def _attach_line(part: ContractPart, item: _Item, line: _Line, add_problem: _Add
     return bool(detail) or is_deeper
 
 
-def _is_filled(item: _Item, add_problem: _AddProblem) -> bool:
-    """Return whether the item has a text. Add a problem if it has none."""
-    if not item.text:
-        remedy = f"Fill the line, or delete it; an empty part says `- {item.language.none}`."
-        add_problem(item.line, "Nothing is written here.", remedy)
-    return bool(item.text)
-
-
 # --- from items to entries of the contract -------------------------------------------------------------------------
 
 
 def _parse_commitments(
     part: ContractPart, sections: dict[ContractPart, _Section], add_problem: _AddProblem
 ) -> tuple[WrittenCommitment, ...]:
-    commitments = (
-        _parse_commitment(item, add_problem)
-        for item in _parse_items(part, sections, add_problem)
-        if _is_filled(item, add_problem)
-    )
+    commitments = (_parse_commitment(item, add_problem) for item in _parse_items(part, sections, add_problem))
     return tuple(commitment for commitment in commitments if commitment)
 
 
@@ -451,11 +444,8 @@ def _parse_number(word: str) -> int:
 
 
 def _parse_reviews(sections: dict[ContractPart, _Section], add_problem: _AddProblem) -> tuple[ReviewPoint, ...]:
-    reviews = (
-        _parse_review(item, add_problem)
-        for item in _parse_items(ContractPart.REVIEWS, sections, add_problem)
-        if _is_filled(item, add_problem)
-    )
+    items = _parse_items(ContractPart.REVIEWS, sections, add_problem)
+    reviews = (_parse_review(item, add_problem) for item in items)
     return tuple(review for review in reviews if review)
 
 
@@ -478,9 +468,10 @@ def _parse_review(item: _Item, add_problem: _AddProblem) -> ReviewPoint | None:
 
 def _parse_question(sections: dict[ContractPart, _Section], add_problem: _AddProblem) -> str:
     section = sections.get(ContractPart.QUESTION)
-    if section is None or _is_empty_section(section, ContractPart.QUESTION, add_problem):
+    if section is None:
         return ""
-    return "\n".join(_unescape(line.text) for line in section.lines)
+    lines = _drop_none_lines(section, ContractPart.QUESTION, add_problem)
+    return "\n".join(_unescape(line.text) for line in lines)
 
 
 def _make_date(year: str | int, month: str | int, day: str | int) -> date | None:
