@@ -45,7 +45,7 @@ LABELS: Mapping[str, str] = {
     "due": N_("due on"),
     "email": N_("address"),
     "end": N_("end"),
-    "ended": N_("over, because"),
+    "ended": N_("over, because"),  # the value is the reason, an `EndReason`
     "for": N_("for"),
     "format": N_("format"),
     "gone": N_("taken off"),
@@ -53,7 +53,7 @@ LABELS: Mapping[str, str] = {
     "held": N_("held"),
     "held_at": N_("conversation of"),
     "hours": N_("working hours"),
-    "how": N_("Settings"),
+    "how": N_("Settings"),  # how the pair meets: the settings of the pair that follow
     "kind": N_("kind"),
     "let_go": N_("let go"),
     "lines": N_("lines"),
@@ -91,12 +91,12 @@ LABELS: Mapping[str, str] = {
     "suggested_by_the_former_manager": N_("Suggested by the former manager"),
     "support": N_("with help of"),
     "text": N_("words"),
-    "times_lost": N_("Times that were lost"),
-    "times_put_off": N_("times moved"),
+    "times_lost": N_("Times that were lost"),  # the deferrals, and the moves by hand
+    "times_put_off": N_("times moved"),  # the number of deferrals of the session
     "told_by_the_directory": N_("told by the company’s directory"),
     "topic": N_("topic"),
     "transition_until": N_("in transition until"),
-    "trust": N_("hard questions in the brief"),
+    "trust": N_("hard questions in the brief"),  # they need trust between the two: see `Pair.trust`
     "unfinished": N_("without a contract"),
     "what": N_("what"),
     "who": N_("who"),
