@@ -10,9 +10,10 @@ from worker.domain.model import Address, Answer, BusyTime, Event, FreeBusy, Show
 def parse_free_busy(person: Address, answer: Any) -> FreeBusy:
     """Return one person's free/busy from that person's part of the answer.
 
-    The free/busy is unknown when Google reports an error or the answer can't be read.
+    `answer` is None when the answer has no part for the person. The free/busy is unknown then, and when Google reports
+    an error or the answer can't be read.
     """
-    errors = answer.get("errors") if isinstance(answer, Mapping) else None
+    errors = answer.get("errors") if answer else None
     if errors or not isinstance(answer, Mapping):
         reasons = ", ".join(str(error.get("reason")) for error in errors or ()) or "no reason given"
         return FreeBusy(is_known=False, reason=f"Google does not share the free/busy of {person} with us ({reasons}).")
