@@ -213,6 +213,7 @@ def _classify_pair(held_sessions: Sequence[Session], open_sessions: Sequence[Ses
         return "held"
     if any(s.booked and quarter.start <= s.span.start < quarter.end for s in open_sessions):
         return "booked"
-    # A pair that is planned has an open session. A pair without one is not planned yet; its conversation counts as due.
+    # Planning gives each pair an open session, but a new pair not before its first notice is due (T-3a). A pair
+    # without an open session counts as due.
     is_due = not open_sessions or any(s.target < quarter.end for s in open_sessions)
     return "missing" if is_due else "due_later"

@@ -53,7 +53,7 @@ LABELS: Mapping[str, str] = {
     "held": N_("held"),
     "held_at": N_("conversation of"),
     "hours": N_("working hours"),
-    "how": N_("Settings"),  # how the pair meets: the settings of the pair that follow
+    "how": N_("Settings"),  # how the pair meets: its length, format and so on
     "kind": N_("kind"),
     "let_go": N_("let go"),
     "lines": N_("lines"),
