@@ -11,6 +11,7 @@ from worker.domain.model import Address, Answer, FreeBusy, ShowAs, Span
 from worker.providers.google import calendar as google
 from worker.providers.google.auth import EVENTS_READ_SCOPE
 from worker.providers.google.calendar import GoogleCalendar
+from worker.providers.google.freebusy import parse_free_busy
 
 # --- how time counts ------------------------------------------------------------------------------------------------
 
@@ -210,3 +211,10 @@ def test_a_manager_who_is_gone_for_good_and_not_asked_for_hides_nobody(
     provider, [dana, sam, _, _] = managed
     double.tokens.revoke(dana)
     assert [busy.key for busy in provider.free_busy([sam], WINDOW)[sam].busy] == [None]
+
+
+@pytest.mark.parametrize("answer", [None, [], ["busy"], "busy", 5, {}, {"busy": 5}, {"busy": [{"start": "x"}]}])
+def test_an_answer_that_is_none_is_unknown_and_never_free(answer: object) -> None:
+    """T-2: whatever stands in the place of one person's free/busy."""
+    found = parse_free_busy("dana@example.org", answer)
+    assert not found.is_known and "dana@example.org" in found.reason

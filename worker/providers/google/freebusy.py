@@ -13,8 +13,8 @@ def parse_free_busy(person: Address, answer: Any) -> FreeBusy:
     `answer` is None when the answer has no part for the person. The free/busy is unknown then, and when Google reports
     an error or the answer can't be read.
     """
-    errors = answer.get("errors") if answer else None
-    if errors or not isinstance(answer, Mapping):
+    errors = answer.get("errors") if isinstance(answer, Mapping) else None
+    if errors or answer is None:
         reasons = ", ".join(str(error.get("reason")) for error in errors or ()) or "no reason given"
         return FreeBusy(is_known=False, reason=f"Google does not share the free/busy of {person} with us ({reasons}).")
     try:
