@@ -64,10 +64,12 @@ def find_brief_time(manager: Person, start: datetime) -> datetime | None:
     """
     same_morning: datetime | None = None
     for days, day_start in _list_day_starts(manager, start):
-        if days == 0:
-            same_morning = day_start if day_start + BRIEF_MIN_LEAD + SWEEP_SLACK <= start else None
-        else:
+        # After an absence, even the night shift of the day before may begin too late.
+        if day_start + BRIEF_MIN_LEAD + SWEEP_SLACK > start:
+            continue
+        if days:
             return same_morning if days > BRIEF_DAYS and same_morning else day_start
+        same_morning = day_start
     return same_morning
 
 
