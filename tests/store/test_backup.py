@@ -1,5 +1,6 @@
 """A backup is one file for both databases: whole or refused, of one moment, and restored into an empty database."""
 
+import base64
 import gzip
 import io
 import json
@@ -145,11 +146,22 @@ def change_a_value(content: bytes) -> bytes:
     return gzip.compress(gzip.decompress(content).replace(b'"Dana"', b'"Dane"', 1))
 
 
+def change_a_sealed_value(content: bytes) -> bytes:
+    """Which can't be opened then, as with a wrong key."""
+    text = gzip.decompress(content)
+    position = text.index(base64.b64encode(b"gAAAAA")) + 40
+    return gzip.compress(
+        text[:position] + (b"A" if text[position : position + 1] != b"A" else b"B") + text[position + 1 :]
+    )
+
+
 def add_a_line(content: bytes) -> bytes:
     return gzip.compress(gzip.decompress(content) + b"[]\n")
 
 
-@pytest.mark.parametrize("damage", [cut_off, flip_a_bit, leave_out_a_row, change_a_value, add_a_line])
+@pytest.mark.parametrize(
+    "damage", [cut_off, flip_a_bit, leave_out_a_row, change_a_value, change_a_sealed_value, add_a_line]
+)
 def test_a_damaged_file_is_refused_and_nothing_is_written(
     file: BackupFile, empty: Database, damage: Callable[[bytes], bytes]
 ) -> None:

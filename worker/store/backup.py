@@ -138,12 +138,21 @@ def verify_backup(file: BackupFile, seal: Seal, report_progress: ProgressListene
         )
     sealed_positions = {table_header.name: _list_sealed_positions(table_header) for table_header in header.tables}
     sealed_count = 0
+    unopened_table = ""  #: the first table with a value that can't be opened
     for done_count, (table_header, row) in enumerate(file.read_rows(), 1):
         for position in sealed_positions[table_header.name]:
             if row[position] is not None:
-                _open_sealed_value(seal, row[position], table_header.name)
                 sealed_count += 1
+                if not unopened_table and not _can_open(seal, row[position]):
+                    unopened_table = table_header.name
         report_progress(done_count)
+    # Only now, because a damaged value can't be opened either, and damage may show at the end of the file alone.
+    if unopened_table:
+        raise WrongKey(
+            f"A sealed value of the table {unopened_table} in this backup can't be opened with the keys given, so "
+            "nothing was restored. A backup holds no key: give the key that was in use as LONGARC_KEY or "
+            "LONGARC_KEY_FILE."
+        )
     return sealed_count
 
 
@@ -152,14 +161,12 @@ def _list_sealed_positions(header: TableHeader) -> list[int]:
     return [position for position, (name, _) in enumerate(header.columns) if name.startswith("sealed")]
 
 
-def _open_sealed_value(seal: Seal, value: bytes, table_name: str) -> None:
+def _can_open(seal: Seal, value: bytes) -> bool:
     try:
         seal.unseal(value)
     except WrongKey:
-        raise WrongKey(
-            f"A sealed value of the table {table_name} in this backup can't be opened with the keys given, so nothing "
-            "was restored. A backup holds no key: give the key that was in use as LONGARC_KEY or LONGARC_KEY_FILE."
-        ) from None
+        return False
+    return True
 
 
 def restore_backup(
