@@ -4,7 +4,7 @@ import secrets
 from collections.abc import Callable, Iterable
 from copy import deepcopy
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -14,14 +14,20 @@ from tests.doubles.google.directory import answer_settings, describe_calendar, d
 from tests.doubles.google.entries import Entry, View, merge_patch
 from tests.doubles.google.event_validation import refuse_invalid_event
 from tests.doubles.google.freebusy import answer_free_busy
-from tests.doubles.google.listing import FIXED_IN_SYNC, gives_sync_token, matches_list, refuse_invalid_list
+from tests.doubles.google.listing import (
+    FIXED_IN_SYNC,
+    WHOLE_TIME,
+    get_window,
+    gives_sync_token,
+    matches_list,
+    refuse_invalid_list,
+)
 from tests.doubles.google.person_calendar import PersonCalendar
 from tests.doubles.google.schema import Call, Refusal, bad_request
+from tests.doubles.google.sync_states import SyncStates
 from tests.doubles.google.zones import get_zone
 from worker.clock import Clock, utcnow
 
-#: The window of a list without `timeMin` and `timeMax`.
-_WHOLE_TIME = (datetime(1970, 1, 1, tzinfo=UTC), datetime(2100, 1, 1, tzinfo=UTC))
 #: The fields that only the organizer may change.
 _ORGANIZER_FIELDS = (
     "summary",
@@ -48,16 +54,6 @@ class Notice:
     send_updates: str  #: the parameter `sendUpdates` of the request that caused it
 
 
-@dataclass(slots=True)
-class SyncState:
-    """What a sync token stands for."""
-
-    calendar: str
-    change_number: int  #: of the last change that the client has seen
-    since: datetime | None  #: `timeMin` of the first list
-    parameters: dict[str, Any]  #: those of the first list that have to stay the same
-
-
 class Calendars:
     """The calendars of all people. `answer` carries out a request to the API; other public methods are for tests."""
 
@@ -75,7 +71,7 @@ class Calendars:
         self._shown_as: dict[str, str] = {}  #: the address by which a person is shown, by key
         self._keys: dict[str, str] = {}  #: the key of a person, by that address in lower case
         self._change_number = 0
-        self._sync_states: dict[str, SyncState] = {}  #: by sync token
+        self._sync_states = SyncStates()
         #: By page token, the items that are left, and the sync token that the last page ends with.
         self._pages: dict[str, tuple[list[Any], str]] = {}
 
@@ -95,7 +91,7 @@ class Calendars:
 
     def expire_sync_tokens(self, calendar: str) -> None:
         """Make every sync token of this calendar invalid."""
-        self._sync_states = {token: state for token, state in self._sync_states.items() if state.calendar != calendar}
+        self._sync_states.expire(calendar)
 
     def list_events(self, owner: str) -> list[dict[str, Any]]:
         """All events on that person's calendar, in the JSON that the owner gets. Series are not expanded."""
@@ -408,16 +404,11 @@ class Calendars:
             if "syncToken" in parameters
             else self._list_all(person_calendar, view, call)
         )
-        sync_token = ""
-        if gives_sync_token(parameters):
-            sync_token = secrets.token_urlsafe(12)
-            since = (
-                self._sync_states[parameters["syncToken"]].since
-                if "syncToken" in parameters
-                else parameters.get("timeMin")
-            )
-            fixed = {name: parameters.get(name) for name in FIXED_IN_SYNC}
-            self._sync_states[sync_token] = SyncState(person_calendar.owner, self._change_number, since, fixed)
+        sync_token = (
+            self._sync_states.issue_token(person_calendar.owner, self._change_number, parameters)
+            if gives_sync_token(parameters)
+            else ""
+        )
         return self._make_page(person_calendar, view, parameters, items, sync_token)
 
     def _make_page(
@@ -457,17 +448,8 @@ class Calendars:
 
     def _list_changes(self, person_calendar: PersonCalendar, view: View, call: Call) -> list[Any]:
         parameters = call.query
-        state = self._sync_states.get(parameters["syncToken"])
-        if state is None or state.calendar != person_calendar.owner:
-            message = "Sync token is no longer valid, a full sync is required."
-            where = ("parameter", "syncToken")
-            raise Refusal(410, "fullSyncRequired", message, domain="calendar", location=where)
-        for name in FIXED_IN_SYNC:
-            if (state.parameters[name] or False) != (parameters.get(name) or False):
-                raise bad_request("The parameters are not those of the first request.", "badRequest", name)
-        changed = [
-            (number, entry) for number, entry in person_calendar.changed.values() if number > state.change_number
-        ]
+        state = self._sync_states.find(person_calendar.owner, parameters)
+        changed = [one for one in person_calendar.changed.values() if one[0] > state.change_number]
         items: list[Any] = []
         for _, entry in sorted(changed, key=lambda one: one[0]):
             exists = entry.is_on_calendar_of(person_calendar.owner) and (
@@ -475,11 +457,10 @@ class Calendars:
             )
             if exists and state.since and not entry.recurs and entry.span(person_calendar.zone)[1] <= state.since:
                 continue
-            items += (
-                self._render_changed(entry, person_calendar, view, parameters)
-                if exists
-                else [entry.render_tombstone(view)]
-            )
+            if exists:
+                items += self._render_changed(entry, person_calendar, view, parameters)
+            else:
+                items.append(entry.render_tombstone(view))
         return items
 
     def _render_changed(
@@ -490,16 +471,14 @@ class Calendars:
             return []
         if not (entry.recurs and parameters.get("singleEvents")):
             return [entry.render(view)]
-        window = (_WHOLE_TIME[0], self._clock() + timedelta(days=730))
+        window = (WHOLE_TIME[0], self._clock() + timedelta(days=730))
         return [one.render(view) for one in entry.occurrences(window, person_calendar.zone)]
 
     def _list_all(self, person_calendar: PersonCalendar, view: View, call: Call) -> list[Any]:
         parameters = call.query
-        window = (parameters.get("timeMin") or _WHOLE_TIME[0], parameters.get("timeMax") or _WHOLE_TIME[1])
-        single, deleted = (
-            parameters.get("singleEvents", False),
-            parameters.get("showDeleted", False) or "updatedMin" in parameters,
-        )
+        window = get_window(parameters)
+        single = parameters.get("singleEvents", False)
+        deleted = parameters.get("showDeleted", False) or "updatedMin" in parameters
         entries: list[Entry] = []
         for entry in list(person_calendar.entries.values()):
             entries += person_calendar.list_in_window(entry, window, single=single, deleted=deleted)
@@ -511,18 +490,15 @@ class Calendars:
         return [entry.render(view) for entry in wanted]
 
     def _instances(self, person_calendar: PersonCalendar, call: Call) -> dict[str, Any]:
-        entry, view, parameters = (
-            self._get_entry(person_calendar, call.path["eventId"]),
-            self._view(person_calendar, call),
-            call.query,
-        )
+        entry = self._get_entry(person_calendar, call.path["eventId"])
+        view, parameters = self._view(person_calendar, call), call.query
         if "pageToken" in parameters:
             return self._make_page(person_calendar, view, parameters)
         if not entry.is_on_calendar_of(person_calendar.owner):
             raise Refusal(410, "deleted", "Resource has been deleted")
         if not entry.recurs:
             raise bad_request("This event does not recur.")
-        window = (parameters.get("timeMin") or _WHOLE_TIME[0], parameters.get("timeMax") or _WHOLE_TIME[1])
+        window = get_window(parameters)
         if window[1] <= window[0]:
             raise bad_request("The specified time range is empty.", "timeRangeEmpty", "timeMax")
         listed = list(

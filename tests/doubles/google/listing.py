@@ -20,8 +20,15 @@ _FORBIDDEN_WITH_SYNC_TOKEN = (
 )
 #: Parameters that have to be the same in every request of one synchronization.
 FIXED_IN_SYNC = ("singleEvents", "eventTypes")
+#: The window of a list without `timeMin` and `timeMax`.
+WHOLE_TIME = (datetime(1970, 1, 1, tzinfo=UTC), datetime(2100, 1, 1, tzinfo=UTC))
 #: How far back `updatedMin` may lie.
 _MAX_CHANGE_AGE = timedelta(days=28)
+
+
+def get_window(parameters: Mapping[str, Any]) -> tuple[datetime, datetime]:
+    """Return the window of a list, by its parameters `timeMin` and `timeMax`."""
+    return parameters.get("timeMin") or WHOLE_TIME[0], parameters.get("timeMax") or WHOLE_TIME[1]
 
 
 def refuse_invalid_list(parameters: Mapping[str, Any], now: datetime) -> None:
