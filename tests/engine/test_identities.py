@@ -11,7 +11,7 @@ from tests.support.companies import DANA, DAY, HOUR, KIM, SAM, START, WEEK, Offi
 from worker.clock import SteppedClock
 from worker.domain.model import AliasSource, Answer, PairId, PersonAlias, ReviewMode
 from worker.engine.identities import StoredIdentities, build_identities
-from worker.engine.people_import import PEOPLE_VERSION_NAME
+from worker.engine.people_import import IMPORT_VERSION_NAME
 from worker.engine.services import PeopleCache
 from worker.store import tables
 
@@ -105,7 +105,7 @@ def test_a_clock_that_is_put_back_keeps_no_outdated_people_and_aliases(office: O
     assert known.find_primary(ALIAS) == ALIAS and KIM not in people_cache()
     office.persons |= people(KIM)
     apply(office, listed())
-    office.store.people.set_stored_value(PEOPLE_VERSION_NAME, "another import")
+    office.store.people.set_stored_value(IMPORT_VERSION_NAME, "another import")
     now -= HOUR
     assert known.find_primary(ALIAS) == SAM and KIM in people_cache()
 

@@ -28,7 +28,7 @@ from worker.store.store import Store
 log = logging.getLogger(__name__)
 
 #: Name of the stored value that changes with each import. It holds the digest of the imported roster, and the time.
-PEOPLE_VERSION_NAME = "people"
+IMPORT_VERSION_NAME = "people"
 #: Name of the stored value that holds the result of `RosterReader.get_version` at the last reading, and its time.
 _READING_NAME = "roster_reading"
 #: After how long a directory is read again when it could not be read, or when its roster was refused.
@@ -133,7 +133,7 @@ class PeopleImport:
         Returns whether the roster was written.
         """
         people = self._store.people
-        imported_digest = (people.get_stored_value(PEOPLE_VERSION_NAME) or "").partition(" ")[0]
+        imported_digest = (people.get_stored_value(IMPORT_VERSION_NAME) or "").partition(" ")[0]
         roster, people_done = self._habits.fill(reading.roster, people_to_query)
         if reading.digest == imported_digest and roster.persons == people.load_current_people():
             people.mark_habits_queried(people_done, now)
@@ -143,7 +143,7 @@ class PeopleImport:
         find_participation = self._participation.make_rule(roster.persons)
         people.apply_import(roster.persons, roster.pairs, now, roster.aliases, find_participation)
         people.mark_habits_queried(people_done, now)
-        people.set_stored_value(PEOPLE_VERSION_NAME, f"{reading.digest} {now.isoformat()}")
+        people.set_stored_value(IMPORT_VERSION_NAME, f"{reading.digest} {now.isoformat()}")
         counts = (len(roster.persons), len(roster.pairs))
         log.info("%s people, %s pairs", *counts, extra={"action": Action.PEOPLE_IMPORTED})
         return True

@@ -7,7 +7,7 @@ from typing import Any
 
 from worker.clock import Clock, is_recent, utcnow
 from worker.domain.model import Address, Pair, Person
-from worker.engine.people_import import PEOPLE_VERSION_NAME
+from worker.engine.people_import import IMPORT_VERSION_NAME
 from worker.providers import base
 from worker.providers.base import AlertFunction, CalendarProvider, Mailer
 from worker.providers.identities import Identities, InMemoryIdentities
@@ -176,7 +176,7 @@ class PeopleCache:
     def __call__(self) -> dict[Address, Person]:
         now = self._clock()
         if self._checked_at is None or not is_recent(self._checked_at, now, self.CHECK_INTERVAL):
-            version = self._store.people.get_stored_value(PEOPLE_VERSION_NAME)
+            version = self._store.people.get_stored_value(IMPORT_VERSION_NAME)
             if version is None or version != self._version:
                 self._people = self._store.people.load_all_people()
             self._version = version

@@ -26,7 +26,7 @@ def check_time_zones(today: date, version: str) -> Finding:
     match = _IANA_VERSION.fullmatch(version)
     if match and today < date(int(match[1]) + 1, *_ASSUMED_RELEASE_DAY):
         return Finding(statement, ok=True)
-    age = "which is older than a year" if match else "whose age its name does not tell"
+    age = "which may be older than a year" if match else "whose age its name does not tell"
     remedy = "Governments change clocks several times a year: `pip install --upgrade tzdata`, then restart Longarc."
     return Finding(f"{statement}, {age}", ok=True, remedy=remedy)
 

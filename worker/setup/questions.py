@@ -351,7 +351,7 @@ QUESTIONS: tuple[Question, ...] = (
     Question(
         name="database",
         text="The database: a SQLite file, or postgresql://user@host/name?",
-        explanation="SQLite is right for one machine. The next question asks for the password of PostgreSQL.",
+        explanation="SQLite is right for one machine. With PostgreSQL, the next question asks for its password.",
         parse=parse_database,
         setting="database",
         find_default=lambda answers: f"sqlite:///{answers['folder']}/var/longarc.db",

@@ -12,7 +12,7 @@ from typing import IO, Any, Protocol
 from worker.app import Worker, build
 from worker.clock import SteppedClock
 from worker.domain.model import NO_CALENDAR, Address, Pair, PairId, Person
-from worker.engine.people_import import PEOPLE_VERSION_NAME
+from worker.engine.people_import import IMPORT_VERSION_NAME
 from worker.mail.render import MailRenderer
 from worker.providers.memory import MemoryCalendar, MemoryMailer
 from worker.seal import Seal, generate_key
@@ -118,7 +118,7 @@ class SimulatedWorld:
         self.worker.services.use(calendars={MEMORY_PROVIDER: self.calendar}, mailers={MEMORY_PROVIDER: self.mailer})
         self.worker.store.people.apply_import(self.persons, self.pairs, start)
         # as after the import of a roster; services load the people again when this value has changed
-        self.worker.store.people.set_stored_value(PEOPLE_VERSION_NAME, "simulated")
+        self.worker.store.people.set_stored_value(IMPORT_VERSION_NAME, "simulated")
         self.ledger = Ledger()
         self.humans: Humans = IdleHumans()
         self._last_history_id = 0

@@ -111,10 +111,11 @@ def _replace_everywhere(connection: Connection, replacements: Mapping[str, str])
     """Replace names in every column that holds text, also in primary keys.
 
     A longer name that contains one of these names is not changed. A name may end a sentence or stand in quotation
-    marks, so a dot or an apostrophe belongs to a longer name only between letters, as in `x.org.uk` and `o'neil`.
+    marks, so a dot or an apostrophe belongs to a longer name only between letters, as in `x.org.uk` and `o'neil`. An
+    address before `.sealed` is the name of the file with that person's grant.
     """
     for name, replacement in sorted(replacements.items()):
-        pattern = re.compile(rf"(?<![\w.+-])(?<!\w'){re.escape(name)}(?![\w-]|\.\w)", re.IGNORECASE)
+        pattern = re.compile(rf"(?<![\w.+-])(?<!\w'){re.escape(name)}(?![\w-]|\.(?!sealed\b)\w)", re.IGNORECASE)
         for column in _list_text_columns():
             _replace_in_column(connection, column, name, pattern, replacement)
 

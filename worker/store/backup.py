@@ -138,7 +138,7 @@ def verify_backup(file: BackupFile, seal: Seal, report_progress: ProgressListene
         )
     sealed_positions = {table_header.name: _list_sealed_positions(table_header) for table_header in header.tables}
     sealed_count = 0
-    unopened_table = ""  #: the first table with a value that can't be opened
+    unopened_table = ""  # the first table with a value that can't be opened
     for done_count, (table_header, row) in enumerate(file.read_rows(), 1):
         for position in sealed_positions[table_header.name]:
             if row[position] is not None:

@@ -38,7 +38,7 @@ class FormerReport:
     name: str
     promises: Sequence[CommitmentLine]
     kept: frozenset[str]  #: the ids of the promises that the former manager still intends to keep
-    can_offer: bool  #: whether there is a new manager to whom the former one can suggest a promise
+    can_suggest: bool  #: whether there is a new manager to whom the former one can suggest a promise
 
 
 # --- the report ---

@@ -67,7 +67,6 @@ def _list_groups(pauses: StandingPauses) -> list[GroupLine]:
     people = current_site().store.people.load_all_people()
     pairs = [pair for pair in current_site().store.people.load_all_pairs().values() if not pair.ended]
     totals = Counter(people[pair.report].group for pair in pairs)
-    # `participation` is false for a pair that takes part; otherwise it says why the pair does not.
     taking_part = Counter(people[pair.report].group for pair in pairs if pair.participation is Participation.YES)
     names = {name for name in totals if name} | pauses.groups
     return [

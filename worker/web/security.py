@@ -104,8 +104,8 @@ def _handle_error(error: Exception, site: Site) -> Response:
 def _render_error(error: Exception, site: Site) -> Response:
     """Return the page for an error, and log it unless it is an ordinary refusal.
 
-    No page shows the text of an error, which is written for the operator. Problems of a file, such as a template of the
-    company's own, are an unexpected error here, because only the operator can repair them.
+    The page does not show the text of the error, which is written for the operator. Problems of a file, such as a
+    template of the company's own, are an unexpected error here, because only the operator can repair them.
     """
     if isinstance(error, HTTPException):
         status = error.code or 500

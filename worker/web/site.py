@@ -192,7 +192,7 @@ def redirect_to(url: str) -> Response:
 
 
 def redirect_with_confirmation(endpoint: str, confirmation: str | None, **url_values: Any) -> Response:
-    """Return a redirect to an endpoint's page, which shows a confirmation once: a key of CONFIRMATIONS, or None.
+    """Return a redirect to an endpoint's page, which shows a confirmation: a key of CONFIRMATIONS, or None.
 
     `url_values` are passed to `url_for`.
     """

@@ -16,7 +16,7 @@ from flask import Blueprint, Response, abort, request
 
 from worker.domain.model import FreeBusySnapshot, OfferPurpose, Pair, PairState, Session, Span
 from worker.domain.planning import moves, offers, proposals, questions
-from worker.domain.planning.actions import MAX_AHEAD
+from worker.domain.planning.actions import MAX_AHEAD, find_shortest_length
 from worker.domain.planning.cadence import is_before_earlier_part
 from worker.domain.planning.moves import Press
 from worker.domain.planning.plan_builder import PlanBuilder
@@ -52,7 +52,7 @@ MAX_MINUTES = 120
 _MAX_FIELD_LENGTH = 20
 #: With one of these obstacles, the session can't get another time. The page then names the pair's next session.
 _FINAL_OBSTACLES = (moves.Obstacle.OVER, moves.Obstacle.CANCELLED)
-#: What the form says about a time that is missing, invalid or past, and about one that does not exist on its day.
+#: What the form says about a time that is missing or invalid, and about one that does not exist on its day.
 DAY_MISSING = N_("Give a day and a time that are still to come.")
 HOUR_SKIPPED = N_("On that day the clocks are put forward and skip this time. Choose another one.")
 
@@ -232,7 +232,7 @@ def _parse_picked_time(session: Session, state: PairState) -> PickedTime:
         return replace(pick, invalid_field="day", advice=DAY_MISSING)
     if minute_of_day is None:
         return replace(pick, invalid_field="hour", advice=DAY_MISSING)
-    if minutes < MIN_MINUTES:
+    if minutes < max(MIN_MINUTES, find_shortest_length(session, current_site().settings.policy)):
         return replace(pick, invalid_field="minutes", advice=REFUSALS[TimeTooShort])
     if minutes > MAX_MINUTES:
         return replace(pick, invalid_field="minutes", advice=REFUSALS[TimeTooLong])

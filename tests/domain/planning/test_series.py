@@ -8,7 +8,7 @@ import pytest
 
 from tests.support.pairs import DANA, DAY, HOUR, MINUTE, NOW, SAM, WEEK, pair_of, starting_pair
 from tests.support.stories import Story, booked_story, deferral_causes, fill_days
-from worker.domain.model import Format, Interval, Session, SessionKind, SessionState, Span, Topic
+from worker.domain.model import Answer, Format, Interval, Session, SessionKind, SessionState, Span, Topic
 from worker.domain.planning import actions, proposals
 from worker.domain.planning.plan_builder import PlanBuilder
 from worker.domain.time.worktime import add_weekdays
@@ -101,6 +101,18 @@ def test_a_part_gets_no_time_before_an_earlier_one_on_request(number: int) -> No
     assert parts(story) == before
     ask_for(story, before[number], end)
     assert parts(story)[number].start == end and parts(story)[number].by_hand
+
+
+@pytest.mark.parametrize("number", [1, 2])
+def test_a_part_gets_no_time_before_an_earlier_one_that_a_guest_proposes(number: int) -> None:
+    """T-13, R-8: the proposal counts as declined, and the part never stands out of order."""
+    story = series()
+    before = parts(story)
+    wanted = Span(before[number - 1].span.start - 2 * DAY, before[number - 1].span.end - 2 * DAY)
+    story.change_event(before[number], answers={SAM.email: Answer.DECLINED}, proposed={SAM.email: wanted})
+    story.tick()
+    assert not any(decision.fields.get("start") == wanted.start for decision in story.decisions)
+    assert in_order(story) and deferral_causes(story)
 
 
 def ask_for(story: Story, part: Session, start: datetime) -> None:

@@ -213,7 +213,9 @@ def test_a_manager_who_is_gone_for_good_and_not_asked_for_hides_nobody(
     assert [busy.key for busy in provider.free_busy([sam], WINDOW)[sam].busy] == [None]
 
 
-@pytest.mark.parametrize("answer", [None, [], ["busy"], "busy", 5, {}, {"busy": 5}, {"busy": [{"start": "x"}]}])
+@pytest.mark.parametrize(
+    "answer", [None, [], "busy", 5, {}, {"busy": 5}, {"busy": [{"start": "x"}]}, {"errors": ["x"]}]
+)
 def test_an_answer_that_is_none_is_unknown_and_never_free(answer: object) -> None:
     """T-2: whatever stands in the place of one person's free/busy."""
     found = parse_free_busy("dana@example.org", answer)

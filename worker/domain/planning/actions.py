@@ -22,6 +22,7 @@ from worker.domain.model import (
     IdentifiedCommitment,
     MailName,
     OfferPurpose,
+    Policy,
     Session,
     SessionKind,
     SessionState,
@@ -213,11 +214,16 @@ def _require_bookable_time(builder: PlanBuilder, session: Session, requested_tim
         raise TimeBeforeEarlierPart(
             "The new time is before the end of an earlier part of the series. Give a later time."
         )
-    if requested_time.minutes < builder.policy.min_by_hand and session.kind is SessionKind.CAREER:
+    shortest = find_shortest_length(session, builder.policy)
+    if requested_time.minutes < shortest:
         raise TimeTooShort(
-            f"{requested_time.minutes} minutes are too few for this conversation. "
-            f"Give at least {builder.policy.min_by_hand}."
+            f"{requested_time.minutes} minutes are too few for this conversation. Give at least {shortest}."
         )
+
+
+def find_shortest_length(session: Session, policy: Policy) -> int:
+    """Return the shortest length in minutes that a person may give the session (T-1)."""
+    return policy.min_by_hand if session.kind is SessionKind.CAREER else 0
 
 
 def book_requested_time(

@@ -184,7 +184,9 @@ def _handle_move(builder: PlanBuilder, session: Session, placed: PlacedEvent) ->
         warned_at=None,
         offer=None,
     )
-    builder.record_session_decision(moved, "A person moved it to a time that the rules allow.", cause="moved")
+    builder.record_session_decision(
+        moved, "A person moved the session within the rules for its length and window.", cause="moved"
+    )
     if session.kind is SessionKind.CAREER and span.minutes < builder.policy.min_minutes:
         builder.add_mail(MailName.SHORT_SESSION, session.id, builder.manager.email, start=span.start)
     return moved

@@ -5,6 +5,7 @@ deferred, and gets a time near the requested one (R-8).
 """
 
 from worker.domain.model import Address, DeferralCause, PlacedEvent, Session, SessionKind, Span
+from worker.domain.planning import cadence
 from worker.domain.planning.deferrals import defer_session, find_last_allowed_start
 from worker.domain.planning.placement import SearchAttempt, make_search
 from worker.domain.planning.plan_builder import LAST_HOURS, PlanBuilder
@@ -46,11 +47,14 @@ def answer_requested_times(builder: PlanBuilder) -> set[str]:
 def _is_acceptable(builder: PlanBuilder, session: Session, requested_time: Span) -> bool | None:
     """Return whether the requested time fits all rules except for buffers; None while the calendars are not read.
 
-    The time has to be of the right length, neither within the next hours nor past the window, and free for both people.
+    The time has to be of the right length, neither within the next hours nor past the window, not before the end of an
+    earlier part of the series, and free for both people.
     """
     is_too_soon = requested_time.start - builder.now <= LAST_HOURS
     is_past_window = requested_time.start > find_last_allowed_start(session)
-    if is_too_soon or is_past_window or not _has_right_length(builder, session, requested_time):
+    sessions = list(builder.sessions.values())
+    is_out_of_order = cadence.is_before_earlier_part(requested_time.start, session, sessions)
+    if is_too_soon or is_past_window or is_out_of_order or not _has_right_length(builder, session, requested_time):
         return False
     free_busy = builder.get_free_busy(builder.people, requested_time)
     if free_busy is None:

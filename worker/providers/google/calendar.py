@@ -205,17 +205,27 @@ class GoogleCalendar(GoogleChannels):
                     raise answer
                 yield series_id, []
             else:
-                items = google_events.read_items(answer, calendar)
-                page_token = answer.get("nextPageToken")
-                while page_token:
-                    request = self._events_resource.instances(
-                        calendarId="primary", eventId=series_id, pageToken=page_token, **query
-                    )
-                    page = self._api.execute(calendar, OWNED_EVENTS_SCOPE, request)
-                    items += google_events.read_items(page, calendar)
-                    page_token = page.get("nextPageToken")
+                items = self._read_all_pages(calendar, series_id, query, answer)
                 events = google_events.parse_events(items, calendar, zone, self._identities)
                 yield series_id, [event for event in events if not event.cancelled and event.span.has_part_in(window)]
+
+    def _read_all_pages(
+        self, calendar: Address, series_id: str, query: Mapping[str, Any], first_page: Any
+    ) -> list[dict[str, Any]]:
+        """Return the items of all pages of a series; none when it was deleted after its first page was read."""
+        items = google_events.read_items(first_page, calendar)
+        page_token = first_page.get("nextPageToken")
+        while page_token:
+            request = self._events_resource.instances(
+                calendarId="primary", eventId=series_id, pageToken=page_token, **query
+            )
+            try:
+                page = self._api.execute(calendar, OWNED_EVENTS_SCOPE, request)
+            except (NotFound, SyncTokenExpired):
+                return []
+            items += google_events.read_items(page, calendar)
+            page_token = page.get("nextPageToken")
+        return items
 
     # --- free/busy --------------------------------------------------------------------------------------------------
 

@@ -1,6 +1,6 @@
 """Parses the answers to Google's free/busy query, and marks the busy time in them that our own events take."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
@@ -13,14 +13,15 @@ def parse_free_busy(person: Address, answer: Any) -> FreeBusy:
     `answer` is None when the answer has no part for the person. The free/busy is unknown then, and when Google reports
     an error or the answer can't be read.
     """
-    errors = answer.get("errors") if isinstance(answer, Mapping) else None
-    if errors or answer is None:
-        reasons = ", ".join(str(error.get("reason")) for error in errors or ()) or "no reason given"
-        return FreeBusy(is_known=False, reason=f"Google does not share the free/busy of {person} with us ({reasons}).")
     try:
+        errors = answer.get("errors") if answer is not None else None
+        if errors or answer is None:
+            reasons = ", ".join(str(error.get("reason")) for error in errors or ()) or "no reason given"
+            reason = f"Google does not share the free/busy of {person} with us ({reasons})."
+            return FreeBusy(is_known=False, reason=reason)
         spans = [Span(_parse_instant(busy["start"]), _parse_instant(busy["end"])) for busy in answer["busy"]]
         return FreeBusy(tuple(map(BusyTime, spans)))
-    except (KeyError, TypeError, ValueError):
+    except (AttributeError, KeyError, TypeError, ValueError):
         return FreeBusy(is_known=False, reason=f"Google's free/busy answer for {person} can't be read.")
 
 
