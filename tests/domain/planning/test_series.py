@@ -108,7 +108,7 @@ def test_a_part_gets_no_time_before_an_earlier_one_that_a_guest_proposes(number:
     """T-13, R-8: the proposal counts as declined, and the part never stands out of order."""
     story = series()
     before = parts(story)
-    wanted = Span(before[number - 1].span.start - 2 * DAY, before[number - 1].span.end - 2 * DAY)
+    wanted = Span(before[number - 1].span.start - 4 * DAY, before[number - 1].span.end - 4 * DAY)
     story.change_event(before[number], answers={SAM.email: Answer.DECLINED}, proposed={SAM.email: wanted})
     story.tick()
     assert not any(decision.fields.get("start") == wanted.start for decision in story.decisions)

@@ -11,7 +11,7 @@ from zoneinfo import ZoneInfo
 from tests.doubles.google.channels import Channels
 from tests.doubles.google.conferences import complete_conference, make_conference
 from tests.doubles.google.directory import answer_settings, describe_calendar, describe_list_entry
-from tests.doubles.google.entries import Entry, View, merge_patch
+from tests.doubles.google.entries import ORGANIZER_FIELDS, OWN_FIELDS, Entry, View, merge_patch
 from tests.doubles.google.event_validation import refuse_invalid_event
 from tests.doubles.google.freebusy import answer_free_busy
 from tests.doubles.google.listing import (
@@ -27,21 +27,6 @@ from tests.doubles.google.schema import Call, Refusal, bad_request
 from tests.doubles.google.sync_states import SyncStates
 from tests.doubles.google.zones import get_zone
 from worker.clock import Clock, utcnow
-
-#: The fields that only the organizer may change.
-_ORGANIZER_FIELDS = (
-    "summary",
-    "description",
-    "start",
-    "end",
-    "location",
-    "recurrence",
-    "visibility",
-    "guestsCanModify",
-    "conferenceData",
-)
-#: The fields that each guest may set on their own copy.
-_OWN_FIELDS = ("reminders", "colorId", "transparency")
 
 
 @dataclass(frozen=True, slots=True)
@@ -253,7 +238,7 @@ class Calendars:
     def _patch_by_guest(self, entry: Entry, view: View, call: Call) -> dict[str, Any]:
         """Take what a guest may change: the answer, and the guest's own fields. Raises Refusal for other fields."""
         who, fields, shown = view.who, call.body, entry.render(view)
-        if any(name in fields and fields[name] != shown.get(name) for name in _ORGANIZER_FIELDS):
+        if any(name in fields and fields[name] != shown.get(name) for name in ORGANIZER_FIELDS):
             message = "Shared properties can only be changed by the organizer."
             raise Refusal(403, "forbiddenForNonOrganizer", message, domain="calendar")
         own_entry: dict[str, Any] = next(
@@ -263,7 +248,7 @@ class Calendars:
             name: own_entry[name] for name in ("responseStatus", "comment", "additionalGuests") if name in own_entry
         }
         entry.guests[who] = {**entry.guests[who], **response}
-        entry.own[who] = {**entry.own.get(who, {}), **{name: fields[name] for name in _OWN_FIELDS if name in fields}}
+        entry.own[who] = {**entry.own.get(who, {}), **{name: fields[name] for name in OWN_FIELDS if name in fields}}
         private = (fields.get("extendedProperties") or {}).get("private") or {}
         entry.private[who] = merge_patch(entry.private.get(who, {}), private)
         self._keep_exception(entry, who)

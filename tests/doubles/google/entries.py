@@ -17,6 +17,21 @@ _DAY = timedelta(days=1)
 _MAX_MOVE = 60 * _DAY
 _EPOCH = datetime(2026, 1, 1, tzinfo=UTC)
 
+#: The fields that only the organizer may change.
+ORGANIZER_FIELDS = (
+    "summary",
+    "description",
+    "start",
+    "end",
+    "location",
+    "recurrence",
+    "visibility",
+    "guestsCanModify",
+    "conferenceData",
+)
+#: The fields that each guest may set on their own copy.
+OWN_FIELDS = ("reminders", "colorId", "transparency")
+
 
 @dataclass(frozen=True, slots=True)
 class View:
