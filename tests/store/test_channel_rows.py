@@ -9,7 +9,7 @@ from sqlalchemy import select, update
 from tests.support.companies import DANA, MINUTE, SAM, Office
 from tests.support.notifying import NotifyingOffice
 from worker.store import tables
-from worker.store.participation import schedule_calendars
+from worker.store.participation import lock_calendars, schedule_calendars
 
 
 @pytest.mark.databases("postgresql")
@@ -20,6 +20,7 @@ def test_a_change_of_people_at_the_moment_of_a_refresh_is_not_lost(office: Offic
     other = office.add_worker("second").store
     refresh = Thread(target=other.channels.refresh, args=(("google",), office.clock()), daemon=True)
     with office.store.database.write() as connection:
+        lock_calendars(office.store.database, connection)
         connection.execute(update(tables.person).where(tables.person.c.email == SAM).values(left_at=office.clock()))
         schedule_calendars(office.store.database, connection, office.clock())
         refresh.start()

@@ -5,18 +5,19 @@ them. Each test locks rows as one transaction does, while a second process begin
 """
 
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from concurrent.futures import wait as wait_for
 
 import pytest
-from sqlalchemy import Connection, select, update
+from sqlalchemy import Connection, delete, select, update
 
 from tests.support.companies import DANA, DAY, HOUR, KIM, MINUTE, SAM, Office, pair, pairs, people, span
 from worker.domain.model import PairId
-from worker.domain.rollout import StandingPauses
-from worker.store import tables
+from worker.domain.rollout import Rollout, StandingPauses
+from worker.store import participation, tables
 from worker.store.calendars import CalendarReading
 from worker.store.plans import wake_pairs
+from worker.store.rows import build_person_row
 
 pytestmark = pytest.mark.databases("postgresql")
 PAIR = PairId(DANA, SAM)
@@ -147,6 +148,39 @@ def test_import_locks_people_in_order_as_a_plan_does(office: Office) -> None:
         lambda connection: lock_person(connection, last),
     )
     assert office.store.people.load_current_people().keys() == {last}
+
+
+def test_the_first_imports_of_several_processes_run_one_after_the_other(office: Office) -> None:
+    """On an empty database there is no row yet that an import could lock."""
+    database = office.store.database
+    with database.write() as connection:
+        for table in (tables.pair, tables.person, tables.calendar, tables.stored_value):
+            connection.execute(delete(table))
+    other = office.add_worker("second").store
+    run_between(
+        office,
+        lambda connection: participation.lock_calendars(database, connection),
+        lambda: other.people.apply_import(office.persons, office.pairs, office.clock()),
+        lambda connection: database.upsert(connection, tables.person, [build_person_row(office.persons[SAM])]),
+    )
+    assert other.people.load_current_people().keys() == {DANA, SAM}
+
+
+def test_the_first_decisions_of_two_processes_run_one_after_the_other(office: Office) -> None:
+    """The second decision keeps the pauses that the first one stores."""
+    with office.store.database.write() as connection:
+        connection.execute(delete(tables.stored_value))
+    other, now = office.add_worker("second").store.participation, office.clock()
+    with ThreadPoolExecutor(1) as pool:
+        decisions: list[Future[object]] = []
+
+        def decide_meanwhile(_: Connection) -> None:
+            decisions.append(pool.submit(other.update, Rollout(), None, now, lambda _: ""))
+            assert not wait_for(decisions, timeout=1).done
+
+        office.store.participation.update(None, StandingPauses(everybody=True), now, lambda _: "", decide_meanwhile)
+        decisions[0].result(timeout=10)
+    assert other.load().pauses.everybody
 
 
 def test_end_of_leases_locks_people_in_order_as_a_plan_does(office: Office) -> None:

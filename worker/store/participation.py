@@ -121,7 +121,10 @@ class ParticipationRows:
         connection, and writes in the same transaction. Return the change and the objection.
         """
         with self._database.write() as connection:
-            # this update changes nothing, but locks the row, so that two processes decide one after the other
+            # the row is added if it is missing; the update changes nothing, but locks the row, so that two processes
+            # decide one after the other
+            no_decision = {"name": _DECIDED_NAME, "value": json.dumps({})}
+            self._database.insert_new(connection, stored_value, [no_decision], ("name",))
             connection.execute(
                 update(stored_value).where(stored_value.c.name == _DECIDED_NAME).values(value=stored_value.c.value)
             )
@@ -168,26 +171,23 @@ def save_participation(connection: Connection, participations: Mapping[PairId, P
 
 
 def lock_calendars(database: Database, connection: Connection) -> None:
-    """Lock the rows that `schedule_calendars` writes, before the transaction locks people or pairs.
+    """Lock what `schedule_calendars` writes, before the transaction locks people or pairs.
 
     Readings and notifications lock a calendar before its people and pairs. If this transaction locked them in the
-    opposite order, the two might deadlock.
+    opposite order, the two might deadlock. The next tick then decides again which calendars are to have a channel.
     """
+    # This write comes first, so that two such transactions run one after the other. A lock on the row alone would not
+    # do: on an empty database there is no row yet, and each of several processes that start imports the people.
+    database.upsert(connection, stored_value, [{"name": CHANNEL_SERVICES_NAME, "value": OUTDATED_CHANNELS}])
     if not database.is_sqlite:  # SQLite has one writer at a time
-        connection.execute(
-            select(stored_value.c.name).where(stored_value.c.name == CHANNEL_SERVICES_NAME).with_for_update()
-        )
         connection.execute(select(calendar.c.address).order_by(calendar.c.address).with_for_update())
 
 
 def schedule_calendars(database: Database, connection: Connection, now: datetime) -> None:
     """Schedule the reading of the calendars of organizers of pairs that take part, and unschedule all other calendars.
 
-    The next tick then decides again which calendars are to have a channel.
+    The transaction has called `lock_calendars`.
     """
-    # this value makes the next tick decide again
-    # the stored value is updated and not deleted, because two transactions that update the same row wait for each other
-    database.upsert(connection, stored_value, [{"name": CHANNEL_SERVICES_NAME, "value": OUTDATED_CHANNELS}])
     takes_part = pair.c.participation == Participation.YES.value
     organizers = set(
         connection.execute(select(pair.c.manager).where(pair.c.ended == EndReason.NO.value, takes_part)).scalars()
