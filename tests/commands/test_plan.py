@@ -71,6 +71,17 @@ def test_plan_shows_that_day_too_while_the_worker_waits_for_it(fresh_terminal: T
     assert fresh_terminal.read_database() == before
 
 
+def test_plan_needs_nobody_who_has_left(fresh_terminal: Terminal) -> None:
+    store = fresh_terminal.open_store()
+    store.migrate()
+    store.close()
+    fresh_terminal.output_of("people", "--apply")
+    lines = (fresh_terminal.folder / "people.csv").read_text().splitlines()
+    fresh_terminal.write("people.csv", "\n".join(line for line in lines if not line.startswith(SAM)))
+    fresh_terminal.output_of("people", "--accept")
+    assert "  Kim" in fresh_terminal.output_of("plan")
+
+
 # --- the page ---
 
 

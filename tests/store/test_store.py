@@ -11,7 +11,7 @@ from datetime import date, timedelta
 from pathlib import Path
 
 import pytest
-from sqlalchemy import select, text
+from sqlalchemy import event, select, text
 from sqlalchemy.exc import SQLAlchemyError
 
 from tests.support.companies import (
@@ -388,6 +388,21 @@ def test_why_a_pair_ended_is_known(store: Store, gone: tuple[str, ...], why: End
     here = {email: one for email, one in people(DANA, SAM, KIM).items() if email not in gone}
     store.people.apply_import(here, {}, START + DAY)
     assert store.people.load_all_pairs()[PAIR].ended is why
+
+
+def test_current_people_and_pairs_are_read_as_of_one_moment(store: Store, second: Store) -> None:
+    """Another process imports a new report between the two statements."""
+
+    def import_report(*_: object) -> None:
+        second.people.apply_import(
+            people(DANA, SAM, KIM, "new@corp.example"), pairs(pair(DANA, "new@corp.example")), START
+        )
+
+    event.listen(store.database.engine, "after_cursor_execute", import_report, once=True)
+    known, current = store.people.load_current_roster()
+    assert (set(known), {one.id for one in current}) == ({DANA, SAM, KIM}, {PAIR, OTHER})
+    known, current = store.people.load_current_roster()
+    assert [one.report in known for one in current] == [True]
 
 
 def test_another_manager_ends_one_pair_and_begins_another(store: Store) -> None:

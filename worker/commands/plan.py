@@ -195,11 +195,9 @@ def _find_beginning(worker: "Worker") -> datetime | None:
     """Return the instant from which the rollout has begun for every pair; None when it has no first day."""
     from worker.domain.rollout import find_beginning
 
-    rollout, people = worker.settings.rollout.build_rollout(), worker.store.people.load_current_people()
-    beginnings = (
-        find_beginning(rollout, people[pair.manager], people[pair.report])
-        for pair in worker.store.people.load_all_pairs().values()
-    )
+    rollout = worker.settings.rollout.build_rollout()
+    people, pairs = worker.store.people.load_current_roster()
+    beginnings = (find_beginning(rollout, people[pair.manager], people[pair.report]) for pair in pairs)
     return max((instant for instant in beginnings if instant is not None), default=None)
 
 

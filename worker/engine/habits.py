@@ -83,7 +83,7 @@ class CalendarHabits:
         if not self._participation.is_rollout_waiting():
             return people.list_participants_with_unqueried_habits(base.CALENDARS_WITH_HABITS)
         # the calendars of the people in the new rollout are queried before that rollout is in the database
-        participants = self._find_participants(people.load_current_people(), people.load_all_pairs().values())
+        participants = self._find_participants(*people.load_current_roster())
         return people.list_people_with_unqueried_habits(base.CALENDARS_WITH_HABITS) & participants
 
     def _find_participants(self, persons: Mapping[Address, Person], pairs: Iterable[Pair]) -> Set[Address]:

@@ -80,12 +80,12 @@ class Pulse:
         while month_start < until:
             opening_times.append(month_start)
             month_start = _find_next_month(month_start)
-        people = self._store.people.load_current_people()
+        people, pairs = self._store.people.load_current_roster()
         return [
             _build_mail(f"{opens_at:%Y-%m}", people[report], pair, opens_at)
             for opens_at in opening_times
             if opens_at.month in self._settings.pulse.months
-            for report, pair in sorted(self._find_asked_reports(opens_at).items())
+            for report, pair in sorted(_find_asked_reports(pairs, opens_at).items())
         ]
 
     def get_status(self, person: Address, round_name: str) -> PulseStatus:
@@ -132,10 +132,10 @@ class Pulse:
 
     def _open_round(self, name: str, now: datetime) -> None:
         """Store a round with a token for each report who is asked, and add the mails to the outbox."""
-        pair_by_report = self._find_asked_reports(now)
+        people, pairs = self._store.people.load_current_roster()
+        pair_by_report = _find_asked_reports(pairs, now)
         if not pair_by_report:
             return
-        people = self._store.people.load_current_people()
         aliases = self._store.aliases.load().names
         with self._store.database.write() as connection:
             closed_rounds = self._store.pulse.load_closed_rounds(connection)
@@ -159,19 +159,6 @@ class Pulse:
                     _build_mail(name, people[report], pair, now) for report, pair in sorted(pair_by_report.items())
                 ]
                 self._store.outbox.add_mails(connection, mails)
-
-    def _find_asked_reports(self, now: datetime) -> dict[Address, Pair]:
-        """Return the reports who are asked, each with an active pair; nobody when they are too few to be anonymous.
-
-        For a report with several managers, the pair with the first manager in alphabetical order is used.
-        """
-        pairs = self._store.people.load_all_pairs().values()
-        active_pairs = [pair for pair in pairs if pair.is_active and not (pair.start and pair.start > now.date())]
-        # the last pair of each report wins, so the first manager comes last
-        sorted_pairs = sorted(active_pairs, key=lambda pair: pair.manager, reverse=True)
-        pair_by_report = {pair.report: pair for pair in sorted_pairs}
-        is_anonymous = is_large_enough({report: str(pair.manager) for report, pair in pair_by_report.items()})
-        return pair_by_report if is_anonymous else {}
 
     # --- closing ---
 
@@ -234,6 +221,19 @@ def _find_token(salt: str, names: Collection[str], address: Address, known_token
 def _make_token(salt: str, name: str) -> str:
     """Return the token that stands for an address in the stored rounds."""
     return hmac.new(salt.encode(), name.encode(), hashlib.sha256).hexdigest()[:_TOKEN_LENGTH]
+
+
+def _find_asked_reports(pairs: Iterable[Pair], now: datetime) -> dict[Address, Pair]:
+    """Return the reports who are asked, each with an active pair; nobody when they are too few to be anonymous.
+
+    For a report with several managers, the pair with the first manager in alphabetical order is used.
+    """
+    active_pairs = [pair for pair in pairs if pair.is_active and not (pair.start and pair.start > now.date())]
+    # the last pair of each report wins, so the first manager comes last
+    sorted_pairs = sorted(active_pairs, key=lambda pair: pair.manager, reverse=True)
+    pair_by_report = {pair.report: pair for pair in sorted_pairs}
+    is_anonymous = is_large_enough({report: str(pair.manager) for report, pair in pair_by_report.items()})
+    return pair_by_report if is_anonymous else {}
 
 
 def _build_mail(name: str, report: Person, pair: Pair, now: datetime) -> Effect:

@@ -215,9 +215,9 @@ def _check_database(settings: Settings) -> Iterator[Finding]:
 
 def _check_managers_without_calendar(store: Store) -> Iterator[Finding]:
     """Yield a finding on managers whose calendar is `none`, which the people files of earlier versions allowed."""
-    people = store.people.load_current_people()
-    managers = {pair.manager for pair in store.people.load_all_pairs().values() if pair.is_active}
-    without_calendar = sorted(manager for manager in managers if manager in people and not people[manager].has_calendar)
+    people, pairs = store.people.load_current_roster()
+    managers = {pair.manager for pair in pairs if pair.is_active}
+    without_calendar = sorted(manager for manager in managers if not people[manager].has_calendar)
     if without_calendar:
         remedy = "Name their calendar in the people file. Only reports can be without one (`none`)."
         statement = f"Nothing can be booked for {_join_addresses(without_calendar)}: a manager without a calendar"

@@ -112,12 +112,8 @@ def count_coverage(store: Store, quarter: Quarter, now: datetime, by: str = "") 
     Raises Refused when the people file names no groups and `by` is `group`.
     """
     statistics = Statistics(store.database)
-    people = statistics.load_all_people()
-    pairs = {
-        pair.id: pair
-        for pair in store.people.load_all_pairs().values()
-        if pair.is_active and pair.first_seen <= quarter.last_day
-    }
+    people, current_pairs = store.people.load_current_roster()
+    pairs = {pair.id: pair for pair in current_pairs if pair.is_active and pair.first_seen <= quarter.last_day}
     group_names = {
         grouping: {pair_id: get_group(people[pair.report]) for pair_id, pair in pairs.items()}
         for grouping, get_group in GROUPINGS.items()

@@ -107,6 +107,18 @@ class PeopleRows:
         with self._database.read() as connection:
             return {row["id"]: rows.read_pair(row) for row in connection.execute(select(pair)).mappings()}
 
+    def load_current_roster(self) -> tuple[dict[Address, Person], list[Pair]]:
+        """Return the people whom the roster names now, and their pairs that have not ended.
+
+        Both are as of the same moment, so that the people contain the manager and the report of each pair, even while
+        another process imports a roster.
+        """
+        with self._database.read() as connection:
+            person_rows = connection.execute(select(person).where(person.c.left_at.is_(None))).mappings()
+            pair_rows = connection.execute(select(pair).where(pair.c.ended == EndReason.NO.value)).mappings()
+            people = {row["email"]: rows.read_person(row) for row in person_rows}
+            return people, [rows.read_pair(row) for row in pair_rows]
+
     def get_person(self, email: Address) -> Person | None:
         """Return the person with this address; None when the roster does not name the address now."""
         query = select(person).where(person.c.email == email, person.c.left_at.is_(None))

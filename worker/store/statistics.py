@@ -8,12 +8,10 @@ from sqlalchemy import Column, Inspector, and_, column, func, inspect, or_, sele
 
 from worker.domain.model import (
     UNRECORDED_MAILS,
-    Address,
     Commitment,
     DeferralCause,
     EffectProgress,
     PairId,
-    Person,
     Session,
     SessionKind,
     SessionState,
@@ -23,7 +21,7 @@ from worker.store import rows
 from worker.store.content import SEALED_COLUMNS
 from worker.store.database import Database, list_migrations
 from worker.store.parameters import in_fixed_values
-from worker.store.tables import commitment, contract, deferral, metadata, outbox, pair, person, session
+from worker.store.tables import commitment, contract, deferral, metadata, outbox, pair, session
 
 #: The table in which Alembic keeps the version of the schema.
 _SCHEMA_VERSION = table("alembic_version", column("version_num"))
@@ -65,11 +63,6 @@ class Statistics:
         """Return the names of the tables that the database lacks."""
         with self._database.read() as connection:
             return sorted(set(metadata.tables) - set(inspect(connection).get_table_names()))
-
-    def load_all_people(self) -> dict[Address, Person]:
-        """Return everybody whom a roster ever named, by address."""
-        with self._database.read() as connection:
-            return {row["email"]: rows.read_person(row) for row in connection.execute(select(person)).mappings()}
 
     # --- open work ---
 

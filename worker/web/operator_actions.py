@@ -64,8 +64,7 @@ def show() -> Response:
 
 def _list_groups(pauses: StandingPauses) -> list[GroupLine]:
     """Return the groups of reports by name, and with them paused groups without a report."""
-    people = current_site().store.people.load_all_people()
-    pairs = [pair for pair in current_site().store.people.load_all_pairs().values() if not pair.ended]
+    people, pairs = current_site().store.people.load_current_roster()
     totals = Counter(people[pair.report].group for pair in pairs)
     taking_part = Counter(people[pair.report].group for pair in pairs if pair.participation is Participation.YES)
     names = {name for name in totals if name} | pauses.groups
