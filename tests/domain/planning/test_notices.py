@@ -1,4 +1,4 @@
-"""Which mail is due when, and whether it still holds when it leaves (R-7, R-11, R-12, R-20, R-23; T-5, T-6, T-9)."""
+"""Tests of when mails are due (R-7, R-11, R-12, R-18, R-20, R-23; T-5, T-6, T-7, T-9, T-14, T-16)."""
 
 from dataclasses import replace
 from datetime import date, datetime, timedelta
@@ -55,14 +55,16 @@ START = utc(2026, 9, 28, 8)
 END = START + 75 * MINUTE
 
 
-def sent_at(story: Story, name: str) -> list[datetime]:
+def list_due_times(story: Story, name: str) -> list[datetime]:
+    """Return the due time of each mail of that name."""
     return [m.due_at for m in story.mails(name)]
 
 
-# --- the wall clock ---
+# --- the time of a mail in any zone and working hours ---
 
-#: Zones that change their clocks near the day, that are a half or three quarters of an hour off, or that skip midnight.
-CLOCKS = [
+#: Zone, country, start of the session, and the expected instant of the prompt on the local clock and in UTC. The zones
+#: change their clocks near the session, or have offsets of half or three quarters of an hour, or are far from UTC.
+ZONE_CASES = [
     ("Europe/London", "GB", utc(2026, 3, 31, 9), "Fri 2026-03-27 09:00", utc(2026, 3, 27, 9)),  # before summer time
     ("Europe/London", "GB", utc(2026, 10, 28, 9), "Mon 2026-10-26 09:00", utc(2026, 10, 26, 9)),
     ("America/New_York", "US", utc(2027, 3, 16, 15), "Fri 2027-03-12 09:00", utc(2027, 3, 12, 14)),
@@ -76,15 +78,15 @@ CLOCKS = [
 ]
 
 
-@pytest.mark.parametrize(("zone", "country", "start", "expected", "instant"), CLOCKS)
+@pytest.mark.parametrize(("zone", "country", "start", "expected", "instant"), ZONE_CASES)
 def test_the_prompt_is_due_at_the_start_of_a_working_day_at_least_two_days_before(
     zone: str, country: str, start: datetime, expected: str, instant: datetime
 ) -> None:
-    """T-5: on the report's clocks, whatever they did in between."""
-    sam = person("Sam", zone, country)
-    at = find_prompt_time(sam, start)
-    assert at == instant
-    assert format_local(at, sam) == expected
+    """The prompt follows the report's local clock, even when the clock changes before the session (T-5)."""
+    report = person("Sam", zone, country)
+    prompt_time = find_prompt_time(report, start)
+    assert prompt_time == instant
+    assert format_local(prompt_time, report) == expected
 
 
 @pytest.mark.parametrize(
@@ -97,56 +99,60 @@ def test_the_prompt_is_due_at_the_start_of_a_working_day_at_least_two_days_befor
         ("Mon-Fri 09:00-12:00,13:00-17:00", utc(2026, 9, 30, 9), "Mon 2026-09-28 09:00"),
     ],
 )
-def test_the_prompt_suits_weeks_of_any_shape(hours: str, start: datetime, expected: str) -> None:
-    """T-5"""
-    sam = person("Sam", hours=hours)
-    at = find_prompt_time(sam, start)
-    assert at is not None and format_local(at, sam) == expected
+def test_prompt_is_due_on_a_working_day_for_any_working_hours(hours: str, start: datetime, expected: str) -> None:
+    """T-5."""
+    report = person("Sam", hours=hours)
+    prompt_time = find_prompt_time(report, start)
+    assert prompt_time is not None and format_local(prompt_time, report) == expected
 
 
-def test_a_prompt_without_a_working_day_in_that_week_comes_at_the_last_that_leaves_four_hours() -> None:
-    """T-5: somebody who was away for eight days gets it on the morning before, or on the day itself."""
+def test_prompt_after_an_absence_leaves_four_hours_before_the_session() -> None:
+    """No working day is two to seven days before the session, so the last one that leaves four hours is taken (T-5)."""
     start = utc(2026, 9, 29, 13)  # 15:00 in Berlin, a Tuesday
-    sam = person("Sam")
-    back_on_monday = replace(sam, absences=(Span(utc(2026, 9, 18), utc(2026, 9, 28)),))
-    back_on_tuesday = replace(sam, absences=(Span(utc(2026, 9, 18), utc(2026, 9, 29)),))
+    report = person("Sam")
+    back_on_monday = replace(report, absences=(Span(utc(2026, 9, 18), utc(2026, 9, 28)),))
+    back_on_tuesday = replace(report, absences=(Span(utc(2026, 9, 18), utc(2026, 9, 29)),))
     assert find_prompt_time(back_on_monday, start) == utc(2026, 9, 29, 7)  # Tuesday, 09:00: six hours are left
-    assert find_prompt_time(back_on_monday, utc(2026, 9, 29, 9)) == utc(2026, 9, 28, 7)  # Monday
+    assert find_prompt_time(back_on_monday, utc(2026, 9, 29, 9)) == utc(2026, 9, 28, 7)  # the Monday before
     assert find_prompt_time(back_on_tuesday, start) == utc(2026, 9, 29, 7)
-    assert find_prompt_time(back_on_tuesday, utc(2026, 9, 29, 9)) == utc(2026, 9, 17, 7)  # before all of it
+    assert find_prompt_time(back_on_tuesday, utc(2026, 9, 29, 9)) == utc(2026, 9, 17, 7)  # the day before the absence
 
 
 def test_the_brief_is_due_at_the_start_of_the_working_day_before() -> None:
-    """T-6: if that is at most three calendar days before; else that very morning."""
-    dana = person("Dana", "Europe/London", "GB-ENG")
-    assert find_brief_time(dana, utc(2026, 3, 30, 9)) == utc(2026, 3, 27, 9)  # summer time began on the Sunday
-    assert find_brief_time(dana, utc(2027, 3, 30, 10)) == utc(2027, 3, 30, 8)  # Good Friday, a weekend, Easter Monday
-    tuesdays = person("Dana", hours="Tue,Thu 09:00-17:00")
-    assert find_brief_time(tuesdays, utc(2026, 9, 24, 9)) == utc(2026, 9, 22, 7)
-    assert find_brief_time(tuesdays, utc(2026, 9, 29, 9)) == utc(2026, 9, 29, 7)  # Thursday is five days before
-    assert find_brief_time(tuesdays, utc(2026, 9, 29, 7, 30)) == utc(2026, 9, 24, 7)  # no hour is left that morning
+    """If that day is more than three calendar days before, the brief is due on the session's own morning (T-6)."""
+    manager = person("Dana", "Europe/London", "GB-ENG")
+    assert find_brief_time(manager, utc(2026, 3, 30, 9)) == utc(2026, 3, 27, 9)  # summer time began on the Sunday
+    # Good Friday, a weekend and Easter Monday come before the next session.
+    assert find_brief_time(manager, utc(2027, 3, 30, 10)) == utc(2027, 3, 30, 8)
+    two_day_manager = person("Dana", hours="Tue,Thu 09:00-17:00")
+    assert find_brief_time(two_day_manager, utc(2026, 9, 24, 9)) == utc(2026, 9, 22, 7)
+    # The Thursday before is five days earlier.
+    assert find_brief_time(two_day_manager, utc(2026, 9, 29, 9)) == utc(2026, 9, 29, 7)
+    # The session's own morning leaves less than an hour.
+    assert find_brief_time(two_day_manager, utc(2026, 9, 29, 7, 30)) == utc(2026, 9, 24, 7)
 
 
-def test_the_brief_waits_for_nobody_who_is_out_of_office() -> None:
-    """T-6, T-16: out of office is no working day."""
-    away = replace(DANA, absences=(Span(utc(2026, 9, 28), utc(2026, 9, 29)),))
-    assert find_brief_time(away, utc(2026, 9, 29, 9)) == utc(2026, 9, 29, 7)  # Friday is four days before
+def test_brief_is_not_due_on_a_day_out_of_office() -> None:
+    """A day out of office is no working day (T-6, T-16)."""
+    absent_manager = replace(DANA, absences=(Span(utc(2026, 9, 28), utc(2026, 9, 29)),))
+    # The last working day before is a Friday, four days earlier.
+    assert find_brief_time(absent_manager, utc(2026, 9, 29, 9)) == utc(2026, 9, 29, 7)
     assert find_brief_time(DANA, utc(2026, 9, 29, 9)) == utc(2026, 9, 28, 7)
 
 
-def test_the_note_before_a_review_is_due_at_the_start_of_the_day() -> None:
-    """T-9: the manager's day, also where that day began before the UTC one."""
-    dana = person("Dana", "Pacific/Auckland", "NZ")
-    assert find_review_note_time(dana, utc(2026, 9, 27, 22)) == utc(2026, 9, 27, 20)
+def test_review_note_is_due_at_the_start_of_the_managers_day() -> None:
+    """The manager's day begins on the day before in UTC (T-9)."""
+    manager = person("Dana", "Pacific/Auckland", "NZ")
+    assert find_review_note_time(manager, utc(2026, 9, 27, 22)) == utc(2026, 9, 27, 20)
 
 
-def test_the_note_before_an_early_review_is_due_on_the_working_day_before() -> None:
-    """T-9, R-7: the start of the day is too late for a 1:1 at nine; on a Monday it comes on Friday."""
+def test_note_before_an_early_review_is_due_on_the_working_day_before() -> None:
+    """The start of the day is too late for a review at 9:00, so for a Monday the note is due on Friday (T-9, R-7)."""
     assert find_review_note_time(DANA, utc(2026, 9, 28, 7)) == utc(2026, 9, 25, 7)
     assert find_review_note_time(DANA, utc(2026, 9, 28, 7, 30)) == utc(2026, 9, 28, 7)
 
 
-WEEKS = st.sampled_from(
+WORKING_HOURS = st.sampled_from(
     [
         "Mon-Fri 09:00-17:00",
         "Mon,Wed 08:00-12:00",
@@ -163,74 +169,81 @@ WEEKS = st.sampled_from(
 @example(("Europe/London", "GB"), "Tue-Thu 22:00-06:00", 1248, [(0, 13)])  # the absence ends as the session begins
 @example(("Europe/London", "GB"), "Tue-Thu 22:00-06:00", 1256, [(0, 13)])  # it ends within a night shift
 @given(
-    st.sampled_from([(zone, country) for zone, country, *_ in CLOCKS]),
-    WEEKS,
+    st.sampled_from([(zone, country) for zone, country, *_ in ZONE_CASES]),
+    WORKING_HOURS,
     st.integers(0, 366 * 96),
     st.lists(st.tuples(st.integers(0, 366), st.integers(1, 20)), max_size=3),
 )
-def test_mails_ahead_are_at_the_start_of_a_working_day(
-    where: tuple[str, str], hours: str, quarter: int, holidays: list[tuple[int, int]]
+def test_mails_before_a_session_are_due_at_the_start_of_a_working_day(
+    zone_and_country: tuple[str, str], hours: str, quarter: int, absence_days: list[tuple[int, int]]
 ) -> None:
-    """T-5, T-6, T-9, T-16: for anybody, for any start, whoever was away when. Who is away for all of two weeks before
-    gets them as if they worked."""
-    away = tuple(Span(utc(2026, 1, 1) + day * DAY, utc(2026, 1, 1) + (day + n) * DAY) for day, n in holidays)
-    who = replace(person("Sam", *where, hours=hours), absences=away)
+    """This holds for any start, working hours and absences (T-5, T-6, T-9, T-16).
+
+    Absences are ignored for a person who is away for all of the two weeks before the session.
+    """
+    absences = tuple(Span(utc(2026, 1, 1) + day * DAY, utc(2026, 1, 1) + (day + n) * DAY) for day, n in absence_days)
+    reader = replace(person("Sam", *zone_and_country, hours=hours), absences=absences)
     start = utc(2026, 1, 1) + quarter * 15 * MINUTE
-    prompt, brief, note = (find(who, start) for find in (find_prompt_time, find_brief_time, find_review_note_time))
-    last_day = get_local_date(who.zone, start)
-    mornings = [find_day_start(who, last_day - n * DAY) for n in range(MAX_EARLY_DAYS + 1)]
-    if not any(morning and morning + HOUR + SWEEP_SLACK <= start for morning in mornings):
-        who = replace(who, absences=())
-    for at in (prompt, brief, note):
-        assert at is not None and at < start and is_mail_time(who, at)
-        day = get_local_date(who.zone, at)  # or the day after, when an absence ends within a night shift
-        assert at in (find_day_start(who, day), find_day_start(who, day - DAY))
+    prompt, brief, note = (
+        find_time(reader, start) for find_time in (find_prompt_time, find_brief_time, find_review_note_time)
+    )
+    last_day = get_local_date(reader.zone, start)
+    day_starts = [find_day_start(reader, last_day - n * DAY) for n in range(MAX_EARLY_DAYS + 1)]
+    if not any(day_start and day_start + HOUR + SWEEP_SLACK <= start for day_start in day_starts):
+        reader = replace(reader, absences=())
+    for mail_time in (prompt, brief, note):
+        assert mail_time is not None and mail_time < start and is_mail_time(reader, mail_time)
+        # When an absence ends within a night shift, the mail is due on the day after the start of that shift.
+        day = get_local_date(reader.zone, mail_time)
+        assert mail_time in (find_day_start(reader, day), find_day_start(reader, day - DAY))
     assert prompt and start - prompt >= 4 * HOUR
     assert brief and start - brief >= HOUR
     assert note and start - note >= REVIEW_NOTE_MIN_LEAD
 
 
-# --- ahead of a session ---
+# --- mails before a session ---
 
 
 def test_prompt_and_brief_leave_once_at_their_hour() -> None:
-    """T-5, T-6, R-11, R-12: to the report the one, to the manager the other."""
+    """The report gets the prompt, and the manager gets the brief (T-5, T-6, R-11, R-12)."""
     story = booked_story()
     story.until(story.next.span.end)
     assert [(m.to, m.due_at) for m in story.mails("reflection_prompt")] == [(SAM.email, utc(2026, 9, 18, 8))]
     assert [(m.to, m.due_at) for m in story.mails("brief")] == [(DANA.email, utc(2026, 9, 18, 7))]
 
 
-def test_an_ad_hoc_session_is_prepared_at_once() -> None:
-    """T-5, T-14: booked later than two days before, the prompt leaves as soon as the event stands, inside hours."""
+def test_prompt_of_a_near_ad_hoc_session_leaves_at_once() -> None:
+    """The session begins in less than two days, so its prompt leaves once the event exists (T-5, T-14)."""
     story = booked_story()
     story.until(utc(2026, 9, 7, 9))
-    story.act(lambda p: actions.request_talk(p, Trigger.LEAVING))
+    story.act(lambda builder: actions.request_talk(builder, Trigger.LEAVING))
     story.until(utc(2026, 9, 7, 9, 2))
     adhoc = next(s for s in story.sessions_of_kind(SessionKind.CAREER) if s.adhoc)
     assert [m.subject for m in story.mails("reflection_prompt")] == [adhoc.id]
-    assert sent_at(story, "reflection_prompt") == [utc(2026, 9, 7, 9, 1)]
+    assert list_due_times(story, "reflection_prompt") == [utc(2026, 9, 7, 9, 1)]
 
 
 @pytest.mark.parametrize(
-    ("left", "prompts", "briefs"),
+    ("lead", "prompts", "briefs"),
     [(4 * HOUR, 1, 1), (4 * HOUR - MINUTE, 0, 1), (HOUR, 0, 1), (HOUR - MINUTE, 0, 0)],
 )
-def test_preparation_that_would_come_too_late_does_not_come(left: timedelta, prompts: int, briefs: int) -> None:
-    """T-5: at least four hours have to remain."""
+def test_prompt_needs_four_hours_and_brief_needs_one_before_the_session(
+    lead: timedelta, prompts: int, briefs: int
+) -> None:
+    """T-5, T-6."""
     start = utc(2026, 9, 28, 13)
-    story = Story(state=state_of(session_of(start)), now=start - left)
+    story = Story(state=state_of(session_of(start)), now=start - lead)
     story.tick()
     assert len(story.mails("reflection_prompt")) == prompts
     assert len(story.mails("brief")) == briefs
 
 
-def test_nobody_is_asked_to_prepare_for_what_is_not_on_the_calendar() -> None:
-    """T-5: the mail waits for the event."""
+def test_prompt_waits_until_the_event_is_on_the_calendar() -> None:
+    """The calendar refuses the event at first (T-5)."""
     story = booked_story()
     story.refuses = True
-    story.act(lambda p: actions.request_talk(p, Trigger.LEAVING))
-    story.until(utc(2026, 9, 7, 8, 30))  # Sam works since half an hour
+    story.act(lambda builder: actions.request_talk(builder, Trigger.LEAVING))
+    story.until(utc(2026, 9, 7, 8, 30))  # half an hour after the start of Sam's working hours
     assert story.mails("reflection_prompt") == []
     story.refuses = False
     story.until(NOW + 12 * DAY)
@@ -239,8 +252,8 @@ def test_nobody_is_asked_to_prepare_for_what_is_not_on_the_calendar() -> None:
 
 
 @pytest.mark.parametrize(("days", "prompts"), [(14, 1), (15, 2), (-1, 1)])
-def test_the_prompt_comes_again_only_when_the_session_moved_far(days: int, prompts: int) -> None:
-    """T-5: by more than 14 days after it went out."""
+def test_prompt_is_sent_again_after_a_move_by_more_than_14_days(days: int, prompts: int) -> None:
+    """The session moves after its first prompt (T-5)."""
     story = booked_story()
     start = story.next.span.start
     story.tick_at(utc(2026, 9, 18, 8))
@@ -251,17 +264,17 @@ def test_the_prompt_comes_again_only_when_the_session_moved_far(days: int, promp
     assert len(story.mails("reflection_prompt")) == prompts
 
 
-def test_a_session_that_moves_before_its_prompt_gets_one_prompt() -> None:
+def test_move_before_the_prompt_leads_to_one_prompt() -> None:
     """T-5."""
     story = booked_story()
     story.move(story.next, story.next.span.start - 10 * DAY, 75)
     story.until(story.next.span.end)
     assert len(story.mails("reflection_prompt")) == 1
-    assert sent_at(story, "reflection_prompt") == [utc(2026, 9, 9, 8)]
+    assert list_due_times(story, "reflection_prompt") == [utc(2026, 9, 9, 8)]
 
 
-def test_check_ins_need_no_preparation() -> None:
-    """R-7: informal."""
+def test_check_in_has_no_mails() -> None:
+    """A check-in is informal (R-7)."""
     story = booked_story()
     story.act(actions.request_check_in)
     (check_in,) = story.sessions_of_kind(SessionKind.CHECKIN)
@@ -270,10 +283,10 @@ def test_check_ins_need_no_preparation() -> None:
     assert story.session(check_in.id).state is SessionState.HELD
 
 
-def test_both_are_introduced_once() -> None:
-    """R-23: what this is and who can read what, when the first session stands."""
+def test_both_people_get_one_introduction() -> None:
+    """The introduction leaves when the first session is booked, and says who can read what (R-23)."""
     story = booked_story()
-    assert story.now == NOW  # five in the morning is no working hour (T-16)
+    assert story.now == NOW  # 7:00 in Berlin and 6:00 in London, outside mail hours (T-16)
     assert {m.to: m.due_at for m in story.mails("introduction")} == {
         DANA.email: utc(2026, 9, 7, 7),
         SAM.email: utc(2026, 9, 7, 8),
@@ -282,7 +295,8 @@ def test_both_are_introduced_once() -> None:
     assert len(story.mails("introduction")) == 2
 
 
-def test_nobody_is_introduced_to_what_is_not_there() -> None:
+def test_introduction_waits_until_a_session_is_booked() -> None:
+    """R-23."""
     story = Story()
     story.calendars.unavailable = {SAM.email}
     story.tick()
@@ -293,86 +307,94 @@ def test_nobody_is_introduced_to_what_is_not_there() -> None:
 
 
 def test_what_is_due_is_said_at_nine_on_the_day() -> None:
-    """R-20: to whoever owes it, in their own zone, manager and report alike."""
+    """The owner of the commitment gets the mail at 9:00 in their own zone, manager and report alike (R-20)."""
     due = date(2026, 9, 15)
-    mine, yours = commitment_of(due), commitment_of(due, Owner.REPORT, id="p2")
-    story = Story(state=state_of(commitments=(mine, yours)))
+    managers_commitment, reports_commitment = commitment_of(due), commitment_of(due, Owner.REPORT, id="p2")
+    story = Story(state=state_of(commitments=(managers_commitment, reports_commitment)))
     story.until(utc(2026, 9, 20))
-    found = {m.to: format_local(m.due_at, DANA if m.to == DANA.email else SAM) for m in story.mails("commitment_due")}
-    assert found == {DANA.email: "Tue 2026-09-15 09:00", SAM.email: "Tue 2026-09-15 09:00"}
+    times = {m.to: format_local(m.due_at, DANA if m.to == DANA.email else SAM) for m in story.mails("commitment_due")}
+    assert times == {DANA.email: "Tue 2026-09-15 09:00", SAM.email: "Tue 2026-09-15 09:00"}
 
 
-def test_what_is_due_on_a_day_off_is_said_the_working_day_before() -> None:
-    """R-20: 3 October is a holiday in Germany and a Saturday."""
+def test_due_mail_for_a_day_off_leaves_on_the_working_day_before() -> None:
+    """3 October 2026 is a public holiday in Germany and a Saturday; 13 September is a Sunday (R-20)."""
     assert find_due_mail_time(DANA, date(2026, 10, 3)) == utc(2026, 10, 2, 7)
     assert find_due_mail_time(SAM, date(2026, 9, 13)) == utc(2026, 9, 11, 8)
 
 
-def test_what_is_due_wakes_nobody_who_is_away_until_then() -> None:
-    """R-20, T-16: due on a Saturday; on the night before it turns out that Sam is away on Friday."""
-    mine = commitment_of(date(2026, 9, 12), Owner.REPORT)
-    away = replace(SAM, absences=(Span(utc(2026, 9, 11), utc(2026, 9, 14)),))
-    story = Story(state=state_of(commitments=(mine,), report=away), now=utc(2026, 9, 11, 4))
+def test_due_mail_waits_until_its_reader_is_back() -> None:
+    """The due date is a Saturday, and Sam is out of office on the Friday before (R-20, T-16)."""
+    commitment = commitment_of(date(2026, 9, 12), Owner.REPORT)
+    absent_report = replace(SAM, absences=(Span(utc(2026, 9, 11), utc(2026, 9, 14)),))
+    story = Story(state=state_of(commitments=(commitment,), report=absent_report), now=utc(2026, 9, 11, 4))
     story.tick()
     assert [(format_local(m.due_at, SAM), m.counts) for m in story.mails("commitment_due")] == [
         ("Mon 2026-09-14 09:00", True)
     ]
 
 
-def test_two_commitments_of_one_day_are_one_mail() -> None:
-    """R-20: and those of another day another one."""
-    some = [commitment_of(date(2026, 9, day), Owner.REPORT, id=f"p{n}") for n, day in enumerate((15, 15, 16))]
-    story = Story(state=state_of(commitments=tuple(some)))
+def test_commitments_due_on_one_day_share_one_mail() -> None:
+    """A commitment of another day has its own mail (R-20)."""
+    commitments = [commitment_of(date(2026, 9, day), Owner.REPORT, id=f"p{n}") for n, day in enumerate((15, 15, 16))]
+    story = Story(state=state_of(commitments=tuple(commitments)))
     story.until(utc(2026, 9, 20))
     assert [m.start for m in story.mails("commitment_due")] == [utc(2026, 9, 15), utc(2026, 9, 16)]
 
 
-def test_what_falls_due_months_later_is_said_as_well() -> None:
-    """R-20: though mails so old are not read back."""
-    some = (commitment_of(date(2026, 9, 15)), commitment_of(date(2026, 12, 15), id="p2"))
-    story = Story(state=state_of(commitments=some))
+def test_due_mail_is_sent_for_each_of_two_distant_days() -> None:
+    """The first mail is so old by then that the store does not read it any more (R-20)."""
+    commitments = (commitment_of(date(2026, 9, 15)), commitment_of(date(2026, 12, 15), id="p2"))
+    story = Story(state=state_of(commitments=commitments))
     story.until(utc(2026, 12, 20))
     assert [m.start for m in story.mails("commitment_due")] == [utc(2026, 9, 15), utc(2026, 12, 15)]
 
 
-def test_what_ended_or_was_recorded_late_is_not_said() -> None:
-    """R-18: a mail about it would be untrue, or a surprise."""
+def test_no_due_mail_for_an_ended_or_late_commitment() -> None:
+    """The late commitment is recorded after its mail would have left (R-18)."""
     ended = commitment_of(date(2026, 9, 15), standing=CommitmentStanding.DONE, closed_at=NOW)
-    late_one = commitment_of(date(2026, 9, 7), id="p2", recorded_at=NOW + 3 * HOUR)
-    story = Story(state=state_of(commitments=(ended, late_one)), now=NOW + 4 * HOUR)
+    late = commitment_of(date(2026, 9, 7), id="p2", recorded_at=NOW + 3 * HOUR)
+    story = Story(state=state_of(commitments=(ended, late)), now=NOW + 4 * HOUR)
     story.until(utc(2026, 9, 20))
     assert story.mails("commitment_due") == []
 
 
-def test_a_new_date_is_a_new_mail() -> None:
+def test_new_due_date_has_its_own_mail() -> None:
     """R-18."""
     session = session_of(utc(2026, 9, 7, 4), 30, state=SessionState.CONTRACTED, held_at=utc(2026, 9, 7, 4, 30))
     story = Story(state=state_of(session, commitments=(commitment_of(date(2026, 9, 15)),)))
     story.tick_at(utc(2026, 9, 15, 12))
     moved = IdentifiedCommitment(id="p1", owner=Owner.MANAGER, due=date(2026, 9, 22))
-    story.act(lambda p: actions.record_contract(p, p.sessions["c1"], [moved], 2))
+    story.act(lambda builder: actions.record_contract(builder, builder.sessions["c1"], [moved], 2))
     story.until(utc(2026, 9, 30))
     assert [m.start for m in story.mails("commitment_due")] == [utc(2026, 9, 15), utc(2026, 9, 22)]
 
 
-def test_a_review_that_goes_to_next_weeks_1on1_has_a_note_on_its_own_day() -> None:
-    """T-9, R-7: the one of that morning spoke of a 1:1 that was cancelled since."""
-    near, far = utc(2026, 10, 27, 13), utc(2026, 11, 3, 13)
-    review = session_of(near, kind=SessionKind.REVIEW, minutes=25, sequence=0, id="r1")
-    meetings = tuple(Meeting(pair=pair_of().id, span=Span(at, at + HOUR / 2)) for at in (near, far))
+def test_review_moved_to_another_1on1_has_another_note() -> None:
+    """The 1:1 of the first note is cancelled on the same day after that note (T-9, R-7)."""
+    first_start, second_start = utc(2026, 10, 27, 13), utc(2026, 11, 3, 13)
+    review = session_of(first_start, kind=SessionKind.REVIEW, minutes=25, sequence=0, id="r1")
+    meetings = tuple(
+        Meeting(pair=pair_of().id, span=Span(start, start + HOUR / 2)) for start in (first_start, second_start)
+    )
     pair = pair_of(review=ReviewMode.IN_1ON1)
-    talk = session_of(near - 35 * DAY, state=SessionState.CONTRACTED, contracted_at=near - 28 * DAY)
-    state = replace(state_of(replace(talk, held_at=talk.end), review, placed_events={}), pair=pair, meetings=meetings)
-    story = Story(state=state, now=near - 5 * HOUR)
+    contracted_session = session_of(
+        first_start - 35 * DAY, state=SessionState.CONTRACTED, contracted_at=first_start - 28 * DAY
+    )
+    state = replace(
+        state_of(replace(contracted_session, held_at=contracted_session.end), review, placed_events={}),
+        pair=pair,
+        meetings=meetings,
+    )
+    story = Story(state=state, now=first_start - 5 * HOUR)
     story.tick()
     assert len(story.mails("review_note")) == 1
     story.state = replace(story.state, meetings=meetings[1:])
-    story.until(far)
-    assert [m.start for m in story.mails("review_note")] == [near, far]
+    story.until(second_start)
+    assert [m.start for m in story.mails("review_note")] == [first_start, second_start]
 
 
-def test_an_introduction_that_was_dropped_comes_when_the_pair_goes_on() -> None:
-    """R-23: nobody is left without having been told who can read what."""
+def test_dropped_introduction_is_sent_again() -> None:
+    """Both people must learn who can read what (R-23)."""
     story = booked_story()
     story.state = replace(
         story.state,
@@ -385,11 +407,11 @@ def test_an_introduction_that_was_dropped_comes_when_the_pair_goes_on() -> None:
     assert {m.to for m in story.mails("introduction")} == {DANA.email, SAM.email}
 
 
-# --- wordings, and what changes the next day ---
+# --- wordings and repeated mails ---
 
 
-def test_what_prepares_a_session_that_lost_a_time_counts_into_the_day() -> None:
-    """T-16: as any other prompt and brief, though the time it lost is over."""
+def test_preparation_mails_of_a_deferred_session_are_counted() -> None:
+    """Mails about a change in the next 24 hours are not counted, but the lost time of this session is over (T-16)."""
     story = booked_story()
     story.decline(story.next)
     story.move(story.next, story.next.span.start + 14 * DAY, 75)
@@ -398,35 +420,35 @@ def test_what_prepares_a_session_that_lost_a_time_counts_into_the_day() -> None:
     assert len(mails) == 2 and all(mail.counts for mail in mails)
 
 
-def test_two_prompts_in_turn_never_read_the_same() -> None:
-    """T-5: through sessions of the rhythm, those that somebody asked for, and one that moved far."""
+def test_consecutive_prompts_have_different_wordings() -> None:
+    """The prompts are of regular sessions, an ad hoc session, and a session that moved far (T-5)."""
     story = booked_story()
     story.until(utc(2026, 9, 18, 8))
-    story.move(story.next, story.next.span.start + 15 * DAY, 75)  # gets another
+    story.move(story.next, story.next.span.start + 15 * DAY, 75)  # by more than 14 days, so that another prompt is sent
     story.until(utc(2026, 9, 29))
-    story.act(lambda p: actions.request_talk(p, Trigger.DOUBT))
+    story.act(lambda builder: actions.request_talk(builder, Trigger.DOUBT))
     story.until(NOW + 500 * DAY)
     wordings = [m.number for m in story.mails("reflection_prompt")]
     assert len(wordings) >= 6 and set(wordings) == {0, 1, 2}
-    assert all(one != other for one, other in pairwise(wordings))
+    assert all(wording != next_wording for wording, next_wording in pairwise(wordings))
 
 
 @pytest.mark.parametrize("numbers", [(0, 1), (1, 0), (2, 0), (1, 2)])
-def test_a_prompt_after_two_of_one_morning_reads_like_neither(numbers: tuple[int, int]) -> None:
-    """T-5: before sessions on two days in a row; which of them was read first nobody knows."""
-    earlier = [
+def test_prompt_differs_from_two_prompts_of_one_morning(numbers: tuple[int, int]) -> None:
+    """The earlier prompts left at the same instant, so either may be the one that the report read last (T-5)."""
+    prompts = [
         effect_of("reflection_prompt", key=f"prompt:{number}", subject=f"h{number}", to=SAM.email, number=number)
         for number in numbers
     ]
-    story = Story(state=state_of(session_of(START), effects=tuple(earlier)), now=utc(2026, 9, 25, 8))
+    story = Story(state=state_of(session_of(START), effects=tuple(prompts)), now=utc(2026, 9, 25, 8))
     story.tick()
     (prompt,) = (mail for mail in story.mails("reflection_prompt") if mail.subject == "c1")
     assert prompt.number not in numbers
 
 
 @pytest.mark.parametrize(("days", "briefs"), [(3, 1), (8, 2), (-3, 1)])
-def test_the_brief_comes_again_when_the_session_moved_by_more_than_three_working_days(days: int, briefs: int) -> None:
-    """T-6: after it went out."""
+def test_brief_is_sent_again_after_a_move_by_more_than_three_working_days(days: int, briefs: int) -> None:
+    """The session moves after its first brief (T-6)."""
     story = booked_story()
     start = story.next.span.start  # a Monday
     story.tick_at(utc(2026, 9, 18, 8))
@@ -437,13 +459,13 @@ def test_the_brief_comes_again_when_the_session_moved_by_more_than_three_working
     assert len(story.mails("brief")) == briefs
 
 
-def test_late_mails_about_a_contract_come_on_working_days_that_the_manager_works() -> None:
-    """T-7, T-16: inside hours, and out of office is no working day; then it is unfinished."""
+def test_late_contract_reminders_leave_on_the_managers_working_days() -> None:
+    """A day out of office is no working day. After the last reminder, the session is unfinished (T-7, T-16)."""
     manager = replace(DANA, absences=(Span(utc(2026, 9, 24), utc(2026, 9, 26)),))
     story = booked_story(Story(manager=manager))
     end = story.next.span.end
     assert end < utc(2026, 9, 22)
     story.until(utc(2026, 10, 5))
-    late = [m.due_at for m in story.mails("contract_reminder") if m.number > 2]
-    assert late == [utc(2026, 9, 28, 7), utc(2026, 9, 29, 7), utc(2026, 9, 30, 7)]
+    late_reminders = [m.due_at for m in story.mails("contract_reminder") if m.number > 2]
+    assert late_reminders == [utc(2026, 9, 28, 7), utc(2026, 9, 29, 7), utc(2026, 9, 30, 7)]
     assert story.sessions_of_kind(SessionKind.CAREER)[0].state is SessionState.UNFINISHED
