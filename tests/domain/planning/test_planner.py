@@ -1,4 +1,4 @@
-"""The planner as a whole: the same world twice, pairs that rest or end, rhythms that change (R-3, R-5, R-8)."""
+"""Tests of the planner as a whole: planning again, paused and ended pairs, changes of the rhythm (R-3, R-5, R-8)."""
 
 from dataclasses import replace
 from datetime import date, datetime
@@ -55,51 +55,51 @@ from worker.domain.planning.planner import plan
 from worker.domain.time.blockers import explain_no_slot
 from worker.domain.time.search import Search
 
-# --- the same world twice ---
+# --- planning the same state again ---
 
 
-def test_a_plan_is_made_of_what_was_read_and_of_nothing_else() -> None:
-    """The same state, the same calendars, the same instant: the same plan, ids and all."""
+def test_same_state_calendars_and_time_give_the_same_plan() -> None:
+    """The ids in the plan are the same, too."""
     state = Story().state
     assert decide(NOW, state, Calendars()) == decide(NOW, state, Calendars())
 
 
-def test_a_plan_leaves_what_it_was_given_as_it_was() -> None:
-    """Pure: all that changes is in what it returns."""
+def test_planning_does_not_change_its_input() -> None:
+    """All changes are in the plan that is returned."""
     story = booked_story()
-    before = repr(story.state)
+    representation = repr(story.state)
     story.plan()
-    assert repr(story.state) == before
+    assert repr(story.state) == representation
 
 
-def test_planned_again_before_and_after_its_effects_nothing_changes() -> None:
-    """R-3: and the event that is on its way is not made twice."""
+def test_planning_again_before_and_after_the_effects_changes_nothing() -> None:
+    """No second event is created while the first one waits for its effect (R-3)."""
     state = Story().state
-    made = decide(NOW, state, Calendars())
-    state = apply_plan(state, made, NOW)
+    first_plan = decide(NOW, state, Calendars())
+    state = apply_plan(state, first_plan, NOW)
     assert changes_nothing(decide(NOW, state, Calendars()))
     assert changes_nothing(decide(NOW + MINUTE, state, Calendars()))
     state = perform_effects(state, NOW)
     assert changes_nothing(decide(NOW + MINUTE, state, Calendars()))
 
 
-def test_two_ahead_and_a_series_are_right_at_once() -> None:
-    """T-13, T-15: each part counts from the time that the one before was just given, and not from a later plan on."""
-    for policy, form in (
+def test_one_plan_is_enough_for_two_cycles_and_for_a_series() -> None:
+    """Each session counts from the time that the same plan gives to the session before it (T-13, T-15)."""
+    for policy, format_ in (
         (Policy(ahead=2), Format.COMBINED),
         (Policy(), Format.SERIES),
         (Policy(ahead=2), Format.SERIES),
     ):
-        story = Story(pair_of(format=form), policy=policy)
-        story.calendars.book(SAM, utc(2026, 9, 21), utc(2026, 10, 2))  # not at the target
+        story = Story(pair_of(format=format_), policy=policy)
+        story.calendars.book(SAM, utc(2026, 9, 21), utc(2026, 10, 2))  # no session can be at its target
         story.tick()
-        before = story.sessions_of_kind(SessionKind.CAREER)
+        sessions = story.sessions_of_kind(SessionKind.CAREER)
         story.tick_at(NOW + HOUR)
-        assert story.sessions_of_kind(SessionKind.CAREER) == before
+        assert story.sessions_of_kind(SessionKind.CAREER) == sessions
 
 
-def test_it_says_when_it_wants_to_look_again() -> None:
-    """The end of the session, its prompt, its brief, its looks, the contract: whatever comes first."""
+def test_plan_sets_when_the_pair_is_planned_next() -> None:
+    """The next instant is that of a mail, a calendar check, the end of the session, or the contract deadline."""
     story = booked_story()
     assert story.due is not None
     assert NOW < story.due <= story.next.span.start
@@ -108,34 +108,35 @@ def test_it_says_when_it_wants_to_look_again() -> None:
     assert story.due <= contract_mails.find_contract_deadline(DANA, story.sessions_of_kind(SessionKind.CAREER)[0])
 
 
-def test_a_pair_with_nothing_to_wait_for_sleeps() -> None:
+def test_paused_pair_is_not_planned_again() -> None:
+    """T-4."""
     story = Story(pair_of(paused=True))
     assert changes_nothing(story.tick())
     assert story.due is None
 
 
-def eventful() -> Story:
-    """A pair with a commitment, and calendars in which things happen by themselves."""
+def make_story_with_clashes() -> Story:
+    """Return a story with a commitment, a clash with its booked session, and an absence of the manager."""
     story = Story(state=state_of(session_of(utc(2026, 9, 28, 8)), commitments=(commitment_of(date(2026, 10, 9)),)))
     story.calendars.book(SAM, utc(2026, 9, 28, 8), utc(2026, 9, 28, 9))
     story.calendars.book(DANA, utc(2026, 12, 28), utc(2027, 1, 8), ShowAs.AWAY)
     return story
 
 
-def test_looking_when_it_is_due_misses_nothing() -> None:
-    """T-4 … T-12: a pair that is planned each hour besides decides the same, at the same instants."""
-    due_only, often = eventful(), eventful()
+def test_planning_more_often_than_due_decides_the_same() -> None:
+    """A pair that is planned every six hours besides makes the same decisions at the same instants (T-4 to T-12)."""
+    planned_when_due, planned_often = make_story_with_clashes(), make_story_with_clashes()
     end = NOW + 60 * DAY
-    due_only.until(end)
-    while often.now < end:
-        often.tick_at(often.now + 6 * HOUR)
-    assert often.decisions == due_only.decisions
-    sent = [[(m.key, m.snapshot_at, m.progress) for m in s.state.effects] for s in (due_only, often)]
-    assert sent[0] == sent[1]
+    planned_when_due.until(end)
+    while planned_often.now < end:
+        planned_often.tick_at(planned_often.now + 6 * HOUR)
+    assert planned_often.decisions == planned_when_due.decisions
+    effects = [[(m.key, m.snapshot_at, m.progress) for m in s.state.effects] for s in (planned_when_due, planned_often)]
+    assert effects[0] == effects[1]
 
 
-def test_a_calendar_that_can_t_be_asked_for_a_day_delays_and_changes_nothing_else() -> None:
-    """T-4, T-10."""
+def test_unavailable_calendar_only_delays_the_booking() -> None:
+    """The calendar is unavailable for a day (T-4, T-10)."""
     story = Story()
     story.calendars.unavailable = {DANA.email}
     story.until(NOW + DAY)
@@ -145,50 +146,53 @@ def test_a_calendar_that_can_t_be_asked_for_a_day_delays_and_changes_nothing_els
     assert story.next.booked
 
 
-# --- pairs that rest, end, come back ---
+# --- pairs that are paused, end and resume ---
 
 
-def lively() -> Story:
-    """A pair with all there is: a session and two reviews to come, a contract, commitments on the calendar."""
+def make_story_with_contract() -> Story:
+    """Return a story with a contract, its two reviews, a commitment of each person, and an ad hoc session."""
     story = booked_story(Story(pair_of(format=Format.COMBINED)))
     story.until(story.next.span.end)
-    first = story.sessions_of_kind(SessionKind.CAREER)[0].id
-    promises = [
+    session_id = story.sessions_of_kind(SessionKind.CAREER)[0].id
+    commitments = [
         IdentifiedCommitment(id="p1", owner=Owner.MANAGER, due=date(2026, 10, 30)),
         IdentifiedCommitment(id="p2", owner=Owner.REPORT, due=date(2026, 10, 30)),
     ]
-    story.act(lambda p: actions.record_contract(p, p.sessions[first], promises, 1))
-    story.act(lambda p: actions.request_talk(p, Trigger.DOUBT))
+    story.act(lambda builder: actions.record_contract(builder, builder.sessions[session_id], commitments, 1))
+    story.act(lambda builder: actions.request_talk(builder, Trigger.DOUBT))
     return story
 
 
-def to_come(story: Story) -> list[str]:
-    return sorted(p.key for p in story.our_events() if p.span.start > story.now)
+def list_future_keys(story: Story) -> list[str]:
+    """Return the keys of our events that begin after now."""
+    return sorted(event.key for event in story.our_events() if event.span.start > story.now)
 
 
-ENDS = [EndReason.REPORT_LEFT, EndReason.MANAGER_LEFT, EndReason.BOTH_LEFT, EndReason.CHANGED]
+END_REASONS = [EndReason.REPORT_LEFT, EndReason.MANAGER_LEFT, EndReason.BOTH_LEFT, EndReason.CHANGED]
 
 
-@pytest.mark.parametrize("fields", [{"paused": True}, *({"ended": why} for why in ENDS)])
+@pytest.mark.parametrize("fields", [{"paused": True}, *({"ended": reason} for reason in END_REASONS)])
 def test_a_pair_that_rests_or_ends_has_nothing_to_come_on_any_calendar(fields: dict[str, object]) -> None:
-    """R-24: and nothing more is said about it; the history stays."""
-    story = lively()
-    assert len(to_come(story)) == 5
-    before = story.now
+    """All future events are cancelled, and no mail about the pair is sent any more; the history stays (R-24)."""
+    story = make_story_with_contract()
+    assert len(list_future_keys(story)) == 5
+    now_before = story.now
     story.change(**fields)
-    # R-36: what the old manager promised stays on the manager's own calendar until the manager ends it
-    kept = ["p1.1"] if fields.get("ended") is EndReason.CHANGED else []
-    assert to_come(story) == kept
+    # R-36: the block of the old manager's commitment stays until that commitment ends
+    remaining = ["p1.1"] if fields.get("ended") is EndReason.CHANGED else []
+    assert list_future_keys(story) == remaining
     assert not any(s.owed or s.booked for s in story.state.sessions)
     reason = "The pair is paused." if fields.get("paused") else "The pair has ended."
     assert [d.reason for d in story.decisions].count(reason) == 4
-    story.until(before + 200 * DAY)
-    later = [m.name for m in story.state.effects if m.snapshot_at > before and m.progress is EffectProgress.DONE]
-    assert later == []
+    story.until(now_before + 200 * DAY)
+    later_mails = [
+        m.name for m in story.state.effects if m.snapshot_at > now_before and m.progress is EffectProgress.DONE
+    ]
+    assert later_mails == []
 
 
 @pytest.mark.parametrize(
-    ("why", "told"),
+    ("reason", "recipients"),
     [
         (EndReason.REPORT_LEFT, [DANA.email]),
         (EndReason.MANAGER_LEFT, [SAM.email]),
@@ -196,29 +200,29 @@ def test_a_pair_that_rests_or_ends_has_nothing_to_come_on_any_calendar(fields: d
         (EndReason.CHANGED, [DANA.email, SAM.email]),
     ],
 )
-def test_whoever_is_still_there_is_told_once_that_it_ended(why: EndReason, told: list[str]) -> None:
-    """R-24, T-17: not before the next day."""
+def test_end_of_a_pair_is_mailed_once_to_the_people_who_stay(reason: EndReason, recipients: list[str]) -> None:
+    """The mail leaves on the next working day (R-24, T-17)."""
     story = booked_story()
-    story.change(ended=why)
+    story.change(ended=reason)
     assert story.sent("pair_ended") == []
     story.now += 2 * HOUR
     story.tick()
     assert story.sent("pair_ended") == []
     story.now += DAY + HOUR
     story.tick()
-    assert [m.to for m in story.sent("pair_ended")] == told
+    assert [m.to for m in story.sent("pair_ended")] == recipients
 
 
-def test_a_pause_is_nobody_s_mail() -> None:
-    """R-24: the two know it."""
+def test_paused_pair_gets_no_mail() -> None:
+    """Both people know of the pause (R-24)."""
     story = booked_story()
     story.change(paused=True)
     assert story.mails("pair_ended") == []
 
 
-def test_a_pair_that_comes_back_gets_a_new_session() -> None:
-    """T-4, R-3: counted from what was held; its reviews and blocks come back as well."""
-    story = lively()
+def test_resumed_pair_gets_its_sessions_reviews_and_blocks_again() -> None:
+    """The new session counts from the last session that was held (T-4, R-3)."""
+    story = make_story_with_contract()
     held = story.sessions_of_kind(SessionKind.CAREER)[0]
     story.change(paused=True)
     story.tick_at(story.now + 2 * DAY)
@@ -230,8 +234,8 @@ def test_a_pair_that_comes_back_gets_a_new_session() -> None:
     assert len(story.mails("introduction")) == 2
 
 
-def test_a_pair_that_comes_back_again_and_again_keeps_its_rhythm() -> None:
-    """T-3, T-4: what was held long ago and is closed still counts."""
+def test_repeated_pauses_do_not_change_the_rhythm() -> None:
+    """The rhythm counts from the held session even after it is closed (T-3, T-4)."""
     story = booked_story()
     held = story.next
     story.until(held.span.end + 15 * DAY)
@@ -245,8 +249,8 @@ def test_a_pair_that_comes_back_again_and_again_keeps_its_rhythm() -> None:
     assert story.next.target.date() == held.span.end.date() + 91 * DAY
 
 
-def test_a_pair_that_comes_back_after_a_year_meets_soon() -> None:
-    """T-4: what is long overdue belongs into the next three weeks."""
+def test_pair_resumed_after_a_year_meets_within_three_weeks() -> None:
+    """Its session is long overdue (T-4)."""
     story = booked_story()
     story.until(story.next.span.end + DAY)
     story.change(paused=True)
@@ -255,8 +259,8 @@ def test_a_pair_that_comes_back_after_a_year_meets_soon() -> None:
     assert story.now < story.next.span.start <= story.now + 3 * WEEK
 
 
-def test_a_second_ending_is_told_again() -> None:
-    """R-24: a pair that came back in between."""
+def test_second_end_of_a_pair_is_mailed_again() -> None:
+    """The pair resumes between its two ends, and each of the two people gets a mail about each end (R-24)."""
     story = booked_story()
     story.change(ended=EndReason.CHANGED)
     story.tick_at(NOW + 2 * DAY)
@@ -267,56 +271,56 @@ def test_a_second_ending_is_told_again() -> None:
     assert len(story.mails("pair_ended")) == 4
 
 
-def test_an_event_on_its_way_when_the_pair_rests_goes_as_well() -> None:
-    """T-4: it is cancelled after it is made."""
+def test_pause_cancels_an_event_that_is_not_created_yet() -> None:
+    """The cancellation is performed after the creation (T-4)."""
     state = Story().state
     state = apply_plan(state, decide(NOW, state, Calendars()), NOW)
     state = replace(state, pair=replace(state.pair, paused=True))
-    made = decide(NOW, state, Calendars())
-    assert [m.kind for m in made.effects] == [EffectKind.CANCEL]
-    settled = perform_effects(apply_plan(state, made, NOW), NOW)
-    assert [p.key for p in settled.placed_events.values() if not p.is_gone] == []
+    paused_plan = decide(NOW, state, Calendars())
+    assert [m.kind for m in paused_plan.effects] == [EffectKind.CANCEL]
+    final_state = perform_effects(apply_plan(state, paused_plan, NOW), NOW)
+    assert [event.key for event in final_state.placed_events.values() if not event.is_gone] == []
 
 
-def test_a_commitment_that_just_ended_leaves_the_calendar_though_the_pair_ends() -> None:
-    """T-8: also what is done goes, whoever left meanwhile."""
-    story = lively()
+def test_block_of_a_done_commitment_is_cancelled_when_the_pair_ends() -> None:
+    """T-8."""
+    story = make_story_with_contract()
     story.calendars.unavailable = {DANA.email}
     story.state = replace(story.state, pair=replace(story.pair, ended=EndReason.REPORT_LEFT))
-    story.act(lambda p: actions.close_commitment(p, p.commitments["p1"], CommitmentStanding.DONE))
-    assert to_come(story) == []
+    story.act(lambda builder: actions.close_commitment(builder, builder.commitments["p1"], CommitmentStanding.DONE))
+    assert list_future_keys(story) == []
 
 
 # --- the rhythm changes ---
 
 
 def test_a_transition_brings_the_next_session_nearer() -> None:
-    """R-5: from the day the people file says so, and back when it is over."""
+    """The rhythm is shorter once the people file names the transition, and normal again without it (R-5)."""
     story = booked_story()
     story.until(story.next.span.end + DAY)
-    calm = story.next
+    session_before = story.next
     story.change(transition_until=date(2027, 3, 1))
-    assert story.next.id == calm.id
+    assert story.next.id == session_before.id
     assert story.next.target.date() == date(2026, 11, 2)
     assert abs(story.next.span.start - story.next.target) < 8 * DAY
     assert deferral_causes(story) == []
     story.change(transition_until=None)
-    assert story.next.target == calm.target
+    assert story.next.target == session_before.target
 
 
 def test_a_transition_ends_by_itself() -> None:
-    """R-5: until a date; the first session that would come after it is a quarter away again."""
+    """The first session after the end of the transition follows a quarter later (R-5)."""
     story = booked_story(Story(pair_of(transition_until=date(2026, 12, 1))))
-    held: list[datetime] = []
+    ends: list[datetime] = []
     for _ in range(3):
-        held.append(story.next.span.end)
+        ends.append(story.next.span.end)
         story.until(story.next.span.end)
-    assert held[1] - held[0] < 60 * DAY
-    assert held[2] - held[1] > 70 * DAY
+    assert ends[1] - ends[0] < 60 * DAY
+    assert ends[2] - ends[1] > 70 * DAY
 
 
-def test_another_rhythm_moves_what_is_booked() -> None:
-    """R-1: half a year instead of a quarter, without a deferral; the event is the same."""
+def test_changed_rhythm_moves_the_booked_session() -> None:
+    """Half a year replaces a quarter. The event stays the same, and nothing counts as a deferral (R-1)."""
     story = booked_story()
     story.until(story.next.span.end + DAY)
     key = story.next.key
@@ -325,102 +329,105 @@ def test_another_rhythm_moves_what_is_booked() -> None:
     assert (story.next.key, story.next.count) == (key, 0)
 
 
-def test_what_is_about_to_begin_stays_where_it_is() -> None:
-    """T-10: inside the last four hours nothing moves by itself."""
+def test_session_within_four_hours_is_not_moved() -> None:
+    """T-10."""
     story = booked_story()
     story.tick_at(story.next.span.start - 3 * HOUR)
-    was = story.next.span
+    span = story.next.span
     story.change(start=date(2026, 9, 1))
-    assert story.next.span == was
+    assert story.next.span == span
 
 
-# --- what it asks ---
+# --- free/busy, and sessions whose event is not on the calendar ---
 
 
-def test_why_there_is_no_time_is_what_the_search_says() -> None:
-    """T-4: the reason kept is that of the window at the shortest length, before it was opened."""
-    night = person("Sam", "Europe/Berlin", "DE", "Mon-Thu 22:00-06:00")
-    story = Story(report=night)
+def test_unplaceable_session_keeps_the_reasons_of_the_search() -> None:
+    """The reasons are about the window at the shortest length, before the window is widened (T-4)."""
+    night_worker = person("Sam", "Europe/Berlin", "DE", "Mon-Thu 22:00-06:00")
+    story = Story(report=night_worker)
     story.tick()
     session = story.next
+    wednesday = utc(2026, 9, 8, 22)  # midnight in Berlin: a new session has two weekdays of notice
     search = Search(
         manager=DANA,
-        report=night,
-        window=Span(max(session.earliest, utc(2026, 9, 8, 22)), session.latest),
+        report=night_worker,
+        window=Span(max(session.earliest, wednesday), session.latest),
         minutes=60,
         target=session.target,
         free_busy=Calendars()
-        .read_free_busy(story.state, {DANA.email: Span(NOW, NOW), night.email: Span(NOW, NOW)})
+        .read_free_busy(story.state, {DANA.email: Span(NOW, NOW), night_worker.email: Span(NOW, NOW)})
         .free_busy,
     )
     assert session.unplaceable == explain_no_slot(search)
 
 
-def test_first_of_all_it_asks() -> None:
-    """A state that was read without other people's time can't be placed in."""
+def test_planning_requests_free_busy_without_taken_times() -> None:
+    """A booking needs the taken times of other pairs, which are read together with free/busy."""
     state: PairState = Story().state
-    seen = Calendars().read_free_busy(
+    snapshot = Calendars().read_free_busy(
         state, dict.fromkeys((DANA.email, SAM.email), Span(NOW - 30 * DAY, NOW + 60 * DAY))
     )
-    assert plan(NOW, state, seen, Policy()).needed_free_busy is not None
-    assert plan(NOW, replace(state, taken_times={}), seen, Policy()).needed_free_busy is None
+    assert plan(NOW, state, snapshot, Policy()).needed_free_busy is not None
+    assert plan(NOW, replace(state, taken_times={}), snapshot, Policy()).needed_free_busy is None
 
 
-def test_two_needs_of_one_plan_are_one_question() -> None:
-    """A session to be placed and a block: everybody's time, over all of it, asked once."""
-    far = commitment_of(date(2027, 3, 1))
-    made = plan(NOW, state_of(commitments=(far,)), None, Policy())
-    assert made.needed_free_busy is not None
-    assert set(made.needed_free_busy.people) == {DANA.email, SAM.email}
-    assert made.needed_free_busy.window.end == utc(2027, 3, 1, 23)
+def test_plan_requests_all_free_busy_at_once() -> None:
+    """The session needs both people, and the block of the commitment needs a longer window."""
+    commitment = commitment_of(date(2027, 3, 1))
+    first_plan = plan(NOW, state_of(commitments=(commitment,)), None, Policy())
+    assert first_plan.needed_free_busy is not None
+    assert set(first_plan.needed_free_busy.people) == {DANA.email, SAM.email}
+    assert first_plan.needed_free_busy.window.end == utc(2027, 3, 1, 23)
 
 
-def test_busy_time_of_ours_does_not_stand_in_its_own_way() -> None:
-    """T-10: the event of the session that moves is free for it, and its old time just isn't offered again."""
+def test_own_event_does_not_block_the_new_time_of_its_session() -> None:
+    """The only free time adjoins the old event. That event counts as free, but its time is not used again (T-10)."""
     story = booked_story()
-    was = story.next.span
+    span = story.next.span
     story.calendars.busy[DANA.email] = [
-        BusyTime(Span(NOW, was.start)),
-        BusyTime(Span(was.end + 3 * HOUR, NOW + 90 * DAY)),
+        BusyTime(Span(NOW, span.start)),
+        BusyTime(Span(span.end + 3 * HOUR, NOW + 90 * DAY)),
     ]
     story.act(
         lambda builder: deferrals.defer_session(builder, builder.sessions[story.next.id], DeferralCause.BOOKED_OVER)
     )
-    assert story.next.span.start == was.end
+    assert story.next.span.start == span.end
 
 
-def test_a_session_is_held_only_when_its_event_stood_on_the_calendar() -> None:
-    """R-8, R-22: what never was on a calendar was not held."""
+def test_session_without_an_event_is_not_held() -> None:
+    """R-8, R-22."""
     story = Story()
     story.refuses = True
     story.tick()
-    planned = story.session(story.next.id)
-    story.until(planned.target + 10 * DAY)
-    assert story.session(planned.id).state is not SessionState.HELD
-    assert story.session(planned.id).held_at is None
+    session = story.session(story.next.id)
+    story.until(session.target + 10 * DAY)
+    assert story.session(session.id).state is not SessionState.HELD
+    assert story.session(session.id).held_at is None
 
 
-def test_a_move_the_calendar_never_took_leaves_the_old_time() -> None:
-    """R-8, R-22: people see the old time; the new one passes unheld."""
+def test_session_is_held_at_its_old_time_when_its_move_is_refused() -> None:
+    """People see the old time, so the session gets it back when the new time has passed (R-8, R-22)."""
     story = booked_story()
-    was = story.next
-    fill_days(story, SAM, was.span.start.date() + DAY, 30)
+    session = story.next
+    fill_days(story, SAM, session.span.start.date() + DAY, 30)
     story.refuses = True
-    story.decline(was)
-    assert story.next.span.end < was.span.start
-    story.state = replace(story.state, placed_events={was.key: replace(story.state.placed_events[was.key], answers={})})
+    story.decline(session)
+    assert story.next.span.end < session.span.start
+    story.state = replace(
+        story.state, placed_events={session.key: replace(story.state.placed_events[session.key], answers={})}
+    )
     story.until(story.next.span.end)
-    assert story.next.span == was.span
-    story.until(was.span.end)
-    assert story.session(was.id).held_at == was.span.end
+    assert story.next.span == session.span
+    story.until(session.span.end)
+    assert story.session(session.id).held_at == session.span.end
 
 
-def test_what_took_place_before_the_pair_was_paused_took_place() -> None:
-    """R-22: the pause came within the minute after its end, before anybody had looked."""
+def test_session_that_ended_just_before_a_pause_is_held() -> None:
+    """The pair is paused in the minute after the end, before it is planned again (R-22)."""
     story = booked_story()
-    was = story.next
-    story.until(was.span.end - MINUTE)
-    story.now = was.span.end + MINUTE / 2
+    session = story.next
+    story.until(session.span.end - MINUTE)
+    story.now = session.span.end + MINUTE / 2
     story.change(paused=True)
     story.tick()
-    assert story.session(was.id).held_at == was.span.end
+    assert story.session(session.id).held_at == session.span.end
