@@ -1,4 +1,4 @@
-"""The monthly review, as an event of its own or inside the 1:1 the two have anyway (R-7, T-9)."""
+"""Tests of the monthly review, which has an event of its own or takes place inside a 1:1 (R-7, T-9)."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -37,359 +37,370 @@ from worker.domain.model import (
 from worker.domain.planning import actions
 from worker.domain.time.worktime import add_weekdays
 
-END = utc(2026, 9, 28, 9, 15)
-#: Mondays at three in the afternoon in Berlin, from the first after the session on.
-MONDAYS = [utc(2026, 10, 5, 13) + n * WEEK for n in range(3)] + [utc(2026, 10, 26, 14) + n * WEEK for n in range(9)]
+END = utc(2026, 9, 28, 9, 15)  # of the first session
+#: Mondays at 15:00 in Berlin, from the first one after the session on; summer time ends on 25 October.
+MONDAY_1ON1S = [utc(2026, 10, 5, 13) + n * WEEK for n in range(3)] + [
+    utc(2026, 10, 26, 14) + n * WEEK for n in range(9)
+]
 
 
-def contracted(review: ReviewMode = ReviewMode.ALONE, meetings: Sequence[datetime] = (), at: datetime = END) -> Story:
-    """A story in which a contract was just recorded at that instant."""
+def make_story_with_contract(
+    review: ReviewMode = ReviewMode.ALONE, meetings: Sequence[datetime] = (), recorded_at: datetime = END
+) -> Story:
+    """Return a story in which a contract without commitments was just recorded, at the session's end by default."""
     story = booked_story(Story(starting_pair(review=review)))
     story.set_meetings(meetings)
-    story.until(at)
-    first = story.sessions_of_kind(SessionKind.CAREER)[0].id
-    story.act(lambda p: actions.record_contract(p, p.sessions[first], [], 1))
+    story.until(recorded_at)
+    session_id = story.sessions_of_kind(SessionKind.CAREER)[0].id
+    story.act(lambda builder: actions.record_contract(builder, builder.sessions[session_id], [], 1))
     return story
 
 
-def reviews(story: Story) -> list[Session]:
+def list_reviews(story: Story) -> list[Session]:
+    """Return the reviews that are not cancelled."""
     return [s for s in story.sessions_of_kind(SessionKind.REVIEW) if s.state is not SessionState.CANCELLED]
 
 
-def days(story: Story) -> list[date]:
-    return [s.span.start.date() for s in reviews(story)]
+def list_review_days(story: Story) -> list[date]:
+    return [s.span.start.date() for s in list_reviews(story)]
 
 
-# --- alone ---
+# --- reviews with an event of their own ---
 
 
 def test_reviews_are_booked_when_the_contract_is_there() -> None:
-    """T-9, R-7: about one and two months after the session, 25 minutes, on both calendars."""
-    story = contracted()
-    assert days(story) == [date(2026, 10, 28), date(2026, 11, 30)]
-    assert {s.span.minutes for s in reviews(story)} == {25}
-    assert all(story.placed_event(s) for s in reviews(story))
+    """Two reviews of 25 minutes are booked, one and two months after the contract (T-9, R-7)."""
+    story = make_story_with_contract()
+    assert list_review_days(story) == [date(2026, 10, 28), date(2026, 11, 30)]
+    assert {s.span.minutes for s in list_reviews(story)} == {25}
+    assert all(story.placed_event(s) for s in list_reviews(story))
 
 
-def test_without_a_contract_there_is_nothing_to_review() -> None:
-    """T-9: not even when it is overdue."""
+def test_session_without_a_contract_has_no_reviews() -> None:
+    """This holds even after the deadline of the contract (T-9)."""
     story = booked_story(Story(starting_pair()))
     story.until(END + 40 * DAY)
-    assert reviews(story) == []
+    assert list_reviews(story) == []
 
 
-def test_a_contract_that_comes_weeks_late_has_its_reviews_from_then_on() -> None:
-    """T-9: a month after it was recorded, and none near the next session."""
-    story = booked_story(Story(state=_held(state=SessionState.HELD), now=END + 28 * DAY))
-    story.act(lambda p: actions.record_contract(p, p.sessions["c1"], [], 1))
-    assert days(story) == [date(2026, 11, 25)]
+def test_reviews_are_counted_from_the_date_of_a_late_contract() -> None:
+    """The first review is a month after the contract; a second one would be too near the next session (T-9)."""
+    story = booked_story(Story(state=make_state_with_past_session(state=SessionState.HELD), now=END + 28 * DAY))
+    story.act(lambda builder: actions.record_contract(builder, builder.sessions["c1"], [], 1))
+    assert list_review_days(story) == [date(2026, 11, 25)]
 
 
-def _held(**fields: object) -> PairState:
-    given = session_of(END - 75 * MINUTE)
-    one = replace(given, held_at=END, **fields)  # type: ignore[arg-type]
-    return replace(state_of(given), sessions=(one,))
+def make_state_with_past_session(**fields: object) -> PairState:
+    """Return a state with one past session that has these fields."""
+    booked_session = session_of(END - 75 * MINUTE)
+    past_session = replace(booked_session, held_at=END, **fields)  # type: ignore[arg-type]
+    return replace(state_of(booked_session), sessions=(past_session,))
 
 
-def test_reviews_are_wanted_once_however_often_the_contract_is_revised() -> None:
+def test_revision_of_a_contract_adds_no_reviews() -> None:
     """R-14, T-9."""
-    story = contracted()
-    first = story.sessions_of_kind(SessionKind.CAREER)[0].id
+    story = make_story_with_contract()
+    session_id = story.sessions_of_kind(SessionKind.CAREER)[0].id
     story.tick_at(END + DAY)
-    story.act(lambda p: actions.record_contract(p, p.sessions[first], [], 2))
-    assert len(reviews(story)) == 2
+    story.act(lambda builder: actions.record_contract(builder, builder.sessions[session_id], [], 2))
+    assert len(list_reviews(story)) == 2
 
 
-def test_a_pair_may_do_without() -> None:
-    """R-7: as the people file says."""
-    assert reviews(contracted(ReviewMode.NONE)) == []
+def test_people_file_can_turn_reviews_off() -> None:
+    """R-7."""
+    assert list_reviews(make_story_with_contract(ReviewMode.NONE)) == []
 
 
-def test_an_ad_hoc_contract_has_reviews_until_the_next_session() -> None:
-    """T-9: and it takes the place of the contract before it."""
-    story = contracted()
-    before = {s.id for s in reviews(story)}
+def test_ad_hoc_contract_replaces_the_reviews_of_the_contract_before() -> None:
+    """The new reviews end ten weekdays before the next regular session (T-9)."""
+    story = make_story_with_contract()
+    old_ids = {s.id for s in list_reviews(story)}
     story.tick_at(END + 14 * DAY)
-    story.act(lambda p: actions.request_talk(p, Trigger.DOUBT))
-    talk = next(s.id for s in story.sessions_of_kind(SessionKind.CAREER) if s.adhoc)
-    story.until(story.session(talk).span.end)
-    story.act(lambda p: actions.record_contract(p, p.sessions[talk], [], 1))
-    assert reviews(story) and not before & {s.id for s in reviews(story)}
-    following = next(s for s in story.sessions_of_kind(SessionKind.CAREER) if s.booked)
-    assert all(add_weekdays(day, 10) <= following.span.start.date() for day in days(story))
+    story.act(lambda builder: actions.request_talk(builder, Trigger.DOUBT))
+    adhoc_id = next(s.id for s in story.sessions_of_kind(SessionKind.CAREER) if s.adhoc)
+    story.until(story.session(adhoc_id).span.end)
+    story.act(lambda builder: actions.record_contract(builder, builder.sessions[adhoc_id], [], 1))
+    assert list_reviews(story) and not old_ids & {s.id for s in list_reviews(story)}
+    next_session = next(s for s in story.sessions_of_kind(SessionKind.CAREER) if s.booked)
+    assert all(add_weekdays(day, 10) <= next_session.span.start.date() for day in list_review_days(story))
 
 
-def test_a_series_has_its_reviews_after_the_last_part() -> None:
+def test_series_has_its_reviews_after_the_last_part() -> None:
     """T-13, T-9."""
     story = booked_story(Story(pair_of(format=Format.SERIES)))
-    parts = [s.id for s in story.sessions_of_kind(SessionKind.CAREER)]
-    story.until(story.session(parts[1]).span.end + HOUR)
-    assert reviews(story) == []
-    story.until(story.session(parts[2]).span.end)
-    story.act(lambda p: actions.record_contract(p, p.sessions[parts[2]], [], 1))
-    assert len(reviews(story)) == 2
+    part_ids = [s.id for s in story.sessions_of_kind(SessionKind.CAREER)]
+    story.until(story.session(part_ids[1]).span.end + HOUR)
+    assert list_reviews(story) == []
+    story.until(story.session(part_ids[2]).span.end)
+    story.act(lambda builder: actions.record_contract(builder, builder.sessions[part_ids[2]], [], 1))
+    assert len(list_reviews(story)) == 2
 
 
 @pytest.mark.parametrize(("every", "count"), [(Interval(weeks=4), 0), (Interval(months=6), 5)])
-def test_how_many_there_are_follows_the_rhythm(every: Interval, count: int) -> None:
+def test_number_of_reviews_follows_the_rhythm(every: Interval, count: int) -> None:
     """R-7, R-1."""
     story = booked_story(Story(pair_of(every=every)))
     story.until(END)
-    first = story.sessions_of_kind(SessionKind.CAREER)[0].id
-    story.act(lambda p: actions.record_contract(p, p.sessions[first], [], 1))
-    assert len(reviews(story)) == count
+    session_id = story.sessions_of_kind(SessionKind.CAREER)[0].id
+    story.act(lambda builder: actions.record_contract(builder, builder.sessions[session_id], [], 1))
+    assert len(list_reviews(story)) == count
 
 
-@pytest.mark.parametrize("act", ["decline", "delete", "book_over", "away", "move_out", "ask"])
-def test_a_review_that_loses_its_time_moves_by_a_calendar_update_alone(act: str) -> None:
-    """T-9: no mail, no count, no warning."""
-    story = contracted()
-    first = reviews(story)[0]
+@pytest.mark.parametrize("action", ["decline", "delete", "book_over", "away", "move_out", "ask"])
+def test_review_that_loses_its_time_moves_without_mail_or_deferral(action: str) -> None:
+    """There is no mail, no warning and no offer, and nothing counts as a deferral (T-9)."""
+    story = make_story_with_contract()
+    review = list_reviews(story)[0]
     story.tick_at(END + 26 * DAY)
-    mails = len([m for m in story.state.effects if m.kind is EffectKind.MAIL])
+    mail_count = len([m for m in story.state.effects if m.kind is EffectKind.MAIL])
     {
-        "decline": lambda: story.decline(first),
-        "delete": lambda: story.delete(first),
-        "book_over": lambda: story.book(SAM, first.span),
-        "away": lambda: story.book(DANA, first.span, ShowAs.AWAY),
-        "move_out": lambda: story.move(first, first.latest + DAY, 25),
-        "ask": lambda: story.act(lambda p: actions.request_time(p, p.sessions[first.id], None)),
-    }[act]()
-    again = story.session(first.id)
-    assert again.booked and (again.span != first.span or act == "move_out")
-    assert (again.count, again.warned_at, again.options, deferral_causes(story)) == (0, None, (), [])
-    assert again.span in [p.span for p in story.our_events()]
-    assert len([m for m in story.state.effects if m.kind is EffectKind.MAIL]) == mails
-    assert abs((again.span.start.date() - first.target.date()).days) <= 14
+        "decline": lambda: story.decline(review),
+        "delete": lambda: story.delete(review),
+        "book_over": lambda: story.book(SAM, review.span),
+        "away": lambda: story.book(DANA, review.span, ShowAs.AWAY),
+        "move_out": lambda: story.move(review, review.latest + DAY, 25),
+        "ask": lambda: story.act(lambda builder: actions.request_time(builder, builder.sessions[review.id], None)),
+    }[action]()
+    moved_review = story.session(review.id)
+    assert moved_review.booked and (moved_review.span != review.span or action == "move_out")
+    assert (moved_review.count, moved_review.warned_at, moved_review.options, deferral_causes(story)) == (
+        0,
+        None,
+        (),
+        [],
+    )
+    assert moved_review.span in [event.span for event in story.our_events()]
+    assert len([m for m in story.state.effects if m.kind is EffectKind.MAIL]) == mail_count
+    assert abs((moved_review.span.start.date() - review.target.date()).days) <= 14
 
 
-def test_a_review_keeps_away_from_career_sessions() -> None:
-    """T-9: a talk on request comes near to it, and it moves without a word."""
-    story = contracted()
-    first, second = reviews(story)
+def test_review_moves_away_from_an_ad_hoc_session() -> None:
+    """The ad hoc session is booked near the review, which moves without a mail (T-9)."""
+    story = make_story_with_contract()
+    first, second = list_reviews(story)
     story.tick_at(utc(2026, 10, 26, 5))
-    story.act(lambda p: actions.request_talk(p, Trigger.DOUBT))
-    talk = next(s for s in story.sessions_of_kind(SessionKind.CAREER) if s.adhoc)
-    moved = story.session(first.id)
-    assert moved.booked and add_weekdays(talk.span.start.date(), 10) <= moved.span.start.date()
+    story.act(lambda builder: actions.request_talk(builder, Trigger.DOUBT))
+    adhoc_session = next(s for s in story.sessions_of_kind(SessionKind.CAREER) if s.adhoc)
+    moved_review = story.session(first.id)
+    assert moved_review.booked and add_weekdays(adhoc_session.span.start.date(), 10) <= moved_review.span.start.date()
     assert story.session(second.id).booked
     assert deferral_causes(story) == [] and story.mails("unplaceable") == []
 
 
-def test_a_review_that_a_next_session_comes_near_to_moves_ahead_of_it() -> None:
-    """T-9: at least ten working days ahead."""
-    story = contracted()
-    second = reviews(story)[1]
-    career = story.next
-    story.move(career, second.span.start + 2 * DAY, 75)
-    moved = story.session(second.id)
-    assert moved.booked and moved.span.start.date() == date(2026, 11, 18) < second.span.start.date()
-    assert all(add_weekdays(day, 10) <= story.next.span.start.date() for day in days(story))
+def test_review_moves_ahead_of_a_session_that_comes_near() -> None:
+    """The review moves to at least ten weekdays before the session (T-9)."""
+    story = make_story_with_contract()
+    second = list_reviews(story)[1]
+    session = story.next
+    story.move(session, second.span.start + 2 * DAY, 75)
+    moved_review = story.session(second.id)
+    assert moved_review.booked and moved_review.span.start.date() == date(2026, 11, 18) < second.span.start.date()
+    assert all(add_weekdays(day, 10) <= story.next.span.start.date() for day in list_review_days(story))
     assert story.mails("unplaceable") == []
 
 
-def test_a_session_that_was_not_held_brings_no_more_reviews_of_the_contract_before() -> None:
-    """T-9: they end ten working days before the next session, also while that has no time just now."""
-    story = contracted()
-    before = len(reviews(story))
-    following = next(s for s in story.sessions_of_kind(SessionKind.CAREER) if s.booked)
-    story.until(following.span.end)
-    story.until(following.span.end + 10 * HOUR)
-    story.act(lambda p: actions.record_not_held(p, p.sessions[following.id]))
-    assert story.session(following.id).booked
-    assert len(reviews(story)) == before
+def test_session_not_held_adds_no_reviews_of_the_last_contract() -> None:
+    """Reviews end ten weekdays before the next session, even while that session has no time (T-9)."""
+    story = make_story_with_contract()
+    review_count = len(list_reviews(story))
+    next_session = next(s for s in story.sessions_of_kind(SessionKind.CAREER) if s.booked)
+    story.until(next_session.span.end)
+    story.until(next_session.span.end + 10 * HOUR)
+    story.act(lambda builder: actions.record_not_held(builder, builder.sessions[next_session.id]))
+    assert story.session(next_session.id).booked
+    assert len(list_reviews(story)) == review_count
 
 
-def test_a_new_contract_ends_the_reviews_of_the_one_before_and_a_revision_does_not() -> None:
+def test_new_contract_replaces_the_reviews_and_a_revision_does_not() -> None:
     """T-9, R-14."""
-    story = contracted()
-    first = story.sessions_of_kind(SessionKind.CAREER)[0].id
-    before = {s.id for s in reviews(story)}
-    story.act(lambda p: actions.record_contract(p, p.sessions[first], [], 2))
-    assert {s.id for s in reviews(story)} == before
+    story = make_story_with_contract()
+    session_id = story.sessions_of_kind(SessionKind.CAREER)[0].id
+    review_ids = {s.id for s in list_reviews(story)}
+    story.act(lambda builder: actions.record_contract(builder, builder.sessions[session_id], [], 2))
+    assert {s.id for s in list_reviews(story)} == review_ids
     story.until(story.next.span.end)
-    held = next(s for s in story.sessions_of_kind(SessionKind.CAREER) if s.state is SessionState.HELD)
-    story.act(lambda p: actions.record_contract(p, p.sessions[held.id], [], 1))
-    assert [day for day in days(story) if day > story.now.date()] == [date(2027, 1, 27), date(2027, 3, 1)]
+    held_session = next(s for s in story.sessions_of_kind(SessionKind.CAREER) if s.state is SessionState.HELD)
+    story.act(lambda builder: actions.record_contract(builder, builder.sessions[held_session.id], [], 1))
+    assert [day for day in list_review_days(story) if day > story.now.date()] == [date(2027, 1, 27), date(2027, 3, 1)]
 
 
-def test_a_review_that_was_due_is_held_and_closed() -> None:
-    """T-9: it needs no contract."""
-    story = contracted()
-    first = reviews(story)[0]
-    story.until(first.span.end)
-    assert story.session(first.id).state is SessionState.HELD
-    assert story.session(first.id).is_closed
-    assert first.id not in {m.subject for m in story.mails("contract_request")}
+def test_past_review_is_held_and_closed() -> None:
+    """A review needs no contract (T-9)."""
+    story = make_story_with_contract()
+    review = list_reviews(story)[0]
+    story.until(review.span.end)
+    assert story.session(review.id).state is SessionState.HELD
+    assert story.session(review.id).is_closed
+    assert review.id not in {m.subject for m in story.mails("contract_request")}
 
 
-def test_the_manager_gets_a_note_on_the_day() -> None:
-    """T-9, R-7: at the start of the manager's working day."""
-    story = contracted()
+def test_manager_gets_the_review_note_on_the_day_of_the_review() -> None:
+    """The note leaves at the start of the manager's working day (T-9, R-7)."""
+    story = make_story_with_contract()
     story.until(utc(2026, 10, 29))
     assert [(m.to, m.due_at) for m in story.mails("review_note")] == [(DANA.email, utc(2026, 10, 28, 8))]
 
 
-# --- inside a 1:1 ---
+# --- reviews inside a 1:1 ---
 
 
 def test_inside_a_1on1_there_is_no_event() -> None:
-    """T-9, R-7: the review takes the time of the next 1:1 from its day on."""
-    story = contracted(ReviewMode.IN_1ON1, MONDAYS)
-    assert [s.start for s in reviews(story)] == [utc(2026, 11, 2, 14), utc(2026, 11, 30, 14)]
-    assert [s.span.minutes for s in reviews(story)] == [30, 30]
-    assert not any(story.placed_event(s) for s in reviews(story))
+    """The review takes the time of the first 1:1 from its target day on, without an event of its own (T-9, R-7)."""
+    story = make_story_with_contract(ReviewMode.IN_1ON1, MONDAY_1ON1S)
+    assert [s.start for s in list_reviews(story)] == [utc(2026, 11, 2, 14), utc(2026, 11, 30, 14)]
+    assert [s.span.minutes for s in list_reviews(story)] == [30, 30]
+    assert not any(story.placed_event(s) for s in list_reviews(story))
     assert {m.subject for m in story.state.effects if m.event} == {
         s.id for s in story.sessions_of_kind(SessionKind.CAREER)
     }
 
 
-def test_a_review_inside_a_1on1_stays_as_it_is() -> None:
-    """T-9: planned again and again, nothing is lost, and the history tells it once."""
-    story = contracted(ReviewMode.IN_1ON1, MONDAYS)
+def test_review_inside_a_1on1_does_not_change_when_planned_again() -> None:
+    """The history has one decision for each review (T-9)."""
+    story = make_story_with_contract(ReviewMode.IN_1ON1, MONDAY_1ON1S)
     for n in range(1, 20):
         story.tick_at(END + n * DAY)
-    told = [d for d in story.decisions if "inside the 1:1" in d.reason]
-    assert len(told) == 2
-    assert {s.generation for s in reviews(story)} == {1}
+    decisions = [d for d in story.decisions if "inside the 1:1" in d.reason]
+    assert len(decisions) == 2
+    assert {s.generation for s in list_reviews(story)} == {1}
 
 
 def test_the_note_leaves_at_the_start_of_the_day_of_the_1on1() -> None:
-    """T-9: to the manager, and nothing to the report."""
-    story = contracted(ReviewMode.IN_1ON1, MONDAYS)
+    """The manager gets the review note, and the report gets none (T-9)."""
+    story = make_story_with_contract(ReviewMode.IN_1ON1, MONDAY_1ON1S)
     story.until(utc(2026, 12, 1))
     assert [(m.to, m.due_at) for m in story.mails("review_note")] == [
         (DANA.email, utc(2026, 11, 2, 8)),
         (DANA.email, utc(2026, 11, 30, 8)),
     ]
-    assert {s.state for s in reviews(story)} == {SessionState.HELD}
+    assert {s.state for s in list_reviews(story)} == {SessionState.HELD}
 
 
-def test_a_1on1_that_moves_takes_the_review_with_it() -> None:
+def test_review_moves_with_its_1on1() -> None:
     """T-9."""
-    story = contracted(ReviewMode.IN_1ON1, MONDAYS)
-    moved = [utc(2026, 11, 3, 10) if at == utc(2026, 11, 2, 14) else at for at in MONDAYS]
+    story = make_story_with_contract(ReviewMode.IN_1ON1, MONDAY_1ON1S)
+    moved_1on1s = [utc(2026, 11, 3, 10) if start == utc(2026, 11, 2, 14) else start for start in MONDAY_1ON1S]
     story.tick_at(END + 3 * DAY)
-    story.set_meetings(moved)
-    assert reviews(story)[0].start == utc(2026, 11, 3, 10)
+    story.set_meetings(moved_1on1s)
+    assert list_reviews(story)[0].start == utc(2026, 11, 3, 10)
     assert deferral_causes(story) == []
     story.until(utc(2026, 11, 3, 12))
     assert [m.due_at for m in story.mails("review_note")] == [utc(2026, 11, 3, 8)]
 
 
-def test_a_1on1_that_goes_leaves_the_review_to_the_next_one() -> None:
-    """T-9: within ten working days of its day."""
-    story = contracted(ReviewMode.IN_1ON1, MONDAYS)
-    story.set_meetings([at for at in MONDAYS if at != utc(2026, 11, 2, 14)])
-    assert reviews(story)[0].start == utc(2026, 11, 9, 14)
+def test_review_of_a_cancelled_1on1_takes_the_next_1on1() -> None:
+    """The next 1:1 is at most ten weekdays from the review's target (T-9)."""
+    story = make_story_with_contract(ReviewMode.IN_1ON1, MONDAY_1ON1S)
+    story.set_meetings([start for start in MONDAY_1ON1S if start != utc(2026, 11, 2, 14)])
+    assert list_reviews(story)[0].start == utc(2026, 11, 9, 14)
 
 
-def test_1on1s_that_vanish_leave_the_review_waiting_and_then_it_is_dropped() -> None:
-    """T-9: it never gets an event; the next brief takes the contract up."""
-    story = contracted(ReviewMode.IN_1ON1, MONDAYS)
+def test_review_without_1on1s_waits_and_is_dropped_at_the_end_of_its_window() -> None:
+    """A review inside a 1:1 never gets an event; the next brief mentions the contract instead (T-9)."""
+    story = make_story_with_contract(ReviewMode.IN_1ON1, MONDAY_1ON1S)
     story.set_meetings([])
-    first = reviews(story)[0]
-    assert first.state is SessionState.OWED
-    story.until(first.latest - HOUR)
-    assert story.session(first.id).owed
-    story.until(first.latest)
-    assert story.session(first.id).state is SessionState.CANCELLED
+    review = list_reviews(story)[0]
+    assert review.state is SessionState.OWED
+    story.until(review.latest - HOUR)
+    assert story.session(review.id).owed
+    story.until(review.latest)
+    assert story.session(review.id).state is SessionState.CANCELLED
     assert story.mails("unplaceable") == []
 
 
-def test_without_1on1s_no_review_takes_place_and_nobody_is_told() -> None:
+def test_pair_without_1on1s_has_no_review_and_no_mail_about_it() -> None:
     """T-9."""
-    story = contracted(ReviewMode.IN_1ON1)
-    assert [s.state for s in reviews(story)] == [SessionState.OWED, SessionState.OWED]
+    story = make_story_with_contract(ReviewMode.IN_1ON1)
+    assert [s.state for s in list_reviews(story)] == [SessionState.OWED, SessionState.OWED]
     story.until(utc(2026, 12, 24))
-    assert reviews(story) == [] and story.mails("unplaceable") == []
-    made = {s.id for s in story.sessions_of_kind(SessionKind.REVIEW)}
-    assert [m for m in story.state.effects if m.subject in made] == []
+    assert list_reviews(story) == [] and story.mails("unplaceable") == []
+    review_ids = {s.id for s in story.sessions_of_kind(SessionKind.REVIEW)}
+    assert [m for m in story.state.effects if m.subject in review_ids] == []
 
 
-def test_a_1on1_that_appears_later_is_used() -> None:
-    """T-9: up to ten working days after the day of the review."""
-    story = contracted(ReviewMode.IN_1ON1)
+def test_review_takes_a_1on1_that_appears_later() -> None:
+    """The 1:1 is at most ten weekdays after the review's target (T-9)."""
+    story = make_story_with_contract(ReviewMode.IN_1ON1)
     story.tick_at(utc(2026, 11, 3, 5))
-    story.set_meetings(MONDAYS)
-    assert [s.start for s in reviews(story)] == [utc(2026, 11, 9, 14), utc(2026, 11, 30, 14)]
+    story.set_meetings(MONDAY_1ON1S)
+    assert [s.start for s in list_reviews(story)] == [utc(2026, 11, 9, 14), utc(2026, 11, 30, 14)]
 
 
-def test_a_1on1_far_from_the_review_s_day_is_none_of_it() -> None:
-    """T-9: ten working days before to ten after; where none follows in time, the last one before it is taken."""
-    story = contracted(ReviewMode.IN_1ON1, [utc(2026, 10, 13, 13), utc(2026, 11, 12, 13)])
-    assert reviews(story)[0].state is SessionState.OWED
+def test_review_takes_no_1on1_more_than_ten_weekdays_from_its_target() -> None:
+    """Without a suitable 1:1 from the target on, the review takes the last one before it (T-9)."""
+    story = make_story_with_contract(ReviewMode.IN_1ON1, [utc(2026, 10, 13, 13), utc(2026, 11, 12, 13)])
+    assert list_reviews(story)[0].state is SessionState.OWED
     story.set_meetings([utc(2026, 10, 15, 13), utc(2026, 10, 22, 13)])
-    assert reviews(story)[0].start == utc(2026, 10, 22, 13)
+    assert list_reviews(story)[0].start == utc(2026, 10, 22, 13)
 
 
-def test_a_pair_that_changes_its_mind_gets_events() -> None:
-    """R-7: from inside the 1:1 to alone, as the people file says."""
-    story = contracted(ReviewMode.IN_1ON1, MONDAYS)
+def test_reviews_get_events_when_the_mode_changes_to_alone() -> None:
+    """The people file changes the mode from inside the 1:1 to alone (R-7)."""
+    story = make_story_with_contract(ReviewMode.IN_1ON1, MONDAY_1ON1S)
     story.change(review=ReviewMode.ALONE)
-    assert all(story.placed_event(s) for s in reviews(story))
-    assert [s.span.minutes for s in reviews(story)] == [25, 25]
+    assert all(story.placed_event(s) for s in list_reviews(story))
+    assert [s.span.minutes for s in list_reviews(story)] == [25, 25]
     assert deferral_causes(story) == []
 
 
-def test_a_pair_that_changes_its_mind_keeps_the_events_it_has() -> None:
-    """R-7: from alone to inside the 1:1; those to come will be inside."""
-    story = contracted()
-    before = [s.span for s in reviews(story)]
+def test_booked_reviews_keep_their_events_when_the_mode_changes_to_1on1s() -> None:
+    """The people file changes the mode from alone to inside the 1:1 (R-7)."""
+    story = make_story_with_contract()
+    spans = [s.span for s in list_reviews(story)]
     story.change(review=ReviewMode.IN_1ON1)
-    assert [s.span for s in reviews(story)] == before
+    assert [s.span for s in list_reviews(story)] == spans
 
 
-def test_what_stands_over_a_1on1_is_not_ours_to_judge() -> None:
-    """T-9, T-10: the 1:1 belongs to the two."""
-    story = contracted(ReviewMode.IN_1ON1, MONDAYS)
+def test_event_over_a_1on1_does_not_defer_its_review() -> None:
+    """The 1:1 belongs to the two people (T-9, T-10)."""
+    story = make_story_with_contract(ReviewMode.IN_1ON1, MONDAY_1ON1S)
     story.tick_at(utc(2026, 10, 26, 5))
     story.book(SAM, Span(utc(2026, 10, 26, 13), utc(2026, 10, 26, 16)))
     assert deferral_causes(story) == []
 
 
-# --- a conversation that did not take place ---
+# --- reviews without a reason or a time ---
 
 
-def test_reviews_that_no_longer_have_a_reason_end_silently() -> None:
-    """T-9, T-19: those of an earlier version, of a conversation without a contract."""
+def test_review_without_a_contract_is_cancelled_without_mail() -> None:
+    """An earlier version added reviews to sessions without a contract (T-9, T-19)."""
     review = session_of(END + 28 * DAY, 25, kind=SessionKind.REVIEW, id="r1")
     story = Story(state=state_of(session_of_state(SessionState.UNFINISHED), review))
-    mails = len(story.state.effects)
+    effect_count = len(story.state.effects)
     story.tick()
     assert story.session("r1").state is SessionState.CANCELLED
-    assert review.key not in {p.key for p in story.our_events()}
-    assert {m.name for m in story.state.effects[mails:] if m.subject == "r1"} == {""}
+    assert review.key not in {event.key for event in story.our_events()}
+    assert {m.name for m in story.state.effects[effect_count:] if m.subject == "r1"} == {""}
 
 
-def test_reviews_of_an_earlier_version_stay_where_they_are() -> None:
-    """T-19: what is booked stays, and is there once."""
-    talk = session_of_state(SessionState.CONTRACTED, contracted_at=NOW - 2 * DAY)
+def test_booked_review_of_an_earlier_version_keeps_its_time() -> None:
+    """No second review is added for the same month (T-19)."""
+    contracted_session = session_of_state(SessionState.CONTRACTED, contracted_at=NOW - 2 * DAY)
     review = session_of(utc(2026, 10, 1, 8), 25, kind=SessionKind.REVIEW, id="r1")
-    story = Story(state=state_of(talk, review))
+    story = Story(state=state_of(contracted_session, review))
     story.tick()
     assert story.session("r1").span == review.span
-    assert len([s for s in reviews(story) if s.target < utc(2026, 10, 20)]) == 1
+    assert len([s for s in list_reviews(story) if s.target < utc(2026, 10, 20)]) == 1
 
 
-def test_reviews_that_find_no_time_are_dropped_without_a_word() -> None:
-    """T-9: the next brief takes the contract up; they are not wanted again."""
+def test_reviews_without_a_free_time_are_dropped_without_mail() -> None:
+    """They are not added again when the calendar is free again; the next brief mentions the contract instead (T-9)."""
     story = booked_story(Story(starting_pair()))
     story.until(END)
     fill_days(story, SAM, date(2026, 10, 10), 70)
-    first = story.sessions_of_kind(SessionKind.CAREER)[0].id
-    story.act(lambda p: actions.record_contract(p, p.sessions[first], [], 1))
-    assert reviews(story) == [] and story.mails("unplaceable") == []
-    dropped = len(story.sessions_of_kind(SessionKind.REVIEW))
-    assert dropped and {s.state for s in story.sessions_of_kind(SessionKind.REVIEW)} == {SessionState.CANCELLED}
+    session_id = story.sessions_of_kind(SessionKind.CAREER)[0].id
+    story.act(lambda builder: actions.record_contract(builder, builder.sessions[session_id], [], 1))
+    assert list_reviews(story) == [] and story.mails("unplaceable") == []
+    dropped_count = len(story.sessions_of_kind(SessionKind.REVIEW))
+    assert dropped_count and {s.state for s in story.sessions_of_kind(SessionKind.REVIEW)} == {SessionState.CANCELLED}
     story.calendars.busy.clear()
     story.until(utc(2026, 9, 30, 5))
-    assert len(story.sessions_of_kind(SessionKind.REVIEW)) == dropped
+    assert len(story.sessions_of_kind(SessionKind.REVIEW)) == dropped_count
 
 
-def test_planning_reviews_twice_changes_nothing() -> None:
+def test_planning_reviews_again_changes_nothing() -> None:
     """T-9."""
     for review in ReviewMode:
-        story = contracted(review, MONDAYS)
+        story = make_story_with_contract(review, MONDAY_1ON1S)
         assert changes_nothing(story.tick())
         assert story.now > NOW
