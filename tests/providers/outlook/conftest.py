@@ -1,4 +1,5 @@
-"""The double of Microsoft 365, which the tests of a module share and each finds empty, and the providers on it."""
+"""The double of Microsoft 365, which the tests of a module share and which each test finds empty, and providers that
+use it."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -36,17 +37,17 @@ def provider(double: Double, hands: Hands) -> Iterator[OutlookCalendar]:
 
 
 @pytest.fixture
-def plain(double: Double) -> Any:
-    """A mailer that only sends, so that it does not know what was sent."""
+def send_only_mailer(double: Double) -> Any:
+    """A mailer that may only send, so that it cannot look up what was sent."""
     double.world.add_person("dana@example.org")
     return outlook.build_mailer(section(double, sender="dana@example.org"))
 
 
 @pytest.fixture
-def sure(double: Double) -> Any:
+def exactly_once_mailer(double: Double) -> Any:
     """A mailer with the setting `exactly_once`, which may read and write mails."""
     double.world.add_person("dana@example.org")
-    given = section(double, sender="dana@example.org", exactly_once=True)
-    known = double.login.applications[given["client_id"]]
-    known.rights = (*known.rights, "Mail.ReadWrite")
-    return outlook.build_mailer(given)
+    settings = section(double, sender="dana@example.org", exactly_once=True)
+    application = double.login.applications[settings["client_id"]]
+    application.rights = (*application.rights, "Mail.ReadWrite")
+    return outlook.build_mailer(settings)

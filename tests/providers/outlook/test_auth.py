@@ -1,5 +1,5 @@
-"""The ways into Microsoft 365: an app by certificate or secret, a person by device code or browser; and the ways in
-which each can fail, every one ending in one clear line with the remedy."""
+"""Signing in to Microsoft 365: an app by certificate or secret, a person by device code or browser. Each failure ends
+in an error of one line that names a remedy."""
 
 import stat
 import threading
@@ -23,61 +23,69 @@ DANA = "dana@corp.example"
 
 
 @pytest.fixture(scope="module")
-def pair() -> tuple[bytes, bytes]:
+def key_and_certificate() -> tuple[bytes, bytes]:
+    """A private key and its certificate, in PEM."""
     return make_certificate("longarc")
 
 
-def refused(given: dict[str, Any]) -> str:
-    with pytest.raises(AuthRevoked) as caught:
-        auth.build_tokens(given).get_token()
-    assert "\n" not in str(caught.value)
-    return str(caught.value)
+def get_sign_in_error(settings: dict[str, Any]) -> str:
+    """Return the error text, of one line, with which the sign-in by these settings fails."""
+    with pytest.raises(AuthRevoked) as error_info:
+        auth.build_tokens(settings).get_token()
+    assert "\n" not in str(error_info.value)
+    return str(error_info.value)
 
 
 # --- an app ---------------------------------------------------------------------------------------------------------
 
 
-def test_an_app_with_a_certificate_is_let_in(double: Double, pair: tuple[bytes, bytes], tmp_path: Path) -> None:
-    """Its proof is verified by the public part, as the service does."""
-    file = write_parts(tmp_path, "longarc.pem", *pair)
-    double.login.applications[CLIENT] = Application(CLIENT, certificates=[pair[1]])
-    given = section(double, certificate=str(file), password="")
-    assert checks.read_permissions(auth.build_tokens(given).get_token()) == list(Application(CLIENT).rights)
-
-
-def test_a_certificates_key_may_be_locked(double: Double, pair: tuple[bytes, bytes], tmp_path: Path) -> None:
-    key = serialization.load_pem_private_key(pair[0], None)
-    lock = serialization.BestAvailableEncryption(b"open sesame")
-    locked = key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, lock)
-    file = write_parts(tmp_path, "longarc.pem", locked, pair[1])
-    double.login.applications[CLIENT] = Application(CLIENT, certificates=[pair[1]])
-    assert auth.build_tokens(section(double, certificate=str(file), password="open sesame")).get_token()
-    assert "can't be used" in refused(section(double, certificate=str(file), password="wrong"))
-
-
-def test_a_certificate_that_the_app_does_not_know(double: Double, pair: tuple[bytes, bytes], tmp_path: Path) -> None:
-    double.login.applications[CLIENT] = Application(CLIENT, certificates=[make_certificate("other")[1]])
-    file = write_parts(tmp_path, "longarc.pem", *pair)
-    assert "700027" in refused(section(double, certificate=str(file), password=""))
-
-
-def test_a_certificate_and_a_key_that_do_not_belong_together(
-    double: Double, pair: tuple[bytes, bytes], tmp_path: Path
+def test_app_signs_in_with_a_certificate(
+    double: Double, key_and_certificate: tuple[bytes, bytes], tmp_path: Path
 ) -> None:
-    file = write_parts(tmp_path, "longarc.pem", pair[0], make_certificate("other")[1])
-    assert "does not belong" in refused(section(double, certificate=str(file), password=""))
+    """The double verifies the assertion with the certificate, as the service does."""
+    file = write_parts(tmp_path, "longarc.pem", *key_and_certificate)
+    double.login.applications[CLIENT] = Application(CLIENT, certificates=[key_and_certificate[1]])
+    settings = section(double, certificate=str(file), password="")
+    assert checks.read_permissions(auth.build_tokens(settings).get_token()) == list(Application(CLIENT).rights)
+
+
+def test_private_key_of_the_certificate_may_have_a_passphrase(
+    double: Double, key_and_certificate: tuple[bytes, bytes], tmp_path: Path
+) -> None:
+    key = serialization.load_pem_private_key(key_and_certificate[0], None)
+    encryption = serialization.BestAvailableEncryption(b"open sesame")
+    encrypted_key = key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, encryption)
+    file = write_parts(tmp_path, "longarc.pem", encrypted_key, key_and_certificate[1])
+    double.login.applications[CLIENT] = Application(CLIENT, certificates=[key_and_certificate[1]])
+    assert auth.build_tokens(section(double, certificate=str(file), password="open sesame")).get_token()
+    assert "can't be used" in get_sign_in_error(section(double, certificate=str(file), password="wrong"))
+
+
+def test_certificate_that_the_app_does_not_know_is_refused(
+    double: Double, key_and_certificate: tuple[bytes, bytes], tmp_path: Path
+) -> None:
+    double.login.applications[CLIENT] = Application(CLIENT, certificates=[make_certificate("other")[1]])
+    file = write_parts(tmp_path, "longarc.pem", *key_and_certificate)
+    assert "700027" in get_sign_in_error(section(double, certificate=str(file), password=""))
+
+
+def test_private_key_of_another_certificate_is_refused_without_a_request(
+    double: Double, key_and_certificate: tuple[bytes, bytes], tmp_path: Path
+) -> None:
+    file = write_parts(tmp_path, "longarc.pem", key_and_certificate[0], make_certificate("other")[1])
+    assert "does not belong" in get_sign_in_error(section(double, certificate=str(file), password=""))
     assert double.login.requests == []
 
 
 @pytest.mark.parametrize("content", [b"", b"not a certificate", b"-----BEGIN PRIVATE KEY-----\nxx\n"])
-def test_a_file_that_is_no_certificate(double: Double, tmp_path: Path, content: bytes) -> None:
+def test_invalid_or_missing_certificate_file_is_refused(double: Double, tmp_path: Path, content: bytes) -> None:
     file = write_parts(tmp_path, "longarc.pem", content)
-    assert "PEM" in refused(section(double, certificate=str(file), password=""))
-    assert "can't be read" in refused(section(double, certificate=str(tmp_path / "none.pem"), password=""))
+    assert "PEM" in get_sign_in_error(section(double, certificate=str(file), password=""))
+    assert "can't be read" in get_sign_in_error(section(double, certificate=str(tmp_path / "none.pem"), password=""))
 
 
 @pytest.mark.parametrize(
-    ("given", "application", "words"),
+    ("changed_settings", "application", "expected_text"),
     [
         ({"password": "wrong"}, {}, "7000215"),
         ({}, {"secret_expired": True}, "7000222"),
@@ -88,39 +96,39 @@ def test_a_file_that_is_no_certificate(double: Double, tmp_path: Path, content: 
         ({"password": ""}, {}, "certificate"),
     ],
 )
-def test_each_wrong_setting_has_its_line(
-    double: Double, given: dict[str, Any], application: dict[str, Any], words: str
+def test_error_names_the_wrong_setting(
+    double: Double, changed_settings: dict[str, Any], application: dict[str, Any], expected_text: str
 ) -> None:
     double.login.applications[CLIENT] = Application(CLIENT, **application)
-    assert words in refused(section(double, **given))
+    assert expected_text in get_sign_in_error(section(double, **changed_settings))
 
 
 @pytest.mark.parametrize("code", sorted(auth._REMEDIES))
-def test_every_number_that_is_known_says_what_to_do(double: Double, code: int) -> None:
+def test_each_known_error_code_has_a_remedy(double: Double, code: int) -> None:
     double.login.refusal = Denied("invalid_client", code, "No.", 401)
-    told = refused(section(double))
-    assert str(code) in told and told.endswith(".")
+    text = get_sign_in_error(section(double))
+    assert str(code) in text and text.endswith(".")
 
 
-def test_a_number_that_nobody_knows_is_told_as_it_came(double: Double) -> None:
+def test_text_of_an_unknown_error_code_is_repeated(double: Double) -> None:
     double.login.refusal = Denied("invalid_client", 123456, "Something new.", 401)
-    assert "Something new" in refused(section(double))
+    assert "Something new" in get_sign_in_error(section(double))
 
 
-def test_a_log_in_service_without_time_is_transient(double: Double) -> None:
+def test_busy_sign_in_service_is_unavailable(double: Double) -> None:
     double.login.refusal = Denied("temporarily_unavailable", 90033, "Later.", 503)
     with pytest.raises(Unavailable):
         auth.build_tokens(section(double)).get_token()
 
 
-def test_a_log_in_service_out_of_reach_is_transient(double: Double) -> None:
+def test_unreachable_sign_in_service_is_unavailable(double: Double) -> None:
     with pytest.raises(Unavailable, match="authority"):
         auth.build_tokens({**section(double), "authority": "https://127.0.0.1:9"}).get_token()
     with pytest.raises(Unavailable, match="TLS"):
         auth.build_tokens({**section(double), "ca_file": ""}).get_token()
 
 
-def test_a_token_is_asked_for_once(double: Double) -> None:
+def test_token_is_requested_once_unless_a_fresh_one_is_required(double: Double) -> None:
     tokens = auth.build_tokens(section(double))
     first = tokens.get_token()
     assert tokens.get_token() == first
@@ -128,25 +136,25 @@ def test_a_token_is_asked_for_once(double: Double) -> None:
     assert double.login.requests.count("client_credentials") == 2
 
 
-def test_a_secret_is_in_no_line_and_no_log(double: Double, caplog: pytest.LogCaptureFixture) -> None:
+def test_secret_and_token_are_in_no_error_text_and_no_log(double: Double, caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level("DEBUG")
-    provider = calendar.build_calendar(section(double, password="hunter2-hunter2"))
-    with pytest.raises(Permanent) as caught:
-        provider.find("dana@corp.example", "s1.1")
-    assert "hunter2" not in str(caught.value) + caplog.text
+    invalid_provider = calendar.build_calendar(section(double, password="hunter2-hunter2"))
+    with pytest.raises(Permanent) as error_info:
+        invalid_provider.find("dana@corp.example", "s1.1")
+    assert "hunter2" not in str(error_info.value) + caplog.text
     double.world.add_person(DANA)
-    good = calendar.build_calendar(section(double))
-    good.find(DANA, "s1.1")
+    valid_provider = calendar.build_calendar(section(double))
+    valid_provider.find(DANA, "s1.1")
     [token] = double.login.grants
     assert token not in caplog.text
 
 
-# --- one person's own account ---------------------------------------------------------------------------------------
+# --- the account of one person --------------------------------------------------------------------------------------
 
 
 @pytest.fixture
-def own(double: Double, tmp_path: Path) -> dict[str, Any]:
-    """The settings of Dana's own account, not signed in yet."""
+def account_section(double: Double, tmp_path: Path) -> dict[str, Any]:
+    """The section of the settings for Dana's own account. Nobody has signed in yet."""
     double.world.add_person(DANA, "Europe/Berlin")
     double.login.signed_in = DANA
     file = str(tmp_path / "var" / "account")
@@ -155,23 +163,26 @@ def own(double: Double, tmp_path: Path) -> dict[str, Any]:
     )
 
 
-def signed_in(own: dict[str, Any]) -> auth.AccountTokens:
-    account = auth.AccountTokens(own)
+def sign_in(account_section: dict[str, Any]) -> auth.AccountTokens:
+    """Sign in by device code."""
+    account = auth.AccountTokens(account_section)
     account.sign_in_by_device(lambda _: None)
     return account
 
 
-def test_by_device_code(own: dict[str, Any], double: Double) -> None:
-    told: list[str] = []
-    auth.AccountTokens(own).sign_in_by_device(told.append)
+def test_person_signs_in_by_device_code(account_section: dict[str, Any], double: Double) -> None:
+    texts: list[str] = []
+    auth.AccountTokens(account_section).sign_in_by_device(texts.append)
     [flow] = double.login.device_codes.values()
-    assert flow["user_code"] in told[0] and "sign in" in told[0]
-    assert auth.AccountTokens(own).get_token() in double.login.grants
+    assert flow["user_code"] in texts[0] and "sign in" in texts[0]
+    assert auth.AccountTokens(account_section).get_token() in double.login.grants
 
 
 @pytest.mark.timeout(30)
-def test_by_browser(own: dict[str, Any], double: Double, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The browser does what one does: it opens the page and posts its form, back to the loopback."""
+def test_person_signs_in_by_browser(
+    account_section: dict[str, Any], double: Double, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The script in place of a browser opens the page and posts its form to the loopback address."""
     browser = tmp_path / "browser"
     browser.write_text(
         "#!/usr/bin/env python3\n"
@@ -183,133 +194,143 @@ def test_by_browser(own: dict[str, Any], double: Double, tmp_path: Path, monkeyp
     browser.chmod(0o755)
     monkeypatch.setenv("BROWSER", f"{browser} %s &")
     monkeypatch.setattr("webbrowser._tryorder", None)
-    auth.AccountTokens(own).sign_in_by_browser()
-    assert auth.AccountTokens(own).get_token() in double.login.grants
+    auth.AccountTokens(account_section).sign_in_by_browser()
+    assert auth.AccountTokens(account_section).get_token() in double.login.grants
 
 
-def test_what_is_kept_is_sealed_and_its_owners_alone(own: dict[str, Any], double: Double) -> None:
-    signed_in(own)
-    file = Path(own["account_file"])
+def test_grant_is_stored_sealed_and_readable_by_its_owner_only(account_section: dict[str, Any], double: Double) -> None:
+    sign_in(account_section)
+    file = Path(account_section["account_file"])
     assert stat.S_IMODE(file.stat().st_mode) == 0o600
     content = file.read_bytes()
     assert DANA.encode() not in content
-    assert not any(again.encode() in content for again in double.login.refresh_tokens)
-    assert sorted(one.name for one in file.parent.iterdir()) == ["account", "account.lock"]
+    assert not any(token.encode() in content for token in double.login.refresh_tokens)
+    assert sorted(path.name for path in file.parent.iterdir()) == ["account", "account.lock"]
 
 
-def test_the_grant_is_renewed_and_kept(own: dict[str, Any], double: Double) -> None:
-    """A refresh token is good for one use: what replaces it is kept before it is used."""
-    account = signed_in(own)
+def test_renewed_grant_is_stored(account_section: dict[str, Any], double: Double) -> None:
+    """A refresh token can be used once. So the next one has to be stored before it is used."""
+    account = sign_in(account_section)
     for _ in range(3):
         assert account.get_token(fresh=True) in double.login.grants
-    assert auth.AccountTokens(own).get_token(fresh=True) in double.login.grants
+    assert auth.AccountTokens(account_section).get_token(fresh=True) in double.login.grants
 
 
-def test_many_processes_renew_in_turns(own: dict[str, Any]) -> None:
-    signed_in(own)
-    problems: list[Exception] = []
+def test_concurrent_renewals_of_the_grant_all_succeed(account_section: dict[str, Any]) -> None:
+    sign_in(account_section)
+    errors: list[Exception] = []
 
     def renew() -> None:
         try:
-            auth.AccountTokens(own).get_token(fresh=True)
+            auth.AccountTokens(account_section).get_token(fresh=True)
         except Exception as error:
-            problems.append(error)
+            errors.append(error)
 
-    workers = [threading.Thread(target=renew) for _ in range(5)]
-    for worker in workers:
-        worker.start()
-    for worker in workers:
-        worker.join()
-    assert problems == []
+    threads = [threading.Thread(target=renew) for _ in range(5)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert errors == []
 
 
-def test_before_anybody_signs_in_and_after_the_grant_is_gone(own: dict[str, Any], double: Double) -> None:
-    assert "longarc connect outlook" in refused(own)
-    account = signed_in(own)
+def test_missing_or_revoked_grant_names_the_connect_command(account_section: dict[str, Any], double: Double) -> None:
+    assert "longarc connect outlook" in get_sign_in_error(account_section)
+    account = sign_in(account_section)
     double.login.refresh_tokens.clear()
     with pytest.raises(AuthRevoked, match="connect outlook"):
         account.get_token(fresh=True)
 
 
-def test_somebody_else_at_the_keyboard_is_not_kept(own: dict[str, Any], double: Double) -> None:
+def test_sign_in_of_another_person_is_not_stored(account_section: dict[str, Any], double: Double) -> None:
     double.login.signed_in = "eve@corp.example"
     with pytest.raises(AuthRevoked, match=r"eve@corp\.example signed in"):
-        signed_in(own)
-    assert not Path(own["account_file"]).exists()
+        sign_in(account_section)
+    assert not Path(account_section["account_file"]).exists()
     double.login.signed_in = ""
     with pytest.raises(AuthRevoked, match="did not sign in"):
-        signed_in(own)
+        sign_in(account_section)
 
 
-def test_an_app_that_is_no_public_client_says_so(own: dict[str, Any], double: Double) -> None:
+def test_error_says_that_the_app_is_no_public_client(account_section: dict[str, Any], double: Double) -> None:
     double.login.applications[CLIENT].public = False
     with pytest.raises(AuthRevoked, match="public client"):
-        signed_in(own)
+        sign_in(account_section)
 
 
-def test_another_key_or_a_broken_file_is_told_apart_from_no_grant(own: dict[str, Any], tmp_path: Path) -> None:
-    signed_in(own)
-    assert "another key" in refused({**own, "seal": Seal([generate_key()])})
-    Path(own["account_file"]).write_bytes(b"garbage")
-    assert "another key" in refused(own)
-    assert "LONGARC_KEY" in refused({name: value for name, value in own.items() if name != "seal"})
-    blocked = tmp_path / "file"
-    blocked.touch()
-    assert "account_file" in refused({**own, "account_file": str(blocked / "account")})
+def test_unreadable_grant_has_another_error_than_a_missing_grant(
+    account_section: dict[str, Any], tmp_path: Path
+) -> None:
+    sign_in(account_section)
+    assert "another key" in get_sign_in_error({**account_section, "seal": Seal([generate_key()])})
+    Path(account_section["account_file"]).write_bytes(b"garbage")
+    assert "another key" in get_sign_in_error(account_section)
+    assert "LONGARC_KEY" in get_sign_in_error(
+        {name: value for name, value in account_section.items() if name != "seal"}
+    )
+    plain_file = tmp_path / "file"
+    plain_file.touch()
+    assert "account_file" in get_sign_in_error({**account_section, "account_file": str(plain_file / "account")})
 
 
-@pytest.mark.parametrize("left", ["another key", "junk"])
-def test_signing_in_again_takes_the_place_of_a_grant_that_nobody_can_open(own: dict[str, Any], left: str) -> None:
-    signed_in({**own, "seal": Seal([generate_key()])})
-    if left == "junk":
-        Path(own["account_file"]).write_bytes(b"garbage")
-    assert "another key" in refused(own)
-    signed_in(own)
-    assert auth.AccountTokens(own).get_token(fresh=True)
+@pytest.mark.parametrize("stored_content", ["another key", "junk"])
+def test_new_sign_in_replaces_a_grant_that_cannot_be_opened(
+    account_section: dict[str, Any], stored_content: str
+) -> None:
+    sign_in({**account_section, "seal": Seal([generate_key()])})
+    if stored_content == "junk":
+        Path(account_section["account_file"]).write_bytes(b"garbage")
+    assert "another key" in get_sign_in_error(account_section)
+    sign_in(account_section)
+    assert auth.AccountTokens(account_section).get_token(fresh=True)
 
 
-def test_a_folder_where_the_grant_belongs_is_said_before_anybody_signs_in(own: dict[str, Any], double: Double) -> None:
-    Path(own["account_file"]).mkdir(parents=True)
+def test_folder_in_place_of_the_account_file_is_refused_before_the_sign_in(
+    account_section: dict[str, Any], double: Double
+) -> None:
+    Path(account_section["account_file"]).mkdir(parents=True)
     with pytest.raises(AuthRevoked, match="is a folder"):
-        signed_in(own)
+        sign_in(account_section)
     assert double.login.device_codes == {}
 
 
-def test_an_account_works_on_its_own_calendar(own: dict[str, Any], double: Double) -> None:
-    """As `me`; others only by free/busy, through it."""
+def test_connected_account_reads_and_writes_its_own_calendar(account_section: dict[str, Any], double: Double) -> None:
+    """Every request is made as `me`. The time of other people is read only by free/busy, through the account."""
     from tests.doubles.graph import Hands
     from tests.support.drafts import WINDOW, draft, span
 
-    signed_in(own)
+    sign_in(account_section)
     hands = Hands(double)
     sam = hands.person()
     hands.add(sam, span(5, 14))
-    provider = calendar.build_calendar(own)
+    provider = calendar.build_calendar(account_section)
     event = provider.create(DANA, draft(DANA, sam))
     assert provider.find(DANA, event.key or "") == event
-    found = provider.free_busy([DANA, sam], WINDOW)
-    assert [busy.key for busy in found[sam].busy] == [None, event.key]
+    free_busy = provider.free_busy([DANA, sam], WINDOW)
+    assert [busy.key for busy in free_busy[sam].busy] == [None, event.key]
     assert all(finding.ok for finding in provider.check(DANA))
     assert all(path.startswith("/v1.0/me/") for _, path, _ in double.seen)
     double.faults.append(Fault("GET", "mailboxSettings", 403, "ErrorAccessDenied"))
     assert [finding.ok for finding in provider.check(DANA)].count(False) == 1
 
 
-def test_an_account_hears_of_its_own_calendar_only(own: dict[str, Any], double: Double) -> None:
-    """As `me`; an earlier subscription is found by that name."""
+def test_connected_account_opens_a_channel_for_its_own_calendar_only(
+    account_section: dict[str, Any], double: Double
+) -> None:
+    """The subscription is to `me/events`, and the second attempt finds the first subscription by that name."""
     from tests.doubles.graph import Hands
     from tests.support.channel_contract import PUBLIC, channel_of, listen
     from tests.support.drafts import span
 
-    signed_in(own)
+    sign_in(account_section)
     hands = Hands(double)
-    provider = calendar.build_calendar(own)
+    provider = calendar.build_calendar(account_section)
     with listen() as listener:
         double.subscriptions.routes[PUBLIC] = listener.url
         for _ in range(2):
-            opened = provider.open_channel(channel_of(DANA, "/notify/outlook"))
+            opened_channel = provider.open_channel(channel_of(DANA, "/notify/outlook"))
         [subscription] = double.subscriptions.live
-        assert subscription.id == opened.remote_id and subscription.given["resource"] == "me/events"
+        assert subscription.id == opened_channel.remote_id and subscription.given["resource"] == "me/events"
         hands.add(DANA, span(5, 14))
         assert listener.wait_for(1)
         with pytest.raises(Forbidden, match="permission Calendars"):
@@ -321,7 +342,8 @@ def test_an_account_hears_of_its_own_calendar_only(own: dict[str, Any], double: 
 # --- the command ----------------------------------------------------------------------------------------------------
 
 
-def connected(double: Double, folder: Path, *, key: str, account: str = DANA) -> Any:
+def run_connect(double: Double, folder: Path, *, key: str, account: str = DANA) -> Any:
+    """Run `longarc connect outlook` in this folder, and return the result."""
     (folder / "longarc.toml").write_text(
         f'[calendars.outlook]\nendpoint = "{double.endpoint}"\nauthority = "{double.authority}"\n'
         f'tenant = "{TENANT}"\nclient_id = "{CLIENT}"\naccount = "{account}"\nca_file = "{double.ca_file}"\n'
@@ -330,37 +352,44 @@ def connected(double: Double, folder: Path, *, key: str, account: str = DANA) ->
     return CliRunner(env=environment).invoke(main, ["connect", "outlook"])
 
 
-def test_the_command_signs_in(own: dict[str, Any], double: Double, tmp_path: Path) -> None:
+def test_connect_command_signs_in(account_section: dict[str, Any], double: Double, tmp_path: Path) -> None:
     key = generate_key()
-    done = connected(double, tmp_path, key=key)
-    assert done.exit_code == 0, done.output
-    assert "enter the code" in done.output and "has signed in" in done.output
-    kept = {**own, "account_file": str(tmp_path / "var" / "outlook-account"), "seal": Seal([key]), "tenant": TENANT}
-    assert auth.AccountTokens(kept).get_token()
+    result = run_connect(double, tmp_path, key=key)
+    assert result.exit_code == 0, result.output
+    assert "enter the code" in result.output and "has signed in" in result.output
+    stored_section = {
+        **account_section,
+        "account_file": str(tmp_path / "var" / "outlook-account"),
+        "seal": Seal([key]),
+        "tenant": TENANT,
+    }
+    assert auth.AccountTokens(stored_section).get_token()
 
 
-def test_rotation_takes_the_grant_along_and_says_when_it_could_not(
-    own: dict[str, Any], double: Double, fresh_terminal: Terminal
+def test_rotation_seals_the_grant_anew_or_reports_that_no_key_opens_it(
+    account_section: dict[str, Any], double: Double, fresh_terminal: Terminal
 ) -> None:
-    """Afterwards the new key alone opens it; what no key opens is told, and the old keys are not called needless."""
-    file, new = fresh_terminal.folder / "grant", generate_key()
-    signed_in({**own, "account_file": str(file), "seal": Seal([KEY])})
+    """Afterwards the new key alone opens the grant. When no key opens it, the old keys are not called needless."""
+    file, new_key = fresh_terminal.folder / "grant", generate_key()
+    sign_in({**account_section, "account_file": str(file), "seal": Seal([KEY])})
     fresh_terminal.write(
         "longarc.toml", f'database = "{fresh_terminal.url}"\n[calendars.outlook]\naccount_file = "{file}"\n'
     )
-    fresh_terminal.env["LONGARC_KEY"] = f"{new},{KEY}"
+    fresh_terminal.env["LONGARC_KEY"] = f"{new_key},{KEY}"
     fresh_terminal.output_of("people", "--apply")
     assert "1 piece sealed anew. The keys after the first are not needed" in fresh_terminal.output_of("rotate")
     assert stat.S_IMODE(file.stat().st_mode) == 0o600
-    assert auth.AccountTokens({**own, "account_file": str(file), "seal": Seal([new])}).get_token(fresh=True)
+    assert auth.AccountTokens({**account_section, "account_file": str(file), "seal": Seal([new_key])}).get_token(
+        fresh=True
+    )
     fresh_terminal.env["LONGARC_KEY"] = f"{generate_key()},{KEY}"
-    said = fresh_terminal.error_of("rotate")
-    assert f"The tokens in {file} were sealed with another key" in said and "not needed" not in said
+    error_text = fresh_terminal.error_of("rotate")
+    assert f"The tokens in {file} were sealed with another key" in error_text and "not needed" not in error_text
 
 
-def test_the_command_says_what_is_missing(own: dict[str, Any], double: Double, tmp_path: Path) -> None:
-    assert "account" in connected(double, tmp_path, key=generate_key(), account="").output
-    assert "LONGARC_KEY" in connected(double, tmp_path, key="").output
+def test_connect_command_names_what_is_missing(account_section: dict[str, Any], double: Double, tmp_path: Path) -> None:
+    assert "account" in run_connect(double, tmp_path, key=generate_key(), account="").output
+    assert "LONGARC_KEY" in run_connect(double, tmp_path, key="").output
     double.login.signed_in = ""
-    done = connected(double, tmp_path, key=generate_key())
-    assert done.exit_code == 1 and "did not sign in" in done.output
+    result = run_connect(double, tmp_path, key=generate_key())
+    assert result.exit_code == 1 and "did not sign in" in result.output

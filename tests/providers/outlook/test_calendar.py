@@ -1,4 +1,4 @@
-"""Microsoft 365 against the strict double: the contract, and what only this vendor does."""
+"""Calendars and mail of Microsoft 365 keep the contracts of a provider, tested against the strict double."""
 
 from collections.abc import Iterator
 from email.message import EmailMessage
@@ -14,13 +14,13 @@ from worker.providers.outlook.mail import GraphMailer
 
 
 class TestOutlookCalendar(CalendarContract):
-    """Everything a calendar promises. Who organizes nothing is read by getSchedule."""
+    """The contract of a calendar, where free/busy of people who organize nothing is read by getSchedule."""
 
-    remembers_cancelled = False  # what becomes of a transaction id after its event is gone, nobody promises
+    remembers_cancelled = False  # the service promises nothing about the transaction id of a deleted event
 
 
 class TestOutlookOrganizers(CalendarContract):
-    """The same, where everybody organizes something: their time is read from their calendars."""
+    """The contract of a calendar, where everybody organizes events and free/busy is read from the calendars."""
 
     remembers_cancelled = False
 
@@ -41,7 +41,7 @@ class _Inbox:
 
 
 class TestOutlookMail(_Inbox, MailerContract):
-    """With the right to send alone."""
+    """The contract of a mailer with only the right to send."""
 
     knows_what_it_sent = False
 
@@ -52,12 +52,12 @@ class TestOutlookMail(_Inbox, MailerContract):
 
 
 class TestOutlookMailExactlyOnce(_Inbox, MailerContract):
-    """With the right to read and write mail besides."""
+    """The contract of a mailer that may also read and write mail."""
 
     @pytest.fixture
     def mailer(self, double: Double) -> GraphMailer:
         double.world.add_person("dana@example.org")
-        given = section(double, sender="dana@example.org", exactly_once=True)
-        known = double.login.applications[given["client_id"]]
-        known.rights = (*known.rights, "Mail.ReadWrite")
-        return outlook.build_mailer(given)
+        settings = section(double, sender="dana@example.org", exactly_once=True)
+        application = double.login.applications[settings["client_id"]]
+        application.rights = (*application.rights, "Mail.ReadWrite")
+        return outlook.build_mailer(settings)

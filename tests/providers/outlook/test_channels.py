@@ -1,4 +1,4 @@
-"""Subscriptions of Microsoft 365: the contract of channels, and what only this vendor does."""
+"""Subscriptions, the channels of Microsoft 365: the contract of channels, and what applies to this service only."""
 
 import json
 from collections.abc import Iterator, Sequence
@@ -39,7 +39,7 @@ WEEK = timedelta(days=7)
 
 
 class TestOutlookChannels(ChannelContract):
-    """Everything a calendar with channels promises."""
+    """Subscriptions keep the contract of channels."""
 
     path = PATH
     renews = True
@@ -61,36 +61,36 @@ def listener(double: Double) -> Iterator[Listener]:
 
 
 def open_channel(provider: OutlookCalendar, calendar: Address, **changed: str) -> Channel:
-    """An open channel, as the worker stores it."""
+    """Open a channel, and return it as the worker stores it."""
     channel = channel_of(calendar, PATH, **changed)
     return replace(channel, remote_id=provider.open_channel(channel).remote_id)
 
 
-def only_subscription(double: Double) -> Subscription:
+def get_only_subscription(double: Double) -> Subscription:
     [subscription] = double.subscriptions.live
     return subscription
 
 
-def refusal(provider: OutlookCalendar, calendar: Address, error: type[LongarcError]) -> str:
-    """The line with which the channel is refused."""
-    with pytest.raises(error) as caught:
+def get_refusal_text(provider: OutlookCalendar, calendar: Address, error: type[LongarcError]) -> str:
+    """Check that the channel is refused with exactly this error in one line, and return the line."""
+    with pytest.raises(error) as error_info:
         provider.open_channel(channel_of(calendar, PATH))
-    text = str(caught.value)
-    assert type(caught.value) is error and "\n" not in text and text.startswith(calendar)
+    text = str(error_info.value)
+    assert type(error_info.value) is error and "\n" not in text and text.startswith(calendar)
     return text
 
 
 # --- opening ----------------------------------------------------------------------------------------------------------
 
 
-def test_2_1_a_subscription_asks_for_all_changes_and_nearly_the_longest_life(
+def test_subscription_requests_all_changes_and_nearly_the_longest_lifetime(
     provider: OutlookCalendar, double: Double, hands: Hands, listener: Listener
 ) -> None:
     dana = hands.person()
     channel = open_channel(provider, dana)
-    subscription = only_subscription(double)
+    subscription = get_only_subscription(double)
     assert subscription.id == channel.remote_id and subscription.has_immutable_ids
-    ends = subscription.given.pop("expirationDateTime")
+    requested_end = subscription.given.pop("expirationDateTime")
     assert subscription.given == {
         "changeType": "created,updated,deleted",
         "notificationUrl": channel.url,
@@ -99,119 +99,123 @@ def test_2_1_a_subscription_asks_for_all_changes_and_nearly_the_longest_life(
         "clientState": channel.token,
         "latestSupportedTlsVersion": "v1_2",
     }
-    left = datetime.fromisoformat(ends) - datetime.now(UTC)
-    assert WEEK - timedelta(minutes=15) < left < WEEK - timedelta(minutes=5)
+    lifetime = datetime.fromisoformat(requested_end) - datetime.now(UTC)
+    assert WEEK - timedelta(minutes=15) < lifetime < WEEK - timedelta(minutes=5)
 
 
-def test_2_1_the_end_is_the_one_that_the_service_answers(
+def test_channel_ends_when_the_service_says(
     provider: OutlookCalendar, double: Double, hands: Hands, listener: Listener
 ) -> None:
-    opened = provider.open_channel(channel_of(hands.person(), PATH))
-    assert opened.expires_at == only_subscription(double).expires
+    opened_channel = provider.open_channel(channel_of(hands.person(), PATH))
+    assert opened_channel.expires_at == get_only_subscription(double).expires
 
 
-def test_2_1_one_that_a_lost_answer_left_behind_is_replaced(
+def test_subscription_left_by_a_lost_answer_is_replaced(
     provider: OutlookCalendar, double: Double, hands: Hands, listener: Listener
 ) -> None:
     dana = hands.person()
     double.faults.append(Fault("POST", "subscriptions$", 503, after=True))
     channel = channel_of(dana, PATH)
-    with pytest.raises(Unavailable) as lost:
+    with pytest.raises(Unavailable) as error_info:
         provider.open_channel(channel)
-    assert lost.value.uncertain
-    left_behind = only_subscription(double).id
-    opened = provider.open_channel(channel)
-    assert only_subscription(double).id == opened.remote_id != left_behind
+    assert error_info.value.uncertain
+    first_id = get_only_subscription(double).id
+    opened_channel = provider.open_channel(channel)
+    assert get_only_subscription(double).id == opened_channel.remote_id != first_id
 
 
-def test_2_1_only_the_same_calendars_subscription_is_replaced(
+def test_only_a_subscription_to_the_same_calendar_is_replaced(
     provider: OutlookCalendar, double: Double, hands: Hands, listener: Listener
 ) -> None:
-    """It may be on any page of the list."""
+    """The subscription may be on any page of the list."""
     double.subscriptions.rules.page_size = 2
     people = [hands.person() for _ in range(5)]
-    opened = [open_channel(provider, person) for person in people]
-    again = open_channel(provider, people[4])
-    assert [one.id for one in double.subscriptions.live] == [one.remote_id for one in [*opened[:4], again]]
+    channels = [open_channel(provider, person) for person in people]
+    new_channel = open_channel(provider, people[4])
+    assert [subscription.id for subscription in double.subscriptions.live] == [
+        channel.remote_id for channel in [*channels[:4], new_channel]
+    ]
     assert double.counts["GET subscriptions"] == 3
 
 
-def test_2_1_the_same_calendar_is_recognized_by_any_of_its_owners_names(
+def test_subscription_is_recognized_by_any_name_of_the_calendars_owner(
     double: Double, hands: Hands, listener: Listener
 ) -> None:
-    """The subscription was opened by the sign-in name, before the directory's id was known."""
+    """The earlier subscription names the owner by the sign-in name, because the directory id was not known then."""
     dana = hands.person()
-    box = double.world.mailboxes[dana]
-    box.sign_in = "Dana.Signs.In@corp.example.org".casefold()
+    mailbox = double.world.mailboxes[dana]
+    mailbox.sign_in = "Dana.Signs.In@corp.example.org".casefold()
     identities = InMemoryIdentities()
-    identities.learn(dana, box.sign_in)
-    before = outlook.build_calendar(section(double, identities=identities))
-    open_channel(before, dana)
-    assert only_subscription(double).given["resource"] == f"users/{box.sign_in}/events"
+    identities.learn(dana, mailbox.sign_in)
+    old_provider = outlook.build_calendar(section(double, identities=identities))
+    open_channel(old_provider, dana)
+    assert get_only_subscription(double).given["resource"] == f"users/{mailbox.sign_in}/events"
 
-    class WithIds(InMemoryIdentities):
+    class IdentitiesWithDirectoryId(InMemoryIdentities):
         def find_directory_id(self, _primary: Address) -> str:
-            return box.directory_id
+            return mailbox.directory_id
 
-    known = WithIds()
-    known.learn(dana, box.sign_in)
-    after = outlook.build_calendar(section(double, identities=known))
-    channel = open_channel(after, dana)
-    subscription = only_subscription(double)
+    new_identities = IdentitiesWithDirectoryId()
+    new_identities.learn(dana, mailbox.sign_in)
+    new_provider = outlook.build_calendar(section(double, identities=new_identities))
+    channel = open_channel(new_provider, dana)
+    subscription = get_only_subscription(double)
     assert subscription.id == channel.remote_id
-    assert subscription.given["resource"] == f"users/{box.directory_id}/events"
-    before.close()
-    after.close()
+    assert subscription.given["resource"] == f"users/{mailbox.directory_id}/events"
+    old_provider.close()
+    new_provider.close()
 
 
-def test_2_1_another_installations_subscription_is_left_alone(
+def test_subscription_of_another_installation_is_not_removed(
     provider: OutlookCalendar, double: Double, hands: Hands, listener: Listener
 ) -> None:
-    """Not a Conflict: another attempt would fare no better."""
+    """The error is no Conflict, because another attempt would fail in the same way."""
     dana = hands.person()
     double.subscriptions.routes["https://other.example"] = listener.url
-    other = open_channel(provider, dana, url=f"https://other.example{PATH}")
-    text = refusal(provider, dana, Permanent)
+    other_channel = open_channel(provider, dana, url=f"https://other.example{PATH}")
+    text = get_refusal_text(provider, dana, Permanent)
     assert "other.example" in text and "app registration of its own" in text
-    assert only_subscription(double).id == other.remote_id
+    assert get_only_subscription(double).id == other_channel.remote_id
 
 
-def test_2_1_the_one_that_is_replaced_may_notify_an_earlier_address_of_ours(
+def test_replaced_subscription_may_notify_an_earlier_url_of_ours(
     provider: OutlookCalendar, double: Double, hands: Hands, listener: Listener
 ) -> None:
     dana = hands.person()
     double.subscriptions.routes["https://earlier.example"] = listener.url
-    earlier = open_channel(provider, dana, url=f"https://earlier.example{PATH}")
-    opened = open_channel(provider, dana, replaces=earlier.remote_id)
-    assert only_subscription(double).id == opened.remote_id != earlier.remote_id
+    earlier_channel = open_channel(provider, dana, url=f"https://earlier.example{PATH}")
+    opened_channel = open_channel(provider, dana, replaces=earlier_channel.remote_id)
+    assert get_only_subscription(double).id == opened_channel.remote_id != earlier_channel.remote_id
 
 
-def test_a_list_that_names_no_ids_leads_to_no_removal(
+def test_listed_subscription_without_an_id_is_not_removed(
     provider: OutlookCalendar, double: Double, hands: Hands, listener: Listener
 ) -> None:
-    """A removal without an id would be asked of all subscriptions."""
+    """A removal without an id would be a request to remove all subscriptions."""
     dana = hands.person()
     channel = open_channel(provider, dana)
     item = {"id": None, "resource": f"Users/{dana}/Events", "notificationUrl": channel.url}
     double.faults.append(Fault("GET", "subscriptions$", 200, body=json.dumps({"value": [item]}).encode()))
-    refusal(provider, dana, Conflict)
+    get_refusal_text(provider, dana, Conflict)
     assert not any(method == "DELETE" for method, _, _ in double.seen)
 
 
-def test_2_1_who_is_overtaken_by_another_process_is_told_of_a_conflict(
+def test_second_conflict_while_opening_a_channel_raises_conflict(
     provider: OutlookCalendar, double: Double, hands: Hands, listener: Listener
 ) -> None:
+    """Another process was faster both times."""
     dana = hands.person()
     double.faults.append(Fault("POST", "subscriptions$", 409, "ExtensionError", times=2))
-    refusal(provider, dana, Conflict)
+    get_refusal_text(provider, dana, Conflict)
     assert double.counts["POST subscriptions"] == 2
 
 
-FAILED = "Operation: Create; Exception: [Status Code: {}; Reason: x]"
+#: The message of a refusal by the service behind Graph, whose status it repeats.
+INNER_REFUSAL = "Operation: Create; Exception: [Status Code: {}; Reason: x]"
 
 
 @pytest.mark.parametrize(
-    ("status", "code", "message", "error", "words"),
+    ("status", "code", "message", "error", "expected_text"),
     [
         (
             400,
@@ -222,8 +226,8 @@ FAILED = "Operation: Create; Exception: [Status Code: {}; Reason: x]"
         ),
         (400, "InvalidRequest", "Subscription validation request timed out.", Permanent, "`sync.notify_url`"),
         (400, "ExtensionError", "Subscription expiration can only be 10080 minutes in the future.", Permanent, "clock"),
-        (403, "ExtensionError", FAILED.format("Forbidden"), Forbidden, "Calendars.Read"),
-        (400, "ExtensionError", FAILED.format("Forbidden"), Forbidden, "Calendars.Read"),
+        (403, "ExtensionError", INNER_REFUSAL.format("Forbidden"), Forbidden, "Calendars.Read"),
+        (400, "ExtensionError", INNER_REFUSAL.format("Forbidden"), Forbidden, "Calendars.Read"),
         (
             403,
             "ExtensionError",
@@ -231,13 +235,13 @@ FAILED = "Operation: Create; Exception: [Status Code: {}; Reason: x]"
             Forbidden,
             "no further subscription",
         ),
-        (404, "ExtensionError", FAILED.format("NotFound"), NotFound, "Exchange Online"),
-        (400, "ExtensionError", FAILED.format("Conflict"), Conflict, "already"),
+        (404, "ExtensionError", INNER_REFUSAL.format("NotFound"), NotFound, "Exchange Online"),
+        (400, "ExtensionError", INNER_REFUSAL.format("Conflict"), Conflict, "already"),
         (400, "InvalidRequest", "Something else.", Permanent, "Something else."),
         (503, "UnknownError", "", Unavailable, "failed with HTTP status 503"),
     ],
 )
-def test_a_refusal_says_what_to_do(
+def test_each_refusal_of_a_channel_names_a_remedy(
     provider: OutlookCalendar,
     double: Double,
     hands: Hands,
@@ -245,49 +249,52 @@ def test_a_refusal_says_what_to_do(
     code: str,
     message: str,
     error: type[LongarcError],
-    words: str,
+    expected_text: str,
 ) -> None:
     double.faults.append(Fault("POST", "subscriptions$", status, code, message, times=2))
-    assert words in refusal(provider, hands.person(), error)
+    assert expected_text in get_refusal_text(provider, hands.person(), error)
 
 
-def test_the_refusals_of_the_service_itself_say_what_to_do(
+def test_real_refusals_of_the_double_name_a_remedy(
     provider: OutlookCalendar, double: Double, hands: Hands, listener: Listener
 ) -> None:
+    """Here the double refuses by its own rules, not by a planned fault."""
     dana = hands.person()
     double.subscriptions.rules.mailbox_quota = 0
-    assert "no further subscription" in refusal(provider, dana, Forbidden)
+    assert "no further subscription" in get_refusal_text(provider, dana, Forbidden)
     double.subscriptions.routes.clear()
-    assert "longarc.example" in refusal(provider, dana, Permanent)
+    assert "longarc.example" in get_refusal_text(provider, dana, Permanent)
     sam = hands.person()
     double.blocked.add(sam)
-    assert "to the group" in refusal(provider, sam, Forbidden)
-    assert "not known in this tenant" in refusal(provider, hands.stranger(), UnknownUser)
+    assert "to the group" in get_refusal_text(provider, sam, Forbidden)
+    assert "not known in this tenant" in get_refusal_text(provider, hands.stranger(), UnknownUser)
 
 
-def test_2_1_an_app_that_may_only_see_free_and_busy_is_told_what_it_lacks(double: Double, hands: Hands) -> None:
+def test_refusal_names_the_permission_that_an_app_for_free_busy_lacks(double: Double, hands: Hands) -> None:
     with listen() as listener:
         double.subscriptions.routes[PUBLIC] = listener.url
         double.login.applications[CLIENT] = Application(CLIENT, ("Calendars.ReadBasic",))
         provider = outlook.build_calendar(section(double))
-        text = refusal(provider, hands.person(), Forbidden)
+        text = get_refusal_text(provider, hands.person(), Forbidden)
         provider.close()
     assert "Calendars.Read" in text and "RBAC" in text
 
 
-def test_a_pause_that_was_asked_for_is_kept(double: Double, hands: Hands, listener: Listener) -> None:
-    """As with every other request to that mailbox."""
+def test_no_channel_is_opened_during_the_pause_of_a_retry_after(
+    double: Double, hands: Hands, listener: Listener
+) -> None:
+    """The pause holds for every request to that mailbox."""
     clock = SteppedClock(datetime(2027, 3, 1, tzinfo=UTC))
     provider = outlook.build_calendar(section(double, limiter=Limiter(clock)))
     dana = hands.person()
     double.faults.append(Fault("POST", "subscriptions$", 429, headers=(("Retry-After", "120"),)))
-    assert "limits the rate" in refusal(provider, dana, RateLimited)
+    assert "limits the rate" in get_refusal_text(provider, dana, RateLimited)
     for _ in range(2):
         with pytest.raises(RateLimited):
             provider.open_channel(channel_of(dana, PATH))
     assert double.counts["POST subscriptions"] == 1
     clock.advance(timedelta(seconds=121))
-    assert open_channel(provider, dana).remote_id == only_subscription(double).id
+    assert open_channel(provider, dana).remote_id == get_only_subscription(double).id
     provider.close()
 
 
@@ -303,29 +310,29 @@ def test_a_pause_that_was_asked_for_is_kept(double: Double, hands: Hands, listen
         b'{"id": "x", "expirationDateTime": 5}',
     ],
 )
-def test_an_answer_that_cannot_be_understood_is_no_channel(
+def test_answer_without_a_valid_id_and_end_is_an_invalid_response(
     provider: OutlookCalendar, double: Double, hands: Hands, body: bytes
 ) -> None:
     double.faults.append(Fault("POST", "subscriptions$", 201, body=body))
-    assert "lacks the id or the expiration" in refusal(provider, hands.person(), InvalidResponse)
+    assert "lacks the id or the expiration" in get_refusal_text(provider, hands.person(), InvalidResponse)
 
 
-# --- prolonging and closing -------------------------------------------------------------------------------------------
+# --- renewing and closing -------------------------------------------------------------------------------------------
 
 
-def test_2_1_renewing_prolongs_to_nearly_the_longest_life(
+def test_renewing_extends_a_channel_to_nearly_the_longest_lifetime(
     provider: OutlookCalendar, double: Double, hands: Hands, listener: Listener
 ) -> None:
     channel = open_channel(provider, hands.person())
-    subscription = only_subscription(double)
+    subscription = get_only_subscription(double)
     subscription.expires -= timedelta(days=5)
-    renewed = provider.renew_channel(channel)
-    assert renewed is not None and renewed.remote_id == channel.remote_id
-    assert renewed.expires_at == subscription.expires > datetime.now(UTC) + WEEK - timedelta(minutes=15)
+    renewed_channel = provider.renew_channel(channel)
+    assert renewed_channel is not None and renewed_channel.remote_id == channel.remote_id
+    assert renewed_channel.expires_at == subscription.expires > datetime.now(UTC) + WEEK - timedelta(minutes=15)
     assert double.counts["POST subscriptions"] == 1
 
 
-def test_2_1_an_expired_one_cannot_be_revived(
+def test_expired_channel_cannot_be_renewed_and_is_closed_without_error(
     provider: OutlookCalendar, double: Double, hands: Hands, listener: Listener
 ) -> None:
     channel = open_channel(provider, hands.person())
@@ -338,7 +345,9 @@ def test_2_1_an_expired_one_cannot_be_revived(
     assert double.subscriptions.live == []
 
 
-def test_a_channel_that_never_opened_needs_no_request(provider: OutlookCalendar, double: Double, hands: Hands) -> None:
+def test_channel_that_never_opened_is_closed_without_a_request(
+    provider: OutlookCalendar, double: Double, hands: Hands
+) -> None:
     channel = channel_of(hands.person(), PATH)
     assert provider.renew_channel(channel) is None
     provider.close_channel(channel)
@@ -348,7 +357,7 @@ def test_a_channel_that_never_opened_needs_no_request(provider: OutlookCalendar,
 @pytest.mark.parametrize(
     ("status", "error"), [(503, Unavailable), (403, Forbidden), (429, RateLimited), (400, Permanent)]
 )
-def test_another_failure_to_renew_or_close_is_told(
+def test_other_failure_to_renew_or_close_raises_an_error(
     provider: OutlookCalendar, double: Double, hands: Hands, listener: Listener, status: int, error: type[LongarcError]
 ) -> None:
     channel = open_channel(provider, hands.person())
@@ -358,24 +367,24 @@ def test_another_failure_to_renew_or_close_is_told(
         operation(channel)
 
 
-# --- what becomes of it -----------------------------------------------------------------------------------------------
+# --- notifications ----------------------------------------------------------------------------------------------------
 
 
-def test_2_3_what_becomes_of_a_subscription_is_understood(
+def test_each_lifecycle_event_becomes_a_notification(
     provider: OutlookCalendar, double: Double, hands: Hands, listener: Listener
 ) -> None:
     channel = open_channel(provider, hands.person())
     service = double.subscriptions
-    for tell in (service.tell_missed, service.ask_to_reauthorize, service.remove):
-        tell(channel.remote_id)
+    for send_event in (service.tell_missed, service.ask_to_reauthorize, service.remove):
+        send_event(channel.remote_id)
         service.settle()
-    told = [one for request in listener.requests for one in read_notifications(request.body)]
+    notifications = [notification for request in listener.requests for notification in read_notifications(request.body)]
     kinds = [NotificationKind.MISSED, NotificationKind.RENEW, NotificationKind.REMOVED]
-    assert told == [Notification(channel.token, kind, remote_id=channel.remote_id) for kind in kinds]
+    assert notifications == [Notification(channel.token, kind, remote_id=channel.remote_id) for kind in kinds]
     assert provider.renew_channel(channel) is None
 
 
-def test_2_2_several_in_one_request_and_a_wrong_token_are_read(
+def test_all_notifications_of_a_request_are_read_also_one_with_a_wrong_token(
     provider: OutlookCalendar, double: Double, hands: Hands, listener: Listener
 ) -> None:
     dana, sam = hands.person(), hands.person()
@@ -386,6 +395,8 @@ def test_2_2_several_in_one_request_and_a_wrong_token_are_read(
             hands.add(person, span(5, 14))
     double.subscriptions.settle()
     [request] = listener.requests
-    told = read_notifications(request.body)
-    assert [one.token for one in told] == [channels[0].token, channels[1].token, "forged"]
-    assert [one.remote_id for one in told] == [channels[n].remote_id for n in (0, 1, 1)]
+    notifications = read_notifications(request.body)
+    assert [notification.token for notification in notifications] == [channels[0].token, channels[1].token, "forged"]
+    assert [notification.remote_id for notification in notifications] == [
+        channels[index].remote_id for index in (0, 1, 1)
+    ]

@@ -1,4 +1,4 @@
-"""The double of Microsoft 365 is as strict as the service."""
+"""The double of Microsoft 365 refuses what the service refuses."""
 
 from datetime import date
 from typing import Any
@@ -31,15 +31,15 @@ EVENT = {
         {"isOnlineMeeting": "yes"},
     ],
 )
-def test_what_the_metadata_does_not_know_is_refused(double: Double, hands: Hands, change: dict[str, Any]) -> None:
+def test_property_that_is_not_in_the_metadata_is_refused(double: Double, hands: Hands, change: dict[str, Any]) -> None:
     answer = request_with_token(double, "POST", f"users/{hands.person()}/events", json={**EVENT, **change})
     assert answer.status_code == 400, answer.text
 
 
-def test_a_parameter_that_no_action_has_is_refused(double: Double, hands: Hands) -> None:
+def test_unknown_parameter_of_an_action_is_refused(double: Double, hands: Hands) -> None:
     dana = hands.person()
-    made = request_with_token(double, "POST", f"users/{dana}/events", json=EVENT).json()
-    answer = request_with_token(double, "POST", f"users/{dana}/events/{made['id']}/cancel", json={"message": "x"})
+    event = request_with_token(double, "POST", f"users/{dana}/events", json=EVENT).json()
+    answer = request_with_token(double, "POST", f"users/{dana}/events/{event['id']}/cancel", json={"message": "x"})
     assert answer.status_code == 400
     with pytest.raises(SchemaError):
         Schema().check_action("cancel", "message", {})
@@ -56,14 +56,14 @@ def test_a_parameter_that_no_action_has_is_refused(double: Double, hands: Hands)
         ({"singleValueExtendedProperties": [{"id": "Key", "value": "v"}]}, "ErrorInvalidProperty"),
     ],
 )
-def test_what_the_service_refuses_the_double_refuses(
+def test_invalid_event_is_refused_with_the_services_error_code(
     double: Double, hands: Hands, change: dict[str, Any], code: str
 ) -> None:
     answer = request_with_token(double, "POST", f"users/{hands.person()}/events", json={**EVENT, **change})
     assert (answer.status_code, answer.json()["error"]["code"]) == (400, code)
 
 
-def test_views_rounds_and_batches_have_their_bounds(double: Double, hands: Hands) -> None:
+def test_request_beyond_the_services_limits_is_refused(double: Double, hands: Hands) -> None:
     dana = hands.person()
     bounds = "startDateTime=2027-03-01T00:00:00Z&endDateTime=2027-04-01T00:00:00Z"
     for path in (
@@ -74,15 +74,15 @@ def test_views_rounds_and_batches_have_their_bounds(double: Double, hands: Hands
         f"me/events?{bounds}",
     ):
         assert request_with_token(double, "GET", path).status_code == 400, path
-    many = [{"id": str(n), "method": "GET", "url": f"/users/{dana}/events"} for n in range(21)]
-    assert request_with_token(double, "POST", "$batch", json={"requests": many}).status_code == 400
+    requests = [{"id": str(number), "method": "GET", "url": f"/users/{dana}/events"} for number in range(21)]
+    assert request_with_token(double, "POST", "$batch", json={"requests": requests}).status_code == 400
     schedule = {"schedules": [dana] * 21, "startTime": EVENT["start"], "endTime": EVENT["end"]}
     assert request_with_token(double, "POST", f"users/{dana}/calendar/getSchedule", json=schedule).status_code == 400
     schedule |= {"schedules": [dana], "endTime": {"dateTime": "2027-05-10T10:00:00", "timeZone": "UTC"}}
     assert request_with_token(double, "POST", f"users/{dana}/calendar/getSchedule", json=schedule).status_code == 400
 
 
-def test_a_batch_answers_each_by_itself(double: Double, hands: Hands) -> None:
+def test_each_request_of_a_batch_has_its_own_answer(double: Double, hands: Hands) -> None:
     dana = hands.person()
     items = [
         {"id": "1", "method": "GET", "url": f"/users/{dana}/events/none"},
@@ -91,10 +91,10 @@ def test_a_batch_answers_each_by_itself(double: Double, hands: Hands) -> None:
         {"id": "4", "method": "POST", "url": f"/users/{dana}/events", "body": EVENT},
     ]
     answers = request_with_token(double, "POST", "$batch", json={"requests": items}).json()["responses"]
-    assert {one["id"]: one["status"] for one in answers} == {"1": 404, "2": 200, "3": 424, "4": 400}
+    assert {answer["id"]: answer["status"] for answer in answers} == {"1": 404, "2": 200, "3": 424, "4": 400}
 
 
-def test_mail_headers_without_an_x_and_base64_for_urls_are_refused(double: Double) -> None:
+def test_mail_with_a_standard_header_in_json_or_url_safe_base64_is_refused(double: Double) -> None:
     dana = double.world.add_person("dana@example.org").address
     message = {
         "subject": "x",
@@ -107,12 +107,14 @@ def test_mail_headers_without_an_x_and_base64_for_urls_are_refused(double: Doubl
     assert request_with_token(double, "POST", f"users/{dana}/sendMail", **mime).status_code == 400
 
 
-def test_a_day_off_is_a_day_off_where_the_owner_lives(double: Double, hands: Hands, provider: OutlookCalendar) -> None:
-    """The zone of the people file goes before the mailbox's own."""
+def test_all_day_event_spans_the_day_in_the_owners_zone(
+    double: Double, hands: Hands, provider: OutlookCalendar
+) -> None:
+    """The zone comes from the people file, so the mailbox's own zone is not requested."""
     dana = hands.person("Asia/Tokyo")
-    given = outlook.build_calendar(section(double, zones={dana: "Asia/Tokyo"}, organizers=lambda _: {dana}))
+    tokyo_provider = outlook.build_calendar(section(double, zones={dana: "Asia/Tokyo"}, organizers=lambda _: {dana}))
     hands.add_all_day(dana, date(2027, 3, 9), date(2027, 3, 9))
     double.counts.clear()
-    [busy] = given.free_busy([dana], WINDOW)[dana].busy
+    [busy] = tokyo_provider.free_busy([dana], WINDOW)[dana].busy
     assert busy.span == Span(at(8, 15), at(9, 15))
     assert double.counts["GET mailboxSettings"] == 0

@@ -1,4 +1,4 @@
-"""One event in Microsoft 365, whatever happens: retries, ids, Teams links, proposals of another time."""
+"""Our events in Microsoft 365: repeated attempts, ids, Teams links, conflicts, guests, and proposed times."""
 
 from dataclasses import replace
 from datetime import timedelta
@@ -18,73 +18,72 @@ from worker.providers.outlook.calendar import OutlookCalendar
 
 
 @pytest.mark.parametrize("status", [400, 409])
-def test_a_transaction_id_used_already_leads_to_the_event_that_has_it(
+def test_create_with_a_used_transaction_id_returns_the_existing_event(
     provider: OutlookCalendar, double: Double, hands: Hands, status: int
 ) -> None:
-    """The same key with other content: the service refuses, and the event that is there comes back as it stands."""
+    """The second draft has the same key and other content. The service refuses it, and the event stays as it is."""
     double.calendars.duplicate_status = status
     dana = hands.person()
-    wanted = draft(dana)
-    made = provider.create(dana, wanted)
-    again = provider.create(dana, replace(wanted, span=span(11, 9), subject="Other words"))
-    assert again == made
+    event_draft = draft(dana)
+    event = provider.create(dana, event_draft)
+    second_event = provider.create(dana, replace(event_draft, span=span(11, 9), subject="Other words"))
+    assert second_event == event
     assert len(events_of(double, dana)) == 1
 
 
 @pytest.mark.parametrize("status", [500, 503, 504])
-def test_a_create_that_was_stored_although_it_failed_is_one_event(
+def test_failed_create_that_took_effect_results_in_one_event(
     provider: OutlookCalendar, double: Double, hands: Hands, status: int
 ) -> None:
     dana = hands.person()
-    wanted = draft(dana)
+    event_draft = draft(dana)
     double.faults.append(Fault("POST", "events$", status, after=True))
-    made = provider.create(dana, wanted)
-    assert made == provider.find(dana, wanted.key)
+    event = provider.create(dana, event_draft)
+    assert event == provider.find(dana, event_draft.key)
     assert len(events_of(double, dana)) == 1
 
 
-def test_a_create_whose_answer_is_cut_off_is_one_event(provider: OutlookCalendar, double: Double, hands: Hands) -> None:
+def test_create_with_a_truncated_answer_results_in_one_event(
+    provider: OutlookCalendar, double: Double, hands: Hands
+) -> None:
     dana = hands.person()
     double.faults.append(Fault("POST", "events$", 201, after=True, cut=True))
     provider.create(dana, draft(dana))
     assert len(events_of(double, dana)) == 1
 
 
-def test_a_create_that_did_not_come_through_says_that_nobody_knows(
-    provider: OutlookCalendar, double: Double, hands: Hands
-) -> None:
-    """No blind repeat: one POST, one look, and the outbox decides."""
+def test_failed_create_is_uncertain_and_not_repeated(provider: OutlookCalendar, double: Double, hands: Hands) -> None:
+    """The provider posts once and looks once for the event. The outbox decides about another attempt."""
     dana = hands.person()
     double.faults.append(Fault("POST", "events$", 503, headers=(("Retry-After", "7"),)))
-    with pytest.raises(Unavailable) as caught:
+    with pytest.raises(Unavailable) as error_info:
         provider.create(dana, draft(dana))
-    assert caught.value.uncertain and caught.value.retry_after == timedelta(seconds=7)
+    assert error_info.value.uncertain and error_info.value.retry_after == timedelta(seconds=7)
     assert double.counts["POST events"] == 1
     assert events_of(double, dana) == []
 
 
-def test_two_that_came_to_be_become_one(provider: OutlookCalendar, double: Double, hands: Hands) -> None:
-    """The service's guard is not tight: where two stand with one key, the first stays."""
+def test_second_event_with_the_same_key_is_removed(provider: OutlookCalendar, double: Double, hands: Hands) -> None:
+    """The service does not always refuse a transaction id that is in use. Of two events the first stays."""
     double.calendars.guards_replays = False
     dana = hands.person()
-    wanted = draft(dana)
-    first = provider.create(dana, wanted)
+    event_draft = draft(dana)
+    first = provider.create(dana, event_draft)
     double.faults.append(Fault("POST", "events$", 504, after=True))
-    assert provider.create(dana, wanted).ref.id == first.ref.id
-    assert [one.id for one in events_of(double, dana)] == [first.ref.id]
+    assert provider.create(dana, event_draft).ref.id == first.ref.id
+    assert [item.id for item in events_of(double, dana)] == [first.ref.id]
 
 
-def test_a_key_is_told_by_its_case_where_the_service_does_not(provider: OutlookCalendar, hands: Hands) -> None:
+def test_keys_that_differ_in_case_are_different_keys(provider: OutlookCalendar, hands: Hands) -> None:
+    """The service ignores the case when it searches."""
     dana = hands.person()
-    upper = provider.create(dana, draft(dana, key="S7.1"))
+    upper_case_event = provider.create(dana, draft(dana, key="S7.1"))
     assert provider.find(dana, "s7.1") is None
-    lower = provider.create(dana, draft(dana, key="s7.1"))
-    assert upper.ref.id != lower.ref.id
+    lower_case_event = provider.create(dana, draft(dana, key="s7.1"))
+    assert upper_case_event.ref.id != lower_case_event.ref.id
 
 
-def test_every_request_asks_for_utc_and_for_ids_that_stay(
-    provider: OutlookCalendar, double: Double, hands: Hands
-) -> None:
+def test_every_request_asks_for_utc_and_immutable_ids(provider: OutlookCalendar, double: Double, hands: Hands) -> None:
     dana, sam = hands.person(), hands.person()
     event = provider.create(dana, draft(dana, sam))
     provider.free_busy([dana, sam], WINDOW)
@@ -96,153 +95,160 @@ def test_every_request_asks_for_utc_and_for_ids_that_stay(
         assert headers["client-request-id"]
 
 
-def test_an_event_is_private_and_says_no_more_than_it_should(
+def test_event_is_private_and_has_no_link_unless_requested(
     provider: OutlookCalendar, double: Double, hands: Hands
 ) -> None:
-    """R-23."""
+    """R-23: the guest's copy is private, too."""
     dana, sam = hands.person(), hands.person()
     provider.create(dana, draft(dana, sam))
     [item] = events_of(double, dana)
     assert item.properties["sensitivity"] == "private"
     assert not item.join_link
-    [told] = [one["sensitivity"] for one in (copy.properties for copy in events_of(double, sam))]
-    assert told == "private"
+    [sensitivity_of_copy] = [copy.properties["sensitivity"] for copy in events_of(double, sam)]
+    assert sensitivity_of_copy == "private"
 
 
-def test_a_teams_link_is_asked_for_and_survives_a_change_of_words(
+def test_teams_link_is_created_and_kept_when_the_text_changes(
     provider: OutlookCalendar, double: Double, hands: Hands
 ) -> None:
     dana, sam = hands.person(), hands.person()
-    wanted = draft(dana, sam, video=True)
-    event = provider.create(dana, wanted)
+    event_draft = draft(dana, sam, video=True)
+    event = provider.create(dana, event_draft)
     [item] = events_of(double, dana)
     assert item.join_link and item.join_link in item.properties["body"]["content"]
-    provider.update(event.ref, replace(wanted, body="Other words"))
+    provider.update(event.ref, replace(event_draft, body="Other words"))
     assert "Other words" in item.properties["body"]["content"]
     assert item.join_link in item.properties["body"]["content"]
-    assert "Gespr" not in item.properties["body"]["content"]
+    assert "Gespr" not in item.properties["body"]["content"], "the old text is still there"
     assert "joinBlockLost" not in item.properties
 
 
-def test_the_operator_hears_that_teams_is_not_available(double: Double, hands: Hands) -> None:
-    """The service makes the event without a word."""
+def test_operator_is_alerted_when_teams_is_not_available(double: Double, hands: Hands) -> None:
+    """The service creates the event without a link, and without an error."""
     double.calendars.teams = "missing"
-    notices: list[tuple[str, str]] = []
-    heard = section(double, organizers=hands.organizers, alert_operator=lambda *told: notices.append(told))
-    provider = outlook.build_calendar(heard)
+    alerts: list[tuple[str, str]] = []
+    settings = section(double, organizers=hands.organizers, alert_operator=lambda *alert: alerts.append(alert))
+    provider = outlook.build_calendar(settings)
     dana, sam = hands.person(), hands.person()
     provider.create(dana, draft(dana, sam))
-    assert notices == []
+    assert alerts == []
     provider.create(dana, draft(dana, sam, video=True, span=span(11, 9)))
-    [(cause, words)] = notices
-    assert cause == f"teams:{dana}" and dana in words and "teams = false" in words
-    [quiet] = [outlook.build_calendar({**heard, "teams": False})]
-    quiet.create(dana, draft(dana, sam, video=True, span=span(12, 9)))
-    assert len(notices) == 1
+    [(cause, text)] = alerts
+    assert cause == f"teams:{dana}" and dana in text and "teams = false" in text
+    provider_without_teams = outlook.build_calendar({**settings, "teams": False})
+    provider_without_teams.create(dana, draft(dana, sam, video=True, span=span(12, 9)))
+    assert len(alerts) == 1
 
 
-def test_a_teams_meeting_that_is_ready_later_is_no_conflict(
+def test_teams_link_that_is_added_later_causes_no_conflict(
     provider: OutlookCalendar, double: Double, hands: Hands
 ) -> None:
-    """The service renews the version of the event by itself; a change by people is a conflict all the same."""
+    """The service itself changes the version of the event then. A change by a person remains a conflict."""
     double.calendars.teams = "later"
     dana, sam = hands.person(), hands.person()
-    wanted = draft(dana, sam, video=True)
-    event = provider.create(dana, wanted)
-    hands.provision(dana, wanted.key)
-    moved = provider.update(event.ref, replace(wanted, span=span(11, 9)))
-    assert moved.span == span(11, 9)
-    assert hands.find_event(dana, wanted.key).join_link
-    hands.provision(dana, wanted.key)
-    provider.update(moved.ref, replace(wanted, span=span(11, 9), subject="Other words"))
-    hands.move(dana, wanted.key, span(12, 9))
+    event_draft = draft(dana, sam, video=True)
+    event = provider.create(dana, event_draft)
+    hands.provision(dana, event_draft.key)
+    moved_event = provider.update(event.ref, replace(event_draft, span=span(11, 9)))
+    assert moved_event.span == span(11, 9)
+    assert hands.find_event(dana, event_draft.key).join_link
+    hands.provision(dana, event_draft.key)
+    provider.update(moved_event.ref, replace(event_draft, span=span(11, 9), subject="Other words"))
+    hands.move(dana, event_draft.key, span(12, 9))
     with pytest.raises(Conflict):
-        provider.update(moved.ref, replace(wanted, span=span(15, 9)))
+        provider.update(moved_event.ref, replace(event_draft, span=span(15, 9)))
     with pytest.raises(Conflict):
-        provider.cancel(moved.ref)
+        provider.cancel(moved_event.ref)
 
 
-def test_an_etag_kept_by_an_earlier_version_is_compared_as_it_is(provider: OutlookCalendar, hands: Hands) -> None:
+def test_etag_stored_by_an_earlier_version_of_longarc_is_compared(provider: OutlookCalendar, hands: Hands) -> None:
+    """An earlier version stored only the etag of the service."""
     dana = hands.person()
-    wanted = draft(dana)
-    event = provider.create(dana, wanted)
-    plain = replace(event.ref, etag=graphevents.extract_service_etag(event.ref.etag))
-    moved = provider.update(plain, replace(wanted, span=span(11, 9)))
-    assert moved.span == span(11, 9)
+    event_draft = draft(dana)
+    event = provider.create(dana, event_draft)
+    old_ref = replace(event.ref, etag=graphevents.extract_service_etag(event.ref.etag))
+    moved_event = provider.update(old_ref, replace(event_draft, span=span(11, 9)))
+    assert moved_event.span == span(11, 9)
     with pytest.raises(Conflict):
-        provider.update(plain, replace(wanted, span=span(12, 9)))
+        provider.update(old_ref, replace(event_draft, span=span(12, 9)))
 
 
-def test_where_the_way_in_can_not_be_told_the_old_words_stay() -> None:
-    """A text that is old is better than a meeting that nobody finds."""
+def test_text_stays_when_its_teams_part_cannot_be_recognized() -> None:
+    """An old text is better than a meeting without the link to join it."""
     item = {"isOnlineMeeting": True, "body": {"content": "<p>Old</p><a href='x'>Join</a>"}, "subject": "s"}
-    wanted = draft("dana@example.org", body="New", subject="s")
-    there = graphevents.parse_event(
+    event_draft = draft("dana@example.org", body="New", subject="s")
+    event = graphevents.parse_event(
         {
             "id": "1",
             "changeKey": "1",
-            "start": graphevents.format_utc(wanted.span.start),
-            "end": graphevents.format_utc(wanted.span.end),
+            "start": graphevents.format_utc(event_draft.span.start),
+            "end": graphevents.format_utc(event_draft.span.end),
         },
         "dana@example.org",
         ZoneInfo("UTC"),
     )
-    assert "body" not in graphevents.compose_patch(item, wanted, there)
+    assert "body" not in graphevents.compose_patch(item, event_draft, event)
 
 
-def test_a_cancellation_has_a_word_for_the_guests(provider: OutlookCalendar, double: Double, hands: Hands) -> None:
+def test_event_with_guests_is_cancelled_and_event_without_guests_is_deleted(
+    provider: OutlookCalendar, double: Double, hands: Hands
+) -> None:
     dana, sam = hands.person(), hands.person()
     provider.cancel(provider.create(dana, draft(dana, sam)).ref)
     assert double.counts["POST events/{id}/cancel"] == 1
     assert double.counts["DELETE events/{id}"] == 0
-    provider.cancel(provider.create(dana, draft(dana)).ref)  # without guests there is nobody to tell
+    provider.cancel(provider.create(dana, draft(dana)).ref)
     assert double.counts["DELETE events/{id}"] == 1
 
 
-def test_an_update_that_got_through_unheard_is_not_done_twice(
+def test_update_that_took_effect_without_an_answer_is_not_repeated(
     provider: OutlookCalendar, double: Double, hands: Hands
 ) -> None:
     dana, sam = hands.person(), hands.person()
-    wanted = draft(dana, sam)
-    event = provider.create(dana, wanted)
-    moved = replace(wanted, span=span(11, 9))
+    event_draft = draft(dana, sam)
+    event = provider.create(dana, event_draft)
+    moved_draft = replace(event_draft, span=span(11, 9))
     double.faults.append(Fault("PATCH", "events", 504, after=True))
-    with pytest.raises(Unavailable) as caught:
-        provider.update(event.ref, moved)
-    assert caught.value.uncertain
-    assert provider.update(event.ref, moved).span == span(11, 9)
+    with pytest.raises(Unavailable) as error_info:
+        provider.update(event.ref, moved_draft)
+    assert error_info.value.uncertain
+    assert provider.update(event.ref, moved_draft).span == span(11, 9)
     assert double.counts["PATCH events/{id}"] == 1
 
 
-def test_a_change_in_between_is_seen_by_the_service_too(
+def test_change_between_our_read_and_our_write_is_a_conflict(
     provider: OutlookCalendar, double: Double, hands: Hands
 ) -> None:
-    """`If-Match` goes along: somebody who is faster than our look and our write wins."""
+    """The update sends `If-Match`, so the service refuses it."""
     dana, sam = hands.person(), hands.person()
-    wanted = draft(dana, sam)
-    event = provider.create(dana, wanted)
-    double.before_next["PATCH"] = lambda: hands.move(dana, wanted.key, span(10, 9, 75))
+    event_draft = draft(dana, sam)
+    event = provider.create(dana, event_draft)
+    double.before_next["PATCH"] = lambda: hands.move(dana, event_draft.key, span(10, 9, 75))
     with pytest.raises(Conflict):
-        provider.update(event.ref, replace(wanted, span=span(11, 13)))
-    found = provider.find(dana, wanted.key)
-    assert found is not None and found.span == span(10, 9, 75)
+        provider.update(event.ref, replace(event_draft, span=span(11, 13)))
+    event_now = provider.find(dana, event_draft.key)
+    assert event_now is not None and event_now.span == span(10, 9, 75)
 
 
 def test_rooms_that_people_added_stay(provider: OutlookCalendar, double: Double, hands: Hands) -> None:
     dana, sam, kim = hands.person(), hands.person(), hands.person()
-    wanted = draft(dana, sam)
-    provider.create(dana, wanted)
-    item = hands.find_event(dana, wanted.key)
+    event_draft = draft(dana, sam)
+    provider.create(dana, event_draft)
+    item = hands.find_event(dana, event_draft.key)
     room = {"address": "room4@example.org", "shown": "room4@example.org", "name": "Room 4", "type": "resource"}
     item.attendees.append({**room, "response": "accepted"})
-    event = provider.find(dana, wanted.key)
+    event = provider.find(dana, event_draft.key)
     assert event is not None and set(event.answers) == {sam}
-    changed = provider.update(event.ref, replace(wanted, guests=(*wanted.guests, replace(wanted.guests[0], email=kim))))
-    assert set(changed.answers) == {sam, kim}
-    assert [one["address"] for one in item.attendees if one["type"] == "resource"] == ["room4@example.org"]
+    changed_event = provider.update(
+        event.ref, replace(event_draft, guests=(*event_draft.guests, replace(event_draft.guests[0], email=kim)))
+    )
+    assert set(changed_event.answers) == {sam, kim}
+    assert [attendee["address"] for attendee in item.attendees if attendee["type"] == "resource"] == [
+        "room4@example.org"
+    ]
 
 
-def test_more_guests_than_an_event_may_have_are_refused_before_anything_is_sent(
+def test_event_with_more_than_500_guests_is_refused_without_a_request(
     provider: OutlookCalendar, double: Double, hands: Hands
 ) -> None:
     dana = hands.person()
@@ -251,22 +257,26 @@ def test_more_guests_than_an_event_may_have_are_refused_before_anything_is_sent(
     assert double.counts["POST events"] == 0
 
 
-def test_another_time_that_a_guest_proposes_comes_back_and_goes_with_a_move(
+def test_time_proposed_by_a_guest_is_read_and_ends_when_the_event_moves(
     provider: OutlookCalendar, hands: Hands
 ) -> None:
-    """R-8: with a decline or a maybe; when the event moves, everybody is asked anew."""
+    """R-8: a guest proposes a time with a decline or a tentative answer. A move resets all answers."""
     dana, sam = hands.person(), hands.person()
-    wanted = draft(dana, sam)
-    event = provider.create(dana, wanted)
+    event_draft = draft(dana, sam)
+    event = provider.create(dana, event_draft)
     cursor = provider.changes(dana, None, WINDOW).cursor
-    hands.answer(dana, sam, wanted.key, Answer.TENTATIVE, wish=span(11, 13))
-    [seen] = provider.changes(dana, cursor, WINDOW).events
-    assert (seen.answers, seen.proposed) == ({sam: Answer.TENTATIVE}, {sam: span(11, 13)})
+    hands.answer(dana, sam, event_draft.key, Answer.TENTATIVE, wish=span(11, 13))
+    [changed_event] = provider.changes(dana, cursor, WINDOW).events
+    assert (changed_event.answers, changed_event.proposed) == ({sam: Answer.TENTATIVE}, {sam: span(11, 13)})
     assert event.proposed == {}
-    moved = provider.update(seen.ref, replace(wanted, span=span(11, 13)))
-    assert (moved.span, moved.answers, moved.proposed) == (span(11, 13), {sam: Answer.NEEDS_ACTION}, {})
+    moved_event = provider.update(changed_event.ref, replace(event_draft, span=span(11, 13)))
+    assert (moved_event.span, moved_event.answers, moved_event.proposed) == (
+        span(11, 13),
+        {sam: Answer.NEEDS_ACTION},
+        {},
+    )
 
 
-@pytest.mark.parametrize("given", [None, [], {"start": {}}, {"start": {"dateTime": "0001-01-01T00:00:00"}}])
-def test_a_proposal_that_is_none_is_none(given: Any) -> None:
-    assert graphevents._read_proposed_time({"proposedNewTime": given}) is None
+@pytest.mark.parametrize("proposed_time", [None, [], {"start": {}}, {"start": {"dateTime": "0001-01-01T00:00:00"}}])
+def test_invalid_proposed_time_is_none(proposed_time: Any) -> None:
+    assert graphevents._read_proposed_time({"proposedNewTime": proposed_time}) is None

@@ -1,4 +1,4 @@
-"""Free/busy of Microsoft 365, and the time zones it is written in."""
+"""Free/busy of Microsoft 365, and the time zones in which the service names times."""
 
 from datetime import UTC, datetime, timedelta
 from itertools import pairwise
@@ -23,28 +23,28 @@ from worker.providers.outlook.calendar import OutlookCalendar
 # --- free and busy --------------------------------------------------------------------------------------------------
 
 
-def test_free_busy_is_asked_for_twenty_people_and_less_than_62_days_at_a_time(
+def test_one_request_is_for_at_most_twenty_people_and_less_than_62_days(
     provider: OutlookCalendar, double: Double, hands: Hands
 ) -> None:
     people = [hands.person() for _ in range(45)]
     window = Span(at(1, 0), at(1, 0) + 150 * DAY)
-    late = Span(window.end - 2 * DAY, window.end - DAY)
-    hands.add(people[44], late)
-    found = provider.free_busy(people, window)
-    assert double.counts["POST calendar/getSchedule"] == 3 * 3
-    assert [one.span for one in found[people[44]].busy] == [late]
-    assert all(free_busy.is_known for free_busy in found.values())
+    late_span = Span(window.end - 2 * DAY, window.end - DAY)
+    hands.add(people[44], late_span)
+    free_busy_by_person = provider.free_busy(people, window)
+    assert double.counts["POST calendar/getSchedule"] == 3 * 3  # 20 + 20 + 5 people, 50 + 50 + 50 days
+    assert [busy.span for busy in free_busy_by_person[people[44]].busy] == [late_span]
+    assert all(free_busy.is_known for free_busy in free_busy_by_person.values())
 
 
-def test_what_runs_over_the_edge_of_a_request_counts_once(provider: OutlookCalendar, hands: Hands) -> None:
+def test_event_across_two_parts_of_the_window_counts_once(provider: OutlookCalendar, hands: Hands) -> None:
     person = hands.person()
     window = Span(at(1, 0), at(1, 0) + 100 * DAY)
-    edge = next(iter(graphschedule.split_window(window))).end
-    hands.add(person, Span(edge - timedelta(hours=5), edge + timedelta(hours=5)))
+    boundary = next(iter(graphschedule.split_window(window))).end
+    hands.add(person, Span(boundary - timedelta(hours=5), boundary + timedelta(hours=5)))
     assert len(provider.free_busy([person], window)[person].busy) == 1
 
 
-def test_two_of_the_same_time_are_two(provider: OutlookCalendar, hands: Hands) -> None:
+def test_two_events_at_the_same_time_count_as_two(provider: OutlookCalendar, hands: Hands) -> None:
     person = hands.person()
     for _ in range(2):
         hands.add(person, span(5, 14))
@@ -60,23 +60,23 @@ def test_two_of_the_same_time_are_two(provider: OutlookCalendar, hands: Hands) -
 @example(at(1, 0), timedelta(minutes=3))
 @example(at(1, 0), timedelta(0))
 @example(at(1, 0, 1).replace(microsecond=5), timedelta(days=61))
-def test_a_window_of_any_length_is_cut_evenly_into_what_the_service_allows(start: datetime, length: timedelta) -> None:
-    """T-2: a stretch that is refused would make twenty people unknown."""
+def test_window_of_any_length_is_split_evenly_into_allowed_parts(start: datetime, length: timedelta) -> None:
+    """T-2: twenty people would be unknown if the service refused a part."""
     window = Span(start, start + length)
     parts = list(graphschedule.split_window(window))
     assert parts[0].start <= window.start and window.end <= parts[-1].end
-    assert all(one.end == other.start for one, other in pairwise(parts))
+    assert all(part.end == next_part.start for part, next_part in pairwise(parts))
     lengths = [part.end - part.start for part in parts]
     assert max(lengths) - min(lengths) <= timedelta(seconds=1)
-    for part, taken in zip(parts, lengths, strict=True):
-        assert timedelta(minutes=5) <= taken < timedelta(days=62)
+    for part, part_length in zip(parts, lengths, strict=True):
+        assert timedelta(minutes=5) <= part_length < timedelta(days=62)
         interval = graphschedule.choose_interval(part)
-        assert 5 <= interval <= 1440 and timedelta(minutes=interval) <= taken
+        assert 5 <= interval <= 1440 and timedelta(minutes=interval) <= part_length
         assert part.start.microsecond == part.end.microsecond == 0
 
 
 @pytest.mark.parametrize("length", [timedelta(days=61, hours=5), timedelta(hours=3), timedelta(minutes=2), 122 * DAY])
-def test_free_busy_is_told_for_a_window_of_any_length(
+def test_free_busy_is_known_for_a_window_of_any_length(
     provider: OutlookCalendar, hands: Hands, length: timedelta
 ) -> None:
     sam = hands.person()
@@ -86,137 +86,152 @@ def test_free_busy_is_told_for_a_window_of_any_length(
     assert busy.span == Span(window.end - timedelta(minutes=1), window.end)
 
 
-def test_an_error_for_one_person_is_unknown_for_that_one(
+def test_error_for_one_person_makes_only_that_person_unknown(
     provider: OutlookCalendar, double: Double, hands: Hands
 ) -> None:
-    """T-2: it comes with HTTP 200."""
+    """T-2: the answer with the error has HTTP status 200."""
     sam, kim = hands.person(), hands.person()
     double.without_free_busy.add(kim)
-    found = provider.free_busy([sam, kim], WINDOW)
-    assert found[sam].is_known and not found[kim].is_known and "resolve" in found[kim].reason
+    free_busy = provider.free_busy([sam, kim], WINDOW)
+    assert free_busy[sam].is_known and not free_busy[kim].is_known and "resolve" in free_busy[kim].reason
 
 
-def test_a_blocked_mailbox_is_asked_through_another(provider: OutlookCalendar, double: Double, hands: Hands) -> None:
-    """An app may be kept out of a report's mailbox and still learn when the report is free."""
+def test_free_busy_of_a_blocked_mailbox_is_read_through_another(
+    provider: OutlookCalendar, double: Double, hands: Hands
+) -> None:
+    """An app without access to a report's mailbox may still learn when the report is free."""
     dana, sam = hands.person(), hands.person()
     provider.create(dana, draft(dana, sam))
     double.blocked.add(sam)
-    found = provider.free_busy([dana, sam], WINDOW)
-    assert [busy.key for busy in found[sam].busy] == [busy.key for busy in found[dana].busy] != []
+    free_busy = provider.free_busy([dana, sam], WINDOW)
+    assert [busy.key for busy in free_busy[sam].busy] == [busy.key for busy in free_busy[dana].busy] != []
 
 
-def test_an_organizer_out_of_reach_is_unknown_with_the_remedy(
+def test_organizer_with_a_blocked_mailbox_is_unknown_with_a_remedy(
     provider: OutlookCalendar, double: Double, hands: Hands
 ) -> None:
     dana, sam = hands.person(), hands.person()
     provider.create(dana, draft(dana, sam))
     double.blocked.add(dana)
-    found = provider.free_busy([dana, sam], WINDOW)
-    assert not found[dana].is_known and "group" in found[dana].reason
-    assert found[sam].is_known
+    free_busy = provider.free_busy([dana, sam], WINDOW)
+    assert not free_busy[dana].is_known and "group" in free_busy[dana].reason
+    assert free_busy[sam].is_known
 
 
-def test_working_elsewhere_is_free(provider: OutlookCalendar, double: Double, hands: Hands) -> None:
+def test_working_elsewhere_counts_as_free(provider: OutlookCalendar, double: Double, hands: Hands) -> None:
     person = hands.person()
-    name = hands.add(person, span(5, 14))
-    double.world.mailboxes[person].items[name].properties["showAs"] = "workingElsewhere"
+    event_id = hands.add(person, span(5, 14))
+    double.world.mailboxes[person].items[event_id].properties["showAs"] = "workingElsewhere"
     assert provider.free_busy([person], WINDOW)[person].busy == ()
 
 
-def test_a_time_that_nobody_understands_is_unknown() -> None:
+def test_time_that_cannot_be_parsed_makes_the_person_unknown() -> None:
     item = {"start": {"dateTime": "x"}, "end": {}, "status": "busy"}
-    found = graphschedule._join_parts([{"scheduleItems": [item]}], WINDOW)
-    assert not found.is_known
+    free_busy = graphschedule._join_parts([{"scheduleItems": [item]}], WINDOW)
+    assert not free_busy.is_known
 
 
-def test_only_one_of_two_stretches_is_ours() -> None:
-    """What is booked over our event at its very time is not taken for it."""
-    busy = FreeBusy(tuple(BusyTime(span(9, 10), ShowAs.BUSY) for _ in range(2)))
+def test_only_one_of_two_busy_times_counts_as_our_event() -> None:
+    """Another event at exactly the time of ours does not count as ours."""
+    free_busy = FreeBusy(tuple(BusyTime(span(9, 10), ShowAs.BUSY) for _ in range(2)))
     event = Event(ref=EventRef("dana@x", "1", "1"), span=span(9, 10), key="k", answers={"sam@x": Answer.ACCEPTED})
-    found = graphschedule.mark_our_events(busy, "sam@x", [event], WINDOW)
-    assert sorted(one.key or "" for one in found.busy) == ["", "k"]
-    assert graphschedule.mark_our_events(busy, "kim@x", [event], WINDOW) == busy
+    marked_free_busy = graphschedule.mark_our_events(free_busy, "sam@x", [event], WINDOW)
+    assert sorted(busy_time.key or "" for busy_time in marked_free_busy.busy) == ["", "k"]
+    assert graphschedule.mark_our_events(free_busy, "kim@x", [event], WINDOW) == free_busy
 
 
-def teams(double: Double, hands: Hands, count: int) -> tuple[OutlookCalendar, list[str]]:
-    """So many organizers, each with something on the calendar."""
+def add_organizers(double: Double, hands: Hands, count: int) -> tuple[OutlookCalendar, list[str]]:
+    """Return a provider and so many organizers, each with one event on the calendar."""
     people = [hands.person() for _ in range(count)]
     for person in people:
         hands.add(person, span(5, 14))
-    return outlook.build_calendar(section(double, organizers=lambda who: {who} & set(people))), people
+    return outlook.build_calendar(section(double, organizers=lambda person: {person} & set(people))), people
 
 
-def test_many_organizers_are_read_in_one_request_each_with_its_own_outcome(double: Double, hands: Hands) -> None:
-    provider, people = teams(double, hands, 23)
+def test_many_organizers_are_read_in_batches_each_with_its_own_result(double: Double, hands: Hands) -> None:
+    provider, people = add_organizers(double, hands, 23)
     double.blocked.add(people[3])
-    found = provider.free_busy(people, WINDOW)
+    free_busy = provider.free_busy(people, WINDOW)
     assert double.counts["batch"] == 2 and double.counts["GET calendarView"] <= 23
-    assert [who for who in people if not found[who].is_known] == [people[3]]
-    assert all(len(found[who].busy) == 1 for who in people if who != people[3])
+    assert [person for person in people if not free_busy[person].is_known] == [people[3]]
+    assert all(len(free_busy[person].busy) == 1 for person in people if person != people[3])
     assert max(double.peak.values()) == 1
 
 
 @pytest.mark.parametrize(("status", "code"), [(429, "ApplicationThrottled"), (503, "ServiceUnavailable")])
-def test_one_of_many_that_can_t_be_read_now_waits_alone(double: Double, hands: Hands, status: int, code: str) -> None:
-    """It comes inside of an answer that is well."""
-    provider, people = teams(double, hands, 3)
+def test_temporary_error_in_a_batch_makes_only_one_person_unknown(
+    double: Double, hands: Hands, status: int, code: str
+) -> None:
+    """The batch itself is answered with success."""
+    provider, people = add_organizers(double, hands, 3)
     double.faults.append(Fault("GET", people[1], status, code, headers=(("Retry-After", "40"),)))
-    found = provider.free_busy(people, WINDOW)
-    assert [(found[who].is_known, found[who].is_temporary, len(found[who].busy)) for who in people] == [
-        (True, False, 1), (False, True, 0), (True, False, 1),
-    ]  # fmt: skip
-    assert people[1] in found[people[1]].reason
+    free_busy = provider.free_busy(people, WINDOW)
+    results = [free_busy[person] for person in people]
+    assert [(result.is_known, result.is_temporary, len(result.busy)) for result in results] == [
+        (True, False, 1),
+        (False, True, 0),
+        (True, False, 1),
+    ]
+    assert people[1] in free_busy[people[1]].reason
 
 
-def test_a_guest_of_whoever_can_t_be_read_now_waits_too(double: Double, hands: Hands) -> None:
-    """Without the organizer's calendar our own event in the guest's time would be taken for somebody else's."""
+def test_report_is_unknown_while_the_managers_calendar_cannot_be_read(double: Double, hands: Hands) -> None:
+    """Without the organizer's calendar, our own event on the guest's calendar would count as another event."""
     dana, kim, sam, lee = (hands.person() for _ in range(4))
-    managed = {sam: [dana], lee: [kim], dana: [dana], kim: [kim]}
-    provider = outlook.build_calendar(section(double, organizers=lambda who: managed[who]))
-    events = [provider.create(one, draft(one, guest)) for one, guest in ((dana, sam), (kim, lee))]
+    organizers = {sam: [dana], lee: [kim], dana: [dana], kim: [kim]}
+    provider = outlook.build_calendar(section(double, organizers=lambda person: organizers[person]))
+    events = [provider.create(manager, draft(manager, guest)) for manager, guest in ((dana, sam), (kim, lee))]
     double.faults.append(Fault("GET", dana, 503, "ServiceUnavailable"))
-    found = provider.free_busy([sam, lee], WINDOW)
-    assert (found[sam].is_known, found[sam].is_temporary) == (False, True)
-    assert [busy.key for busy in found[lee].busy] == [events[1].key]
+    free_busy = provider.free_busy([sam, lee], WINDOW)
+    assert (free_busy[sam].is_known, free_busy[sam].is_temporary) == (False, True)
+    assert [busy.key for busy in free_busy[lee].busy] == [events[1].key]
 
 
 @pytest.mark.parametrize("body", [b"<html>", b"{}", b'{"responses": [{"id": 1}]}', b'{"responses": 1}'])
-def test_an_answer_about_many_that_is_none_is_one_clear_line(double: Double, hands: Hands, body: bytes) -> None:
-    provider, people = teams(double, hands, 2)
+def test_invalid_batch_answer_makes_everybody_unknown_or_raises_one_line(
+    double: Double, hands: Hands, body: bytes
+) -> None:
+    provider, people = add_organizers(double, hands, 2)
     double.broken_batch_answer = body
     try:
-        found = provider.free_busy(people, WINDOW)
+        free_busy_by_person = provider.free_busy(people, WINDOW)
     except InvalidResponse as error:
         assert "\n" not in str(error)
     else:
-        assert not any(free_busy.is_known for free_busy in found.values())
+        assert not any(free_busy.is_known for free_busy in free_busy_by_person.values())
 
 
-def test_an_old_token_is_renewed_for_many_too(double: Double, hands: Hands) -> None:
-    provider, people = teams(double, hands, 2)
+def test_expired_token_is_renewed_for_a_batch(double: Double, hands: Hands) -> None:
+    provider, people = add_organizers(double, hands, 2)
     provider.free_busy(people, WINDOW)
     double.login.grants.clear()
-    assert all(one.is_known for one in provider.free_busy(people, WINDOW).values())
+    assert all(free_busy.is_known for free_busy in provider.free_busy(people, WINDOW).values())
 
 
-def test_an_absence_around_our_event_is_not_taken_for_it(provider: OutlookCalendar, hands: Hands) -> None:
-    """R-8: also when no more than the event's own time is asked about, where both look the same."""
+def test_absence_around_our_event_does_not_count_as_our_event(provider: OutlookCalendar, hands: Hands) -> None:
+    """R-8: the window is only the event's own time. Clipped to it, the absence and our event have the same span."""
     dana, sam = hands.person(), hands.person()
-    wanted = draft(dana, sam)
-    provider.create(dana, wanted)
+    event_draft = draft(dana, sam)
+    provider.create(dana, event_draft)
     hands.add(sam, Span(at(9, 0), at(10, 0)), show=ShowAs.AWAY)
-    busy = provider.free_busy([dana, sam], wanted.span)[sam].busy
-    assert {(one.show_as, one.key) for one in busy} == {(ShowAs.AWAY, None), (ShowAs.TENTATIVE, wanted.key)}
-    assert all(one.span == wanted.span for one in busy)
+    busy = provider.free_busy([dana, sam], event_draft.span)[sam].busy
+    assert {(busy_time.show_as, busy_time.key) for busy_time in busy} == {
+        (ShowAs.AWAY, None),
+        (ShowAs.TENTATIVE, event_draft.key),
+    }
+    assert all(busy_time.span == event_draft.span for busy_time in busy)
 
 
-def test_an_absence_of_the_very_time_is_not_taken_for_it_either(provider: OutlookCalendar, hands: Hands) -> None:
+def test_absence_at_the_time_of_our_event_does_not_count_as_our_event(provider: OutlookCalendar, hands: Hands) -> None:
     dana, sam = hands.person(), hands.person()
-    wanted = draft(dana, sam)
-    hands.add(sam, wanted.span, show=ShowAs.AWAY)
-    provider.create(dana, wanted)
+    event_draft = draft(dana, sam)
+    hands.add(sam, event_draft.span, show=ShowAs.AWAY)
+    provider.create(dana, event_draft)
     busy = provider.free_busy([dana, sam], WINDOW)[sam].busy
-    assert {(one.show_as, one.key) for one in busy} == {(ShowAs.AWAY, None), (ShowAs.TENTATIVE, wanted.key)}
+    assert {(busy_time.show_as, busy_time.key) for busy_time in busy} == {
+        (ShowAs.AWAY, None),
+        (ShowAs.TENTATIVE, event_draft.key),
+    }
 
 
 # --- zones ----------------------------------------------------------------------------------------------------------
@@ -237,23 +252,23 @@ def test_an_absence_of_the_very_time_is_not_taken_for_it_either(provider: Outloo
         ("../etc/passwd", None),
     ],
 )
-def test_zones_by_their_windows_names(name: str, expected: str | None) -> None:
+def test_iana_name_is_found_for_each_zone_name_of_outlook(name: str, expected: str | None) -> None:
     assert windows_zones.find_iana_name(name) == expected
 
 
 @pytest.mark.parametrize(
     "zone", ["Europe/Vienna", "Asia/Kolkata", "America/Detroit", "Australia/Sydney", "Africa/Cairo"]
 )
-def test_a_zone_is_written_by_a_name_with_the_same_clock(zone: str) -> None:
+def test_windows_name_of_a_zone_stands_for_the_same_local_time(zone: str) -> None:
     for day in (datetime(2027, 1, 15, tzinfo=UTC), datetime(2027, 7, 15, tzinfo=UTC)):
-        known = windows_zones.find_iana_name(windows_zones.find_windows_name(zone, day))
-        assert known is not None
-        here, there = (day.astimezone(ZoneInfo(one)) for one in (zone, known))
-        assert here.replace(tzinfo=None) == there.replace(tzinfo=None)
+        iana_name = windows_zones.find_iana_name(windows_zones.find_windows_name(zone, day))
+        assert iana_name is not None
+        local_time, translated_time = (day.astimezone(ZoneInfo(name)) for name in (zone, iana_name))
+        assert local_time.replace(tzinfo=None) == translated_time.replace(tzinfo=None)
 
 
 @pytest.mark.parametrize(
-    ("described", "hours"),
+    ("zone_fields", "utc_offsets"),
     [
         ({"bias": 480, "daylightOffset": {"daylightBias": -60, "month": 3}, "standardOffset": {"month": 11}}, (-8, -7)),
         (
@@ -264,28 +279,28 @@ def test_a_zone_is_written_by_a_name_with_the_same_clock(zone: str) -> None:
         ({"bias": 0}, (0, 0)),
     ],
 )
-def test_a_zone_of_ones_own_is_found_by_its_bias(described: dict[str, Any], hours: tuple[float, float]) -> None:
-    settings = {"timeZone": "Customized Time Zone", "workingHours": {"timeZone": {"name": "x", **described}}}
+def test_customized_zone_is_found_by_its_bias(zone_fields: dict[str, Any], utc_offsets: tuple[float, float]) -> None:
+    settings = {"timeZone": "Customized Time Zone", "workingHours": {"timeZone": {"name": "x", **zone_fields}}}
     zone = mailbox_settings.parse_habits(settings).zone
     assert zone is not None
-    for month, expected in zip((1, 7), hours, strict=True):
+    for month, expected in zip((1, 7), utc_offsets, strict=True):
         assert datetime(2027, month, 15, tzinfo=ZoneInfo(zone)).utcoffset() == timedelta(hours=expected)
 
 
-@pytest.mark.parametrize("described", [{}, {"bias": "x"}, {"bias": 481}, None])
-def test_a_zone_that_can_not_be_told_is_none(described: dict[str, Any] | None) -> None:
-    assert mailbox_settings.parse_habits({"workingHours": {"timeZone": described}}).zone is None
+@pytest.mark.parametrize("zone_fields", [{}, {"bias": "x"}, {"bias": 481}, None])
+def test_zone_with_an_invalid_bias_is_none(zone_fields: dict[str, Any] | None) -> None:
+    assert mailbox_settings.parse_habits({"workingHours": {"timeZone": zone_fields}}).zone is None
 
 
-def test_hours_as_the_mailbox_has_them(provider: OutlookCalendar, hands: Hands) -> None:
-    found = provider.mailboxes.habits(hands.person("Europe/Berlin"))
-    assert found.zone == "Europe/Berlin"
-    assert found.hours is not None
-    assert found.hours.week[0] == ((510, 1020),) and found.hours.week[6] == ()
+def test_habits_are_those_of_the_mailbox(provider: OutlookCalendar, hands: Hands) -> None:
+    habits = provider.mailboxes.habits(hands.person("Europe/Berlin"))
+    assert habits.zone == "Europe/Berlin"
+    assert habits.hours is not None
+    assert habits.hours.week[0] == ((8 * 60 + 30, 17 * 60),) and habits.hours.week[6] == ()
 
 
-def test_all_day_as_instants_of_another_zone_is_understood() -> None:
-    """Where the service turns midnights into UTC the days are the same."""
+def test_all_day_event_has_the_same_span_in_utc_and_in_floating_time() -> None:
+    """The service may name the midnights of an all-day event in UTC."""
     berlin = ZoneInfo("Europe/Berlin")
     item = {
         "id": "1",
@@ -294,6 +309,8 @@ def test_all_day_as_instants_of_another_zone_is_understood() -> None:
         "start": {"dateTime": "2027-03-08T23:00:00.0000000", "timeZone": "UTC"},
         "end": {"dateTime": "2027-03-09T23:00:00.0000000", "timeZone": "UTC"},
     }
-    floating = {**item, "start": {"dateTime": "2027-03-09T00:00:00.0000000", "timeZone": "UTC"}}
-    floating["end"] = {"dateTime": "2027-03-10T00:00:00.0000000", "timeZone": "UTC"}
-    assert graphevents.parse_event(item, "d@x", berlin).span == graphevents.parse_event(floating, "d@x", berlin).span
+    floating_item = {**item, "start": {"dateTime": "2027-03-09T00:00:00.0000000", "timeZone": "UTC"}}
+    floating_item["end"] = {"dateTime": "2027-03-10T00:00:00.0000000", "timeZone": "UTC"}
+    assert (
+        graphevents.parse_event(item, "d@x", berlin).span == graphevents.parse_event(floating_item, "d@x", berlin).span
+    )

@@ -1,4 +1,4 @@
-"""What is posted to our address is read, whoever sent it."""
+"""Parsing notifications of Microsoft 365. Anybody may post to our URL."""
 
 import json
 from typing import Any
@@ -22,13 +22,14 @@ LIFECYCLE = {name: value for name, value in ITEM.items() if name != "changeType"
 CHANGED = Notification("id.hmac", NotificationKind.CHANGED, remote_id=ITEM["subscriptionId"])
 
 
-def read(*items: Any, **more: Any) -> list[Notification]:
+def parse_items(*items: Any, **more: Any) -> list[Notification]:
+    """Return the notifications in a body with these items; `more` adds fields to the body."""
     return read_notifications(json.dumps({"value": list(items), **more}).encode())
 
 
 @pytest.mark.parametrize("change", ["created", "updated", "deleted", "Updated"])
-def test_2_2_every_change_of_an_event_is_a_change_of_the_calendar(change: str) -> None:
-    assert read({**ITEM, "changeType": change}, validationTokens=["x"]) == [CHANGED]
+def test_every_change_type_becomes_a_change_of_the_calendar(change: str) -> None:
+    assert parse_items({**ITEM, "changeType": change}, validationTokens=["x"]) == [CHANGED]
 
 
 @pytest.mark.parametrize(
@@ -40,15 +41,15 @@ def test_2_2_every_change_of_an_event_is_a_change_of_the_calendar(change: str) -
         ("Missed", NotificationKind.MISSED),
     ],
 )
-def test_2_3_what_becomes_of_a_subscription_is_read(event: str, kind: NotificationKind) -> None:
-    wanted = [Notification("id.hmac", kind, remote_id=ITEM["subscriptionId"])]
-    assert read({**LIFECYCLE, "lifecycleEvent": event}) == wanted
-    assert read({**ITEM, "lifecycleEvent": event}) == wanted
-    assert read({**LIFECYCLE, "lifecycleEvent": event, "changeType": None}) == wanted
+def test_each_lifecycle_event_has_its_kind_of_notification(event: str, kind: NotificationKind) -> None:
+    expected = [Notification("id.hmac", kind, remote_id=ITEM["subscriptionId"])]
+    assert parse_items({**LIFECYCLE, "lifecycleEvent": event}) == expected
+    assert parse_items({**ITEM, "lifecycleEvent": event}) == expected
+    assert parse_items({**LIFECYCLE, "lifecycleEvent": event, "changeType": None}) == expected
 
 
 @pytest.mark.parametrize(
-    "wrong",
+    "wrong_fields",
     [
         {"changeType": "moved"},
         {"changeType": None},
@@ -67,12 +68,12 @@ def test_2_3_what_becomes_of_a_subscription_is_read(event: str, kind: Notificati
         {"subscriptionId": "NA" * 100},
     ],
 )
-def test_an_item_that_is_no_notification_does_not_hide_others(wrong: dict[str, Any]) -> None:
-    assert read(ITEM, {**ITEM, **wrong}, None, 5, [], {}, "x", ITEM) == [CHANGED, CHANGED]
+def test_invalid_item_does_not_hide_valid_items(wrong_fields: dict[str, Any]) -> None:
+    assert parse_items(ITEM, {**ITEM, **wrong_fields}, None, 5, [], {}, "x", ITEM) == [CHANGED, CHANGED]
 
 
-def test_no_more_than_a_thousand_items_are_read() -> None:
-    assert len(read(*[ITEM] * (MAX_ITEMS + 1))) == MAX_ITEMS == 1000
+def test_at_most_a_thousand_items_are_read() -> None:
+    assert len(parse_items(*[ITEM] * (MAX_ITEMS + 1))) == MAX_ITEMS == 1000
 
 
 @pytest.mark.parametrize(
@@ -95,12 +96,12 @@ def test_no_more_than_a_thousand_items_are_read() -> None:
         b'{"value": [NaN, Infinity]}',
     ],
 )
-def test_a_body_that_holds_none_is_read_as_none(body: bytes) -> None:
+def test_body_without_valid_items_holds_no_notification(body: bytes) -> None:
     assert read_notifications(body) == []
 
 
 @given(st.binary(max_size=200))
-def test_any_bytes_are_read_as_none(body: bytes) -> None:
+def test_random_bytes_hold_no_notification(body: bytes) -> None:
     assert read_notifications(body) == []
 
 
@@ -112,7 +113,12 @@ _VALUES = st.recursive(
 
 
 @given(st.lists(st.fixed_dictionaries({}, optional=dict.fromkeys((*ITEM, "lifecycleEvent"), _VALUES)), max_size=4))
-def test_whatever_the_items_hold_they_are_read(items: list[Any]) -> None:
-    """What comes out can be compared with what is stored."""
-    for one in read(*items):
-        assert one.token.isascii() and one.remote_id and len(one.token) <= 128 and one.channel_id == ""
+def test_items_with_any_values_result_in_valid_notifications_or_none(items: list[Any]) -> None:
+    """Token and id of each notification can be compared with the stored ones."""
+    for notification in parse_items(*items):
+        assert (
+            notification.token.isascii()
+            and notification.remote_id
+            and len(notification.token) <= 128
+            and notification.channel_id == ""
+        )

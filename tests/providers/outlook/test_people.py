@@ -1,5 +1,5 @@
-"""Who somebody is in Microsoft 365: it calls people by other addresses than those that were invited, by X500 strings
-or by bare names, and reaches them by their sign-in names, which may be others than their addresses."""
+"""How people are recognized in Microsoft 365. The service may name a person by another address than the invited one,
+by an X500 string or by a bare name. It reaches a mailbox by the sign-in name, which may differ from the address."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
@@ -16,7 +16,8 @@ from worker.providers.identities import InMemoryIdentities
 from worker.providers.outlook import calendar as outlook
 from worker.providers.outlook.calendar import OutlookCalendar
 
-FORMS = (
+#: The forms in which the service may name a person.
+NAME_FORMS = (
     "{name}.example@corp.example.org",
     "/o=ExchangeLabs/ou=Exchange Administrative Group/cn={name}",
     "{name} Example",
@@ -24,8 +25,10 @@ FORMS = (
 
 
 class RenamingHands(Hands):
-    """People whom the service calls by another form than their address, each kind of form in turn; each with a sign-in
-    name of its own."""
+    """Adds people whom the service names by another form than their address, each form in turn.
+
+    The sign-in name of each person differs from the address, too.
+    """
 
     def __init__(self, double: Double, identities: InMemoryIdentities) -> None:
         super().__init__(double)
@@ -33,15 +36,15 @@ class RenamingHands(Hands):
 
     def person(self, zone: str = "UTC") -> Address:
         address = super().person(zone)
-        box = self.world.mailboxes[address]
+        mailbox = self.world.mailboxes[address]
         name = address.partition("@")[0]
-        box.shown = FORMS[len(self.world.mailboxes) % len(FORMS)].format(name=name)
-        box.sign_in = f"{name}.signs.in@corp.example.org"
-        self._identities.learn(address, box.sign_in)
+        mailbox.shown = NAME_FORMS[len(self.world.mailboxes) % len(NAME_FORMS)].format(name=name)
+        mailbox.sign_in = f"{name}.signs.in@corp.example.org"
+        self._identities.learn(address, mailbox.sign_in)
         return address
 
     def invite(self, organizer: Address, guest: Address, span: Span, answer: Answer) -> str:
-        """A meeting of two who are known already, by an earlier event of ours."""
+        """Add a meeting of two people whose other names an earlier event of ours has shown."""
         for person in (organizer, guest):
             self._identities.learn(person, self.world.mailboxes[person].shown)
         return super().invite(organizer, guest, span, answer)
@@ -65,186 +68,191 @@ def provider(double: Double, hands: Hands, identities: InMemoryIdentities) -> It
 
 
 class TestOutlookNames(CalendarContract):
-    """Everything a calendar promises, where nobody is called by the address that was invited."""
+    """The contract of a calendar, where the service names nobody by the invited address."""
 
     remembers_cancelled = False
 
 
-@pytest.mark.parametrize("form", FORMS)
-def test_an_update_that_changes_nothing_invites_nobody_anew(double: Double, form: str) -> None:
-    """R-9: also where what the service calls the guest was never seen before, as after a restart."""
+@pytest.mark.parametrize("form", NAME_FORMS)
+def test_update_without_a_change_of_guests_keeps_answers_and_invites_nobody(double: Double, form: str) -> None:
+    """R-9: also when the provider has never seen the service's name for the guest, as after a restart."""
     hands = Hands(double)
     dana, sam = hands.person(), hands.person()
     double.world.mailboxes[sam].shown = form.format(name="sam")
-    wanted = draft(dana, sam)
-    event = outlook.build_calendar(section(double)).create(dana, wanted)
-    hands.answer(dana, sam, wanted.key, Answer.ACCEPTED)
+    event_draft = draft(dana, sam)
+    event = outlook.build_calendar(section(double)).create(dana, event_draft)
+    hands.answer(dana, sam, event_draft.key, Answer.ACCEPTED)
     double.world.invitations.clear()
-    later = outlook.build_calendar(section(double))
-    seen = later.find(dana, wanted.key)
-    assert seen is not None
-    later.update(seen.ref, wanted)
-    later.update(seen.ref, replace(wanted, subject="Other words"))
+    new_provider = outlook.build_calendar(section(double))
+    event_now = new_provider.find(dana, event_draft.key)
+    assert event_now is not None
+    new_provider.update(event_now.ref, event_draft)
+    new_provider.update(event_now.ref, replace(event_draft, subject="Other words"))
     assert not any(kind == "cancel" for kind, _, _ in double.world.invitations)
     assert double.counts["PATCH events/{id}"] == 1
-    assert [one["response"] for one in hands.find_event(dana, wanted.key).attendees] == ["accepted"]
-    assert event.ref.id == seen.ref.id
+    assert [attendee["response"] for attendee in hands.find_event(dana, event_draft.key).attendees] == ["accepted"]
+    assert event.ref.id == event_now.ref.id
 
 
-def test_a_new_name_of_the_guest_is_learned_from_our_own_event(
+def test_guests_other_name_is_learned_from_our_own_event(
     provider: OutlookCalendar, double: Double, hands: Hands, identities: InMemoryIdentities
 ) -> None:
-    for _ in FORMS:
+    for _ in NAME_FORMS:
         dana, sam = hands.person(), hands.person()
         assert provider.create(dana, draft(dana, sam)).answers == {sam: Answer.NEEDS_ACTION}
         for person in (dana, sam):
             assert identities.find_primary(double.world.mailboxes[person].shown) == person
 
 
-def test_somebody_whom_people_put_in_the_guests_place_is_not_taken_for_the_guest(
+def test_person_who_replaced_our_guest_does_not_count_as_our_guest(
     double: Double, identities: InMemoryIdentities
 ) -> None:
     hands = Hands(double)
     provider = outlook.build_calendar(section(double, identities=identities))
     dana, sam, kim = hands.person(), hands.person(), hands.person()
-    wanted = draft(dana, sam)
-    event = provider.create(dana, wanted)
-    item = hands.find_event(dana, wanted.key)
-    item.attendees = [guest(kim)]
+    event_draft = draft(dana, sam)
+    event = provider.create(dana, event_draft)
+    item = hands.find_event(dana, event_draft.key)
+    item.attendees = [make_attendee(kim)]
     item.mailbox.record_change(item)
-    seen = provider.find(dana, wanted.key)
-    assert seen is not None
-    provider.update(seen.ref, replace(wanted, subject="Other words"))
-    assert [one["address"] for one in item.attendees] == [kim]
+    event_now = provider.find(dana, event_draft.key)
+    assert event_now is not None
+    provider.update(event_now.ref, replace(event_draft, subject="Other words"))
+    assert [attendee["address"] for attendee in item.attendees] == [kim]
     assert identities.find_primary(kim) == kim and event.ref.id == item.id
 
 
-def test_guests_whom_people_added_stay_as_they_were_added(
-    provider: OutlookCalendar, double: Double, hands: Hands
-) -> None:
-    """R-9: optional ones too, and nobody hears of a cancellation."""
+def test_guests_whom_people_added_stay_unchanged(provider: OutlookCalendar, double: Double, hands: Hands) -> None:
+    """R-9: optional guests stay, too, and nobody gets a cancellation."""
     dana, sam, kim, lee = (hands.person() for _ in range(4))
-    wanted = draft(dana, sam)
-    provider.create(dana, wanted)
-    item = hands.find_event(dana, wanted.key)
-    item.attendees.append({**guest(kim), "type": "optional", "response": "accepted"})
+    event_draft = draft(dana, sam)
+    provider.create(dana, event_draft)
+    item = hands.find_event(dana, event_draft.key)
+    item.attendees.append({**make_attendee(kim), "type": "optional", "response": "accepted"})
     double.world.invitations.clear()
-    event = provider.find(dana, wanted.key)
+    event = provider.find(dana, event_draft.key)
     assert event is not None
-    both = replace(wanted, guests=(*wanted.guests, replace(wanted.guests[0], email=lee)))
-    provider.update(event.ref, both)
-    assert kinds(item) == {sam: "required", kim: "optional", lee: "required"}
+    draft_with_lee = replace(event_draft, guests=(*event_draft.guests, replace(event_draft.guests[0], email=lee)))
+    provider.update(event.ref, draft_with_lee)
+    assert get_attendee_types(item) == {sam: "required", kim: "optional", lee: "required"}
     assert not any(kind == "cancel" for kind, _, _ in double.world.invitations)
-    assert next(one for one in item.attendees if one["address"] == kim)["response"] == "accepted"
+    assert next(attendee for attendee in item.attendees if attendee["address"] == kim)["response"] == "accepted"
 
 
-def test_our_event_stays_ours_on_the_guests_calendar(provider: OutlookCalendar, hands: Hands, double: Double) -> None:
-    """R-8: known by what all copies share, whatever the organizer is called."""
+def test_our_event_is_recognized_on_the_guests_calendar(
+    provider: OutlookCalendar, hands: Hands, double: Double
+) -> None:
+    """R-8: by what all copies share, whichever name the organizer has there."""
     dana, sam = hands.person(), hands.person()
-    wanted = draft(dana, sam)
-    provider.create(dana, wanted)
-    boxes = double.world.mailboxes
-    known = InMemoryIdentities({who: [boxes[who].sign_in] for who in (dana, sam)})
-    fresh = outlook.build_calendar(
-        section(double, organizers=lambda _: {dana}, local_people=[dana, sam], identities=known)
+    event_draft = draft(dana, sam)
+    provider.create(dana, event_draft)
+    mailboxes = double.world.mailboxes
+    identities = InMemoryIdentities({person: [mailboxes[person].sign_in] for person in (dana, sam)})
+    new_provider = outlook.build_calendar(
+        section(double, organizers=lambda _: {dana}, local_people=[dana, sam], identities=identities)
     )
-    assert [event.key for event in fresh.changes(sam, None, WINDOW).events] == [wanted.key]
-    assert [busy.key for busy in fresh.free_busy([dana, sam], WINDOW)[sam].busy] == [wanted.key]
+    assert [event.key for event in new_provider.changes(sam, None, WINDOW).events] == [event_draft.key]
+    assert [busy.key for busy in new_provider.free_busy([dana, sam], WINDOW)[sam].busy] == [event_draft.key]
 
 
-def test_a_mailbox_is_reached_by_the_id_in_the_directory(double: Double) -> None:
+def test_mailbox_is_reached_by_the_directory_id(double: Double) -> None:
     hands = Hands(double)
     dana = hands.person()
-    box = double.world.mailboxes[dana]
-    box.sign_in = "d.example@corp.example.org"
-    known = InMemoryIdentities(directory_ids={dana: box.directory_id})
-    provider = outlook.build_calendar(section(double, identities=known))
+    mailbox = double.world.mailboxes[dana]
+    mailbox.sign_in = "d.example@corp.example.org"
+    identities = InMemoryIdentities(directory_ids={dana: mailbox.directory_id})
+    provider = outlook.build_calendar(section(double, identities=identities))
     event = provider.create(dana, draft(dana))
     assert event.organizer == dana
-    assert all(box.directory_id in path for _, path, _ in double.seen)
+    assert all(mailbox.directory_id in path for _, path, _ in double.seen)
 
 
-def test_a_sign_in_name_that_changes_is_looked_for_again(double: Double) -> None:
+def test_changed_sign_in_name_is_found_again(double: Double) -> None:
     hands = Hands(double)
     dana = hands.person()
-    box = double.world.mailboxes[dana]
-    known = InMemoryIdentities({dana: ["old@corp.example.org", "new@corp.example.org"]}, {dana: "not-of-this-tenant"})
-    provider = outlook.build_calendar(section(double, identities=known))
+    mailbox = double.world.mailboxes[dana]
+    identities = InMemoryIdentities(
+        {dana: ["old@corp.example.org", "new@corp.example.org"]}, {dana: "not-of-this-tenant"}
+    )
+    provider = outlook.build_calendar(section(double, identities=identities))
     for name in ("old@corp.example.org", "new@corp.example.org"):
-        box.sign_in = name
+        mailbox.sign_in = name
         assert provider.find(dana, "s0.1") is None
 
 
-def test_mail_goes_out_from_a_mailbox_with_another_sign_in_name(double: Double) -> None:
-    box = double.world.add_person("dana@example.org")
-    box.sign_in = "d.example@corp.example.org"
-    known = InMemoryIdentities({box.address: [box.sign_in]})
-    outlook.build_mailer(section(double, sender=box.address, identities=known)).send(letter("sam@example.org"), "k")
+def test_mail_is_sent_from_a_mailbox_with_another_sign_in_name(double: Double) -> None:
+    mailbox = double.world.add_person("dana@example.org")
+    mailbox.sign_in = "d.example@corp.example.org"
+    identities = InMemoryIdentities({mailbox.address: [mailbox.sign_in]})
+    outlook.build_mailer(section(double, sender=mailbox.address, identities=identities)).send(
+        letter("sam@example.org"), "k"
+    )
     assert [to for to, _ in double.mails.outbox] == ["sam@example.org"]
 
 
-def test_a_guest_who_is_listed_by_two_names_has_the_answer_that_was_given(
+def test_guest_listed_under_two_names_has_the_given_answer(
     provider: OutlookCalendar, double: Double, hands: Hands, identities: InMemoryIdentities
 ) -> None:
     dana, sam = hands.person(), hands.person()
-    wanted = draft(dana, sam)
-    provider.create(dana, wanted)
-    hands.answer(dana, sam, wanted.key, Answer.DECLINED)
+    event_draft = draft(dana, sam)
+    provider.create(dana, event_draft)
+    hands.answer(dana, sam, event_draft.key, Answer.DECLINED)
     identities.learn(sam, "sam.again@example.org")
-    hands.find_event(dana, wanted.key).attendees.append(guest("sam.again@example.org"))
-    event = provider.find(dana, wanted.key)
+    hands.find_event(dana, event_draft.key).attendees.append(make_attendee("sam.again@example.org"))
+    event = provider.find(dana, event_draft.key)
     assert event is not None and event.answers == {sam: Answer.DECLINED}
 
 
-def test_who_signs_in_by_another_name_is_refused_with_the_remedy(double: Double) -> None:
+def test_unknown_sign_in_name_is_refused_with_a_remedy(double: Double) -> None:
     hands = Hands(double)
     dana = hands.person()
     double.world.mailboxes[dana].sign_in = "d.example@corp.example.org"
     provider = outlook.build_calendar(section(double))
-    with pytest.raises(NotFound, match="aliases") as caught:
+    with pytest.raises(NotFound, match="aliases") as error_info:
         provider.create(dana, draft(dana))
-    assert "\n" not in str(caught.value)
-    [finding] = [one for one in provider.check(dana) if not one.ok]
+    assert "\n" not in str(error_info.value)
+    [finding] = [finding for finding in provider.check(dana) if not finding.ok]
     assert "known to Microsoft 365" in finding.statement and "aliases" in finding.remedy
 
 
-def test_many_are_reached_at_once_by_whatever_name_each_has(double: Double) -> None:
+def test_each_person_in_a_batch_is_reached_by_the_known_name(double: Double) -> None:
     hands = Hands(double)
     people = [hands.person() for _ in range(4)]
-    known = InMemoryIdentities({people[1]: ["one@corp.example.org"]})
+    identities = InMemoryIdentities({people[1]: ["one@corp.example.org"]})
     double.world.mailboxes[people[1]].sign_in = "one@corp.example.org"
     double.world.mailboxes[people[2]].sign_in = "two@corp.example.org"
     for person in people:
         hands.add(person, span(5, 14))
-    provider = outlook.build_calendar(section(double, organizers=lambda who: {who}, identities=known))
+    provider = outlook.build_calendar(section(double, organizers=lambda person: {person}, identities=identities))
     free_busy = provider.free_busy(people, WINDOW)
-    assert [len(free_busy[who].busy) for who in people] == [1, 1, 0, 1]
+    assert [len(free_busy[person].busy) for person in people] == [1, 1, 0, 1]
     assert not free_busy[people[2]].is_known and "aliases" in free_busy[people[2]].reason
 
 
-# --- what the check finds out about reports ---------------------------------------------------------------------------
+# --- the check of reports ---------------------------------------------------------------------------------------------
 
 
-def test_the_check_tries_whether_reports_outside_the_scope_are_told_of(double: Double) -> None:
-    """What a scope lets be seen through a manager's mailbox differs between tenants: nobody promises it."""
+def test_check_tries_the_free_busy_of_a_report_outside_the_apps_scope(double: Double) -> None:
+    """Whether the free/busy of such a report can be read through a manager's mailbox differs between tenants."""
     hands = Hands(double)
     dana, sam, kim = hands.person(), hands.person(), hands.person()
-    team: Mapping[Address, set[Address]] = {sam: {dana}, kim: {dana}}
+    managers_by_report: Mapping[Address, set[Address]] = {sam: {dana}, kim: {dana}}
     provider = outlook.build_calendar(
-        section(double, local_people=[dana, sam, kim], organizers=lambda who: team.get(who, set()))
+        section(double, local_people=[dana, sam, kim], organizers=lambda person: managers_by_report.get(person, set()))
     )
     double.blocked.add(sam)
-    [told] = [one for one in provider.check(dana) if "The free/busy of" in one.statement]
-    assert told.ok and f"{sam} outside the app's scope" in told.statement
+    [finding] = [finding for finding in provider.check(dana) if "The free/busy of" in finding.statement]
+    assert finding.ok and f"{sam} outside the app's scope" in finding.statement
     double.without_free_busy.add(sam)
-    [told] = [one for one in provider.check(dana) if "The free/busy of" in one.statement]
-    assert not told.ok and sam in told.remedy and kim not in told.remedy and "Calendars.Read" in told.remedy
+    [finding] = [finding for finding in provider.check(dana) if "The free/busy of" in finding.statement]
+    assert not finding.ok and sam in finding.remedy and kim not in finding.remedy and "Calendars.Read" in finding.remedy
     assert double.counts["POST events"] == double.counts["PATCH events/{id}"] == 0
 
 
-def guest(address: Address) -> dict[str, str]:
+def make_attendee(address: Address) -> dict[str, str]:
+    """Return an attendee in the double's format, without an answer."""
     return {"address": address, "shown": address, "name": address, "type": "required", "response": "none"}
 
 
-def kinds(item: Item) -> dict[Address, str]:
-    return {one["address"]: one["type"] for one in item.attendees}
+def get_attendee_types(item: Item) -> dict[Address, str]:
+    return {attendee["address"]: attendee["type"] for attendee in item.attendees}
