@@ -1,4 +1,4 @@
-"""The double of Google, and the calendar and the mailer that talk to it."""
+"""The double of Google, and a calendar and a mailer that use it."""
 
 import json
 from collections.abc import Iterator
@@ -23,9 +23,9 @@ def double() -> Iterator[Google]:
         yield running
 
 
-@pytest.fixture(name="section")
-def delegated(double: Google, tmp_path: Path) -> dict[str, Any]:
-    """Settings with a service account, which may act for all people of the domain."""
+@pytest.fixture
+def section(double: Google, tmp_path: Path) -> dict[str, Any]:
+    """The section of the settings with a service account, which may act for all people of the domain."""
     file = tmp_path / "key.json"
     file.write_text(json.dumps(double.tokens.service_account()))
     return {**double.section, "service_account": str(file), "timeout": 2.0}
@@ -46,14 +46,14 @@ def provider(section: dict[str, Any]) -> Iterator[GoogleCalendar]:
 @pytest.fixture
 def mailer(double: Google, section: dict[str, Any]) -> Iterator[GmailMailer]:
     double.calendars.add_person("dana@example.org")
-    made = mail.build_mailer({**section, **double.mail_section, "timeout": 2.0})
-    yield made
-    made.close()
+    gmail_mailer = mail.build_mailer({**section, **double.mail_section, "timeout": 2.0})
+    yield gmail_mailer
+    gmail_mailer.close()
 
 
-@pytest.fixture(name="alone")
-def own_account(double: Google, tmp_path: Path) -> dict[str, Any]:
-    """Settings with an OAuth client, with which one person connects a single account."""
+@pytest.fixture
+def account_section(double: Google, tmp_path: Path) -> dict[str, Any]:
+    """The section of the settings with an OAuth client, to which each person grants access to the own account."""
     client, secret = double.tokens.client
     folder = {"token_folder": str(tmp_path / "tokens"), "keys": [KEY]}
     return {**double.section, **folder, "client_id": client, "password": secret}

@@ -1,4 +1,4 @@
-"""Google's calendars and mail keep the promises, on a double that refuses what Google refuses."""
+"""Google's calendars and mail keep the contracts of a provider, tested against the strict double."""
 
 import json
 from collections.abc import Callable, Iterator
@@ -35,16 +35,19 @@ def double() -> Iterator[Google]:
         yield running
 
 
-@pytest.fixture(scope="module", name="section")
-def delegated(double: Google, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
-    """The settings of a service account with delegation."""
+@pytest.fixture(scope="module")
+def section(double: Google, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+    """The section of the settings with a service account, which may act for all people of the domain.
+
+    The limits are so high that no test reaches them.
+    """
     file = tmp_path_factory.mktemp("google") / "key.json"
     file.write_text(json.dumps(double.tokens.service_account()))
     return {**double.section, "service_account": str(file), "per_person": 10_000, "per_project": 100_000}
 
 
 @pytest.fixture(autouse=True)
-def well(double: Google) -> Iterator[None]:
+def clear_faults(double: Google) -> Iterator[None]:
     yield
     double.faults.clear()
 
@@ -56,7 +59,7 @@ class TestDelegated(CalendarContract, GuestDeletionContract):
 
 
 class TestAliasesOfThePeopleFile(CalendarContract, GuestDeletionContract):
-    """Google shows everybody under another address than the one they are invited by; the people file knows both."""
+    """Google names everybody by another address than the invited one, and the people file has both addresses."""
 
     hand_moves_ask_anew = False
 
@@ -66,7 +69,7 @@ class TestAliasesOfThePeopleFile(CalendarContract, GuestDeletionContract):
 
     @pytest.fixture
     def hands(self, double: Google, identities: InMemoryIdentities) -> GoogleHands:
-        return Aliased(double, identities)
+        return AliasingHands(double, identities)
 
     @pytest.fixture
     def provider(self, section: dict[str, Any], identities: InMemoryIdentities) -> Iterator[GoogleCalendar]:
@@ -75,8 +78,8 @@ class TestAliasesOfThePeopleFile(CalendarContract, GuestDeletionContract):
         calendar.close()
 
 
-class Aliased(GoogleHands):
-    """People whose other addresses are known from the beginning."""
+class AliasingHands(GoogleHands):
+    """Adds people whose other addresses are in `identities` from the beginning."""
 
     def __init__(self, double: Google, identities: InMemoryIdentities) -> None:
         super().__init__(double.calendars, aliased=True)
@@ -88,8 +91,8 @@ class Aliased(GoogleHands):
         return address
 
 
-class TestAliasesThatNobodyTold(CalendarContract, GuestDeletionContract):
-    """The same, and nobody says so: the form is learned from the answer to our own invitation."""
+class TestLearnedAliases(CalendarContract, GuestDeletionContract):
+    """Google names everybody by another address, which Longarc learns from the answer to our own invitation."""
 
     hand_moves_ask_anew = False
 
@@ -98,18 +101,18 @@ class TestAliasesThatNobodyTold(CalendarContract, GuestDeletionContract):
         return GoogleHands(double.calendars, aliased=True)
 
     def test_a_meeting_of_two_names_organizer_and_guest(self, provider: CalendarProvider, hands: Hands) -> None:
-        """T-9: a meeting of others is with whoever Google says, until an invitation of ours tells who that is."""
+        """T-9: a guest of another meeting has the address that Google shows, until our invitation shows whose it is."""
         dana, sam = hands.person(), hands.person()
         hands.invite(dana, sam, span(5, 14), Answer.ACCEPTED)
         [event] = provider.changes(dana, None, WINDOW).events
         assert (event.organizer, list(event.answers.values())) == (dana, [Answer.ACCEPTED])
         provider.create(dana, draft(dana, sam, span=span(9, 10)))
-        answers = {one.key: dict(one.answers) for one in provider.changes(dana, None, WINDOW).events}
+        answers = {event.key: dict(event.answers) for event in provider.changes(dana, None, WINDOW).events}
         assert answers[None] == {sam: Answer.ACCEPTED}
 
 
-class Connecting(GoogleHands):
-    """People who each connect their own account."""
+class ConnectingHands(GoogleHands):
+    """Adds people who each connect their own account."""
 
     def __init__(self, double: Google, folder: TokenFolder) -> None:
         super().__init__(double.calendars)
@@ -121,39 +124,39 @@ class Connecting(GoogleHands):
         return address
 
     def outsider(self, zone: str = "UTC") -> Address:
-        """Somebody with a calendar who has connected nothing."""
+        """Add a person with a calendar who has not connected it."""
         return super().person(zone)
 
     def connect(self, address: Address) -> None:
         self._folder.save(address, self._double.tokens.refresh_token(address, set(ACCOUNT_SCOPES)))
 
 
-@pytest.fixture(name="alone")
-def own_account(double: Google, tmp_path: Path) -> dict[str, Any]:
-    """The settings of managers who connect their own accounts."""
+@pytest.fixture
+def account_section(double: Google, tmp_path: Path) -> dict[str, Any]:
+    """The section of the settings with an OAuth client, to which managers grant access to their own accounts."""
     client, secret = double.tokens.client
     folder = {"token_folder": str(tmp_path / "tokens"), "keys": [KEY]}
     return {**double.section, **folder, "client_id": client, "password": secret}
 
 
 class TestConnected(CalendarContract, GuestDeletionContract):
-    """Each person's own account."""
+    """Managers who connected their own accounts."""
 
     hand_moves_ask_anew = False
 
     @pytest.fixture
-    def hands(self, double: Google, alone: dict[str, Any]) -> Connecting:
-        return Connecting(double, TokenFolder(Path(alone["token_folder"]), alone["keys"]))
+    def hands(self, double: Google, account_section: dict[str, Any]) -> ConnectingHands:
+        return ConnectingHands(double, TokenFolder(Path(account_section["token_folder"]), account_section["keys"]))
 
     @pytest.fixture
-    def provider(self, alone: dict[str, Any]) -> Iterator[GoogleCalendar]:
-        calendar = google.build_calendar(alone)
+    def provider(self, account_section: dict[str, Any]) -> Iterator[GoogleCalendar]:
+        calendar = google.build_calendar(account_section)
         yield calendar
         calendar.close()
 
 
 class TestGmail(MailerContract):
-    """Gmail gives its own Message-ID, and tells nothing afterwards."""
+    """Gmail sets its own Message-ID, so a sent mail cannot be looked up."""
 
     knows_what_it_sent = False
     keeps_message_ids = False
@@ -161,9 +164,9 @@ class TestGmail(MailerContract):
     @pytest.fixture
     def mailer(self, double: Google, section: dict[str, Any]) -> Iterator[GmailMailer]:
         double.calendars.add_person("dana@example.org")
-        made = gmail.build_mailer({**section, **double.mail_section, "per_person": 100_000})
-        yield made
-        made.close()
+        gmail_mailer = gmail.build_mailer({**section, **double.mail_section, "per_person": 100_000})
+        yield gmail_mailer
+        gmail_mailer.close()
 
     @pytest.fixture
     def inbox(self, double: Google) -> Callable[[str], list[EmailMessage]]:

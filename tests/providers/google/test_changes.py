@@ -1,4 +1,4 @@
-"""What changed at Google is read with a token, or in a full pass (1.6)."""
+"""Reading the changes of a calendar at Google, with a sync token or in a full pass."""
 
 import pytest
 
@@ -10,23 +10,23 @@ from worker.providers.google import events as google_events
 from worker.providers.google.calendar import GoogleCalendar
 
 
-def test_1_6_with_a_token_nothing_forbidden_is_asked(
+def test_request_with_a_sync_token_has_no_forbidden_parameters(
     double: Google, provider: GoogleCalendar, hands: GoogleHands
 ) -> None:
-    """The first pass bounds time; what follows may not. The double refuses both mixed and changed parameters."""
+    """Only the full pass may bound the time. All other parameters have to stay the same, or the double refuses."""
     dana = hands.person()
     cursor = provider.changes(dana, None, WINDOW).cursor
     provider.changes(dana, cursor, WINDOW)
-    first, second = calls(double, LIST)
-    assert "timeMin" in first.query and not {"timeMin", "timeMax", "orderBy"} & second.query.keys()
-    assert first.query["singleEvents"] is second.query["singleEvents"] is False
+    full_request, token_request = calls(double, LIST)
+    assert "timeMin" in full_request.query and not {"timeMin", "timeMax", "orderBy"} & token_request.query.keys()
+    assert full_request.query["singleEvents"] is token_request.query["singleEvents"] is False
 
 
 @pytest.mark.parametrize("reason", ["fullSyncRequired", "updatedMinTooLongAgo"])
-def test_1_6_a_dead_token_is_a_full_pass_at_once(
+def test_expired_sync_token_leads_to_a_full_pass_at_once(
     double: Google, provider: GoogleCalendar, hands: GoogleHands, reason: str
 ) -> None:
-    """Both reasons of a 410: it is neither success nor the end."""
+    """Google gives one of two reasons with status 410."""
     dana = hands.person()
     hands.add(dana, span(5, 14))
     cursor = provider.changes(dana, None, WINDOW).cursor
@@ -35,7 +35,7 @@ def test_1_6_a_dead_token_is_a_full_pass_at_once(
     assert changes.is_full and [event.span for event in changes.events] == [span(5, 14)]
 
 
-def test_1_6_a_full_pass_that_is_called_gone_is_not_asked_for_ever(
+def test_full_pass_that_google_refuses_with_410_is_not_repeated(
     double: Google, provider: GoogleCalendar, hands: GoogleHands
 ) -> None:
     dana = hands.person()
@@ -45,15 +45,15 @@ def test_1_6_a_full_pass_that_is_called_gone_is_not_asked_for_ever(
     assert methods(double) == [LIST]
 
 
-@pytest.mark.parametrize("empty", [False, True])
-def test_1_6_pages_may_be_short_or_empty(
-    double: Google, provider: GoogleCalendar, hands: GoogleHands, empty: bool
+@pytest.mark.parametrize("has_empty_pages", [False, True])
+def test_all_events_are_read_from_short_and_empty_pages(
+    double: Google, provider: GoogleCalendar, hands: GoogleHands, has_empty_pages: bool
 ) -> None:
-    """The token comes with the last page alone."""
+    """Only the last page has the sync token."""
     dana = hands.person()
     for day in range(1, 8):
         hands.add(dana, span(day, 14))
-    double.calendars.page_size, double.calendars.empty_pages = 3, empty
+    double.calendars.page_size, double.calendars.empty_pages = 3, has_empty_pages
     changes = provider.changes(dana, None, WINDOW)
     assert len(changes.events) == 7
     assert len(provider.free_busy([dana], WINDOW)[dana].busy) == 7
@@ -61,50 +61,50 @@ def test_1_6_pages_may_be_short_or_empty(
     assert [event.span for event in provider.changes(dana, changes.cursor, WINDOW).events] == [span(9, 14)]
 
 
-def test_1_6_both_kinds_of_cancelled_items(provider: GoogleCalendar, hands: GoogleHands) -> None:
-    """A deleted event has only its id; a cancelled occurrence belongs to a series that lives on."""
+def test_deleted_event_and_cancelled_occurrence_are_read_as_changes(
+    provider: GoogleCalendar, hands: GoogleHands
+) -> None:
+    """A deleted event has only its id. A cancelled occurrence belongs to a series that continues."""
     dana = hands.person()
-    single, series = hands.add(dana, span(5, 14)), hands.add_daily(dana, span(8, 9, 30), times=3)
+    single_id, series_id = hands.add(dana, span(5, 14)), hands.add_daily(dana, span(8, 9, 30), times=3)
     cursor = provider.changes(dana, None, WINDOW).cursor
-    hands.remove(dana, single)
-    hands.cancel_occurrence(dana, series, 1)
+    hands.remove(dana, single_id)
+    hands.cancel_occurrence(dana, series_id, 1)
     changes = provider.changes(dana, cursor, WINDOW)
-    assert changes.deleted_ids == (single,)
+    assert changes.deleted_ids == (single_id,)
     assert [event.span for event in changes.events] == [span(8, 9, 30), span(10, 9, 30)]
 
 
-def test_1_6_what_vanished_is_known_by_its_absence_in_a_full_pass(
-    double: Google, provider: GoogleCalendar, hands: GoogleHands
-) -> None:
+def test_full_pass_leaves_out_deleted_events(double: Google, provider: GoogleCalendar, hands: GoogleHands) -> None:
     dana = hands.person()
-    kept, lost = hands.add(dana, span(5, 14)), hands.add(dana, span(6, 14))
+    kept_id, deleted_id = hands.add(dana, span(5, 14)), hands.add(dana, span(6, 14))
     cursor = provider.changes(dana, None, WINDOW).cursor
-    hands.remove(dana, lost)
+    hands.remove(dana, deleted_id)
     double.calendars.expire_sync_tokens(dana)
     changes = provider.changes(dana, cursor, WINDOW)
-    assert changes.is_full and changes.deleted_ids == () and [event.ref.id for event in changes.events] == [kept]
+    assert changes.is_full and changes.deleted_ids == () and [event.ref.id for event in changes.events] == [kept_id]
 
 
-def test_1_8_a_moved_occurrence_is_where_it_was_moved_to_only(provider: GoogleCalendar, hands: GoogleHands) -> None:
-    """On a series that has no end, whose rule alone would still have it at its old time."""
+def test_moved_occurrence_is_only_at_its_new_time(provider: GoogleCalendar, hands: GoogleHands) -> None:
+    """The series has no end, and its rule alone would still place the occurrence at the old time."""
     dana = hands.person("Europe/Berlin")
-    weekly = {"recurrence": ["RRULE:FREQ=WEEKLY;BYDAY=TU"]}
-    local = {
+    rule = {"recurrence": ["RRULE:FREQ=WEEKLY;BYDAY=TU"]}
+    times = {
         name: {"dateTime": f"2027-03-02T{hour}:00:00", "timeZone": "Europe/Berlin"}
         for name, hour in (("start", "10"), ("end", "11"))
     }
-    series = hands.insert(dana, **local, **weekly)
-    hands.patch(dana, f"{series}_20270309T090000Z", **google_times(span(10, 15)))
+    series_id = hands.insert(dana, **times, **rule)
+    hands.patch(dana, f"{series_id}_20270309T090000Z", **google_times(span(10, 15)))
     cursor = provider.changes(dana, None, WINDOW).cursor
     starts = [busy.span.start for busy in provider.free_busy([dana], WINDOW)[dana].busy]
     assert starts == [at(2, 9), at(10, 15), at(16, 9), at(23, 9), at(30, 8)]  # the clocks go forward on the 28th
-    hands.patch(dana, f"{series}_20270316T090000Z", status="cancelled")
+    hands.patch(dana, f"{series_id}_20270316T090000Z", status="cancelled")
     changes = provider.changes(dana, cursor, WINDOW)
     assert [event.span.start for event in changes.events] == [at(2, 9), at(10, 15), at(23, 9), at(30, 8)]
-    assert {event.series for event in changes.events} == {series}
+    assert {event.series for event in changes.events} == {series_id}
 
 
-def test_a_changed_series_with_more_occurrences_than_a_page_holds_is_read_whole(
+def test_all_occurrences_of_a_changed_series_are_read_from_several_pages(
     provider: GoogleCalendar, hands: GoogleHands, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     dana = hands.person()
@@ -115,7 +115,9 @@ def test_a_changed_series_with_more_occurrences_than_a_page_holds_is_read_whole(
     assert [event.span.start for event in changes.events] == [at(day, 9) for day in range(8, 16)]
 
 
-def test_steady_state_is_one_request(double: Google, provider: GoogleCalendar, hands: GoogleHands) -> None:
+def test_calendar_without_changes_is_read_with_one_request(
+    double: Google, provider: GoogleCalendar, hands: GoogleHands
+) -> None:
     dana = hands.person()
     hands.add_daily(dana, span(8, 9, 30), times=3)
     cursor = provider.changes(dana, None, WINDOW).cursor

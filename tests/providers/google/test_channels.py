@@ -1,4 +1,4 @@
-"""Google tells of changes through channels."""
+"""Channels of Google: the contract of channels, and what applies to this service only."""
 
 import json
 from collections.abc import Iterator, Sequence
@@ -40,7 +40,7 @@ def listener(service: Channels) -> Iterator[Listener]:
 
 
 class GoogleContract(SecondChannelContract):
-    """Whoever acts for the manager."""
+    """The contract of channels, with Google's notifications."""
 
     path = PATH
 
@@ -58,36 +58,39 @@ class TestConnected(GoogleContract):
     """Managers who connected their own accounts."""
 
     @pytest.fixture
-    def hands(self, double: Google, alone: dict[str, Any]) -> GoogleHands:
-        class Connecting(GoogleHands):
+    def hands(self, double: Google, account_section: dict[str, Any]) -> GoogleHands:
+        class ConnectingHands(GoogleHands):
             def person(self, zone: str = "UTC") -> str:
                 address = super().person(zone)
-                connect(double, alone, address)
+                connect(double, account_section, address)
                 return address
 
-        return Connecting(double.calendars)
+        return ConnectingHands(double.calendars)
 
     @pytest.fixture
-    def provider(self, alone: dict[str, Any]) -> Iterator[GoogleCalendar]:
-        calendar = google.build_calendar({**alone, "timeout": 2.0})
+    def provider(self, account_section: dict[str, Any]) -> Iterator[GoogleCalendar]:
+        calendar = google.build_calendar({**account_section, "timeout": 2.0})
         yield calendar
         calendar.close()
 
 
 def open_channel(provider: GoogleCalendar, calendar: str) -> Channel:
+    """Open a channel, and return it as the worker stores it."""
     channel = channel_of(calendar, PATH)
     return replace(channel, remote_id=provider.open_channel(channel).remote_id)
 
 
-def test_google_is_a_kind_with_channels() -> None:
+def test_google_is_among_the_calendars_with_channels() -> None:
     assert "google" in CALENDARS_WITH_CHANNELS
 
 
-# --- what is asked --------------------------------------------------------------------------------------------------
+# --- requests -------------------------------------------------------------------------------------------------------
 
 
-def test_1_1_a_life_of_seven_days_is_asked_for(double: Google, provider: GoogleCalendar, hands: GoogleHands) -> None:
-    """Without a life in the request it may be an hour. Nothing is asked that would narrow what is told."""
+def test_channel_is_requested_for_seven_days_and_all_changes(
+    double: Google, provider: GoogleCalendar, hands: GoogleHands
+) -> None:
+    """Without a lifetime in the request, it may be an hour. No field limits the changes that are notified."""
     dana = hands.person()
     channel = open_channel(provider, dana)
     [call] = calls(double, WATCH)
@@ -102,17 +105,17 @@ def test_1_1_a_life_of_seven_days_is_asked_for(double: Google, provider: GoogleC
     assert [request.who for request in double.requests if request.method == WATCH] == [dana]
 
 
-def test_1_1_the_end_is_what_google_says(provider: GoogleCalendar, hands: GoogleHands, service: Channels) -> None:
-    """Not what was asked for: it can be shorter."""
+def test_channel_ends_when_google_says(provider: GoogleCalendar, hands: GoogleHands, service: Channels) -> None:
+    """The lifetime may be shorter than the requested one."""
     service.longest = timedelta(hours=1)
-    opened = provider.open_channel(channel_of(hands.person(), PATH))
-    assert timedelta(minutes=59) < opened.expires_at - utcnow() <= timedelta(hours=1)
+    opened_channel = provider.open_channel(channel_of(hands.person(), PATH))
+    assert timedelta(minutes=59) < opened_channel.expires_at - utcnow() <= timedelta(hours=1)
 
 
-def test_1_1_only_whoever_opened_a_channel_can_close_it(
+def test_channel_is_closed_as_the_manager_who_opened_it(
     double: Google, provider: GoogleCalendar, hands: GoogleHands, service: Channels
 ) -> None:
-    """So the request is made as the same manager."""
+    """Google lets nobody else close it."""
     dana = hands.person()
     channel = open_channel(provider, dana)
     provider.close_channel(replace(channel, calendar=hands.person()))
@@ -122,16 +125,15 @@ def test_1_1_only_whoever_opened_a_channel_can_close_it(
     assert [request.who for request in double.requests if request.method == STOP][-1] == dana
 
 
-def test_1_12_requests_about_channels_count_against_the_manager(
+def test_requests_about_channels_name_the_manager_as_quota_user(
     double: Google, provider: GoogleCalendar, hands: GoogleHands
 ) -> None:
-    """With `quotaUser`, and within our own limit."""
     provider.close_channel(open_channel(provider, hands.person()))
     users = {call.query["quotaUser"] for method in (WATCH, STOP) for call in calls(double, method)}
     assert len(users) == 1 and "@" not in users.pop()
 
 
-def test_requests_about_channels_are_within_the_limit_of_a_person(
+def test_requests_about_channels_count_towards_the_limit_of_a_person(
     double: Google, section: dict[str, Any], hands: GoogleHands
 ) -> None:
     provider = google.build_calendar({**section, "per_person": 1})
@@ -141,7 +143,7 @@ def test_requests_about_channels_are_within_the_limit_of_a_person(
     assert calls(double, STOP) == []
 
 
-def test_a_channel_that_was_never_open_is_closed_without_a_request(
+def test_channel_that_never_opened_is_closed_without_a_request(
     double: Google, provider: GoogleCalendar, hands: GoogleHands
 ) -> None:
     provider.close_channel(channel_of(hands.person(), PATH))
@@ -155,26 +157,26 @@ def test_renewing_sends_no_request(double: Google, provider: GoogleCalendar, han
     assert double.requests == []
 
 
-def test_1_1_two_channels_of_one_calendar_have_one_remote_id(provider: GoogleCalendar, hands: GoogleHands) -> None:
-    """It names what is watched: only together with our own id does it name a channel."""
+def test_two_channels_of_one_calendar_have_the_same_remote_id(provider: GoogleCalendar, hands: GoogleHands) -> None:
+    """Google's id names the calendar. Only together with our own id does it name a channel."""
     dana = hands.person()
     assert open_channel(provider, dana).remote_id == open_channel(provider, dana).remote_id
 
 
-# --- what comes back ------------------------------------------------------------------------------------------------
+# --- answers --------------------------------------------------------------------------------------------------------
 
 
-def test_1_2_sync_may_come_before_the_answer(
+def test_sync_notification_may_arrive_before_the_answer_to_the_request(
     provider: GoogleCalendar, hands: GoogleHands, service: Channels, listener: Listener
 ) -> None:
     service.answers_first = False
-    opened = provider.open_channel(channel_of(hands.person(), PATH))
-    [first] = [read_notification(dict(request.headers)) for request in listener.requests]
-    assert first is not None and first.remote_id == opened.remote_id
+    opened_channel = provider.open_channel(channel_of(hands.person(), PATH))
+    [notification] = [read_notification(dict(request.headers)) for request in listener.requests]
+    assert notification is not None and notification.remote_id == opened_channel.remote_id
 
 
 @pytest.mark.parametrize(
-    ("reason", "error", "words"),
+    ("reason", "error", "expected_text"),
     [
         ("push.webhookUrlNotHttps", Forbidden, "https addresses: set `notify_url` under \\[sync\\]"),
         ("push.webhookUrlUnauthorized", Forbidden, "verify its domain"),
@@ -188,52 +190,57 @@ def test_1_2_sync_may_come_before_the_answer(
         ("backendError", Unavailable, "failed with HTTP status"),
     ],
 )
-def test_1_1_a_refusal_says_what_to_do(
-    double: Google, provider: GoogleCalendar, hands: GoogleHands, reason: str, error: type[Exception], words: str
+def test_each_refusal_of_a_channel_has_its_error_and_text(
+    double: Google,
+    provider: GoogleCalendar,
+    hands: GoogleHands,
+    reason: str,
+    error: type[Exception],
+    expected_text: str,
 ) -> None:
-    """In one line, without the token. No refusal of the address counts as a grant that was revoked."""
+    """The text has one line, without the token. A refusal of the URL does not count as a revoked grant."""
     channel = channel_of(hands.person(), PATH)
     double.faults.add(WATCH, reason, times=2, status=401 if reason.startswith("webhook") else 0)
-    with pytest.raises(error, match=words) as refusal:
+    with pytest.raises(error, match=expected_text) as error_info:
         provider.open_channel(channel)
-    assert type(refusal.value) is error
-    assert str(refusal.value).startswith(f"{channel.calendar}: ")
-    assert "\n" not in str(refusal.value) and channel.token not in str(refusal.value)
+    assert type(error_info.value) is error
+    assert str(error_info.value).startswith(f"{channel.calendar}: ")
+    assert "\n" not in str(error_info.value) and channel.token not in str(error_info.value)
 
 
 @pytest.mark.parametrize("status", [403, 429])
-def test_1_12_a_throttled_channel_is_opened_later(
+def test_throttled_channel_is_opened_with_the_next_attempt(
     double: Google, provider: GoogleCalendar, hands: GoogleHands, service: Channels, status: int
 ) -> None:
     channel = channel_of(hands.person(), PATH)
     double.faults.add(WATCH, "rateLimitExceeded", status=status, headers={"Retry-After": "30"})
-    with pytest.raises(RateLimited) as refusal:
+    with pytest.raises(RateLimited) as error_info:
         provider.open_channel(channel)
-    assert refusal.value.retry_after == timedelta(seconds=30)
+    assert error_info.value.retry_after == timedelta(seconds=30)
     provider.open_channel(channel)
     assert len(service.list_open()) == 1
 
 
-def test_a_lost_answer_is_uncertain_and_the_next_try_a_conflict(
+def test_next_attempt_after_a_lost_answer_is_a_conflict(
     double: Google, provider: GoogleCalendar, hands: GoogleHands
 ) -> None:
     channel = channel_of(hands.person(), PATH)
     double.faults.add(WATCH, "reset", after=True)
-    with pytest.raises(Unavailable) as lost:
+    with pytest.raises(Unavailable) as error_info:
         provider.open_channel(channel)
-    assert lost.value.uncertain
+    assert error_info.value.uncertain
     with pytest.raises(Conflict):
         provider.open_channel(channel)
 
 
 @pytest.mark.parametrize("reason", ["notFound", "deleted", "fullSyncRequired"])
-def test_1_1_closing_what_google_does_not_know_succeeds(
+def test_closing_a_channel_that_google_does_not_know_succeeds(
     double: Google, provider: GoogleCalendar, hands: GoogleHands, reason: str
 ) -> None:
     channel = open_channel(provider, hands.person())
     double.faults.add(STOP, reason)
     provider.close_channel(channel)
-    assert len(calls(double, STOP)) == 1, "it is asked once"
+    assert len(calls(double, STOP)) == 1, "the request was repeated"
 
 
 @pytest.mark.parametrize(
@@ -245,7 +252,7 @@ def test_1_1_closing_what_google_does_not_know_succeeds(
         ("rateLimitExceeded", RateLimited),
     ],
 )
-def test_another_failure_to_close_is_told(
+def test_other_failure_to_close_raises_an_error(
     double: Google, provider: GoogleCalendar, hands: GoogleHands, reason: str, error: type[Exception]
 ) -> None:
     channel = open_channel(provider, hands.person())
@@ -255,7 +262,7 @@ def test_another_failure_to_close_is_told(
 
 
 @pytest.mark.parametrize(
-    "changed",
+    "wrong_fields",
     [
         {"resourceId": None},
         {"resourceId": ""},
@@ -270,35 +277,35 @@ def test_another_failure_to_close_is_told(
         {"expiration": ["1"]},
     ],
 )
-def test_an_answer_that_makes_no_sense_is_an_invalid_response(
-    provider: GoogleCalendar, hands: GoogleHands, service: Channels, changed: dict[str, Any]
+def test_answer_without_a_valid_id_and_end_is_an_invalid_response(
+    provider: GoogleCalendar, hands: GoogleHands, service: Channels, wrong_fields: dict[str, Any]
 ) -> None:
-    service.answers_with = changed
-    with pytest.raises(InvalidResponse, match=r"Google opened a channel, but its answer names no") as error:
+    service.answers_with = wrong_fields
+    with pytest.raises(InvalidResponse, match=r"Google opened a channel, but its answer names no") as error_info:
         provider.open_channel(channel_of(hands.person(), PATH))
-    assert "\n" not in str(error.value)
+    assert "\n" not in str(error_info.value)
 
 
-def test_1_1_nothing_comes_after_the_end(tmp_path: Path) -> None:
-    """And nobody says so; closing it then succeeds."""
+def test_no_notification_comes_after_the_end_of_a_channel(tmp_path: Path) -> None:
+    """Google does not notify of the end itself. Closing the channel afterwards succeeds."""
     clock = SteppedClock(utcnow())
-    with Google(clock=clock) as stepped, listen() as listener:
-        stepped.tokens.granted_scopes = {OWNED_EVENTS_SCOPE}
-        channels, hands = stepped.calendars.channels, GoogleHands(stepped.calendars)
+    with Google(clock=clock) as double, listen() as listener:
+        double.tokens.granted_scopes = {OWNED_EVENTS_SCOPE}
+        channels, hands = double.calendars.channels, GoogleHands(double.calendars)
         channels.routes[PUBLIC] = listener.url
         file = tmp_path / "key.json"
-        file.write_text(json.dumps(stepped.tokens.service_account()))
-        provider = google.build_with_clock({**stepped.section, "service_account": str(file)}, clock)
+        file.write_text(json.dumps(double.tokens.service_account()))
+        provider = google.build_with_clock({**double.section, "service_account": str(file)}, clock)
         dana = hands.person()
         channel = channel_of(dana, PATH)
-        opened = provider.open_channel(channel)
-        clock.move_to(opened.expires_at - timedelta(seconds=1))
+        opened_channel = provider.open_channel(channel)
+        clock.move_to(opened_channel.expires_at - timedelta(seconds=1))
         hands.add(dana, span(5, 14))
         channels.settle()
         assert len(listener.requests) == 2
-        clock.move_to(opened.expires_at)
+        clock.move_to(opened_channel.expires_at)
         hands.add(dana, span(6, 14))
         channels.settle()
         assert len(listener.requests) == 2
-        provider.close_channel(replace(channel, remote_id=opened.remote_id))
+        provider.close_channel(replace(channel, remote_id=opened_channel.remote_id))
         provider.close()

@@ -1,4 +1,4 @@
-"""Whose time Google shows, and how it counts."""
+"""Free/busy of Google, by a service account and by connected accounts."""
 
 from typing import Any
 
@@ -13,11 +13,11 @@ from worker.providers.google.auth import EVENTS_READ_SCOPE
 from worker.providers.google.calendar import GoogleCalendar
 from worker.providers.google.freebusy import parse_free_busy
 
-# --- how time counts ------------------------------------------------------------------------------------------------
+# --- a service account ----------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
-    ("told", "shown"),
+    ("fields", "expected_status"),
     [
         ({"eventType": "outOfOffice"}, ShowAs.AWAY),
         ({"eventType": "focusTime"}, ShowAs.BUSY),
@@ -29,17 +29,21 @@ from worker.providers.google.freebusy import parse_free_busy
         ({"start": {"date": "2027-03-05"}, "end": {"date": "2027-03-06"}, "transparency": "transparent"}, None),
     ],
 )
-def test_each_kind_of_event_counts_as_a_person_would(
-    provider: GoogleCalendar, hands: GoogleHands, told: dict[str, Any], shown: ShowAs | None
+def test_each_kind_of_event_has_its_status_in_free_busy(
+    provider: GoogleCalendar, hands: GoogleHands, fields: dict[str, Any], expected_status: ShowAs | None
 ) -> None:
     dana = hands.person()
-    hands.insert(dana, **{**google_times(span(5, 14)), **told})
-    assert [busy.show_as for busy in provider.free_busy([dana], WINDOW)[dana].busy] == ([shown] if shown else [])
-    assert [event.show_as for event in provider.changes(dana, None, WINDOW).events] == [shown]
+    hands.insert(dana, **{**google_times(span(5, 14)), **fields})
+    assert [busy.show_as for busy in provider.free_busy([dana], WINDOW)[dana].busy] == (
+        [expected_status] if expected_status else []
+    )
+    assert [event.show_as for event in provider.changes(dana, None, WINDOW).events] == [expected_status]
 
 
-def test_nothing_but_times_is_asked_of_a_report(double: Google, provider: GoogleCalendar, hands: GoogleHands) -> None:
-    """No title, no text, no other person's address."""
+def test_only_times_of_a_reports_events_are_requested(
+    double: Google, provider: GoogleCalendar, hands: GoogleHands
+) -> None:
+    """No title, no description and no address of another person is requested."""
     sam = hands.person()
     hands.add(sam, span(5, 14))
     provider.free_busy([sam], WINDOW)
@@ -50,165 +54,172 @@ def test_nothing_but_times_is_asked_of_a_report(double: Google, provider: Google
 
 def test_fifty_people_are_read_in_one_request(double: Google, provider: GoogleCalendar, hands: GoogleHands) -> None:
     people = [hands.person() for _ in range(51)]
-    found = provider.free_busy(people, WINDOW)
-    assert all(one.is_known for one in found.values())
+    free_busy_by_person = provider.free_busy(people, WINDOW)
+    assert all(free_busy.is_known for free_busy in free_busy_by_person.values())
     assert (double.batches, sum(not request.in_batch for request in double.requests)) == (1, 1)
     assert provider.people_per_request == 50
 
 
-def test_one_who_cannot_be_read_is_no_obstacle_to_the_others(
+def test_unreadable_calendar_does_not_prevent_reading_others(
     double: Google, provider: GoogleCalendar, hands: GoogleHands
 ) -> None:
     people = [hands.person() for _ in range(3)]
-    suspended = people[1]
-    double.calendars.suspended_accounts.add(suspended)
+    suspended_person = people[1]
+    double.calendars.suspended_accounts.add(suspended_person)
     double.faults.add(LIST, "notFound", who=people[2])
-    found = provider.free_busy(people, WINDOW)
-    assert [found[who].is_known for who in people] == [True, False, False]
-    assert "suspended" in found[suspended].reason
+    free_busy = provider.free_busy(people, WINDOW)
+    assert [free_busy[person].is_known for person in people] == [True, False, False]
+    assert "suspended" in free_busy[suspended_person].reason
 
 
 @pytest.mark.parametrize("reason", ["backendError", "userRateLimitExceeded"])
-def test_who_cannot_be_read_just_now_waits_alone(
+def test_temporary_error_in_a_batch_makes_only_one_person_unknown(
     double: Google, provider: GoogleCalendar, hands: GoogleHands, reason: str
 ) -> None:
-    """T-2: unknown for now, and never free; everybody else in the batch is read."""
+    """T-2: this person is unknown and not free, until the next attempt."""
     people = [hands.person() for _ in range(3)]
     hands.add(people[0], span(5, 14))
     double.faults.add(LIST, reason, who=people[2])
-    found = provider.free_busy(people, WINDOW)
-    assert [(found[who].is_known, found[who].is_temporary) for who in people] == [
+    free_busy = provider.free_busy(people, WINDOW)
+    assert [(free_busy[person].is_known, free_busy[person].is_temporary) for person in people] == [
         (True, False),
         (True, False),
         (False, True),
     ]
-    assert [busy.span for busy in found[people[0]].busy] == [span(5, 14)]
+    assert [busy.span for busy in free_busy[people[0]].busy] == [span(5, 14)]
     assert provider.free_busy(people, WINDOW)[people[2]].is_known
 
 
-def test_who_is_unknown_for_good_is_not_waited_for(
+def test_permanent_refusal_makes_a_person_unknown_for_good(
     double: Google, provider: GoogleCalendar, hands: GoogleHands
 ) -> None:
     double.faults.add(LIST, "forbidden")
     person = hands.person()
-    found = provider.free_busy([person], WINDOW)[person]
-    assert not found.is_known and not found.is_temporary
+    free_busy = provider.free_busy([person], WINDOW)[person]
+    assert not free_busy.is_known and not free_busy.is_temporary
 
 
-def test_a_token_that_died_inside_a_batch_is_renewed(
-    double: Google, provider: GoogleCalendar, hands: GoogleHands
-) -> None:
+def test_refused_token_is_renewed_for_a_batch(double: Google, provider: GoogleCalendar, hands: GoogleHands) -> None:
     people = [hands.person() for _ in range(3)]
     provider.free_busy(people, WINDOW)
     double.tokens.expire_access_tokens()
-    assert all(one.is_known for one in provider.free_busy(people, WINDOW).values())
+    assert all(free_busy.is_known for free_busy in provider.free_busy(people, WINDOW).values())
 
 
-# --- one manager's own account (1.10) -------------------------------------------------------------------------------
+# --- connected accounts ---------------------------------------------------------------------------------------------
 
 
-def test_1_10_others_are_asked_for_by_free_busy(double: Google, alone: dict[str, Any], hands: GoogleHands) -> None:
+def test_people_without_a_connected_account_are_read_by_a_free_busy_query(
+    double: Google, account_section: dict[str, Any], hands: GoogleHands
+) -> None:
     dana, sam, kim = hands.person(), hands.person(), hands.person()
-    connect(double, alone, dana)
-    provider = google.build_calendar(alone)
+    connect(double, account_section, dana)
+    provider = google.build_calendar(account_section)
     hands.add(sam, span(5, 14))
     hands.add(sam, span(5, 15), show=ShowAs.TENTATIVE)
     double.calendars.person_calendars[kim].hidden = True
-    found = provider.free_busy([dana, sam, kim, "nobody@elsewhere.example"], WINDOW)
-    assert [busy.span for busy in found[sam].busy] == [span(5, 14, 120)]
-    assert found[dana] == FreeBusy()
-    assert not found[kim].is_known and "does not share" in found[kim].reason
-    assert not found["nobody@elsewhere.example"].is_known
+    free_busy = provider.free_busy([dana, sam, kim, "nobody@elsewhere.example"], WINDOW)
+    assert [busy.span for busy in free_busy[sam].busy] == [span(5, 14, 120)]
+    assert free_busy[dana] == FreeBusy()
+    assert not free_busy[kim].is_known and "does not share" in free_busy[kim].reason
+    assert not free_busy["nobody@elsewhere.example"].is_known
     assert methods(double) == [LIST, QUERY]
 
 
-def test_1_10_our_own_event_is_told_apart_inside_what_free_busy_merges(
-    double: Google, alone: dict[str, Any], hands: GoogleHands
+def test_our_event_is_recognized_inside_merged_busy_time(
+    double: Google, account_section: dict[str, Any], hands: GoogleHands
 ) -> None:
-    """What is booked over it shows where it sticks out."""
+    """Another event at the same time is seen only where it extends beyond ours."""
     dana, sam = hands.person(), hands.person()
-    connect(double, alone, dana)
-    provider = google.build_calendar(alone)
-    wanted = draft(dana, sam)  # 10:00 to 11:15 on the 9th
-    provider.create(dana, wanted)
-    assert [busy.key for busy in provider.free_busy([sam], WINDOW)[sam].busy] == [wanted.key]
+    connect(double, account_section, dana)
+    provider = google.build_calendar(account_section)
+    event_draft = draft(dana, sam)  # 10:00 to 11:15 on the 9th
+    provider.create(dana, event_draft)
+    assert [busy.key for busy in provider.free_busy([sam], WINDOW)[sam].busy] == [event_draft.key]
     hands.add(sam, span(9, 11))
     busy = provider.free_busy([sam], WINDOW)[sam].busy
-    assert [(one.span, one.key) for one in busy] == [
-        (wanted.span, wanted.key),
-        (Span(wanted.span.end, at(9, 12)), None),
+    assert [(busy_time.span, busy_time.key) for busy_time in busy] == [
+        (event_draft.span, event_draft.key),
+        (Span(event_draft.span.end, at(9, 12)), None),
     ]
-    hands.answer(dana, sam, wanted.key, Answer.DECLINED)
-    assert [one.key for one in provider.free_busy([sam], WINDOW)[sam].busy] == [None]
+    hands.answer(dana, sam, event_draft.key, Answer.DECLINED)
+    assert [busy_time.key for busy_time in provider.free_busy([sam], WINDOW)[sam].busy] == [None]
 
 
-def test_1_10_fifty_people_and_two_months_at_a_time(double: Google, alone: dict[str, Any], hands: GoogleHands) -> None:
-    """More of either Google refuses."""
+def test_one_query_is_for_at_most_fifty_people_and_sixty_days(
+    double: Google, account_section: dict[str, Any], hands: GoogleHands
+) -> None:
+    """Google refuses more of either."""
     dana, *others = (hands.person() for _ in range(52))
-    connect(double, alone, dana)
+    connect(double, account_section, dana)
     hands.add(others[0], Span(at(1, 9) + 100 * DAY, at(1, 10) + 100 * DAY))
-    found = google.build_calendar(alone).free_busy(others, Span(at(1, 0), at(1, 0) + 130 * DAY))
-    assert all(one.is_known for one in found.values()) and len(found[others[0]].busy) == 1
+    free_busy_by_person = google.build_calendar(account_section).free_busy(others, Span(at(1, 0), at(1, 0) + 130 * DAY))
+    assert (
+        all(free_busy.is_known for free_busy in free_busy_by_person.values())
+        and len(free_busy_by_person[others[0]].busy) == 1
+    )
     assert [len(call.body["items"]) for call in calls(double, QUERY)] == [50, 50, 50, 1, 1, 1]
 
 
-def test_who_is_hidden_from_one_account_may_be_shown_to_another(
-    double: Google, alone: dict[str, Any], hands: GoogleHands
+def test_person_hidden_from_one_account_is_read_through_another(
+    double: Google, account_section: dict[str, Any], hands: GoogleHands
 ) -> None:
     dana, kim, sam, lee = (hands.person() for _ in range(4))
-    connect(double, alone, dana)
-    connect(double, alone, kim)
+    connect(double, account_section, dana)
+    connect(double, account_section, kim)
     double.calendars.person_calendars[sam].hidden_from.add(dana)
     double.calendars.person_calendars[lee].hidden_from.add(kim)
     hands.add(sam, span(5, 14))
-    found = google.build_calendar(alone).free_busy([sam, lee], WINDOW)
-    assert [busy.span for busy in found[sam].busy] == [span(5, 14)]
-    assert found[sam].is_known and found[lee].is_known
+    free_busy = google.build_calendar(account_section).free_busy([sam, lee], WINDOW)
+    assert [busy.span for busy in free_busy[sam].busy] == [span(5, 14)]
+    assert free_busy[sam].is_known and free_busy[lee].is_known
     assert [[item["id"] for item in call.body["items"]] for call in calls(double, QUERY)] == [[sam, lee], [sam]]
 
 
-@pytest.fixture(name="managed")
-def two_managers(double: Google, alone: dict[str, Any], hands: GoogleHands) -> tuple[GoogleCalendar, list[Address]]:
-    """A calendar to which Dana and Kim are connected, and Dana, her report Sam, Kim and her report Lee. Each of the two
-    pairs has an event of ours."""
+@pytest.fixture
+def two_pairs(
+    double: Google, account_section: dict[str, Any], hands: GoogleHands
+) -> tuple[GoogleCalendar, list[Address]]:
+    """A calendar to which the managers Dana and Kim are connected, and the people Dana, her report Sam, Kim, her report
+    Lee. Each pair has an event of ours."""
     dana, sam, kim, lee = people = [hands.person() for _ in range(4)]
-    connect(double, alone, dana)
-    connect(double, alone, kim)
+    connect(double, account_section, dana)
+    connect(double, account_section, kim)
     organizers = {dana: [dana], sam: [dana], kim: [kim], lee: [kim]}
-    provider = google.build_calendar({**alone, "organizers": organizers.__getitem__})
+    provider = google.build_calendar({**account_section, "organizers": organizers.__getitem__})
     provider.create(dana, draft(dana, sam))
     provider.create(kim, draft(kim, lee))
     return provider, people
 
 
-def test_without_the_managers_calendar_nobody_guesses_what_is_ours(
-    double: Google, managed: tuple[GoogleCalendar, list[Address]]
+def test_report_is_unknown_when_the_managers_calendar_cannot_be_read(
+    double: Google, two_pairs: tuple[GoogleCalendar, list[Address]]
 ) -> None:
-    """Else our own event would look as if somebody had booked over it. The reports of others don't wait for it."""
-    provider, [dana, sam, kim, lee] = managed
+    """Otherwise our own event would count as another event. Reports of other managers are not affected."""
+    provider, [dana, sam, kim, lee] = two_pairs
     double.tokens.revoke(dana)
-    found = provider.free_busy([dana, sam, kim, lee], WINDOW)
-    assert not found[dana].is_known and not found[sam].is_known
-    assert found[sam].is_temporary and "can't be recognized" in found[sam].reason
-    assert [len(found[person].busy) for person in (kim, lee)] == [1, 1] and found[lee].busy[0].key
+    free_busy = provider.free_busy([dana, sam, kim, lee], WINDOW)
+    assert not free_busy[dana].is_known and not free_busy[sam].is_known
+    assert free_busy[sam].is_temporary and "can't be recognized" in free_busy[sam].reason
+    assert [len(free_busy[person].busy) for person in (kim, lee)] == [1, 1] and free_busy[lee].busy[0].key
 
 
-def test_a_manager_who_cannot_be_read_just_now_counts_for_the_reports_also_unasked(
-    double: Google, managed: tuple[GoogleCalendar, list[Address]]
+def test_report_is_unknown_after_a_temporary_error_of_a_manager_not_requested(
+    double: Google, two_pairs: tuple[GoogleCalendar, list[Address]]
 ) -> None:
-    """The two of a pair may be asked for in two requests."""
-    provider, [dana, sam, _, lee] = managed
+    """The free/busy of the two people of a pair may be read in two requests."""
+    provider, [dana, sam, _, lee] = two_pairs
     double.faults.add(LIST, "backendError", who=dana)
-    found = provider.free_busy([sam, lee], WINDOW)
-    assert (found[sam].is_known, found[sam].is_temporary) == (False, True)
-    assert found[lee].busy[0].key
+    free_busy = provider.free_busy([sam, lee], WINDOW)
+    assert (free_busy[sam].is_known, free_busy[sam].is_temporary) == (False, True)
+    assert free_busy[lee].busy[0].key
 
 
-def test_a_manager_who_is_gone_for_good_and_not_asked_for_hides_nobody(
-    double: Google, managed: tuple[GoogleCalendar, list[Address]]
+def test_report_stays_known_after_a_permanent_error_of_a_manager_not_requested(
+    double: Google, two_pairs: tuple[GoogleCalendar, list[Address]]
 ) -> None:
-    """A former manager of the report, for instance."""
-    provider, [dana, sam, _, _] = managed
+    """It may be a former manager of the report."""
+    provider, [dana, sam, _, _] = two_pairs
     double.tokens.revoke(dana)
     assert [busy.key for busy in provider.free_busy([sam], WINDOW)[sam].busy] == [None]
 
@@ -216,7 +227,7 @@ def test_a_manager_who_is_gone_for_good_and_not_asked_for_hides_nobody(
 @pytest.mark.parametrize(
     "answer", [None, [], "busy", 5, {}, {"busy": 5}, {"busy": [{"start": "x"}]}, {"errors": ["x"]}]
 )
-def test_an_answer_that_is_none_is_unknown_and_never_free(answer: object) -> None:
-    """T-2: whatever stands in the place of one person's free/busy."""
-    found = parse_free_busy("dana@example.org", answer)
-    assert not found.is_known and "dana@example.org" in found.reason
+def test_invalid_answer_about_a_person_is_unknown_and_not_free(answer: object) -> None:
+    """T-2: whatever the answer holds in place of one person's free/busy."""
+    free_busy = parse_free_busy("dana@example.org", answer)
+    assert not free_busy.is_known and "dana@example.org" in free_busy.reason

@@ -1,4 +1,4 @@
-"""Google's scopes, tokens and key files, and the checks that prove them (1.14)."""
+"""Google's scopes, tokens and key files, and what `longarc check` finds out about them."""
 
 import json
 from datetime import timedelta
@@ -18,25 +18,23 @@ from worker.providers.google.auth import CALENDARS_READ_SCOPE, EVENTS_READ_SCOPE
 from worker.providers.google.calendar import GoogleCalendar
 from worker.providers.google.mail import GmailMailer
 
-# --- the grants (1.14) ----------------------------------------------------------------------------------------------
+# --- grants ---------------------------------------------------------------------------------------------------------
 
 
-def test_1_14_each_scope_is_asked_for_by_itself(double: Google, provider: GoogleCalendar, hands: GoogleHands) -> None:
-    """What lacks one of them still does what the others allow; the remedy names the one that lacks."""
+def test_missing_scope_prevents_only_what_needs_it(
+    double: Google, provider: GoogleCalendar, hands: GoogleHands
+) -> None:
+    """The error names the missing scope."""
     dana = hands.person()
     double.tokens.granted_scopes = {OWNED_EVENTS_SCOPE}
     event = provider.create(dana, draft(dana))
-    found = provider.free_busy([dana], WINDOW)[dana]
-    assert (
-        event.key
-        and not found.is_known
-        and EVENTS_READ_SCOPE in found.reason
-        and OWNED_EVENTS_SCOPE not in found.reason
-    )
-    assert "Manage domain wide delegation" in found.reason
+    free_busy = provider.free_busy([dana], WINDOW)[dana]
+    assert event.key and not free_busy.is_known
+    assert EVENTS_READ_SCOPE in free_busy.reason and OWNED_EVENTS_SCOPE not in free_busy.reason
+    assert "Manage domain wide delegation" in free_busy.reason
 
 
-def test_a_token_is_asked_for_once_an_hour(double: Google, section: dict[str, Any], hands: GoogleHands) -> None:
+def test_token_is_requested_once_an_hour(double: Google, section: dict[str, Any], hands: GoogleHands) -> None:
     clock = SteppedClock(utcnow())
     double.tokens.clock = clock
     provider = google.build_with_clock(section, clock)
@@ -49,7 +47,7 @@ def test_a_token_is_asked_for_once_an_hour(double: Google, section: dict[str, An
     assert len(double.tokens.grant_types) == 2
 
 
-def test_a_token_that_died_early_is_renewed_once(double: Google, provider: GoogleCalendar, hands: GoogleHands) -> None:
+def test_refused_token_is_renewed_once(double: Google, provider: GoogleCalendar, hands: GoogleHands) -> None:
     dana = hands.person()
     provider.find(dana, "s1.1")
     double.tokens.expire_access_tokens()
@@ -59,24 +57,26 @@ def test_a_token_that_died_early_is_renewed_once(double: Google, provider: Googl
         provider.find(dana, "s1.1")
 
 
-@pytest.mark.parametrize("who", ["suspended", "outside"])
-def test_nobody_can_act_as_who_is_suspended_or_elsewhere(
-    double: Google, provider: GoogleCalendar, hands: GoogleHands, who: str
+@pytest.mark.parametrize("cause", ["suspended", "outside"])
+def test_service_account_cannot_act_as_a_suspended_or_outside_person(
+    double: Google, provider: GoogleCalendar, hands: GoogleHands, cause: str
 ) -> None:
-    person = hands.person() if who == "suspended" else "kim@elsewhere.example"
+    person = hands.person() if cause == "suspended" else "kim@elsewhere.example"
     double.calendars.suspended_accounts.add(person)
     with pytest.raises(AuthRevoked, match="suspended, deleted, or not in the domain"):
         provider.create(person, draft(person))
 
 
-def test_a_key_that_was_deleted_says_so(double: Google, provider: GoogleCalendar, hands: GoogleHands) -> None:
+def test_error_says_that_google_no_longer_accepts_the_key(
+    double: Google, provider: GoogleCalendar, hands: GoogleHands
+) -> None:
     double.tokens.withdraw_keys()
     with pytest.raises(AuthRevoked, match="no longer accepts the key"):
         provider.find(hands.person(), "s1.1")
 
 
 @pytest.mark.parametrize(
-    ("content", "says"),
+    ("content", "expected_text"),
     [
         ("", "not JSON"),
         ("not a key", "not JSON"),
@@ -89,30 +89,30 @@ def test_a_key_that_was_deleted_says_so(double: Google, provider: GoogleCalendar
         ),
     ],
 )
-def test_a_key_file_that_is_none_says_what_it_is(
-    section: dict[str, Any], tmp_path: Path, content: str, says: str
+def test_error_says_what_is_wrong_with_the_key_file(
+    section: dict[str, Any], tmp_path: Path, content: str, expected_text: str
 ) -> None:
     file = tmp_path / "other.json"
     file.write_text(content)
-    with pytest.raises(AuthRevoked, match=says) as caught:
+    with pytest.raises(AuthRevoked, match=expected_text) as error_info:
         google.build_calendar({**section, "service_account": str(file)}).find("dana@example.org", "s1.1")
-    assert "\n" not in str(caught.value) and "Add key > JSON" in str(caught.value)
+    assert "\n" not in str(error_info.value) and "Add key > JSON" in str(error_info.value)
     with pytest.raises(AuthRevoked, match="No such file"):
         google.build_calendar({**section, "service_account": str(tmp_path / "none")}).find("dana@example.org", "s1.1")
 
 
-def test_a_clock_that_is_wrong_is_named(double: Google, section: dict[str, Any], hands: GoogleHands) -> None:
+def test_error_names_a_wrong_clock(double: Google, section: dict[str, Any], hands: GoogleHands) -> None:
     provider = google.build_with_clock(section, SteppedClock(utcnow() + timedelta(days=2)))
     with pytest.raises(AuthRevoked, match="correct the clock"):
         provider.find(hands.person(), "s1.1")
 
 
-def test_a_grant_taken_back_says_how_to_give_it_again(
-    double: Google, alone: dict[str, Any], hands: GoogleHands
+def test_revoked_grant_names_the_connect_command(
+    double: Google, account_section: dict[str, Any], hands: GoogleHands
 ) -> None:
     dana = hands.person()
-    connect(double, alone, dana)
-    provider = google.build_calendar(alone)
+    connect(double, account_section, dana)
+    provider = google.build_calendar(account_section)
     assert provider.find(dana, "s1.1") is None
     double.tokens.revoke(dana)
     with pytest.raises(AuthRevoked, match=f"longarc connect google {dana}"):
@@ -120,7 +120,7 @@ def test_a_grant_taken_back_says_how_to_give_it_again(
 
 
 @pytest.mark.parametrize("reason", [None, "reset", "html"])
-def test_a_token_endpoint_out_of_order_is_tried_later(
+def test_failure_of_the_token_endpoint_is_unavailable_or_an_invalid_response(
     double: Google, provider: GoogleCalendar, hands: GoogleHands, reason: str | None
 ) -> None:
     double.faults.add("token", reason or "backendError")
@@ -128,100 +128,103 @@ def test_a_token_endpoint_out_of_order_is_tried_later(
         provider.find(hands.person(), "s1.1")
 
 
-# --- proving --------------------------------------------------------------------------------------------------------
+# --- checks ---------------------------------------------------------------------------------------------------------
 
 
-def test_a_check_proves_each_thing_by_itself(double: Google, provider: GoogleCalendar, hands: GoogleHands) -> None:
-    found = provider.check(hands.person())
-    assert all(one.ok for one in found)
-    assert sum("API is enabled" in one.statement for one in found) >= 1
+def test_check_has_a_finding_for_the_api_and_each_scope(
+    double: Google, provider: GoogleCalendar, hands: GoogleHands
+) -> None:
+    findings = provider.check(hands.person())
+    assert all(finding.ok for finding in findings)
+    assert sum("API is enabled" in finding.statement for finding in findings) >= 1
     assert {OWNED_EVENTS_SCOPE, EVENTS_READ_SCOPE} <= {
-        scope for one in found for scope in (OWNED_EVENTS_SCOPE, EVENTS_READ_SCOPE) if scope in one.statement
+        scope for finding in findings for scope in (OWNED_EVENTS_SCOPE, EVENTS_READ_SCOPE) if scope in finding.statement
     }
 
 
 @pytest.mark.parametrize("scope", [OWNED_EVENTS_SCOPE, EVENTS_READ_SCOPE])
-def test_a_check_says_what_to_paste_where(
+def test_failed_check_names_the_client_and_the_missing_scope(
     double: Google, provider: GoogleCalendar, hands: GoogleHands, section: dict[str, Any], scope: str
 ) -> None:
     double.tokens.granted_scopes -= {scope}
-    [failed] = [one for one in provider.check(hands.person()) if not one.ok]
+    [failed_finding] = [finding for finding in provider.check(hands.person()) if not finding.ok]
     client = json.loads(Path(section["service_account"]).read_text())["client_id"]
-    assert f"`{client}`" in failed.remedy and f"`{scope}`" in failed.remedy
-    assert "admin.google.com" in failed.remedy and "Manage domain wide delegation" in failed.remedy
+    assert f"`{client}`" in failed_finding.remedy and f"`{scope}`" in failed_finding.remedy
+    assert "admin.google.com" in failed_finding.remedy and "Manage domain wide delegation" in failed_finding.remedy
 
 
-def test_a_check_says_which_api_to_enable_where(
+def test_failed_check_names_the_api_to_enable_and_the_page_for_it(
     double: Google, provider: GoogleCalendar, mailer: GmailMailer, section: dict[str, Any], hands: GoogleHands
 ) -> None:
     double.faults.add("calendar.", "accessNotConfigured")
-    [failed] = [one for one in provider.check(hands.person()) if not one.ok]
-    assert "Calendar API is enabled" in failed.statement
-    assert "console.cloud.google.com/apis/library/calendar-json.googleapis.com" in failed.remedy
-    assert "longarc-test" in failed.remedy
+    [failed_finding] = [finding for finding in provider.check(hands.person()) if not finding.ok]
+    assert "Calendar API is enabled" in failed_finding.statement
+    assert "console.cloud.google.com/apis/library/calendar-json.googleapis.com" in failed_finding.remedy
+    assert "longarc-test" in failed_finding.remedy
     double.faults.add("gmail.", "accessNotConfigured")
-    one = mail.build_mailer({**section, **double.mail_section, "sender": "dana@example.org"})
-    [failed] = [found for found in one.check() if not found.ok]
-    assert "library/gmail.googleapis.com" in failed.remedy
+    other_mailer = mail.build_mailer({**section, **double.mail_section, "sender": "dana@example.org"})
+    [failed_finding] = [finding for finding in other_mailer.check() if not finding.ok]
+    assert "library/gmail.googleapis.com" in failed_finding.remedy
 
 
-def test_a_check_says_that_somebody_has_no_google_calendar(
+def test_check_reports_a_person_without_a_google_calendar(
     double: Google, provider: GoogleCalendar, hands: GoogleHands
 ) -> None:
-    """A finding of its own: it is neither the scope nor the API that lacks."""
+    """The finding is another than for a missing scope or an API that is not enabled."""
     dana = hands.person()
     double.calendars.without_calendar.add(dana)
-    [failed] = [one for one in provider.check(dana) if not one.ok]
-    assert failed.statement == f"{dana} has a Google Calendar"
-    assert "Apps > Google Workspace > Calendar" in failed.remedy and dana in failed.remedy
+    [failed_finding] = [finding for finding in provider.check(dana) if not finding.ok]
+    assert failed_finding.statement == f"{dana} has a Google Calendar"
+    assert "Apps > Google Workspace > Calendar" in failed_finding.remedy and dana in failed_finding.remedy
 
 
-def test_a_check_looks_whether_meet_is_offered(double: Google, section: dict[str, Any], hands: GoogleHands) -> None:
-    """Where the scope for it is granted; else nothing is known, which is no fault. Without video nobody asks."""
+def test_check_reports_whether_meet_is_offered(double: Google, section: dict[str, Any], hands: GoogleHands) -> None:
+    """Without the scope for it nothing is known, which is no failure. Without `video` nothing is requested."""
     dana, kim = hands.person(), hands.person()
     double.calendars.without_meet.add(kim)
     provider = google.build_calendar(section)
-    [unknown] = [one for one in provider.check(kim) if "Meet" in one.statement]
-    assert unknown.ok and CALENDARS_READ_SCOPE in unknown.statement
+    [unknown_finding] = [finding for finding in provider.check(kim) if "Meet" in finding.statement]
+    assert unknown_finding.ok and CALENDARS_READ_SCOPE in unknown_finding.statement
     double.tokens.granted_scopes |= {CALENDARS_READ_SCOPE}
-    assert all(one.ok for one in provider.check(dana))
-    [failed] = [one for one in provider.check(kim) if not one.ok]
-    assert failed.statement == f"Google Meet is offered to {kim}" and "Google Meet" in failed.remedy
-    assert all(one.ok for one in google.build_calendar({**section, "video": False}).check(kim))
+    assert all(finding.ok for finding in provider.check(dana))
+    [failed_finding] = [finding for finding in provider.check(kim) if not finding.ok]
+    assert failed_finding.statement == f"Google Meet is offered to {kim}" and "Google Meet" in failed_finding.remedy
+    assert all(finding.ok for finding in google.build_calendar({**section, "video": False}).check(kim))
 
 
-def test_a_check_of_mail_sends_none(double: Google, section: dict[str, Any]) -> None:
-    """An empty message is refused for being empty, after everything else was looked at."""
+def test_check_of_mail_sends_no_mail(double: Google, section: dict[str, Any]) -> None:
+    """Google refuses the check's empty message only after it has checked everything else."""
     double.calendars.add_person("dana@example.org")
     mailer = mail.build_mailer({**section, **double.mail_section, "sender": "dana@example.org"})
-    assert all(one.ok for one in mailer.check()) and double.gmail.sent == []
+    assert all(finding.ok for finding in mailer.check()) and double.gmail.sent == []
     double.gmail.without_gmail.add("dana@example.org")
-    assert [one.ok for one in mailer.check()] == [True, True, False]
+    assert [finding.ok for finding in mailer.check()] == [True, True, False]
     double.tokens.granted_scopes -= {GMAIL_SEND_SCOPE}
-    [failed] = mail.build_mailer({**section, **double.mail_section, "sender": "dana@example.org"}).check()
-    assert not failed.ok and GMAIL_SEND_SCOPE in failed.remedy
+    [failed_finding] = mail.build_mailer({**section, **double.mail_section, "sender": "dana@example.org"}).check()
+    assert not failed_finding.ok and GMAIL_SEND_SCOPE in failed_finding.remedy
 
 
 @pytest.mark.parametrize("sender", ["recipient@example.org", "empty@example.org"])
-def test_a_check_of_mail_is_not_deceived_by_the_words_in_an_address(
+def test_check_of_mail_ignores_words_in_the_senders_address(
     double: Google, section: dict[str, Any], sender: str
 ) -> None:
+    """The check expects Gmail to refuse an empty message. An address in another refusal must not look like that."""
     double.calendars.add_person(sender)
     mailer = mail.build_mailer({**section, **double.mail_section, "sender": sender})
-    assert all(one.ok for one in mailer.check())
+    assert all(finding.ok for finding in mailer.check())
     double.faults.add("gmail.", "domainPolicy")
-    [failed] = [one for one in mailer.check() if not one.ok]
-    assert failed.statement == f"{sender} can send mail by Gmail" and "domainPolicy" in failed.remedy
+    [failed_finding] = [finding for finding in mailer.check() if not finding.ok]
+    assert failed_finding.statement == f"{sender} can send mail by Gmail" and "domainPolicy" in failed_finding.remedy
 
 
-def test_a_check_of_a_connected_account_proves_what_was_ticked(
-    double: Google, alone: dict[str, Any], hands: GoogleHands
+def test_check_of_a_connected_account_reports_each_missing_scope(
+    double: Google, account_section: dict[str, Any], hands: GoogleHands
 ) -> None:
     dana = hands.person()
-    assert not google.build_calendar(alone).check(dana)[0].ok
-    connect(double, alone, dana)
-    assert all(one.ok for one in google.build_calendar(alone).check(dana))
-    assert all(one.ok for one in mail.build_mailer({**alone, **double.mail_section}).check())
-    connect(double, alone, dana, OWNED_EVENTS_SCOPE)
-    failed = [one for one in google.build_calendar(alone).check(dana) if not one.ok]
-    assert len(failed) == 1 and "free/busy" in failed[0].statement
+    assert not google.build_calendar(account_section).check(dana)[0].ok
+    connect(double, account_section, dana)
+    assert all(finding.ok for finding in google.build_calendar(account_section).check(dana))
+    assert all(finding.ok for finding in mail.build_mailer({**account_section, **double.mail_section}).check())
+    connect(double, account_section, dana, OWNED_EVENTS_SCOPE)
+    failed_findings = [finding for finding in google.build_calendar(account_section).check(dana) if not finding.ok]
+    assert len(failed_findings) == 1 and "free/busy" in failed_findings[0].statement

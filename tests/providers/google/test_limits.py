@@ -1,4 +1,4 @@
-"""Google's quotas, throttling and faults (1.12)."""
+"""Google's quotas, throttling and faults."""
 
 from dataclasses import replace
 from datetime import timedelta
@@ -16,51 +16,51 @@ from worker.providers.google import calendar as google
 from worker.providers.google.calendar import GoogleCalendar
 from worker.providers.google.mail import GmailMailer
 
-# --- whose quota (1.12) ---------------------------------------------------------------------------------------------
+# --- quotas ---------------------------------------------------------------------------------------------------------
 
 
-def test_1_12_every_request_says_whose_quota_is_used(
+def test_every_request_names_the_person_whose_quota_it_uses(
     double: Google, provider: GoogleCalendar, mailer: GmailMailer, hands: GoogleHands
 ) -> None:
-    """Parts of a batch, too; by a hash of at most forty letters that tells nobody who it is."""
+    """Also each request of a batch. The name is a hash of at most forty characters that does not reveal the person."""
     dana, sam = hands.person(), hands.person()
-    event = provider.create(dana, wanted := draft(dana, sam))
-    moved = provider.update(event.ref, replace(wanted, span=span(11, 13)))
+    event = provider.create(dana, event_draft := draft(dana, sam))
+    moved_event = provider.update(event.ref, replace(event_draft, span=span(11, 13)))
     provider.changes(dana, provider.changes(dana, None, WINDOW).cursor, WINDOW)
     provider.free_busy([dana, sam], WINDOW)
-    provider.cancel(moved.ref)
+    provider.cancel(moved_event.ref)
     mailer.send(letter("kim@example.org"), "m1")
     users = {(request.who, request.call.query["quotaUser"]) for request in double.requests if request.call}
-    assert len(users) == len({who for who, _ in users}) == 3, "one for each person"
+    assert len(users) == len({person for person, _ in users}) == 3, "each person has one name"
     assert all(0 < len(user) <= 40 and "@" not in user for _, user in users)
 
 
-def test_1_12_what_names_a_person_for_the_quota_cannot_be_guessed(
+def test_quota_name_of_a_person_depends_on_the_companys_key(
     double: Google, section: dict[str, Any], hands: GoogleHands
 ) -> None:
-    """It is hashed with the company's own key, and alike in all processes that have it."""
+    """So the name cannot be guessed. It is the same in all processes that have the key."""
     dana = hands.person()
     for keys in ([KEY], [KEY], ["another"], []):
         google.build_calendar({**section, "keys": keys}).find(dana, "s1.1")
-    first, same, other, bare = (call.query["quotaUser"] for call in calls(double, GET))
-    assert first == same and len({first, other, bare}) == 3
+    first_name, second_name, name_of_other_key, name_without_key = (
+        call.query["quotaUser"] for call in calls(double, GET)
+    )
+    assert first_name == second_name and len({first_name, name_of_other_key, name_without_key}) == 3
 
 
-def test_1_12_a_company_does_not_share_the_quota_of_one_user(
-    double: Google, provider: GoogleCalendar, hands: GoogleHands
-) -> None:
-    """As many people as one user may have requests: each is asked with a quota of their own."""
+def test_each_person_uses_only_the_own_quota(double: Google, provider: GoogleCalendar, hands: GoogleHands) -> None:
+    """Reading thirty people takes more requests than the double allows to one user."""
     double.quota.per_user = 20
     people = [hands.person() for _ in range(30)]
-    found = provider.free_busy(people, WINDOW)
-    assert all(one.is_known for one in found.values())
+    free_busy_by_person = provider.free_busy(people, WINDOW)
+    assert all(free_busy.is_known for free_busy in free_busy_by_person.values())
     assert {len(times) for user, times in double.quota.used.items() if user} == {1}
 
 
-def test_1_12_what_google_counts_and_what_is_paced_is_the_same(
+def test_our_limit_counts_the_same_requests_as_googles_quota(
     double: Google, section: dict[str, Any], hands: GoogleHands
 ) -> None:
-    """Below the limit of one person nobody is refused, and above it Google is not even asked."""
+    """Google refuses nobody below the limit of one person. Above it no request is sent."""
     double.quota.per_user = 10
     provider = google.build_calendar({**section, "per_person": 10})
     dana, kim = hands.person(), hands.person()
@@ -70,34 +70,34 @@ def test_1_12_what_google_counts_and_what_is_paced_is_the_same(
         provider.find(dana, "s1.1")
 
 
-# --- throttling and faults (1.12) -----------------------------------------------------------------------------------
+# --- throttling and faults ------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("reason", ["userRateLimitExceeded", "rateLimitExceeded"])
 @pytest.mark.parametrize("status", [403, 429])
-def test_1_12_a_rate_limit_is_one_whatever_its_status(
+def test_rate_limit_is_recognized_with_either_status(
     double: Google, provider: GoogleCalendar, hands: GoogleHands, reason: str, status: int
 ) -> None:
     dana = hands.person()
     double.faults.add(INSERT, reason, status=status, headers={"Retry-After": "17"})
-    with pytest.raises(RateLimited) as caught:
+    with pytest.raises(RateLimited) as error_info:
         provider.create(dana, draft(dana))
-    assert caught.value.retry_after == timedelta(seconds=17)
-    assert methods(double) == [INSERT], "nobody tries by itself again"
+    assert error_info.value.retry_after == timedelta(seconds=17)
+    assert methods(double) == [INSERT], "the request was repeated"
 
 
 @pytest.mark.parametrize("reason", ["quotaExceeded", "dailyLimitExceeded"])
-def test_1_12_a_limit_of_the_day_waits_for_hours(
+def test_daily_limit_means_a_pause_of_at_least_an_hour(
     double: Google, provider: GoogleCalendar, hands: GoogleHands, reason: str
 ) -> None:
     double.faults.add(INSERT, reason)
-    with pytest.raises(RateLimited) as caught:
+    with pytest.raises(RateLimited) as error_info:
         provider.create(dana := hands.person(), draft(dana))
-    assert caught.value.retry_after is not None and caught.value.retry_after >= timedelta(hours=1)
+    assert error_info.value.retry_after is not None and error_info.value.retry_after >= timedelta(hours=1)
 
 
 @pytest.mark.parametrize(
-    ("reason", "expected", "says"),
+    ("reason", "error", "expected_text"),
     [
         ("forbidden", Forbidden, "refuses"),
         ("forbiddenForNonOrganizer", Forbidden, "refuses"),
@@ -108,80 +108,80 @@ def test_1_12_a_limit_of_the_day_waits_for_hours(
         ("notFound", NotFound, "does not find"),
     ],
 )
-def test_1_12_what_google_refuses_is_told_by_its_reason(
+def test_error_of_a_refusal_depends_on_googles_reason(
     double: Google,
     provider: GoogleCalendar,
     hands: GoogleHands,
     reason: str,
-    expected: type[ProviderError],
-    says: str,
+    error: type[ProviderError],
+    expected_text: str,
 ) -> None:
     dana = hands.person()
     double.faults.add(INSERT, reason, times=2)
-    with pytest.raises(expected, match=says) as caught:
+    with pytest.raises(error, match=expected_text) as error_info:
         provider.create(dana, draft(dana))
-    assert "\n" not in str(caught.value)
+    assert "\n" not in str(error_info.value)
 
 
 @pytest.mark.parametrize("after", [False, True])
-@pytest.mark.parametrize("how", ["backendError", "reset", "cut", "html"])
-def test_1_12_a_write_of_unknown_fate_is_looked_for_and_not_repeated(
-    double: Google, provider: GoogleCalendar, hands: GoogleHands, how: str, after: bool
+@pytest.mark.parametrize("failure", ["backendError", "reset", "cut", "html"])
+def test_uncertain_create_is_not_repeated_and_results_in_one_event(
+    double: Google, provider: GoogleCalendar, hands: GoogleHands, failure: str, after: bool
 ) -> None:
-    """500, a connection that broke, an answer cut off or of somebody else's: before it was done, or after."""
+    """The failure comes before the creation or after it: status 500, a broken connection, or an invalid answer."""
     dana = hands.person()
-    wanted = draft(dana)
-    double.faults.add(INSERT, how, after=after)
-    with pytest.raises(Unavailable) as caught:
-        provider.create(dana, wanted)
-    assert caught.value.uncertain and methods(double) == [INSERT]
-    assert (provider.find(dana, wanted.key) is not None) is after
-    assert provider.create(dana, wanted).key == wanted.key
+    event_draft = draft(dana)
+    double.faults.add(INSERT, failure, after=after)
+    with pytest.raises(Unavailable) as error_info:
+        provider.create(dana, event_draft)
+    assert error_info.value.uncertain and methods(double) == [INSERT]
+    assert (provider.find(dana, event_draft.key) is not None) is after
+    assert provider.create(dana, event_draft).key == event_draft.key
     assert len(provider.free_busy([dana], WINDOW)[dana].busy) == 1
 
 
-@pytest.mark.parametrize("how", ["backendError", "reset", "cut", "html"])
-def test_1_12_a_deletion_that_somebody_else_answers_is_not_taken_for_done(
-    double: Google, provider: GoogleCalendar, hands: GoogleHands, how: str
+@pytest.mark.parametrize("failure", ["backendError", "reset", "cut", "html"])
+def test_failed_cancel_is_uncertain_and_the_next_attempt_deletes_the_event(
+    double: Google, provider: GoogleCalendar, hands: GoogleHands, failure: str
 ) -> None:
-    """A proxy's page, with status 200: the event still stands, and the next attempt deletes it."""
+    """Also when a proxy answers with a page and status 200."""
     dana = hands.person()
     event = provider.create(dana, draft(dana))
-    double.faults.add(DELETE, how)
-    with pytest.raises(Unavailable) as caught:
+    double.faults.add(DELETE, failure)
+    with pytest.raises(Unavailable) as error_info:
         provider.cancel(event.ref)
-    assert caught.value.uncertain
+    assert error_info.value.uncertain
     provider.cancel(event.ref)
     assert provider.free_busy([dana], WINDOW)[dana].busy == ()
 
 
-def test_a_write_that_is_not_answered_in_time_may_have_been_done(
+def test_write_without_an_answer_in_time_is_uncertain(
     double: Google, section: dict[str, Any], hands: GoogleHands
 ) -> None:
-    dana, wanted = hands.person(), draft("")
-    wanted = replace(wanted, organizer=replace(wanted.organizer, email=dana))
+    dana, event_draft = hands.person(), draft("")
+    event_draft = replace(event_draft, organizer=replace(event_draft.organizer, email=dana))
     provider = google.build_calendar({**section, "timeout": 0.3})
     double.faults.add(INSERT, "hang", after=True)
-    with pytest.raises(Unavailable) as caught:
-        provider.create(dana, wanted)
-    assert caught.value.uncertain
-    assert provider.find(dana, wanted.key) is not None
+    with pytest.raises(Unavailable) as error_info:
+        provider.create(dana, event_draft)
+    assert error_info.value.uncertain
+    assert provider.find(dana, event_draft.key) is not None
 
 
-@pytest.mark.parametrize("how", ["cut", "html"])
-def test_an_answer_that_is_not_json_is_told_in_one_line(
-    double: Google, provider: GoogleCalendar, hands: GoogleHands, how: str
+@pytest.mark.parametrize("failure", ["cut", "html"])
+def test_answer_that_is_not_json_raises_an_error_of_one_line(
+    double: Google, provider: GoogleCalendar, hands: GoogleHands, failure: str
 ) -> None:
-    double.faults.add(LIST, how)
-    with pytest.raises(ProviderError) as caught:
+    double.faults.add(LIST, failure)
+    with pytest.raises(ProviderError) as error_info:
         provider.changes(hands.person(), None, WINDOW)
-    assert "\n" not in str(caught.value) and len(str(caught.value)) < 300
+    assert "\n" not in str(error_info.value) and len(str(error_info.value)) < 300
 
 
-def test_what_was_just_made_and_is_not_found_yet_is_not_taken_for_gone(
+def test_event_that_google_does_not_find_yet_does_not_count_as_cancelled(
     double: Google, provider: GoogleCalendar, hands: GoogleHands
 ) -> None:
-    """1.12: 404 briefly after insert. A cancel that took it for success would leave the event standing."""
+    """Google may answer 404 shortly after an insert. If that counted as success, the event would stay."""
     dana = hands.person()
     event = provider.create(dana, draft(dana))
     double.faults.add(GET, "notFound")
@@ -191,7 +191,7 @@ def test_what_was_just_made_and_is_not_found_yet_is_not_taken_for_gone(
     assert provider.free_busy([dana], WINDOW)[dana].busy == ()
 
 
-def test_1_12_deleting_twice_is_success(double: Google, provider: GoogleCalendar, hands: GoogleHands) -> None:
+def test_cancel_of_a_deleted_event_succeeds(double: Google, provider: GoogleCalendar, hands: GoogleHands) -> None:
     dana = hands.person()
     event = provider.create(dana, draft(dana))
     double.faults.add(DELETE, "deleted", after=True)
@@ -199,17 +199,19 @@ def test_1_12_deleting_twice_is_success(double: Google, provider: GoogleCalendar
     assert provider.find(dana, event.key or "") is None
 
 
-def test_pacing_refuses_before_google_does(double: Google, section: dict[str, Any], hands: GoogleHands) -> None:
-    """A rate for each person and for the project; nothing sleeps, the time to wait is told."""
+def test_requests_above_our_limits_are_refused_without_a_request_to_google(
+    double: Google, section: dict[str, Any], hands: GoogleHands
+) -> None:
+    """There is a limit for each person and one for the project. The error says how long to wait; nothing sleeps."""
     clock = SteppedClock(utcnow())
     provider = google.build_with_clock({**section, "per_person": 10, "per_project": 15}, clock)
     dana, kim = hands.person(), hands.person()
     for _ in range(10):
         provider.find(dana, "s1.1")
     clock.advance(timedelta(seconds=20))
-    with pytest.raises(RateLimited) as caught:
+    with pytest.raises(RateLimited) as error_info:
         provider.find(dana, "s1.1")
-    assert caught.value.retry_after == timedelta(seconds=40)
+    assert error_info.value.retry_after == timedelta(seconds=40)
     for _ in range(5):
         provider.find(kim, "s1.1")
     with pytest.raises(RateLimited, match="project"):

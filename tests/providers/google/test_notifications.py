@@ -1,4 +1,4 @@
-"""What Google posts is parsed strictly: anybody can post."""
+"""Parsing notifications of Google. It is strict, because anybody may post to our URL."""
 
 from typing import Any
 
@@ -10,9 +10,9 @@ from worker.providers.google.notifications import read_notification
 ID, TOKEN, RESOURCE = "0f" * 16, "0f.secret", "ret08u3rv24htgh289g"
 
 
-def headers(**changed: str | None) -> dict[str, str]:
+def make_headers(**changed: str | None) -> dict[str, str]:
     """The headers of a notification; None leaves one out."""
-    given: dict[str, str | None] = {
+    fields: dict[str, str | None] = {
         "Host": "longarc.example",
         "Content-Length": "0",
         "X-Goog-Channel-ID": ID,
@@ -23,8 +23,8 @@ def headers(**changed: str | None) -> dict[str, str]:
         "X-Goog-Resource-State": "exists",
         "X-Goog-Message-Number": "10",
     }
-    given |= {f"X-Goog-{name.replace('_', '-')}": value for name, value in changed.items()}
-    return {name: value for name, value in given.items() if value is not None}
+    fields |= {f"X-Goog-{name.replace('_', '-')}": value for name, value in changed.items()}
+    return {name: value for name, value in fields.items() if value is not None}
 
 
 @pytest.mark.parametrize(
@@ -35,14 +35,16 @@ def headers(**changed: str | None) -> dict[str, str]:
         ("not_exists", NotificationKind.CHANGED),
     ],
 )
-@pytest.mark.parametrize("spell", [str, str.lower, str.upper])
-def test_each_state_has_its_kind_however_headers_are_spelled(state: str, kind: NotificationKind, spell: Any) -> None:
-    given = {spell(name): value for name, value in headers(Resource_State=state).items()}
-    assert read_notification(given) == Notification(TOKEN, kind, channel_id=ID, remote_id=RESOURCE)
+@pytest.mark.parametrize("change_case", [str, str.lower, str.upper])
+def test_each_state_has_its_kind_in_any_case_of_the_header_names(
+    state: str, kind: NotificationKind, change_case: Any
+) -> None:
+    headers = {change_case(name): value for name, value in make_headers(Resource_State=state).items()}
+    assert read_notification(headers) == Notification(TOKEN, kind, channel_id=ID, remote_id=RESOURCE)
 
 
 @pytest.mark.parametrize(
-    "changed",
+    "changed_headers",
     [
         {"Resource_State": "update"},  # of another API
         {"Resource_State": "EXISTS"},
@@ -59,15 +61,15 @@ def test_each_state_has_its_kind_however_headers_are_spelled(state: str, kind: N
         {"Resource_ID": "r" * 257},
     ],
 )
-def test_anything_else_is_not_a_notification(changed: dict[str, str | None]) -> None:
-    assert read_notification(headers(**changed)) is None
+def test_headers_with_an_invalid_value_are_no_notification(changed_headers: dict[str, str | None]) -> None:
+    assert read_notification(make_headers(**changed_headers)) is None
 
 
-def test_a_request_without_googles_headers_is_not_a_notification() -> None:
+def test_request_without_googles_headers_is_no_notification() -> None:
     assert read_notification({}) is None
     assert read_notification({"Resource-State": "exists", "Channel-ID": ID, "Channel-Token": TOKEN}) is None
 
 
-def test_the_longest_values_are_read() -> None:
-    given = headers(Channel_Token="t" * 128, Channel_ID="i" * 64, Resource_ID="r" * 256)
-    assert read_notification(given) is not None
+def test_values_of_the_greatest_length_are_read() -> None:
+    headers = make_headers(Channel_Token="t" * 128, Channel_ID="i" * 64, Resource_ID="r" * 256)
+    assert read_notification(headers) is not None
