@@ -11,8 +11,8 @@ from worker.providers.caldav.calendar import CalDavCalendar
 
 
 @pytest.fixture
-def undisturbed(interceptor: RequestInterceptor) -> Iterator[None]:
-    """Nothing stands in the server's way but what the test itself puts there."""
+def untouched_server(interceptor: RequestInterceptor) -> Iterator[None]:
+    """Before and after the test, the server answers by itself."""
     interceptor.clear()
     yield
     interceptor.clear()
@@ -20,13 +20,13 @@ def undisturbed(interceptor: RequestInterceptor) -> Iterator[None]:
 
 @pytest.fixture(scope="module")
 def provider(server: EmbeddedServers) -> Iterator[CalDavCalendar]:
-    made = open_calendar(server)
-    yield made
-    made.close()
+    calendar = open_calendar(server)
+    yield calendar
+    calendar.close()
 
 
 @pytest.fixture
 def hands(server: EmbeddedServers) -> Iterator[CalDavHands]:
-    made = CalDavHands(server)
-    yield made
-    made.close()
+    caldav_hands = CalDavHands(server)
+    yield caldav_hands
+    caldav_hands.close()

@@ -1,4 +1,4 @@
-"""Where the server delivers no invitations, every guest has a copy, and nobody has one of an event that is gone."""
+"""On a server that delivers no invitations, guests get copies of an event, and the copies go when the event goes."""
 
 import re
 from collections.abc import Callable, Iterator
@@ -22,13 +22,14 @@ from worker.providers.identities import InMemoryIdentities
 @pytest.fixture
 def hands(server: EmbeddedServers, interceptor: RequestInterceptor) -> Iterator[CalDavHands]:
     interceptor.clear()
-    people = CalDavHands(server)
-    yield people
+    caldav_hands = CalDavHands(server)
+    yield caldav_hands
     interceptor.clear()
-    people.close()
+    caldav_hands.close()
 
 
 def open_calendar(server: EmbeddedServers, records: CopyRecords | None = None, **changed: Any) -> CalDavCalendar:
+    """Return the provider that places copies; `changed` replaces settings."""
     section = {
         "url": server.caldav_url,
         "attendee_copies": True,
@@ -39,20 +40,22 @@ def open_calendar(server: EmbeddedServers, records: CopyRecords | None = None, *
     return calendar
 
 
-def copies(hands: CalDavHands, server: EmbeddedServers, *people: Address) -> list[int]:
-    """How many of our events each of them has, as the server lists them."""
+def count_events(hands: CalDavHands, server: EmbeddedServers, *people: Address) -> list[int]:
+    """Return how many of our events the server lists on the calendar of each of these people."""
     reader = open_calendar(server, attendee_copies=False)
-    listed = [sum(1 for event in reader.changes(who, None, WINDOW).events if event.key) for who in people]
+    counts = [sum(1 for event in reader.changes(person, None, WINDOW).events if event.key) for person in people]
     reader.close()
-    return listed
+    return counts
 
 
-def break_copy(interceptor: RequestInterceptor, guest: Address, method: str = "PUT", *, after: bool = False) -> None:
-    """The guest's calendar fails at that method, before or after it did what was asked."""
+def break_guest_calendar(
+    interceptor: RequestInterceptor, guest: Address, method: str = "PUT", *, after: bool = False
+) -> None:
+    """Let requests with that method to the guest's calendar fail, before or after the server carries them out."""
 
     def fail(environ: dict[str, Any]) -> tuple[str, list[tuple[str, str]], bytes] | None:
-        is_meant = environ["REQUEST_METHOD"] == method and guest in environ["PATH_INFO"]
-        return ("503 Service Unavailable", [], b"") if is_meant else None
+        is_broken = environ["REQUEST_METHOD"] == method and guest in environ["PATH_INFO"]
+        return ("503 Service Unavailable", [], b"") if is_broken else None
 
     if after:
         interceptor.after = fail
@@ -61,67 +64,70 @@ def break_copy(interceptor: RequestInterceptor, guest: Address, method: str = "P
 
 
 @pytest.fixture(params=["before", "after"])
-def broken(request: pytest.FixtureRequest, interceptor: RequestInterceptor) -> Callable[[Address], None]:
-    return lambda guest: break_copy(interceptor, guest, after=request.param == "after")
+def break_guest(request: pytest.FixtureRequest, interceptor: RequestInterceptor) -> Callable[[Address], None]:
+    """A function that lets the writes to a guest's calendar fail."""
+    return lambda guest: break_guest_calendar(interceptor, guest, after=request.param == "after")
 
 
-# --- a missing copy ---------------------------------------------------------------------------------------------------
+# --- missing copies ---------------------------------------------------------------------------------------------------
 
 
-def begin(
-    server: EmbeddedServers, broken: Callable[[Address], None], interceptor: RequestInterceptor, wanted: EventDraft
+def create_without_copy(
+    server: EmbeddedServers, break_guest: Callable[[Address], None], interceptor: RequestInterceptor, wanted: EventDraft
 ) -> CalDavCalendar:
-    """A calendar on which the event was put, while its guest's copy failed."""
+    """Create the event while the guest's copy fails; return the calendar."""
     [guest] = wanted.guests
     calendar = open_calendar(server)
-    broken(guest.email)
+    break_guest(guest.email)
     with pytest.raises(ProviderError):
         calendar.create(wanted.organizer.email, wanted)
     interceptor.clear()
     return calendar
 
 
-def test_an_event_whose_copy_failed_says_so_until_it_is_delivered(
-    server: EmbeddedServers, hands: CalDavHands, interceptor: RequestInterceptor, broken: Callable[[Address], None]
+def test_event_is_not_delivered_until_its_copy_is_placed(
+    server: EmbeddedServers, hands: CalDavHands, interceptor: RequestInterceptor, break_guest: Callable[[Address], None]
 ) -> None:
     dana, sam = hands.person(), hands.person()
     wanted = draft(dana, sam)
-    calendar = begin(server, broken, interceptor, wanted)
-    half = calendar.find(dana, wanted.key)
-    assert half is not None and not half.is_delivered and half.answers == {sam: Answer.NEEDS_ACTION}
+    calendar = create_without_copy(server, break_guest, interceptor, wanted)
+    undelivered = calendar.find(dana, wanted.key)
+    assert (
+        undelivered is not None and not undelivered.is_delivered and undelivered.answers == {sam: Answer.NEEDS_ACTION}
+    )
     calendar.create(dana, wanted)
-    whole = calendar.find(dana, wanted.key)
-    assert whole is not None and whole.is_delivered
-    assert copies(hands, server, dana, sam) == [1, 1]
+    delivered = calendar.find(dana, wanted.key)
+    assert delivered is not None and delivered.is_delivered
+    assert count_events(hands, server, dana, sam) == [1, 1]
 
 
 @pytest.mark.parametrize("is_full", [True, False])
-def test_a_pass_finds_a_missing_copy_and_puts_it_there(
+def test_reading_changes_places_a_missing_copy(
     server: EmbeddedServers,
     hands: CalDavHands,
     interceptor: RequestInterceptor,
-    broken: Callable[[Address], None],
+    break_guest: Callable[[Address], None],
     is_full: bool,
 ) -> None:
     dana, sam = hands.person(), hands.person()
     cursor = None if is_full else open_calendar(server).changes(dana, None, WINDOW).cursor
-    calendar = begin(server, broken, interceptor, draft(dana, sam))
+    calendar = create_without_copy(server, break_guest, interceptor, draft(dana, sam))
     calendar.changes(dana, cursor, WINDOW)
-    assert copies(hands, server, dana, sam) == [1, 1]
+    assert count_events(hands, server, dana, sam) == [1, 1]
 
 
-def test_a_full_pass_needs_no_record_to_find_a_missing_copy(
-    server: EmbeddedServers, hands: CalDavHands, interceptor: RequestInterceptor, broken: Callable[[Address], None]
+def test_reading_all_events_places_a_missing_copy_without_a_record(
+    server: EmbeddedServers, hands: CalDavHands, interceptor: RequestInterceptor, break_guest: Callable[[Address], None]
 ) -> None:
-    """A database that was put back to an earlier day knows nothing of it."""
+    """A database that was restored to an earlier state has no record of the copy."""
     dana, sam = hands.person(), hands.person()
-    begin(server, broken, interceptor, draft(dana, sam))
+    create_without_copy(server, break_guest, interceptor, draft(dana, sam))
     open_calendar(server).changes(dana, None, WINDOW)
-    assert copies(hands, server, dana, sam) == [1, 1]
+    assert count_events(hands, server, dana, sam) == [1, 1]
 
 
-def test_a_pass_in_between_repairs_what_a_kill_left(server: EmbeddedServers, hands: CalDavHands) -> None:
-    """The record is there, the copy is not, and the event has not changed since the last pass."""
+def test_reading_changes_places_a_copy_that_has_only_a_record(server: EmbeddedServers, hands: CalDavHands) -> None:
+    """A process died after it had written the record. The event has not changed since changes were last read."""
     dana, sam = hands.person(), hands.person()
     wanted = draft(dana, sam)
     open_calendar(server, attendee_copies=False).create(dana, wanted)
@@ -130,11 +136,11 @@ def test_a_pass_in_between_repairs_what_a_kill_left(server: EmbeddedServers, han
     cursor = calendar.changes(dana, None, WINDOW).cursor
     records.intend_copy(dana, events.make_resource_name(wanted.key), sam)
     open_calendar(server, records).changes(dana, cursor, WINDOW)
-    assert copies(hands, server, dana, sam) == [1, 1]
+    assert count_events(hands, server, dana, sam) == [1, 1]
 
 
-def test_a_copy_that_the_guest_deleted_stays_deleted(server: EmbeddedServers, hands: CalDavHands) -> None:
-    """That is an answer, and no copy that is missing."""
+def test_copy_that_the_guest_deleted_is_not_placed_again(server: EmbeddedServers, hands: CalDavHands) -> None:
+    """The deletion counts as declined."""
     dana, sam = hands.person(), hands.person()
     wanted = draft(dana, sam)
     calendar = open_calendar(server)
@@ -142,10 +148,10 @@ def test_a_copy_that_the_guest_deleted_stays_deleted(server: EmbeddedServers, ha
     hands.delete(sam, wanted.key)
     [event] = calendar.changes(dana, None, WINDOW).events
     assert event.answers == {sam: Answer.DECLINED} and event.is_delivered
-    assert copies(hands, server, sam) == [0]
+    assert count_events(hands, server, sam) == [0]
 
 
-def test_an_update_whose_copy_failed_is_completed(
+def test_repeated_update_completes_a_copy_that_failed(
     server: EmbeddedServers, hands: CalDavHands, interceptor: RequestInterceptor
 ) -> None:
     dana, sam = hands.person(), hands.person()
@@ -153,76 +159,79 @@ def test_an_update_whose_copy_failed_is_completed(
     calendar = open_calendar(server)
     event = calendar.create(dana, wanted)
     moved = replace(wanted, span=span(11, 13))
-    break_copy(interceptor, sam)
+    break_guest_calendar(interceptor, sam)
     with pytest.raises(ProviderError):
         calendar.update(event.ref, moved)
     interceptor.clear()
-    half = calendar.find(dana, wanted.key)
-    assert half is not None and half.span == moved.span and not half.is_delivered
+    undelivered = calendar.find(dana, wanted.key)
+    assert undelivered is not None and undelivered.span == moved.span and not undelivered.is_delivered
     assert calendar.update(event.ref, moved).is_delivered
     assert [busy.span for busy in calendar.free_busy([sam], WINDOW)[sam].busy] == [moved.span]
 
 
 @pytest.mark.parametrize(
-    ("was", "becomes"),
+    ("text", "broken_text"),
     [
         ("X-LONGARC-COPY:", "END:NOTHING\r\nX:"),
         ("DTSTART", "DTSTART;X-WHEN=soon:sometime\r\nX-START"),
         ("VEVENT", "NONE"),
     ],
 )
-def test_a_copy_that_can_not_be_read_is_no_refusal(
-    server: EmbeddedServers, hands: CalDavHands, interceptor: RequestInterceptor, was: str, becomes: str
+def test_unreadable_copy_does_not_count_as_declined(
+    server: EmbeddedServers, hands: CalDavHands, interceptor: RequestInterceptor, text: str, broken_text: str
 ) -> None:
-    """A program that wrote nonsense over it says neither yes nor no."""
+    """What a program wrote in place of the copy is neither yes nor no."""
     dana, sam = hands.person(), hands.person()
     wanted = draft(dana, sam)
     calendar = open_calendar(server)
     calendar.create(dana, wanted)
 
-    def spoil(environ: dict[str, Any]) -> None:
-        """Only the guest's calendar answers so."""
-        spoilt = (
-            (lambda content: content.replace(was.encode(), becomes.encode())) if sam in environ["PATH_INFO"] else None
-        )
-        interceptor.rewrite = spoilt
+    def rewrite(content: bytes) -> bytes:
+        return content.replace(text.encode(), broken_text.encode())
 
-    interceptor.before = spoil
-    found = calendar.find(dana, wanted.key)
-    assert found is not None and found.answers == {sam: Answer.NEEDS_ACTION}
-    [told] = calendar.changes(dana, None, WINDOW).events
-    assert told.answers == {sam: Answer.NEEDS_ACTION}
+    def break_copy(environ: dict[str, Any]) -> None:
+        """Rewrite the answers of the guest's calendar, and of no other."""
+        is_guest = sam in environ["PATH_INFO"]
+        interceptor.rewrite = rewrite if is_guest else None
+
+    interceptor.before = break_copy
+    event = calendar.find(dana, wanted.key)
+    assert event is not None and event.answers == {sam: Answer.NEEDS_ACTION}
+    [changed_event] = calendar.changes(dana, None, WINDOW).events
+    assert changed_event.answers == {sam: Answer.NEEDS_ACTION}
 
 
-@pytest.mark.parametrize("is_under_another_name", [False, True], ids=["our name", "our UID"])
-def test_an_event_that_is_not_our_copy_is_not_replaced(
-    server: EmbeddedServers, hands: CalDavHands, is_under_another_name: bool
+@pytest.mark.parametrize("has_our_uid", [False, True], ids=["our name", "our UID"])
+def test_event_of_the_guest_in_place_of_the_copy_is_not_replaced(
+    server: EmbeddedServers, hands: CalDavHands, has_our_uid: bool
 ) -> None:
-    """The guest's calendar has another event under the name of the copy, or its UID under another name."""
+    """The guest's calendar has another event with the resource name of the copy, or with its UID under another name."""
     dana, sam = hands.person(), hands.person()
     wanted = draft(dana, sam)
     name = events.make_resource_name(wanted.key)
-    if is_under_another_name:
+    if has_our_uid:
         name = hands.put_event(sam, [f"UID:{events.make_uid(wanted.key)}", *times(span(5, 9))])
     else:
         hands.put_event(sam, times(span(5, 9)), name)
-    before = hands.text(sam, name)
+    guest_text = hands.text(sam, name)
     records = InMemoryCopyRecords()
     calendar = open_calendar(server, records)
     event = calendar.create(dana, wanted)
     assert calendar.create(dana, wanted).ref == event.ref
     moved = calendar.update(event.ref, replace(wanted, span=span(11, 13)))
     calendar.changes(dana, None, WINDOW)
-    found = calendar.find(dana, wanted.key)
-    assert found is not None and found.answers == {sam: Answer.NEEDS_ACTION} and not found.is_delivered
-    assert hands.text(sam, name) == before and records.list_copies(dana) == []
+    copied_event = calendar.find(dana, wanted.key)
+    assert (
+        copied_event is not None
+        and copied_event.answers == {sam: Answer.NEEDS_ACTION}
+        and not copied_event.is_delivered
+    )
+    assert hands.text(sam, name) == guest_text and records.list_copies(dana) == []
     calendar.cancel(moved.ref)
-    assert copies(hands, server, dana) == [0] and hands.text(sam, name) == before
+    assert count_events(hands, server, dana) == [0] and hands.text(sam, name) == guest_text
 
 
-def test_no_answer_is_read_from_an_event_that_took_the_place_of_a_copy(
-    server: EmbeddedServers, hands: CalDavHands
-) -> None:
+def test_no_answer_is_read_from_another_event_in_place_of_the_copy(server: EmbeddedServers, hands: CalDavHands) -> None:
     dana, sam = hands.person(), hands.person()
     wanted = draft(dana, sam)
     calendar = open_calendar(server)
@@ -230,12 +239,12 @@ def test_no_answer_is_read_from_an_event_that_took_the_place_of_a_copy(
     hands.delete(sam, wanted.key)
     lines = [*times(wanted.span), f"ATTENDEE;PARTSTAT=ACCEPTED:mailto:{sam}"]
     hands.put_event(sam, lines, events.make_resource_name(wanted.key))
-    found = calendar.find(dana, wanted.key)
-    assert found is not None and found.answers == {sam: Answer.NEEDS_ACTION} and not found.is_delivered
+    event = calendar.find(dana, wanted.key)
+    assert event is not None and event.answers == {sam: Answer.NEEDS_ACTION} and not event.is_delivered
 
 
-def test_a_copy_that_lost_our_properties_is_renewed(server: EmbeddedServers, hands: CalDavHands) -> None:
-    """A calendar program has left them out; the UID says that it is our copy."""
+def test_copy_that_lost_our_properties_is_updated(server: EmbeddedServers, hands: CalDavHands) -> None:
+    """A calendar program left them out. The UID still shows that it is our copy."""
     dana, sam = hands.person(), hands.person()
     wanted = draft(dana, sam)
     calendar = open_calendar(server)
@@ -245,14 +254,14 @@ def test_a_copy_that_lost_our_properties_is_renewed(server: EmbeddedServers, han
     assert [busy.span for busy in calendar.free_busy([sam], WINDOW)[sam].busy] == [span(11, 13)]
 
 
-# --- a copy too many --------------------------------------------------------------------------------------------------
+# --- superfluous copies -----------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("lost", ["nothing", "cursor", "cursor and record"])
-def test_an_event_deleted_before_the_first_look_leaves_no_copy(
-    server: EmbeddedServers, hands: CalDavHands, lost: str
+@pytest.mark.parametrize("loss", ["nothing", "cursor", "cursor and record"])
+def test_event_deleted_before_changes_are_read_leaves_no_copy(
+    server: EmbeddedServers, hands: CalDavHands, loss: str
 ) -> None:
-    """The manager deletes it before any pass saw it; the cursor, and the record, may be lost besides."""
+    """The cursor may be lost too, and the record of the copy."""
     dana, sam = hands.person(), hands.person()
     wanted = draft(dana, sam)
     records = InMemoryCopyRecords()
@@ -260,15 +269,15 @@ def test_an_event_deleted_before_the_first_look_leaves_no_copy(
     cursor = calendar.changes(dana, None, WINDOW).cursor
     calendar.create(dana, wanted)
     hands.delete(dana, wanted.key)
-    if lost == "cursor and record":
+    if loss == "cursor and record":
         calendar = open_calendar(server, guests={dana: [sam]}.__getitem__)
-    calendar.changes(dana, cursor if lost == "nothing" else None, WINDOW)
-    assert copies(hands, server, dana, sam) == [0, 0]
-    assert records.list_copies(dana) == [] or lost == "cursor and record"
+    calendar.changes(dana, cursor if loss == "nothing" else None, WINDOW)
+    assert count_events(hands, server, dana, sam) == [0, 0]
+    assert records.list_copies(dana) == [] or loss == "cursor and record"
 
 
-def test_a_record_without_a_copy_is_forgotten(server: EmbeddedServers, hands: CalDavHands) -> None:
-    """A process that died right after it was written."""
+def test_record_without_an_event_is_deleted(server: EmbeddedServers, hands: CalDavHands) -> None:
+    """A process died right after it had written the record."""
     dana, sam = hands.person(), hands.person()
     records = InMemoryCopyRecords()
     records.intend_copy(dana, events.make_resource_name("gone"), sam)
@@ -276,8 +285,8 @@ def test_a_record_without_a_copy_is_forgotten(server: EmbeddedServers, hands: Ca
     assert records.list_copies(dana) == []
 
 
-def test_a_full_pass_leaves_other_meetings_alone(server: EmbeddedServers, hands: CalDavHands) -> None:
-    """A guest's own events, the events that the guest organizes with us, and the copies of another manager's."""
+def test_reading_all_events_leaves_other_events_alone(server: EmbeddedServers, hands: CalDavHands) -> None:
+    """The guest's calendar has an own event, an event of ours that the guest organizes, and another manager's copy."""
     dana, sam, kim, lee = (hands.person() for _ in range(4))
     guests = {dana: [sam], sam: [lee], kim: [sam]}
     calendar = open_calendar(server, guests=guests.__getitem__)
@@ -285,14 +294,12 @@ def test_a_full_pass_leaves_other_meetings_alone(server: EmbeddedServers, hands:
     calendar.create(sam, draft(sam, lee))
     calendar.create(kim, draft(kim, sam))
     calendar.changes(dana, None, WINDOW)
-    assert copies(hands, server, sam, lee, kim) == [2, 1, 1]
+    assert count_events(hands, server, sam, lee, kim) == [2, 1, 1]
     assert len(calendar.free_busy([sam], WINDOW)[sam].busy) == 3
 
 
 @pytest.mark.parametrize("is_full", [True, False])
-def test_whoever_is_uninvited_by_hand_loses_the_copy(
-    server: EmbeddedServers, hands: CalDavHands, is_full: bool
-) -> None:
+def test_guest_removed_by_hand_loses_the_copy(server: EmbeddedServers, hands: CalDavHands, is_full: bool) -> None:
     dana, sam, kim = (hands.person() for _ in range(3))
     wanted = draft(dana, sam, kim)
     calendar = open_calendar(server)
@@ -306,56 +313,59 @@ def test_whoever_is_uninvited_by_hand_loses_the_copy(
         ),
     )
     calendar.changes(dana, None if is_full else cursor, WINDOW)
-    assert copies(hands, server, dana, sam, kim) == [1, 1, 0]
+    assert count_events(hands, server, dana, sam, kim) == [1, 1, 0]
 
 
-def test_cancelling_what_was_deleted_by_hand_takes_the_copies_away(server: EmbeddedServers, hands: CalDavHands) -> None:
-    """Also where nobody reads that calendar any more, because its owner manages nobody now."""
+def test_cancelling_an_event_deleted_by_hand_removes_its_copies(server: EmbeddedServers, hands: CalDavHands) -> None:
+    """This holds also for a calendar whose changes are no longer read, because its owner has no reports any more."""
     dana, sam = hands.person(), hands.person()
     wanted = draft(dana, sam)
     calendar = open_calendar(server)
     event = calendar.create(dana, wanted)
     hands.delete(dana, wanted.key)
     calendar.cancel(event.ref)
-    assert copies(hands, server, dana, sam) == [0, 0]
+    assert count_events(hands, server, dana, sam) == [0, 0]
 
 
-def test_a_calendar_that_reads_empty_is_not_believed(server: EmbeddedServers, hands: CalDavHands) -> None:
-    """Somebody replaced it by an empty one: the guests' copies stay until a person has looked at it."""
+def test_copies_are_kept_when_the_whole_calendar_is_empty(server: EmbeddedServers, hands: CalDavHands) -> None:
+    """Somebody may have replaced the calendar by an empty one, or the server has a fault."""
     dana, sam = hands.person(), hands.person()
     calendar = open_calendar(server)
-    drafts = [draft(dana, sam, span=span(9 + number, 10)) for number in range(5)]
-    for one in drafts:
-        calendar.create(dana, one)
-    for one in drafts:
-        hands.delete(dana, one.key)
+    event_count = 5  # the smallest number of missing events that is suspicious
+    drafts = [draft(dana, sam, span=span(9 + number, 10)) for number in range(event_count)]
+    for event_draft in drafts:
+        calendar.create(dana, event_draft)
+    for event_draft in drafts:
+        hands.delete(dana, event_draft.key)
     calendar.changes(dana, None, WINDOW)
-    assert copies(hands, server, dana, sam) == [0, 5]
+    assert count_events(hands, server, dana, sam) == [0, event_count]
 
 
-# --- what older versions left -----------------------------------------------------------------------------------------
+# --- copies of older versions -----------------------------------------------------------------------------------------
 
 
-def test_a_copy_that_an_older_version_noted_on_the_event_is_known(server: EmbeddedServers, hands: CalDavHands) -> None:
-    """Its guest deleted it: that is a refusal still, and cancelling finds the others."""
+def test_copy_that_an_older_version_marked_on_the_event_is_recognized(
+    server: EmbeddedServers, hands: CalDavHands
+) -> None:
+    """A guest who deleted such a copy has declined, and cancelling removes the others. There is no record of them."""
     dana, sam, kim = (hands.person() for _ in range(3))
     wanted = draft(dana, sam, kim)
-    first = open_calendar(server)
-    event = first.create(dana, wanted)
+    first_calendar = open_calendar(server)
+    event = first_calendar.create(dana, wanted)
     hands.edit(dana, wanted.key, lambda text: text.replace("ATTENDEE;", "ATTENDEE;X-LONGARC-COPY=TRUE;"))
     hands.delete(sam, wanted.key)
     calendar = open_calendar(server)
-    found = calendar.find(dana, wanted.key)
-    assert found is not None and found.answers == {sam: Answer.DECLINED, kim: Answer.NEEDS_ACTION}
+    marked_event = calendar.find(dana, wanted.key)
+    assert marked_event is not None and marked_event.answers == {sam: Answer.DECLINED, kim: Answer.NEEDS_ACTION}
     calendar.cancel(replace(event.ref, etag=""))
-    assert copies(hands, server, dana, sam, kim) == [0, 0, 0]
+    assert count_events(hands, server, dana, sam, kim) == [0, 0, 0]
 
 
-# --- who somebody is --------------------------------------------------------------------------------------------------
+# --- aliases ----------------------------------------------------------------------------------------------------------
 
 
-def test_a_guest_is_known_by_every_address(server: EmbeddedServers, hands: CalDavHands) -> None:
-    """A program writes an alias where we wrote the primary address: it is the same person all the same."""
+def test_guest_is_recognized_by_an_alias(server: EmbeddedServers, hands: CalDavHands) -> None:
+    """A calendar program writes aliases in place of the primary addresses that we wrote."""
     dana, sam = hands.person(), hands.person()
     alias = f"alias.of.{sam}"
     calendar = open_calendar(server, identities=InMemoryIdentities({sam: [alias], dana: [f"boss.{dana}"]}))
@@ -369,11 +379,11 @@ def test_a_guest_is_known_by_every_address(server: EmbeddedServers, hands: CalDa
         hands.edit(person, wanted.key, answer)
     [event] = calendar.changes(dana, None, WINDOW).events
     assert event.answers == {sam: Answer.ACCEPTED} and event.organizer == dana
-    assert copies(hands, server, dana, sam) == [1, 1]
+    assert count_events(hands, server, dana, sam) == [1, 1]
 
 
-def test_an_invitation_to_an_alias_is_an_invitation(server: EmbeddedServers, hands: CalDavHands) -> None:
-    """What was declined under another address leaves the time free."""
+def test_invitation_to_an_alias_declined_leaves_the_time_free(server: EmbeddedServers, hands: CalDavHands) -> None:
+    """When the alias is unknown, the invitation is for somebody else, and the time is taken."""
     sam, kim = hands.person(), hands.person()
     alias = f"alias.of.{sam}"
     lines = [
@@ -383,6 +393,6 @@ def test_an_invitation_to_an_alias_is_an_invitation(server: EmbeddedServers, han
         f"ATTENDEE;PARTSTAT=DECLINED:mailto:{alias}",
     ]
     hands.put_event(sam, lines)
-    for identities, busy in ((InMemoryIdentities({sam: [alias]}), 0), (InMemoryIdentities(), 1)):
+    for identities, busy_count in ((InMemoryIdentities({sam: [alias]}), 0), (InMemoryIdentities(), 1)):
         calendar = open_calendar(server, identities=identities)
-        assert len(calendar.free_busy([sam], WINDOW)[sam].busy) == busy
+        assert len(calendar.free_busy([sam], WINDOW)[sam].busy) == busy_count

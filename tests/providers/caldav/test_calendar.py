@@ -1,4 +1,4 @@
-"""The CalDAV provider keeps every promise on a real server, at little cost, and completes work that broke off."""
+"""The CalDAV provider keeps the promises of a calendar, needs few requests, and completes work that was interrupted."""
 
 from collections.abc import Iterator
 from dataclasses import replace
@@ -16,36 +16,36 @@ from worker.embedded import EmbeddedServers
 from worker.errors import Forbidden, Unavailable
 from worker.providers.caldav.calendar import CalDavCalendar
 
-pytestmark = pytest.mark.usefixtures("undisturbed")
+pytestmark = pytest.mark.usefixtures("untouched_server")
 
 
 class TestWithCopies(CalendarContract, GuestDeletionContract, GuestMoveContract):
-    """Radicale delivers no invitations, so that we do."""
+    """Radicale delivers no invitations, so the provider places copies."""
 
     remembers_cancelled = False
 
 
 class SchedulingHands(CalDavHands):
-    """What a server that schedules by itself (RFC 6638) would do to the organizer's event is done here by hand."""
+    """Writes answers to the organizer's event, as a server does that schedules by itself (RFC 6638)."""
 
     def answer(self, organizer: str, guest: str, key: str, answer: Answer) -> None:
         super().answer(organizer, organizer, key, answer)
 
 
 class TestServerThatSchedules:
-    """`attendee_copies` off: answers are read where such a server writes them, nothing is written elsewhere."""
+    """Without `attendee_copies`, answers are read from the organizer's event, and guests' calendars are not written."""
 
     @pytest.fixture
     def provider(self, server: EmbeddedServers) -> Iterator[CalDavCalendar]:
-        made = open_calendar(server, attendee_copies=False)
-        yield made
-        made.close()
+        calendar = open_calendar(server, attendee_copies=False)
+        yield calendar
+        calendar.close()
 
     @pytest.fixture
     def hands(self, server: EmbeddedServers) -> Iterator[SchedulingHands]:
-        made = SchedulingHands(server)
-        yield made
-        made.close()
+        scheduling_hands = SchedulingHands(server)
+        yield scheduling_hands
+        scheduling_hands.close()
 
     def test_answers_are_read_from_the_organizers_event(self, provider: CalDavCalendar, hands: SchedulingHands) -> None:
         dana, sam = hands.person(), hands.person()
@@ -68,45 +68,46 @@ class TestServerThatSchedules:
         assert provider.find(dana, wanted.key) is None
 
 
-@pytest.mark.parametrize("unknown", [["sync-token"], ["sync-token", "getctag"]])
-def test_a_server_without_sync_tokens_is_compared(
-    server: EmbeddedServers, hands: CalDavHands, interceptor: RequestInterceptor, unknown: list[str]
+@pytest.mark.parametrize("hidden_properties", [["sync-token"], ["sync-token", "getctag"]])
+def test_changes_are_found_without_sync_tokens(
+    server: EmbeddedServers, hands: CalDavHands, interceptor: RequestInterceptor, hidden_properties: list[str]
 ) -> None:
-    """By its ctag, else by all etags: nothing changed is nothing told, any change is a full pass."""
-    interceptor.before, interceptor.rewrite = refuse_sync_tokens, hide_properties(*unknown)
+    """The ctag is compared, else all etags. After any change, all events are read."""
+    interceptor.before, interceptor.rewrite = refuse_sync_tokens, hide_properties(*hidden_properties)
     provider = open_calendar(server)
     dana, sam = hands.person(), hands.person()
     wanted = draft(dana, sam)
     provider.create(dana, wanted)
-    first = provider.changes(dana, None, WINDOW)
-    again = provider.changes(dana, first.cursor, WINDOW)
-    assert (again.events, again.deleted_ids, again.is_full) == ((), (), False)
+    first_changes = provider.changes(dana, None, WINDOW)
+    no_changes = provider.changes(dana, first_changes.cursor, WINDOW)
+    assert (no_changes.events, no_changes.deleted_ids, no_changes.is_full) == ((), (), False)
     hands.answer(dana, sam, wanted.key, Answer.ACCEPTED)
-    [event] = provider.changes(dana, again.cursor, WINDOW).events
+    [event] = provider.changes(dana, no_changes.cursor, WINDOW).events
     assert event.answers == {sam: Answer.ACCEPTED}
     hands.add(dana, span(5, 9))
-    after = provider.changes(dana, again.cursor, WINDOW)
-    assert after.is_full and len(after.events) == 2
+    full_changes = provider.changes(dana, no_changes.cursor, WINDOW)
+    assert full_changes.is_full and len(full_changes.events) == 2
 
 
-# --- what it costs ----------------------------------------------------------------------------------------------------
+# --- requests ---------------------------------------------------------------------------------------------------------
 
 
-def test_when_nothing_changed_a_calendar_costs_one_request(
+def test_unchanged_calendar_costs_one_request(
     provider: CalDavCalendar, hands: CalDavHands, interceptor: RequestInterceptor
 ) -> None:
+    """An organizer's calendar costs one more for each guest with a copy."""
     dana, sams = hands.person(), [hands.person() for _ in range(3)]
     for sam in sams:
         for day in (9, 10):
             provider.create(dana, draft(dana, sam, span=span(day, 10)))
-    alone = hands.person()
-    cursors = {person: provider.changes(person, None, WINDOW).cursor for person in (alone, dana)}
+    kim = hands.person()
+    cursors = {person: provider.changes(person, None, WINDOW).cursor for person in (kim, dana)}
     interceptor.methods.clear()
-    provider.changes(alone, cursors[alone], WINDOW)
+    provider.changes(kim, cursors[kim], WINDOW)
     assert interceptor.methods == ["REPORT"]
     interceptor.methods.clear()
     provider.changes(dana, cursors[dana], WINDOW)
-    assert interceptor.methods == ["REPORT"] * 4  # the manager's calendar, and that of each report
+    assert interceptor.methods == ["REPORT"] * 4  # the organizer's calendar, and those of the three guests
 
 
 def test_free_busy_costs_one_request_for_each_person(
@@ -121,32 +122,32 @@ def test_free_busy_costs_one_request_for_each_person(
 
 
 def test_no_title_is_asked_for(provider: CalDavCalendar, hands: CalDavHands, interceptor: RequestInterceptor) -> None:
-    """R-23: a server that can leave titles out is told to."""
+    """R-23: the requests name the properties to send, and the title is none of them."""
     bodies: list[bytes] = []
 
-    def listen(environ: dict[str, Any]) -> None:
+    def keep_body(environ: dict[str, Any]) -> None:
         bodies.append(environ["wsgi.input"].read())
         environ["wsgi.input"] = BytesIO(bodies[-1])
 
     dana = hands.person()
     hands.add(dana, span(5, 9))
-    interceptor.before = listen
+    interceptor.before = keep_body
     provider.free_busy([dana], WINDOW)
     provider.changes(dana, None, WINDOW)
-    asked = [body for body in bodies if b"calendar-data" in body]
-    assert asked and all(b'name="DTSTART"' in body for body in asked)
-    assert not any(word in body for body in asked for word in (b"SUMMARY", b"DESCRIPTION", b"allprop"))
+    content_requests = [body for body in bodies if b"calendar-data" in body]
+    assert content_requests and all(b'name="DTSTART"' in body for body in content_requests)
+    assert not any(word in body for body in content_requests for word in (b"SUMMARY", b"DESCRIPTION", b"allprop"))
 
 
-# --- half-done work heals ---------------------------------------------------------------------------------------------
+# --- interrupted work -------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("after", [False, True])
 @pytest.mark.parametrize("number", [1, 2])
-def test_a_create_that_broke_off_is_completed_by_the_next(
+def test_next_create_completes_an_interrupted_create(
     provider: CalDavCalendar, hands: CalDavHands, interceptor: RequestInterceptor, number: int, after: bool
 ) -> None:
-    """Between the organizer's event and the guest's copy: one event, one copy, no false answer."""
+    """There is one event and one copy, whichever of the two writes failed, and no answer that nobody gave."""
     dana, sam = hands.person(), hands.person()
     wanted = draft(dana, sam)
     break_connection("PUT", number, after=after, interceptor=interceptor)
@@ -160,13 +161,13 @@ def test_a_create_that_broke_off_is_completed_by_the_next(
     for person in (dana, sam):
         assert [busy.span for busy in provider.free_busy([person], WINDOW)[person].busy] == [wanted.span]
     hands.delete(sam, wanted.key)
-    found = provider.find(dana, wanted.key)
-    assert found is not None and found.answers == {sam: Answer.DECLINED}
+    event_with_answer = provider.find(dana, wanted.key)
+    assert event_with_answer is not None and event_with_answer.answers == {sam: Answer.DECLINED}
 
 
 @pytest.mark.parametrize("after", [False, True])
 @pytest.mark.parametrize("number", [1, 2])
-def test_an_update_that_broke_off_is_completed_by_the_next(
+def test_next_update_completes_an_interrupted_update(
     provider: CalDavCalendar, hands: CalDavHands, interceptor: RequestInterceptor, number: int, after: bool
 ) -> None:
     dana, sam = hands.person(), hands.person()
@@ -184,7 +185,7 @@ def test_an_update_that_broke_off_is_completed_by_the_next(
 
 @pytest.mark.parametrize("after", [False, True])
 @pytest.mark.parametrize(("method", "number"), [("PUT", 1), ("DELETE", 1), ("DELETE", 2)])
-def test_a_cancel_that_broke_off_is_completed_by_the_next(
+def test_next_cancel_completes_an_interrupted_cancel(
     provider: CalDavCalendar, hands: CalDavHands, interceptor: RequestInterceptor, method: str, number: int, after: bool
 ) -> None:
     dana, sam = hands.person(), hands.person()
@@ -199,8 +200,8 @@ def test_a_cancel_that_broke_off_is_completed_by_the_next(
         assert provider.find(person, wanted.key) is None
 
 
-def test_a_dead_cursor_still_knows_which_copies_to_take_away(provider: CalDavCalendar, hands: CalDavHands) -> None:
-    """The organizer deletes the event while nobody could tell what changed: the guest does not keep an orphan."""
+def test_expired_cursor_still_names_the_copies_to_remove(provider: CalDavCalendar, hands: CalDavHands) -> None:
+    """The organizer deletes the event while the cursor expires. The guest's copy is removed all the same."""
     dana, sam = hands.person(), hands.person()
     wanted = draft(dana, sam)
     provider.create(dana, wanted)
@@ -210,7 +211,7 @@ def test_a_dead_cursor_still_knows_which_copies_to_take_away(provider: CalDavCal
     assert provider.free_busy([sam], WINDOW)[sam].busy == ()
 
 
-def test_only_those_named_local_get_a_copy(server: EmbeddedServers, hands: CalDavHands) -> None:
+def test_only_local_people_get_a_copy(server: EmbeddedServers, hands: CalDavHands) -> None:
     dana, sam, kim = hands.person(), hands.person(), hands.person()
     provider = open_calendar(server, local_people=[dana, sam])
     wanted = draft(dana, sam, kim)
@@ -219,16 +220,16 @@ def test_only_those_named_local_get_a_copy(server: EmbeddedServers, hands: CalDa
     assert provider.find(kim, wanted.key) is None
 
 
-def test_a_guest_left_out_of_the_draft_loses_the_copy(provider: CalDavCalendar, hands: CalDavHands) -> None:
+def test_guest_missing_from_the_draft_loses_the_copy(provider: CalDavCalendar, hands: CalDavHands) -> None:
     dana, sam, kim = hands.person(), hands.person(), hands.person()
     wanted = draft(dana, sam, kim)
     event = provider.create(dana, wanted)
-    smaller = provider.update(event.ref, replace(wanted, guests=wanted.guests[:1]))
-    assert smaller.answers == {sam: Answer.NEEDS_ACTION}
+    updated = provider.update(event.ref, replace(wanted, guests=wanted.guests[:1]))
+    assert updated.answers == {sam: Answer.NEEDS_ACTION}
     assert provider.free_busy([kim], WINDOW)[kim].busy == ()
 
 
-def test_a_guests_copy_is_not_ours_to_change(provider: CalDavCalendar, hands: CalDavHands) -> None:
+def test_copy_of_a_guest_cannot_be_cancelled(provider: CalDavCalendar, hands: CalDavHands) -> None:
     dana, sam = hands.person(), hands.person()
     wanted = draft(dana, sam)
     provider.create(dana, wanted)

@@ -1,4 +1,4 @@
-"""WebDAV's transport: nobody is refused for sharing it, and no server holds it up, floods it or leads it elsewhere."""
+"""The WebDAV client: threads share a log-in, and answers are limited in time, in size and in their redirects."""
 
 import gzip
 import re
@@ -24,13 +24,13 @@ from worker.providers import base
 from worker.providers.caldav.client import DavClient, make_document, make_element, make_text_element, read_xml
 from worker.providers.caldav.transport import MAX_ANSWER_BYTES, resolve_redirect
 
-USER, PASSWORD = "lóngarc", "pässword: ✓"
-TIMEOUT, SHORT = 10, 0.3
+USER, PASSWORD = "lóngarc", "pässword: ✓"  # not ASCII, to prove that log-ins are encoded as UTF-8
+TIMEOUT, SHORT_TIMEOUT = 10, 0.3  # seconds
 BODY = "BEGIN:VCALENDAR\r\nEND:VCALENDAR\r\n"
 
 
-def look(dav: DavClient, url: str) -> int:
-    """How many resources a server lists."""
+def count_resources(dav: DavClient, url: str) -> int:
+    """Return how many resources the server lists."""
     return len(dav.propfind(url, ["D:getetag"], depth=1).entries)
 
 
@@ -42,15 +42,15 @@ def dav() -> Iterator[DavClient]:
 
 
 @pytest.fixture
-def hasty() -> Iterator[DavClient]:
-    """One that waits for nobody."""
-    client = DavClient(USER, PASSWORD, SHORT)
+def impatient_dav() -> Iterator[DavClient]:
+    """A client with a short time-out."""
+    client = DavClient(USER, PASSWORD, SHORT_TIMEOUT)
     yield client
     client.close()
 
 
-def at_once(work: Callable[[int], object], times: int = 60, threads: int = 4) -> list[object]:
-    """What comes of doing it so often in so many threads; an error is its outcome, too."""
+def run_in_threads(work: Callable[[int], object], calls: int = 60, threads: int = 4) -> list[object]:
+    """Call `work` with the numbers from 0 on, in several threads. Return the results, or errors of the provider."""
 
     def attempt(number: int) -> object:
         try:
@@ -59,14 +59,14 @@ def at_once(work: Callable[[int], object], times: int = 60, threads: int = 4) ->
             return error
 
     with ThreadPoolExecutor(threads) as pool:
-        return list(pool.map(attempt, range(times)))
+        return list(pool.map(attempt, range(calls)))
 
 
 # --- log-in -----------------------------------------------------------------------------------------------------------
 
 
-def test_four_threads_on_one_client_are_never_refused(tmp_path: Path) -> None:
-    """Sixty requests to a server with a log-in: each is answered at once, without a 401 on the way."""
+def test_threads_that_share_a_client_are_never_refused(tmp_path: Path) -> None:
+    """The log-in is sent with the first request, so that 60 calls cost 60 requests and none is answered with 401."""
     people = [f"p{number}@example.org" for number in range(15)]
     interceptor = RequestInterceptor()
     with EmbeddedServers(
@@ -79,16 +79,16 @@ def test_four_threads_on_one_client_are_never_refused(tmp_path: Path) -> None:
             person = people[number % len(people)]
             return bool(calendar.free_busy([person], WINDOW)[person].is_known)
 
-        assert at_once(is_known) == [True] * 60
+        assert run_in_threads(is_known) == [True] * 60
         calendar.close()
     assert len(interceptor.methods) == 60
 
 
 class DigestServer:
-    """Wants Digest (RFC 7616), and is strict: a nonce that it gave, a count that grows, the right hash."""
+    """Requires Digest authentication (RFC 7616): a nonce of this server, a count that grows, and the right hash."""
 
     def __init__(self, lifetime: int = 10**9) -> None:
-        """A nonce is stale after `lifetime` requests."""
+        """`lifetime`: after how many requests a nonce is stale."""
         self.refusals: Counter[str] = Counter()
         self._lifetime = lifetime
         self._lock = Lock()
@@ -97,7 +97,7 @@ class DigestServer:
 
     def __call__(self, request: Request) -> None:
         with self._lock:
-            refusal = self._refusal(request)
+            refusal = self._find_refusal(request)
         if not refusal:
             request.reply()
             return
@@ -109,57 +109,58 @@ class DigestServer:
         challenge = f'Digest realm="calendars", qop="auth", algorithm=MD5, nonce="{nonce}"{stale}'
         request.reply(401, b"", WWW_Authenticate=challenge)
 
-    def _refusal(self, request: Request) -> str:
+    def _find_refusal(self, request: Request) -> str:
+        """Return why the log-in of the request is refused; empty when it is accepted."""
         scheme, _, parameters = request.headers.get("Authorization", "").partition(" ")
         if scheme != "Digest":
             return "no digest"
-        said = parse_keqv_list(parse_http_list(parameters))
-        number = int(said["nc"], 16)
-        if said["nonce"] not in self._counts or number != self._counts[said["nonce"]] + 1:
+        fields = parse_keqv_list(parse_http_list(parameters))
+        number = int(fields["nc"], 16)
+        if fields["nonce"] not in self._counts or number != self._counts[fields["nonce"]] + 1:
             return "replay"
-        self._counts[said["nonce"]] = number
+        self._counts[fields["nonce"]] = number
         if number > self._lifetime:
             return "stale"
-        right = _hash(
+        expected_response = _hash(
             _hash(USER, "calendars", PASSWORD),
-            said["nonce"],
-            said["nc"],
-            said["cnonce"],
+            fields["nonce"],
+            fields["nc"],
+            fields["cnonce"],
             "auth",
             _hash(str(request.command), request.path),
         )
-        return "" if said["response"] == right else "wrong"
+        return "" if fields["response"] == expected_response else "wrong"
 
 
 def _hash(*parts: str) -> str:
     return md5(":".join(parts).encode(), usedforsecurity=False).hexdigest()
 
 
-def test_digest_is_settled_for_each_thread(dav: DavClient) -> None:
-    """A server that wants Digest refuses nobody, and is asked for a nonce once by each thread."""
-    wants = DigestServer()
-    with serve(wants) as server:
-        assert at_once(lambda _: look(dav, server.url)) == [0] * 60
-    assert set(wants.refusals) == {"no digest"} and wants.refusals.total() <= 4
+def test_each_thread_negotiates_digest_once(dav: DavClient) -> None:
+    """Only the first request of each of the four threads lacks a nonce."""
+    digest = DigestServer()
+    with serve(digest) as server:
+        assert run_in_threads(lambda _: count_resources(dav, server.url)) == [0] * 60
+    assert set(digest.refusals) == {"no digest"} and digest.refusals.total() <= 4
 
 
-def test_a_digest_that_grew_stale_is_renewed(dav: DavClient) -> None:
-    wants = DigestServer(lifetime=3)
-    with serve(wants) as server:
-        assert [look(dav, server.url) for _ in range(20)] == [0] * 20
-    assert wants.refusals["stale"] > 3 and set(wants.refusals) == {"no digest", "stale"}
+def test_stale_digest_nonce_is_renewed(dav: DavClient) -> None:
+    digest = DigestServer(lifetime=3)
+    with serve(digest) as server:
+        assert [count_resources(dav, server.url) for _ in range(20)] == [0] * 20
+    assert digest.refusals["stale"] > 3 and set(digest.refusals) == {"no digest", "stale"}
 
 
-def test_a_wrong_password_is_refused_under_digest_too() -> None:
-    wants = DigestServer()
+def test_wrong_password_is_refused_with_digest() -> None:
+    digest = DigestServer()
     client = DavClient(USER, "guessed", TIMEOUT)
-    with serve(wants) as server, pytest.raises(AuthRevoked, match=r"caldav\.username"):
-        look(client, server.url)
+    with serve(digest) as server, pytest.raises(AuthRevoked, match=r"caldav\.username"):
+        count_resources(client, server.url)
     client.close()
 
 
-def test_a_401_counts_only_when_a_fresh_connection_is_refused_too(dav: DavClient) -> None:
-    """What goes wrong with one connection suspends nobody."""
+def test_refused_log_in_is_tried_again_on_a_new_connection(dav: DavClient) -> None:
+    """A 401 on one connection alone is no reason to suspend a calendar."""
 
     def answer(request: Request) -> None:
         if request.client_address == server.requests[0].client_address:
@@ -168,25 +169,25 @@ def test_a_401_counts_only_when_a_fresh_connection_is_refused_too(dav: DavClient
             request.reply()
 
     with serve(answer) as server:
-        assert look(dav, server.url) == 0
+        assert count_resources(dav, server.url) == 0
         assert len(server.requests) == 2
 
 
-def test_a_log_in_that_is_refused_twice_is_refused(dav: DavClient) -> None:
+def test_log_in_refused_on_two_connections_is_an_error(dav: DavClient) -> None:
     with serve(lambda request: request.reply(401, b"", WWW_Authenticate='Basic realm="x"')) as server:
         with pytest.raises(AuthRevoked, match=r"caldav\.username"):
-            look(dav, server.url)
+            count_resources(dav, server.url)
         assert len(server.requests) == 2
         assert len({request.client_address for request in server.requests}) == 2
 
 
-def test_a_way_to_log_in_that_we_do_not_know_is_named(dav: DavClient) -> None:
+def test_unknown_log_in_scheme_is_an_error(dav: DavClient) -> None:
     answer = lambda request: request.reply(401, b"", WWW_Authenticate="Negotiate")  # noqa: E731
     with serve(answer) as server, pytest.raises(AuthRevoked, match="Basic or Digest"):
-        look(dav, server.url)
+        count_resources(dav, server.url)
 
 
-def test_no_log_in_is_taken_from_elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_log_in_is_not_taken_from_netrc_or_cookies(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     netrc = tmp_path / "netrc"
     netrc.write_text("default login somebody password secret\n")
     netrc.chmod(0o600)
@@ -194,7 +195,7 @@ def test_no_log_in_is_taken_from_elsewhere(tmp_path: Path, monkeypatch: pytest.M
     client = DavClient(None, None, TIMEOUT)
     with serve(lambda request: request.reply(Set_Cookie="session=1")) as server:
         for _ in range(2):
-            look(client, server.url)
+            count_resources(client, server.url)
         assert not any({"Authorization", "Cookie"} & set(request.headers) for request in server.requests)
     client.close()
 
@@ -202,15 +203,15 @@ def test_no_log_in_is_taken_from_elsewhere(tmp_path: Path, monkeypatch: pytest.M
 # --- size and time ----------------------------------------------------------------------------------------------------
 
 
-def bounded(dav: DavClient, answer: Callable[[Request], None], error: type[ProviderError], words: str) -> None:
-    """Such an answer ends in that error; and a write that got it is in doubt."""
+def assert_fails(dav: DavClient, answer: Callable[[Request], None], error: type[ProviderError], message: str) -> None:
+    """Assert that reading such an answer fails with that error, and that a write that gets it is uncertain."""
     with serve(answer) as server:
-        with pytest.raises(error, match=words) as caught:
-            look(dav, server.url)
-        assert "\n" not in str(caught.value)
-        with pytest.raises(Unavailable, match=words) as uncertain:
+        with pytest.raises(error, match=message) as read_error:
+            count_resources(dav, server.url)
+        assert "\n" not in str(read_error.value)
+        with pytest.raises(Unavailable, match=message) as write_error:
             dav.put(f"{server.url}a.ics", BODY, etag=None)
-        assert uncertain.value.uncertain
+        assert write_error.value.uncertain
 
 
 HEAD = b"HTTP/1.1 207 Multi-Status\r\nContent-Type: text/xml\r\n"
@@ -227,46 +228,53 @@ HEAD = b"HTTP/1.1 207 Multi-Status\r\nContent-Type: text/xml\r\n"
     ],
     ids=["headers", "length", "until closed", "chunks", "no http"],
 )
-def test_an_answer_that_drips_ends_at_the_total_time(hasty: DavClient, start: bytes, drop: bytes) -> None:
-    """Each byte comes in time, the whole never."""
+def test_answer_that_arrives_too_slowly_is_cut_off(impatient_dav: DavClient, start: bytes, drop: bytes) -> None:
+    """Each byte comes within the time-out, but the whole answer never ends."""
     started = time.monotonic()
-    bounded(hasty, lambda request: request.drip(start, drop), Unavailable, "complete its answer|connection to .* broke")
-    assert time.monotonic() - started < 50 * SHORT
+    assert_fails(
+        impatient_dav,
+        lambda request: request.drip(start, drop),
+        Unavailable,
+        "complete its answer|connection to .* broke",
+    )
+    assert time.monotonic() - started < 50 * SHORT_TIMEOUT  # two requests take 6; the rest is for a slow machine
 
 
-def test_an_answer_that_is_too_large_is_not_taken_whole(dav: DavClient) -> None:
-    bounded(dav, lambda request: request.drip(HEAD + b"\r\n", b" " * 1_000_000), InvalidResponse, "more than")
+def test_answer_that_is_too_large_is_an_error(dav: DavClient) -> None:
+    assert_fails(dav, lambda request: request.drip(HEAD + b"\r\n", b" " * 1_000_000), InvalidResponse, "more than")
 
 
-def test_a_compressed_answer_is_bounded_by_what_it_becomes(dav: DavClient) -> None:
+def test_size_limit_counts_decompressed_bytes(dav: DavClient) -> None:
     bomb = gzip.compress(b" " * (MAX_ANSWER_BYTES + 1))
     assert len(bomb) < MAX_ANSWER_BYTES / 500
-    bounded(dav, lambda request: request.reply(content=bomb, Content_Encoding="gzip"), InvalidResponse, "more than")
+    assert_fails(
+        dav, lambda request: request.reply(content=bomb, Content_Encoding="gzip"), InvalidResponse, "more than"
+    )
 
 
-def test_what_is_compressed_is_read(dav: DavClient) -> None:
+def test_compressed_answer_is_read(dav: DavClient) -> None:
     content = gzip.compress(EMPTY_MULTISTATUS)
     with serve(lambda request: request.reply(content=content, Content_Encoding="gzip")) as server:
-        assert look(dav, server.url) == 0
+        assert count_resources(dav, server.url) == 0
 
 
 @pytest.mark.parametrize("encoding", ["br", "gzip, gzip", "deflate"])
-def test_a_compression_that_was_not_asked_for_is_refused(dav: DavClient, encoding: str) -> None:
+def test_answer_in_an_encoding_that_was_not_requested_is_an_error(dav: DavClient, encoding: str) -> None:
     answer = lambda request: request.reply(content=gzip.compress(EMPTY_MULTISTATUS), Content_Encoding=encoding)  # noqa: E731
     with serve(answer) as server, pytest.raises(InvalidResponse, match="did not ask for"):
-        look(dav, server.url)
+        count_resources(dav, server.url)
 
 
-def test_a_broken_compression_is_one_clear_line(dav: DavClient) -> None:
+def test_broken_compressed_data_is_an_error(dav: DavClient) -> None:
     answer = lambda request: request.reply(content=b"no gzip", Content_Encoding="gzip")  # noqa: E731
     with serve(answer) as server, pytest.raises(InvalidResponse, match="broken compressed data"):
-        look(dav, server.url)
+        count_resources(dav, server.url)
 
 
 @pytest.mark.parametrize("depth", [10, 1000])
-def test_xml_is_read_as_deep_as_calendars_go(depth: int) -> None:
+def test_xml_that_is_nested_too_deeply_is_an_error(depth: int) -> None:
     content = b"<a>" * depth + b"</a>" * depth
-    if depth < 64:
+    if depth < 64:  # the limit of `read_xml`
         assert read_xml(content, "here").tag == "a"
     else:
         with pytest.raises(InvalidResponse, match="broken XML"):
@@ -286,7 +294,7 @@ def test_xml_is_read_as_deep_as_calendars_go(depth: int) -> None:
         b"",
     ],
 )
-def test_document_types_and_broken_xml_are_refused(content: bytes) -> None:
+def test_document_types_and_broken_xml_are_refused_in_one_line(content: bytes) -> None:
     with pytest.raises(InvalidResponse) as caught:
         read_xml(content, "here")
     assert "\n" not in str(caught.value)
@@ -295,10 +303,12 @@ def test_document_types_and_broken_xml_are_refused(content: bytes) -> None:
 # --- redirects --------------------------------------------------------------------------------------------------------
 
 
-def redirect(to: Callable[[], str], status: int = 301) -> Callable[[Request], None]:
+def make_redirect(get_location: Callable[[], str], status: int = 301) -> Callable[[Request], None]:
+    """Return a server that redirects each path below /old to the location."""
+
     def answer(request: Request) -> None:
         if request.path.startswith("/old"):
-            request.reply(status, b"", Location=to())
+            request.reply(status, b"", Location=get_location())
         elif request.command == "PUT":
             request.reply(201, b"", ETag='"1"')
         else:
@@ -308,12 +318,12 @@ def redirect(to: Callable[[], str], status: int = 301) -> Callable[[Request], No
 
 
 @pytest.mark.parametrize("status", [301, 302, 307, 308])
-@pytest.mark.parametrize("to", ["/new/", "{url}new/"])
-def test_a_redirect_within_the_host_is_followed(dav: DavClient, status: int, to: str) -> None:
-    """With its method, its body and the log-in: it is the same server."""
+@pytest.mark.parametrize("location", ["/new/", "{url}new/"])
+def test_redirect_within_the_host_is_followed(dav: DavClient, status: int, location: str) -> None:
+    """The request is repeated with its method, its body and the log-in, because it is the same server."""
     server: Loopback
-    with serve(redirect(lambda: to.format(url=server.url), status)) as server:
-        assert look(dav, f"{server.url}old/") == 0
+    with serve(make_redirect(lambda: location.format(url=server.url), status)) as server:
+        assert count_resources(dav, f"{server.url}old/") == 0
         assert dav.put(f"{server.url}old/a.ics", BODY, etag=None) == '"1"'
         [first, second] = server.requests[2:]
         assert (first.path, second.path) == ("/old/a.ics", "/new/")
@@ -322,13 +332,13 @@ def test_a_redirect_within_the_host_is_followed(dav: DavClient, status: int, to:
         assert second.headers["If-None-Match"] == "*"
 
 
-def test_a_redirect_to_another_host_is_refused(dav: DavClient) -> None:
-    """And whoever stands there learns no log-in."""
-    with serve(lambda request: request.reply()) as other, serve(redirect(lambda: other.url)) as server:
+def test_redirect_to_another_host_is_refused(dav: DavClient) -> None:
+    """The log-in is not sent to the other host."""
+    with serve(lambda request: request.reply()) as other_host, serve(make_redirect(lambda: other_host.url)) as server:
         with pytest.raises(InvalidResponse, match=r"redirects to .*caldav\.url") as caught:
-            look(dav, f"{server.url}old/")
+            count_resources(dav, f"{server.url}old/")
         assert "\n" not in str(caught.value)
-        assert other.requests == []
+        assert other_host.requests == []
 
 
 @pytest.mark.parametrize(
@@ -345,24 +355,24 @@ def test_a_redirect_to_another_host_is_refused(dav: DavClient) -> None:
         ("https://dav.example.org/a/", ""),
     ],
 )
-def test_a_redirect_that_leads_away_or_out_of_tls_is_refused(url: str, location: str) -> None:
+def test_redirect_to_another_origin_or_out_of_tls_is_refused(url: str, location: str) -> None:
     with pytest.raises(InvalidResponse, match=r"caldav\.url"):
         resolve_redirect(url, location)
 
 
-def test_a_redirect_into_tls_is_followed() -> None:
+def test_redirect_into_tls_is_followed() -> None:
     assert resolve_redirect("http://dav.example.org/a", "https://dav.example.org/a") == "https://dav.example.org/a"
 
 
-def test_redirects_without_end_end(dav: DavClient) -> None:
+def test_endless_redirects_are_an_error(dav: DavClient) -> None:
     numbers = count()
-    with serve(redirect(lambda: f"/old/{next(numbers)}")) as server:
+    with serve(make_redirect(lambda: f"/old/{next(numbers)}")) as server:
         with pytest.raises(InvalidResponse, match="redirects too often"):
-            look(dav, f"{server.url}old/")
+            count_resources(dav, f"{server.url}old/")
         assert len(server.requests) < 10
 
 
-# --- where a resource is ----------------------------------------------------------------------------------------------
+# --- names of resources ----------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -377,20 +387,22 @@ def test_redirects_without_end_end(dav: DavClient) -> None:
         ("proxied/team/", "/team/sam.ics", "sam.ics", True),
         ("team/", "/team/sam/1.ics", "1.ics", False),
         ("team/", "/team/a%2Fb.ics", "a/b.ics", True),
-        ("team/", "/team/team/", "team", True),  # somebody is called like the collection
+        ("team/", "/team/team/", "team", True),  # a resource with the name of the collection
         ("team/", "/team/steam/", "steam", True),
         ("", "/", "", True),
         ("", "{url}", "", True),
-        ("", "/sam.ics", "sam.ics", True),  # the collection is the whole host
+        ("", "/sam.ics", "sam.ics", True),  # the collection is the root of the host
         ("", "{url}sam.ics", "sam.ics", True),
     ],
 )
-def test_a_resource_is_known_by_its_place_in_the_collection(
+def test_resource_name_is_the_last_segment_of_its_url(
     dav: DavClient, collection: str, href: str, name: str, is_direct: bool
 ) -> None:
+    """The name of the collection itself is empty. `is_direct`: whether the resource is directly in the collection."""
+
     def answer(request: Request) -> None:
-        place = href.format(url=request.server.url)
-        response = f"<D:response><D:href>{place}</D:href><D:status>HTTP/1.1 200 OK</D:status></D:response>"
+        resolved_href = href.format(url=request.server.url)
+        response = f"<D:response><D:href>{resolved_href}</D:href><D:status>HTTP/1.1 200 OK</D:status></D:response>"
         request.reply(content=f'<D:multistatus xmlns:D="DAV:">{response}</D:multistatus>'.encode())
 
     with serve(answer) as server:
@@ -413,7 +425,7 @@ def test_a_resource_is_known_by_its_place_in_the_collection(
         ({}, None),
     ],
 )
-def test_how_long_to_wait_is_understood(dav: DavClient, headers: dict[str, str], seconds: float | None) -> None:
+def test_retry_after_is_read_in_each_form(dav: DavClient, headers: dict[str, str], seconds: float | None) -> None:
     def answer(request: Request) -> None:
         request.send_response_only(429)
         for name, value in {"Content_Length": "0", **headers}.items():
@@ -421,7 +433,7 @@ def test_how_long_to_wait_is_understood(dav: DavClient, headers: dict[str, str],
         request.end_headers()
 
     with serve(answer) as server, pytest.raises(RateLimited) as caught:
-        look(dav, server.url)
+        count_resources(dav, server.url)
     assert caught.value.retry_after == (None if seconds is None else timedelta(seconds=seconds))
 
 

@@ -1,10 +1,9 @@
-"""Which of many calendars have changed is known after one request, and never told wrongly (R-9: nothing is missed)."""
+"""With one request, the provider finds which of many calendars are unchanged; a changed one is never missed (R-9)."""
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import UTC, datetime, timedelta
 from itertools import count
-from typing import Any
 from xml.sax.saxutils import escape
 
 import pytest
@@ -23,7 +22,7 @@ from worker.providers.caldav.client import DavClient
 from worker.providers.caldav.comparison import ENTRIES_PER_CALENDAR, split_url
 from worker.providers.caldav.copy_records import InMemoryCopyRecords
 
-pytestmark = pytest.mark.usefixtures("undisturbed")
+pytestmark = pytest.mark.usefixtures("untouched_server")
 
 START = datetime(2027, 3, 1, 9, tzinfo=UTC)
 DAY = timedelta(days=1)
@@ -31,30 +30,30 @@ _FOLDERS = count(1)
 
 
 class FolderHands(CalDavHands):
-    """People whose calendars lie side by side in one folder of their own company."""
+    """Hands for people whose calendars are side by side in one folder; each instance has its own folder."""
 
     def __init__(self, server: EmbeddedServers) -> None:
         super().__init__(server)
         self.folder = server.caldav_url.replace("{email}/calendar/", f"company{next(_FOLDERS)}/")
-        self._ask("MKCOL", self.folder)
+        self._send_request("MKCOL", self.folder)
 
     def person(self, zone: str = "UTC") -> Address:
         address = f"a person {next(_FOLDERS)}@example.org"
-        self._ask("MKCALENDAR", self.url(address))
+        self._send_request("MKCALENDAR", self.url(address))
         return address
 
     def url(self, address: Address, name: str = "") -> str:
         return f"{self.folder}{address.partition('@')[0]}/{name}"
 
-    def _ask(self, method: str, url: str) -> None:
+    def _send_request(self, method: str, url: str) -> None:
         requests.request(method, url, timeout=10).raise_for_status()
 
 
 @pytest.fixture
-def folder(server: EmbeddedServers) -> Iterator[FolderHands]:
-    made = FolderHands(server)
-    yield made
-    made.close()
+def folder_hands(server: EmbeddedServers) -> Iterator[FolderHands]:
+    hands = FolderHands(server)
+    yield hands
+    hands.close()
 
 
 @pytest.fixture
@@ -63,22 +62,24 @@ def records() -> InMemoryCopyRecords:
 
 
 @pytest.fixture
-def provider(folder: FolderHands) -> Iterator[CalDavCalendar]:
-    made = CalDavCalendar(DavClient(None, None, 10), f"{folder.folder}{{user}}/")
-    yield made
-    made.close()
+def provider(folder_hands: FolderHands) -> Iterator[CalDavCalendar]:
+    calendar = CalDavCalendar(DavClient(None, None, 10), f"{folder_hands.folder}{{user}}/")
+    yield calendar
+    calendar.close()
 
 
 @pytest.fixture
-def copying(folder: FolderHands, records: InMemoryCopyRecords) -> Iterator[CalDavCalendar]:
-    """A provider that places copies."""
-    made = CalDavCalendar(DavClient(None, None, 10), f"{folder.folder}{{user}}/", attendee_copies=True, records=records)
-    yield made
-    made.close()
+def copying_provider(folder_hands: FolderHands, records: InMemoryCopyRecords) -> Iterator[CalDavCalendar]:
+    """The provider that places copies in the calendars of guests."""
+    calendar = CalDavCalendar(
+        DavClient(None, None, 10), f"{folder_hands.folder}{{user}}/", attendee_copies=True, records=records
+    )
+    yield calendar
+    calendar.close()
 
 
-def read_all(provider: CalDavCalendar, people: list[Address]) -> dict[Address, Cursor]:
-    """A cursor of each person's calendar as it is now."""
+def read_cursors(provider: CalDavCalendar, people: list[Address]) -> dict[Address, Cursor]:
+    """Return a cursor for the present state of each person's calendar."""
     return {person: provider.changes(person, None, WINDOW).cursor for person in people}
 
 
@@ -86,12 +87,12 @@ def read_all(provider: CalDavCalendar, people: list[Address]) -> dict[Address, C
 
 
 def test_one_change_on_fifty_calendars_costs_two_requests(
-    provider: CalDavCalendar, folder: FolderHands, interceptor: RequestInterceptor
+    provider: CalDavCalendar, folder_hands: FolderHands, interceptor: RequestInterceptor
 ) -> None:
-    people = [folder.person() for _ in range(50)]
-    folder.add(people[0], span(4, 9))
-    cursors = read_all(provider, people)
-    folder.add(people[7], span(5, 9))
+    people = [folder_hands.person() for _ in range(50)]
+    folder_hands.add(people[0], span(4, 9))
+    cursors = read_cursors(provider, people)
+    folder_hands.add(people[7], span(5, 9))
     interceptor.methods.clear()
     unchanged = provider.find_unchanged(cursors)
     for person in people:
@@ -101,81 +102,89 @@ def test_one_change_on_fifty_calendars_costs_two_requests(
     assert interceptor.methods == ["PROPFIND", "REPORT"]
 
 
-def test_after_the_change_is_read_nothing_has_changed(provider: CalDavCalendar, folder: FolderHands) -> None:
-    """Tokens that come with changes are those that the folder lists."""
-    dana, sam = folder.person(), folder.person()
-    cursors = read_all(provider, [dana, sam])
-    first, second = folder.add(dana, span(5, 9)), folder.add(dana, span(6, 9))
+def test_calendar_is_unchanged_once_its_changes_are_read(provider: CalDavCalendar, folder_hands: FolderHands) -> None:
+    """The sync token that comes with the changes is the one that the folder lists."""
+    dana, sam = folder_hands.person(), folder_hands.person()
+    cursors = read_cursors(provider, [dana, sam])
+    first, second = folder_hands.add(dana, span(5, 9)), folder_hands.add(dana, span(6, 9))
     for event in (first, second):
-        folder.remove(dana, event)
+        folder_hands.remove(dana, event)
         assert provider.find_unchanged(cursors) == {sam}
         cursors[dana] = provider.changes(dana, cursors[dana], WINDOW).cursor
         assert provider.find_unchanged(cursors) == {dana, sam}
 
 
-@pytest.mark.parametrize(("unknown", "told"), [(["sync-token"], True), (["sync-token", "getctag"], False)])
-def test_a_server_without_tokens_is_compared_by_its_ctags_or_not_at_all(
-    provider: CalDavCalendar, folder: FolderHands, interceptor: RequestInterceptor, unknown: list[str], told: bool
+@pytest.mark.parametrize(
+    ("hidden_properties", "is_compared"), [(["sync-token"], True), (["sync-token", "getctag"], False)]
+)
+def test_ctags_are_compared_when_there_are_no_sync_tokens(
+    provider: CalDavCalendar,
+    folder_hands: FolderHands,
+    interceptor: RequestInterceptor,
+    hidden_properties: list[str],
+    is_compared: bool,
 ) -> None:
-    people = [folder.person() for _ in range(3)]
-    interceptor.before, interceptor.rewrite = refuse_sync_tokens, hide_properties(*unknown)
-    cursors = read_all(provider, people)
-    folder.add(people[0], span(5, 9))
+    """Without ctags too, the mark is a hash of all etags. No list contains it, so nothing is compared."""
+    people = [folder_hands.person() for _ in range(3)]
+    interceptor.before, interceptor.rewrite = refuse_sync_tokens, hide_properties(*hidden_properties)
+    cursors = read_cursors(provider, people)
+    folder_hands.add(people[0], span(5, 9))
     interceptor.methods.clear()
-    assert provider.find_unchanged(cursors) == (set(people[1:]) if told else set())
-    assert interceptor.methods == (["PROPFIND"] if told else [])  # a hash of all etags is in no list
+    assert provider.find_unchanged(cursors) == (set(people[1:]) if is_compared else set())
+    assert interceptor.methods == (["PROPFIND"] if is_compared else [])
 
 
-def test_no_more_than_the_marks_is_asked_for(
-    provider: CalDavCalendar, folder: FolderHands, interceptor: RequestInterceptor
+def test_comparison_requests_only_sync_tokens_and_ctags(
+    provider: CalDavCalendar, folder_hands: FolderHands, interceptor: RequestInterceptor
 ) -> None:
-    cursors = read_all(provider, [folder.person(), folder.person()])
-    asked: list[bytes] = []
-    interceptor.before = lambda environ: asked.append(environ["wsgi.input"].read())
+    cursors = read_cursors(provider, [folder_hands.person(), folder_hands.person()])
+    bodies: list[bytes] = []
+    interceptor.before = lambda environ: bodies.append(environ["wsgi.input"].read())
     provider.find_unchanged(cursors)
-    assert asked[0].count(b"<D:sync-token/><CS:getctag/>") == 1 and asked[0].count(b"/>") == 2
+    assert bodies[0].count(b"<D:sync-token/><CS:getctag/>") == 1 and bodies[0].count(b"/>") == 2
 
 
 @pytest.mark.parametrize("cursor", ["", "{}", "not json", '{"mark":"","copies":{}}', '{"mark":"etags:1","copies":{}}'])
-def test_a_cursor_that_can_t_be_compared_is_told_changed(
-    provider: CalDavCalendar, folder: FolderHands, cursor: Cursor
+def test_calendar_whose_cursor_cannot_be_compared_counts_as_changed(
+    provider: CalDavCalendar, folder_hands: FolderHands, cursor: Cursor
 ) -> None:
-    people = [folder.person() for _ in range(3)]
-    cursors = read_all(provider, people) | {people[0]: cursor}
+    people = [folder_hands.person() for _ in range(3)]
+    cursors = read_cursors(provider, people) | {people[0]: cursor}
     assert provider.find_unchanged(cursors) == set(people[1:])
 
 
-def test_a_dead_cursor_is_told_changed(provider: CalDavCalendar, folder: FolderHands) -> None:
-    people = [folder.person() for _ in range(3)]
-    cursors = read_all(provider, people)
-    cursors[people[0]] = folder.expire_cursor(people[0], cursors[people[0]])
+def test_calendar_with_an_expired_cursor_counts_as_changed(provider: CalDavCalendar, folder_hands: FolderHands) -> None:
+    people = [folder_hands.person() for _ in range(3)]
+    cursors = read_cursors(provider, people)
+    cursors[people[0]] = folder_hands.expire_cursor(people[0], cursors[people[0]])
     assert provider.find_unchanged(cursors) == set(people[1:])
 
 
-def test_a_calendar_that_is_gone_is_told_changed(provider: CalDavCalendar, folder: FolderHands) -> None:
-    people = [folder.person() for _ in range(3)]
-    cursors = read_all(provider, people)
-    folder.remove(people[0], "")
+def test_deleted_calendar_counts_as_changed(provider: CalDavCalendar, folder_hands: FolderHands) -> None:
+    people = [folder_hands.person() for _ in range(3)]
+    cursors = read_cursors(provider, people)
+    folder_hands.remove(people[0], "")
     assert provider.find_unchanged(cursors) == set(people[1:])
 
 
-def test_a_calendar_alone_in_its_folder_costs_no_request(
+def test_calendar_alone_in_its_folder_is_not_compared(
     server: EmbeddedServers, hands: CalDavHands, interceptor: RequestInterceptor
 ) -> None:
-    """Also where each person's folder holds a calendar of theirs alone."""
+    """A folder is listed only when at least two of its calendars are compared."""
     provider = CalDavCalendar(DavClient(None, None, 10), server.caldav_url)
-    cursors = read_all(provider, [hands.person() for _ in range(3)])
+    cursors = read_cursors(provider, [hands.person() for _ in range(3)])
     interceptor.methods.clear()
     assert provider.find_unchanged(cursors) == set()
     assert provider.find_unchanged({}) == set()
     assert interceptor.methods == []
 
 
-def test_a_calendar_of_two_people_is_alone_in_its_folder(
-    provider: CalDavCalendar, folder: FolderHands, interceptor: RequestInterceptor
+def test_calendar_that_two_people_share_counts_as_one_calendar(
+    provider: CalDavCalendar, folder_hands: FolderHands, interceptor: RequestInterceptor
 ) -> None:
-    dana = folder.person()
-    cursors = read_all(provider, [dana, dana.replace("example.org", "example.com")])
+    """The URL contains only the part of the address before the @, which the two have in common."""
+    dana = folder_hands.person()
+    cursors = read_cursors(provider, [dana, dana.replace("example.org", "example.com")])
     interceptor.methods.clear()
     assert provider.find_unchanged(cursors) == set() and interceptor.methods == []
 
@@ -183,110 +192,112 @@ def test_a_calendar_of_two_people_is_alone_in_its_folder(
 # --- with copies ------------------------------------------------------------------------------------------------------
 
 
-def test_a_calendar_with_copies_is_unchanged_when_its_guests_calendars_are(
-    copying: CalDavCalendar, folder: FolderHands, interceptor: RequestInterceptor
+def test_calendar_with_copies_is_unchanged_only_if_its_guests_calendars_are(
+    copying_provider: CalDavCalendar, folder_hands: FolderHands, interceptor: RequestInterceptor
 ) -> None:
-    """An answer is a change of the organizer's calendar, though it stands on the guest's."""
-    dana, kim, *sams = [folder.person() for _ in range(5)]
+    """An answer is a change of the organizer's calendar, although it is stored in the guest's."""
+    dana, kim, *sams = [folder_hands.person() for _ in range(5)]
     drafts = [draft(dana, sam) for sam in sams]
-    for one in drafts:
-        copying.create(dana, one)
-    cursors = read_all(copying, [dana, kim])
+    for event_draft in drafts:
+        copying_provider.create(dana, event_draft)
+    cursors = read_cursors(copying_provider, [dana, kim])
     interceptor.methods.clear()
-    assert copying.find_unchanged(cursors) == {dana, kim}
+    assert copying_provider.find_unchanged(cursors) == {dana, kim}
     assert interceptor.methods == ["PROPFIND"]
-    folder.answer(dana, sams[1], drafts[1].key, Answer.DECLINED)
-    assert copying.find_unchanged(cursors) == {kim}
-    changes = copying.changes(dana, cursors[dana], WINDOW)
+    folder_hands.answer(dana, sams[1], drafts[1].key, Answer.DECLINED)
+    assert copying_provider.find_unchanged(cursors) == {kim}
+    changes = copying_provider.changes(dana, cursors[dana], WINDOW)
     assert [event.answers for event in changes.events] == [{sams[1]: Answer.DECLINED}]
     cursors[dana] = changes.cursor
-    assert copying.find_unchanged(cursors) == {dana, kim}
-    folder.delete(sams[0], drafts[0].key)
-    assert copying.find_unchanged(cursors) == {kim}
+    assert copying_provider.find_unchanged(cursors) == {dana, kim}
+    folder_hands.delete(sams[0], drafts[0].key)
+    assert copying_provider.find_unchanged(cursors) == {kim}
 
 
-def test_a_copy_that_still_has_to_be_placed_or_removed_is_a_change(
-    copying: CalDavCalendar, folder: FolderHands, records: InMemoryCopyRecords
+def test_calendar_with_a_copy_to_place_or_to_remove_counts_as_changed(
+    copying_provider: CalDavCalendar, folder_hands: FolderHands, records: InMemoryCopyRecords
 ) -> None:
-    """The ordinary read completes what broke off, so it has to take place."""
-    dana, sam, kim = folder.person(), folder.person(), folder.person()
+    """The calendar has to be read, because `changes` completes what was interrupted."""
+    dana, sam, kim = folder_hands.person(), folder_hands.person(), folder_hands.person()
     wanted = draft(dana, sam)
-    event = copying.create(dana, wanted)
-    cursors = read_all(copying, [dana, kim])
-    assert copying.find_unchanged(cursors) == {dana, kim}
+    event = copying_provider.create(dana, wanted)
+    cursors = read_cursors(copying_provider, [dana, kim])
+    assert copying_provider.find_unchanged(cursors) == {dana, kim}
     records.forget_copies(dana, event.ref.id, [sam])
     records.intend_copy(dana, event.ref.id, sam)
-    assert copying.find_unchanged(cursors) == {kim}
-    cursors[dana] = copying.changes(dana, cursors[dana], WINDOW).cursor
-    assert copying.find_unchanged(cursors) == {dana, kim}
-    records.confirm_copy(dana, "longarc-another.ics", sam)
-    assert copying.find_unchanged(cursors) == {kim}
+    assert copying_provider.find_unchanged(cursors) == {kim}
+    cursors[dana] = copying_provider.changes(dana, cursors[dana], WINDOW).cursor
+    assert copying_provider.find_unchanged(cursors) == {dana, kim}
+    records.confirm_copy(dana, "longarc-another.ics", sam)  # no such original exists
+    assert copying_provider.find_unchanged(cursors) == {kim}
 
 
-def test_guests_in_folders_of_their_own_leave_the_calendar_to_be_read(
+def test_calendar_whose_guests_have_their_own_folders_is_not_compared(
     server: EmbeddedServers, hands: CalDavHands, interceptor: RequestInterceptor
 ) -> None:
     provider = CalDavCalendar(DavClient(None, None, 10), server.caldav_url, attendee_copies=True)
     dana, sam = hands.person(), hands.person()
     provider.create(dana, draft(dana, sam))
-    cursors = read_all(provider, [dana])
+    cursors = read_cursors(provider, [dana])
     interceptor.methods.clear()
     assert provider.find_unchanged(cursors) == set() and interceptor.methods == []
 
 
-# --- odd answers ------------------------------------------------------------------------------------------------------
+# --- unusual answers --------------------------------------------------------------------------------------------------
 
 
-def entry(href: str, *, token: str = "", ctag: str = "", status: str = "") -> str:
-    """One response of a list, as a server writes it."""
+def make_entry(href: str, *, token: str = "", ctag: str = "", status: str = "") -> str:
+    """Return one response of a folder's list, as a server writes it."""
     properties = "".join(
         f"<{name}>{escape(text)}</{name}>" for name, text in (("D:sync-token", token), ("CS:getctag", ctag)) if text
     )
-    found = f"<D:propstat><D:prop>{properties}</D:prop><D:status>HTTP/1.1 200 OK</D:status></D:propstat>"
+    state = f"<D:propstat><D:prop>{properties}</D:prop><D:status>HTTP/1.1 200 OK</D:status></D:propstat>"
     if status:
-        found = f"<D:status>HTTP/1.1 {status}</D:status>"
-    return f"<D:response><D:href>{href}</D:href>{found}</D:response>"
+        state = f"<D:status>HTTP/1.1 {status}</D:status>"
+    return f"<D:response><D:href>{href}</D:href>{state}</D:response>"
 
 
-def listing(*entries: str) -> bytes:
-    spaces = 'xmlns:D="DAV:" xmlns:CS="http://calendarserver.org/ns/"'
-    return f"<D:multistatus {spaces}>{''.join(entries)}</D:multistatus>".encode()
+def make_list(*entries: str) -> bytes:
+    """Return a folder's list with these responses."""
+    namespaces = 'xmlns:D="DAV:" xmlns:CS="http://calendarserver.org/ns/"'
+    return f"<D:multistatus {namespaces}>{''.join(entries)}</D:multistatus>".encode()
 
 
-def expect(**marks: str) -> dict[Address, Cursor]:
-    """Cursors that hold these marks, by the part of the address before the @."""
+def make_cursors(**marks: str) -> dict[Address, Cursor]:
+    """Return cursors with these marks, by the part of the address before the @; `_` stands for the colon of a mark."""
     return {
         f"{user}@example.org": json.dumps({"mark": mark.replace("_", ":", 1), "copies": {}})
         for user, mark in marks.items()
     }
 
 
-def users(found: Any) -> str:
-    return " ".join(sorted(address.partition("@")[0] for address in found))
+def join_users(addresses: Iterable[Address]) -> str:
+    """Return the parts of these addresses before the @, in order."""
+    return " ".join(sorted(address.partition("@")[0] for address in addresses))
 
 
-EXPECTED = expect(dana="sync_t1", sam="sync_t2", kim="ctag_c3")
+CURSORS = make_cursors(dana="sync_t1", sam="sync_t2", kim="ctag_c3")
 
 
-def list_with(prefix: str) -> bytes:
-    """A list of all three calendars, unchanged."""
-    return listing(
-        entry(prefix),
-        entry(f"{prefix}dana/", token="t1", ctag="c1"),
-        entry(f"{prefix}sam/", token="t2"),
-        entry(f"{prefix}kim/", token="t9", ctag="c3"),
+def list_calendars(prefix: str) -> bytes:
+    """Return a list of three calendars whose states are those of `CURSORS`; `prefix` begins each of their URLs."""
+    return make_list(
+        make_entry(prefix),
+        make_entry(f"{prefix}dana/", token="t1", ctag="c1"),
+        make_entry(f"{prefix}sam/", token="t2"),
+        make_entry(f"{prefix}kim/", token="t9", ctag="c3"),
     )
 
 
-def ask(
-    content: bytes, cursors: Mapping[Address, Cursor] = EXPECTED, path: str = "team/{user}/", status: int = 207
+def compare(
+    content: bytes, cursors: Mapping[Address, Cursor] = CURSORS, path: str = "team/{user}/", status: int = 207
 ) -> tuple[str, Loopback]:
-    """Who is unchanged by such a list, and the server that was asked."""
+    """Return the users whose calendars are unchanged according to this list, and the server that sent it."""
     with serve(lambda request: request.reply(status, content)) as server:
         provider = CalDavCalendar(DavClient(None, None, 5), f"{server.url}{path}")
-        found = users(provider.find_unchanged(cursors))
+        unchanged = join_users(provider.find_unchanged(cursors))
         provider.close()
-    return found, server
+    return unchanged, server
 
 
 @pytest.mark.parametrize(
@@ -303,38 +314,53 @@ def ask(
         ("{user}/", "/"),
     ],
 )
-def test_calendars_are_known_however_the_list_writes_their_addresses(path: str, prefix: str) -> None:
-    found, server = ask(list_with(prefix), path=path)
-    assert found == "dana kim sam"
+def test_calendars_are_recognized_by_every_form_of_their_urls(path: str, prefix: str) -> None:
+    unchanged, server = compare(list_calendars(prefix), path=path)
+    assert unchanged == "dana kim sam"
     [request] = server.requests
     assert request.path == f"/{path.partition('{')[0]}" and request.headers["Depth"] == "1"
 
 
-def test_names_are_compared_unquoted() -> None:
-    cursors = {"däna o@example.org": expect(x="sync_t1")["x@example.org"], **expect(sam="sync_t2")}
-    content = listing(entry("/team/d%C3%A4na%20o%40example.org/", token="t1"), entry("/team/sam%40example%2Eorg/"))
-    assert ask(content, cursors, "team/{email}/")[0] == "däna o"
+def test_calendar_names_are_compared_unquoted() -> None:
+    cursors = {"däna o@example.org": make_cursors(x="sync_t1")["x@example.org"], **make_cursors(sam="sync_t2")}
+    content = make_list(
+        make_entry("/team/d%C3%A4na%20o%40example.org/", token="t1"), make_entry("/team/sam%40example%2Eorg/")
+    )
+    assert compare(content, cursors, "team/{email}/")[0] == "däna o"
 
 
 @pytest.mark.parametrize(
     ("content", "unchanged"),
     [
-        # a token is compared as it is
-        (listing(entry("/team/dana/", token="http://x/ns/sync/t1"), entry("/team/sam/", token="t2")), "sam"),
-        # a ctag is no sync token
-        (listing(entry("/team/dana/", ctag="t1"), entry("/team/sam/", token="t2")), "sam"),
-        # a list that goes deeper than it was asked to
-        (listing(entry("/team/old/dana/", token="t1"), entry("/team/sam/", token="t2")), "sam"),
-        # two of one name
-        (listing(entry("/team/dana/", token="t1"), entry("dana/", token="t5"), entry("/team/sam/", token="t2")), "sam"),
-        # one is out of reach
-        (listing(entry("/team/dana/", status="403 Forbidden"), entry("/team/sam/", token="t2")), "sam"),
-        # the list was cut off
-        (listing(entry("/team/sam/", token="t2"), entry("/team/", status="507 Insufficient Storage")), "sam"),
+        # another token that contains the known one
+        (
+            make_list(make_entry("/team/dana/", token="http://x/ns/sync/t1"), make_entry("/team/sam/", token="t2")),
+            "sam",
+        ),
+        # a ctag with the text of the known sync token
+        (make_list(make_entry("/team/dana/", ctag="t1"), make_entry("/team/sam/", token="t2")), "sam"),
+        # a list with entries from deeper levels, which were not requested
+        (make_list(make_entry("/team/old/dana/", token="t1"), make_entry("/team/sam/", token="t2")), "sam"),
+        # two entries with one name and different tokens
+        (
+            make_list(
+                make_entry("/team/dana/", token="t1"),
+                make_entry("dana/", token="t5"),
+                make_entry("/team/sam/", token="t2"),
+            ),
+            "sam",
+        ),
+        # a calendar that may not be read
+        (make_list(make_entry("/team/dana/", status="403 Forbidden"), make_entry("/team/sam/", token="t2")), "sam"),
+        # a list that is cut off: the entry of dana is missing
+        (
+            make_list(make_entry("/team/sam/", token="t2"), make_entry("/team/", status="507 Insufficient Storage")),
+            "sam",
+        ),
     ],
 )
-def test_what_is_not_certain_is_told_changed(content: bytes, unchanged: str) -> None:
-    assert ask(content)[0] == unchanged
+def test_calendar_with_an_uncertain_state_counts_as_changed(content: bytes, unchanged: str) -> None:
+    assert compare(content)[0] == unchanged
 
 
 @pytest.mark.parametrize(
@@ -345,17 +371,19 @@ def test_what_is_not_certain_is_told_changed(content: bytes, unchanged: str) -> 
         (404, b""),
         (405, b""),
         (501, b""),
-        (207, listing()),
-        (207, listing(entry("/team/"), entry("/team/dana/"), entry("/team/sam/"))),  # no tokens
-        (207, listing(entry("/team/dana/", ctag="c1"), entry("/team/sam/", ctag="c2"))),  # of another kind
-        (207, listing(entry("/team/eve/", token="t1"), entry("/team/joe/", token="t2"))),  # of others
+        (207, make_list()),
+        (207, make_list(make_entry("/team/"), make_entry("/team/dana/"), make_entry("/team/sam/"))),  # without tokens
+        # with another kind of marks
+        (207, make_list(make_entry("/team/dana/", ctag="c1"), make_entry("/team/sam/", ctag="c2"))),
+        # with other calendars
+        (207, make_list(make_entry("/team/eve/", token="t1"), make_entry("/team/joe/", token="t2"))),
         (200, b"<html>Welcome</html>"),
         (207, b"<broken"),
     ],
 )
-def test_a_folder_that_tells_nothing_is_asked_once_a_day(status: int, content: bytes) -> None:
-    replies = [(status, content), (207, list_with("/team/"))]
-    cursors = expect(dana="sync_t1", sam="sync_t2")
+def test_folder_with_a_useless_list_is_listed_once_a_day(status: int, content: bytes) -> None:
+    replies = [(status, content), (207, list_calendars("/team/"))]
+    cursors = make_cursors(dana="sync_t1", sam="sync_t2")
 
     def answer(request: Request) -> None:
         request.reply(*replies[0])
@@ -365,59 +393,66 @@ def test_a_folder_that_tells_nothing_is_asked_once_a_day(status: int, content: b
         provider = CalDavCalendar(DavClient(None, None, 5), f"{server.url}team/{{user}}/", clock=clock)
         assert provider.find_unchanged(cursors) == set()
         replies.pop(0)
-        asked = len(server.requests)  # a refused log-in is tried once more
+        request_count = len(server.requests)  # two after a 401, because a refused log-in is tried once more
         clock.advance(DAY - timedelta(minutes=1))
-        assert provider.find_unchanged(cursors) == set() and len(server.requests) == asked
+        assert provider.find_unchanged(cursors) == set() and len(server.requests) == request_count
         clock.advance(timedelta(minutes=1))
-        assert users(provider.find_unchanged(cursors)) == "dana sam"
+        assert join_users(provider.find_unchanged(cursors)) == "dana sam"
         provider.close()
 
 
 @pytest.mark.parametrize("status", [429, 500, 503])
-def test_a_server_out_of_order_is_asked_again_soon(status: int) -> None:
-    replies: list[tuple[int, bytes]] = [(status, b""), (207, list_with("/team/"))]
+def test_folder_is_listed_again_ten_minutes_after_a_server_fault(status: int) -> None:
+    replies: list[tuple[int, bytes]] = [(status, b""), (207, list_calendars("/team/"))]
     with serve(lambda request: request.reply(*replies.pop(0))) as server:
         clock = SteppedClock(START)
         provider = CalDavCalendar(DavClient(None, None, 5), f"{server.url}team/{{user}}/", clock=clock)
-        assert provider.find_unchanged(EXPECTED) == set()
+        assert provider.find_unchanged(CURSORS) == set()
         clock.advance(timedelta(minutes=9))
-        assert provider.find_unchanged(EXPECTED) == set() and len(server.requests) == 1
+        assert provider.find_unchanged(CURSORS) == set() and len(server.requests) == 1
         clock.advance(timedelta(minutes=1))
-        assert users(provider.find_unchanged(EXPECTED)) == "dana kim sam"
+        assert join_users(provider.find_unchanged(CURSORS)) == "dana kim sam"
         provider.close()
 
 
-def test_a_list_much_longer_than_what_is_compared_is_not_worth_it() -> None:
-    """It is asked for again for more calendars, or after a day: it may be shorter then."""
-    others = [entry(f"/team/other{number}/", token="t") for number in range(3 * ENTRIES_PER_CALENDAR - 2)]
-    content = listing(entry("/team/dana/", token="t1"), entry("/team/sam/", token="t2"), *others)
-    few, more = expect(dana="sync_t1", sam="sync_t2"), expect(dana="sync_t1", sam="sync_t2", other1="sync_t")
-    asked: list[tuple[str, int]] = []
+def test_long_list_is_not_requested_again_for_few_calendars() -> None:
+    """The list is short enough for three calendars, but not for two, which cause another request after a day."""
+    other_entries = [make_entry(f"/team/other{number}/", token="t") for number in range(3 * ENTRIES_PER_CALENDAR - 2)]
+    content = make_list(make_entry("/team/dana/", token="t1"), make_entry("/team/sam/", token="t2"), *other_entries)
+    two_cursors = make_cursors(dana="sync_t1", sam="sync_t2")
+    three_cursors = make_cursors(dana="sync_t1", sam="sync_t2", other1="sync_t")
+    results: list[tuple[str, int]] = []
     with serve(lambda request: request.reply(content=content)) as server:
         clock = SteppedClock(START)
         provider = CalDavCalendar(DavClient(None, None, 5), f"{server.url}team/{{user}}/", clock=clock)
-        for cursors, wait in ((few, DAY / 2), (few, timedelta()), (more, DAY / 2), (few, DAY / 2), (few, timedelta())):
-            asked.append((users(provider.find_unchanged(cursors)), len(server.requests)))
+        for cursors, wait in (
+            (two_cursors, DAY / 2),
+            (two_cursors, timedelta()),
+            (three_cursors, DAY / 2),
+            (two_cursors, DAY / 2),
+            (two_cursors, timedelta()),
+        ):
+            results.append((join_users(provider.find_unchanged(cursors)), len(server.requests)))
             clock.advance(wait)
         provider.close()
-    assert asked == [("dana sam", 1), ("", 1), ("dana other1 sam", 2), ("", 2), ("dana sam", 3)]
+    assert results == [("dana sam", 1), ("", 1), ("dana other1 sam", 2), ("", 2), ("dana sam", 3)]
 
 
-def test_a_redirect_of_the_folder_is_followed_within_the_host_alone() -> None:
+def test_redirect_of_the_folder_is_followed_only_within_the_host() -> None:
     def answer(request: Request) -> None:
         if request.path == "/team/":
             request.reply(301, b"", Location=targets[0])
         else:
-            request.reply(content=list_with("/new/team/"))
+            request.reply(content=list_calendars("/new/team/"))
 
     targets = ["/new/team/"]
-    with serve(answer) as server, serve(answer) as other:
-        for target, told in (("/new/team/", "dana kim sam"), (f"{other.url}new/team/", "")):
+    with serve(answer) as server, serve(answer) as other_host:
+        for target, unchanged in (("/new/team/", "dana kim sam"), (f"{other_host.url}new/team/", "")):
             targets[:] = [target]
             provider = CalDavCalendar(DavClient("longarc", "secret", 5), f"{server.url}team/{{user}}/")
-            assert users(provider.find_unchanged(EXPECTED)) == told
+            assert join_users(provider.find_unchanged(CURSORS)) == unchanged
             provider.close()
-        assert other.requests == []
+        assert other_host.requests == []
 
 
 @pytest.mark.parametrize(
@@ -433,11 +468,11 @@ def test_a_redirect_of_the_folder_is_followed_within_the_host_alone() -> None:
         ("https://[::1/dana/", ("", "")),
     ],
 )
-def test_the_folder_of_a_calendar_is_one_level_up(url: str, parts: tuple[str, str]) -> None:
+def test_folder_of_a_calendar_is_one_level_up(url: str, parts: tuple[str, str]) -> None:
     assert split_url(url) == parts
 
 
 @pytest.mark.parametrize("url", ["not a url/{user}", "ftp://example.org/{user}/", "http://nowhere.invalid/{user}/"])
-def test_an_address_that_leads_nowhere_tells_nothing(url: str) -> None:
+def test_no_calendar_counts_as_unchanged_at_an_unreachable_url(url: str) -> None:
     provider = base.load_factory(base.CALENDAR_FACTORIES, "caldav")({"url": url, "timeout": 2})
-    assert provider.find_unchanged(EXPECTED) == set()
+    assert provider.find_unchanged(CURSORS) == set()

@@ -1,4 +1,4 @@
-"""What is written to a CalDAV server, and what other programs write there, is understood (R-23)."""
+"""The provider writes events that are private and complete (R-23), and reads the events that other programs write."""
 
 import re
 from dataclasses import replace
@@ -22,48 +22,48 @@ from worker.providers.ical import parser
 from worker.providers.ical.reader import read_calendar, read_single_event
 from worker.providers.ical.zones import find_owner_zone
 
-pytestmark = pytest.mark.usefixtures("undisturbed")
+pytestmark = pytest.mark.usefixtures("untouched_server")
 
-# --- what is written --------------------------------------------------------------------------------------------------
+# --- written events ---------------------------------------------------------------------------------------------------
 
 
 def test_what_is_written_is_private_and_complete(provider: CalDavCalendar, hands: CalDavHands) -> None:
-    """R-23: private; and whatever another program needs to show it."""
+    """R-23: the event is private, and has all properties that another program needs to show it."""
     dana, sam = hands.person(), hands.person()
     event = provider.create(dana, draft(dana, sam, reminders=(15, 60), sequence=3))
-    written: Any = Calendar.from_ical(hands.text(dana, event.ref.id))
-    [component] = written.walk("VEVENT")
+    calendar: Any = Calendar.from_ical(hands.text(dana, event.ref.id))
+    [component] = calendar.walk("VEVENT")
     assert component["CLASS"] == "PRIVATE" and component["SEQUENCE"] == 3 and component["TRANSP"] == "OPAQUE"
     assert component["SUMMARY"] == "Career conversation: Dana and Sam"
     assert component["ORGANIZER"] == f"mailto:{dana}" and component["ORGANIZER"].params["CN"] == "Dana Ö."
     assert component["ATTENDEE"].params["PARTSTAT"] == "NEEDS-ACTION"
-    assert sorted(alarm["TRIGGER"].dt for alarm in written.walk("VALARM")) == [
+    assert sorted(alarm["TRIGGER"].dt for alarm in calendar.walk("VALARM")) == [
         -timedelta(hours=1),
         -timedelta(minutes=15),
     ]
     assert component["DTSTART"].dt == at(9, 10) and not component.errors
 
 
-def test_an_update_keeps_what_people_added(provider: CalDavCalendar, hands: CalDavHands) -> None:
-    """R-9: a colour, a category, another reminder stay; the sequence grows when the time changes."""
+def test_update_keeps_properties_that_people_added(provider: CalDavCalendar, hands: CalDavHands) -> None:
+    """R-9: a colour, a category and another reminder stay; the sequence number grows when the time changes."""
     dana, sam = hands.person(), hands.person()
     wanted = draft(dana, sam)
     provider.create(dana, wanted)
-    extra = "CATEGORIES:Long arc\nCOLOR:teal\nX-MINE:1\nBEGIN:VALARM"
-    hands.edit(dana, wanted.key, lambda text: text.replace("BEGIN:VALARM", extra).replace("-PT15M", "-PT45M"))
+    added_lines = "CATEGORIES:Long arc\nCOLOR:teal\nX-MINE:1\nBEGIN:VALARM"
+    hands.edit(dana, wanted.key, lambda text: text.replace("BEGIN:VALARM", added_lines).replace("-PT15M", "-PT45M"))
     event = provider.find(dana, wanted.key)
     assert event is not None
     provider.update(event.ref, replace(wanted, span=span(11, 13)))
     text = hands.text(dana, event.ref.id)
-    for kept in ("CATEGORIES:Long arc", "COLOR:teal", "X-MINE:1", "TRIGGER:-PT45M", "SEQUENCE:1"):
-        assert kept in text
+    for line in ("CATEGORIES:Long arc", "COLOR:teal", "X-MINE:1", "TRIGGER:-PT45M", "SEQUENCE:1"):
+        assert line in text
     assert text.count("BEGIN:VALARM") == 1
 
 
-def test_nothing_can_be_smuggled_into_an_event(provider: CalDavCalendar, hands: CalDavHands) -> None:
+def test_texts_cannot_add_properties_to_an_event(provider: CalDavCalendar, hands: CalDavHands) -> None:
     dana = hands.person()
-    wicked = 'Eve"\r\nATTENDEE:mailto:eve@example.org\r\nX:'
-    wanted = draft(dana, subject=wicked, body=wicked, guests=(Guest("sam@elsewhere.example", wicked),))
+    injection = 'Eve"\r\nATTENDEE:mailto:eve@example.org\r\nX:'
+    wanted = draft(dana, subject=injection, body=injection, guests=(Guest("sam@elsewhere.example", injection),))
     event = provider.create(dana, wanted)
     assert set(event.answers) == {"sam@elsewhere.example"}
     [component] = Calendar.from_ical(hands.text(dana, event.ref.id)).walk("VEVENT")
@@ -72,35 +72,36 @@ def test_nothing_can_be_smuggled_into_an_event(provider: CalDavCalendar, hands: 
 
 ZONES = ["UTC", "Europe/Berlin", "America/New_York", "Australia/Lord_Howe", "Africa/Cairo", "Pacific/Apia"]
 
-_TEXT = st.text(st.characters(exclude_categories=["Cs", "Cc"]), max_size=60)
+TEXTS = st.text(st.characters(exclude_categories=["Cs", "Cc"]), max_size=60)
 
 
 @st.composite
-def drafts(draw: st.DrawFn) -> Any:
+def event_drafts(draw: st.DrawFn) -> Any:
+    """Return an event draft with any texts, in any of `ZONES`, timed or all-day."""
     zone = draw(st.sampled_from(ZONES))
     if draw(st.booleans()):
         first = date(2026, 1, 1) + timedelta(days=draw(st.integers(0, 900)))
-        time, all_day = days(zone, first, first + timedelta(days=draw(st.integers(0, 3)))), True
+        event_span, all_day = days(zone, first, first + timedelta(days=draw(st.integers(0, 3)))), True
     else:
         start = datetime(2026, 1, 1, tzinfo=UTC) + timedelta(minutes=draw(st.integers(0, 900 * 24 * 60)))
-        time, all_day = Span(start, start + timedelta(minutes=draw(st.integers(1, 3000)))), False
+        event_span, all_day = Span(start, start + timedelta(minutes=draw(st.integers(1, 3000)))), False
     return draft(
         "dana@example.org",
         "sam@example.org",
-        key=draw(_TEXT.filter(bool)),
-        span=time,
+        key=draw(TEXTS.filter(bool)),
+        span=event_span,
         all_day=all_day,
         zone=zone,
-        subject=draw(_TEXT),
-        body=draw(_TEXT),
+        subject=draw(TEXTS),
+        body=draw(TEXTS),
         blocks_time=draw(st.booleans()),
     )
 
 
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
-@given(drafts())
-def test_whatever_is_written_reads_back_as_it_was_meant(wanted: Any) -> None:
-    """Through the text of RFC 5545 and back, in every zone and on both sides of a change of the clocks."""
+@given(event_drafts())
+def test_written_event_is_read_back_unchanged(wanted: Any) -> None:
+    """Through the text of RFC 5545 and back, in each zone and on both sides of a change of the clocks."""
     text = ical_events.to_text(ical_events.compose_calendar(wanted, at(1, 0), is_client_scheduled=True))
     assert all(len(line) <= 75 for line in text.encode().split(b"\r\n"))
     calendar = parser.parse_calendar(text, "here")
@@ -114,11 +115,11 @@ def test_whatever_is_written_reads_back_as_it_was_meant(wanted: Any) -> None:
     assert str(component["SUMMARY"]) == wanted.subject
 
 
-# --- what others wrote ------------------------------------------------------------------------------------------------
+# --- events of other programs -----------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
-    ("lines", "expected"),
+    ("lines", "show_as"),
     [
         (["STATUS:CANCELLED"], None),
         (["X-MICROSOFT-CDO-BUSYSTATUS:FREE"], None),
@@ -127,23 +128,23 @@ def test_whatever_is_written_reads_back_as_it_was_meant(wanted: Any) -> None:
         (["X-MICROSOFT-CDO-BUSYSTATUS:OOF", "TRANSP:TRANSPARENT"], None),
     ],
 )
-def test_other_programs_ways_to_say_it(
-    provider: CalDavCalendar, hands: CalDavHands, lines: list[str], expected: ShowAs | None
+def test_busy_status_of_other_programs_is_read(
+    provider: CalDavCalendar, hands: CalDavHands, lines: list[str], show_as: ShowAs | None
 ) -> None:
     dana = hands.person()
     hands.put_event(dana, ["DTSTART:20270305T140000Z", "DURATION:PT1H", *lines])
-    found = provider.free_busy([dana], WINDOW)[dana].busy
-    assert [(busy.span, busy.show_as) for busy in found] == ([(span(5, 14), expected)] if expected else [])
+    busy_times = provider.free_busy([dana], WINDOW)[dana].busy
+    assert [(busy.span, busy.show_as) for busy in busy_times] == ([(span(5, 14), show_as)] if show_as else [])
 
 
-def test_local_times_are_taken_where_the_owner_lives(provider: CalDavCalendar, hands: CalDavHands) -> None:
+def test_times_without_a_zone_are_in_the_zone_of_the_calendar(provider: CalDavCalendar, hands: CalDavHands) -> None:
     dana = hands.person("America/New_York")
     hands.put_event(dana, ["DTSTART:20270305T090000", "DTEND:20270305T100000"])
     [busy] = provider.free_busy([dana], WINDOW)[dana].busy
     assert busy.span == span(5, 14)
 
 
-def test_a_calendar_without_a_zone_takes_it_from_the_settings(server: EmbeddedServers, hands: CalDavHands) -> None:
+def test_calendar_without_a_zone_has_the_zone_of_the_settings(server: EmbeddedServers, hands: CalDavHands) -> None:
     dana = hands.person(zone="")
     hands.add_all_day(dana, date(2027, 3, 9), date(2027, 3, 9))
     for zones, zone in (({dana: "Asia/Tokyo"}, "Asia/Tokyo"), ({}, "UTC")):
@@ -151,26 +152,24 @@ def test_a_calendar_without_a_zone_takes_it_from_the_settings(server: EmbeddedSe
         assert busy.span == days(zone, date(2027, 3, 9), date(2027, 3, 9))
 
 
-def test_a_series_keeps_its_wall_clock_over_a_change_of_the_clocks(
-    provider: CalDavCalendar, hands: CalDavHands
-) -> None:
+def test_series_keeps_its_local_time_when_the_clocks_change(provider: CalDavCalendar, hands: CalDavHands) -> None:
     dana = hands.person()
     hands.put_event(dana, ["DTSTART;TZID=Europe/Berlin:20270322T090000", "DURATION:PT30M", "RRULE:FREQ=WEEKLY;COUNT=2"])
-    found = provider.free_busy([dana], WINDOW)[dana].busy
-    assert [busy.span for busy in found] == [span(22, 8, 30), span(29, 7, 30)]
+    busy_times = provider.free_busy([dana], WINDOW)[dana].busy
+    assert [busy.span for busy in busy_times] == [span(22, 8, 30), span(29, 7, 30)]
 
 
-def add_two_and_rewrite(hands: CalDavHands, interceptor: RequestInterceptor, was: bytes, becomes: bytes) -> Address:
-    """A person with events on the 5th and the 6th, in whose answers the server writes something else."""
+def add_two_events_and_rewrite(hands: CalDavHands, interceptor: RequestInterceptor, old: bytes, new: bytes) -> Address:
+    """Add events on the 5th and the 6th for a new person, and replace `old` in the server's answers by `new`."""
     dana = hands.person()
     hands.add(dana, span(5, 9))
     hands.add(dana, span(6, 9))
-    interceptor.rewrite = lambda content: content.replace(was, becomes)
+    interceptor.rewrite = lambda content: content.replace(old, new)
     return dana
 
 
 @pytest.mark.parametrize(
-    ("was", "becomes", "busy"),
+    ("old", "new", "event_count"),
     [
         (b"DTEND:20270305T100000Z", b"DTEND:20270305T100000Z\r\nno line at all", 2),
         (b"DTEND:20270305T100000Z", b"DTEND:20270305T100000Z\r\nEXDATE:", 2),
@@ -181,18 +180,23 @@ def add_two_and_rewrite(hands: CalDavHands, interceptor: RequestInterceptor, was
         (b"END:VEVENT\r\nEND:VCALENDAR", b"END:VCALENDAR", 2),
     ],
 )
-def test_an_odd_line_makes_no_time_free_and_hides_no_other_event(
-    provider: CalDavCalendar, hands: CalDavHands, interceptor: RequestInterceptor, was: bytes, becomes: bytes, busy: int
+def test_unreadable_line_frees_no_time_and_hides_no_other_event(
+    provider: CalDavCalendar,
+    hands: CalDavHands,
+    interceptor: RequestInterceptor,
+    old: bytes,
+    new: bytes,
+    event_count: int,
 ) -> None:
-    dana = add_two_and_rewrite(hands, interceptor, was, becomes)
-    shown = provider.free_busy([dana], WINDOW)[dana]
-    assert shown.is_known and len(shown.busy) == busy
-    assert any(one.span.overlaps(span(5, 9, 120)) for one in shown.busy)
-    assert len(provider.changes(dana, None, WINDOW).events) == busy
+    dana = add_two_events_and_rewrite(hands, interceptor, old, new)
+    free_busy = provider.free_busy([dana], WINDOW)[dana]
+    assert free_busy.is_known and len(free_busy.busy) == event_count
+    assert any(busy_time.span.overlaps(span(5, 9, 120)) for busy_time in free_busy.busy)
+    assert len(provider.changes(dana, None, WINDOW).events) == event_count
 
 
 @pytest.mark.parametrize(
-    ("was", "becomes", "events"),
+    ("old", "new", "event_count"),
     [
         (b"DTSTART:20270305T090000Z", b"DTSTART:not-a-time", 1),
         (b"DTEND:20270305T100000Z", b"DTEND:20270305T100000Z\r\nRRULE:FREQ=SECONDLY", 2),
@@ -203,68 +207,74 @@ def test_an_odd_line_makes_no_time_free_and_hides_no_other_event(
         (b"calendar-data>", b"other-data>", 0),
     ],
 )
-def test_time_that_cannot_be_read_is_unknown(
+def test_time_of_an_unreadable_event_is_unknown(
     provider: CalDavCalendar,
     hands: CalDavHands,
     interceptor: RequestInterceptor,
-    was: bytes,
-    becomes: bytes,
-    events: int,
+    old: bytes,
+    new: bytes,
+    event_count: int,
 ) -> None:
-    """T-2: never known and free. The reason says which event by a fingerprint, and what to do."""
-    dana = add_two_and_rewrite(hands, interceptor, was, becomes)
-    shown = provider.free_busy([dana], WINDOW)[dana]
-    assert not shown.is_known
-    assert re.search(r"can't be read.*\([0-9a-f, ]+\)\. Open the event", shown.reason)
-    if b"calendar-data" not in was:
-        assert len(provider.changes(dana, None, WINDOW).events) == events
+    """T-2: such time is never free. The reason names the event by a fingerprint, and says what to do."""
+    dana = add_two_events_and_rewrite(hands, interceptor, old, new)
+    free_busy = provider.free_busy([dana], WINDOW)[dana]
+    assert not free_busy.is_known
+    assert re.search(r"can't be read.*\([0-9a-f, ]+\)\. Open the event", free_busy.reason)
+    if b"calendar-data" not in old:
+        assert len(provider.changes(dana, None, WINDOW).events) == event_count
 
 
 @pytest.mark.parametrize("is_full", [True, False])
 @pytest.mark.parametrize(
-    ("was", "becomes"),
+    ("old", "new"),
     [
         (b"DTSTART", b"DTSTART;X-WHEN=soon:sometime\r\nX-START"),
         (b"BEGIN:VEVENT", b"BEGIN:NOTHING"),
         (b"BEGIN:V", b"NOTHING:V"),
     ],
 )
-def test_an_event_of_ours_that_can_t_be_read_any_more_is_not_gone(
+def test_own_event_that_became_unreadable_does_not_count_as_deleted(
     provider: CalDavCalendar,
     hands: CalDavHands,
     interceptor: RequestInterceptor,
-    was: bytes,
-    becomes: bytes,
+    old: bytes,
+    new: bytes,
     is_full: bool,
 ) -> None:
-    """T-2: neither gone nor free. Its copy stays, and it is an event like others once it can be read again."""
+    """T-2: its time is not free either. The guest's copy stays, and the event can be read again later."""
     dana, sam = hands.person(), hands.person()
     wanted = draft(dana, sam)
     event = provider.create(dana, wanted)
     cursor = None if is_full else provider.changes(dana, None, WINDOW).cursor
     hands.edit(dana, wanted.key, lambda text: text.replace("END:VEVENT", "X-OTHER:1\r\nEND:VEVENT"))
-    interceptor.rewrite = lambda content: content.replace(was, becomes)
-    told = provider.changes(dana, cursor, WINDOW)
-    assert (told.unreadable_ids, told.deleted_ids, told.is_full) == ((event.ref.id,), (), is_full)
+    interceptor.rewrite = lambda content: content.replace(old, new)
+    unreadable_changes = provider.changes(dana, cursor, WINDOW)
+    assert (unreadable_changes.unreadable_ids, unreadable_changes.deleted_ids, unreadable_changes.is_full) == (
+        (event.ref.id,),
+        (),
+        is_full,
+    )
     assert not provider.free_busy([dana], WINDOW)[dana].is_known
     interceptor.clear()
     hands.edit(dana, wanted.key, lambda text: text.replace("X-OTHER:1", "X-OTHER:2"))
-    again = provider.changes(dana, told.cursor, WINDOW)
-    assert [(one.key, one.answers) for one in again.events] == [(wanted.key, {sam: Answer.NEEDS_ACTION})]
-    assert (again.unreadable_ids, again.deleted_ids) == ((), ())
-    hands.text(sam, event.ref.id)
+    readable_changes = provider.changes(dana, unreadable_changes.cursor, WINDOW)
+    assert [(changed_event.key, changed_event.answers) for changed_event in readable_changes.events] == [
+        (wanted.key, {sam: Answer.NEEDS_ACTION})
+    ]
+    assert (readable_changes.unreadable_ids, readable_changes.deleted_ids) == ((), ())
+    hands.text(sam, event.ref.id)  # raises an error when the copy is missing
 
 
-def test_what_did_not_change_is_parsed_once(provider: CalDavCalendar, hands: CalDavHands) -> None:
-    """And whoever changes an event has an object of one's own."""
+def test_unchanged_event_is_parsed_once(provider: CalDavCalendar, hands: CalDavHands) -> None:
+    """What `multiget` returns is shared with a cache; what `get` returns may be modified."""
     dana, sam = hands.person(), hands.person()
     event = provider.create(dana, draft(dana, sam))
     collection = provider.get_collection(dana)
     (first,), (second,) = collection.multiget({event.ref.id}), collection.multiget({event.ref.id})
     assert first.calendar is second.calendar
-    own = collection.get(event.ref.id)
-    ical_events.mark_cancelled(own.calendar, at(8, 12))
-    assert collection.read_single(own).cancelled
+    modifiable = collection.get(event.ref.id)
+    ical_events.mark_cancelled(modifiable.calendar, at(8, 12))
+    assert collection.read_single(modifiable).cancelled
     (third,) = collection.multiget({event.ref.id})
     assert not collection.read_single(third).cancelled
     assert event.key
@@ -274,8 +284,8 @@ def test_what_did_not_change_is_parsed_once(provider: CalDavCalendar, hands: Cal
     assert ical_events.to_text(fourth.calendar) != ical_events.to_text(first.calendar)
 
 
-def test_a_whole_calendar_is_read_by_uid() -> None:
-    """A file that a person exported: each series keeps to itself, single events are none."""
+def test_series_and_single_events_of_one_file_are_told_apart_by_uid() -> None:
+    """The file holds a whole calendar, as a person exports it."""
     text = """BEGIN:VCALENDAR
 VERSION:2.0
 PRODID:theirs
@@ -295,8 +305,8 @@ END:VCALENDAR
     calendar = parser.parse_calendar(text, "file")
     zone = find_owner_zone(calendar)
     assert zone is not None
-    found = read_calendar(calendar, EventRef("dana@example.org", "file", ""), zone, WINDOW).events
-    assert [(event.ref.id.partition("#")[0], event.series, event.span) for event in found] == [
+    events = read_calendar(calendar, EventRef("dana@example.org", "file", ""), zone, WINDOW).events
+    assert [(event.ref.id.partition("#")[0], event.series, event.span) for event in events] == [
         ("weekly", "weekly", span(8, 8, 30)),
         ("weekly", "weekly", span(15, 8, 30)),
         ("once", None, days("Europe/Berlin", date(2027, 3, 9), date(2027, 3, 9))),

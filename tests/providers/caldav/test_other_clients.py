@@ -1,4 +1,4 @@
-"""What Longarc writes to a CalDAV server, a client that nobody here wrote reads; and the other way round."""
+"""Another CalDAV client, the library `caldav`, reads what the provider writes, and the other way round."""
 
 from collections.abc import Iterator
 from dataclasses import replace
@@ -25,7 +25,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbeddedServers
 
 
 @pytest.fixture(scope="module")
-def ours(server: EmbeddedServers) -> Iterator[CalDavCalendar]:
+def provider(server: EmbeddedServers) -> Iterator[CalDavCalendar]:
     section = {"url": server.caldav_url, "attendee_copies": True, "local_people": [DANA, SAM], **LOGIN}
     calendar: CalDavCalendar = base.load_factory(base.CALENDAR_FACTORIES, "caldav")(section)
     yield calendar
@@ -33,63 +33,69 @@ def ours(server: EmbeddedServers) -> Iterator[CalDavCalendar]:
 
 
 @pytest.fixture
-def theirs(server: EmbeddedServers) -> Iterator[dict[str, Any]]:
-    """The calendars of both, as the client of the library `caldav` has them."""
+def client_calendars(server: EmbeddedServers) -> Iterator[dict[str, Any]]:
+    """The calendars of both people, as objects of the library `caldav`."""
     from caldav import DAVClient
 
     build: Any = DAVClient
     client = build(url=server.caldav_url.format(email=DANA), enable_rfc6764=False, **LOGIN)
-    yield {who: client.calendar(url=server.caldav_url.format(email=who)) for who in (DANA, SAM)}
+    yield {person: client.calendar(url=server.caldav_url.format(email=person)) for person in (DANA, SAM)}
     client.close()
 
 
-def listed(calendar: Any, title: str) -> list[Any]:
-    """The events of that title, as the client finds them by time."""
+def find_events(calendar: Any, title: str) -> list[Any]:
+    """Return the events with that title that the client finds in the window."""
     events = calendar.search(start=WINDOW.start, end=WINDOW.end, event=True, expand=False)
     return [event for event in events if str(event.icalendar_component.get("SUMMARY")) == title]
 
 
-def test_what_we_write_is_read_by_another_client(ours: CalDavCalendar, theirs: dict[str, Any]) -> None:
+def test_events_of_the_provider_are_read_by_another_client(
+    provider: CalDavCalendar, client_calendars: dict[str, Any]
+) -> None:
     wanted = draft(DANA, SAM, subject="Written by us")
-    event = ours.create(DANA, wanted)
-    for who in (DANA, SAM):
-        [seen] = listed(theirs[who], "Written by us")
-        component = seen.icalendar_component
+    event = provider.create(DANA, wanted)
+    for person in (DANA, SAM):
+        [client_event] = find_events(client_calendars[person], "Written by us")
+        component = client_event.icalendar_component
         assert (component.start, component.end) == (wanted.span.start, wanted.span.end)
         assert str(component["ATTENDEE"]) == f"mailto:{SAM}" and str(component["ORGANIZER"]) == f"mailto:{DANA}"
-    moved = ours.update(event.ref, replace(wanted, span=span(11, 13)))
-    assert [listed(theirs[who], "Written by us")[0].icalendar_component.start for who in (DANA, SAM)] == [
-        at(11, 13)
-    ] * 2
-    ours.cancel(moved.ref)
-    assert [listed(theirs[who], "Written by us") for who in (DANA, SAM)] == [[], []]
+    moved = provider.update(event.ref, replace(wanted, span=span(11, 13)))
+    assert [
+        find_events(client_calendars[person], "Written by us")[0].icalendar_component.start for person in (DANA, SAM)
+    ] == [at(11, 13)] * 2
+    provider.cancel(moved.ref)
+    assert [find_events(client_calendars[person], "Written by us") for person in (DANA, SAM)] == [[], []]
 
 
-def test_what_another_client_does_is_read_by_us(ours: CalDavCalendar, theirs: dict[str, Any]) -> None:
-    """An event of its own, an answer to our invitation, a move, and a deletion."""
-    cursor = ours.changes(DANA, None, WINDOW).cursor
-    theirs[DANA].add_event(dtstart=at(5, 9), dtend=at(5, 10), summary="Written by them")
-    assert [event.span for event in ours.changes(DANA, cursor, WINDOW).events] == [span(5, 9)]
-    assert span(5, 9) in [busy.span for busy in ours.free_busy([DANA], WINDOW)[DANA].busy]
+def test_changes_of_another_client_are_read_by_the_provider(
+    provider: CalDavCalendar, client_calendars: dict[str, Any]
+) -> None:
+    """The client adds an event, answers an invitation, moves an event and deletes it."""
+    cursor = provider.changes(DANA, None, WINDOW).cursor
+    client_calendars[DANA].add_event(dtstart=at(5, 9), dtend=at(5, 10), summary="Written by them")
+    assert [event.span for event in provider.changes(DANA, cursor, WINDOW).events] == [span(5, 9)]
+    assert span(5, 9) in [busy.span for busy in provider.free_busy([DANA], WINDOW)[DANA].busy]
 
     wanted = draft(DANA, SAM, subject="To be answered")
-    ours.create(DANA, wanted)
-    cursor = ours.changes(DANA, None, WINDOW).cursor
-    [invitation] = listed(theirs[SAM], "To be answered")
+    provider.create(DANA, wanted)
+    cursor = provider.changes(DANA, None, WINDOW).cursor
+    [invitation] = find_events(client_calendars[SAM], "To be answered")
     invitation.icalendar_component["ATTENDEE"].params["PARTSTAT"] = "ACCEPTED"
     invitation.save(increase_seqno=False)
-    changes = ours.changes(DANA, cursor, WINDOW)
+    changes = provider.changes(DANA, cursor, WINDOW)
     assert [event.answers for event in changes.events] == [{SAM: Answer.ACCEPTED}]
 
-    [event] = listed(theirs[DANA], "To be answered")
+    [event] = find_events(client_calendars[DANA], "To be answered")
     for name in ("DTSTART", "DTEND"):
         event.icalendar_component[name].dt += timedelta(days=1)
     event.save()
-    changes = ours.changes(DANA, changes.cursor, WINDOW)
+    changes = provider.changes(DANA, changes.cursor, WINDOW)
     next_day = Span(wanted.span.start + timedelta(days=1), wanted.span.end + timedelta(days=1))
     assert [(event.span, event.answers) for event in changes.events] == [(next_day, {SAM: Answer.NEEDS_ACTION})]
-    assert [event.icalendar_component.start for event in listed(theirs[SAM], "To be answered")] == [at(10, 10)]
+    assert [event.icalendar_component.start for event in find_events(client_calendars[SAM], "To be answered")] == [
+        at(10, 10)
+    ]
 
-    listed(theirs[DANA], "To be answered")[0].delete()
-    changes = ours.changes(DANA, changes.cursor, WINDOW)
-    assert len(changes.deleted_ids) == 1 and listed(theirs[SAM], "To be answered") == []
+    find_events(client_calendars[DANA], "To be answered")[0].delete()
+    changes = provider.changes(DANA, changes.cursor, WINDOW)
+    assert len(changes.deleted_ids) == 1 and find_events(client_calendars[SAM], "To be answered") == []
