@@ -1,4 +1,4 @@
-"""The servers that the providers' tests talk to, and the people who use them."""
+"""The calendar server that the providers' tests use, and the hands that act on it."""
 
 import json
 import re
@@ -37,13 +37,13 @@ class RequestInterceptor:
     def wrap(self, app: Any) -> Any:
         """Return the WSGI app with this middleware around it."""
 
-        def served(environ: dict[str, Any], start_response: Any) -> Any:
+        def respond(environ: dict[str, Any], start_response: Any) -> Any:
             self.methods.append(environ["REQUEST_METHOD"])
             environ.pop("HTTP_ACCEPT_ENCODING", None)  # `rewrite` can't read a compressed body
             if self.before and (instead := self.before(environ)):
                 return self._answer(start_response, *instead)
             status_and_headers: list[Any] = []
-            content = b"".join(app(environ, lambda *given: status_and_headers.extend(given[:2])))
+            content = b"".join(app(environ, lambda *arguments: status_and_headers.extend(arguments[:2])))
             if self.after and (instead := self.after(environ)):
                 return self._answer(start_response, *instead)
             if self.rewrite:
@@ -52,7 +52,7 @@ class RequestInterceptor:
             other_headers = [(name, value) for name, value in headers if name.lower() != "content-length"]
             return self._answer(start_response, status, other_headers, content)
 
-        return served
+        return respond
 
     @staticmethod
     def _answer(start_response: Any, status: str, headers: list[tuple[str, str]], content: bytes) -> list[bytes]:
@@ -137,8 +137,10 @@ class CalDavHands:
     def expire_cursor(self, calendar: Address, cursor: str) -> str:
         """Return the cursor with sync tokens that the server does not know (any more)."""
         copies = json.loads(cursor)["copies"]
-        dead = "sync:http://radicale.org/ns/sync/" + "0" * 64
-        return json.dumps({"mark": dead, "copies": {who: [dead, names] for who, (_, names) in copies.items()}})
+        expired_mark = "sync:http://radicale.org/ns/sync/" + "0" * 64
+        return json.dumps(
+            {"mark": expired_mark, "copies": {person: [expired_mark, names] for person, (_, names) in copies.items()}}
+        )
 
     # --- requests and resources ------------------------------------------------------------------
 
@@ -146,13 +148,13 @@ class CalDavHands:
         return self._server.caldav_url.format(email=address) + name
 
     def text(self, address: Address, name: str) -> str:
-        """The iCalendar text of a resource."""
+        """Return the iCalendar text of a resource."""
         answer = self._session.get(self.url(address, name), timeout=10)
         answer.raise_for_status()
         return answer.content.decode()
 
     def put(self, address: Address, name: str, text: str) -> None:
-        """Write an iCalendar text, with the line ends that iCalendar wants."""
+        """Write an iCalendar text, with the line ends of iCalendar."""
         content = text.replace("\r\n", "\n").replace("\n", "\r\n").encode()
         headers = {"Content-Type": "text/calendar; charset=utf-8"}
         self._session.put(self.url(address, name), content, headers=headers, timeout=10).raise_for_status()
@@ -168,8 +170,8 @@ class CalDavHands:
             *lines,
             "END:VEVENT",
         ]
-        whole = ["BEGIN:VCALENDAR", "VERSION:2.0", "PRODID:theirs", *event, "END:VCALENDAR", ""]
-        self.put(address, name, "\n".join(whole))
+        calendar = ["BEGIN:VCALENDAR", "VERSION:2.0", "PRODID:theirs", *event, "END:VCALENDAR", ""]
+        self.put(address, name, "\n".join(calendar))
         return name
 
     def edit(self, address: Address, key: str, change: Callable[[str], str]) -> None:
@@ -184,18 +186,18 @@ class CalDavHands:
         self.put(address, name, self.text(address, name).replace("END:VCALENDAR", "\n".join(event)))
 
     def _start_of_occurrence(self, address: Address, name: str, number: int) -> datetime:
-        """The start of an occurrence of a daily series. The first one has the number 0."""
-        found = re.search(r"DTSTART:(\w+)", self.text(address, name))
-        assert found
-        return datetime.strptime(found[1], "%Y%m%dT%H%M%SZ").replace(tzinfo=UTC) + timedelta(days=number)
+        """Return the start of an occurrence of a daily series. The first occurrence has the number 0."""
+        match = re.search(r"DTSTART:(\w+)", self.text(address, name))
+        assert match
+        return datetime.strptime(match[1], "%Y%m%dT%H%M%SZ").replace(tzinfo=UTC) + timedelta(days=number)
 
 
 def times(span: Span) -> list[str]:
-    """The start and the end of an event as properties of iCalendar."""
+    """Return the start and the end of an event as properties of iCalendar."""
     return [f"DTSTART:{span.start:%Y%m%dT%H%M%SZ}", f"DTEND:{span.end:%Y%m%dT%H%M%SZ}"]
 
 
-_times = times  # for `add_daily`, which has a parameter `times`
+_times = times  # for `add_daily`, whose parameter `times` hides the function
 
 
 @pytest.fixture(scope="session")
@@ -206,5 +208,5 @@ def interceptor() -> RequestInterceptor:
 @pytest.fixture(scope="session")
 def server(tmp_path_factory: pytest.TempPathFactory, interceptor: RequestInterceptor) -> Iterator[EmbeddedServers]:
     folder: Path = tmp_path_factory.mktemp("embedded")
-    with EmbeddedServers(folder, [], wrap_caldav=interceptor.wrap) as embedded:
-        yield embedded
+    with EmbeddedServers(folder, [], wrap_caldav=interceptor.wrap) as servers:
+        yield servers

@@ -1,25 +1,29 @@
-"""Who an address belongs to."""
+"""The person whom an address belongs to."""
 
 from worker.providers.identities import InMemoryIdentities, normalize
 
 
-def test_every_form_of_a_person_leads_to_the_primary_address() -> None:
-    people = InMemoryIdentities(
+def test_each_alias_leads_to_the_primary_address() -> None:
+    identities = InMemoryIdentities(
         {"dana@x.example": ["D.Smith@x.example", "/o=ExchangeLabs/cn=dana"], "sam@x.example": []}
     )
-    for form in ("DANA@x.example", "mailto:d.smith@x.example", "SMTP:D.Smith@X.example", "/O=EXCHANGELABS/CN=DANA"):
-        assert people.find_primary(form) == "dana@x.example"
-    assert people.find_primary("Nobody@Y.example ") == "nobody@y.example"
-    assert people.list_aliases("dana@x.example") == {"dana@x.example", "d.smith@x.example", "/o=exchangelabs/cn=dana"}
+    for alias in ("DANA@x.example", "mailto:d.smith@x.example", "SMTP:D.Smith@X.example", "/O=EXCHANGELABS/CN=DANA"):
+        assert identities.find_primary(alias) == "dana@x.example"
+    assert identities.find_primary("Nobody@Y.example ") == "nobody@y.example"
+    assert identities.list_aliases("dana@x.example") == {
+        "dana@x.example",
+        "d.smith@x.example",
+        "/o=exchangelabs/cn=dana",
+    }
 
 
-def test_a_learned_form_never_takes_a_name_from_somebody_else() -> None:
-    people = InMemoryIdentities({"dana@x.example": [], "sam@x.example": []})
-    people.learn("dana@x.example", "Dana Smith")
-    people.learn("dana@x.example", "sam@x.example")
-    assert people.find_primary("dana smith") == "dana@x.example"
-    assert people.find_primary("sam@x.example") == "sam@x.example"
+def test_learned_alias_does_not_replace_a_primary_address() -> None:
+    identities = InMemoryIdentities({"dana@x.example": [], "sam@x.example": []})
+    identities.learn("dana@x.example", "Dana Smith")
+    identities.learn("dana@x.example", "sam@x.example")
+    assert identities.find_primary("dana smith") == "dana@x.example"
+    assert identities.find_primary("sam@x.example") == "sam@x.example"
 
 
-def test_normalized_forms_are_stable() -> None:
+def test_normalized_address_stays_the_same_when_normalized_again() -> None:
     assert normalize(" MailTo: Dana@X.example ") == normalize(normalize("dana@x.example"))

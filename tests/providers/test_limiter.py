@@ -1,4 +1,4 @@
-"""The limiter: so many requests to a mailbox at a time in one process, and none while the service asks for a pause."""
+"""The limiter bounds the requests to a mailbox in one process, and sends none while the service asks for a pause."""
 
 import threading
 from datetime import timedelta
@@ -18,7 +18,7 @@ def clock() -> SteppedClock:
     return SteppedClock(START)
 
 
-def test_a_slot_is_free_again_after_its_request_whether_it_failed_or_not(clock: SteppedClock) -> None:
+def test_slot_is_released_after_success_and_after_an_error(clock: SteppedClock) -> None:
     limiter = Limiter(clock, max_concurrent=1)
     for _ in range(3):
         with limiter.hold_slot(DANA):
@@ -27,45 +27,45 @@ def test_a_slot_is_free_again_after_its_request_whether_it_failed_or_not(clock: 
             raise ZeroDivisionError
 
 
-def test_four_threads_hold_a_slot_and_the_fifth_waits(clock: SteppedClock) -> None:
+def test_fifth_request_to_a_mailbox_waits_for_a_slot(clock: SteppedClock) -> None:
     limiter = Limiter(clock)
-    full, leave = threading.Barrier(MAX_CONCURRENT + 1), threading.Event()
+    all_slots_taken, release = threading.Barrier(MAX_CONCURRENT + 1), threading.Event()
     events: list[str] = []
 
-    def hold() -> None:
+    def hold_slot() -> None:
         with limiter.hold_slot(DANA):
-            full.wait(10)
-            leave.wait(10)
+            all_slots_taken.wait(10)
+            release.wait(10)
             events.append("left")
 
-    def wait() -> None:
+    def wait_for_slot() -> None:
         with limiter.hold_slot(DANA):
             events.append("entered")
 
-    threads = [threading.Thread(target=hold) for _ in range(MAX_CONCURRENT)]
+    threads = [threading.Thread(target=hold_slot) for _ in range(MAX_CONCURRENT)]
     for thread in threads:
         thread.start()
-    full.wait(10)
-    late = threading.Thread(target=wait)
-    late.start()
+    all_slots_taken.wait(10)
+    waiting_thread = threading.Thread(target=wait_for_slot)
+    waiting_thread.start()
     with limiter.hold_slot(KIM):
         events.append("another mailbox")
-    leave.set()
-    for thread in (*threads, late):
+    release.set()
+    for thread in (*threads, waiting_thread):
         thread.join(10)
     assert events[0] == "another mailbox" and sorted(events[1:]) == ["entered", *["left"] * MAX_CONCURRENT]
     assert events[1] == "left"
 
 
-def test_a_request_that_waits_too_long_is_put_off(clock: SteppedClock) -> None:
-    """Nothing was sent, so nothing is uncertain."""
+def test_request_that_waits_too_long_is_refused(clock: SteppedClock) -> None:
+    """Nothing was sent, so the error is not uncertain."""
     limiter = Limiter(clock, max_concurrent=1, max_wait=timedelta(milliseconds=10))
     with limiter.hold_slot(DANA), pytest.raises(RateLimited) as caught, limiter.hold_slot(DANA):
         pass
     assert not caught.value.uncertain and caught.value.retry_after == timedelta(milliseconds=10)
 
 
-def test_a_pause_holds_for_its_mailbox_until_it_is_over(clock: SteppedClock) -> None:
+def test_pause_refuses_requests_to_its_mailbox_until_it_ends(clock: SteppedClock) -> None:
     limiter = Limiter(clock)
     limiter.pause(DANA, 2 * MINUTE)
     limiter.pause(DANA, MINUTE)

@@ -1,5 +1,6 @@
-"""Mail into a Maildir: whole or not at all, once for each key, and known afterwards."""
+"""The Maildir mailer writes each message once for its key, completely or not at all, and knows what it has sent."""
 
+import errno
 import mailbox
 import os
 from collections.abc import Callable
@@ -26,36 +27,36 @@ def folder(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def mailer(folder: Path) -> MaildirMailer:
-    made = base.load_factory(base.MAILER_FACTORIES, "maildir")({"folder": str(folder)})
-    assert isinstance(made, MaildirMailer)
-    return made
+    maildir_mailer = base.load_factory(base.MAILER_FACTORIES, "maildir")({"folder": str(folder)})
+    assert isinstance(maildir_mailer, MaildirMailer)
+    return maildir_mailer
 
 
 @pytest.fixture
 def inbox(folder: Path) -> Callable[[Address], list[EmailMessage]]:
     parser = BytesParser(policy=policy.default)
 
-    def read(to: Address) -> list[EmailMessage]:
-        found = [parser.parsebytes(path.read_bytes()) for path in maildir.list_messages(folder)]
-        return [message for message in found if message["To"] == to]
+    def read_messages(to: Address) -> list[EmailMessage]:
+        messages = [parser.parsebytes(path.read_bytes()) for path in maildir.list_messages(folder)]
+        return [message for message in messages if message["To"] == to]
 
-    return read
+    return read_messages
 
 
 class TestMaildirMailer(MailerContract):
-    """All promises; it knows what it sent."""
+    """This mailer keeps all promises, because it knows what it has sent."""
 
 
-def test_sending_twice_with_one_key_is_one_message(mailer: MaildirMailer, folder: Path) -> None:
-    with ThreadPoolExecutor(4) as crowd:
-        list(crowd.map(lambda _: mailer.send(letter("sam@example.org"), "m1"), range(8)))
+def test_message_with_the_same_key_is_stored_once(mailer: MaildirMailer, folder: Path) -> None:
+    with ThreadPoolExecutor(4) as pool:
+        list(pool.map(lambda _: mailer.send(letter("sam@example.org"), "m1"), range(8)))
     mailer.send(letter("sam@example.org"), "m2")
     assert len(maildir.list_messages(folder)) == 2
     assert list((folder / "tmp").iterdir()) == []
 
 
-def test_a_message_that_was_read_still_counts_as_sent(mailer: MaildirMailer, folder: Path) -> None:
-    """A mail program moves what was read, and appends its flags to the name."""
+def test_message_that_a_mail_program_moved_still_counts_as_sent(mailer: MaildirMailer, folder: Path) -> None:
+    """A mail program moves a message that was read, and appends flags to its name."""
     mailer.send(letter("sam@example.org"), "m1")
     [path] = maildir.list_messages(folder)
     path.rename(folder / "cur" / f"{path.name}:2,S")
@@ -64,19 +65,19 @@ def test_a_message_that_was_read_still_counts_as_sent(mailer: MaildirMailer, fol
     assert len(maildir.list_messages(folder)) == 1
 
 
-def test_any_key_is_a_legal_name(mailer: MaildirMailer, folder: Path) -> None:
+def test_any_text_can_be_a_key(mailer: MaildirMailer, folder: Path) -> None:
     for key in ("../../escape", "a" * 500, "x:2,S", "ü/\0"):
         mailer.send(letter("sam@example.org"), key)
         assert mailer.was_sent(key)
     assert len(maildir.list_messages(folder)) == 4
 
 
-def test_a_mail_program_can_open_it(mailer: MaildirMailer, folder: Path) -> None:
+def test_maildir_can_be_read_by_another_library(mailer: MaildirMailer, folder: Path) -> None:
     mailer.send(letter("sam@example.org", subject="Hello"), "m1")
     assert [message["Subject"] for message in mailbox.Maildir(folder, create=False)] == ["Hello"]
 
 
-def test_a_folder_that_can_not_be_is_one_clear_line(tmp_path: Path) -> None:
+def test_folder_that_cannot_be_created_is_an_error(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("in the way")
     mailer = MaildirMailer(tmp_path / "file" / "mail")
     with pytest.raises(Forbidden, match=r"maildir\.folder") as caught:
@@ -86,18 +87,18 @@ def test_a_folder_that_can_not_be_is_one_clear_line(tmp_path: Path) -> None:
     assert not finding.ok and "maildir.folder" in finding.remedy
 
 
-def test_a_check_creates_nothing(mailer: MaildirMailer, folder: Path) -> None:
+def test_check_creates_no_folder(mailer: MaildirMailer, folder: Path) -> None:
     [finding] = mailer.check()
     assert finding.ok and not folder.exists()
 
 
-def test_what_is_half_written_is_never_seen(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The disk is full in the middle: nothing is left, neither a part nor a draft."""
+def test_interrupted_delivery_leaves_no_file(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The disk is full when the message is moved to its final place."""
 
-    def full(self: Path, target: Path) -> Path:
-        raise OSError(os.strerror(28))
+    def fail_to_rename(self: Path, target: Path) -> Path:
+        raise OSError(os.strerror(errno.ENOSPC))
 
-    monkeypatch.setattr(Path, "rename", full)
+    monkeypatch.setattr(Path, "rename", fail_to_rename)
     with pytest.raises(OSError, match="No space"):
         maildir.deliver(folder, b"Subject: x\r\n\r\n", "m1")
     assert maildir.list_messages(folder) == [] and list((folder / "tmp").iterdir()) == []

@@ -1,4 +1,4 @@
-"""The reference provider keeps every promise, and can be used as people use their calendars."""
+"""The provider in memory keeps all promises of a provider, and lets tests act on its calendars as people do."""
 
 from collections.abc import Callable
 from datetime import UTC, date, datetime, time, timedelta
@@ -19,7 +19,7 @@ _NUMBERS = count(1)
 
 
 class MemoryHands:
-    """People at work on calendars in this process."""
+    """Acts on the calendars in memory as people do (see `Hands`)."""
 
     def __init__(self, provider: MemoryCalendar) -> None:
         self._provider = provider
@@ -41,8 +41,8 @@ class MemoryHands:
     def add_all_day(self, address: Address, first: date, last: date, *, opaque: bool = True) -> str:
         zone = ZoneInfo(self._zones[address])
         start, end = (datetime.combine(day, time(), zone) for day in (first, last + timedelta(days=1)))
-        whole = Span(start.astimezone(UTC), end.astimezone(UTC))
-        return self._provider.add(address, whole, all_day=True, show=ShowAs.AWAY if opaque else None)
+        all_day_span = Span(start.astimezone(UTC), end.astimezone(UTC))
+        return self._provider.add(address, all_day_span, all_day=True, show=ShowAs.AWAY if opaque else None)
 
     def invite(self, organizer: Address, guest: Address, span: Span, answer: Answer) -> str:
         return self._provider.add(organizer, span, attendees={guest: answer})
@@ -81,9 +81,9 @@ class MemoryHands:
 
 @pytest.fixture
 def provider() -> MemoryCalendar:
-    made = base.load_factory(base.CALENDAR_FACTORIES, "memory")({})
-    assert isinstance(made, MemoryCalendar)
-    return made
+    calendar = base.load_factory(base.CALENDAR_FACTORIES, "memory")({})
+    assert isinstance(calendar, MemoryCalendar)
+    return calendar
 
 
 @pytest.fixture
@@ -92,11 +92,11 @@ def hands(provider: MemoryCalendar) -> MemoryHands:
 
 
 class TestMemoryCalendar(CalendarContract, GuestDeletionContract, GuestMoveContract):
-    """All promises, all powers."""
+    """This provider keeps all promises, and guests can delete and move their events."""
 
 
-def test_a_key_stays_used_when_people_delete_the_event(provider: MemoryCalendar) -> None:
-    """The reference is as strict as the strictest service."""
+def test_key_of_a_deleted_event_cannot_be_used_again(provider: MemoryCalendar) -> None:
+    """The reference provider is as strict as the strictest service."""
     wanted = draft("dana@example.org")
     provider.create("dana@example.org", wanted)
     provider.remove("dana@example.org", wanted.key)
@@ -105,9 +105,9 @@ def test_a_key_stays_used_when_people_delete_the_event(provider: MemoryCalendar)
 
 
 @pytest.mark.parametrize("operation", ["create", "update", "cancel"])
-@pytest.mark.parametrize("moment", ["", ".done"])
-def test_a_fault_strikes_before_the_effect_or_after_it(provider: MemoryCalendar, operation: str, moment: str) -> None:
-    """What the outbox has to live through: the same error, with and without the effect."""
+@pytest.mark.parametrize("moment", ["", ".done"])  # before and after the effect
+def test_fault_is_raised_before_or_after_the_effect(provider: MemoryCalendar, operation: str, moment: str) -> None:
+    """The outbox gets the same error in both cases, and can't tell whether the effect took place."""
     dana = "dana@example.org"
     wanted = draft(dana)
     event = provider.create(dana, wanted if operation != "create" else draft(dana))
@@ -125,29 +125,35 @@ def test_a_fault_strikes_before_the_effect_or_after_it(provider: MemoryCalendar,
         else:
             provider.cancel(event.ref)
     provider.fail = None
-    found = provider.find(dana, wanted.key)
-    done = {"create": found is not None, "update": found is not None and found.span == span(11, 9), "cancel": not found}
-    assert done[operation] is (moment == ".done")
+    event_now = provider.find(dana, wanted.key)
+    has_effect = {
+        "create": event_now is not None,
+        "update": event_now is not None and event_now.span == span(11, 9),
+        "cancel": not event_now,
+    }
+    assert has_effect[operation] is (moment == ".done")
 
 
-def test_changed_hints_at_what_people_touched_only(provider: MemoryCalendar) -> None:
+def test_only_changes_by_people_count_as_changes(provider: MemoryCalendar) -> None:
     dana, sam = "dana@example.org", "sam@example.org"
     wanted = draft(dana, sam)
     provider.create(dana, wanted)
     assert provider.pop_changed_calendars() == set()
     provider.answer(dana, wanted.key, sam, Answer.DECLINED)
-    assert provider.pop_changed_calendars() == {dana}, "what was said to us is read where we wrote"
+    assert provider.pop_changed_calendars() == {dana}, (
+        "an answer to our event is a change of the organizer's calendar alone"
+    )
     assert provider.pop_changed_calendars() == set()
-    theirs = provider.add(dana, span(6, 9), attendees=[sam])
+    other_event = provider.add(dana, span(6, 9), attendees=[sam])
     assert provider.pop_changed_calendars() == {dana, sam}
-    provider.answer(dana, theirs, sam, Answer.DECLINED)
+    provider.answer(dana, other_event, sam, Answer.DECLINED)
     assert provider.pop_changed_calendars() == {dana, sam}
     entry = provider.add("kim@example.org", span(5, 9))
     provider.remove_for_all(entry)
     assert provider.pop_changed_calendars() == {"kim@example.org"}
 
 
-def test_what_is_forgotten_never_was(provider: MemoryCalendar) -> None:
+def test_event_deleted_unreported_leaves_no_trace(provider: MemoryCalendar) -> None:
     kim = "kim@example.org"
     entry = provider.add(kim, span(5, 9))
     cursor = provider.changes(kim, None, WINDOW).cursor
@@ -158,17 +164,17 @@ def test_what_is_forgotten_never_was(provider: MemoryCalendar) -> None:
     assert provider.changes(kim, cursor, WINDOW).deleted_ids == ()
 
 
-def test_a_look_costs_what_lies_in_the_window(provider: MemoryCalendar) -> None:
-    """Ten years around it are not touched: no view of them is ever made."""
+def test_free_busy_reads_only_events_in_the_window(provider: MemoryCalendar) -> None:
+    """The calendar holds a daily event for ten years; those outside the window are not converted to busy times."""
     dana = "dana@example.org"
     for day in range(3650):
         start = at(1, 9) + timedelta(days=day - 1825)
         provider.add(dana, Span(start, start + timedelta(hours=1)))
     provider.free_busy([dana], WINDOW)
-    assert sum(1 for entry in provider._entries.values() if entry.cached_busy) <= 32
+    assert sum(1 for entry in provider._entries.values() if entry.cached_busy) <= 32  # the window has 30 days
 
 
-def test_what_is_handed_out_is_made_once(provider: MemoryCalendar) -> None:
+def test_busy_time_of_an_event_is_built_once(provider: MemoryCalendar) -> None:
     dana = "dana@example.org"
     provider.add(dana, span(5, 9))
     first, second = (provider.free_busy([dana], WINDOW)[dana].busy[0] for _ in range(2))
@@ -178,21 +184,23 @@ def test_what_is_handed_out_is_made_once(provider: MemoryCalendar) -> None:
 class TestMemoryMailer(MailerContract):
     @pytest.fixture
     def mailer(self) -> MemoryMailer:
-        made = base.load_factory(base.MAILER_FACTORIES, "memory")({})
-        assert isinstance(made, MemoryMailer)
-        return made
+        memory_mailer = base.load_factory(base.MAILER_FACTORIES, "memory")({})
+        assert isinstance(memory_mailer, MemoryMailer)
+        return memory_mailer
 
     @pytest.fixture
     def inbox(self, mailer: MemoryMailer) -> Callable[[Address], list[EmailMessage]]:
         return lambda to: [message for _, message in mailer.sent if message["To"] == to]
 
-    def test_one_that_forgets_says_so(self) -> None:
+    def test_forgetful_mailer_does_not_know_whether_it_sent_a_mail(self) -> None:
         mailer = base.load_factory(base.MAILER_FACTORIES, "memory")({"forgetful": True})
         mailer.send(letter("sam@example.org"), "m1")
         assert mailer.was_sent("m1") is None
 
     @pytest.mark.parametrize(("moment", "sent"), [("send", False), ("send.done", True)])
-    def test_a_fault_strikes_before_the_effect_or_after_it(self, mailer: MemoryMailer, moment: str, sent: bool) -> None:
+    def test_fault_is_raised_before_or_after_the_mail_is_sent(
+        self, mailer: MemoryMailer, moment: str, sent: bool
+    ) -> None:
         def fail(name: str) -> None:
             if name == moment:
                 raise Unavailable(uncertain=True)

@@ -1,4 +1,4 @@
-"""The SMTP mailer against a real SMTP server: what arrives, what is refused, and what nobody can know."""
+"""The SMTP mailer on a real SMTP server: mails that arrive, refusals, and sends whose outcome is unknown."""
 
 import socket
 import ssl
@@ -29,7 +29,7 @@ from worker.providers.smtp import SmtpMailer
 
 
 class Desk:
-    """Takes mail, or answers as it is told to at a given step."""
+    """An SMTP handler that accepts mail, and refuses or hangs up at the steps for which a test says so."""
 
     def __init__(self) -> None:
         self.taken: list[tuple[list[str], bytes]] = []
@@ -62,7 +62,7 @@ class Desk:
 
 
 class BoundController(Controller):
-    """Listens on a port that was free when it was asked for."""
+    """Listens on a port that the system has chosen, and keeps it from the start, so that nobody else takes it."""
 
     def __init__(self, desk: Desk, **parameters: Any) -> None:
         self._listening = socket.create_server(("127.0.0.1", 0))
@@ -74,6 +74,7 @@ class BoundController(Controller):
 
 @contextmanager
 def serving(desk: Desk, **parameters: Any) -> Iterator[int]:
+    """Run an SMTP server with this handler; yield its port."""
     controller = BoundController(desk, **parameters)
     controller.start()
     try:
@@ -83,10 +84,11 @@ def serving(desk: Desk, **parameters: Any) -> Iterator[int]:
 
 
 def open_mailer(port: int, **section: Any) -> SmtpMailer:
-    given = {"host": "127.0.0.1", "port": port, "security": "none", "timeout": 5} | section
-    made = base.load_factory(base.MAILER_FACTORIES, "smtp")(given)
-    assert isinstance(made, SmtpMailer)
-    return made
+    """Return a mailer for the server on that port; `section` replaces settings."""
+    settings = {"host": "127.0.0.1", "port": port, "security": "none", "timeout": 5} | section
+    smtp_mailer = base.load_factory(base.MAILER_FACTORIES, "smtp")(settings)
+    assert isinstance(smtp_mailer, SmtpMailer)
+    return smtp_mailer
 
 
 @pytest.fixture(scope="module")
@@ -115,10 +117,10 @@ def mailer(port: int, desk: Desk) -> SmtpMailer:
 def inbox(desk: Desk) -> Callable[[Address], list[EmailMessage]]:
     parser = BytesParser(policy=policy.default)
 
-    def read(to: Address) -> list[EmailMessage]:
+    def read_messages(to: Address) -> list[EmailMessage]:
         return [parser.parsebytes(content) for recipients, content in desk.taken if to in recipients]
 
-    return read
+    return read_messages
 
 
 class TestSmtpMailer(MailerContract):
@@ -134,7 +136,7 @@ class TestSmtpMailer(MailerContract):
         ("421 4.7.0 too many", RateLimited),
     ],
 )
-def test_each_refusal_is_permanent_or_transient_as_the_server_says(
+def test_status_code_decides_whether_a_refusal_is_permanent(
     mailer: SmtpMailer, desk: Desk, step: str, answer: str, error: type[ProviderError]
 ) -> None:
     desk.answers[step] = answer.strip()
@@ -143,11 +145,11 @@ def test_each_refusal_is_permanent_or_transient_as_the_server_says(
     assert "\n" not in str(caught.value) and answer[:3] in str(caught.value)
     assert desk.taken == []
     if isinstance(caught.value, Transient):
-        assert not caught.value.uncertain  # a refusal is an answer
+        assert not caught.value.uncertain  # the server has answered that it did not accept the mail
 
 
 @pytest.mark.parametrize(("step", "uncertain"), [("MAIL", False), ("RCPT", False), ("DATA", True)])
-def test_a_broken_connection_is_uncertain_once_the_message_was_handed_over(
+def test_broken_connection_is_uncertain_only_after_the_message_is_sent(
     mailer: SmtpMailer, desk: Desk, step: str, uncertain: bool
 ) -> None:
     desk.hang_up_at = step
@@ -157,17 +159,17 @@ def test_a_broken_connection_is_uncertain_once_the_message_was_handed_over(
     assert bool(desk.taken) is uncertain
 
 
-def test_one_refused_recipient_of_two_is_never_sent_again(mailer: SmtpMailer, desk: Desk) -> None:
+def test_mail_that_one_of_two_recipients_got_is_never_sent_again(mailer: SmtpMailer, desk: Desk) -> None:
     desk.answers["kim@example.org"] = "450 later"
     with pytest.raises(Permanent):
         mailer.send(letter("sam@example.org, kim@example.org"), "m1")
     assert [recipients for recipients, _ in desk.taken] == [["sam@example.org"]]
 
 
-def test_where_nothing_listens_nothing_is_uncertain() -> None:
-    with socket.socket() as taken:
-        taken.bind(("127.0.0.1", 0))
-        mailer = open_mailer(taken.getsockname()[1])
+def test_send_to_a_closed_port_is_not_uncertain() -> None:
+    with socket.socket() as closed_port:
+        closed_port.bind(("127.0.0.1", 0))
+        mailer = open_mailer(closed_port.getsockname()[1])
         with pytest.raises(Unavailable, match=r"smtp\.host") as caught:
             mailer.send(letter("sam@example.org"), "m1")
         [finding] = mailer.check()
@@ -175,20 +177,20 @@ def test_where_nothing_listens_nothing_is_uncertain() -> None:
     assert not finding.ok and "\n" not in finding.remedy
 
 
-def test_a_server_that_says_nothing_takes_no_longer_than_the_timeout() -> None:
-    with socket.create_server(("127.0.0.1", 0)) as silent:
-        mailer = open_mailer(silent.getsockname()[1], timeout=0.1)
+def test_silent_server_is_left_after_the_timeout() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as silent_server:
+        mailer = open_mailer(silent_server.getsockname()[1], timeout=0.1)
         with pytest.raises(Unavailable, match=r"0\.1 seconds") as caught:
             mailer.send(letter("sam@example.org"), "m1")
     assert not caught.value.uncertain
 
 
-def test_a_check_finds_a_server_that_is_well_and_sends_nothing(mailer: SmtpMailer, desk: Desk) -> None:
+def test_check_of_a_working_server_succeeds_and_sends_no_mail(mailer: SmtpMailer, desk: Desk) -> None:
     [finding] = mailer.check()
     assert finding.ok and desk.taken == []
 
 
-def test_what_smtp_can_not_carry_is_refused_for_good(mailer: SmtpMailer, desk: Desk) -> None:
+def test_mail_that_smtp_cannot_carry_is_a_permanent_error(mailer: SmtpMailer, desk: Desk) -> None:
     nameless = letter("sam@example.org")
     del nameless["From"]
     for message in (letter("säm@example.org"), letter(""), nameless):
@@ -198,7 +200,7 @@ def test_what_smtp_can_not_carry_is_refused_for_good(mailer: SmtpMailer, desk: D
     assert desk.taken == []
 
 
-def test_a_hidden_recipient_stays_hidden(mailer: SmtpMailer, desk: Desk) -> None:
+def test_bcc_recipient_is_not_named_in_the_message(mailer: SmtpMailer, desk: Desk) -> None:
     message = letter("sam@example.org")
     message["Bcc"] = "kim@example.org"
     mailer.send(message, "m1")
@@ -207,7 +209,7 @@ def test_a_hidden_recipient_stays_hidden(mailer: SmtpMailer, desk: Desk) -> None
     assert message["Bcc"] == "kim@example.org"
 
 
-def test_an_unknown_kind_of_security_is_named() -> None:
+def test_unknown_kind_of_security_is_an_error() -> None:
     with pytest.raises(Permanent, match=r"smtp\.security is 'ssl'"):
         open_mailer(1, security="ssl")
 
@@ -217,11 +219,11 @@ def test_an_unknown_kind_of_security_is_named() -> None:
 
 @pytest.fixture(scope="module")
 def certificate(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, ssl.SSLContext]:
-    """A certificate of one's own for this machine, and a server's side of it."""
+    """A self-signed certificate for this computer: its file, and the context for a server that uses it."""
     folder = tmp_path_factory.mktemp("tls")
     key = ec.generate_private_key(ec.SECP256R1())
     name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "127.0.0.1")])
-    here = x509.SubjectAlternativeName([x509.IPAddress(ip_address("127.0.0.1"))])
+    subject_address = x509.SubjectAlternativeName([x509.IPAddress(ip_address("127.0.0.1"))])
     now = utcnow()
     signed = (
         x509.CertificateBuilder()
@@ -231,35 +233,36 @@ def certificate(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, ssl.SSL
         .serial_number(1)
         .not_valid_before(datetime(2020, 1, 1, tzinfo=UTC))
         .not_valid_after(now + timedelta(days=2))
-        .add_extension(here, critical=False)
+        .add_extension(subject_address, critical=False)
         .sign(key, hashes.SHA256())
     )
-    public, secret = folder / "public.pem", folder / "secret.pem"
-    public.write_bytes(signed.public_bytes(serialization.Encoding.PEM))
-    secret.write_bytes(
+    certificate_file, key_file = folder / "public.pem", folder / "secret.pem"
+    certificate_file.write_bytes(signed.public_bytes(serialization.Encoding.PEM))
+    key_file.write_bytes(
         key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
     )
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(public, secret)
-    return public, context
+    context.load_cert_chain(certificate_file, key_file)
+    return certificate_file, context
 
 
-def let_in(server: Any, session: Any, envelope: Any, mechanism: str, auth_data: Any) -> AuthResult:
+def authenticate(server: Any, session: Any, envelope: Any, mechanism: str, auth_data: Any) -> AuthResult:
+    """Accept the right password."""
     return AuthResult(success=auth_data.password == b"right", handled=False)
 
 
 @pytest.fixture(scope="module")
-def guarded(certificate: tuple[Path, ssl.SSLContext]) -> Iterator[tuple[Desk, int, Path]]:
-    """A server that wants STARTTLS and a log-in."""
+def secured_server(certificate: tuple[Path, ssl.SSLContext]) -> Iterator[tuple[Desk, int, Path]]:
+    """A server that requires STARTTLS and a log-in: its handler, its port and its certificate."""
     desk = Desk()
     with serving(
-        desk, tls_context=certificate[1], authenticator=let_in, auth_required=True, require_starttls=True
+        desk, tls_context=certificate[1], authenticator=authenticate, auth_required=True, require_starttls=True
     ) as port:
         yield desk, port, certificate[0]
 
 
-def test_it_logs_in_over_starttls(guarded: tuple[Desk, int, Path]) -> None:
-    desk, port, ca_file = guarded
+def test_mailer_logs_in_over_starttls(secured_server: tuple[Desk, int, Path]) -> None:
+    desk, port, ca_file = secured_server
     mailer = open_mailer(port, security="starttls", ca_file=str(ca_file), username="longarc", password="right")
     mailer.send(letter("sam@example.org"), "m1")
     assert len(desk.taken) == 1
@@ -267,7 +270,7 @@ def test_it_logs_in_over_starttls(guarded: tuple[Desk, int, Path]) -> None:
 
 
 @pytest.mark.parametrize(
-    ("section", "error", "word"),
+    ("section", "error", "expected_word"),
     [
         ({"username": "longarc", "password": "wrong"}, AuthRevoked, "smtp.username"),
         ({"ca_file": ""}, Unavailable, "certificate"),
@@ -276,19 +279,19 @@ def test_it_logs_in_over_starttls(guarded: tuple[Desk, int, Path]) -> None:
         ({"username": ""}, Permanent, "530"),
     ],
 )
-def test_what_stands_in_the_way_is_one_clear_line(
-    guarded: tuple[Desk, int, Path], section: dict[str, str], error: type[ProviderError], word: str
+def test_wrong_setting_is_an_error_of_one_line(
+    secured_server: tuple[Desk, int, Path], section: dict[str, str], error: type[ProviderError], expected_word: str
 ) -> None:
-    desk, port, ca_file = guarded
+    desk, port, ca_file = secured_server
     desk.taken.clear()
     mailer = open_mailer(port, **({"security": "starttls", "ca_file": str(ca_file)} | section))
     with pytest.raises(error) as caught:
         mailer.send(letter("sam@example.org"), "m1")
-    assert word in str(caught.value) and "\n" not in str(caught.value) and "wrong" not in str(caught.value)
+    assert expected_word in str(caught.value) and "\n" not in str(caught.value) and "wrong" not in str(caught.value)
     assert desk.taken == []
 
 
-def test_it_speaks_tls_from_the_first_byte(certificate: tuple[Path, ssl.SSLContext]) -> None:
+def test_mailer_uses_tls_from_the_first_byte(certificate: tuple[Path, ssl.SSLContext]) -> None:
     desk = Desk()
     with serving(desk, ssl_context=certificate[1]) as port:
         mailer = open_mailer(port, security="tls", ca_file=str(certificate[0]))
@@ -296,8 +299,8 @@ def test_it_speaks_tls_from_the_first_byte(certificate: tuple[Path, ssl.SSLConte
     assert len(desk.taken) == 1
 
 
-def test_no_starttls_means_no_mail_in_the_clear(port: int, desk: Desk) -> None:
-    """R-23: what was to be secured is not sent when it can't be."""
+def test_no_mail_is_sent_unencrypted_when_starttls_is_missing(port: int, desk: Desk) -> None:
+    """R-23: a mail that has to be encrypted is not sent when it can't be."""
     with pytest.raises(Forbidden, match=r"smtp\.security"):
         open_mailer(port, security="starttls").send(letter("sam@example.org"), "m1")
     assert desk.taken == []

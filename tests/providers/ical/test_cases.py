@@ -1,4 +1,4 @@
-"""Calendars as programs in the field write them read as their owners would read them, by every way in."""
+"""Calendar files of real programs are read as their owners understand them, by each module that reads such files."""
 
 import json
 import re
@@ -27,66 +27,69 @@ OWNER = "owner@field.example"
 each_case = pytest.mark.parametrize("name", sorted(EXPECTED))
 
 
-def text_of(name: str) -> str:
+def read_case(name: str) -> str:
+    """Return the text of a case's file."""
     return decode_text((CASES / f"{name}.ics").read_bytes())
 
 
-def spans_of(name: str) -> list[Span]:
+def list_expected_spans(name: str) -> list[Span]:
+    """Return the times that the case takes in January."""
     return [Span(*map(datetime.fromisoformat, pair)) for pair in EXPECTED[name]["busy"]]
 
 
-def merged(busy: tuple[BusyTime, ...]) -> list[Span]:
-    """The stretches that are not free, whatever takes them."""
-    merged: list[Span] = []
-    for span in sorted(one.span for one in busy):
-        if merged and span.start < merged[-1].end:
-            merged[-1] = Span(merged[-1].start, max(merged[-1].end, span.end))
+def merge_spans(busy: tuple[BusyTime, ...]) -> list[Span]:
+    """Return the times that these busy times take, with those joined that overlap."""
+    merged_spans: list[Span] = []
+    for span in sorted(busy_time.span for busy_time in busy):
+        if merged_spans and span.start < merged_spans[-1].end:
+            merged_spans[-1] = Span(merged_spans[-1].start, max(merged_spans[-1].end, span.end))
         else:
-            merged.append(span)
-    return merged
+            merged_spans.append(span)
+    return merged_spans
 
 
-def test_every_file_has_its_right_value() -> None:
+def test_each_case_has_an_expected_result() -> None:
     assert sorted(EXPECTED) == sorted(file.stem for file in CASES.glob("*.ics"))
 
 
 @each_case
-def test_reader_finds_the_right_time(name: str) -> None:
+def test_reader_finds_the_expected_times(name: str) -> None:
     zone = ZoneInfo(EXPECTED[name]["owner_zone"])
-    reading = read_calendar(parse_calendar(text_of(name), name), EventRef(OWNER, name, ""), zone, JANUARY)
-    taken = [BusyTime(event.span) for event in reading.events if event.show_as is not None]
-    assert (merged(tuple(taken)), reading.unknown_spans) == (spans_of(name), [])
+    reading = read_calendar(parse_calendar(read_case(name), name), EventRef(OWNER, name, ""), zone, JANUARY)
+    busy_times = [BusyTime(event.span) for event in reading.events if event.show_as is not None]
+    assert (merge_spans(tuple(busy_times)), reading.unknown_spans) == (list_expected_spans(name), [])
 
 
 @each_case
-def test_caldav_reads_the_right_time(name: str, server: EmbeddedServers, interceptor: RequestInterceptor) -> None:
-    """Where Radicale refuses a file, or stores it otherwise than another server would, the answer carries it as it
-    is."""
+def test_caldav_provider_finds_the_expected_times(
+    name: str, server: EmbeddedServers, interceptor: RequestInterceptor
+) -> None:
+    """When Radicale refuses a file, or would store it in another form, the answers contain the text of the file."""
     interceptor.clear()
-    hands, provider = CalDavHands(server), opened(server)
+    hands, provider = CalDavHands(server), open_provider(server)
     try:
         owner = hands.person(EXPECTED[name]["owner_zone"])
-        text = re.sub("owner@field.example", owner, text_of(name), flags=re.IGNORECASE)
+        text = re.sub("owner@field.example", owner, read_case(name), flags=re.IGNORECASE)
         try:
             hands.put(owner, "case.ics", text)
         except requests.HTTPError:
-            place(hands, interceptor, owner, text)
-        shown = provider.free_busy([owner], JANUARY)[owner]
-        assert (shown.is_known, merged(shown.busy)) == (True, spans_of(name))
+            serve_text(hands, interceptor, owner, text)
+        free_busy = provider.free_busy([owner], JANUARY)[owner]
+        assert (free_busy.is_known, merge_spans(free_busy.busy)) == (True, list_expected_spans(name))
     finally:
         interceptor.clear()
         hands.close()
         provider.close()
 
 
-def opened(server: EmbeddedServers) -> CalDavCalendar:
+def open_provider(server: EmbeddedServers) -> CalDavCalendar:
     provider = base.load_factory(base.CALENDAR_FACTORIES, "caldav")({"url": server.caldav_url, "timeout": 10})
     assert isinstance(provider, CalDavCalendar)
     return provider
 
 
-def place(hands: CalDavHands, interceptor: RequestInterceptor, owner: Address, text: str) -> None:
-    """Put an event there whose content is this text in every answer."""
+def serve_text(hands: CalDavHands, interceptor: RequestInterceptor, owner: Address, text: str) -> None:
+    """Store an event, and replace its content by this text in each answer of the server."""
     hands.put_event(owner, ["DTSTART:20270105T080000Z", "DTEND:20270105T090000Z"], "case.ics")
     escaped = text.replace("&", "&amp;").replace("<", "&lt;").encode()
 
@@ -98,13 +101,13 @@ def place(hands: CalDavHands, interceptor: RequestInterceptor, owner: Address, t
 
 
 @each_case
-def test_simulation_reads_the_right_time(name: str, tmp_path: Path) -> None:
+def test_simulation_finds_the_expected_times(name: str, tmp_path: Path) -> None:
     (tmp_path / f"{OWNER}.ics").write_bytes((CASES / f"{name}.ics").read_bytes())
     calendar = MemoryCalendar()
-    load_calendars(tmp_path, {OWNER: person(OWNER, EXPECTED[name]["owner_zone"])}, calendar, JANUARY)
-    shown = calendar.free_busy([OWNER], JANUARY)[OWNER]
-    assert (shown.is_known, merged(shown.busy)) == (True, spans_of(name))
+    load_calendars(tmp_path, {OWNER: make_person(OWNER, EXPECTED[name]["owner_zone"])}, calendar, JANUARY)
+    free_busy = calendar.free_busy([OWNER], JANUARY)[OWNER]
+    assert (free_busy.is_known, merge_spans(free_busy.busy)) == (True, list_expected_spans(name))
 
 
-def person(address: Address, zone: str) -> Person:
+def make_person(address: Address, zone: str) -> Person:
     return Person(email=address, name="Sam", zone=zone, country="DE", hours=WorkingHours(((),) * 7))

@@ -1,4 +1,4 @@
-"""Whatever somebody's calendar holds, it is read to an end: what makes no sense hides nothing else."""
+"""Each calendar is read completely: an event that makes no sense hides no other event, however it is written."""
 
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
@@ -16,41 +16,42 @@ from worker.providers.ical.reader import CalendarContents, read_calendar, read_s
 BERLIN = ZoneInfo("Europe/Berlin")
 WINDOW = Span(datetime(2026, 9, 7, tzinfo=UTC), datetime(2026, 12, 7, tzinfo=UTC))
 AT_TEN = ("DTSTART:20260907T080000Z", "DTEND:20260907T090000Z")
-ALWAYS = ("DTSTART:19700101T080000Z", "DTEND:19700101T090000Z")
+SINCE_1970 = ("DTSTART:19700101T080000Z", "DTEND:19700101T090000Z")
 
 
-def read(*lines: str) -> list[Event]:
-    """The events of a calendar object with these lines, in a calendar in Berlin."""
-    return reading(calendar("UID:x", "DTSTAMP:20260101T000000Z", *lines)).events
+def read_event(*lines: str) -> list[Event]:
+    """Return the events of a calendar object with these lines, in a calendar in Berlin."""
+    return read_text(make_calendar("UID:x", "DTSTAMP:20260101T000000Z", *lines)).events
 
 
-def calendar(*lines: str) -> str:
-    """The text of a calendar object with one event of these lines."""
-    whole = ["BEGIN:VCALENDAR", "VERSION:2.0", "PRODID:-//x//x//EN", "BEGIN:VEVENT", *lines, "END:VEVENT"]
-    return "\r\n".join([*whole, "END:VCALENDAR", ""])
+def make_calendar(*lines: str) -> str:
+    """Return the text of a calendar object with one event of these lines."""
+    head = ["BEGIN:VCALENDAR", "VERSION:2.0", "PRODID:-//x//x//EN", "BEGIN:VEVENT", *lines, "END:VEVENT"]
+    return "\r\n".join([*head, "END:VCALENDAR", ""])
 
 
-def reading(text: str) -> CalendarContents:
-    """What is read of that text on a calendar in Berlin."""
+def read_text(text: str) -> CalendarContents:
+    """Return the contents of that text, on a calendar in Berlin."""
     return read_calendar(parse_calendar(text, "here"), EventRef("sam@x.example", "x", "1"), BERLIN, WINDOW)
 
 
 @pytest.fixture
-def warned(caplog: pytest.LogCaptureFixture) -> Iterator[list[str]]:
-    """What was logged, each line without a word that somebody wrote."""
-    yield (said := [])
-    said += [record.getMessage() for record in caplog.records]
-    assert not [line for line in said if "Secret" in line or "uid-of" in line]
+def log_messages(caplog: pytest.LogCaptureFixture) -> Iterator[list[str]]:
+    """The messages in the log. None may contain a title or a UID."""
+    messages: list[str] = []
+    yield messages
+    messages += [record.getMessage() for record in caplog.records]
+    assert not [line for line in messages if "Secret" in line or "uid-of" in line]
 
 
-def whole(*lines: str, before: tuple[str, ...] = ()) -> list[Event]:
-    """The same beside an event that makes sense, which is there whatever the other is; what the other gave."""
+def read_broken_event(*lines: str, before: tuple[str, ...] = ()) -> list[Event]:
+    """Return the events with these lines. A readable event beside them has to be found too, and is left out."""
     head = ("BEGIN:VCALENDAR", "VERSION:2.0", "PRODID:-//x//x//EN", *before, "BEGIN:VEVENT", "UID:uid-of-somebody")
-    good = ("BEGIN:VEVENT", "UID:good", "DTSTART:20261001T100000Z", "DTEND:20261001T110000Z", "END:VEVENT")
-    text = "\r\n".join([*head, "SUMMARY:Secret", *lines, "END:VEVENT", *good, "END:VCALENDAR", ""])
-    found = reading(text).events
-    assert [event.span.start for event in found if event.ref.id == "good"] == [datetime(2026, 10, 1, 10, tzinfo=UTC)]
-    return [event for event in found if event.ref.id != "good"]
+    readable_event = ("BEGIN:VEVENT", "UID:good", "DTSTART:20261001T100000Z", "DTEND:20261001T110000Z", "END:VEVENT")
+    text = "\r\n".join([*head, "SUMMARY:Secret", *lines, "END:VEVENT", *readable_event, "END:VCALENDAR", ""])
+    events = read_text(text).events
+    assert [event.span.start for event in events if event.ref.id == "good"] == [datetime(2026, 10, 1, 10, tzinfo=UTC)]
+    return [event for event in events if event.ref.id != "good"]
 
 
 @pytest.mark.timeout(20)
@@ -83,32 +84,32 @@ def whole(*lines: str, before: tuple[str, ...] = ()) -> list[Event]:
         "COUNT=5",
     ],
 )
-def test_a_series_that_nobody_s_time_is_like_is_unknown_and_counts_for_its_own_span(
-    rule: str, warned: list[str]
+def test_series_that_cannot_be_expanded_is_unknown_after_its_first_occurrence(
+    rule: str, log_messages: list[str]
 ) -> None:
-    (event,) = whole(*AT_TEN, f"RRULE:{rule}")
+    """Nobody means such a rule, or it gives too many occurrences. The first occurrence takes its time all the same."""
+    (event,) = read_broken_event(*AT_TEN, f"RRULE:{rule}")
     assert event.span == Span(WINDOW.start + timedelta(hours=8), WINDOW.start + timedelta(hours=9))
-    assert whole(*ALWAYS, f"RRULE:{rule}") == []
-    for start in (AT_TEN, ALWAYS):
-        assert reading(calendar("UID:x", *start, f"RRULE:{rule}")).list_unreadable_events(WINDOW)
+    assert read_broken_event(*SINCE_1970, f"RRULE:{rule}") == []
+    for start in (AT_TEN, SINCE_1970):
+        assert read_text(make_calendar("UID:x", *start, f"RRULE:{rule}")).list_unreadable_events(WINDOW)
 
 
-def test_a_series_that_is_over_before_the_window_is_of_no_account(warned: list[str]) -> None:
+def test_series_that_is_over_or_takes_no_time_is_not_unknown(log_messages: list[str]) -> None:
     rule = "RRULE:FREQ=SECONDLY;UNTIL=20200101T000000Z"
-    assert not reading(calendar("UID:x", *ALWAYS, rule)).list_unreadable_events(WINDOW)
-    assert not reading(calendar("UID:x", *ALWAYS, "RRULE:FREQ=SECONDLY", "TRANSP:TRANSPARENT")).list_unreadable_events(
-        WINDOW
-    )
+    assert not read_text(make_calendar("UID:x", *SINCE_1970, rule)).list_unreadable_events(WINDOW)
+    free_event = (*SINCE_1970, "RRULE:FREQ=SECONDLY", "TRANSP:TRANSPARENT")
+    assert not read_text(make_calendar("UID:x", *free_event)).list_unreadable_events(WINDOW)
 
 
-def test_a_step_that_leads_out_of_the_calendar_is_taken_once() -> None:
-    told = reading(calendar("UID:x", *AT_TEN, "RRULE:FREQ=DAILY;INTERVAL=2000000000"))
-    assert len(told.events) == 1 and not told.unknown_spans
+def test_series_whose_second_occurrence_is_beyond_all_dates_has_one() -> None:
+    contents = read_text(make_calendar("UID:x", *AT_TEN, "RRULE:FREQ=DAILY;INTERVAL=2000000000"))
+    assert len(contents.events) == 1 and not contents.unknown_spans
 
 
 @pytest.mark.timeout(20)
 @pytest.mark.parametrize(
-    ("lines", "spans"),
+    ("lines", "event_count"),
     [
         (("DTSTART:19000101T080000Z", "DTEND:21001231T235959Z", "RRULE:FREQ=HOURLY"), 1),
         (("DTSTART:20261001T080000Z", "DTEND:99991231T235959Z", "RRULE:FREQ=DAILY"), 1),
@@ -137,17 +138,18 @@ def test_a_step_that_leads_out_of_the_calendar_is_taken_once() -> None:
         (("DTSTART:20261001T090000Z", "DTSTART:20261002T090000Z"), 1),
     ],
 )
-def test_whatever_one_event_is_the_others_are_read(lines: tuple[str, ...], spans: int, warned: list[str]) -> None:
-    assert len(whole(*lines)) == spans
+def test_broken_event_hides_no_other_event(lines: tuple[str, ...], event_count: int, log_messages: list[str]) -> None:
+    assert len(read_broken_event(*lines)) == event_count
 
 
 @pytest.mark.timeout(20)
-def test_an_occurrence_moved_by_a_century_does_not_make_a_series_a_century_long(warned: list[str]) -> None:
-    moved = ("END:VEVENT", "BEGIN:VEVENT", "UID:uid-of-somebody", "RECURRENCE-ID:20261001T080000Z")
-    assert len(whole(*AT_TEN, "RRULE:FREQ=HOURLY", *moved, "DTSTART:21500101T080000Z")) == 1
+def test_occurrence_moved_by_a_century_does_not_lengthen_the_series(log_messages: list[str]) -> None:
+    change = ("END:VEVENT", "BEGIN:VEVENT", "UID:uid-of-somebody", "RECURRENCE-ID:20261001T080000Z")
+    assert len(read_broken_event(*AT_TEN, "RRULE:FREQ=HOURLY", *change, "DTSTART:21500101T080000Z")) == 1
 
 
-def zone(*lines: str) -> tuple[str, ...]:
+def make_zone(*lines: str) -> tuple[str, ...]:
+    """Return the lines of a time zone with one rule."""
     return ("BEGIN:VTIMEZONE", "TZID:Odd", "BEGIN:STANDARD", *lines, "END:STANDARD", "END:VTIMEZONE")
 
 
@@ -158,13 +160,13 @@ def zone(*lines: str) -> tuple[str, ...]:
         ("a line that is none",),
         ("BEGIN:VTODO", "DUE:whenever", "END:VTODO"),
         ("BEGIN:VEVENT",) * 1000,
-        zone("DTSTART:19700101T000000", "TZOFFSETFROM:+9900", "TZOFFSETTO:+9900"),
-        zone("DTSTART:16010101T000000", "TZOFFSETFROM:+0100", "TZOFFSETTO:+0200", "RRULE:FREQ=SECONDLY"),
+        make_zone("DTSTART:19700101T000000", "TZOFFSETFROM:+9900", "TZOFFSETTO:+9900"),
+        make_zone("DTSTART:16010101T000000", "TZOFFSETFROM:+0100", "TZOFFSETTO:+0200", "RRULE:FREQ=SECONDLY"),
     ],
 )
-def test_what_is_broken_around_the_events_hides_none(before: tuple[str, ...], warned: list[str]) -> None:
+def test_broken_text_around_events_hides_no_event(before: tuple[str, ...], log_messages: list[str]) -> None:
     alarm = ("BEGIN:VALARM", "TRIGGER:never", "END:VALARM")
-    assert len(whole("DTSTART;TZID=Odd:20261001T080000", *alarm, before=before)) == 1
+    assert len(read_broken_event("DTSTART;TZID=Odd:20261001T080000", *alarm, before=before)) == 1
 
 
 @pytest.mark.timeout(60)
@@ -184,12 +186,12 @@ def test_what_is_broken_around_the_events_hides_none(before: tuple[str, ...], wa
     ),
     year=st.sampled_from(["0001", "1604", "1970", "2020", "2026", "9999"]),
 )
-def test_no_rule_keeps_a_calendar_from_being_read(rule: dict[str, object], year: str) -> None:
-    text = ";".join(f"{name}={value}" for name, value in rule.items())
-    whole(f"DTSTART:{year}1001T080000Z", f"RRULE:{text}")
+def test_calendar_with_any_recurrence_rule_is_read(rule: dict[str, object], year: str) -> None:
+    rule_text = ";".join(f"{name}={value}" for name, value in rule.items())
+    read_broken_event(f"DTSTART:{year}1001T080000Z", f"RRULE:{rule_text}")
 
 
-def test_one_event_that_is_asked_for_and_makes_no_sense_is_an_error() -> None:
+def test_reading_a_single_unreadable_event_is_an_error() -> None:
     text = "BEGIN:VCALENDAR\r\nBEGIN:VEVENT\r\nUID:Secret\r\nDTSTART:never\r\nEND:VEVENT\r\nEND:VCALENDAR\r\n"
     with pytest.raises(InvalidResponse, match=r"^sam@x\.example: the event [0-9a-f]{12} has times that can't be read"):
         read_single_event(parse_calendar(text, "here"), EventRef("sam@x.example", "Secret", "1"), BERLIN)
@@ -207,15 +209,15 @@ def test_one_event_that_is_asked_for_and_makes_no_sense_is_an_error() -> None:
         ("FREQ=DAILY;UNTIL=20200101T000000Z", 0),
     ],
 )
-def test_a_series_of_any_kind_is_followed_through_the_window(rule: str, count: int) -> None:
-    assert len(read(*AT_TEN, f"RRULE:{rule}")) == count
+def test_series_is_expanded_through_the_whole_window(rule: str, count: int) -> None:
+    assert len(read_event(*AT_TEN, f"RRULE:{rule}")) == count
 
 
 @pytest.mark.timeout(20)
-def test_days_by_the_thousand_added_and_taken_away() -> None:
-    hours = ",".join(f"{WINDOW.start + timedelta(hours=n):%Y%m%dT%H%M%SZ}" for n in range(3000))
-    assert len(read(*AT_TEN, f"RDATE:{hours}")) == 91 * 24
-    assert read(*AT_TEN, "RRULE:FREQ=HOURLY;COUNT=2900", f"EXDATE:{hours}") == []
+def test_thousands_of_added_or_excluded_dates_are_read() -> None:
+    hours = ",".join(f"{WINDOW.start + timedelta(hours=number):%Y%m%dT%H%M%SZ}" for number in range(3000))
+    assert len(read_event(*AT_TEN, f"RDATE:{hours}")) == 91 * 24
+    assert read_event(*AT_TEN, "RRULE:FREQ=HOURLY;COUNT=2900", f"EXDATE:{hours}") == []
 
 
 @pytest.mark.parametrize(
@@ -228,7 +230,7 @@ def test_days_by_the_thousand_added_and_taken_away() -> None:
         (("DTSTART;TZID=Asia/Tokyo:00010101T000000", "DTEND:20260907T090000Z"), 2026),
     ],
 )
-def test_what_is_meant_as_always_ends_somewhere(lines: tuple[str, ...], year: int) -> None:
-    (event,) = read(*lines)
+def test_times_beyond_1900_and_2200_are_replaced_by_these_years(lines: tuple[str, ...], year: int) -> None:
+    (event,) = read_event(*lines)
     assert event.span.end.year == year
-    assert event.span.start.year in (1900, 2026)
+    assert event.span.start.year in (1900, 2026)  # 1900 in place of the year 1

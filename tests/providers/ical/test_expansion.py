@@ -1,4 +1,4 @@
-"""Whatever a calendar holds, it reads as an independent expansion says, and one odd line makes nothing free."""
+"""Generated calendars are read as an independent library expands them, and an unreadable line frees no time."""
 
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -15,14 +15,15 @@ from worker.domain.model import EventRef, Span
 from worker.providers.ical.parser import parse_calendar
 from worker.providers.ical.reader import CalendarContents, read_calendar
 
-#: With a change of the clocks in America and one in Europe.
+#: The clocks change within it in America and in Europe.
 WINDOW = Span(datetime(2027, 1, 1, tzinfo=UTC), datetime(2027, 6, 1, tzinfo=UTC))
 FIRST_DAY = datetime.fromisoformat("2027-01-04")
 MINUTES = st.integers(0, 23 * 4).map(lambda quarter: timedelta(minutes=15 * quarter))
 
 
 @st.composite
-def written(draw: Any, number: int) -> GeneratedEvent:
+def generated_events(draw: Any, number: int) -> GeneratedEvent:
+    """Return an event with that number in its UID."""
     all_day = draw(st.booleans())
     day = FIRST_DAY + timedelta(days=draw(st.integers(0, 110)))
     frequency = draw(st.sampled_from([None, "DAILY", "WEEKLY", "MONTHLY"]))
@@ -51,11 +52,13 @@ def written(draw: Any, number: int) -> GeneratedEvent:
 
 
 @st.composite
-def calendars(draw: Any) -> Calendar:
-    return Calendar([draw(written(number)) for number in range(draw(st.integers(1, 3)))])
+def generated_calendars(draw: Any) -> Calendar:
+    """Return a calendar with one to three events."""
+    return Calendar([draw(generated_events(number)) for number in range(draw(st.integers(1, 3)))])
 
 
-def read(calendar: Calendar) -> CalendarContents:
+def read_contents(calendar: Calendar) -> CalendarContents:
+    """Return what the reader finds in the calendar, whose owner lives in Berlin."""
     return read_calendar(
         parse_calendar(calendar.text(), "file"),
         EventRef("sam@x.example", "file", ""),
@@ -64,43 +67,46 @@ def read(calendar: Calendar) -> CalendarContents:
     )
 
 
-def taken(reading: CalendarContents) -> list[tuple[datetime, datetime]]:
+def list_busy_times(reading: CalendarContents) -> list[tuple[datetime, datetime]]:
+    """Return the times in the window that the events take."""
     spans = [event.span for event in reading.events if event.show_as is not None and event.span.overlaps(WINDOW)]
     return merge([(max(span.start, WINDOW.start), min(span.end, WINDOW.end)) for span in spans])
 
 
-def compare(calendar: Calendar) -> None:
-    reading = read(calendar)
+def assert_read_as_expanded(calendar: Calendar) -> None:
+    """Assert that the reader finds the times at which the calendar's events take place."""
+    reading = read_contents(calendar)
     assert not reading.unknown_spans
-    assert taken(reading) == calendar.busy(WINDOW.start, WINDOW.end)
+    assert list_busy_times(reading) == calendar.busy(WINDOW.start, WINDOW.end)
 
 
-def compare_darkened(calendar: Calendar, line: str) -> None:
-    """What can be told of one event is taken, the stretch in which it may lie is unknown, the others are as ever."""
-    first, *others = calendar.events
-    reading = read(Calendar([replace(first, extra_lines=(*first.extra_lines, line)), *others]))
-    assert reading.list_unreadable_events(Span(first.utc(first.start), WINDOW.end))
-    busy = taken(reading)
-    for begin, end in Calendar(others).busy(WINDOW.start, WINDOW.end):
-        assert any(one <= begin and end <= other for one, other in busy)
+def assert_unreadable_line_frees_no_time(calendar: Calendar, line: str) -> None:
+    """Assert that with this line in its first event, the time from there on is unknown, and the others are read."""
+    first_event, *other_events = calendar.events
+    unreadable_event = replace(first_event, extra_lines=(*first_event.extra_lines, line))
+    reading = read_contents(Calendar([unreadable_event, *other_events]))
+    assert reading.list_unreadable_events(Span(first_event.utc(first_event.start), WINDOW.end))
+    busy = list_busy_times(reading)
+    for begin, end in Calendar(other_events).busy(WINDOW.start, WINDOW.end):
+        assert any(busy_begin <= begin and end <= busy_end for busy_begin, busy_end in busy)
 
 
 @settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow])
-@given(calendars())
-def test_calendars_read_as_an_independent_expansion_says(calendar: Calendar) -> None:
-    compare(calendar)
+@given(generated_calendars())
+def test_calendar_is_read_as_an_independent_library_expands_it(calendar: Calendar) -> None:
+    assert_read_as_expanded(calendar)
 
 
 @settings(max_examples=50, deadline=None, suppress_health_check=[HealthCheck.too_slow])
-@given(calendars(), st.sampled_from(UNREADABLE_LINES))
-def test_a_dark_line_makes_nothing_free(calendar: Calendar, line: str) -> None:
-    compare_darkened(calendar, line)
+@given(generated_calendars(), st.sampled_from(UNREADABLE_LINES))
+def test_unreadable_line_frees_no_time(calendar: Calendar, line: str) -> None:
+    assert_unreadable_line_frees_no_time(calendar, line)
 
 
 @pytest.mark.proof
 @pytest.mark.skipif(not FULL, reason="ten thousand calendars take a while: run `make proof`")
 @settings(max_examples=10_000, deadline=None, suppress_health_check=list(HealthCheck))
-@given(calendars(), st.sampled_from(UNREADABLE_LINES))
-def test_ten_thousand_calendars_read_as_an_independent_expansion_says(calendar: Calendar, line: str) -> None:
-    compare(calendar)
-    compare_darkened(calendar, line)
+@given(generated_calendars(), st.sampled_from(UNREADABLE_LINES))
+def test_ten_thousand_calendars_are_read_as_an_independent_library_expands_them(calendar: Calendar, line: str) -> None:
+    assert_read_as_expanded(calendar)
+    assert_unreadable_line_frees_no_time(calendar, line)

@@ -1,4 +1,4 @@
-"""One odd line makes no time free: what it leaves open is taken, or unknown, and everything beside it is read."""
+"""A line that can't be read frees no time: its event takes time or is unknown, and everything else is read."""
 
 from datetime import UTC, datetime, timedelta
 from zoneinfo import ZoneInfo
@@ -17,19 +17,20 @@ EVENT = ("DTSTART:20270112T090000Z", "DTEND:20270112T100000Z")
 WEEKLY = (*EVENT, "RRULE:FREQ=WEEKLY;COUNT=3")
 
 
-def read(*lines: str, head: tuple[str, ...] = (), uid: str = "UID:x") -> CalendarContents:
-    """What is read of a calendar with one event of these lines."""
+def read_event(*lines: str, head: tuple[str, ...] = (), uid: str = "UID:x") -> CalendarContents:
+    """Return the contents of a calendar with one event of these lines."""
     return read_text(
         "\r\n".join(["BEGIN:VCALENDAR", *head, "BEGIN:VEVENT", uid, *lines, "END:VEVENT", "END:VCALENDAR"])
     )
 
 
 def read_text(text: str) -> CalendarContents:
+    """Return the contents of a calendar file, whose owner lives in Berlin."""
     return read_calendar(parse_calendar(text, "file"), EventRef(OWNER, "file", ""), BERLIN, WINDOW)
 
 
-def taken(reading: CalendarContents) -> list[str]:
-    """The stretches taken, as day and time in UTC."""
+def list_busy_times(reading: CalendarContents) -> list[str]:
+    """Return the times that the events take, as day and time in UTC."""
     spans = sorted(event.span for event in reading.events if event.show_as is not None)
     return [f"{span.start:%d %H:%M}-{span.end:%d %H:%M}" for span in spans]
 
@@ -67,9 +68,9 @@ def taken(reading: CalendarContents) -> list[str]:
         (("BEGIN:VALARM", "TRIGGER:-PT5M", *EVENT), ["12 09:00-12 10:00"]),
     ],
 )
-def test_a_single_event_takes_what_it_names(lines: tuple[str, ...], expected: list[str]) -> None:
-    reading = read(*lines)
-    assert (taken(reading), reading.unknown_spans) == (expected, [])
+def test_single_event_takes_the_longest_time_that_it_names(lines: tuple[str, ...], expected: list[str]) -> None:
+    reading = read_event(*lines)
+    assert (list_busy_times(reading), reading.unknown_spans) == (expected, [])
 
 
 @pytest.mark.parametrize(
@@ -89,8 +90,8 @@ def test_a_single_event_takes_what_it_names(lines: tuple[str, ...], expected: li
         (("END:VEVENT", "BEGIN:VEVENT", "UID:x", "RECURRENCE-ID:2027", "DTSTART:20270120T090000Z"), [12, 19, 20, 26]),
     ],
 )
-def test_a_series_is_followed_around_an_odd_line(lines: tuple[str, ...], days: list[int]) -> None:
-    reading = read(*WEEKLY, *lines)
+def test_series_is_expanded_despite_an_unreadable_line(lines: tuple[str, ...], days: list[int]) -> None:
+    reading = read_event(*WEEKLY, *lines)
     starts = [event.span.start for event in reading.events if event.show_as is not None]
     assert ([start.day for start in sorted(starts)], reading.unknown_spans) == (days, [])
 
@@ -109,8 +110,8 @@ def test_a_series_is_followed_around_an_odd_line(lines: tuple[str, ...], days: l
         ("FREQ=WEEKLY;RSCALE=GREGORIAN;SKIP=OMIT;COUNT=1", [12]),
     ],
 )
-def test_a_rule_goes_on_as_long_as_it_says(rule: str, days: list[int]) -> None:
-    reading = read(*EVENT, f"RRULE:{rule}")
+def test_recurrence_rule_ends_at_its_last_date_or_count(rule: str, days: list[int]) -> None:
+    reading = read_event(*EVENT, f"RRULE:{rule}")
     assert ([event.span.start.day for event in reading.events], reading.unknown_spans) == (days, [])
 
 
@@ -134,26 +135,27 @@ def test_a_rule_goes_on_as_long_as_it_says(rule: str, days: list[int]) -> None:
         ("RECURRENCE-ID;RANGE=THISANDFUTURE:20270112T090000Z", *EVENT),
     ],
 )
-def test_what_nobody_can_tell_is_unknown_unless_it_takes_no_time(lines: tuple[str, ...]) -> None:
-    assert read(*lines).list_unreadable_events(Span(datetime(2027, 4, 1, tzinfo=UTC), WINDOW.end))
-    assert not read(*lines, "TRANSP:TRANSPARENT").unknown_spans
-    assert not read(*lines, "STATUS:CANCELLED").unknown_spans
-    assert not read(*lines, head=("METHOD:CANCEL",)).unknown_spans
+def test_unreadable_event_is_unknown_unless_it_takes_no_time(lines: tuple[str, ...]) -> None:
+    assert read_event(*lines).list_unreadable_events(Span(datetime(2027, 4, 1, tzinfo=UTC), WINDOW.end))
+    assert not read_event(*lines, "TRANSP:TRANSPARENT").unknown_spans
+    assert not read_event(*lines, "STATUS:CANCELLED").unknown_spans
+    assert not read_event(*lines, head=("METHOD:CANCEL",)).unknown_spans
 
 
-UNEXPANDABLE = "RRULE:FREQ=SECONDLY;UNTIL=20270120T090000Z"
+#: A rule that gives too many occurrences to expand.
+UNEXPANDABLE_RULE = "RRULE:FREQ=SECONDLY;UNTIL=20270120T090000Z"
 
 
 @pytest.mark.parametrize(
     ("lines", "end"),
     [
-        ((*EVENT, UNEXPANDABLE), datetime(2027, 1, 22, 1, tzinfo=UTC)),
-        (("DTSTART:20270112T090000Z", "DURATION:P30D", UNEXPANDABLE), datetime(2027, 2, 21, tzinfo=UTC)),
-        ((*EVENT, UNEXPANDABLE, "RDATE:20270401T090000Z"), WINDOW.end),
+        ((*EVENT, UNEXPANDABLE_RULE), datetime(2027, 1, 22, 1, tzinfo=UTC)),
+        (("DTSTART:20270112T090000Z", "DURATION:P30D", UNEXPANDABLE_RULE), datetime(2027, 2, 21, tzinfo=UTC)),
+        ((*EVENT, UNEXPANDABLE_RULE, "RDATE:20270401T090000Z"), WINDOW.end),
         (
             (
                 *EVENT,
-                UNEXPANDABLE,
+                UNEXPANDABLE_RULE,
                 *("END:VEVENT", "BEGIN:VEVENT", "UID:x", "RECURRENCE-ID;RANGE=THISANDFUTURE:20270118T090000Z"),
                 *("DTSTART:20270330T090000Z", "DURATION:PT1H"),
             ),
@@ -162,86 +164,87 @@ UNEXPANDABLE = "RRULE:FREQ=SECONDLY;UNTIL=20270120T090000Z"
     ],
     ids=["short", "long", "further dates", "later ones moved"],
 )
-def test_a_series_that_cannot_be_expanded_is_unknown_until_its_last_occurrence_has_ended(
-    lines: tuple[str, ...], end: datetime
-) -> None:
-    reading = read(*lines)
+def test_series_that_cannot_be_expanded_is_unknown_until_its_end(lines: tuple[str, ...], end: datetime) -> None:
+    reading = read_event(*lines)
     assert reading.list_unreadable_events(Span(end - timedelta(minutes=1), end))
+    # An event that is unknown until the end of the window has no time after it to check.
     assert end == WINDOW.end or not reading.list_unreadable_events(Span(end, WINDOW.end))
 
 
-def test_an_event_that_names_only_its_end_is_unknown_until_then() -> None:
-    reading = read("DTSTART:whenever", "DTEND:20270112T100000Z")
+def test_event_with_only_an_end_is_unknown_until_its_end() -> None:
+    reading = read_event("DTSTART:whenever", "DTEND:20270112T100000Z")
     assert reading.list_unreadable_events(Span(WINDOW.start, datetime(2027, 1, 12, 9, tzinfo=UTC)))
     assert not reading.list_unreadable_events(Span(datetime(2027, 1, 12, 10, tzinfo=UTC), WINDOW.end))
 
 
-OTHER = "BEGIN:VEVENT\nUID:other\nDTSTART:20270113T090000Z\nDURATION:PT1H\nEND:VEVENT\n"
-FIRST = "BEGIN:VCALENDAR\nVERSION:2.0\nBEGIN:VEVENT\nUID:x\nDTSTART:20270112T090000Z\nDURATION:PT1H\nEND:VEVENT\n"
-WHOLE = f"{FIRST}{OTHER}END:VCALENDAR\n"
-BOTH = ["12 09:00-12 10:00", "13 09:00-13 10:00"]
+OTHER_EVENT = "BEGIN:VEVENT\nUID:other\nDTSTART:20270113T090000Z\nDURATION:PT1H\nEND:VEVENT\n"
+FIRST_EVENT = "BEGIN:VCALENDAR\nVERSION:2.0\nBEGIN:VEVENT\nUID:x\nDTSTART:20270112T090000Z\nDURATION:PT1H\nEND:VEVENT\n"
+FILE = f"{FIRST_EVENT}{OTHER_EVENT}END:VCALENDAR\n"
+BOTH_TIMES = ["12 09:00-12 10:00", "13 09:00-13 10:00"]
 
 
 @pytest.mark.parametrize(
     "text",
     [
-        WHOLE,
-        WHOLE.replace("\n", "\r"),
-        WHOLE.replace("\n", "\n\n"),
-        f"\ufeff{WHOLE}",
-        WHOLE.replace("END:VEVENT\n", "", 1),
-        WHOLE.replace("END:VCALENDAR\n", ""),
-        WHOLE.replace("BEGIN:VCALENDAR\n", ""),
-        WHOLE.replace("UID:x\n", "").replace("UID:other\n", ""),
-        WHOLE.replace("UID:other", "UID:x"),
-        WHOLE.replace("UID:x", "UID:x\nBEGIN:VALARM\nTRIGGER:x"),
-        WHOLE.replace("UID:x", "UID:x\nSUMMARY:broken\nin two"),
-        WHOLE.replace("BEGIN:VEVENT", "BEGIN:VTODO\nDUE:whenever\nBEGIN:VEVENT", 1),
-        WHOLE + WHOLE.replace("UID:other", "UID:x"),
-        "a line before\n" + WHOLE + "a line behind\n",
+        FILE,
+        FILE.replace("\n", "\r"),
+        FILE.replace("\n", "\n\n"),
+        f"\ufeff{FILE}",
+        FILE.replace("END:VEVENT\n", "", 1),
+        FILE.replace("END:VCALENDAR\n", ""),
+        FILE.replace("BEGIN:VCALENDAR\n", ""),
+        FILE.replace("UID:x\n", "").replace("UID:other\n", ""),
+        FILE.replace("UID:other", "UID:x"),
+        FILE.replace("UID:x", "UID:x\nBEGIN:VALARM\nTRIGGER:x"),
+        FILE.replace("UID:x", "UID:x\nSUMMARY:broken\nin two"),
+        FILE.replace("BEGIN:VEVENT", "BEGIN:VTODO\nDUE:whenever\nBEGIN:VEVENT", 1),
+        FILE + FILE.replace("UID:other", "UID:x"),
+        "a line before\n" + FILE + "a line behind\n",
     ],
 )
-def test_what_is_wrong_around_events_hides_none(text: str) -> None:
+def test_errors_between_events_hide_no_event(text: str) -> None:
     reading = read_text(text)
-    assert (sorted(set(taken(reading))), reading.unknown_spans) == (BOTH, [])
+    assert (sorted(set(list_busy_times(reading))), reading.unknown_spans) == (BOTH_TIMES, [])
 
 
 @pytest.mark.parametrize(
     "text",
     [
-        WHOLE.replace("BEGIN:VEVENT\nUID:x", "BEGIN:NOTHING\nUID:x"),
-        WHOLE.replace("BEGIN:VEVENT\nUID:x", "BEGINVEVENT\nUID:x"),
-        WHOLE.partition("DURATION:PT1H\nEND:VEVENT\nEND:VCALENDAR")[0],
+        FILE.replace("BEGIN:VEVENT\nUID:x", "BEGIN:NOTHING\nUID:x"),
+        FILE.replace("BEGIN:VEVENT\nUID:x", "BEGINVEVENT\nUID:x"),
+        FILE.partition("DURATION:PT1H\nEND:VEVENT\nEND:VCALENDAR")[0],
     ],
 )
-def test_an_event_of_which_a_part_is_lost_is_unknown(text: str) -> None:
+def test_event_with_a_lost_part_is_unknown(text: str) -> None:
     assert read_text(text).list_unreadable_events(WINDOW)
 
 
-def test_files_are_decoded_as_they_were_written() -> None:
-    text = WHOLE.replace("UID:x", "UID:x\nSUMMARY:Größe")
+def test_files_of_each_usual_encoding_are_decoded() -> None:
+    text = FILE.replace("UID:x", "UID:x\nSUMMARY:Größe")
     for content in (text.encode(), text.encode("utf-8-sig"), text.encode("utf-16"), text.encode("cp1252")):
         assert decode_text(content).removeprefix("\ufeff") == text
 
 
-def test_nothing_at_all_is_no_calendar() -> None:
+def test_text_without_a_calendar_is_an_error() -> None:
     for text in ("", "no calendar", "BEGIN:VCALENDAR\nnothing that makes sense"):
         with pytest.raises(InvalidResponse, match=r"^file is not a readable calendar object"):
             parse_calendar(text, "file")
 
 
-# --- people ---
+# --- invitations ---
 
 
-def invited(*attendees: str) -> list[Event]:
-    return read(*EVENT, "ORGANIZER:mailto:dana@x.example", *(f"ATTENDEE;{one}" for one in attendees)).events
+def read_invitation(*attendees: str) -> list[Event]:
+    """Return the events of an invitation to these attendees."""
+    lines = [f"ATTENDEE;{attendee}" for attendee in attendees]
+    return read_event(*EVENT, "ORGANIZER:mailto:dana@x.example", *lines).events
 
 
-def test_who_delegated_an_invitation_does_not_come() -> None:
-    """The owner's time stays free; for everybody else it is a decline, and the delegate answers for themselves."""
-    sent = 'PARTSTAT=DELEGATED;DELEGATED-TO="mailto:kim@x.example":mailto:sam@x.example'
-    came = 'PARTSTAT=ACCEPTED;DELEGATED-FROM="mailto:sam@x.example":mailto:kim@x.example'
-    [event] = invited(sent, came)
+def test_delegated_invitation_counts_as_declined() -> None:
+    """The owner's time stays free, and the delegate has an own answer."""
+    delegator = 'PARTSTAT=DELEGATED;DELEGATED-TO="mailto:kim@x.example":mailto:sam@x.example'
+    delegate = 'PARTSTAT=ACCEPTED;DELEGATED-FROM="mailto:sam@x.example":mailto:kim@x.example'
+    [event] = read_invitation(delegator, delegate)
     assert event.show_as is None
     assert event.answers == {OWNER: Answer.DECLINED, "kim@x.example": Answer.ACCEPTED}
 
@@ -259,30 +262,30 @@ def test_who_delegated_an_invitation_does_not_come() -> None:
         (("DELEGATED", "TENTATIVE"), ShowAs.TENTATIVE),
     ],
 )
-def test_each_answer_counts_as_a_person_would_count_it(answers: tuple[str, ...], expected: ShowAs | None) -> None:
-    [event] = invited(*(f"PARTSTAT={answer}:mailto:{OWNER}" for answer in answers))
+def test_answer_decides_whether_an_invitation_takes_time(answers: tuple[str, ...], expected: ShowAs | None) -> None:
+    [event] = read_invitation(*(f"PARTSTAT={answer}:mailto:{OWNER}" for answer in answers))
     assert event.show_as is expected
 
 
-def test_published_free_busy_times_are_taken() -> None:
+def test_busy_times_of_a_vfreebusy_are_read() -> None:
     lines = ["BEGIN:VFREEBUSY", "FREEBUSY:20270112T090000Z/PT1H,20270113T090000Z/20270113T100000Z"]
     lines += ["FREEBUSY;FBTYPE=FREE:20270114T090000Z/PT1H", "END:VFREEBUSY"]
     reading = read_text("\n".join(["BEGIN:VCALENDAR", *lines, "END:VCALENDAR"]))
-    assert (taken(reading), reading.unknown_spans) == (BOTH, [])
+    assert (list_busy_times(reading), reading.unknown_spans) == (BOTH_TIMES, [])
     broken = read_text("\n".join(["BEGIN:VCALENDAR", lines[0], "FREEBUSY:whenever", "END:VFREEBUSY", "END:VCALENDAR"]))
     assert broken.list_unreadable_events(WINDOW)
 
 
 @pytest.mark.parametrize("excluded", ["EXDATE:20270119T090000Z", "EXDATE;VALUE=DATE:20270119"])
-def test_an_occurrence_taken_away_stays_away_when_a_change_of_it_is_left_behind(excluded: str) -> None:
-    moved = ("END:VEVENT", "BEGIN:VEVENT", "UID:x", "RECURRENCE-ID:20270119T090000Z", "DTSTART:20270120T090000Z")
-    reading = read(*WEEKLY, excluded, *moved, "DURATION:PT1H")
-    assert taken(reading) == ["12 09:00-12 10:00", "26 09:00-26 10:00"]
+def test_excluded_occurrence_stays_excluded_despite_a_leftover_change(excluded: str) -> None:
+    change = ("END:VEVENT", "BEGIN:VEVENT", "UID:x", "RECURRENCE-ID:20270119T090000Z", "DTSTART:20270120T090000Z")
+    reading = read_event(*WEEKLY, excluded, *change, "DURATION:PT1H")
+    assert list_busy_times(reading) == ["12 09:00-12 10:00", "26 09:00-26 10:00"]
 
 
-def test_a_change_from_one_occurrence_on_moves_all_that_follow() -> None:
-    moved = ("END:VEVENT", "BEGIN:VEVENT", "UID:x", "RECURRENCE-ID;RANGE=THISANDFUTURE:20270119T090000Z")
-    reading = read(*WEEKLY, *moved, "DTSTART:20270119T110000Z", "DURATION:PT2H")
-    assert taken(reading) == ["12 09:00-12 10:00", "19 11:00-19 13:00", "26 11:00-26 13:00"]
-    hours = {event.span.end - event.span.start for event in reading.events}
-    assert hours == {timedelta(hours=1), timedelta(hours=2)}
+def test_change_of_this_and_future_occurrences_moves_all_later_ones() -> None:
+    change = ("END:VEVENT", "BEGIN:VEVENT", "UID:x", "RECURRENCE-ID;RANGE=THISANDFUTURE:20270119T090000Z")
+    reading = read_event(*WEEKLY, *change, "DTSTART:20270119T110000Z", "DURATION:PT2H")
+    assert list_busy_times(reading) == ["12 09:00-12 10:00", "19 11:00-19 13:00", "26 11:00-26 13:00"]
+    lengths = {event.span.end - event.span.start for event in reading.events}
+    assert lengths == {timedelta(hours=1), timedelta(hours=2)}
