@@ -1,6 +1,6 @@
-"""Effects that fail are tried again or told of, and what people do in the meantime counts.
+"""Effects that fail: they are tried again, or the operator gets an alert; what people do in the meantime counts.
 
-Everything runs on both databases with the whole program around it; time is moved, nothing sleeps.
+The whole program runs on a database, with services in memory. The tests move the clock.
 """
 
 from collections import Counter
@@ -51,17 +51,17 @@ from worker.store import tables
 # --- failing and trying again ---
 
 
-def test_a_transient_failure_is_tried_again_later_and_recovers(office: Office) -> None:
+def test_an_effect_is_tried_again_after_longer_and_longer_waits(office: Office) -> None:
     office.calendar.fail = Fails(Unavailable, "create", times=2)
     waits = []
     for attempt in (1, 2):
         office.tick()
-        waiting = get_only_effect(office, "event.create")
-        assert (waiting.progress, waiting.attempts) == (EffectProgress.WAITING, attempt)
-        waits.append(waiting.due_at - office.clock())
-        office.tick()  # not due yet: nothing is tried
+        effect = get_only_effect(office, "event.create")
+        assert (effect.progress, effect.attempts) == (EffectProgress.WAITING, attempt)
+        waits.append(effect.due_at - office.clock())
+        office.tick()  # the effect is not due yet
         assert get_only_effect(office, "event.create").attempts == attempt
-        office.clock.move_to(waiting.due_at)
+        office.clock.move_to(effect.due_at)
     office.tick()
     assert get_only_effect(office, "event.create").progress is EffectProgress.DONE
     assert len(office.events()) == 1
@@ -69,13 +69,13 @@ def test_a_transient_failure_is_tried_again_later_and_recovers(office: Office) -
     assert not office.mails("operator_alert")
 
 
-def test_a_service_that_asks_for_time_gets_it(office: Office) -> None:
+def test_a_retry_waits_as_long_as_the_service_requires(office: Office) -> None:
     office.calendar.fail = Fails(lambda: RateLimited(retry_after=4 * MINUTE), "create", times=1)
     office.tick()
     assert get_only_effect(office, "event.create").due_at >= START + 4 * MINUTE
 
 
-def test_an_outage_is_told_once_and_ends_with_one_event_and_every_mail(office: Office) -> None:
+def test_after_an_outage_one_event_is_created_and_each_mail_is_sent_once(office: Office) -> None:
     office.calendar.fail = office.mailer.fail = Fails(Unavailable, "create", "send")
     office.run(3 * HOUR)
     assert not office.events()
@@ -85,25 +85,25 @@ def test_an_outage_is_told_once_and_ends_with_one_event_and_every_mail(office: O
     office.run(2 * HOUR)
     assert len(office.events()) == 1
     assert len(office.mails("introduction")) == 2
-    told = Counter(key for key, _ in office.mailer.sent)
-    assert set(told.values()) == {1}
+    send_counts = Counter(key for key, _ in office.mailer.sent)
+    assert set(send_counts.values()) == {1}
 
 
-def test_what_waited_over_five_minutes_is_planned_again(office: Office) -> None:
-    """T-2: the hour that was free then may be taken by now."""
+def test_an_event_that_waited_over_five_minutes_is_planned_again(office: Office) -> None:
+    """T-2: the time that was free when the session was booked may be taken by now."""
     office.calendar.fail = Fails(Unavailable, "create", times=3)
     office.tick()
-    first = office.session()
-    office.calendar.add(SAM, first.span)
+    session = office.session()
+    office.calendar.add(SAM, session.span)
     office.calendar.pop_changed_calendars()
     office.run(20 * MINUTE)
-    now = office.session()
-    assert now.id == first.id and not now.span.overlaps(first.span)
-    assert [event.span for event in office.events()] == [now.span]
-    assert now.count == 0, "nobody deferred anything"
+    moved = office.session()
+    assert moved.id == session.id and not moved.span.overlaps(session.span)
+    assert [event.span for event in office.events()] == [moved.span]
+    assert moved.count == 0, "a failure of the service is no deferral"
 
 
-def test_a_refusal_is_told_and_planned_again_after_a_while(office: Office) -> None:
+def test_a_refused_event_alerts_the_operator_and_is_planned_again(office: Office) -> None:
     office.calendar.fail = Fails(make_refusal, "create", times=2)
     office.tick()
     assert get_only_effect(office, "event.create").progress is EffectProgress.DEAD
@@ -111,7 +111,7 @@ def test_a_refusal_is_told_and_planned_again_after_a_while(office: Office) -> No
     (alert,) = office.mails("operator_alert")
     assert OPERATOR in alert["To"] and "not on this calendar" in texts([alert])
     office.run(4 * MINUTE)
-    assert len(office.messages("event.create")) == 1, "a calendar that refuses is not asked again at once"
+    assert len(office.messages("event.create")) == 1, "the first retry comes five minutes after the refusal"
     office.run(HOUR)
     assert [m.progress for m in office.messages("event.create")] == [
         EffectProgress.DEAD,
@@ -121,35 +121,35 @@ def test_a_refusal_is_told_and_planned_again_after_a_while(office: Office) -> No
     assert [event.span for event in office.events()] == [office.session().span]
 
 
-@pytest.mark.parametrize("why", ["paused", "no time"])
-def test_an_event_that_the_calendar_would_not_give_up_is_asked_for_again(office: Office, why: str) -> None:
-    """T-4: the operator hears of it, and people see it no longer than the calendar is stubborn."""
+@pytest.mark.parametrize("cause", ["paused", "no time"])
+def test_a_refused_cancel_is_repeated_until_the_calendar_accepts_it(office: Office, cause: str) -> None:
+    """T-4: the operator gets an alert, and the event is gone soon after the calendar stops refusing."""
     session = book_first_session(office)
     office.calendar.fail = Fails(make_refusal, "cancel")
-    if why == "paused":
+    if cause == "paused":
         office.worker.store.people.set_paused(session.pair, is_paused=True, now=office.clock())
     else:
         office.calendar.add(SAM, Span(START, START + 30 * WEEK))
         office.worker.actions.defer_session(session.id)
     office.run(3 * DAY)
-    tried = office.messages("event.cancel")
+    cancels = office.messages("event.cancel")
     assert len(office.events()) == 1
-    assert 4 <= len(tried) <= 8 and {m.progress for m in tried} == {EffectProgress.DEAD}
+    assert 4 <= len(cancels) <= 8 and {m.progress for m in cancels} == {EffectProgress.DEAD}
     assert "not on this calendar" in texts(office.mails("operator_alert"))
     office.calendar.fail = None
     office.run(2 * DAY)
     assert office.events() == []
     assert office.messages("event.cancel")[-1].progress is EffectProgress.DONE
-    known = len(office.messages("event.cancel"))
+    cancel_count = len(office.messages("event.cancel"))
     office.run(2 * DAY)
-    assert len(office.messages("event.cancel")) == known, "what is gone is gone"
+    assert len(office.messages("event.cancel")) == cancel_count, "no cancel follows the accepted one"
 
 
-@pytest.mark.parametrize("moved", [False, True])
-def test_a_decline_that_cannot_be_answered_is_counted_once(office: Office, moved: bool) -> None:
-    """T-10: the event refuses to move for days, and the same answer stands on it all the while."""
+@pytest.mark.parametrize("is_moved", [False, True])
+def test_a_decline_counts_once_while_the_calendar_refuses_the_new_time(office: Office, is_moved: bool) -> None:
+    """T-10: the calendar refuses to move the event for days, and the event shows the same decline all that time."""
     session = book_first_session(office)
-    if moved:
+    if is_moved:
         office.calendar.move(DANA, session.key, span(session.span.start + DAY, 75))
     office.decline(session)
     office.calendar.fail = Fails(make_refusal, "update")
@@ -158,11 +158,11 @@ def test_a_decline_that_cannot_be_answered_is_counted_once(office: Office, moved
     assert len(office.mails("deferral_notice")) <= 2
     office.calendar.fail = None
     office.run(2 * DAY)
-    assert (office.session().count, len(office.mails("deferral_notice"))) == (1, 2)  # one to each
+    assert (office.session().count, len(office.mails("deferral_notice"))) == (1, 2), "one mail to each"
     assert [event.span for event in office.events()] == [office.session().span]
 
 
-def test_a_mail_that_is_refused_ends_dead_and_is_told(office: Office) -> None:
+def test_a_refused_mail_becomes_a_dead_letter_and_alerts_the_operator(office: Office) -> None:
     office.mailer.fail = Fails(make_refusal, "send", times=1)
     office.tick()
     assert Counter(m.progress for m in office.messages("introduction")) == {
@@ -172,7 +172,7 @@ def test_a_mail_that_is_refused_ends_dead_and_is_told(office: Office) -> None:
     assert len(office.mails("operator_alert")) == 1
 
 
-def test_a_revoked_grant_rests_that_person_and_is_told_once(daily_office: Office) -> None:
+def test_a_revoked_grant_suspends_the_calendar_and_alerts_the_operator_once(daily_office: Office) -> None:
     daily_office.calendar.fail = Fails(lambda: AuthRevoked("token expired"), "create", "changes")
     daily_office.run(3 * HOUR)
     assert set(daily_office.store.people.load_suspensions()) == {DANA}
@@ -185,20 +185,19 @@ def test_a_revoked_grant_rests_that_person_and_is_told_once(daily_office: Office
     daily_office.run(3 * DAY)
     daily_office.calendar.fail = Fails(lambda: AuthRevoked("token expired"), "create", "changes")
     daily_office.run(2 * DAY)
-    assert len(daily_office.mails("operator_alert")) == 2, "a second time is news again"
+    assert len(daily_office.mails("operator_alert")) == 2, "a second revocation causes a second alert"
 
 
 @pytest.mark.parametrize("operation", ["create", "changes"])
-def test_who_is_told_of_a_revoked_grant_is_told_what_to_do_once_it_is_mended(office: Office, operation: str) -> None:
-    """Whichever part of the program met it first."""
+def test_the_alert_about_a_revoked_grant_names_the_retry_command(office: Office, operation: str) -> None:
+    """The outbox and the sync each find a revoked grant; the text is the same."""
     office.calendar.fail = Fails(lambda: AuthRevoked("token expired"), operation, times=1)
     office.run(2 * MINUTE)
     (alert,) = office.mails("operator_alert")
     assert f"longarc retry {DANA}" in texts([alert])
 
 
-def test_a_suspension_that_is_lifted_by_hand_costs_no_time(office: Office) -> None:
-    """The event waits for nothing more: it stands with the next tick."""
+def test_after_a_suspension_is_lifted_the_next_tick_creates_the_event(office: Office) -> None:
     office.calendar.fail = Fails(lambda: AuthRevoked("token expired"), "create", times=1)
     office.tick()
     assert set(office.store.people.load_suspensions()) == {DANA} and not office.events()
@@ -206,21 +205,21 @@ def test_a_suspension_that_is_lifted_by_hand_costs_no_time(office: Office) -> No
     office.tick()
     assert not office.store.people.load_suspensions()
     assert [event.span for event in office.events()] == [office.session().span]
-    assert not office.store.calendars.lift_suspension(DANA, office.clock()), "there is none any more"
+    assert not office.store.calendars.lift_suspension(DANA, office.clock()), "no suspension is left to lift"
 
 
-def test_while_a_grant_is_revoked_nothing_is_asked_for_that_person(office: Office) -> None:
+def test_a_suspended_calendar_is_not_written_to(office: Office) -> None:
     office.calendar.fail = Fails(lambda: AuthRevoked("token expired"), "create", times=1)
     office.tick()
-    asked: list[str] = []
-    office.calendar.fail = asked.append
+    operations: list[str] = []
+    office.calendar.fail = operations.append
     office.store.plans.wake(list(office.pairs), office.clock(), reread_free_busy=True)
     office.run(30 * MINUTE)
-    assert not {"create", "update"} & set(asked)
-    assert office.session().unplaceable is None, "that is no reason to tell anybody anything"
+    assert not {"create", "update"} & set(operations)
+    assert office.session().unplaceable is None, "a suspension is no reason to call a session unplaceable"
 
 
-def test_a_revoked_grant_for_mail_rests_nobodys_calendar(office: Office) -> None:
+def test_a_revoked_grant_for_mail_suspends_no_calendar(office: Office) -> None:
     office.mailer.fail = Fails(lambda: AuthRevoked("log-in refused"), "send", times=3)
     office.tick()
     assert not office.store.people.load_suspensions()
@@ -231,10 +230,11 @@ def test_a_revoked_grant_for_mail_rests_nobodys_calendar(office: Office) -> None
 
 
 @pytest.mark.parametrize("source", ["{{ ['Hyacinth'].missing.other }}", "{% if", "\u200b", "{{ 'x' * 1000001 }}"])
-def test_in_place_of_a_broken_template_ours_is_sent_and_the_operator_hears_once(
+def test_the_built_in_template_replaces_a_broken_one_and_the_operator_gets_one_alert(
     tmp_path: Path, database_url: str, source: str
 ) -> None:
-    """Even if it is the operator's own mail; what goes wrong in a template is not told in words that hold content."""
+    """This also holds for the template of the operator's own mail. The alert does not quote the template, since an
+    error in a template may quote content."""
     for name in ("introduction", "operator_alert"):
         (tmp_path / name).mkdir()
         (tmp_path / name / "body.txt.j2").write_text(source)
@@ -248,14 +248,14 @@ def test_in_place_of_a_broken_template_ours_is_sent_and_the_operator_hears_once(
     assert len(office.messages("operator_alert")) == len(alerts := office.mails("operator_alert")) == 2
     assert all(f"mail {name}" in texts(alerts) for name in ("introduction", "operator_alert"))
     assert "Hyacinth" not in texts(alerts)
-    held = office.hold()
-    office.worker.contracts.record(held.id, contract(office.clock()))
+    session = office.hold()
+    office.worker.contracts.record(session.id, contract(office.clock()))
     office.tick()
     assert len(office.mails("contract_summary")) == 2
     office.close()
 
 
-# --- people who act while our change is under way ---
+# --- people who act while a write of ours is under way ---
 
 
 def test_a_hand_move_while_our_update_waits_counts(office: Office) -> None:
@@ -263,79 +263,80 @@ def test_a_hand_move_while_our_update_waits_counts(office: Office) -> None:
     office.decline(session)
     office.calendar.fail = Fails(Unavailable, "update", times=1)
     office.tick()
-    wish = span(session.span.start - DAY + 2 * HOUR, 75)
-    office.calendar.move(DANA, session.key, wish)
+    new_span = span(session.span.start - DAY + 2 * HOUR, 75)
+    office.calendar.move(DANA, session.key, new_span)
     office.run(30 * MINUTE)
     assert get_only_effect(office, "event.update").progress is EffectProgress.DROPPED
-    now = office.session()
-    assert (now.span, now.by_hand, now.count) == (wish, True, 1)
-    assert [event.span for event in office.events()] == [wish]
+    moved = office.session()
+    assert (moved.span, moved.by_hand, moved.count) == (new_span, True, 1)
+    assert [event.span for event in office.events()] == [new_span]
 
 
-def test_a_conflict_has_the_whole_calendar_read_again(office: Office) -> None:
-    """R-9: the service forgot to tell of the move; our own write is refused for it, and then the move counts."""
+def test_after_a_conflict_the_whole_calendar_is_read_and_a_hand_move_counts(office: Office) -> None:
+    """R-9: the service did not report the move. It refuses our own write because of the move; then the move
+    counts."""
     session = book_first_session(office)
-    wish = span(session.span.start - DAY + 2 * HOUR, 75)
-    office.calendar.move(DANA, session.key, wish)
+    new_span = span(session.span.start - DAY + 2 * HOUR, 75)
+    office.calendar.move(DANA, session.key, new_span)
     office.calendar.pop_changed_calendars()
-    real = office.calendar.changes
+    read_changes = office.calendar.changes
 
-    def forgetful(calendar: str, cursor: str | None, window: Span) -> CalendarChanges:
-        told = real(calendar, cursor, window)
-        return told if told.is_full else CalendarChanges((), (), told.cursor, is_full=False)
+    def omit_changes(calendar: str, cursor: str | None, window: Span) -> CalendarChanges:
+        changes = read_changes(calendar, cursor, window)
+        return changes if changes.is_full else CalendarChanges((), (), changes.cursor, is_full=False)
 
-    office.calendar.changes = forgetful  # type: ignore[method-assign]
+    office.calendar.changes = omit_changes  # type: ignore[method-assign]
     office.worker.actions.defer_session(session.id)
     office.tick(hint=False)
     office.run(HOUR)
-    now = office.session()
-    assert (now.span, now.by_hand) == (wish, True)
-    assert [event.span for event in office.events()] == [wish]
+    moved = office.session()
+    assert (moved.span, moved.by_hand) == (new_span, True)
+    assert [event.span for event in office.events()] == [new_span]
     assert not office.mails("operator_alert")
 
 
-def meddled(office: Office, operation: str, act: Callable[[Session], None]) -> None:
-    """The service has answered a call of ours; in the very moment before we note it down somebody acts, and another
-    process reads the calendar and is told of it."""
+def tick_with_interruption(office: Office, operation: str, act: Callable[[Session], None]) -> None:
+    """Do a tick in which `act` runs after the service has answered the operation, but before that is recorded.
+    Another process then reads the calendar and finds what `act` did."""
     other = office.add_worker("other")
-    real = getattr(office.calendar, operation)
+    call_service = getattr(office.calendar, operation)
 
-    def answered(*given: object) -> Event:
-        answer: Event = real(*given)
-        setattr(office.calendar, operation, real)
+    def act_after_answer(*arguments: object) -> Event:
+        answer: Event = call_service(*arguments)
+        setattr(office.calendar, operation, call_service)
         act(office.session())
         other.store.calendars.make_due([DANA], office.clock())
         other.tick()
         return answer
 
-    setattr(office.calendar, operation, answered)
+    setattr(office.calendar, operation, act_after_answer)
     office.tick()
     office.calendar.pop_changed_calendars()
 
 
 @pytest.mark.parametrize("operation", ["create", "update"])
-def test_a_hand_move_in_the_moment_between_our_call_and_our_note_of_it_counts(office: Office, operation: str) -> None:
-    """It must not be forgotten: nobody will tell of it again."""
+def test_a_hand_move_before_our_write_is_recorded_counts(office: Office, operation: str) -> None:
+    """The calendar reports the move only once."""
     if operation == "update":
         office.decline(book_first_session(office))
-    wishes: list[Span] = []
+    new_spans: list[Span] = []
 
     def move(session: Session) -> None:
-        wishes.append(span(session.span.start + DAY + HOUR, 75))
-        office.calendar.move(DANA, session.key, wishes[0])
+        new_spans.append(span(session.span.start + DAY + HOUR, 75))
+        office.calendar.move(DANA, session.key, new_spans[0])
 
-    meddled(office, operation, move)
+    tick_with_interruption(office, operation, move)
     office.run(2 * MINUTE)
-    now = office.session()
-    assert (now.span, now.by_hand) == (wishes[0], True)
-    assert [event.span for event in office.events()] == wishes
+    moved = office.session()
+    assert (moved.span, moved.by_hand) == (new_spans[0], True)
+    assert [event.span for event in office.events()] == new_spans
 
 
 @pytest.mark.parametrize("operation", ["create", "update"])
-def test_a_deletion_in_that_moment_counts_too(daily_office: Office, operation: str) -> None:
+def test_a_deletion_before_our_write_is_recorded_counts(daily_office: Office, operation: str) -> None:
     if operation == "update":
         daily_office.decline(book_first_session(daily_office))
-    meddled(daily_office, operation, lambda session: daily_office.calendar.remove(DANA, session.key))
+    tick_with_interruption(daily_office, operation, lambda session: daily_office.calendar.remove(DANA, session.key))
     daily_office.run(DAY + MINUTE)
     session = daily_office.session()
     assert session.count == (2 if operation == "update" else 1)
@@ -348,11 +349,12 @@ def test_a_deletion_in_that_moment_counts_too(daily_office: Office, operation: s
     assert [event.span for event in daily_office.events()] == [session.span]
 
 
-def test_an_invitation_declined_the_moment_it_arrives_is_planned_again(office: Office) -> None:
-    """An out-of-office does that: the answer is in what the service returns."""
+def test_a_decline_in_the_answer_to_our_create_is_planned_again(office: Office) -> None:
+    """An automatic out-of-office reply declines at once, so the event that the service returns is declined
+    already."""
 
-    def decline(seen: str) -> None:
-        if seen == "create.done":
+    def decline(operation: str) -> None:
+        if operation == "create.done":
             office.calendar.fail = None
             office.decline(office.session())
 
@@ -362,10 +364,10 @@ def test_an_invitation_declined_the_moment_it_arrives_is_planned_again(office: O
     assert [event.span for event in office.events()] == [office.session().span]
 
 
-# --- who left ---
+# --- people who left ---
 
 
-def test_what_stands_on_the_calendar_of_a_manager_who_left_is_taken_off(office: Office) -> None:
+def test_events_of_a_manager_who_left_are_cancelled(office: Office) -> None:
     book_first_session(office)
     office.run(WEEK)
     office.persons, office.pairs = people(SAM), {}
@@ -375,28 +377,31 @@ def test_what_stands_on_the_calendar_of_a_manager_who_left_is_taken_off(office: 
     assert office.events() == []
     assert not office.mails("operator_alert") and not office.mails("pair_ended")
     office.run(2 * HOUR)
-    assert [mail["To"] for mail in office.mails("pair_ended")] == [f"Sam <{SAM}>"], "T-17: at nine the next day"
-    asked: list[str] = []
-    office.calendar.fail = asked.append
+    assert [mail["To"] for mail in office.mails("pair_ended")] == [f"Sam <{SAM}>"], (
+        "T-17: the mail leaves at nine the next day"
+    )
+    operations: list[str] = []
+    office.calendar.fail = operations.append
     office.run(3 * DAY)
-    assert asked == [], "a calendar of nobody's is read no more"
+    assert operations == [], "the calendar of a person who left is not read"
 
 
-def test_nobody_is_told_of_an_end_that_was_a_slip_of_the_file(office: Office) -> None:
-    """T-17: the next export names the manager again."""
+def test_no_mail_is_sent_when_an_ended_pair_returns_within_a_day(office: Office) -> None:
+    """T-17: one export lacks the manager by mistake, and the next export has the manager again."""
     book_first_session(office)
-    everybody, listed = office.persons, office.pairs
+    all_persons, all_pairs = office.persons, office.pairs
     office.persons, office.pairs = people(SAM), {}
     office.apply()
     office.run(HOUR)
-    office.persons, office.pairs = everybody, listed
+    office.persons, office.pairs = all_persons, all_pairs
     office.apply()
     office.run(3 * DAY)
     assert not office.mails("pair_ended")
 
 
-def test_nothing_is_tried_for_a_manager_without_a_calendar(office: Office) -> None:
-    """As an older people file might have it: what was decided is dropped, and nothing becomes a dead letter."""
+def test_effects_of_a_manager_without_a_calendar_are_dropped(office: Office) -> None:
+    """An older people file may contain such a manager. Earlier effects are dropped, and none becomes a dead
+    letter."""
     office.calendar.fail = Fails(Unavailable, "create")
     office.tick()
     office.persons = people(SAM) | {DANA: person(DANA, calendar=NO_CALENDAR)}
@@ -408,13 +413,13 @@ def test_nothing_is_tried_for_a_manager_without_a_calendar(office: Office) -> No
         office.worker.actions.request_check_in(PairId(DANA, SAM))
 
 
-def test_changed_words_reach_their_block_though_the_calendar_failed_once(office: Office) -> None:
-    """T-8, R-19: its time is the same as before, so only its version tells whether it was written."""
+def test_a_changed_text_reaches_the_block_after_a_failed_update(office: Office) -> None:
+    """T-8, R-19: the block keeps its time, so only the version of the event shows whether the update was written."""
     book_first_session(office)
-    held = office.hold()
-    office.worker.contracts.record(held.id, contract(office.clock()))
+    session = office.hold()
+    office.worker.contracts.record(session.id, contract(office.clock()))
     office.tick()
-    promise = next(c for c in office.store.queries.list_commitments(held.pair) if c.owner is Owner.MANAGER)
+    promise = next(c for c in office.store.queries.list_commitments(session.pair) if c.owner is Owner.MANAGER)
     before = office.calendar.find(DANA, promise.key)
     office.calendar.fail = Fails(Unavailable, "update", times=1)
     office.worker.contracts.change(promise.id, text="Introduce Sam to the design group")
@@ -424,20 +429,22 @@ def test_changed_words_reach_their_block_though_the_calendar_failed_once(office:
     assert get_only_effect(office, "event.update").attempts == 2
 
 
-@pytest.mark.parametrize("first", ["sweep", "outbox"])
-def test_a_time_that_is_lost_before_its_event_was_made_is_given_anew(office: Office, first: str) -> None:
-    """T-4, R-8: whichever of the two comes round first, the event stands at once."""
+@pytest.mark.parametrize("first_part", ["sweep", "outbox"])
+def test_a_session_deferred_before_its_event_exists_gets_an_event_at_its_new_time(
+    office: Office, first_part: str
+) -> None:
+    """T-4, R-8: the order of sweep and outbox does not matter."""
     office.calendar.add(DANA, Span(office.clock(), office.clock() + 10 * DAY))
     office.worker.sweep.run("one")
     session = office.session()
     office.worker.actions.defer_session(session.id)
-    getattr(office.worker, first).run("two")
+    getattr(office.worker, first_part).run("two")
     office.tick()
     assert [event.span for event in office.events()] == [office.session().span]
 
 
-def test_a_new_time_is_told_once_it_stands(office: Office) -> None:
-    """R-8, R-10: while the calendar is out of reach nobody hears of a time that may still become another."""
+def test_the_deferral_notice_waits_until_the_event_has_the_new_time(office: Office) -> None:
+    """R-8, R-10: while the calendar can't be reached, the new time may still change, so no mail names it."""
     session = book_first_session(office)
     office.calendar.remove(DANA, session.key)
     office.calendar.fail = Fails(Unavailable, "create")
@@ -450,39 +457,39 @@ def test_a_new_time_is_told_once_it_stands(office: Office) -> None:
     assert (notice.start, notice.progress) == (event.span.start, EffectProgress.DONE)
 
 
-def test_what_can_t_be_opened_waits_and_keeps_no_other_from_leaving(database_url: str) -> None:
-    """A damaged row, or a wrong key: the operator hears of it, and nothing is lost when the key is right again."""
+def test_a_contract_that_cannot_be_opened_delays_only_its_own_mails(database_url: str) -> None:
+    """The row may be damaged, or the key wrong. The mails are sent when the contract can be opened again."""
     office = Office(database_url, people(DANA, SAM, KIM), pairs(pair(), pair(DANA, KIM)))
     office.tick()
-    held = office.session(pair_id=PairId(DANA, SAM))
-    office.run_to(held.span.end)
-    office.worker.contracts.record(held.id, contract(office.clock()))
-    broken = tables.contract.c.session == held.id
+    session = office.session(pair_id=PairId(DANA, SAM))
+    office.run_to(session.span.end)
+    office.worker.contracts.record(session.id, contract(office.clock()))
+    is_damaged_row = tables.contract.c.session == session.id
     with office.store.database.write() as connection:
-        sealed = connection.execute(select(tables.contract.c.sealed).where(broken)).scalar_one()
-        connection.execute(update(tables.contract).where(broken).values(sealed=b"nothing"))
+        sealed = connection.execute(select(tables.contract.c.sealed).where(is_damaged_row)).scalar_one()
+        connection.execute(update(tables.contract).where(is_damaged_row).values(sealed=b"damaged"))
     office.worker.actions.request_check_in(PairId(DANA, KIM))
     office.tick()
     assert {m.progress for m in office.messages("contract_summary")} == {EffectProgress.WAITING}
     assert office.session(SessionKind.CHECKIN).key in {event.key for event in office.events()}
     with office.store.database.write() as connection:
-        connection.execute(update(tables.contract).where(broken).values(sealed=sealed))
+        connection.execute(update(tables.contract).where(is_damaged_row).values(sealed=sealed))
     office.run(2 * HOUR)
     assert len(office.mails("contract_summary")) == 2
     office.close()
 
 
-def test_what_a_mail_answers_lies_in_the_readers_mailbox(office: Office) -> None:
-    """Mail programs thread by References: it names a mail that the same reader got before."""
+def test_a_mail_references_an_earlier_mail_to_the_same_reader(office: Office) -> None:
+    """Mail programs group mails by the References header."""
     office.tick()
     office.hold()
     office.run(3 * DAY)
-    sent: dict[str, set[str]] = {}
-    answers = 0
+    received: dict[str, set[str]] = {}
+    reference_count = 0
     for mail in office.mails():
-        inbox = sent.setdefault(str(mail["To"]), set())
+        ids = received.setdefault(str(mail["To"]), set())
         if mail["References"]:
-            assert mail["References"] == mail["In-Reply-To"] and mail["References"] in inbox
-            answers += 1
-        inbox.add(str(mail["Message-ID"]))
-    assert answers >= 4 and len(sent) == 2
+            assert mail["References"] == mail["In-Reply-To"] and mail["References"] in ids
+            reference_count += 1
+        ids.add(str(mail["Message-ID"]))
+    assert reference_count >= 4 and len(received) == 2

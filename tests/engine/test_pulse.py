@@ -1,4 +1,4 @@
-"""R-37: one anonymous question, from the mail to what is shown; no trace joins a person and an answer."""
+"""R-37: the pulse, from the mail to the counts that are shown; nothing that is stored links a person to an answer."""
 
 import json
 import logging
@@ -34,51 +34,52 @@ REPORTS = [f"r{number:02d}@corp.example" for number in range(12)]
 OCTOBER = datetime(2026, 10, 1, 9, tzinfo=UTC)
 
 
-def office_of(url: str, reports: list[str] = REPORTS, **fields: Any) -> Office:
+def make_office(url: str, reports: list[str] = REPORTS, **fields: Any) -> Office:
     """Twelve reports of three managers; every second report is in the group `sales`."""
     persons = people(*MANAGERS, *reports)
-    for number, who in enumerate(reports):
-        persons[who] = replace(persons[who], group="sales" if number % 2 else "")
-    listed = pairs(*(pair(MANAGERS[number // 2 % 3], who) for number, who in enumerate(reports)))
-    office = Office(url, persons, listed, known=settings(url, **{"base_url": BASE, **fields}))
+    for number, report in enumerate(reports):
+        persons[report] = replace(persons[report], group="sales" if number % 2 else "")
+    all_pairs = pairs(*(pair(MANAGERS[number // 2 % 3], report) for number, report in enumerate(reports)))
+    office = Office(url, persons, all_pairs, known=settings(url, **{"base_url": BASE, **fields}))
     office.tick()
     return office
 
 
 @pytest.fixture(scope="module")
-def opened(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def database_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A database in which a round has just begun. Tests copy it."""
     file = tmp_path_factory.mktemp("pulse") / "longarc.db"
     migrate(f"sqlite:///{file}")
-    office_of(f"sqlite:///{file}").close()
+    make_office(f"sqlite:///{file}").close()
     return file
 
 
 @pytest.fixture
-def office(opened: Path, tmp_path: Path) -> Iterator[Office]:
-    shutil.copy(opened, tmp_path / "longarc.db")
-    made = office_of(f"sqlite:///{tmp_path / 'longarc.db'}")
-    yield made
-    made.close()
+def office(database_file: Path, tmp_path: Path) -> Iterator[Office]:
+    shutil.copy(database_file, tmp_path / "longarc.db")
+    running_office = make_office(f"sqlite:///{tmp_path / 'longarc.db'}")
+    yield running_office
+    running_office.close()
 
 
-def answer(office: Office, who: str, *, yes: bool) -> None:
-    office.worker.pulse.answer(who, ROUND, sees_future=yes)
+def give_answer(office: Office, report: str, *, yes: bool) -> None:
+    office.worker.pulse.answer(report, ROUND, sees_future=yes)
 
 
-def close(office: Office) -> list[tuple[str, int, int]]:
-    """Let the month pass, and return what is shown of it."""
+def close_round(office: Office) -> list[tuple[str, int, int]]:
+    """Let the month of the round pass, and return the name and the counts of yes and no of each cell."""
     office.clock.move_to(OCTOBER)
     office.worker.pulse.run()
-    (one,) = office.store.pulse.list_closed_rounds()
-    return [(cell.name, cell.yes, cell.no) for cell in one.cells]
+    (closed_round,) = office.store.pulse.list_closed_rounds()
+    return [(cell.name, cell.yes, cell.no) for cell in closed_round.cells]
 
 
-def everything(office: Office) -> dict[str, list[tuple[Any, ...]]]:
+def read_all_tables(office: Office) -> dict[str, list[tuple[Any, ...]]]:
     with office.store.database.read() as connection:
         return {t.name: [tuple(row) for row in connection.execute(select(t))] for t in tables.metadata.sorted_tables}
 
 
-# --- who is asked ---
+# --- the mail with the question ---
 
 
 def test_each_report_is_asked_by_one_mail_and_no_manager_is(office: Office) -> None:
@@ -88,26 +89,27 @@ def test_each_report_is_asked_by_one_mail_and_no_manager_is(office: Office) -> N
     assert "future here" in texts(mails) and "Reply-To" not in mails[0]
     office.run(20 * DAY)
     assert len(office.mails("pulse")) == 12
-    other = [mail for key, mail in office.mailer.sent if not key.startswith("pulse:")]
-    assert "future here" not in texts(other)
+    other_mails = [mail for key, mail in office.mailer.sent if not key.startswith("pulse:")]
+    assert "future here" not in texts(other_mails)
 
 
-def test_the_question_keeps_the_hours_and_counts_and_is_no_line_in_another_mail(office: Office) -> None:
-    """T-16: a line about it would lead to no answer."""
-    (mail,) = [m for m in office.messages("pulse") if m.to == REPORTS[0]]
+def test_the_question_keeps_mail_hours_and_is_not_folded_into_another_mail(office: Office) -> None:
+    """T-16: the mail counts against the daily limit. A line in another mail would have no link to answer by."""
+    (mail,) = [message for message in office.messages("pulse") if message.to == REPORTS[0]]
     assert mail.counts
-    day = divide_mails(office.persons[REPORTS[0]], [mail], 3, mail.due_at)
-    assert (day.leaving, day.folded) == ((mail,), ())
+    division = divide_mails(office.persons[REPORTS[0]], [mail], 3, mail.due_at)
+    assert (division.leaving, division.folded) == ((mail,), ())
     office.clock.move_to(mail.due_at.replace(hour=22))
     office.tick()
     assert office.mails("pulse") == []
 
 
-def test_the_two_links_differ_in_what_no_browser_sends(office: Office) -> None:
+def test_the_two_links_differ_only_after_the_hash_sign(office: Office) -> None:
+    """Browsers don't send that part of an address, so no log of requests shows which link a person opened."""
     office.run(2 * DAY)
     urls = set(re.findall(r"https://\S+/in/[^\s\"<]+", texts(office.mails("pulse")[:1])))
-    links = {url.partition("#")[2]: url.partition("#")[0] for url in urls}
-    assert set(links) == {"yes", "no"} and links["yes"] == links["no"]
+    addresses = {url.partition("#")[2]: url.partition("#")[0] for url in urls}
+    assert set(addresses) == {"yes", "no"} and addresses["yes"] == addresses["no"]
 
 
 @pytest.mark.parametrize(
@@ -115,99 +117,104 @@ def test_the_two_links_differ_in_what_no_browser_sends(office: Office) -> None:
     [{"pulse": {"months": []}}, {"pulse": {"months": [10]}}, {"base_url": ""}],
     ids=["never", "later", "no pages"],
 )
-def test_nobody_is_asked_otherwise(fields: dict[str, Any]) -> None:
-    office = office_of("sqlite://", **fields)
+def test_no_question_is_sent_outside_its_months_or_without_pages(fields: dict[str, Any]) -> None:
+    office = make_office("sqlite://", **fields)
     assert office.messages("pulse") == []
     assert office.worker.pulse.get_status(REPORTS[0], ROUND) is PulseStatus.CLOSED
 
 
-def test_a_company_whose_answers_could_not_be_shown_is_not_asked() -> None:
-    """Four reports; or many, of two managers."""
-    office = office_of("sqlite://", REPORTS[:4])
+def test_no_question_is_sent_when_the_answers_could_never_be_shown() -> None:
+    """One company has four reports, and the other has twelve reports of two managers."""
+    office = make_office("sqlite://", REPORTS[:4])
     assert office.messages("pulse") == []
-    listed = pairs(*(pair(MANAGERS[number % 2], who) for number, who in enumerate(REPORTS)))
-    two = Office("sqlite://", people(*MANAGERS, *REPORTS), listed, known=settings(base_url=BASE))
-    two.tick()
-    assert two.messages("pulse") == []
+    pairs_of_two_managers = pairs(*(pair(MANAGERS[number % 2], report) for number, report in enumerate(REPORTS)))
+    office_of_two_managers = Office(
+        "sqlite://", people(*MANAGERS, *REPORTS), pairs_of_two_managers, known=settings(base_url=BASE)
+    )
+    office_of_two_managers.tick()
+    assert office_of_two_managers.messages("pulse") == []
 
 
-def test_a_round_is_opened_and_closed_once(office: Office) -> None:
-    before = everything(office)["pulse_round"]
+def test_a_round_is_opened_once(office: Office) -> None:
+    round_before = read_all_tables(office)["pulse_round"]
     for _ in range(3):
         office.worker.pulse.run()
     office.store.people.set_stored_value("pulse", "")
     office.add_worker("second").pulse.run()
-    assert everything(office)["pulse_round"] == before
+    assert read_all_tables(office)["pulse_round"] == round_before
     assert len(office.messages("pulse")) == 12
 
 
-# --- answering ---
+# --- answers ---
 
 
-def test_an_answer_is_counted_once_and_for_good(office: Office) -> None:
+def test_a_report_answers_once_and_cannot_change_the_answer(office: Office) -> None:
     assert office.worker.pulse.get_status(REPORTS[0], ROUND) is PulseStatus.OPEN
-    answer(office, REPORTS[0], yes=True)
+    give_answer(office, REPORTS[0], yes=True)
     assert office.worker.pulse.get_status(REPORTS[0], ROUND) is PulseStatus.ANSWERED
     for yes in (True, False):
         with pytest.raises(Refused):
-            answer(office, REPORTS[0], yes=yes)
+            give_answer(office, REPORTS[0], yes=yes)
     with pytest.raises(Refused):
-        answer(office, MANAGERS[0], yes=False)
-    for who in REPORTS[1:]:
-        answer(office, who, yes=False)
-    assert close(office) == [("sales", 0, 6), ("others", 1, 5)]
+        give_answer(office, MANAGERS[0], yes=False)
+    for report in REPORTS[1:]:
+        give_answer(office, report, yes=False)
+    assert close_round(office) == [("sales", 0, 6), ("others", 1, 5)]
 
 
 def test_a_new_address_does_not_give_a_second_answer(office: Office) -> None:
-    answer(office, REPORTS[0], yes=True)
-    new = "renamed@corp.example"
-    office.persons[new] = replace(office.persons.pop(REPORTS[0]), email=new)
-    changed = [replace(one, report=new) if one.report == REPORTS[0] else one for one in office.pairs.values()]
-    office.pairs = pairs(*changed)
-    aliases = [PersonAlias(REPORTS[0], new, AliasSource.PEOPLE_FILE)]
+    give_answer(office, REPORTS[0], yes=True)
+    new_address = "renamed@corp.example"
+    office.persons[new_address] = replace(office.persons.pop(REPORTS[0]), email=new_address)
+    changed_pairs = [
+        replace(pair_, report=new_address) if pair_.report == REPORTS[0] else pair_ for pair_ in office.pairs.values()
+    ]
+    office.pairs = pairs(*changed_pairs)
+    aliases = [PersonAlias(REPORTS[0], new_address, AliasSource.PEOPLE_FILE)]
     office.store.people.apply_import(office.persons, office.pairs, office.clock(), aliases)
-    assert office.worker.pulse.get_status(new, ROUND) is PulseStatus.ANSWERED
+    assert office.worker.pulse.get_status(new_address, ROUND) is PulseStatus.ANSWERED
 
 
-def test_an_answer_leaves_the_same_trace_whatever_it_is(opened: Path, tmp_path: Path) -> None:
-    """One sealed value changes, to one of the same length; no other row of any table does."""
+def test_an_answer_leaves_the_same_trace_whatever_it_is(database_file: Path, tmp_path: Path) -> None:
+    """One sealed value changes, and the new values of a yes and a no have the same length. No other row of any table
+    changes."""
     traces = []
     for yes in (True, False):
         file = tmp_path / f"{yes}.db"
-        shutil.copy(opened, file)
-        office = office_of(f"sqlite:///{file}")
-        before = everything(office)
-        answer(office, REPORTS[3], yes=yes)
-        after = everything(office)
-        changed = {name for name in after if after[name] != before[name]}
-        assert changed == {"pulse_round"}
-        ((name, sealed, shown),) = after["pulse_round"]
-        traces.append(
-            (name, len(sealed), shown, {k: v for k, v in after.items() if k not in ("pulse_round", "fact")}.keys())
-        )
+        shutil.copy(database_file, file)
+        office = make_office(f"sqlite:///{file}")
+        before = read_all_tables(office)
+        give_answer(office, REPORTS[3], yes=yes)
+        after = read_all_tables(office)
+        changed_tables = {name for name in after if after[name] != before[name]}
+        assert changed_tables == {"pulse_round"}
+        ((name, sealed, cells),) = after["pulse_round"]
+        other_tables = {table: rows for table, rows in after.items() if table not in ("pulse_round", "fact")}
+        traces.append((name, len(sealed), cells, other_tables.keys()))
         office.close()
     assert traces[0] == traces[1]
 
 
 def test_even_what_is_sealed_does_not_join_a_person_and_an_answer(office: Office) -> None:
-    """Opened with the key: who has answered, sorted by tokens, and counts of large cells."""
-    for who in reversed(REPORTS):
-        answer(office, who, yes=who in REPORTS[:5])
+    """The opened value contains the tokens of the people who have answered, in order of the tokens, and the counts of
+    large cells."""
+    for report in reversed(REPORTS):
+        give_answer(office, report, yes=report in REPORTS[:5])
     with office.store.database.read() as connection:
         content = office.store.pulse.load_open_round(connection, ROUND)
         sealed = connection.execute(select(tables.pulse_round.c.sealed)).scalar_one()
     assert content is not None and content.waiting == {}
     opened_text = office.store.pulse._seal.unseal(sealed)
     assert set(json.loads(opened_text)) == {"salt", "waiting", "answered", "yes", "no"}
-    assert list(content.answered) == sorted(content.answered), "in no order of time"
+    assert list(content.answered) == sorted(content.answered), "the order shows nothing of the times of the answers"
     assert {name: content.yes.get(name, 0) + count for name, count in content.no.items()} == {"others": 6, "sales": 6}
-    assert not any(who in opened_text for who in REPORTS)
+    assert not any(report in opened_text for report in REPORTS)
 
 
-def test_no_log_line_holds_an_answer_or_a_name_or_its_time(office: Office, caplog: pytest.LogCaptureFixture) -> None:
-    """R-37: a line with a time and no name would, with who was at a desk then, come near to one."""
+def test_no_log_line_shows_an_answer_or_its_time_or_a_name(office: Office, caplog: pytest.LogCaptureFixture) -> None:
+    """R-37: the time of an answer could show who gave it, to a reader who knows who was at work then."""
     caplog.set_level(logging.DEBUG)
-    client, page = visit(office, REPORTS[0])
+    client, page = open_question_page(office, REPORTS[0])
     client.post(page, data={"token": hidden(client.get(page), "token"), "answer": "y"})
     assert any("/in/<token>" in record.getMessage() for record in caplog.records)
     assert not [record for record in caplog.records if "/pulse/" in record.getMessage()]
@@ -218,120 +225,125 @@ def test_no_log_line_holds_an_answer_or_a_name_or_its_time(office: Office, caplo
 # --- the page ---
 
 
-def visit(office: Office, who: str) -> tuple[Any, str]:
+def open_question_page(office: Office, person: str) -> tuple[Any, str]:
+    """Open the link of a mail to that person; return the signed-in client and the path of the page."""
     app = make_app(office.worker)
-    claims = LinkClaims(person=who, purpose=Purpose.PULSE, subject_id=ROUND, issued_at=office.clock())
+    claims = LinkClaims(person=person, purpose=Purpose.PULSE, subject_id=ROUND, issued_at=office.clock())
     client = app.test_client()
-    found = client.get(app.extensions["longarc"].links.build_url(claims).removeprefix(BASE))
-    assert found.status_code == 303
-    return client, found.headers["Location"].removeprefix(BASE)
+    response = client.get(app.extensions["longarc"].links.build_url(claims).removeprefix(BASE))
+    assert response.status_code == 303
+    return client, response.headers["Location"].removeprefix(BASE)
 
 
-def test_looking_changes_nothing_and_both_answers_look_alike(office: Office) -> None:
-    """R-37: GET changes nothing; the pages after a yes and a no are the same."""
+def test_opening_the_page_changes_nothing_and_both_answers_show_the_same_page(office: Office) -> None:
+    """R-37."""
     pages = []
-    for who, choice in zip(REPORTS[:2], "yn", strict=True):
-        client, page = visit(office, who)
-        assert page == f"/pulse/{ROUND}", "no answer is in the address"
-        before = everything(office)
+    for report, answer in zip(REPORTS[:2], "yn", strict=True):
+        client, page = open_question_page(office, report)
+        assert page == f"/pulse/{ROUND}", "the address contains no answer"
+        before = read_all_tables(office)
         assert "final" in text(client.get(page))
-        assert everything(office) == before
+        assert read_all_tables(office) == before
         token = hidden(client.get(page), "token")
         assert client.post(page, data={"token": token, "answer": "maybe"}).status_code == 404
-        done = client.post(page, data={"token": token, "answer": choice})
-        assert (done.status_code, done.headers["Location"]) == (303, page)
+        response = client.post(page, data={"token": token, "answer": answer})
+        assert (response.status_code, response.headers["Location"]) == (303, page)
         pages.append(text(client.get(page)))
-        assert client.post(page, data={"token": token, "answer": choice}).status_code == 409
+        assert client.post(page, data={"token": token, "answer": answer}).status_code == 409
     assert pages[0] == pages[1] and "Your answer is counted" in pages[0]
 
 
-def test_others_have_nothing_to_answer(office: Office) -> None:
-    client, page = visit(office, MANAGERS[0])
+def test_the_page_offers_no_answer_to_managers_or_after_the_round(office: Office) -> None:
+    client, page = open_question_page(office, MANAGERS[0])
     assert "You are not asked this time" in text(client.get(page))
-    client, page = visit(office, REPORTS[0])
+    client, page = open_question_page(office, REPORTS[0])
     office.clock.move_to(OCTOBER)
-    client, page = visit(office, REPORTS[0])
+    client, page = open_question_page(office, REPORTS[0])
     assert "This round is over" in text(client.get(page))
 
 
-def test_no_managers_page_tells_of_it(office: Office) -> None:
-    """R-37: neither while it runs nor when it is over."""
-    for who in REPORTS:
-        answer(office, who, yes=True)
-    close(office)
+def test_no_page_of_a_manager_mentions_the_pulse(office: Office) -> None:
+    """R-37: here after the round, when its counts may be shown to the operator."""
+    for report in REPORTS:
+        give_answer(office, report, yes=True)
+    close_round(office)
     app = make_app(office.worker)
     claims = LinkClaims(person=MANAGERS[0], purpose=Purpose.TEAM, issued_at=office.clock())
     client = app.test_client()
     client.get(app.extensions["longarc"].links.build_url(claims).removeprefix(BASE))
     for page in ("/team", "/team/data"):
-        answered = client.get(page).get_data(as_text=True)
-        assert "future here" not in answered and "pulse" not in answered
+        page_text = client.get(page).get_data(as_text=True)
+        assert "future here" not in page_text and "pulse" not in page_text
 
 
-# --- what is shown ---
+# --- the counts that are shown ---
 
 
 def test_a_running_round_is_shown_to_nobody(office: Office) -> None:
-    for who in REPORTS:
-        answer(office, who, yes=True)
+    for report in REPORTS:
+        give_answer(office, report, yes=True)
         assert office.store.pulse.list_closed_rounds() == []
 
 
-def test_too_few_answers_are_not_shown_and_not_kept(office: Office) -> None:
-    for who in REPORTS[:4]:
-        answer(office, who, yes=True)
-    assert close(office) == []
-    assert everything(office)["pulse_round"] == [(ROUND, None, [])]
+def test_too_few_answers_are_neither_shown_nor_kept(office: Office) -> None:
+    for report in REPORTS[:4]:
+        give_answer(office, report, yes=True)
+    assert close_round(office) == []
+    assert read_all_tables(office)["pulse_round"] == [(ROUND, None, [])]
 
 
 def test_what_may_not_be_shown_is_gone_when_the_round_closes(office: Office) -> None:
-    """Six of sales and two of the others: one count of eight is left, and no other, sealed or not."""
-    for who in [*REPORTS[1::2], *REPORTS[:4:2]]:
-        answer(office, who, yes=who in REPORTS[1::2])
-    assert close(office) == [("everybody", 6, 2)]
-    ((_, sealed, _),) = everything(office)["pulse_round"]
-    known = json.loads(office.store.pulse._seal.unseal(sealed))
-    assert set(known) == {"salt", "people"} and set(known["people"]) == {"everybody"}
+    """Six reports of sales and two others answer. Only the count of all eight is kept, and no other count is stored,
+    sealed or not."""
+    sales, two_others = REPORTS[1::2], REPORTS[:4:2]
+    for report in [*sales, *two_others]:
+        give_answer(office, report, yes=report in sales)
+    assert close_round(office) == [("everybody", 6, 2)]
+    ((_, sealed, _),) = read_all_tables(office)["pulse_round"]
+    opened = json.loads(office.store.pulse._seal.unseal(sealed))
+    assert set(opened) == {"salt", "people"} and set(opened["people"]) == {"everybody"}
 
 
-def test_the_next_round_is_shown_when_it_gives_nobody_away(office: Office) -> None:
-    """In March one more has joined, by another address and group of some: not shown."""
-    for who in REPORTS:
-        answer(office, who, yes=True)
-    assert len(close(office)) == 2
+def test_a_round_hides_a_group_that_one_person_has_joined(office: Office) -> None:
+    """The next round is in March. The two counts of that group would differ by the answer of the new report."""
+    for report in REPORTS:
+        give_answer(office, report, yes=True)
+    assert len(close_round(office)) == 2
     office.clock.move_to(datetime(2027, 3, 1, 9, tzinfo=UTC))
-    joined = "new@corp.example"
-    office.persons |= people(joined)
-    office.pairs |= pairs(pair(MANAGERS[0], joined))
+    new_report = "new@corp.example"
+    office.persons |= people(new_report)
+    office.pairs |= pairs(pair(MANAGERS[0], new_report))
     office.apply()
     office.worker.pulse.run()
-    for who in [*REPORTS, joined]:
-        office.worker.pulse.answer(who, "2027-03", sees_future=True)
+    for report in [*REPORTS, new_report]:
+        office.worker.pulse.answer(report, "2027-03", sees_future=True)
     office.clock.move_to(datetime(2027, 4, 1, 9, tzinfo=UTC))
     office.worker.pulse.run()
-    newest, first = office.store.pulse.list_closed_rounds()
-    assert [cell.name for cell in newest.cells] == ["sales"], "the others have one more"
-    assert len(first.cells) == 2
+    second_round, first_round = office.store.pulse.list_closed_rounds()
+    assert [cell.name for cell in second_round.cells] == ["sales"], "the group of the others has a new report"
+    assert len(first_round.cells) == 2
 
 
-def test_the_operator_sees_closed_rounds_by_page_and_command(office: Office, tmp_path: Path) -> None:
-    for who in REPORTS:
-        answer(office, who, yes=who in REPORTS[:4])
+def test_longarc_coverage_shows_closed_rounds_only(office: Office, tmp_path: Path) -> None:
+    for report in REPORTS:
+        give_answer(office, report, yes=report in REPORTS[:4])
     config = tmp_path / "longarc.toml"
     config.write_text(f'database = "{office.url}"\npeople = "none.csv"\nbase_url = "{BASE}"\n')
     environment = {"LONGARC_CONFIG": str(config), "LONGARC_KEY": KEY}
-    shown = CliRunner().invoke(main, ["coverage", "--json"], env=environment)
-    assert json.loads(shown.stdout)["pulse"] == []
-    close(office)
-    told = CliRunner().invoke(main, ["coverage", "--json"], env={"LONGARC_CONFIG": str(config)})
+    result_before = CliRunner().invoke(main, ["coverage", "--json"], env=environment)
+    assert json.loads(result_before.stdout)["pulse"] == []
+    close_round(office)
+    result_after = CliRunner().invoke(main, ["coverage", "--json"], env={"LONGARC_CONFIG": str(config)})
     groups = [{"name": "sales", "yes": 2, "no": 4}, {"name": "others", "yes": 2, "no": 4}]
-    assert json.loads(told.stdout)["pulse"] == [{"round": ROUND, "groups": groups}]
-    printed = CliRunner().invoke(main, ["coverage"], env=environment).stdout
-    assert "Can you see a future here?" in printed and "all of these" in printed
+    assert json.loads(result_after.stdout)["pulse"] == [{"round": ROUND, "groups": groups}]
+    printed_text = CliRunner().invoke(main, ["coverage"], env=environment).stdout
+    assert "Can you see a future here?" in printed_text and "all of these" in printed_text
 
 
-def test_a_lost_key_holds_up_nothing_else(office: Office) -> None:
+def test_with_a_lost_key_a_round_stays_to_be_closed_later(office: Office) -> None:
     office.clock.move_to(OCTOBER)
     office.store.pulse._seal = NoSeal()
     office.worker.pulse.run()
-    assert office.store.people.get_stored_value("pulse") == ROUND, "tried again when the key is back"
+    assert office.store.people.get_stored_value("pulse") == ROUND, (
+        "October is not stored as done, so a later tick closes the round"
+    )

@@ -1,6 +1,6 @@
-"""A database that was restored from a backup: what happened meanwhile happens only once.
+"""A database that is restored from a backup: events and mails from after the backup are not repeated.
 
-The calendars and mailboxes go on as they are; the database goes back to the moment of the backup.
+The calendars and mailboxes stay as they are, and the database goes back to the time of the backup.
 """
 
 from collections import Counter
@@ -52,7 +52,7 @@ from worker.store.database import Database
 
 
 class Backup:
-    """A backup of a company, and what is restored from it."""
+    """A backup of a company's database, from which the company is restored."""
 
     def __init__(self, office: Office, file: Path, make_url: Callable[[], str], stack: ExitStack) -> None:
         self._office, self._file, self._make_url, self._stack = office, BackupFile(file), make_url, stack
@@ -60,22 +60,22 @@ class Backup:
             write_backup(office.store.database, out, office.clock(), lambda done: None)
 
     def restore(self, *, is_moved: bool = False) -> Office:
-        """The company as it goes on after its database was restored."""
-        lost, url = self._office, self._make_url()
+        """Return the company with a restored database, and with the calendars and mails that it has now."""
+        office, url = self._office, self._make_url()
         database = Database(url)
-        restore_backup(database, self._file, Seal([KEY]), lost.clock(), lambda done: None, is_moved=is_moved)
+        restore_backup(database, self._file, Seal([KEY]), office.clock(), lambda done: None, is_moved=is_moved)
         database.close()
-        known = lost.settings.model_copy(update={"database": url})
-        made = Office(url, lost.persons, lost.pairs, at=lost.clock(), known=known)
-        made.calendar, made.mailer = lost.calendar, lost.mailer
-        made.worker.services.use(calendars={SERVICE: lost.calendar}, mailers={SERVICE: lost.mailer})
-        self._stack.callback(made.close)
-        return made
+        settings = office.settings.model_copy(update={"database": url})
+        restored = Office(url, office.persons, office.pairs, at=office.clock(), known=settings)
+        restored.calendar, restored.mailer = office.calendar, office.mailer
+        restored.worker.services.use(calendars={SERVICE: office.calendar}, mailers={SERVICE: office.mailer})
+        self._stack.callback(restored.close)
+        return restored
 
 
 @pytest.fixture
 def take_backup(backend: str, tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Callable[[Office], Backup]]:
-    """Takes a backup of a company; what is restored from it is in a database of the same kind."""
+    """A function that takes a backup of a company. The restored database is of the same kind."""
 
     def make_url() -> str:
         if backend == "sqlite":
@@ -88,31 +88,31 @@ def take_backup(backend: str, tmp_path: Path, request: pytest.FixtureRequest) ->
 
 
 def count_mails(office: Office) -> Counter[str]:
-    """How often each mail went out, by its key."""
+    """Return how often each mail was sent, by its key."""
     return Counter(key for key, _ in office.mailer.sent)
 
 
-def list_twice(office: Office) -> list[str]:
-    """The mails that went out more than once."""
+def list_repeated_mails(office: Office) -> list[str]:
+    """Return the keys of the mails that were sent more than once."""
     return [key for key, number in count_mails(office).items() if number > 1]
 
 
 def list_events(office: Office, calendar: Address = DANA) -> list[tuple[str, Span]]:
-    """Key and time of our events on a calendar, from the company's beginning to a year ahead."""
+    """Return key and time of our events on a calendar, from the company's first day to a year ahead."""
     window = Span(START - DAY, office.clock() + 365 * DAY)
-    listed = office.calendar.changes(calendar, None, window).events
-    return sorted((event.key, event.span) for event in listed if event.key)
+    events = office.calendar.changes(calendar, None, window).events
+    return sorted((event.key, event.span) for event in events if event.key)
 
 
-def sessions(office: Office) -> dict[str, Session]:
+def load_sessions(office: Office) -> dict[str, Session]:
     return {session.id: session for session in office.store.queries.list_sessions()}
 
 
 TakeBackup = Callable[[Office], Backup]
 
 
-def test_what_happened_after_the_backup_happens_only_once(office: Office, take_backup: TakeBackup) -> None:
-    """A talk was held after the backup, the next one booked, and mails went out: none of it a second time."""
+def test_a_restored_database_repeats_no_event_and_no_mail(office: Office, take_backup: TakeBackup) -> None:
+    """After the backup a session was held, the next one was booked, and mails were sent."""
     office.run(2 * DAY)
     backup = take_backup(office)
     held = office.hold()
@@ -121,22 +121,25 @@ def test_what_happened_after_the_backup_happens_only_once(office: Office, take_b
     restored = backup.restore()
     restored.run(HOUR)
     assert list_events(restored) == events
-    assert sessions(restored)[held.id].state is SessionState.HELD
-    known = sessions(restored)[following.id]
-    assert (known.start, known.cycle) == (following.start, following.cycle)
+    assert load_sessions(restored)[held.id].state is SessionState.HELD
+    recovered = load_sessions(restored)[following.id]
+    assert (recovered.start, recovered.cycle) == (following.start, following.cycle)
     restored.run(10 * DAY)
     assert list_events(restored) == events
-    assert list_twice(restored) == []
+    assert list_repeated_mails(restored) == []
     assert set(mails) <= set(count_mails(restored))
 
 
-def test_a_busy_company_gets_nothing_twice(database_url: str, take_backup: TakeBackup) -> None:
-    """People decline, delete and move after the backup; two weeks later everybody has one talk to come."""
+def test_a_restored_company_keeps_changed_events_and_repeats_no_mail(
+    database_url: str, take_backup: TakeBackup
+) -> None:
+    """After the backup people decline, delete and move events. A week after the restore, each pair has one regular
+    session ahead."""
     office = Office(database_url, *company(6, reports=3))
     office.run(3 * DAY)
     backup = take_backup(office)
-    booked = sorted((session for session in sessions(office).values() if session.booked), key=lambda one: one.id)
-    for number, session in enumerate(booked):
+    booked_sessions = sorted((s for s in load_sessions(office).values() if s.booked), key=lambda session: session.id)
+    for number, session in enumerate(booked_sessions):
         manager, report = session.pair.people
         if number % 4 == 0:
             office.calendar.answer(manager, session.key, report, Answer.DECLINED)
@@ -148,18 +151,18 @@ def test_a_busy_company_gets_nothing_twice(database_url: str, take_backup: TakeB
     office.run(10 * DAY)
     managers = sorted({pair_id.manager for pair_id in office.pairs})
     events = {manager: list_events(office, manager) for manager in managers}
-    mails = count_mails(office)
+    mail_counts = count_mails(office)
     restored = backup.restore()
     restored.run(HOUR)
     assert {manager: list_events(restored, manager) for manager in managers} == events
     restored.run(7 * DAY)
-    assert list_twice(restored) == [key for key, number in mails.items() if number > 1] == []
-    coming = Counter(s.pair for s in sessions(restored).values() if s.booked and not s.adhoc)
-    assert set(coming.values()) == {1}
+    assert list_repeated_mails(restored) == [key for key, count in mail_counts.items() if count > 1] == []
+    booked_counts = Counter(s.pair for s in load_sessions(restored).values() if s.booked and not s.adhoc)
+    assert set(booked_counts.values()) == {1}
     office.close()
 
 
-def test_a_pair_that_began_after_the_backup_keeps_its_talk(office: Office, take_backup: TakeBackup) -> None:
+def test_a_pair_that_began_after_the_backup_keeps_its_session(office: Office, take_backup: TakeBackup) -> None:
     backup = take_backup(office)
     office.persons |= people(KIM)
     office.pairs |= pairs(pair(DANA, KIM))
@@ -169,93 +172,98 @@ def test_a_pair_that_began_after_the_backup_keeps_its_talk(office: Office, take_
     restored = backup.restore()
     restored.run(DAY)
     assert list_events(restored) == events
-    assert list_twice(restored) == []
-    assert {s.pair.report for s in sessions(restored).values() if s.booked} == {SAM, KIM}
+    assert list_repeated_mails(restored) == []
+    assert {s.pair.report for s in load_sessions(restored).values() if s.booked} == {SAM, KIM}
 
 
 def test_a_series_that_began_after_the_backup_keeps_its_parts(database_url: str, take_backup: TakeBackup) -> None:
-    """T-13: three parts in order, and a fourth is not booked."""
+    """T-13: the three parts keep their order, and no fourth is booked."""
     office = Office(database_url, people(DANA, SAM), pairs(pair(format=Format.SERIES)))
     backup = take_backup(office)
     office.run(3 * DAY)
-    topics = {s.id: s.topic for s in sessions(office).values()}
+    topics = {s.id: s.topic for s in load_sessions(office).values()}
     assert len(topics) == 3
     restored = backup.restore()
     restored.run(3 * DAY)
-    assert {s.id: s.topic for s in sessions(restored).values()} == topics
+    assert {s.id: s.topic for s in load_sessions(restored).values()} == topics
     office.close()
 
 
-def test_a_talk_on_request_after_the_backup_is_known_as_one(office: Office, take_backup: TakeBackup) -> None:
-    """R-6: it does not take the place of the regular one, and why it was asked for is lost."""
+def test_an_ad_hoc_session_requested_after_the_backup_is_recovered_as_one(
+    office: Office, take_backup: TakeBackup
+) -> None:
+    """R-6: it does not replace the regular session."""
     office.run(2 * DAY)
     backup = take_backup(office)
     regular = office.session()
-    asked = office.worker.actions.request_talk(PairId(DANA, SAM), Trigger.DOUBT, "something", by=Owner.REPORT)
+    ad_hoc_id = office.worker.actions.request_talk(PairId(DANA, SAM), Trigger.DOUBT, "something", by=Owner.REPORT)
     office.run(HOUR)
     events = list_events(office)
     assert len(events) == 2
     restored = backup.restore()
     restored.run(HOUR)
     assert list_events(restored) == events
-    assert sessions(restored)[asked].adhoc and not sessions(restored)[regular.id].adhoc
+    assert load_sessions(restored)[ad_hoc_id].adhoc and not load_sessions(restored)[regular.id].adhoc
 
 
-def test_a_contract_recorded_after_the_backup_is_recorded_again(office: Office, take_backup: TakeBackup) -> None:
-    """The contract is lost. Once it is recorded again, promises and reviews have the events they had."""
+def test_a_contract_that_is_recorded_again_gets_the_same_events(office: Office, take_backup: TakeBackup) -> None:
+    """The restored database lacks the contract. When it is recorded again, its promises get the events that they had,
+    and each review has one event."""
     office.run(DAY)
     backup = take_backup(office)
     held = office.hold()
-    agreed = contract(office.clock())
-    office.worker.contracts.record(held.id, agreed)
+    contract_ = contract(office.clock())
+    office.worker.contracts.record(held.id, contract_)
     office.run(DAY)
-    kept = {key: span for key, span in list_events(office) if not key.startswith("r")}
+    other_events = {key: span for key, span in list_events(office) if not key.startswith("r")}
     restored = backup.restore()
     restored.run(HOUR)
-    restored.worker.contracts.record(held.id, agreed)
+    restored.worker.contracts.record(held.id, contract_)
     restored.run(DAY)
     events = dict(list_events(restored))
-    assert {key: span for key, span in events.items() if not key.startswith("r")} == kept
-    reviews = [s for s in sessions(restored).values() if s.kind is SessionKind.REVIEW and s.booked]
+    assert {key: span for key, span in events.items() if not key.startswith("r")} == other_events
+    reviews = [s for s in load_sessions(restored).values() if s.kind is SessionKind.REVIEW and s.booked]
     assert {s.key for s in reviews} == {key for key in events if key.startswith("r")}
     assert len({s.target.month for s in reviews}) == len(reviews)
 
 
-def test_a_calendar_out_of_reach_is_read_before_its_pairs_are_planned(office: Office, take_backup: TakeBackup) -> None:
+def test_pairs_are_planned_only_after_their_calendar_was_read(office: Office, take_backup: TakeBackup) -> None:
     backup = take_backup(office)
     office.run(2 * DAY)
     events = list_events(office)
     restored = backup.restore()
     office.calendar.fail = Fails(lambda: Unavailable("away"), "changes")
     restored.run(HOUR)
-    assert sessions(restored) == {}
+    assert load_sessions(restored) == {}
     office.calendar.fail = None
     restored.run(HOUR)
     assert list_events(restored) == events
-    assert len(sessions(restored)) == 1
+    assert len(load_sessions(restored)) == 1
 
 
-def test_a_mail_service_that_cannot_tell_gets_no_mail_twice_but_those_that_bear_it(
+def test_only_repeatable_mails_are_repeated_when_the_mail_service_keeps_no_record(
     office: Office, take_backup: TakeBackup
 ) -> None:
-    """What was due, and what is decided on catching up, stays uncertain, and the operator sees it."""
+    """The mail service can't say which mails it has sent. A mail that may have been sent before stays uncertain, for
+    the operator to see."""
     office.mailer.forgetful = True
     office.run(2 * DAY)
     backup = take_backup(office)
     office.hold()
     office.run(DAY)
-    before = count_mails(office)
+    counts_before = count_mails(office)
     restored = backup.restore()
     restored.run(HOUR)
-    repeated = {key.partition(":")[0] for key in list_twice(restored)}
-    assert repeated <= {name for name, kind in KINDS.items() if kind.is_repeatable}
-    uncertain = {message.key for message in restored.messages() if message.progress is EffectProgress.UNCERTAIN}
-    assert uncertain and uncertain <= set(before)
-    assert MailName.CONTRACT_REQUEST.value in {key.partition(":")[0] for key in uncertain}
+    repeated_names = {key.partition(":")[0] for key in list_repeated_mails(restored)}
+    assert repeated_names <= {name for name, kind in KINDS.items() if kind.is_repeatable}
+    uncertain_keys = {message.key for message in restored.messages() if message.progress is EffectProgress.UNCERTAIN}
+    assert uncertain_keys and uncertain_keys <= set(counts_before)
+    assert MailName.CONTRACT_REQUEST.value in {key.partition(":")[0] for key in uncertain_keys}
 
 
-def test_a_database_that_was_only_moved_goes_on_as_if_nothing_had_been(office: Office, take_backup: TakeBackup) -> None:
-    """Mails that fell due while it was moved are sent, also by a service that can't tell."""
+def test_a_moved_database_loses_no_mail_and_leaves_none_uncertain(office: Office, take_backup: TakeBackup) -> None:
+    """Mails that became due during the move are sent, even by a mail service that keeps no record of what it has
+    sent."""
     office.mailer.forgetful = True
     office.run(2 * DAY)
     start = office.session().span.start
@@ -268,9 +276,9 @@ def test_a_database_that_was_only_moved_goes_on_as_if_nothing_had_been(office: O
     assert {message.progress for message in restored.messages()} <= {EffectProgress.DONE, EffectProgress.DROPPED}
 
 
-def test_leases_of_processes_that_are_gone_hold_nothing_up(office: Office, take_backup: TakeBackup) -> None:
+def test_leases_in_a_backup_do_not_delay_the_restored_database(office: Office, take_backup: TakeBackup) -> None:
     office.store.plans.claim(office.clock(), "gone", office.clock() + WEEK, 10)
     office.store.calendars.claim(office.clock(), "gone", office.clock() + WEEK, 10)
     restored = take_backup(office).restore()
     restored.run(HOUR)
-    assert len(sessions(restored)) == 1
+    assert len(load_sessions(restored)) == 1

@@ -1,4 +1,4 @@
-"""One sweep: how much is asked of calendars, how hours are given away, and what stops it before it writes."""
+"""The sweep: no time is given twice, unread time is never free, and failures of one pair or process harm no other."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -56,67 +56,67 @@ from worker.store import tables
 BUFFER = 15 * MINUTE
 
 
-def sessions(office: Office) -> list[Span]:
+def list_booked_spans(office: Office) -> list[Span]:
     return sorted(s.span for s in office.store.queries.list_sessions() if s.booked)
 
 
-def apart(spans: list[Span]) -> bool:
-    return all(b.start - a.end >= BUFFER for a, b in pairwise(spans))
+def has_buffers(spans: list[Span]) -> bool:
+    return all(later.start - earlier.end >= BUFFER for earlier, later in pairwise(spans))
 
 
-# --- giving hours away ---
+# --- taken time ---
 
 
-def test_one_sweep_gives_no_hour_away_twice(database_url: str) -> None:
-    """Six reports of one manager in one sweep: their sessions stand apart, one a day (T-2)."""
+def test_one_sweep_gives_no_time_twice(database_url: str) -> None:
+    """T-2: six reports of one manager in one sweep get sessions with buffers between them, one a day."""
     office = Office(database_url, *company(6))
     office.worker.sweep.run("one")
-    taken = sessions(office)
-    assert len(taken) == 6 and apart(taken)
-    assert len({one.start.date() for one in taken}) == 6
+    spans = list_booked_spans(office)
+    assert len(spans) == 6 and has_buffers(spans)
+    assert len({span.start.date() for span in spans}) == 6
     office.close()
 
 
-def test_somebody_in_two_pairs_is_given_two_times(database_url: str) -> None:
+def test_a_person_in_two_pairs_gets_two_times(database_url: str) -> None:
     """Sam reports to Dana and leads Kim: both pairs are planned in the same sweep."""
     office = Office(database_url, people(DANA, SAM, KIM), pairs(pair(DANA, SAM), pair(SAM, KIM)))
     office.tick()
-    assert apart(sessions(office))
+    assert has_buffers(list_booked_spans(office))
     office.close()
 
 
-def test_what_is_decided_and_not_on_the_calendar_yet_counts_as_busy(database_url: str) -> None:
-    """The calendar can't be written to; the next sweep reads it, sees it empty, and still keeps off."""
+def test_a_session_that_is_not_on_the_calendar_yet_counts_as_busy(database_url: str) -> None:
+    """The first sweep books a session, and its event is not written yet. The second sweep reads an empty calendar."""
     office = Office(database_url, people(DANA, SAM), pairs(pair()))
     office.worker.sweep.run("one")
-    first = office.session()
+    dana_session = office.session()
     office.persons.update(people(KIM))
     office.pairs.update(pairs(pair(SAM, KIM)))
     office.apply()
     office.worker.sweep.run("two")
     assert not office.events()
-    second = office.session(pair_id=PairId(SAM, KIM))
-    assert apart(sorted([first.span, second.span]))
+    sam_session = office.session(pair_id=PairId(SAM, KIM))
+    assert has_buffers(sorted([dana_session.span, sam_session.span]))
     office.close()
 
 
-def test_a_commitment_takes_no_hour_that_a_session_has(office: Office) -> None:
-    """T-8, T-2: the block of the manager and the sessions are given out of the same hours."""
+def test_a_block_for_a_commitment_overlaps_no_session(office: Office) -> None:
+    """T-8, T-2: blocks and sessions are placed in the same working hours."""
     office.tick()
-    held = office.hold()
-    office.worker.contracts.record(held.id, contract(office.clock(), days=40))
+    session = office.hold()
+    office.worker.contracts.record(session.id, contract(office.clock(), days=40))
     office.run(DAY)
     (block,) = [c.block for c in office.store.queries.list_commitments() if c.owner is Owner.MANAGER]
     assert block is not None and block.minutes == 30
     spans = sorted(event.span for event in office.events())
-    assert all(not a.overlaps(b) for a, b in pairwise(spans))
+    assert all(not earlier.overlaps(later) for earlier, later in pairwise(spans))
 
 
-# --- what it can't see ---
+# --- calendars that can't be read ---
 
 
 def test_time_that_cannot_be_read_is_never_free(office: Office) -> None:
-    """T-2, T-4: Sam's calendar is closed; nothing is booked blindly, and both are told why."""
+    """T-2, T-4: Sam's calendar can't be read. No session is booked, and both get a mail with the reason."""
     office.calendar.make_unreadable(SAM, "no access")
     office.tick()
     assert office.events() == []
@@ -126,66 +126,67 @@ def test_time_that_cannot_be_read_is_never_free(office: Office) -> None:
         assert address in mail["To"] and "Sam" in texts([mail])
 
 
-def test_an_outage_tells_nobody_that_there_is_no_time(office: Office) -> None:
+def test_an_outage_makes_no_session_unplaceable(office: Office) -> None:
     office.calendar.fail = Fails(Unavailable, "free_busy")
     office.run(4 * HOUR)
-    assert [one.unplaceable for one in office.store.queries.list_sessions() if one.unplaceable] == []
+    assert not any(session.unplaceable for session in office.store.queries.list_sessions())
     assert not office.mails("unplaceable")
     office.calendar.fail = None
     office.run(10 * MINUTE)
     assert [event.span for event in office.events()] == [office.session().span]
 
 
-class Patchy(MemoryCalendar):
-    """A service that can't read the time of some people just now."""
+class PartlyUnreadableCalendar(MemoryCalendar):
+    """A service that can't read the free/busy of some people for the moment."""
 
     def __init__(self) -> None:
         super().__init__()
-        self.waiting: set[Address] = set()
+        self.unreadable_people: set[Address] = set()
 
     def free_busy(self, people: Sequence[Address], window: Span) -> Mapping[Address, FreeBusy]:
-        later = FreeBusy(is_known=False, reason="asked too often", is_temporary=True)
-        return dict(super().free_busy(people, window)) | {who: later for who in people if who in self.waiting}
+        unknown = FreeBusy(is_known=False, reason="asked too often", is_temporary=True)
+        unreadable_people = self.unreadable_people.intersection(people)
+        return dict(super().free_busy(people, window)) | dict.fromkeys(unreadable_people, unknown)
 
 
-def test_who_cannot_be_read_just_now_holds_up_no_other_pair(office: Office) -> None:
-    """T-2: their pair waits and nobody hears that there is no time; the others of the same request are booked."""
-    patchy = Patchy()
-    office.calendar = patchy
-    office.worker.services.use(calendars={SERVICE: patchy})
+def test_a_person_unreadable_for_the_moment_delays_only_their_own_pair(office: Office) -> None:
+    """T-2: the pair waits, and no mail says that no time fits. The other pair of the same request is booked."""
+    calendar = PartlyUnreadableCalendar()
+    office.calendar = calendar
+    office.worker.services.use(calendars={SERVICE: calendar})
     office.persons.update(people(KIM))
     office.pairs.update(pairs(pair(DANA, KIM)))
     office.apply()
-    patchy.waiting = {SAM}
+    calendar.unreadable_people = {SAM}
     office.run(HOUR)
     assert [session.pair for session in office.store.queries.list_sessions() if session.booked] == [PairId(DANA, KIM)]
     assert not office.mails("unplaceable")
-    patchy.waiting = set()
+    calendar.unreadable_people = set()
     office.run(10 * MINUTE)
     assert len(office.events()) == 2
 
 
-def test_an_outage_is_asked_about_every_five_minutes_not_all_the_time(office: Office) -> None:
-    seen: list[str] = []
+def test_in_an_outage_free_busy_is_read_every_five_minutes(office: Office) -> None:
+    attempts: list[str] = []
 
     def fail(operation: str) -> None:
         if operation == "free_busy":
-            seen.append(operation)
+            attempts.append(operation)
             raise Unavailable
 
     office.calendar.fail = fail
     office.run(HOUR)
-    assert 10 <= len(seen) <= 15
+    assert 10 <= len(attempts) <= 15
 
 
 @pytest.mark.parametrize("error", [Forbidden, AuthRevoked])
-def test_a_service_that_refuses_takes_nothing_for_free(office: Office, error: type[Exception]) -> None:
+def test_no_session_is_booked_when_the_service_refuses_free_busy(office: Office, error: type[Exception]) -> None:
     office.calendar.fail = Fails(error, "free_busy")  # type: ignore[arg-type]
     office.run(HOUR)
     assert office.events() == []
 
 
-def test_somebody_without_a_calendar_is_booked_by_working_hours_alone(database_url: str) -> None:
+def test_a_person_without_a_calendar_is_booked_in_working_hours(database_url: str) -> None:
     persons: dict[str, Person] = {DANA: person(DANA), SAM: person(SAM, calendar="none")}
     office = Office(database_url, persons, pairs(pair()))
     busy = span(START + 2 * WEEK, 5 * 24 * 60)
@@ -195,8 +196,9 @@ def test_somebody_without_a_calendar_is_booked_by_working_hours_alone(database_u
     office.close()
 
 
-def test_people_taken_over_by_another_process_are_known_at_once(office: Office) -> None:
-    """A process that read the people a moment ago must not find that the new ones have no calendar."""
+def test_people_imported_by_another_process_are_planned_at_once(office: Office) -> None:
+    """The first process read the people before the import. It must not conclude that the new people have no
+    calendar."""
     office.tick()
     other = office.add_worker("other")
     office.persons.update(people(KIM))
@@ -207,58 +209,62 @@ def test_people_taken_over_by_another_process_are_known_at_once(office: Office) 
     assert len(office.events()) == 2
 
 
-# --- what it leaves behind ---
+# --- what a sweep, a preview or a failure writes ---
 
 
-def test_the_same_world_planned_again_changes_nothing(office: Office) -> None:
+def test_a_second_sweep_of_the_same_snapshot_changes_nothing(office: Office) -> None:
     office.tick()
-    rows, lines = office.messages(), office.history()
+    effects, history = office.messages(), office.history()
     office.store.plans.wake(list(office.pairs), office.clock(), reread_free_busy=True)
     office.tick()
-    assert (office.messages(), office.history()) == (rows, lines)
+    assert (office.messages(), office.history()) == (effects, history)
 
 
 def test_a_preview_writes_nothing(office: Office) -> None:
     steps: list[int] = []
-    planned = list(office.worker.sweep.preview(steps.append))
-    plan = planned[0].plan
-    assert [one.state.pair.id for one in planned] == list(office.pairs) and plan.sessions and plan.effects
-    assert steps == [2, 3], "two calendars and a pair"
+    pairs_with_plans = list(office.worker.sweep.preview(steps.append))
+    plan = pairs_with_plans[0].plan
+    assert [planned.state.pair.id for planned in pairs_with_plans] == list(office.pairs)
+    assert plan.sessions and plan.effects
+    assert steps == [2, 3], "two steps for the calendars, one for the pair"
     assert office.messages() == [] and office.history() == [] and office.store.queries.list_sessions() == []
-    assert office.store.plans.claim(office.clock(), "somebody", office.clock() + HOUR, 10)
+    assert office.store.plans.claim(office.clock(), "somebody", office.clock() + HOUR, 10), "the pair is still due"
 
 
-def test_a_preview_of_many_pairs_is_what_the_sweeps_then_decide(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Pairs are loaded in batches; the time that one takes is taken for those of the next, as it is for sweeps."""
+def test_sweeps_book_the_times_of_the_preview(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Both load pairs in batches. The time that one pair takes is taken for the pairs of the next batch."""
     monkeypatch.setattr(sweep, "BATCH", 1)
-    persons, listed = company(4)
-    office = Office(persons=persons, listed=listed)
-    for day in set(range(200)) - {58, 65, 72, 79}:  # what is left to their manager
+    persons, all_pairs = company(4)
+    office = Office(persons=persons, listed=all_pairs)
+    for day in set(range(200)) - {58, 65, 72, 79}:  # the manager has one free day for each of the four pairs
         office.calendar.add("m0@corp.example", span(START + day * DAY, minutes=600))
-    said = {one.plan.pair: [s.start for s in one.plan.sessions] for one in office.worker.sweep.preview()}
+    plans = [planned.plan for planned in office.worker.sweep.preview()]
+    previewed_starts = {plan.pair: [s.start for s in plan.sessions] for plan in plans}
     while office.worker.sweep.run("one", limit=1):
         pass
-    assert said == {one: [s.start for s in office.store.queries.list_sessions(one)] for one in listed}
-    assert len({*map(str, said.values())}) == 4
+    list_sessions = office.store.queries.list_sessions
+    assert previewed_starts == {pair_id: [s.start for s in list_sessions(pair_id)] for pair_id in all_pairs}
+    assert len({*map(str, previewed_starts.values())}) == 4, "each pair has a time of its own"
     office.close()
 
 
-def test_leases_are_given_back_even_when_a_sweep_fails(office: Office) -> None:
-    def breaks(operation: str) -> None:
+def test_a_failed_sweep_releases_its_leases(office: Office) -> None:
+    def fail(operation: str) -> None:
         raise RuntimeError(operation)
 
-    office.calendar.fail = breaks
+    office.calendar.fail = fail
     with pytest.raises(RuntimeError):
         office.worker.sweep.run("one")
     office.calendar.fail = None
     assert office.worker.sweep.run("two") == 1
-    assert len(sessions(office)) == 1
+    assert len(list_booked_spans(office)) == 1
 
 
-def test_a_sweep_that_was_stopped_for_too_long_writes_nothing_and_holds_nobody(database_url: str) -> None:
-    """Its leases ran out while it read; another has planned one of its pairs since. The other pair is free at once."""
-    listed = pairs(pair(), pair(KIM, "eve@corp.example"))
-    office = Office(database_url, people(DANA, SAM, KIM, "eve@corp.example"), listed)
+def test_a_sweep_whose_leases_have_ended_writes_nothing(database_url: str) -> None:
+    """The leases end while the sweep reads calendars, and another process plans one of its two pairs. The other pair
+    can be claimed at once."""
+    two_pairs = pairs(pair(), pair(KIM, "eve@corp.example"))
+    office = Office(database_url, people(DANA, SAM, KIM, "eve@corp.example"), two_pairs)
     other = office.add_worker("other")
 
     def stall(operation: str) -> None:
@@ -268,7 +274,9 @@ def test_a_sweep_that_was_stopped_for_too_long_writes_nothing_and_holds_nobody(d
 
     office.calendar.fail = stall
     assert office.worker.sweep.run("one") == 2
-    assert [s.adhoc for s in office.store.queries.list_sessions()] == [True], "only what the other wrote"
+    assert [s.adhoc for s in office.store.queries.list_sessions()] == [True], (
+        "only the session that the other process wrote"
+    )
     assert office.messages() == []
     assert office.worker.sweep.run("two") == 2
     office.close()
@@ -281,16 +289,16 @@ def test_there_is_always_a_next_session_the_moment_one_is_held(office: Office) -
     office.tick()
     following = office.session()
     assert following.booked and following.span.start > held.span.end + 10 * WEEK
-    assert [e.span for e in office.events() if e.span.start > office.clock()] == [following.span]
+    assert [event.span for event in office.events() if event.span.start > office.clock()] == [following.span]
     assert {s.state for s in office.store.queries.list_sessions() if s.kind is SessionKind.CAREER} == {
         SessionState.HELD,
         SessionState.BOOKED,
     }
 
 
-def test_what_was_held_counts_for_a_week_and_no_longer(office: Office) -> None:
-    """One career session a day at most (T-2), and few first ones a week (T-3a): so one of this morning is known to
-    whoever plans for the afternoon, and one of Monday to whoever plans for Friday."""
+def test_a_held_session_is_taken_time_for_seven_days(office: Office) -> None:
+    """A person has one career session a day at most (T-2) and few first ones a week (T-3a). Planning therefore needs
+    the sessions of the last seven days."""
     office.tick()
     held = office.hold()
     for days in (0, 6):
@@ -298,11 +306,12 @@ def test_what_was_held_counts_for_a_week_and_no_longer(office: Office) -> None:
         taken_times = office.store.plans.load_taken_time([DANA], office.clock())[DANA]
         assert (held.span, held.id, True) in [(taken.span, taken.subject, taken.in_turn) for taken in taken_times]
     office.run(DAY)
-    assert held.span not in [taken.span for taken in office.store.plans.load_taken_time([DANA], office.clock())[DANA]]
+    taken_times = office.store.plans.load_taken_time([DANA], office.clock())[DANA]
+    assert held.span not in [taken.span for taken in taken_times]
 
 
-def test_two_who_share_no_working_day_are_told_so_and_keep_nobody_waiting() -> None:
-    """T-4: no time exists, so a person is told why; the others are planned in the same sweep."""
+def test_two_people_without_a_common_working_day_get_a_mail_and_delay_no_other_pair() -> None:
+    """T-4: no time exists, so both get a mail with the reason. The other pair is planned in the same sweep."""
     persons = people(DANA, SAM, KIM, "lee@corp.example")
     persons[DANA] = replace(persons[DANA], hours=parse_hours("Mon-Tue 09:00-17:00"))
     persons[SAM] = replace(persons[SAM], hours=parse_hours("Wed-Fri 09:00-17:00"))
@@ -310,100 +319,102 @@ def test_two_who_share_no_working_day_are_told_so_and_keep_nobody_waiting() -> N
     office.tick()
     assert office.session(pair_id=PairId(DANA, SAM)).unplaceable
     office.run(2 * DAY + HOUR)
-    assert len(office.mails("unplaceable")) == 2, "Sam hears of it on Wednesday (T-16)"
+    assert len(office.mails("unplaceable")) == 2, "Sam's mail waits for Wednesday, the first working day (T-16)"
     assert office.session(pair_id=PairId(KIM, "lee@corp.example")).booked
     office.close()
 
 
-def test_a_pair_that_can_t_be_planned_keeps_no_other_waiting() -> None:
-    """Whatever goes wrong with one of them, the operator hears of it once a day, and it is tried again."""
+def test_a_pair_whose_planning_fails_delays_no_other_pair() -> None:
+    """The operator gets one alert a day, and the pair is planned again later."""
     persons = people(DANA, SAM, KIM, "lee@corp.example")
-    odd = pair(every=Interval(weeks=10**6))
-    office = Office(persons=persons, listed=pairs(odd, pair(KIM, "lee@corp.example")))
-    assert [one.plan.pair for one in office.worker.sweep.preview() if one.plan.problem] == [odd.id]
-    assert office.messages() == [], "a dry run writes nothing"
+    failing_pair = pair(every=Interval(weeks=10**6))  # the date of the next session exceeds Python's last date
+    office = Office(persons=persons, listed=pairs(failing_pair, pair(KIM, "lee@corp.example")))
+    plans = [planned.plan for planned in office.worker.sweep.preview()]
+    assert [plan.pair for plan in plans if plan.problem] == [failing_pair.id]
+    assert office.messages() == [], "a preview writes nothing"
     office.run(5 * HOUR)
     assert office.session(pair_id=PairId(KIM, "lee@corp.example")).booked
     (alert,) = office.mails("operator_alert")
-    assert f"Planning {odd.id} failed: OverflowError at cadence.py" in " ".join(texts([alert]).split())
+    assert f"Planning {failing_pair.id} failed: OverflowError at cadence.py" in " ".join(texts([alert]).split())
     office.close()
 
 
-def test_pairs_that_ended_with_leave_of_a_person_are_taken_off_however_many_they_are() -> None:
-    """The guard against too many cancels has asked already, when the people file was taken over."""
-    persons, listed = company(30)
-    office = Office(persons=persons, listed=listed)
+def test_the_events_of_many_ended_pairs_are_all_cancelled() -> None:
+    """The sweep's limit of cancellations does not count ended pairs: the import of people has checked them
+    already."""
+    persons, all_pairs = company(30)
+    office = Office(persons=persons, listed=all_pairs)
     office.tick()
-    managers = sorted({one.manager for one in listed.values()})
+    managers = sorted({pair_.manager for pair_ in all_pairs.values()})
     assert sum(len(office.events(manager)) for manager in managers) == 30
-    office.pairs = dict(list(listed.items())[:2])
+    office.pairs = dict(list(all_pairs.items())[:2])
     office.apply()
     office.run(HOUR)
     assert sum(len(office.events(manager)) for manager in managers) == 2
     office.close()
 
 
-def test_what_a_calendar_tells_while_a_change_is_under_way_is_heard_after_it() -> None:
-    """T-10: out of office acts at once, or as soon as the event has taken the change before."""
+def test_an_absence_found_during_a_move_defers_the_session_after_the_move() -> None:
+    """T-10: an absence acts at once, or as soon as the event has the new time."""
     office = Office()
     office.tick()
     session = office.session()
-    wish = span(datetime(2026, 10, 14, 8, tzinfo=UTC), 75)
+    new_span = span(datetime(2026, 10, 14, 8, tzinfo=UTC), 75)
     office.calendar.fail = Fails(Unavailable, "update", times=1)
-    office.worker.actions.defer_session(session.id, wish)
+    office.worker.actions.defer_session(session.id, new_span)
     office.tick()
     office.clock.advance(timedelta(seconds=20))
-    office.calendar.add(SAM, Span(wish.start - 6 * HOUR, wish.start + 5 * DAY), show=ShowAs.AWAY)
+    office.calendar.add(SAM, Span(new_span.start - 6 * HOUR, new_span.start + 5 * DAY), show=ShowAs.AWAY)
     office.run(5 * MINUTE)
-    assert [d.cause for d in office.store.plans.load([session.pair], office.clock()).states[0].deferrals] == [
-        DeferralCause.ASKED,
-        DeferralCause.OUT_OF_OFFICE,
-    ]
+    (state,) = office.store.plans.load([session.pair], office.clock()).states
+    causes = [deferral.cause for deferral in state.deferrals]
+    assert causes == [DeferralCause.ASKED, DeferralCause.OUT_OF_OFFICE]
     office.close()
 
 
-def test_a_check_in_is_looked_at_though_nobody_tells_of_its_day() -> None:
-    """T-10: it has no mails that would wake the pair; the report's calendar tells of nothing by itself."""
+def test_a_check_in_is_compared_with_calendars_before_it_begins() -> None:
+    """T-10: no mail about a check-in makes its pair due, and the report's calendar reports no changes."""
     office = Office()
     office.tick()
     office.calendar.add(DANA, Span(office.clock(), office.clock() + 3 * DAY))
-    one = office.store.queries.get_session(office.worker.actions.request_check_in(pair().id))
+    session_id = office.worker.actions.request_check_in(pair().id)
     office.tick()
-    one = office.store.queries.get_session(one.id) if one else None
-    assert one is not None and one.booked
-    office.calendar.add(SAM, Span(one.span.start - 6 * HOUR, one.span.start + 10 * DAY), show=ShowAs.AWAY)
+    check_in = office.store.queries.get_session(session_id)
+    assert check_in is not None and check_in.booked
+    start = check_in.span.start
+    office.calendar.add(SAM, Span(start - 6 * HOUR, start + 10 * DAY), show=ShowAs.AWAY)
     office.calendar.pop_changed_calendars()
-    office.run_to(one.span.start)
-    again = office.store.queries.get_session(one.id)
-    assert again is not None and again.count == 1
+    office.run_to(start)
+    deferred = office.store.queries.get_session(session_id)
+    assert deferred is not None and deferred.count == 1
     office.close()
 
 
-def test_a_promise_kept_while_its_block_was_being_made_leaves_no_block() -> None:
+def test_a_promise_kept_while_its_block_is_created_leaves_no_block() -> None:
     """T-8, R-19."""
     office = Office()
     office.tick()
-    held = office.hold()
+    session = office.hold()
     other, create = office.add_worker("other"), office.calendar.create
 
-    def slowly(calendar: Address, draft: EventDraft) -> Event:
-        made = create(calendar, draft)
+    def create_while_promise_is_kept(calendar: Address, draft: EventDraft) -> Event:
+        event = create(calendar, draft)
         if draft.key.startswith("p"):
             office.calendar.create = create  # type: ignore[method-assign]
             other.contracts.mark_done(draft.key.rpartition(".")[0])
             other.sweep.run("other")
-        return made
+        return event
 
-    office.worker.contracts.record(held.id, contract(office.clock()))
-    office.calendar.create = slowly  # type: ignore[method-assign]
+    office.worker.contracts.record(session.id, contract(office.clock()))
+    office.calendar.create = create_while_promise_is_kept  # type: ignore[method-assign]
     office.run(5 * MINUTE)
     assert not [event for event in office.events() if (event.key or "").startswith("p")]
     office.close()
 
 
-def test_t4_working_hours_that_are_mended_give_a_time_at_once(database_url: str) -> None:
-    nights = {**people(DANA), SAM: person(SAM, hours=parse_hours("Mon-Fri 19:00-23:00"))}
-    office = Office(database_url, nights)
+def test_t4_corrected_working_hours_give_a_time_at_once(database_url: str) -> None:
+    persons = {**people(DANA), SAM: person(SAM, hours=parse_hours("Mon-Fri 19:00-23:00"))}
+    office = Office(database_url, persons)
     office.tick()
     assert not office.session().booked
     office.run(2 * DAY)
@@ -414,11 +425,12 @@ def test_t4_working_hours_that_are_mended_give_a_time_at_once(database_url: str)
     office.close()
 
 
-# --- what can't be read ---
+# --- pairs that need a person ---
 
 
-def test_a_plan_that_no_key_opens_keeps_no_other_pair_from_being_planned(database_url: str) -> None:
-    """T-14: how soon a conversation has to be is sealed; damaged, it stops its own pair, and the operator is told."""
+def test_a_sealed_plan_that_cannot_be_opened_stops_only_its_own_pair(database_url: str) -> None:
+    """T-14: the urgency of a session is sealed. When it is damaged, its pair is not planned, and the operator gets an
+    alert."""
     office = Office(
         database_url,
         people(DANA, SAM, KIM),
@@ -430,23 +442,24 @@ def test_a_plan_that_no_key_opens_keeps_no_other_pair_from_being_planned(databas
         PairId(DANA, SAM), Trigger.MOTIVATION, "It has been a long year.", by=Owner.REPORT
     )
     with office.store.database.write() as connection:
-        damaged = tables.session.c.sealed_plan.is_not(None)
-        assert connection.execute(update(tables.session).where(damaged).values(sealed_plan=b"damaged")).rowcount == 1
+        has_sealed_plan = tables.session.c.sealed_plan.is_not(None)
+        damage = update(tables.session).where(has_sealed_plan).values(sealed_plan=b"damaged")
+        assert connection.execute(damage).rowcount == 1
     office.store.plans.wake([PairId(DANA, SAM), PairId(DANA, KIM)], office.clock(), reread_free_busy=True)
     assert office.worker.sweep.run("one") == 2
-    assert office.worker.sweep.run("one") == 0, "neither is due again at once"
+    assert office.worker.sweep.run("one") == 0, "neither pair is due again at once"
     with office.store.database.read() as connection:
         due = {row[0]: row[1] for row in connection.execute(select(tables.pair.c.id, tables.pair.c.due_at))}
     assert due[PairId(DANA, SAM)] == office.clock() + HOUR
     assert due[PairId(DANA, KIM)] > office.clock() + HOUR
-    assert any(str(PairId(DANA, SAM)) in words for _, words in office.store.outbox.list_alerts(START))
+    assert any(str(PairId(DANA, SAM)) in alert for _, alert in office.store.outbox.list_alerts(START))
     with pytest.raises(WrongKey):
         office.store.plans.load([PairId(DANA, SAM)], office.clock())
     office.close()
 
 
-def test_t4_the_operator_hears_once_of_two_who_never_work_at_the_same_time() -> None:
-    """T-4: both are told that their hours don't overlap; only the operator can correct an hour or a zone."""
+def test_t4_the_operator_gets_one_alert_when_working_hours_never_overlap() -> None:
+    """T-4: both get a mail that their hours don't overlap. Only the operator can correct hours or a time zone."""
     persons = {**people(DANA), SAM: person(SAM, hours=parse_hours("Mon-Fri 19:00-23:00"))}
     office = Office(persons=persons)
     office.run(2 * DAY)

@@ -1,4 +1,4 @@
-"""Reading calendars: what people did there becomes rows, and what can't be believed changes nothing."""
+"""The sync: what people change on calendars is stored, and a reading that can't be right changes nothing."""
 
 from collections import Counter
 from dataclasses import replace
@@ -47,169 +47,171 @@ from worker.providers.memory import MemoryCalendar
 
 
 @pytest.fixture(name="office")
-def office_of_these_tests(daily_office: Office) -> Office:
+def office_polled_daily(daily_office: Office) -> Office:
+    """Replace the usual `office` by one whose calendars are polled each day."""
     return daily_office
 
 
-def booked(office: Office) -> Session:
+def book_first_session(office: Office) -> Session:
     office.tick()
     return office.session()
 
 
-def deferrals(office: Office) -> list[tuple[str, str]]:
-    """The cause and the person of each deferral so far."""
-    told = [line["fields"] for line in office.history("session")]
-    return [(one["cause"], one.get("who", "")) for one in told if one["state"] == "deferred"]
+def list_deferrals(office: Office) -> list[tuple[str, str]]:
+    """Return the cause of each deferral so far, and the person who caused it."""
+    lines = [line["fields"] for line in office.history("session")]
+    return [(fields["cause"], fields.get("who", "")) for fields in lines if fields["state"] == "deferred"]
 
 
-# --- what people do ---
+# --- changes that people make ---
 
 
-def test_a_decline_is_owed_and_moved_at_once(office: Office) -> None:
-    """R-8, T-10: the same event, a new time."""
-    session = booked(office)
+def test_a_declined_session_gets_a_new_time_at_once(office: Office) -> None:
+    """R-8, T-10: the event stays the same and moves to the new time."""
+    session = book_first_session(office)
     office.decline(session)
     office.tick()
-    now = office.session()
-    assert deferrals(office) == [("declined", SAM)]
-    assert (now.id, now.key, now.count) == (session.id, session.key, 1) and now.span != session.span
-    assert [(event.key, event.span) for event in office.events()] == [(now.key, now.span)]
+    moved = office.session()
+    assert list_deferrals(office) == [("declined", SAM)]
+    assert (moved.id, moved.key, moved.count) == (session.id, session.key, 1) and moved.span != session.span
+    assert [(event.key, event.span) for event in office.events()] == [(moved.key, moved.span)]
     assert office.events()[0].answers == {SAM: Answer.NEEDS_ACTION}
 
 
 @pytest.mark.parametrize(("who", "cause"), [(DANA, "deleted"), (SAM, "declined")])
 def test_a_deleted_event_is_owed_and_made_anew(office: Office, who: str, cause: str) -> None:
-    """Whoever is invited and deletes their copy has declined."""
-    session = booked(office)
+    """R-8: a guest who deletes their own copy declines."""
+    session = book_first_session(office)
     office.calendar.remove(who, session.key)
     office.tick()
-    assert [c for c, _ in deferrals(office)] == [cause]
+    assert [deferral_cause for deferral_cause, _ in list_deferrals(office)] == [cause]
     assert [event.span for event in office.events()] == [office.session().span]
 
 
 def test_a_hand_move_inside_the_rules_is_respected(office: Office) -> None:
-    """R-9, T-11: also over a lunch hour and beside a meeting; no deferral, no second event, no update of ours."""
-    session = booked(office)
-    wish = Span(session.span.start + DAY, session.span.end + DAY)
-    office.calendar.add(DANA, span(wish.start - HOUR))
-    office.calendar.move(DANA, session.key, wish)
+    """R-9, T-11: this holds even next to a meeting. The move is no deferral, and causes no second event and no
+    update."""
+    session = book_first_session(office)
+    new_span = Span(session.span.start + DAY, session.span.end + DAY)
+    office.calendar.add(DANA, span(new_span.start - HOUR))
+    office.calendar.move(DANA, session.key, new_span)
     office.run(WEEK)
-    now = office.session()
-    assert (now.span, now.by_hand, now.count, deferrals(office)) == (wish, True, 0, [])
-    assert [event.span for event in office.events()] == [wish]
+    moved = office.session()
+    assert (moved.span, moved.by_hand, moved.count, list_deferrals(office)) == (new_span, True, 0, [])
+    assert [event.span for event in office.events()] == [new_span]
     assert office.messages("event.update") == []
 
 
-def test_a_move_that_is_too_short_counts_as_deferred(office: Office) -> None:
+def test_a_session_shortened_by_hand_below_the_least_length_is_deferred(office: Office) -> None:
     """T-1."""
-    session = booked(office)
+    session = book_first_session(office)
     office.calendar.move(DANA, session.key, span(session.span.start, 30))
     office.tick()
-    assert deferrals(office) == [("moved_out", "")]
+    assert list_deferrals(office) == [("moved_out", "")]
     assert office.events()[0].span == office.session().span != session.span
 
 
-def test_without_a_hint_it_is_seen_at_the_next_look(office: Office) -> None:
-    """Hints are hints, polling is the truth."""
-    session = booked(office)
+def test_a_change_without_a_notification_is_found_by_the_next_poll(office: Office) -> None:
+    session = book_first_session(office)
     office.decline(session)
     office.calendar.pop_changed_calendars()
     office.run_to(office.clock() + DAY - MINUTE)
-    assert deferrals(office) == []
+    assert list_deferrals(office) == []
     office.run(2 * MINUTE)
-    assert deferrals(office) == [("declined", SAM)]
+    assert list_deferrals(office) == [("declined", SAM)]
 
 
-def test_something_booked_over_it_is_warned_of_and_then_moved(office: Office) -> None:
-    """T-10: a day after the warning, unless the time is free again."""
-    session = booked(office)
+def test_a_clash_causes_a_warning_and_a_day_later_a_deferral(office: Office) -> None:
+    """T-10: the session keeps its time when the clash is gone by then."""
+    session = book_first_session(office)
     office.calendar.add(SAM, span(session.span.start))
     office.tick()
-    assert len(office.mails("booked_over_warning")) == 1 and deferrals(office) == []
+    assert len(office.mails("booked_over_warning")) == 1 and list_deferrals(office) == []
     office.run(DAY + HOUR)
-    assert deferrals(office) == [("booked_over", SAM)]
+    assert list_deferrals(office) == [("booked_over", SAM)]
 
 
-def test_somebody_out_of_office_moves_it_at_once(office: Office) -> None:
-    session = booked(office)
+def test_an_absence_moves_the_session_at_once(office: Office) -> None:
+    session = book_first_session(office)
     office.calendar.add(DANA, Span(session.span.start - DAY, session.span.end + DAY), show=ShowAs.AWAY)
     office.tick()
-    assert deferrals(office) == [("out_of_office", DANA)]
+    assert list_deferrals(office) == [("out_of_office", DANA)]
     assert office.events()[0].span == office.session().span
 
 
-def test_an_event_that_is_not_ours_is_never_touched(office: Office) -> None:
-    busy = [span(office.clock() + n * DAY + 3 * HOUR) for n in range(60)]
-    ids = {office.calendar.add(DANA, one, attendees=(SAM,)) for one in busy}
-    session = booked(office)
+def test_events_of_others_are_never_changed(office: Office) -> None:
+    busy_spans = [span(office.clock() + day_number * DAY + 3 * HOUR) for day_number in range(60)]
+    ids = {office.calendar.add(DANA, busy_span, attendees=(SAM,)) for busy_span in busy_spans}
+    session = book_first_session(office)
     office.decline(session)
     office.run(WEEK)
-    window = Span(busy[0].start, busy[-1].end)
-    left = {e.ref.id: e.span for e in office.calendar.changes(DANA, None, window).events if not e.key}
-    assert set(left) == ids and sorted(left.values()) == busy
+    window = Span(busy_spans[0].start, busy_spans[-1].end)
+    events = office.calendar.changes(DANA, None, window).events
+    other_events = {event.ref.id: event.span for event in events if not event.key}
+    assert set(other_events) == ids and sorted(other_events.values()) == busy_spans
 
 
-def test_a_reading_that_was_overtaken_changes_nothing(office: Office) -> None:
-    """The service answered; before that is written down, another process has moved the event. What was read is old."""
-    session = booked(office)
+def test_a_reading_older_than_a_write_of_ours_changes_nothing(office: Office) -> None:
+    """Another process moves the event after the service has answered and before the answer is stored."""
+    session = book_first_session(office)
     other = office.add_worker("other")
-    real = office.calendar.changes
+    read_changes = office.calendar.changes
 
-    def overtaken(calendar: str, cursor: str | None, window: Span) -> CalendarChanges:
-        told = real(calendar, cursor, window)
-        office.calendar.changes = real  # type: ignore[method-assign]
+    def read_and_let_other_move(calendar: str, cursor: str | None, window: Span) -> CalendarChanges:
+        changes = read_changes(calendar, cursor, window)
+        office.calendar.changes = read_changes  # type: ignore[method-assign]
         other.actions.defer_session(session.id)
         other.sweep.run("other")
         other.outbox.run("other")
-        return told
+        return changes
 
     office.calendar.answer(DANA, session.key, SAM, Answer.ACCEPTED)
-    office.calendar.changes = overtaken  # type: ignore[method-assign]
+    office.calendar.changes = read_and_let_other_move  # type: ignore[method-assign]
     office.tick()
     office.run(DAY + HOUR)
-    now = office.session()
-    assert now.span != session.span and (now.by_hand, now.count) == (False, 1)
-    assert [event.span for event in office.events()] == [now.span]
+    moved = office.session()
+    assert moved.span != session.span and (moved.by_hand, moved.count) == (False, 1)
+    assert [event.span for event in office.events()] == [moved.span]
 
 
-# --- what is not believed ---
+# --- readings that are incomplete or wrong ---
 
 
-def test_a_calendar_that_reads_empty_is_refused_and_told_once(database_url: str) -> None:
-    """It was full. Nothing is cancelled, deferred or made again; the operator hears of it once a day."""
+def test_an_empty_reading_of_a_full_calendar_is_refused_and_causes_one_alert(database_url: str) -> None:
+    """No session is cancelled or deferred, and no event is created again."""
     office = Office(database_url, *company(6))
     office.tick()
-    before = office.store.queries.list_sessions()
+    sessions_before = office.store.queries.list_sessions()
     manager = "m0@corp.example"
-    for session in before:
+    for session in sessions_before:
         office.calendar.remove(manager, session.key)
     office.calendar.forget_cursors(manager)
     office.run(5 * HOUR)
-    assert [s for s in office.store.queries.list_sessions() if s.booked] == [s for s in before if s.booked]
-    assert deferrals(office) == [] and len(office.messages("event.create")) == 6
+    assert [s for s in office.store.queries.list_sessions() if s.booked] == [s for s in sessions_before if s.booked]
+    assert list_deferrals(office) == [] and len(office.messages("event.create")) == 6
     (alert,) = office.mails("operator_alert")
     assert OPERATOR in alert["To"] and manager in texts([alert])
     office.close()
 
 
 @pytest.mark.parametrize("is_full", [True, False])
-def test_an_event_of_ours_that_can_t_be_read_keeps_its_place_and_is_told(office: Office, is_full: bool) -> None:
-    """It was not deleted: nothing is owed and no second event is made. The operator hears of it once a day."""
-    session = booked(office)
-    key, stood = session.key, office.placed(session.key)
-    assert stood is not None
-    office.worker.services.use(calendars={SERVICE: Unreadable(office.calendar, key, is_full)})
+def test_an_unreadable_event_of_ours_is_kept_and_causes_one_alert(office: Office, is_full: bool) -> None:
+    """An unreadable event is not deleted: no session is owed, and no second event is created."""
+    session = book_first_session(office)
+    key, placed = session.key, office.placed(session.key)
+    assert placed is not None
+    office.worker.services.use(calendars={SERVICE: CalendarWithUnreadableEvent(office.calendar, key, is_full)})
     for _ in range(3):
         office.store.calendars.make_due([DANA], office.clock())
         office.run(HOUR)
-    assert office.placed(key) == stood and office.session() == session
+    assert office.placed(key) == placed and office.session() == session
     (alert,) = office.mails("operator_alert")
-    told = " ".join(texts([alert]).split())
-    assert f"{DANA} holds events of ours that can't be read any more ({stood.span.start:%Y-%m-%d %H:%M} UTC)" in told
+    start = f"{placed.span.start:%Y-%m-%d %H:%M} UTC"
+    assert f"{DANA} holds events of ours that can't be read any more ({start})" in " ".join(texts([alert]).split())
 
 
-class Unreadable:
-    """A calendar on which one event of ours is there and can't be read."""
+class CalendarWithUnreadableEvent:
+    """A calendar that holds one event of ours which can't be read."""
 
     def __init__(self, calendar: MemoryCalendar, key: str, is_full: bool) -> None:
         self._calendar = calendar
@@ -220,105 +222,107 @@ class Unreadable:
         return getattr(self._calendar, name)
 
     def changes(self, calendar: Address, cursor: Cursor | None, window: Span) -> CalendarChanges:
-        told = self._calendar.changes(calendar, None if self._is_full else cursor, window)
-        event = self._calendar.find(calendar, self._key)
-        unread = (event.ref.id,) if event else ()
-        return replace(told, events=tuple(one for one in told.events if one.key != self._key), unreadable_ids=unread)
+        changes = self._calendar.changes(calendar, None if self._is_full else cursor, window)
+        readable_events = tuple(event for event in changes.events if event.key != self._key)
+        unreadable_event = self._calendar.find(calendar, self._key)
+        unreadable_ids = (unreadable_event.ref.id,) if unreadable_event else ()
+        return replace(changes, events=readable_events, unreadable_ids=unreadable_ids)
 
 
-def test_a_dead_cursor_loses_nothing(office: Office) -> None:
-    session = booked(office)
+def test_an_expired_cursor_loses_no_change(office: Office) -> None:
+    session = book_first_session(office)
     office.decline(session)
     office.calendar.forget_cursors(DANA)
     office.tick()
-    assert deferrals(office) == [("declined", SAM)]
+    assert list_deferrals(office) == [("declined", SAM)]
 
 
-def test_a_full_look_once_a_day_finds_what_the_cursor_never_told(office: Office) -> None:
-    """A full pass once a day checks the incremental one. Here the service forgets to tell of a deletion."""
-    session = booked(office)
-    real = office.calendar.changes
+def test_the_daily_full_reading_finds_a_change_that_the_service_did_not_report(office: Office) -> None:
+    """Here the service omits a deletion from the changes since the last cursor."""
+    session = book_first_session(office)
+    read_changes = office.calendar.changes
 
-    def forgetful(calendar: str, cursor: str | None, window: Span) -> object:
-        told = real(calendar, cursor, window)
-        return told if told.is_full else type(told)((), (), told.cursor, is_full=False)
+    def omit_changes(calendar: str, cursor: str | None, window: Span) -> object:
+        changes = read_changes(calendar, cursor, window)
+        return changes if changes.is_full else type(changes)((), (), changes.cursor, is_full=False)
 
-    office.calendar.changes = forgetful  # type: ignore[method-assign, assignment]
+    office.calendar.changes = omit_changes  # type: ignore[method-assign, assignment]
     office.calendar.remove(DANA, session.key)
     office.tick()
-    assert deferrals(office) == []
+    assert list_deferrals(office) == []
     office.run(DAY + HOUR)
-    assert deferrals(office) == [("deleted", "")]
+    assert list_deferrals(office) == [("deleted", "")]
     assert [event.span for event in office.events()] == [office.session().span]
 
 
-# --- when it can't be read ---
+# --- calendars that can't be read ---
 
 
 @pytest.mark.parametrize(("error", "minutes"), [(Unavailable(), 5), (RateLimited(retry_after=30 * MINUTE), 30)])
-def test_an_outage_of_one_calendar_is_waited_for(office: Office, error: Unavailable, minutes: int) -> None:
-    session = booked(office)
+def test_a_calendar_that_fails_is_read_again_after_a_wait(office: Office, error: Unavailable, minutes: int) -> None:
+    """The wait is five minutes, or as long as the service requires."""
+    session = book_first_session(office)
     office.decline(session)
     office.calendar.fail = Fails(lambda: error, "changes", times=1)
     office.tick()
     assert office.store.load_next_due().calendar == office.clock() + minutes * MINUTE
-    assert deferrals(office) == []
+    assert list_deferrals(office) == []
     office.run(minutes * MINUTE)
-    assert deferrals(office) == [("declined", SAM)]
+    assert list_deferrals(office) == [("declined", SAM)]
 
 
-def test_one_calendar_out_of_reach_keeps_no_other_from_being_read(database_url: str) -> None:
-    listed = pairs(pair(DANA, SAM), pair(KIM, "eve@corp.example"))
+def test_a_calendar_without_access_stops_no_other_calendar_from_being_read(database_url: str) -> None:
+    two_pairs = pairs(pair(DANA, SAM), pair(KIM, "eve@corp.example"))
     office = Office(
         database_url,
         people(DANA, SAM, KIM, "eve@corp.example"),
-        listed,
+        two_pairs,
         known=settings(database_url, sync=DAILY),
     )
     office.tick()
     office.calendar.make_unreadable(DANA, "no access")
-    kims = office.session(pair_id=PairId(KIM, "eve@corp.example"))
-    office.decline(kims)
+    kim_session = office.session(pair_id=PairId(KIM, "eve@corp.example"))
+    office.decline(kim_session)
     office.run(DAY)
-    assert deferrals(office) == [("declined", "eve@corp.example")]
+    assert list_deferrals(office) == [("declined", "eve@corp.example")]
     assert any(DANA in texts([mail]) for mail in office.mails("operator_alert"))
     office.close()
 
 
-def test_one_calendar_that_nobody_understands_keeps_no_other_from_being_read(database_url: str) -> None:
-    """Whatever it raises, without a word of what stands in it."""
-    listed = pairs(pair(DANA, SAM), pair(KIM, "eve@corp.example"))
+def test_an_unexpected_error_stops_no_other_calendar_from_being_read(database_url: str) -> None:
+    """The alert names the type and place of the error, and not its text, which may quote an event."""
+    two_pairs = pairs(pair(DANA, SAM), pair(KIM, "eve@corp.example"))
     office = Office(
         database_url,
         people(DANA, SAM, KIM, "eve@corp.example"),
-        listed,
+        two_pairs,
         known=settings(database_url, sync=DAILY),
     )
     office.tick()
-    read = office.calendar.changes
+    read_changes = office.calendar.changes
 
-    def puzzling(calendar: Address, cursor: Cursor | None, window: Span) -> CalendarChanges:
+    def read_or_fail(calendar: Address, cursor: Cursor | None, window: Span) -> CalendarChanges:
         if calendar == DANA:
             raise ValueError("a title that nobody may read")
-        return read(calendar, cursor, window)
+        return read_changes(calendar, cursor, window)
 
-    office.calendar.changes = puzzling  # type: ignore[method-assign]
+    office.calendar.changes = read_or_fail  # type: ignore[method-assign]
     office.decline(office.session(pair_id=PairId(KIM, "eve@corp.example")))
     office.run(DAY)
-    assert deferrals(office) == [("declined", "eve@corp.example")]
-    told = " ".join(texts(office.mails("operator_alert")).split())
-    assert f"The calendar of {DANA} could not be read: ValueError at test_sync.py" in told
-    assert "nobody may read" not in told
+    assert list_deferrals(office) == [("declined", "eve@corp.example")]
+    alert_text = " ".join(texts(office.mails("operator_alert")).split())
+    assert f"The calendar of {DANA} could not be read: ValueError at test_sync.py" in alert_text
+    assert "nobody may read" not in alert_text
     office.close()
 
 
-def test_a_service_that_can_t_be_opened_for_one_keeps_no_other_from_being_read(database_url: str) -> None:
-    """Its settings may have lost their grant since: that is that person's trouble alone."""
-    listed = pairs(pair(DANA, SAM), pair(KIM, "eve@corp.example"))
+def test_a_provider_that_fails_for_one_person_stops_no_other_calendar_from_being_read(database_url: str) -> None:
+    """The grant of one person may have ended since the settings were written."""
+    two_pairs = pairs(pair(DANA, SAM), pair(KIM, "eve@corp.example"))
     office = Office(
         database_url,
         people(DANA, SAM, KIM, "eve@corp.example"),
-        listed,
+        two_pairs,
         known=settings(database_url, sync=DAILY),
     )
     office.tick()
@@ -332,34 +336,34 @@ def test_a_service_that_can_t_be_opened_for_one_keeps_no_other_from_being_read(d
     office.worker.sync._find_calendar_provider = find_or_refuse
     office.decline(office.session(pair_id=PairId(KIM, "eve@corp.example")))
     office.run(DAY)
-    assert deferrals(office) == [("declined", "eve@corp.example")]
+    assert list_deferrals(office) == [("declined", "eve@corp.example")]
     assert any("The certificate is gone." in texts([mail]) for mail in office.mails("operator_alert"))
     office.close()
 
 
-def test_a_calendar_that_cannot_be_read_for_good_is_told_once_a_day(office: Office) -> None:
-    booked(office)
+def test_a_calendar_that_does_not_exist_causes_one_alert(office: Office) -> None:
+    book_first_session(office)
     office.calendar.fail = Fails(lambda: NotFound("no such calendar"), "changes")
     office.run(DAY + HOUR)
     assert len(office.mails("operator_alert")) == 1
 
 
-# --- how much is asked ---
+# --- number of requests ---
 
 
-def test_each_calendar_is_asked_once_a_look(database_url: str) -> None:
+def test_a_run_reads_each_calendar_once(database_url: str) -> None:
     office = Office(database_url, *company(12))
     office.tick()
     office.calendar.pop_changed_calendars()
     office.clock.advance(DAY - HOUR)
     office.store.calendars.make_due(["m0@corp.example", "m1@corp.example"], office.clock())
-    office.calendar.fail = seen = RecordedOperations()
+    office.calendar.fail = operations = RecordedOperations()
     office.worker.sync.run("one")
-    assert Counter(seen.seen) == {"changes": 2}
+    assert Counter(operations.seen) == {"changes": 2}
     office.close()
 
 
-def test_calendars_of_reports_are_not_read(office: Office) -> None:
+def test_events_on_calendars_of_reports_are_not_read(office: Office) -> None:
     office.tick()
     assert [row["address"] for row in office.store.calendars.list_reading_states()] == [DANA]
 
@@ -367,73 +371,75 @@ def test_calendars_of_reports_are_not_read(office: Office) -> None:
 # --- 1:1s ---
 
 
-def test_recurring_meetings_of_exactly_the_two_are_known(database_url: str) -> None:
-    """T-9: not those with a third, not single ones; gone when the series is gone."""
+def test_recurring_meetings_of_exactly_the_two_are_stored_as_1on1s(database_url: str) -> None:
+    """T-9: neither meetings with a third person nor single meetings are stored. A 1:1 that is deleted is removed."""
     office = Office(database_url, listed=pairs(pair(review=ReviewMode.IN_1ON1)))
     day = office.clock() + 3 * HOUR
-    mine = [office.calendar.add(DANA, span(day + n * WEEK, 30), series="weekly", attendees=(SAM,)) for n in range(8)]
+    ids = [office.calendar.add(DANA, span(day + n * WEEK, 30), series="weekly", attendees=(SAM,)) for n in range(8)]
     office.calendar.add(DANA, span(day + 2 * HOUR, 30), attendees=(SAM,))
     for n in range(3):
         office.calendar.add(DANA, span(day + 4 * HOUR + n * WEEK, 30), series="team", attendees=(SAM, KIM))
     office.tick()
     pair_id = PairId(DANA, SAM)
     assert [m.span.start for m in office.store.calendars.list_meetings(pair_id)] == [day + n * WEEK for n in range(8)]
-    office.calendar.move(DANA, mine[2], span(day + 2 * WEEK + HOUR, 30))
-    office.calendar.remove_for_all(mine[3])
+    office.calendar.move(DANA, ids[2], span(day + 2 * WEEK + HOUR, 30))
+    office.calendar.remove_for_all(ids[3])
     office.tick()
-    known = [m.span.start - day for m in office.store.calendars.list_meetings(pair_id)]
-    assert known == [0 * WEEK, WEEK, 2 * WEEK + HOUR, 4 * WEEK, 5 * WEEK, 6 * WEEK, 7 * WEEK]
-    for one in mine[:3] + mine[4:]:
-        office.calendar.remove_for_all(one)
+    distances = [m.span.start - day for m in office.store.calendars.list_meetings(pair_id)]
+    assert distances == [0 * WEEK, WEEK, 2 * WEEK + HOUR, 4 * WEEK, 5 * WEEK, 6 * WEEK, 7 * WEEK]
+    for event_id in ids[:3] + ids[4:]:
+        office.calendar.remove_for_all(event_id)
     office.tick()
     assert office.store.calendars.list_meetings(pair_id) == []
     office.close()
 
 
 def test_a_review_inside_a_1on1_follows_it(database_url: str) -> None:
-    """T-9, R-7: no event of its own, a note on the day, and the next 1:1 when that one is dropped."""
+    """T-9, R-7: the review has no event of its own. A note is sent on its day. The review moves to the next 1:1 when
+    its own is deleted."""
     office = Office(database_url, listed=pairs(pair(review=ReviewMode.IN_1ON1)))
     day = office.clock() + 5 * HOUR
-    weekly = {
+    meeting_ids = {
         day + n * WEEK: office.calendar.add(DANA, span(day + n * WEEK, 30), series="weekly", attendees=(SAM,))
         for n in range(30)
     }
     office.tick()
-    held = office.hold()
-    office.worker.contracts.record(held.id, contract(office.clock()))
+    session = office.hold()
+    office.worker.contracts.record(session.id, contract(office.clock()))
     office.run(DAY)
     review = min(
         (s for s in office.store.queries.list_sessions() if s.kind is SessionKind.REVIEW), key=lambda s: s.target
     )
-    assert review.start in weekly and not office.calendar.find(DANA, review.key)
-    office.calendar.remove_for_all(weekly[review.span.start])
+    assert review.start in meeting_ids and not office.calendar.find(DANA, review.key)
+    office.calendar.remove_for_all(meeting_ids[review.span.start])
     office.run(HOUR)
-    again = office.store.queries.get_session(review.id)
-    assert again is not None and again.start in weekly and again.start != review.start
-    office.run_to(again.span.start)
+    moved = office.store.queries.get_session(review.id)
+    assert moved is not None and moved.start in meeting_ids and moved.start != review.start
+    office.run_to(moved.span.start)
     (note,) = office.mails("review_note")
     assert DANA in note["To"]
     office.close()
 
 
-def test_what_can_t_be_written_on_a_calendar_that_reads_empty_is_tried_now_and_then() -> None:
-    """The reading is not believed, and the change finds nothing: the two must not chase each other."""
-    persons, listed = company(6)
-    office = Office(persons=persons, listed=listed)
+def test_a_refused_empty_reading_and_a_failing_update_do_not_repeat_without_pause() -> None:
+    """Each update fails because the event is missing, and makes the calendar due. Each reading is refused because the
+    calendar is empty, and changes nothing."""
+    persons, all_pairs = company(6)
+    office = Office(persons=persons, listed=all_pairs)
     office.run(HOUR)
     session = office.store.queries.list_sessions()[0]
-    empty = MemoryCalendar()
-    office.worker.services.use(calendars={SERVICE: empty})
+    empty_calendar = MemoryCalendar()
+    office.worker.services.use(calendars={SERVICE: empty_calendar})
     office.worker.actions.defer_session(session.id)
-    before = len(office.messages())
+    effect_count = len(office.messages())
     office.tick()
-    assert len(office.messages()) <= before + 4
+    assert len(office.messages()) <= effect_count + 4
     office.run(HOUR)
     assert len(office.messages("event.update")) <= 15
     assert len(office.mails("operator_alert")) == 1
     office.worker.services.use(calendars={SERVICE: office.calendar})
     office.run(DAY)
-    again = office.store.queries.get_session(session.id)
-    assert again is not None and again.booked
-    assert office.event(again).span == again.span
+    moved = office.store.queries.get_session(session.id)
+    assert moved is not None and moved.booked
+    assert office.event(moved).span == moved.span
     office.close()

@@ -1,6 +1,6 @@
-"""Effects that no longer hold, or whose outcome nobody knows: none is done twice, none is lost.
+"""Effects that are no longer valid, or whose outcome is unknown: none is lost, and none is performed twice.
 
-Everything runs on both databases with the whole program around it; time is moved, nothing sleeps.
+The whole program runs on a database, with services in memory. The tests move the clock.
 """
 
 from collections import Counter
@@ -14,10 +14,10 @@ from tests.support.effects import LEASE, book_first_session, die_after, get_only
 from worker.domain.model import EffectProgress, PairId, Session, SessionKind
 from worker.errors import Forbidden, InvalidResponse, Unavailable
 
-# --- mails that are not true any more, or of which nobody knows ---
+# --- mails that are no longer valid, or whose outcome is unknown ---
 
 
-def test_a_mail_that_no_longer_holds_is_dropped(office: Office) -> None:
+def test_preparation_mails_are_dropped_when_their_session_gets_a_much_later_time(office: Office) -> None:
     session = book_first_session(office)
     office.run_to(session.span.start - 6 * DAY)
     office.mailer.fail = Fails(Unavailable, "send")
@@ -28,13 +28,14 @@ def test_a_mail_that_no_longer_holds_is_dropped(office: Office) -> None:
     office.tick()
     office.mailer.fail = None
     office.run(2 * HOUR)
-    assert len(office.mails("deferral_notice")) == 2  # one to each
-    gone = {m.name: m.progress for m in office.messages("mail") if m.start == session.start}
-    kept = office.session().span.start - session.span.start <= 14 * DAY  # then it is rendered anew, with the new time
-    assert kept or gone["brief"] is gone["reflection_prompt"] is EffectProgress.DROPPED
+    assert len(office.mails("deferral_notice")) == 2, "one mail to each"
+    progress = {m.name: m.progress for m in office.messages("mail") if m.start == session.start}
+    # up to 14 days later, the mails remain valid and show the new time
+    is_still_valid = office.session().span.start - session.span.start <= 14 * DAY
+    assert is_still_valid or progress["brief"] is progress["reflection_prompt"] is EffectProgress.DROPPED
 
 
-def test_a_reminder_is_dropped_once_the_contract_is_there(office: Office) -> None:
+def test_a_contract_reminder_is_dropped_when_the_contract_is_recorded(office: Office) -> None:
     session = book_first_session(office)
     office.run_to(session.span.start)
     held = office.hold()
@@ -49,64 +50,69 @@ def test_a_reminder_is_dropped_once_the_contract_is_there(office: Office) -> Non
     assert len(office.mails("contract_summary")) == 2
 
 
-def test_mails_of_a_long_batch_are_true_when_they_leave(database_url: str) -> None:
-    """Handing over the first takes a while, and meanwhile the others are deferred once more by another process."""
-    couples = [(f"m{n}@corp.example", f"r{n}@corp.example") for n in range(3)]
-    everybody = people(*(who for couple in couples for who in couple))
-    office = Office(database_url, everybody, pairs(*(pair(*couple) for couple in couples)))
+def test_a_mail_of_a_slow_batch_is_checked_again_before_it_is_sent(database_url: str) -> None:
+    """Sending the first mail takes 20 seconds. Meanwhile another process defers the sessions of the other mails
+    again."""
+    addresses = [(f"m{n}@corp.example", f"r{n}@corp.example") for n in range(3)]
+    persons = people(*(address for two_people in addresses for address in two_people))
+    office = Office(database_url, persons, pairs(*(pair(*two_people) for two_people in addresses)))
     office.tick()
     other = office.add_worker("other")
     sessions = [s for s in office.store.queries.list_sessions() if s.kind is SessionKind.CAREER]
 
-    def all_are_deferred() -> None:
+    def defer_all() -> None:
         for session in sessions:
             other.actions.defer_session(session.id)
         other.sweep.run("other")
 
-    def slowly(operation: str) -> None:
+    def send_slowly(operation: str) -> None:
         if operation == "send":
             office.mailer.fail = None
             office.clock.advance(20 * timedelta(seconds=1))
-            all_are_deferred()
+            defer_all()
 
-    all_are_deferred()
-    office.worker.outbox.run("one")  # the events move
+    defer_all()
+    office.worker.outbox.run("one")  # the events get their new times
     office.worker.sweep.run("one")
-    office.mailer.fail = slowly
+    office.mailer.fail = send_slowly
     office.worker.outbox.run("one")
     assert len(office.mails("deferral_notice")) == 1
-    first = [m.progress for m in office.messages("deferral_notice") if m.number == 1]
-    assert Counter(first) == {EffectProgress.DONE: 1, EffectProgress.DROPPED: 5}
+    first_notices = [m.progress for m in office.messages("deferral_notice") if m.number == 1]
+    assert Counter(first_notices) == {EffectProgress.DONE: 1, EffectProgress.DROPPED: 5}
     office.close()
 
 
-def recorded(office: Office) -> Session:
+def record_contract(office: Office) -> Session:
+    """Hold the first session, record its contract, and forget all mails so far; return the session."""
     book_first_session(office)
-    held = office.hold()
+    session = office.hold()
     office.tick()
     office.mailer.sent.clear()
-    office.worker.contracts.record(held.id, contract(office.clock()))
-    return held
+    office.worker.contracts.record(session.id, contract(office.clock()))
+    return session
 
 
-@pytest.mark.parametrize("left", [1, 2])
-def test_a_summary_of_which_nobody_knows_is_sent_once_more_with_the_same_message_id(office: Office, left: int) -> None:
-    """R-15: better twice than never. After the second time the operator is told."""
+@pytest.mark.parametrize("uncertain_sends", [1, 2])
+def test_a_summary_with_unknown_outcome_is_sent_once_more_with_the_same_message_id(
+    office: Office, uncertain_sends: int
+) -> None:
+    """R-15: a summary may arrive twice, but must arrive. After a second unknown outcome the operator gets an
+    alert."""
     office.mailer.forgetful = True
-    recorded(office)
-    office.mailer.fail = Fails(make_uncertain_failure, "send.done", times=left * 2)
+    record_contract(office)
+    office.mailer.fail = Fails(make_uncertain_failure, "send.done", times=uncertain_sends * 2)  # for each of the two
     office.run(HOUR)
-    sent = Counter(str(mail["Message-ID"]) for mail in office.mails("contract_summary"))
-    assert sorted(sent.values()) == [2, 2]
-    ended = EffectProgress.DONE if left == 1 else EffectProgress.UNCERTAIN
-    assert [m.progress for m in office.messages("contract_summary")] == [ended] * 2
-    told = [m for m in office.messages("operator_alert") if "more:" not in m.key]
-    assert len(told) == (0 if left == 1 else 2)
-    office.run(HOUR)  # the second is counted when the hour of the first is over
-    assert len(office.mails("operator_alert")) == len(told)
+    counts = Counter(str(mail["Message-ID"]) for mail in office.mails("contract_summary"))
+    assert sorted(counts.values()) == [2, 2]
+    final_progress = EffectProgress.DONE if uncertain_sends == 1 else EffectProgress.UNCERTAIN
+    assert [m.progress for m in office.messages("contract_summary")] == [final_progress] * 2
+    alerts = [m for m in office.messages("operator_alert") if "more:" not in m.key]
+    assert len(alerts) == (0 if uncertain_sends == 1 else 2)
+    office.run(HOUR)  # a mail about the second alert leaves an hour after the first one
+    assert len(office.mails("operator_alert")) == len(alerts)
 
 
-def test_other_mails_of_which_nobody_knows_are_left_to_the_operator(office: Office) -> None:
+def test_another_mail_with_unknown_outcome_is_not_repeated_and_alerts_the_operator(office: Office) -> None:
     office.mailer.forgetful = True
     office.mailer.fail = Fails(make_uncertain_failure, "send.done", times=1)
     office.run(DAY)
@@ -114,42 +120,43 @@ def test_other_mails_of_which_nobody_knows_are_left_to_the_operator(office: Offi
         EffectProgress.UNCERTAIN: 1,
         EffectProgress.DONE: 1,
     }
-    assert len(office.mails("introduction")) == 2, "none was repeated"
+    assert len(office.mails("introduction")) == 2, "none is repeated"
     assert len(office.mails("operator_alert")) == 1
     assert [m["key"] for m in office.store.outbox.list_failing_effects()] == [
         m.key for m in office.messages("introduction") if m.progress is EffectProgress.UNCERTAIN
     ]
 
 
-def test_a_mailer_that_knows_is_asked_when_a_call_times_out(office: Office) -> None:
-    """What went out is done; what did not is sent again. Nobody has to be told."""
+def test_after_a_timeout_the_mailer_tells_whether_the_mail_was_sent(office: Office) -> None:
+    """A mail that was sent is done, and a mail that was not sent is sent again. Neither causes an alert."""
     office.mailer.fail = Fails(make_uncertain_failure, "send.done", times=1)
     office.run(HOUR)
     assert [m.progress for m in office.messages("introduction")] == [EffectProgress.DONE] * 2
     assert len(office.mails("introduction")) == 2
     office.mailer.fail = Fails(make_uncertain_failure, "send", times=1)
-    recorded(office)
+    record_contract(office)
     office.run(HOUR)
     assert len(office.mails("contract_summary")) == 2
     assert not office.mails("operator_alert")
 
 
 @pytest.mark.parametrize("forgetful", [True, False])
-def test_a_mail_lost_in_a_crash_is_not_sent_twice(office: Office, forgetful: bool) -> None:
+def test_a_mail_sent_before_a_crash_is_not_sent_twice(office: Office, forgetful: bool) -> None:
     office.mailer.forgetful = forgetful
     die_after(office, "send")
     office.clock.advance(LEASE)
     office.run(HOUR)
     assert len(office.mails("introduction")) == 2
-    lost = [m for m in office.messages("introduction") if m.progress is EffectProgress.UNCERTAIN]
-    assert len(lost) == len(office.mails("operator_alert")) == (1 if forgetful else 0)
+    uncertain_mails = [m for m in office.messages("introduction") if m.progress is EffectProgress.UNCERTAIN]
+    assert len(uncertain_mails) == len(office.mails("operator_alert")) == (1 if forgetful else 0)
 
 
-@pytest.mark.parametrize(("forgetful", "known"), [(False, EffectProgress.DONE), (True, EffectProgress.UNCERTAIN)])
-def test_a_mail_that_went_out_in_a_crash_went_out_though_it_holds_no_more(
-    office: Office, forgetful: bool, known: EffectProgress
+@pytest.mark.parametrize(("forgetful", "progress"), [(False, EffectProgress.DONE), (True, EffectProgress.UNCERTAIN)])
+def test_a_mail_sent_before_a_crash_is_not_dropped_when_its_pair_is_paused(
+    office: Office, forgetful: bool, progress: EffectProgress
 ) -> None:
-    """What is dropped was never sent: the record says what reached people, or that nobody knows."""
+    """A dropped mail was never sent. This mail is recorded as sent, or as uncertain when the mailer keeps no
+    record."""
     office.mailer.forgetful = forgetful
     die_after(office, "send")
     assert len(office.mails("introduction")) == 1
@@ -157,14 +164,14 @@ def test_a_mail_that_went_out_in_a_crash_went_out_though_it_holds_no_more(
     office.clock.advance(LEASE)
     office.run(HOUR)
     assert len(office.mails("introduction")) == 1
-    assert {m.progress for m in office.messages("introduction")} == {known, EffectProgress.DROPPED}
+    assert {m.progress for m in office.messages("introduction")} == {progress, EffectProgress.DROPPED}
 
 
-# --- events of which nobody heard ---
+# --- events that were written and not recorded ---
 
 
-def test_an_event_made_in_a_crash_is_found_again(office: Office) -> None:
-    """It carries its key: however late it is, it is the one, and no second is made."""
+def test_an_event_created_before_a_crash_is_recorded_and_not_created_again(office: Office) -> None:
+    """The event has the key of the session, so it is recognized even after an hour."""
     die_after(office, "create")
     assert len(office.events()) == 1
     office.clock.advance(HOUR)
@@ -175,19 +182,19 @@ def test_an_event_made_in_a_crash_is_found_again(office: Office) -> None:
     assert len(office.history("event.create")) == 1
 
 
-def test_an_event_made_in_a_crash_and_moved_since_stays_where_it_was_moved(office: Office) -> None:
-    """R-9: the hand that moved it counts, though nobody had written down yet that there was an event."""
+def test_an_event_created_before_a_crash_keeps_the_time_of_a_hand_move(office: Office) -> None:
+    """R-9: the move counts, although the event was not recorded when it was moved."""
     die_after(office, "create")
     session = office.session()
-    wish = span(session.span.start + DAY + HOUR, 75)
-    office.calendar.move(DANA, session.key, wish)
+    new_span = span(session.span.start + DAY + HOUR, 75)
+    office.calendar.move(DANA, session.key, new_span)
     office.clock.advance(HOUR)
     office.tick()
-    assert (office.session().span, office.session().by_hand, office.session().count) == (wish, True, 0)
-    assert [event.span for event in office.events()] == [wish]
+    assert (office.session().span, office.session().by_hand, office.session().count) == (new_span, True, 0)
+    assert [event.span for event in office.events()] == [new_span]
 
 
-def test_an_event_made_in_a_crash_and_not_wanted_since_is_taken_off(office: Office) -> None:
+def test_an_event_created_before_a_crash_is_cancelled_when_its_pair_is_paused(office: Office) -> None:
     die_after(office, "create")
     office.store.people.set_paused(PairId(DANA, SAM), is_paused=True, now=office.clock())
     office.clock.advance(LEASE)
@@ -196,23 +203,23 @@ def test_an_event_made_in_a_crash_and_not_wanted_since_is_taken_off(office: Offi
     assert not [m for m in office.messages() if m.is_live]
 
 
-def test_an_update_made_in_a_crash_is_not_taken_for_a_hand_move(office: Office) -> None:
+def test_an_update_before_a_crash_does_not_count_as_a_hand_move(office: Office) -> None:
     session = book_first_session(office)
     office.decline(session)
     die_after(office, "update")
     moved = office.session()
     assert office.events()[0].span == moved.span != session.span
     office.store.calendars.make_due([DANA], office.clock())
-    office.worker.sync.run("other")  # reads our own change before anybody wrote down that we made it
+    office.worker.sync.run("other")  # reads our own change before it is recorded as ours
     office.clock.advance(LEASE)
     office.run(HOUR)
-    now = office.session()
-    assert (now.span, now.by_hand, now.count) == (moved.span, False, 1)
+    settled = office.session()
+    assert (settled.span, settled.by_hand, settled.count) == (moved.span, False, 1)
     assert get_only_effect(office, "event.update").progress is EffectProgress.DONE
-    assert [event.span for event in office.events()] == [now.span]
+    assert [event.span for event in office.events()] == [settled.span]
 
 
-def test_a_cancel_made_in_a_crash_is_over(office: Office) -> None:
+def test_a_cancel_before_a_crash_is_not_left_unfinished(office: Office) -> None:
     book_first_session(office)
     office.store.people.set_paused(PairId(DANA, SAM), is_paused=True, now=office.clock())
     die_after(office, "cancel")
@@ -222,10 +229,8 @@ def test_a_cancel_made_in_a_crash_is_over(office: Office) -> None:
 
 
 @pytest.mark.parametrize("error", [InvalidResponse, Forbidden])
-def test_an_event_made_by_a_call_that_was_refused_is_taken_off(
-    daily_office: Office, error: Callable[[], Forbidden]
-) -> None:
-    """The service made it, and said that it did not. The next look at the calendar shows it."""
+def test_an_event_created_by_a_refused_call_is_removed(daily_office: Office, error: Callable[[], Forbidden]) -> None:
+    """The service creates the event and answers with an error. The next poll of the calendar finds the event."""
     daily_office.calendar.fail = Fails(error, "create.done", times=1)
     daily_office.run(2 * DAY)
     session = daily_office.session()
@@ -233,8 +238,9 @@ def test_an_event_made_by_a_call_that_was_refused_is_taken_off(
     assert session.count == 0
 
 
-def test_two_at_once_make_one_event(office: Office) -> None:
-    """One stalls in its call for longer than its lease; another takes over. Either way there is one, told once."""
+def test_two_workers_create_one_event(office: Office) -> None:
+    """One worker's call takes longer than its lease, and the other worker takes the effect over. The history has one
+    entry."""
     other = office.add_worker(office.worker.holder)
 
     def stall(operation: str) -> None:
@@ -253,20 +259,22 @@ def test_two_at_once_make_one_event(office: Office) -> None:
     assert office.events()[0].span == office.session().span
 
 
-def test_a_thread_that_was_too_slow_does_not_go_on_with_what_another_has_taken_over(office: Office) -> None:
-    """Several tasks of one process are as strange to each other as several machines."""
-    taken: list[str] = []
+def test_a_slow_run_leaves_effects_that_another_run_has_claimed(office: Office) -> None:
+    """This also holds for two runs of the same process, which have the same holder."""
+    claimed_keys: list[str] = []
 
     def stall(operation: str) -> None:
         if operation == "send":
             office.mailer.fail = None
             office.clock.advance(2 * LEASE)
-            claimed = office.store.outbox.claim(office.clock(), office.worker.holder, office.clock() + LEASE, 10)
-            taken.extend(one.effect.key for one in claimed)
+            claimed_effects = office.store.outbox.claim(
+                office.clock(), office.worker.holder, office.clock() + LEASE, 10
+            )
+            claimed_keys.extend(claimed.effect.key for claimed in claimed_effects)
 
     office.worker.sweep.run("one")
     office.mailer.fail = stall
     office.worker.outbox.run(office.worker.holder)
-    assert len(taken) == 2
-    assert len(office.mails("introduction")) == 1, "the second was in somebody else's hands by then"
+    assert len(claimed_keys) == 2
+    assert len(office.mails("introduction")) == 1, "the other run has claimed the second mail"
     assert {m.progress for m in office.messages("introduction")} == {EffectProgress.SENDING, EffectProgress.CLAIMED}
