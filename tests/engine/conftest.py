@@ -1,4 +1,4 @@
-"""Starts the processes that tests kill, and the servers that outlive them."""
+"""Fixtures: processes that tests kill, and servers that run for the whole session of tests."""
 
 from collections.abc import Iterator
 
@@ -9,33 +9,33 @@ from tests.support.crash_stories import GoogleServers, OutlookServers, OwnServer
 
 @pytest.fixture(scope="session")
 def starter() -> Iterator[ProcessStarter]:
-    running = ProcessStarter()
-    yield running
-    running.close()
+    process_starter = ProcessStarter()
+    yield process_starter
+    process_starter.close()
 
 
 @pytest.fixture(scope="session")
 def own_servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[OwnServers]:
-    running = OwnServers(tmp_path_factory.mktemp("servers"), [])
-    with running:
-        yield running
+    servers_ = OwnServers(tmp_path_factory.mktemp("servers"), [])
+    with servers_:
+        yield servers_
 
 
 @pytest.fixture(scope="session")
 def google_servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[GoogleServers]:
-    running = GoogleServers(tmp_path_factory.mktemp("google"))
-    with running:
-        yield running
+    servers_ = GoogleServers(tmp_path_factory.mktemp("google"))
+    with servers_:
+        yield servers_
 
 
 @pytest.fixture(scope="session")
 def outlook_servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[OutlookServers]:
-    running = OutlookServers(tmp_path_factory.mktemp("outlook"))
-    with running:
-        yield running
+    servers_ = OutlookServers(tmp_path_factory.mktemp("outlook"))
+    with servers_:
+        yield servers_
 
 
 @pytest.fixture(params=["own_servers", "google_servers", "outlook_servers"])
 def servers(request: pytest.FixtureRequest) -> Servers:
-    found: Servers = request.getfixturevalue(request.param)
-    return found
+    selected_servers: Servers = request.getfixturevalue(request.param)
+    return selected_servers

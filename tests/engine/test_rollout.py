@@ -1,4 +1,4 @@
-"""The rollout of the settings: who takes part hears of us, nobody else does, and a mistake takes nobody off."""
+"""The rollout: only its pairs get sessions and mails, and a change that would end many of them needs the operator."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
@@ -37,12 +37,12 @@ GROUPS = {SAM: "Sales", KIM: "Legal", LEE: "Sales"}
 
 def make_office(url: str, **rollout: object) -> Office:
     persons = people(DANA, SAM, KIM, EVE, LEE)
-    persons |= {who: person(who, group=group) for who, group in GROUPS.items()}
+    persons |= {address: person(address, group=group) for address, group in GROUPS.items()}
     return Office(url, persons, PAIRS, known=settings(url, rollout=rollout, rules={"max_cancels": 2}))
 
 
-class WatchedCalendar(MemoryCalendar):
-    """Remembers whose calendars were read."""
+class RecordingCalendar(MemoryCalendar):
+    """Records whose calendars were read."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -58,181 +58,177 @@ class WatchedCalendar(MemoryCalendar):
 
 
 @pytest.fixture
-def pilot(database_url: str) -> Iterator[Office]:
-    """Only Sales takes part: Dana with Sam, and Eve with Lee."""
-    office = make_office(database_url, groups=["Sales"])
-    yield office
-    office.close()
+def office(database_url: str) -> Iterator[Office]:
+    """A company in which only Sales takes part: Dana with Sam, and Eve with Lee."""
+    running_office = make_office(database_url, groups=["Sales"])
+    yield running_office
+    running_office.close()
 
 
 def restart(office: Office, **rollout: object) -> Worker:
-    """The program, started again with another rollout in its settings."""
+    """Start the program again, with another rollout in its settings; return the new worker."""
     office.settings = settings(office.url, rollout=rollout, rules={"max_cancels": 2})
     office.worker = office.add_worker("restarted")
     return office.worker
 
 
-def list_heard(office: Office) -> set[Address]:
+def list_mail_receivers(office: Office) -> set[Address]:
+    """Return everybody but the operator who has got a mail."""
     return {str(mail["To"]).split("<")[-1].rstrip(">") for mail in office.mails()} - {OPERATOR}
 
 
-def list_booked(office: Office) -> set[PairId]:
+def list_booked_pairs(office: Office) -> set[PairId]:
     return {s.pair for s in office.store.queries.list_sessions() if s.state is SessionState.BOOKED}
 
 
-def test_who_is_outside_hears_nothing_and_no_calendar_of_theirs_is_read(pilot: Office) -> None:
-    office = pilot
-    watched = office.calendar = WatchedCalendar()
-    office.worker.services.use(calendars={SERVICE: watched})
+def test_people_outside_the_rollout_get_no_mail_and_their_calendars_are_not_read(office: Office) -> None:
+    calendar = office.calendar = RecordingCalendar()
+    office.worker.services.use(calendars={SERVICE: calendar})
     office.run(60 * DAY)
-    assert list_booked(office) <= {PairId(DANA, SAM), PairId(EVE, LEE)}
+    assert list_booked_pairs(office) <= {PairId(DANA, SAM), PairId(EVE, LEE)}
     assert {s.pair for s in office.store.queries.list_sessions()} == {PairId(DANA, SAM), PairId(EVE, LEE)}
-    assert list_heard(office) == {DANA, SAM, EVE, LEE}
-    assert watched.people_read == {DANA, SAM, EVE, LEE}
+    assert list_mail_receivers(office) == {DANA, SAM, EVE, LEE}
+    assert calendar.people_read == {DANA, SAM, EVE, LEE}
     counts = office.store.participation.count()
     assert counts == {Participation.YES: 2, Participation.NOT_CHOSEN: 1}
 
 
-def test_a_wider_rollout_takes_the_others_in_by_turns(pilot: Office) -> None:
-    office = pilot
+def test_pairs_of_a_wider_rollout_are_booked_and_earlier_sessions_stay(office: Office) -> None:
     office.run(DAY)
     first = office.session(pair_id=PairId(DANA, SAM))
     restart(office, groups=["Sales", "legal"])
     office.run(DAY)
-    assert list_booked(office) == set(PAIRS)
-    assert office.session(pair_id=PairId(DANA, SAM)) == first, "what is booked stays"
-    assert KIM in list_heard(office)
+    assert list_booked_pairs(office) == set(PAIRS)
+    assert office.session(pair_id=PairId(DANA, SAM)) == first, "the booked session stays"
+    assert KIM in list_mail_receivers(office)
 
 
-def test_who_is_taken_out_again_is_treated_as_paused(pilot: Office) -> None:
-    office = pilot
+def test_a_pair_removed_from_the_rollout_is_treated_as_paused(office: Office) -> None:
     office.run(DAY)
     office.decline(office.session(pair_id=PairId(EVE, LEE)))
     office.run(DAY)
-    (deferred,) = [s for s in office.store.queries.list_sessions(PairId(EVE, LEE)) if s.booked]
-    assert deferred.count == 1
+    (session,) = [s for s in office.store.queries.list_sessions(PairId(EVE, LEE)) if s.booked]
+    assert session.count == 1
     restart(office, managers=[DANA])
     office.run(HOUR)
     assert office.events(EVE) == []
-    assert len(office.events(DANA)) == 2, "Kim has come in"
+    assert len(office.events(DANA)) == 2, "Dana's sessions with Sam and with Kim, who now takes part"
     lines = [line for line in office.history("session") if line["pair"] == PairId(EVE, LEE)]
     assert lines[-1]["reason"] == "The pair does not take part in the rollout."
     assert len(office.store.queries.load_years([PairId(EVE, LEE)], START)[PairId(EVE, LEE)].deferrals) == 1
     restart(office, groups=["Sales"], managers=[DANA])
     office.run(HOUR)
-    assert PairId(EVE, LEE) in list_booked(office)
+    assert PairId(EVE, LEE) in list_booked_pairs(office)
 
 
-def test_nobody_hears_of_us_before_the_first_day_and_first_sessions_are_spread_from_it(database_url: str) -> None:
+def test_no_mail_is_sent_before_the_rollout_begins_and_first_sessions_are_spread_after_it(database_url: str) -> None:
     start = START.date() + timedelta(days=30)
     office = make_office(database_url, start=start)
     office.run_to(START + 29 * DAY)
     assert (office.store.queries.list_sessions(), office.mails(), office.messages()) == ([], [], [])
     for _ in range(3):
         office.run(DAY)
-    firsts = sorted(s.span.start.date() for s in office.store.queries.list_sessions() if s.pair.manager == DANA)
-    assert len(firsts) == 2
-    assert start + timedelta(weeks=1) <= firsts[0] <= start + timedelta(weeks=3)
-    assert firsts[0] < firsts[1]
+    first_days = sorted(s.span.start.date() for s in office.store.queries.list_sessions() if s.pair.manager == DANA)
+    assert len(first_days) == 2
+    assert start + timedelta(weeks=1) <= first_days[0] <= start + timedelta(weeks=3)
+    assert first_days[0] < first_days[1]
     office.close()
 
 
-@pytest.mark.parametrize("rollout", [{"groups": ["Slaes"]}, {"start": "2027-06-01"}])
-def test_a_rollout_that_takes_many_out_waits_for_the_operator(pilot: Office, rollout: dict[str, object]) -> None:
-    """T-17: a slip in the settings is no reason to take everybody's conversations off."""
-    office = pilot
+@pytest.mark.parametrize("rollout", [{"groups": ["Slaes"]}, {"start": "2027-06-01"}], ids=["misspelt", "late start"])
+def test_a_rollout_that_removes_many_pairs_waits_for_the_operator(office: Office, rollout: dict[str, object]) -> None:
+    """T-17: a mistake in the settings must not cancel everybody's sessions."""
     office.run(DAY)
-    before = list_booked(office)
+    booked_pairs = list_booked_pairs(office)
     worker = restart(office, **rollout)
     office.run(DAY)
-    assert list_booked(office) == before
+    assert list_booked_pairs(office) == booked_pairs
     (alert,) = office.mails("operator_alert")
     assert "2 of 2 pairs would leave the rollout" in str(alert.get_body().get_content())  # type: ignore[union-attr]
     assert worker.participation.update(force=True)
     office.run(HOUR)
-    assert list_booked(office) == set()
+    assert list_booked_pairs(office) == set()
 
 
-def test_a_group_that_is_renamed_in_the_people_file_takes_nobody_out_unasked(pilot: Office) -> None:
-    office = pilot
+def test_a_group_renamed_in_the_people_file_removes_no_pair_without_the_operator(office: Office) -> None:
     office.run(DAY)
-    before = list_booked(office)
-    office.persons |= {who: replace(office.persons[who], group="Revenue") for who in (SAM, LEE)}
+    booked_pairs = list_booked_pairs(office)
+    office.persons |= {address: replace(office.persons[address], group="Revenue") for address in (SAM, LEE)}
     office.apply()
     office.run(DAY)
-    assert list_booked(office) == before
+    assert list_booked_pairs(office) == booked_pairs
     assert len(office.mails("operator_alert")) == 1
     restart(office, groups=["Revenue"])
     office.run(HOUR)
-    assert list_booked(office) == before
+    assert list_booked_pairs(office) == booked_pairs
     assert not office.worker.participation.update()
 
 
-def test_while_a_rollout_waits_for_the_operator_the_one_in_force_goes_on_for_new_people(pilot: Office) -> None:
-    office = pilot
+def test_new_people_follow_the_old_rollout_while_the_new_one_waits(office: Office) -> None:
     office.run(DAY)
     restart(office, groups=["Slaes"])
     office.run(HOUR)
-    max_, ida = "max@corp.example", "ida@corp.example"
-    office.persons |= {max_: person(max_, group="Sales"), ida: person(ida, group="Legal")}
-    office.pairs |= pairs(pair(EVE, max_), pair(EVE, ida))
+    sales_report, legal_report = "max@corp.example", "ida@corp.example"
+    office.persons |= {
+        sales_report: person(sales_report, group="Sales"),
+        legal_report: person(legal_report, group="Legal"),
+    }
+    office.pairs |= pairs(pair(EVE, sales_report), pair(EVE, legal_report))
     office.apply()
     office.run(DAY)
-    assert PairId(EVE, max_) in list_booked(office)
-    assert PairId(EVE, ida) not in list_booked(office)
-    assert len(office.mails("operator_alert")) == 1, "once is enough"
+    assert PairId(EVE, sales_report) in list_booked_pairs(office)
+    assert PairId(EVE, legal_report) not in list_booked_pairs(office)
+    assert len(office.mails("operator_alert")) == 1, "the new people cause no second alert"
 
 
-def test_a_process_with_the_settings_of_before_does_not_take_a_new_rollout_back(pilot: Office) -> None:
-    office = pilot
-    earlier = office.worker
+def test_a_process_with_older_settings_does_not_undo_a_new_rollout(office: Office) -> None:
+    old_worker = office.worker
     office.run(HOUR)
     restart(office, groups=["Sales", "Legal"])
     office.run(HOUR)
-    earlier.tick()
+    old_worker.tick()
     assert office.store.participation.count() == {Participation.YES: 3}
 
 
-def test_a_new_pair_is_outside_from_the_beginning(pilot: Office) -> None:
-    office = pilot
+def test_a_new_pair_outside_the_rollout_is_never_planned(office: Office) -> None:
     office.run(HOUR)
-    new = pair(EVE, "max@corp.example")
+    new_pair = pair(EVE, "max@corp.example")
     office.persons["max@corp.example"] = person("max@corp.example", group="Legal")
     rule = office.worker.participation.make_rule(office.persons)
-    office.store.people.apply_import(office.persons, {**PAIRS, new.id: new}, office.clock(), (), rule)
-    assert office.store.people.load_all_pairs()[new.id].participation is Participation.NOT_CHOSEN
+    office.store.people.apply_import(office.persons, {**PAIRS, new_pair.id: new_pair}, office.clock(), (), rule)
+    assert office.store.people.load_all_pairs()[new_pair.id].participation is Participation.NOT_CHOSEN
     assert office.worker.sweep.run("somebody") >= 0
-    assert office.store.queries.list_sessions(new.id) == []
+    assert office.store.queries.list_sessions(new_pair.id) == []
 
 
-def test_a_pause_holds_for_those_who_come_later_and_the_operator_is_not_asked_twice(pilot: Office) -> None:
-    office = pilot
+def test_a_pause_of_everybody_includes_new_pairs_and_causes_no_alert(office: Office) -> None:
     office.run(DAY)
     office.worker.participation.set_pauses(StandingPauses(everybody=True))
     office.persons["max@corp.example"] = person("max@corp.example", group="Sales")
     office.pairs |= pairs(pair(EVE, "max@corp.example"))
     office.apply()
     office.run(DAY)
-    assert (office.events(DANA), office.events(EVE), list_booked(office)) == ([], [], set())
+    assert (office.events(DANA), office.events(EVE), list_booked_pairs(office)) == ([], [], set())
     assert not office.mails("operator_alert")
     office.worker.participation.set_pauses(StandingPauses())
     office.run(DAY)
-    assert list_booked(office) == {PairId(DANA, SAM), PairId(EVE, LEE), PairId(EVE, "max@corp.example")}
+    assert list_booked_pairs(office) == {PairId(DANA, SAM), PairId(EVE, LEE), PairId(EVE, "max@corp.example")}
 
 
-def test_coverage_and_the_anonymous_question_are_for_those_who_take_part(database_url: str) -> None:
-    """R-22, R-37: whoever is outside is neither counted nor asked."""
-    persons, listed = company(12, reports=4)
-    known = settings(database_url, rollout={"managers": ["m0@corp.example"]}, base_url="https://x.corp.example")
-    office = Office(database_url, persons, listed, known=known)
+def test_coverage_and_pulse_include_only_pairs_of_the_rollout(database_url: str) -> None:
+    """R-22, R-37."""
+    persons, all_pairs = company(12, reports=4)
+    rollout_settings = settings(
+        database_url, rollout={"managers": ["m0@corp.example"]}, base_url="https://x.corp.example"
+    )
+    office = Office(database_url, persons, all_pairs, known=rollout_settings)
     office.run(HOUR)
     coverage = count_coverage(office.store, find_quarter(office.clock().date()), office.clock(), "country")
     assert sum(group.pairs for group in coverage.groups) + coverage.hidden_count == 4
     office.clock.move_to(datetime(2027, 3, 2, 9, tzinfo=UTC))
     office.worker.pulse.run()
-    assert office.messages("pulse") == [], "four reports of one manager are too few to ask"
-    restart_with = settings(database_url, base_url="https://x.corp.example")
-    office.settings = restart_with
+    assert office.messages("pulse") == [], "four reports of one manager are too few for a pulse"
+    office.settings = settings(database_url, base_url="https://x.corp.example")
     office.worker = office.add_worker("everybody")
     office.worker.participation.update()
     office.store.people.set_stored_value("pulse", "")

@@ -1,5 +1,7 @@
-"""What is in the clear does not tell who was asked about leaving (R-6): two databases that differ in nothing else are
-alike, row by row, but for what SECURITY.md names."""
+"""R-6: without the key, the database does not show why a person asked for an ad hoc session, nor how soon it must be.
+
+Two databases that differ only in the reason have the same unsealed rows, except for what SECURITY.md names.
+"""
 
 import json
 import shutil
@@ -22,17 +24,20 @@ from worker.store.database import make_alembic_config
 from worker.store.store import Store
 
 PAIR = PairId(DANA, SAM)
-#: Of different lengths, as people write.
+#: Reasons of different lengths.
 REASONS = {Trigger.LEAVING: "Somebody called her.", Trigger.MOTIVATION: "It has been a long year, and it shows. " * 12}
 
 
-def live(folder: Path, trigger: Trigger, busy: bool) -> Office:
-    """A company in which somebody asks for a talk soon, on the second day; with no free time for weeks if `busy`."""
+def make_office(folder: Path, trigger: Trigger, *, is_busy: bool) -> Office:
+    """Return a company in which the report asks for an ad hoc session on the second day.
+
+    If `is_busy`, the manager has no free time for weeks.
+    """
     url = f"sqlite:///{folder / f'{trigger.value}.db'}"
     migrate(url)
     office = Office(url, people(DANA, SAM), pairs(pair()))
     office.run(DAY + 3 * HOUR)
-    if busy:
+    if is_busy:
         for day in range(1, 40):
             start = START + day * DAY
             office.calendar.add(DANA, Span(start, start + DAY))
@@ -41,67 +46,66 @@ def live(folder: Path, trigger: Trigger, busy: bool) -> Office:
     return office
 
 
-def ad_hoc(office: Office) -> Session:
+def get_ad_hoc_session(office: Office) -> Session:
     return next(s for s in office.store.queries.list_sessions(PAIR) if s.adhoc)
 
 
-def clear(store: Store) -> dict[str, list[tuple[Any, ...]]]:
-    """Everything that can be read without the key; of what is sealed, its length."""
+def read_without_key(store: Store) -> dict[str, list[tuple[Any, ...]]]:
+    """Return the rows of all tables, with the length in place of each sealed value."""
     with store.database.read() as connection:
         return {
             table.name: [
                 tuple(len(value) if isinstance(value, bytes) else value for value in row)
                 for row in connection.execute(select(table))
-                if row[0] not in ("person_forms", "participation")  # random marks of when people last changed
+                if row[0] not in ("person_forms", "participation")  # random values, new at each change of people
             ]
             for table in tables.metadata.sorted_tables
         }
 
 
-@pytest.mark.parametrize("busy", [False, True], ids=["free", "busy"])
-def test_leaving_and_any_other_reason_leave_the_same_rows(tmp_path: Path, busy: bool) -> None:
-    """Sessions, history, outbox, lengths of what is sealed; with a time, and where nothing fits."""
-    offices = {trigger: live(tmp_path, trigger, busy) for trigger in REASONS}
-    rows = {trigger: clear(office.store) for trigger, office in offices.items()}
+@pytest.mark.parametrize("is_busy", [False, True], ids=["free", "busy"])
+def test_two_reasons_leave_the_same_unsealed_rows(tmp_path: Path, is_busy: bool) -> None:
+    """Sessions, history, outbox and lengths of sealed values are the same, whether a time is found or not."""
+    offices = {trigger: make_office(tmp_path, trigger, is_busy=is_busy) for trigger in REASONS}
+    rows = {trigger: read_without_key(office.store) for trigger, office in offices.items()}
     for name in rows[Trigger.LEAVING]:
         assert rows[Trigger.LEAVING][name] == rows[Trigger.MOTIVATION][name], name
-    shown = [collect_status(office.store, office.clock()) for office in offices.values()]
-    assert shown[0] == shown[1]
-    assert bool(ad_hoc(offices[Trigger.LEAVING]).unplaceable) is busy
+    statuses = [collect_status(office.store, office.clock()) for office in offices.values()]
+    assert statuses[0] == statuses[1]
+    assert bool(get_ad_hoc_session(offices[Trigger.LEAVING]).unplaceable) is is_busy
     for office in offices.values():
         office.close()
 
 
-def test_how_soon_it_has_to_be_is_known_to_whoever_has_the_key(tmp_path: Path) -> None:
-    """T-14: the plan is made from what was sealed."""
-    office = live(tmp_path, Trigger.LEAVING, busy=True)
+def test_the_urgency_of_a_session_can_be_read_only_with_the_key(tmp_path: Path) -> None:
+    """T-14: sessions are planned with the sealed urgency."""
+    office = make_office(tmp_path, Trigger.LEAVING, is_busy=True)
     (opened,) = [s for s in office.store.plans.load([PAIR], office.clock()).states[0].sessions if s.adhoc]
     assert opened.urgent and opened.unplaceable
     assert opened.latest - opened.earliest < 4 * DAY
-    for blind in (ad_hoc(office), without_key(office, opened.id)):
-        assert (blind.urgent, blind.latest - blind.earliest) == (False, 7 * DAY)
+    for unopened in (get_ad_hoc_session(office), load_session_without_key(office, opened.id)):
+        assert (unopened.urgent, unopened.latest - unopened.earliest) == (False, 7 * DAY)
     office.close()
 
 
-def without_key(office: Office, session_id: str) -> Session:
+def load_session_without_key(office: Office, session_id: str) -> Session:
     store = Store(str(office.store.database.url), NoSeal())
-    found = store.queries.get_session(session_id)
+    session = store.queries.get_session(session_id)
     store.close()
-    assert found is not None
-    return found
+    assert session is not None
+    return session
 
 
-def test_the_history_says_the_same_of_every_conversation_that_was_asked_for(tmp_path: Path) -> None:
-    office = live(tmp_path, Trigger.LEAVING, busy=False)
-    told = {
-        line["reason"] for line in office.store.queries.list_history(session_id=ad_hoc(office).id) if line["reason"]
-    }
-    assert told == {"A person asked to talk soon.", "A time was found for it."}
+def test_the_history_of_an_ad_hoc_session_has_only_general_reasons(tmp_path: Path) -> None:
+    office = make_office(tmp_path, Trigger.LEAVING, is_busy=False)
+    history = office.store.queries.list_history(session_id=get_ad_hoc_session(office).id)
+    reasons = {line["reason"] for line in history if line["reason"]}
+    assert reasons == {"A person asked to talk soon.", "A time was found for it."}
     office.close()
 
 
 @pytest.mark.parametrize("length", [0, 1, 200, PADDING_STEP - 2])
-def test_sealed_texts_of_a_step_are_equally_long(length: int) -> None:
+def test_sealed_texts_up_to_the_padding_step_have_the_same_length(length: int) -> None:
     seal = Seal([KEY])
     sealed = seal.seal_padded(json.dumps("x" * length))
     assert len(sealed) == len(seal.seal_padded(json.dumps("")))
@@ -109,50 +113,55 @@ def test_sealed_texts_of_a_step_are_equally_long(length: int) -> None:
     assert len(seal.seal_padded("x" * (PADDING_STEP + 1))) > len(sealed)
 
 
-# --- what older versions wrote ---
+# --- databases of older versions ---
+
+#: A word in an unsealed reason of the old database. After the upgrade the files must not contain it.
+MARKER = "periwinkle"
 
 
-def drop_what_came_since(connection: Connection, path: Path) -> None:
-    """Drop the tables, columns and indices that a database of that version, made at that path, does not have."""
-    then = new_store(f"sqlite:///{path}")
+def drop_later_schema(connection: Connection, path: Path) -> None:
+    """Drop the tables, columns and indices that a database of revision 0005 lacks. Make such a database at `path`."""
+    old_store = new_store(f"sqlite:///{path}")
     config = make_alembic_config()
-    with then.database.write() as old:
-        config.attributes["connection"] = old
+    with old_store.database.write() as old_connection:
+        config.attributes["connection"] = old_connection
         command.upgrade(config, "0005")
-        before = inspect(old)
-        known = {name: {c["name"] for c in before.get_columns(name)} for name in before.get_table_names()}
-        indices = {index["name"] for name in known for index in before.get_indexes(name)}
-    then.close()
-    now = inspect(connection)
-    for table in now.get_table_names():
-        if table not in known:
+        old = inspect(old_connection)
+        old_columns = {name: {c["name"] for c in old.get_columns(name)} for name in old.get_table_names()}
+        old_indices = {index["name"] for name in old_columns for index in old.get_indexes(name)}
+    old_store.close()
+    current = inspect(connection)
+    for table in current.get_table_names():
+        if table not in old_columns:
             connection.execute(text(f"DROP TABLE {table}"))
             continue
-        later = {column["name"] for column in now.get_columns(table)} - known[table]
-        for index in now.get_indexes(table):
-            if index["name"] not in indices:
+        later_columns = {column["name"] for column in current.get_columns(table)} - old_columns[table]
+        for index in current.get_indexes(table):
+            if index["name"] not in old_indices:
                 connection.execute(text(f"DROP INDEX {index['name']}"))
-        for column in sorted(later):
+        for column in sorted(later_columns):
             connection.execute(text(f'ALTER TABLE {table} DROP COLUMN "{column}"'))
 
 
-def as_it_was(url: str, today: Path, old: Session) -> None:
-    """Turn a database of today into one as the version before wrote it: the window, the reasons and the urgency in the
-    clear, nothing padded."""
-    shutil.copy(today, url.removeprefix("sqlite:///"))
+def make_old_database(url: str, current_file: Path, session: Session) -> None:
+    """Make a database of revision 0005 from a current one.
+
+    The window, the urgency and the reasons in the history of that session are not sealed, and nothing is padded.
+    """
+    shutil.copy(current_file, url.removeprefix("sqlite:///"))
     store, seal = new_store(url), Seal([KEY])
     with store.database.write() as connection:
-        drop_what_came_since(connection, today.with_suffix(".then.db"))
+        drop_later_schema(connection, current_file.with_suffix(".old.db"))
         connection.execute(text("CREATE TABLE gate (name VARCHAR, room INTEGER, holder VARCHAR, held_until BIGINT)"))
         connection.execute(
             text("UPDATE session SET urgent = 1, latest = :latest, sealed = :sealed WHERE id = :id"),
-            {"latest": int(old.latest.timestamp()), "id": old.id,
+            {"latest": int(session.latest.timestamp()), "id": session.id,
              "sealed": seal.seal(json.dumps({"trigger": "leaving", "reason": "", "by": "manager"}))},
         )  # fmt: skip
-        told = "It starts at 10:00 for both. At least 15 minutes before and after it are free. periwinkle"
+        reason = f"It starts at 10:00 for both. At least 15 minutes before and after it are free. {MARKER}"
         connection.execute(
-            text("UPDATE history SET reason = :told WHERE session = :id AND reason LIKE 'A time was found%'"),
-            {"id": old.id, "told": told},
+            text("UPDATE history SET reason = :reason WHERE session = :id AND reason LIKE 'A time was found%'"),
+            {"id": session.id, "reason": reason},
         )
         config = make_alembic_config()
         config.attributes["connection"] = connection
@@ -160,38 +169,40 @@ def as_it_was(url: str, today: Path, old: Session) -> None:
     store.close()
 
 
-def test_what_stood_in_the_clear_is_sealed_by_the_upgrade(tmp_path: Path) -> None:
-    """Old rows and history too; nothing of it is left in the file, and the plan is what it was."""
-    office = live(tmp_path, Trigger.LEAVING, busy=False)
-    loaded = office.store.plans.load([PAIR], office.clock()).states[0].sessions
-    before, url = next(s for s in loaded if s.adhoc), f"sqlite:///{tmp_path / 'old.db'}"
+def test_the_upgrade_seals_windows_urgency_and_reasons(tmp_path: Path) -> None:
+    """It also seals old rows and removes old reasons from the history. No file contains them afterwards, and the
+    session is the same as before."""
+    office = make_office(tmp_path, Trigger.LEAVING, is_busy=False)
+    sessions = office.store.plans.load([PAIR], office.clock()).states[0].sessions
+    session, url = next(s for s in sessions if s.adhoc), f"sqlite:///{tmp_path / 'old.db'}"
     office.close()
-    as_it_was(url, tmp_path / "leaving.db", before)
-    blind = Store(url, NoSeal())
+    make_old_database(url, tmp_path / "leaving.db", session)
+    store_without_key = Store(url, NoSeal())
     with pytest.raises(WrongKey, match="LONGARC_KEY"):
-        blind.migrate()
-    blind.close()
+        store_without_key.migrate()
+    store_without_key.close()
     store = new_store(url)
     store.migrate()
     with store.database.read() as connection:
-        row = connection.execute(select(tables.session).where(tables.session.c.id == before.id)).mappings().one()
-    assert (row["urgent"], row["latest"] - row["earliest"], len(row["sealed"])) == (False, 7 * DAY, padded())
-    assert store.queries.get_session(before.id) == before
-    assert {line["reason"] for line in store.queries.list_history(session_id=before.id)} >= {"The reason is not kept."}
+        row = connection.execute(select(tables.session).where(tables.session.c.id == session.id)).mappings().one()
+    assert (row["urgent"], row["latest"] - row["earliest"], len(row["sealed"])) == (False, 7 * DAY, get_padded_length())
+    assert store.queries.get_session(session.id) == session
+    assert {line["reason"] for line in store.queries.list_history(session_id=session.id)} >= {"The reason is not kept."}
     store.close()
     for file in tmp_path.glob("old.db*"):
-        assert b"periwinkle" not in file.read_bytes(), file.name
+        assert MARKER.encode() not in file.read_bytes(), file.name
     with sqlite3.connect(tmp_path / "old.db") as connection_:
+        # free pages could still contain old rows
         assert connection_.execute("PRAGMA freelist_count").fetchone() == (0,)
 
 
-def padded() -> int:
+def get_padded_length() -> int:
     return len(Seal([KEY]).seal_padded("{}"))
 
 
-def test_a_closed_conversation_keeps_nothing_of_how_soon_it_had_to_be(tmp_path: Path) -> None:
-    office = live(tmp_path, Trigger.LEAVING, busy=False)
-    session = ad_hoc(office)
+def test_a_closed_session_has_no_sealed_plan(tmp_path: Path) -> None:
+    office = make_office(tmp_path, Trigger.LEAVING, is_busy=False)
+    session = get_ad_hoc_session(office)
     office.run_to(session.span.end + 14 * DAY)
     with office.store.database.read() as connection:
         query = select(tables.session.c.closed, tables.session.c.sealed_plan).where(tables.session.c.id == session.id)

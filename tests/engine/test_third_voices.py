@@ -1,4 +1,4 @@
-"""A third voice (R-30) on both databases: limits and single answers hold when two come at once; mails keep hours."""
+"""Third voices (R-30): limits and single answers hold for simultaneous requests, and mails keep mail hours."""
 
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
@@ -37,7 +37,7 @@ def ask(office: Office, number: int = 0) -> ThirdVoice:
 
 
 @pytest.mark.databases("sqlite", "postgresql")
-def test_r30_two_forms_at_once_do_not_exceed_the_limit(office: Office) -> None:
+def test_r30_simultaneous_questions_do_not_exceed_the_limit(office: Office) -> None:
     def try_to_ask(number: int) -> VoiceFault | None:
         try:
             ask(office, number)
@@ -55,16 +55,18 @@ def test_r30_two_forms_at_once_do_not_exceed_the_limit(office: Office) -> None:
 def test_r30_of_two_answers_at_once_one_is_kept(office: Office) -> None:
     voice = ask(office)
     with ThreadPoolExecutor(4) as pool:
-        kept = list(pool.map(lambda n: office.worker.third_voices.answer(voice.id, f"Answer {n}"), range(4)))
+        results = list(
+            pool.map(lambda number: office.worker.third_voices.answer(voice.id, f"Answer {number}"), range(4))
+        )
     (stored,) = office.worker.third_voices.list_voices(SAM)
-    assert kept.count(True) == 1 and stored.answer == f"Answer {kept.index(True)}"
+    assert results.count(True) == 1 and stored.answer == f"Answer {results.index(True)}"
     office.run(3 * DAY)
     assert len(office.mails("third_voice_answered")) == 1
 
 
-def test_r30_an_answer_to_what_was_erased_or_has_ended_is_not_kept(office: Office) -> None:
+def test_r30_an_answer_to_an_erased_or_ended_question_is_not_stored(office: Office) -> None:
     voices, first, second = office.worker.third_voices, ask(office, 1), ask(office, 2)
-    assert not voices.erase(DANA, first.id), "it is Sam's"
+    assert not voices.erase(DANA, first.id), "only Sam may erase Sam's question"
     assert voices.erase(SAM, first.id)
     assert not voices.answer(first.id, "too late")
     office.clock.advance(VOICE_PERIOD)
@@ -72,7 +74,7 @@ def test_r30_an_answer_to_what_was_erased_or_has_ended_is_not_kept(office: Offic
     assert [voice.answer for voice in voices.list_voices(SAM)] == [""]
     assert "Question 1" not in repr(office.store.third_voices.list_voices([SAM]))
     ask(office, 3)
-    assert len(office.rows(select(tables.third_voice))) == 2, "what was erased leaves no row"
+    assert len(office.rows(select(tables.third_voice))) == 2, "an erased question has no row"
 
 
 def test_r30_mails_come_in_working_hours_and_only_while_they_are_wanted(office: Office) -> None:
@@ -81,35 +83,38 @@ def test_r30_mails_come_in_working_hours_and_only_while_they_are_wanted(office: 
     office.run(timedelta(days=2))
     (mail,) = office.mails("third_voice_request")
     sent_at = mail["Date"].datetime
-    assert is_working_time(office.persons[SAM], Span(sent_at, sent_at + HOUR)), "for a stranger those of the report"
+    assert is_working_time(office.persons[SAM], Span(sent_at, sent_at + HOUR)), (
+        "Priya's hours are unknown, so the report's hours count"
+    )
     erased = ask(office, 2)
     office.worker.third_voices.erase(SAM, erased.id)
     office.run(timedelta(days=3))
     assert len(office.mails("third_voice_request")) == 1
 
 
-def ask_from(office: Office, number: int) -> None:
-    """Another report asks Priya."""
+def ask_as_other_report(office: Office, number: int) -> None:
+    """Have another report ask Priya."""
     report = replace(office.persons[SAM], email=f"r{number}@corp.example", name=f"R{number}")
     office.persons[report.email] = report
     office.apply()
     office.worker.third_voices.ask(report, PRIYA, "What do I do well?")
 
 
-def test_t16_at_most_three_a_day_reach_whom_many_ask(office: Office) -> None:
-    """T-16, R-30: the others wait for the next working day; no row says that they are for one person."""
+def test_t16_a_person_gets_at_most_three_questions_a_day(office: Office) -> None:
+    """T-16, R-30: the other mails wait for the next working day. The rows of the outbox show only a tag of the
+    person, which changes each day."""
     for number in range(5):
-        ask_from(office, number)
+        ask_as_other_report(office, number)
     office.run(6 * HOUR)
     assert len(office.mails("third_voice_request")) == 3
     office.run(DAY)
     assert len(office.mails("third_voice_request")) == 5
-    asked = [mail.to for mail in office.messages("third_voice_request")]
-    assert len(set(asked)) == 2 and PRIYA not in asked, "another tag for another day"
+    tags = [mail.to for mail in office.messages("third_voice_request")]
+    assert len(set(tags)) == 2 and PRIYA not in tags, "one tag for each day"
 
 
 def add_mails(office: Office, count: int) -> None:
-    """Mails to Sam that are due now, are true, and could be told in one."""
+    """Add mails to Sam that are due now, are valid, and can be folded into one overflow mail."""
     now = office.clock()
     with office.store.database.write() as connection:
         connection.execute(tables.pair.update().values(ended=EndReason.CHANGED))
@@ -129,8 +134,8 @@ def add_mails(office: Office, count: int) -> None:
         )
 
 
-def test_t16_that_there_is_an_answer_is_one_of_the_report_s_three_mails_a_day(office: Office) -> None:
-    """T-16: it leaves less room for others; where there is none, it waits for the next working day."""
+def test_t16_the_mail_about_an_answer_counts_against_the_report_s_daily_limit(office: Office) -> None:
+    """T-16: it leaves less room for other mails. Above the limit, it waits for the next working day."""
     first, second = ask(office, 1), ask(office, 2)
     office.run(HOUR)
     office.run_to(START + DAY)  # the introduction came on the first day
@@ -145,10 +150,10 @@ def test_t16_that_there_is_an_answer_is_one_of_the_report_s_three_mails_a_day(of
     assert len(office.mails("third_voice_answered")) == 2
 
 
-def test_r30_a_mail_server_that_fails_delays_the_mail_and_tells_nobody(office: Office) -> None:
+def test_r30_a_failing_mail_server_delays_the_mail_and_reveals_nothing(office: Office) -> None:
     office.mailer.fail = Fails(lambda: Unavailable(f"busy with {PRIYA}"), "send", times=2)
     ask(office)
-    for _ in range(3):  # due, and tried again
+    for _ in range(3):  # the first attempt and two more
         assert "third_voice" not in repr(collect_status(office.store, office.clock()))
         office.worker.outbox.run("w")
     office.run(3 * DAY)
@@ -157,19 +162,21 @@ def test_r30_a_mail_server_that_fails_delays_the_mail_and_tells_nobody(office: O
     assert "third_voice" not in repr(office.history())
 
 
-def test_r30_after_a_change_of_keys_the_questions_are_found(office: Office) -> None:
-    voice, new = ask(office), generate_key()
-    stores = {keys: ThirdVoiceRows(office.store.database, Seal(keys)) for keys in ((new, KEY), (new,))}
-    assert [one.id for one in stores[new, KEY].list_voices([SAM])] == [voice.id], "found by the old key's tag"
-    assert stores[new,].list_voices([SAM]) == []
-    Content(office.store.database, Seal((new, KEY))).reseal_all()
-    stores[new, KEY].renew_tags()
-    assert [one.id for one in stores[new,].list_voices([SAM])] == [voice.id]
+def test_r30_questions_are_found_after_a_change_of_keys(office: Office) -> None:
+    question, new_key = ask(office), generate_key()
+    both_keys, only_new_key = Seal((new_key, KEY)), Seal((new_key,))
+    rows_of_both_keys = ThirdVoiceRows(office.store.database, both_keys)
+    rows_of_new_key = ThirdVoiceRows(office.store.database, only_new_key)
+    assert [voice.id for voice in rows_of_both_keys.list_voices([SAM])] == [question.id], "found by the old key's tag"
+    assert rows_of_new_key.list_voices([SAM]) == []
+    Content(office.store.database, both_keys).reseal_all()
+    rows_of_both_keys.renew_tags()
+    assert [voice.id for voice in rows_of_new_key.list_voices([SAM])] == [question.id]
 
 
 @pytest.mark.parametrize("question", ["", "x" * 601])
-def test_r30_a_question_is_short_and_says_something(office: Office, question: str) -> None:
-    with pytest.raises(UnfitVoice) as caught:
+def test_r30_an_empty_or_too_long_question_is_refused(office: Office, question: str) -> None:
+    with pytest.raises(UnfitVoice) as raised:
         office.worker.third_voices.ask(office.persons[SAM], PRIYA, question)
-    assert caught.value.fault is VoiceFault.QUESTION
-    assert not question or question not in str(caught.value)
+    assert raised.value.fault is VoiceFault.QUESTION
+    assert not question or question not in str(raised.value)

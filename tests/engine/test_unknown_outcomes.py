@@ -106,9 +106,9 @@ def test_a_summary_with_unknown_outcome_is_sent_once_more_with_the_same_message_
     assert sorted(counts.values()) == [2, 2]
     final_progress = EffectProgress.DONE if uncertain_sends == 1 else EffectProgress.UNCERTAIN
     assert [m.progress for m in office.messages("contract_summary")] == [final_progress] * 2
-    alerts = [m for m in office.messages("operator_alert") if "more:" not in m.key]
+    alerts = [m for m in office.messages("operator_alert") if "more:" not in m.key]  # without digests
     assert len(alerts) == (0 if uncertain_sends == 1 else 2)
-    office.run(HOUR)  # a mail about the second alert leaves an hour after the first one
+    office.run(HOUR)  # the digest of the hour leaves, which lists the second alert
     assert len(office.mails("operator_alert")) == len(alerts)
 
 

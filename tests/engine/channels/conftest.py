@@ -9,6 +9,6 @@ from tests.support.notifying import NotifyingOffice
 
 @pytest.fixture
 def office() -> Iterator[NotifyingOffice]:
-    made = NotifyingOffice()
-    yield made
-    made.close()
+    running_office = NotifyingOffice()
+    yield running_office
+    running_office.close()

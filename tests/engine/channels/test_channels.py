@@ -1,4 +1,4 @@
-"""Channels: whose calendars have one, and how it is opened, renewed, replaced and closed."""
+"""Channels: which calendars have one, and how it is opened, renewed, replaced and closed."""
 
 from contextlib import closing
 from dataclasses import replace
@@ -17,22 +17,22 @@ from worker.providers.base import Notification, NotificationKind
 from worker.store import tables
 from worker.store.channels import expect_echo
 
-# --- which calendars have one ---
+# --- which calendars have a channel ---
 
 
 def test_both_calendars_of_a_pair_get_a_channel(office: NotifyingOffice) -> None:
     office.tick()
-    assert [len(office.calendar.channels_of(who)) for who in (DANA, SAM)] == [1, 1]
+    assert [len(office.calendar.channels_of(person)) for person in (DANA, SAM)] == [1, 1]
     assert office.calendar.operations.count("open_channel") == 2
 
 
-def test_without_an_address_none_is_opened() -> None:
+def test_no_channel_is_opened_without_an_address() -> None:
     with closing(NotifyingOffice(known=notification_settings(notify_url=""))) as office:
         office.tick_until_quiet()
         assert office.calendar.operations == [] and not office.channels.is_on
 
 
-def test_the_channels_are_closed_when_the_address_is_taken_out_of_the_settings(office: NotifyingOffice) -> None:
+def test_all_channels_are_closed_when_the_address_is_removed_from_the_settings(office: NotifyingOffice) -> None:
     office.tick_until_quiet()
     office.settings = notification_settings(notify_url="")
     office.add_worker("second").tick()
@@ -48,9 +48,10 @@ def test_the_channels_of_a_person_who_leaves_are_closed(office: NotifyingOffice)
     assert office.calendar.service_channels == {}
 
 
-@pytest.mark.parametrize("change", ["address", "key", "key, the old one kept"])
-def test_all_are_replaced_when_the_address_or_the_key_changes(office: NotifyingOffice, change: str) -> None:
-    """What comes through those there were would go elsewhere or be refused: they are not trusted for days."""
+@pytest.mark.parametrize("change", ["address", "key", "key, with the old one kept"])
+def test_all_channels_are_replaced_when_the_address_or_the_key_changes(office: NotifyingOffice, change: str) -> None:
+    """Notifications through the old channels would go to the old address or be refused, so the old channels are no
+    longer trusted."""
     office.prove_channels()
     office.calendar.can_renew = True
     old = office.watched_calendar()
@@ -66,49 +67,52 @@ def test_all_are_replaced_when_the_address_or_the_key_changes(office: NotifyingO
     office.tick_until_quiet()
     (new,) = office.calendar.channels_of(DANA)
     assert new.id == office.watched_calendar().id != old.id and new.replaces == old.remote_id
-    assert office.watched_calendar().proven_at is None, "it has to be shown that the new one works"
+    assert office.watched_calendar().proven_at is None, "no notification has come through the new channel yet"
     office.clock.advance(10 * SECOND)
     office.calendar.notify(DANA)
     assert office.deliver_notifications() == 1 and office.watched_calendar().proven_at
 
 
 @pytest.mark.parametrize("address", ["https://new.corp.example", ""])
-def test_processes_with_the_old_address_leave_the_channels_alone(office: NotifyingOffice, address: str) -> None:
-    """While processes are restarted one after the other: a tick of one must not undo what another has done."""
+def test_processes_with_the_old_address_do_not_change_the_channels(office: NotifyingOffice, address: str) -> None:
+    """Processes are restarted one after the other. Old processes must not undo what new ones did."""
     office.tick_until_quiet()
-    old, opened = office.worker, office.calendar.operations.count("open_channel")
+    old_worker, open_count = office.worker, office.calendar.operations.count("open_channel")
     office.calendar.public = address
     office.settings = notification_settings(notify_url=address)
-    new = office.worker = office.add_worker("new")
+    new_worker = office.worker = office.add_worker("new")
     office.tick_until_quiet()
-    live = dict(office.calendar.service_channels)
+    channels = dict(office.calendar.service_channels)
     for _ in range(5):
         office.clock.advance(MINUTE)
-        for worker in (old, new):
+        for worker in (old_worker, new_worker):
             worker.tick()
-    assert office.calendar.service_channels == live
-    assert office.calendar.operations.count("open_channel") == opened + len(live)
+    assert office.calendar.service_channels == channels
+    assert office.calendar.operations.count("open_channel") == open_count + len(channels)
 
 
 def test_an_address_comes_into_force_again_an_hour_after_another_replaced_it(office: NotifyingOffice) -> None:
-    """A process that is restarted with the old settings by mistake must not end the notifications of the others."""
+    """A process that is started with old settings by mistake must not end the notifications of the others."""
     office.tick_until_quiet()
-    right = office.worker
+    right_worker = office.worker
     office.calendar.public = "https://old.corp.example"
     office.settings = notification_settings(notify_url=office.calendar.public)
     office.add_worker("mistaken").tick()
     office.calendar.public = PUBLIC
     office.clock.advance(REINSTATE_ADDRESS_AFTER - MINUTE)
-    right.tick()
-    assert {live.channel.url for live in office.calendar.service_channels.values()} == {
-        "https://old.corp.example/notify/google"
-    }
+    right_worker.tick()
+    assert list_urls(office) == {"https://old.corp.example/notify/google"}
     office.clock.advance(MINUTE)
-    right.tick()
-    assert {live.channel.url for live in office.calendar.service_channels.values()} == {f"{PUBLIC}/notify/google"}
+    right_worker.tick()
+    assert list_urls(office) == {f"{PUBLIC}/notify/google"}
 
 
-def test_a_new_address_is_tried_at_once_where_the_old_one_was_refused(office: NotifyingOffice) -> None:
+def list_urls(office: NotifyingOffice) -> set[str]:
+    """Return the addresses to which the service sends notifications."""
+    return {opened.channel.url for opened in office.calendar.service_channels.values()}
+
+
+def test_a_new_address_is_tried_at_once_after_the_old_one_was_refused(office: NotifyingOffice) -> None:
     office.calendar.fail = Fails(lambda: Permanent("The address is not allowed."), "open_channel")
     office.run(DAY)
     assert office.watched_calendar().failures > 2
@@ -122,54 +126,54 @@ def test_a_new_address_is_tried_at_once_where_the_old_one_was_refused(office: No
 
 def test_a_channel_stays_with_a_person_who_gets_another_address(office: NotifyingOffice) -> None:
     office.prove_channels()
-    before, new = office.watched_calendar(), "dana.moreau@corp.example"
-    persons = {new: replace(office.persons[DANA], email=new), SAM: office.persons[SAM]}
-    alias = PersonAlias(DANA, new, AliasSource.PEOPLE_FILE)
-    office.store.people.apply_import(persons, pairs(pair(new)), office.clock(), [alias])
+    before, new_address = office.watched_calendar(), "dana.moreau@corp.example"
+    persons = {new_address: replace(office.persons[DANA], email=new_address), SAM: office.persons[SAM]}
+    alias = PersonAlias(DANA, new_address, AliasSource.PEOPLE_FILE)
+    office.store.people.apply_import(persons, pairs(pair(new_address)), office.clock(), [alias])
     office.channels.refresh()
-    assert office.watched_calendar(new) == replace(before, calendar=new)
+    assert office.watched_calendar(new_address) == replace(before, calendar=new_address)
     assert office.store.channels.load(DANA) is None and not office.rows(select(tables.retired_channel))
     office.calendar.notify(DANA)
     assert office.deliver_notifications() == 1
 
 
-def test_the_address_that_services_are_told_is_the_setting_s(office: NotifyingOffice) -> None:
+def test_channels_are_opened_at_the_address_of_the_settings(office: NotifyingOffice) -> None:
     office.tick()
-    assert {one.channel.url for one in office.calendar.service_channels.values()} == {f"{PUBLIC}/notify/google"}
+    assert list_urls(office) == {f"{PUBLIC}/notify/google"}
 
 
-# --- its life ---
+# --- the life of a channel ---
 
 
-@pytest.mark.parametrize("renews", [False, True])
-def test_a_channel_is_prolonged_or_replaced_at_half_of_its_life_without_a_gap(
-    office: NotifyingOffice, renews: bool
+@pytest.mark.parametrize("can_renew", [False, True])
+def test_a_channel_is_renewed_or_replaced_at_half_its_life_without_a_gap(
+    office: NotifyingOffice, can_renew: bool
 ) -> None:
     office.prove_channels()
-    office.calendar.can_renew = renews
+    office.calendar.can_renew = can_renew
     first = office.watched_calendar()
     for _ in range(14 * 4):
         office.run(DAY / 4)
-        assert office.calendar.channels_of(DANA), "there is a gap"
+        assert office.calendar.channels_of(DANA), "the calendar always has a channel"
         assert len(office.calendar.channels_of(DANA)) == 1
-    assert (office.watched_calendar().id == first.id) is renews
-    assert office.watched_calendar().proven_at == first.proven_at, "trust is handed on"
-    assert 6 <= office.calendar.operations.count("renew_channel") <= 8, "three or four for each of the two"
+    assert (office.watched_calendar().id == first.id) is can_renew
+    assert office.watched_calendar().proven_at == first.proven_at, "the new channel is trusted like the one before"
+    assert 6 <= office.calendar.operations.count("renew_channel") <= 8, "three or four for each calendar"
 
 
-def test_a_channel_that_the_service_removed_is_opened_anew_and_the_calendar_read(office: NotifyingOffice) -> None:
+def test_a_channel_that_the_service_removed_is_replaced_and_the_calendar_is_read(office: NotifyingOffice) -> None:
     office.prove_channels()
-    (gone,) = office.calendar.channels_of(DANA)
+    (removed,) = office.calendar.channels_of(DANA)
     office.calendar.notify(DANA, NotificationKind.REMOVED)
-    office.calendar.service_channels.pop(gone.remote_id)
-    office.calendar.answer(DANA, office.session().key, SAM, Answer.DECLINED)  # nobody tells of it
+    office.calendar.service_channels.pop(removed.remote_id)
+    office.calendar.answer(DANA, office.session().key, SAM, Answer.DECLINED)  # causes no notification
     office.clock.advance(10 * SECOND)
     office.tick_until_quiet()
-    (new,) = office.calendar.channels_of(DANA)
-    assert new.id != gone.id and office.session().count == 1
+    (replacement,) = office.calendar.channels_of(DANA)
+    assert replacement.id != removed.id and office.session().count == 1
 
 
-def test_a_channel_is_renewed_when_the_service_asks(office: NotifyingOffice) -> None:
+def test_a_channel_is_renewed_when_the_service_requires_it(office: NotifyingOffice) -> None:
     office.prove_channels()
     office.calendar.can_renew = True
     office.calendar.notify(DANA, NotificationKind.RENEW)
@@ -177,7 +181,7 @@ def test_a_channel_is_renewed_when_the_service_asks(office: NotifyingOffice) -> 
     assert office.calendar.operations[-1] == "renew_channel"
 
 
-def test_missed_notifications_make_the_calendar_due(office: NotifyingOffice) -> None:
+def test_a_notification_that_others_were_missed_makes_the_calendar_due(office: NotifyingOffice) -> None:
     office.prove_channels()
     office.calendar.loses_notifications = True
     office.calendar.answer(DANA, office.session().key, SAM, Answer.DECLINED)
@@ -188,8 +192,9 @@ def test_missed_notifications_make_the_calendar_due(office: NotifyingOffice) -> 
     assert office.session().count == 1
 
 
-def test_a_silent_channel_that_its_service_asks_to_renew_is_renewed_once(office: NotifyingOffice) -> None:
-    """Silence is answered by another channel only after hours; meanwhile nothing is done again and again."""
+def test_a_silent_channel_is_renewed_once_for_each_request_of_the_service(office: NotifyingOffice) -> None:
+    """A silent channel is replaced only hours after the last attempt. Until then it must not be due again and
+    again."""
     office.prove_channels()
     office.calendar.can_renew = True
     office.calendar.loses_notifications = True
@@ -198,14 +203,14 @@ def test_a_silent_channel_that_its_service_asks_to_renew_is_renewed_once(office:
         office.run(MAX_ECHO_DELAY + 2 * MINUTE)
     watched = office.watched_calendar()
     assert watched.failures == 1 and watched.awaiting_since
-    asked = office.calendar.operations.count("renew_channel")
+    renewal_count = office.calendar.operations.count("renew_channel")
     office.store.channels.renew_now(DANA, office.clock())
     assert office.channels.run("first") == 1
-    assert office.channels.run("first") == 0, "it is due again at once"
-    assert office.calendar.operations.count("renew_channel") == asked + 1
+    assert office.channels.run("first") == 0, "the channel is not due again at once"
+    assert office.calendar.operations.count("renew_channel") == renewal_count + 1
 
 
-def test_a_channel_that_is_removed_while_it_is_renewed_is_opened_anew(office: NotifyingOffice) -> None:
+def test_a_channel_that_is_removed_during_its_renewal_is_replaced(office: NotifyingOffice) -> None:
     office.prove_channels()
     office.calendar.can_renew = True
     (old,) = office.calendar.channels_of(DANA)
@@ -220,11 +225,11 @@ def test_a_channel_that_is_removed_while_it_is_renewed_is_opened_anew(office: No
     office.tick()
     office.calendar.fail = None
     office.tick()
-    assert [one.id for one in office.calendar.channels_of(DANA)] == [office.watched_calendar().id] != [old.id]
+    assert [channel.id for channel in office.calendar.channels_of(DANA)] == [office.watched_calendar().id] != [old.id]
 
 
-def test_our_own_write_while_the_channel_is_renewed_is_awaited(office: NotifyingOffice) -> None:
-    """The renewal must not put the check of its notification off for days."""
+def test_the_echo_of_a_write_during_a_renewal_is_awaited(office: NotifyingOffice) -> None:
+    """The renewal must not delay the check of that echo for days."""
     office.prove_channels()
     office.calendar.can_renew = True
 

@@ -10,38 +10,40 @@ from worker.store import tables
 from worker.store.channels import expect_echo
 
 
-def reads(office: NotifyingOffice, length: timedelta) -> int:
-    """How often Dana's calendar is read meanwhile, full readings aside."""
-    seen: list[str] = []
-    office.calendar.fail = seen.append
+def count_polls(office: NotifyingOffice, length: timedelta) -> int:
+    """Let time pass, and return how often Dana's calendar was read."""
+    operations: list[str] = []
+    office.calendar.fail = operations.append
     office.run(length)
     office.calendar.fail = None
-    return seen.count("changes")
+    return operations.count("changes")
 
 
-def test_a_trusted_calendar_is_read_a_few_times_a_day_and_others_every_five_minutes(office: NotifyingOffice) -> None:
+def test_a_calendar_with_a_trusted_channel_is_polled_seldom_and_others_every_five_minutes(
+    office: NotifyingOffice,
+) -> None:
     office.prove_channels()
     office.run(2 * HOUR)
-    assert 7 <= reads(office, DAY) <= 12, "first about each hour of work"
+    assert 7 <= count_polls(office, DAY) <= 12, "on trial, about once in each working hour"
     office.run(6 * DAY)
-    assert 3 <= reads(office, DAY) <= 6
+    assert 3 <= count_polls(office, DAY) <= 6, "after the trial of a week"
     office.calendar.loses_notifications = True
     office.calendar.service_channels.clear()
     with office.store.database.write() as connection:
         connection.execute(tables.channel.update().values(proven_at=None))
     office.store.calendars.make_due([DANA], office.clock())
     office.run(2 * HOUR)
-    assert 40 <= reads(office, 4 * HOUR) <= 50
+    assert 40 <= count_polls(office, 4 * HOUR) <= 50
 
 
-def test_a_channel_is_trusted_when_our_own_write_came_back(office: NotifyingOffice) -> None:
-    office.tick()  # opens the channels, and books
+def test_a_channel_is_trusted_after_the_echo_of_our_own_write(office: NotifyingOffice) -> None:
+    office.tick()  # opens the channels, and writes an event
     assert office.watched_calendar().proven_at is None and office.watched_calendar().awaiting_since
     office.deliver_notifications()
     assert office.watched_calendar().proven_at and not office.watched_calendar().awaiting_since
 
 
-def test_a_channel_that_stays_silent_is_opened_anew_and_its_calendar_is_polled(office: NotifyingOffice) -> None:
+def test_a_silent_channel_is_replaced_and_its_calendar_is_polled_often(office: NotifyingOffice) -> None:
     office.prove_channels()
     office.calendar.loses_notifications = True
     first = office.watched_calendar()
@@ -51,20 +53,20 @@ def test_a_channel_that_stays_silent_is_opened_anew_and_its_calendar_is_polled(o
     second = office.watched_calendar()
     assert second.id != first.id and second.proven_at is None and second.failures == 1
     assert "did not report our own changes" in second.problem
-    assert [one.id for one in office.calendar.channels_of(DANA)] == [second.id]
-    assert reads(office, HOUR) >= 11
+    assert [channel.id for channel in office.calendar.channels_of(DANA)] == [second.id]
+    assert count_polls(office, HOUR) >= 11
 
 
-def test_the_echo_may_come_before_our_write_is_stored(office: NotifyingOffice) -> None:
-    """Google delivers within milliseconds: then nothing is missed later."""
+def test_an_echo_before_our_write_is_stored_counts(office: NotifyingOffice) -> None:
+    """Google delivers within milliseconds. The echo must not be missed later."""
     office.prove_channels()
     office.worker.actions.defer_session(office.session().id)
 
-    def hear(operation: str) -> None:
+    def deliver(operation: str) -> None:
         if operation != "changes":
             office.deliver_notifications()
 
-    office.calendar.fail = hear
+    office.calendar.fail = deliver
     office.tick()
     office.calendar.fail = None
     office.deliver_notifications()
@@ -73,49 +75,52 @@ def test_the_echo_may_come_before_our_write_is_stored(office: NotifyingOffice) -
     assert office.watched_calendar().failures == 0
 
 
-def test_a_change_that_a_poll_finds_untold_ends_the_trust_until_one_is_told(office: NotifyingOffice) -> None:
+def test_a_change_found_without_a_notification_ends_the_trust_until_the_next_notification(
+    office: NotifyingOffice,
+) -> None:
     office.prove_channels()
     office.calendar.loses_notifications = True
     office.calendar.add(DANA, span(office.session().span.end + 5 * HOUR))
     office.run(DAY)
     assert office.watched_calendar().proven_at is None
-    assert reads(office, HOUR) >= 11
+    assert count_polls(office, HOUR) >= 11
     office.calendar.loses_notifications = False
     office.calendar.add(DANA, span(office.session().span.end + 7 * HOUR))
     office.run(MINUTE)
     assert office.watched_calendar().proven_at
     office.run(2 * HOUR)
-    assert reads(office, HOUR) <= 2
+    assert count_polls(office, HOUR) <= 2
 
 
-def test_what_is_told_late_restores_the_trust_of_a_poll_that_came_first(office: NotifyingOffice) -> None:
+def test_a_late_notification_restores_the_trust(office: NotifyingOffice) -> None:
     office.prove_channels()
     office.clock.advance(HOUR)
     office.calendar.add(DANA, span(office.session().span.end + 5 * HOUR))
-    late, office.calendar.undelivered = office.calendar.undelivered, []
+    late_notifications, office.calendar.undelivered = office.calendar.undelivered, []
     office.store.calendars.make_due([DANA], office.clock())
     office.tick()
     assert office.watched_calendar().proven_at is None
-    office.calendar.undelivered = late
+    office.calendar.undelivered = late_notifications
     office.tick()
     assert office.watched_calendar().proven_at
 
 
-def test_what_an_earlier_attempt_wrote_and_was_told_then_is_not_awaited(office: NotifyingOffice) -> None:
-    """The answer was lost, not the write: the next attempt finds it there, and nothing is told again."""
+def test_the_echo_of_an_earlier_attempt_is_not_awaited_again(office: NotifyingOffice) -> None:
+    """The write succeeds, its answer is lost, and its echo arrives. The next attempt finds the event written, and no
+    second echo comes."""
     office.prove_channels()
     office.worker.actions.defer_session(office.session().id)
-    lost = Fails(lambda: Unavailable("away", uncertain=True), "update.done", times=1)
-    office.calendar.fail = lost
+    lost_answer = Fails(lambda: Unavailable("away", uncertain=True), "update.done", times=1)
+    office.calendar.fail = lost_answer
     office.tick()
-    assert not lost.left
+    assert not lost_answer.left
     office.run(HOUR)
     assert office.event(office.session()).span == office.session().span
     assert office.watched_calendar().failures == 0 and office.watched_calendar().awaiting_since is None
     assert office.calendar.operations.count("open_channel") == 2
 
 
-def test_what_was_written_before_a_channel_was_open_is_not_awaited(office: NotifyingOffice) -> None:
+def test_the_echo_of_a_write_before_the_channel_was_opened_is_not_awaited(office: NotifyingOffice) -> None:
     office.prove_channels()
     with office.store.database.write() as connection:
         connection.execute(tables.channel.update().values(notified_at=None))
@@ -123,7 +128,7 @@ def test_what_was_written_before_a_channel_was_open_is_not_awaited(office: Notif
     assert office.watched_calendar().awaiting_since is None
 
 
-def test_what_is_told_while_the_calendar_is_read_may_be_what_the_reading_found(office: NotifyingOffice) -> None:
+def test_a_notification_during_a_reading_counts_for_the_change_that_it_found(office: NotifyingOffice) -> None:
     office.prove_channels()
     office.clock.advance(HOUR)
     office.tick_until_quiet()
@@ -143,8 +148,8 @@ def test_what_is_told_while_the_calendar_is_read_may_be_what_the_reading_found(o
     assert office.watched_calendar().proven_at is not None
 
 
-def test_a_reading_that_fails_keeps_what_was_told_for_the_next_one(office: NotifyingOffice) -> None:
-    """The change is found by the second attempt; it was told, so that the trust stays."""
+def test_a_failed_reading_keeps_the_notification_for_the_next_reading(office: NotifyingOffice) -> None:
+    """The second attempt finds the change. Its notification has arrived, so the channel stays trusted."""
     office.prove_channels()
     office.clock.advance(HOUR)
     office.calendar.add(DANA, span(office.session().span.end + 5 * HOUR))
@@ -154,7 +159,7 @@ def test_a_reading_that_fails_keeps_what_was_told_for_the_next_one(office: Notif
     assert office.calendar.undelivered == [] and office.watched_calendar().proven_at
 
 
-def test_a_change_that_the_daily_look_finds_untold_ends_the_trust(office: NotifyingOffice) -> None:
+def test_a_change_found_by_the_daily_full_reading_ends_the_trust(office: NotifyingOffice) -> None:
     office.prove_channels()
     office.clock.advance(DAY + HOUR)
     office.calendar.loses_notifications = True
@@ -163,7 +168,7 @@ def test_a_change_that_the_daily_look_finds_untold_ends_the_trust(office: Notify
     assert office.watched_calendar().proven_at is None
 
 
-def test_silence_again_and_again_is_answered_ever_more_seldom(office: NotifyingOffice) -> None:
+def test_a_channel_that_stays_silent_is_replaced_after_longer_and_longer_waits(office: NotifyingOffice) -> None:
     office.calendar.loses_notifications = True
     for _ in range(12):
         office.tick()
