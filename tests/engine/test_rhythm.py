@@ -1,4 +1,4 @@
-"""The rhythm, on the database: what was held long ago and is closed still counts for the next one (T-3, T-15)."""
+"""The rhythm in the whole program: closed sessions in the database still determine the next one (T-3, T-15)."""
 
 from datetime import date, timedelta
 
@@ -10,104 +10,105 @@ from worker.domain.model import Session, SessionKind, SessionState, ShowAs, Span
 from worker.store.store import NextDue
 
 
-def careers(office: Office) -> list[Session]:
-    found = [
+def list_career_sessions(office: Office) -> list[Session]:
+    sessions = [
         s
         for s in office.store.queries.list_sessions()
         if s.kind is SessionKind.CAREER and s.state is not SessionState.CANCELLED
     ]
-    return sorted(found, key=lambda s: s.span.start if s.start else s.target)
+    return sorted(sessions, key=lambda s: s.span.start if s.start else s.target)
 
 
 def test_two_ahead_stay_where_they_are() -> None:
-    """T-15: half a year on the calendar, and nothing of it moves when the first is closed."""
+    """T-15: with a horizon of two sessions, the second keeps its time when the first is closed, and a third is
+    booked."""
     office = Office(known=settings(rules={"ahead": 2}))
     office.tick()
-    first, second = careers(office)
+    first, second = list_career_sessions(office)
     office.run_to(first.span.end + 40 * DAY)
-    after = careers(office)
-    assert [s.id for s in after[:2]] == [first.id, second.id]
-    assert after[0].is_closed
-    assert after[1].span == second.span
-    assert after[2].target.date() == second.span.end.date() + 91 * DAY
+    closed, following, third = list_career_sessions(office)[:3]
+    assert [closed.id, following.id] == [first.id, second.id]
+    assert closed.is_closed
+    assert following.span == second.span
+    assert third.target.date() == second.span.end.date() + 13 * WEEK
     office.close()
 
 
-def test_the_next_one_stays_while_one_that_was_not_held_has_no_time() -> None:
-    """T-3, T-10: the session was put off far from its target; told that it was not held, the next one keeps its
-    time, which lies in its window once the new time stands."""
+def test_the_next_session_keeps_its_time_when_the_one_before_is_recorded_as_not_held() -> None:
+    """T-3, T-10: the first session took place far from its target. Once it is recorded as not held, it gets a new
+    time, and the time of the next session is in the window counted from that."""
     office = Office()
     office.tick()
-    (first,) = careers(office)
-    away = Span(office.clock(), first.target + 8 * WEEK)
-    office.calendar.add(DANA, away, show=ShowAs.AWAY)
+    (first,) = list_career_sessions(office)
+    absence = Span(office.clock(), first.target + 8 * WEEK)
+    office.calendar.add(DANA, absence, show=ShowAs.AWAY)
     office.run(HOUR)
     held = office.hold()
     office.run(DAY)
     assert held.id == first.id
-    assert held.span.start > away.end
-    (following,) = [s for s in careers(office) if s.booked]
+    assert held.span.start > absence.end
+    (following,) = [s for s in list_career_sessions(office) if s.booked]
     office.worker.actions.record_not_held(held.id)
     office.run(HOUR)
-    changes = [line for line in office.history("event.update") if line["session"] == following.id]
-    assert changes == []
-    (again,) = [s for s in careers(office) if s.id == held.id]
-    assert again.booked
+    updates = [line for line in office.history("event.update") if line["session"] == following.id]
+    assert updates == []
+    (rebooked,) = [s for s in list_career_sessions(office) if s.id == held.id]
+    assert rebooked.booked
     office.close()
 
 
-def test_coming_back_from_pauses_the_rhythm_goes_on() -> None:
-    """T-3, T-4: three pauses later the next one still counts from the one that was held."""
+def test_the_rhythm_continues_from_the_last_held_session_after_pauses() -> None:
+    """T-3, T-4: after three pauses, the window of the next session still counts from the session that was held."""
     office = Office()
     office.tick()
-    (first,) = careers(office)
+    (first,) = list_career_sessions(office)
     office.run_to(first.span.end + 20 * DAY)
     for _ in range(3):
-        rest(office, True)
-        rest(office, False)
-    (following,) = [s for s in careers(office) if s.booked]
+        set_pause_and_run_a_day(office, is_paused=True)
+        set_pause_and_run_a_day(office, is_paused=False)
+    (following,) = [s for s in list_career_sessions(office) if s.booked]
     assert following.target.date() == first.span.end.date() + timedelta(weeks=13)
     assert following.target.date() > date(2026, 12, 1)
     office.close()
 
 
-def rest(office: Office, paused: bool) -> None:
-    """The people file says that the pair rests, or does not; a day passes."""
-    (one,) = office.pairs.values()
-    office.store.people.set_paused(one.id, is_paused=paused, now=office.clock())
+def set_pause_and_run_a_day(office: Office, *, is_paused: bool) -> None:
+    """Pause or resume the only pair, and let a day pass."""
+    (pair_id,) = office.pairs
+    office.store.people.set_paused(pair_id, is_paused=is_paused, now=office.clock())
     office.run(DAY)
 
 
-def test_a_pause_ends_by_itself_on_its_day() -> None:
-    """T-18: nobody has to change the people file, and the pair meets again."""
-    listed = pair(paused=True, paused_until=date(2026, 10, 5))
-    office = Office(listed={listed.id: listed})
+def test_a_pause_with_an_end_date_ends_on_that_date() -> None:
+    """T-18: nobody has to change the people file. A pause by the operator has no end date."""
+    paused_pair = pair(paused=True, paused_until=date(2026, 10, 5))
+    office = Office(listed={paused_pair.id: paused_pair})
     office.tick()
-    assert careers(office) == []
+    assert list_career_sessions(office) == []
     office.store.people.end_pauses(utc(2026, 10, 4, 23))
-    assert office.store.people.load_all_pairs()[listed.id].paused
+    assert office.store.people.load_all_pairs()[paused_pair.id].paused
     office.run_to(utc(2026, 10, 5, 1))
     office.store.people.end_pauses(office.clock())
     office.run(HOUR)
-    (session,) = careers(office)
+    (session,) = list_career_sessions(office)
     assert session.booked
-    office.store.people.set_paused(listed.id, is_paused=True, now=office.clock())
+    office.store.people.set_paused(paused_pair.id, is_paused=True, now=office.clock())
     office.store.people.end_pauses(office.clock() + 400 * DAY)
-    assert office.store.people.load_all_pairs()[listed.id].paused, "the operator's pause goes on"
+    assert office.store.people.load_all_pairs()[paused_pair.id].paused, "the operator's pause does not end"
     office.close()
 
 
 def test_a_transition_moves_the_next_session_by_a_calendar_update() -> None:
-    """T-18, R-5: once, without a count, and back again."""
+    """T-18, R-5: the session moves when the transition begins and when it ends. Neither move is a deferral."""
     office = Office()
     office.tick()
     held = office.hold()
     office.run(HOUR)
-    (following,) = [s for s in careers(office) if s.booked]
+    (following,) = [s for s in list_career_sessions(office) if s.booked]
     for until in (office.clock().date() + 200 * DAY, None):
         office.worker.actions.set_transition(held.pair, until)
         office.run(2 * HOUR)
-        (moved,) = [s for s in careers(office) if s.booked]
+        (moved,) = [s for s in list_career_sessions(office) if s.booked]
         assert (moved.id, moved.key, moved.count) == (following.id, following.key, 0)
         weeks = (moved.span.start - held.span.end) / WEEK
         assert (3 < weeks < 9) if until else (11 <= weeks <= 16)
@@ -118,17 +119,17 @@ def test_a_transition_moves_the_next_session_by_a_calendar_update() -> None:
     office.close()
 
 
-def test_a_company_of_the_tests_ticks_about_once_a_day(monkeypatch: MonkeyPatch) -> None:
-    """Whatever may be read more often near a session: the tests live through years of it."""
+def test_an_office_ticks_about_once_a_day(monkeypatch: MonkeyPatch) -> None:
+    """Many tests run for years of simulated time, and would be slow with more ticks."""
     office, ticks = Office(), 0
     tick = office.worker.tick
 
-    def count() -> NextDue:
+    def count_and_tick() -> NextDue:
         nonlocal ticks
         ticks += 1
         return tick()
 
-    monkeypatch.setattr(type(office.worker), "tick", lambda _: count())
+    monkeypatch.setattr(type(office.worker), "tick", lambda _: count_and_tick())
     office.run(30 * DAY)
     assert office.session().booked and 15 <= ticks < 45
     office.close()

@@ -1,4 +1,4 @@
-"""What becomes of pushed people: applied once pushes pause, and never without consent when many would go (T-17)."""
+"""The import of pushed people: a wave is applied when it ends, and needs consent when many pairs would end (T-17)."""
 
 from collections.abc import Iterator
 from datetime import timedelta
@@ -17,9 +17,9 @@ ANN, BO, CY = "ann@x.example", "bo@x.example", "cy@x.example"
 
 @pytest.fixture
 def company(tmp_path: Path) -> Iterator[PushedCompany]:
-    opened = open_company(f"sqlite:///{tmp_path / 'longarc.db'}", people=tmp_path / "people.csv")
-    yield opened
-    opened.close()
+    opened_company = open_company(f"sqlite:///{tmp_path / 'longarc.db'}", people=tmp_path / "people.csv")
+    yield opened_company
+    opened_company.close()
 
 
 @pytest.fixture
@@ -27,8 +27,11 @@ def directory(company: PushedCompany) -> Directory:
     return company.directory
 
 
-def pass_time(company: PushedCompany, time: timedelta) -> bool:
-    """Let time pass, minute by minute or, when it is long, hour by hour. True when the roster was applied meanwhile."""
+def import_over_time(company: PushedCompany, time: timedelta) -> bool:
+    """Let time pass, and import people each minute, or each hour when it is long.
+
+    Return whether an import changed the roster.
+    """
     end, has_changed, step = company.clock() + time, False, MINUTE if time <= HOUR else HOUR
     while company.clock() < end:
         company.clock.move_to(min(company.clock() + step, end))
@@ -36,109 +39,113 @@ def pass_time(company: PushedCompany, time: timedelta) -> bool:
     return has_changed
 
 
-def current_pairs(company: PushedCompany) -> set[PairId]:
+def load_current_pairs(company: PushedCompany) -> set[PairId]:
     pairs = company.worker.store.people.load_all_pairs().values()
     return {pair.id for pair in pairs if pair.ended is EndReason.NO}
 
 
-def staff(company: PushedCompany) -> None:
-    """Ann manages Bo and Cy, who were pushed before her, as Entra may do."""
+def push_three_people(company: PushedCompany) -> None:
+    """Push Ann, who manages Bo and Cy. They are pushed before her, as Entra may do."""
     directory = company.directory
     for address in (BO, CY, ANN):
         assert directory.create(make_user(address)).status_code == 201
     for address in (BO, CY):
         assert directory.patch(address, {"op": "Add", "path": MANAGER, "value": directory.ids[ANN]}).status_code == 200
-    assert pass_time(company, HOUR)
+    assert import_over_time(company, HOUR)
 
 
-def test_people_and_pairs_begin_when_the_first_pushes_pause(company: PushedCompany, directory: Directory) -> None:
-    assert not pass_time(company, DAY), "before the first push there is nothing to complain of"
+def test_the_first_wave_is_applied_when_it_ends(company: PushedCompany, directory: Directory) -> None:
+    assert not import_over_time(company, DAY), "before the first push no import fails"
     directory.create(make_user(ANN))
-    assert not pass_time(company, 9 * MINUTE)
+    assert not import_over_time(company, 9 * MINUTE)
     directory.create(make_user(BO, manager=directory.ids[ANN]))
-    assert not pass_time(company, 9 * MINUTE)
-    assert pass_time(company, MINUTE)
-    assert current_pairs(company) == {PairId(ANN, BO)}
+    assert not import_over_time(company, 9 * MINUTE)
+    assert import_over_time(company, MINUTE)
+    assert load_current_pairs(company) == {PairId(ANN, BO)}
     assert company.worker.store.outbox.list_alerts(company.clock() - 2 * DAY) == []
 
 
-def test_a_manager_who_comes_later_is_found(company: PushedCompany) -> None:
-    staff(company)
-    assert current_pairs(company) == {PairId(ANN, BO), PairId(ANN, CY)}
+def test_a_manager_pushed_after_the_reports_gets_the_pairs(company: PushedCompany) -> None:
+    push_three_people(company)
+    assert load_current_pairs(company) == {PairId(ANN, BO), PairId(ANN, CY)}
 
 
-def test_nothing_is_read_again_while_nothing_is_pushed(company: PushedCompany, directory: Directory) -> None:
-    staff(company)
+def test_a_push_that_changes_nothing_causes_no_import(company: PushedCompany, directory: Directory) -> None:
+    push_three_people(company)
     directory.patch(BO, {"op": "Replace", "path": "active", "value": "True"})
-    assert not pass_time(company, 2 * DAY)
+    assert not import_over_time(company, 2 * DAY)
 
 
-def test_who_is_set_inactive_leaves_and_continues_on_return(company: PushedCompany, directory: Directory) -> None:
-    staff(company)
+def test_a_person_set_inactive_leaves_and_can_return(company: PushedCompany, directory: Directory) -> None:
+    push_three_people(company)
     directory.patch(CY, {"op": "Replace", "path": "active", "value": "False"})
-    assert pass_time(company, HOUR)
+    assert import_over_time(company, HOUR)
     assert company.worker.store.people.load_all_pairs()[PairId(ANN, CY)].ended is EndReason.REPORT_LEFT
     directory.patch(CY, {"op": "Replace", "path": "active", "value": "True"})
-    assert pass_time(company, HOUR)
-    assert current_pairs(company) == {PairId(ANN, BO), PairId(ANN, CY)}
+    assert import_over_time(company, HOUR)
+    assert load_current_pairs(company) == {PairId(ANN, BO), PairId(ANN, CY)}
 
 
-def test_a_new_address_is_the_same_person(company: PushedCompany, directory: Directory) -> None:
-    staff(company)
+def test_a_person_with_a_new_address_keeps_the_pair(company: PushedCompany, directory: Directory) -> None:
+    push_three_people(company)
     operations = [
         {"op": "Replace", "path": "userName", "value": "cy.roe@x.example"},
         {"op": "Replace", "path": 'emails[type eq "work"].value', "value": "cy.roe@x.example"},
     ]
     assert directory.patch(CY, *operations).status_code == 200
-    assert pass_time(company, HOUR)
-    assert current_pairs(company) == {PairId(ANN, BO), PairId(ANN, "cy.roe@x.example")}
+    assert import_over_time(company, HOUR)
+    assert load_current_pairs(company) == {PairId(ANN, BO), PairId(ANN, "cy.roe@x.example")}
 
 
-def test_asking_for_it_does_not_wait(company: PushedCompany, directory: Directory) -> None:
+def test_an_import_on_request_does_not_wait_for_the_end_of_the_wave(
+    company: PushedCompany, directory: Directory
+) -> None:
     directory.create(make_user(ANN))
     directory.create(make_user(BO, manager=directory.ids[ANN]))
     assert company.worker.import_people(must_read_directory=True)
-    assert current_pairs(company) == {PairId(ANN, BO)}
+    assert load_current_pairs(company) == {PairId(ANN, BO)}
 
 
-def test_a_company_that_is_deleted_by_mistake_stays_until_somebody_agrees(
-    company: PushedCompany, directory: Directory
-) -> None:
-    staff(company)
+def test_the_deletion_of_a_whole_company_is_not_applied(company: PushedCompany, directory: Directory) -> None:
+    push_three_people(company)
     for address in (ANN, BO, CY):
         assert directory.send("DELETE", f"/Users/{directory.ids[address]}").status_code == 204
-    assert not pass_time(company, HOUR)
-    assert current_pairs(company) == {PairId(ANN, BO), PairId(ANN, CY)}
+    assert not import_over_time(company, HOUR)
+    assert load_current_pairs(company) == {PairId(ANN, BO), PairId(ANN, CY)}
 
 
-def test_many_who_go_at_once_wait_for_consent(company: PushedCompany, directory: Directory) -> None:
-    staff(company)
-    others = [f"p{number:02}@x.example" for number in range(40)]
-    for address in others:
+def test_many_people_who_leave_at_once_need_consent(company: PushedCompany, directory: Directory) -> None:
+    push_three_people(company)
+    reports = [f"p{number:02}@x.example" for number in range(40)]
+    for address in reports:
         directory.create(make_user(address, manager=directory.ids[ANN]))
-    assert pass_time(company, HOUR)
-    for address in others[:20]:
+    assert import_over_time(company, HOUR)
+    for address in reports[:20]:
         directory.patch(address, {"op": "Replace", "path": "active", "value": "False"})
     with pytest.raises(PeopleImportRefused, match="20 of 42 pairs would end"):
-        pass_time(company, HOUR)
-    assert len(current_pairs(company)) == 42
+        import_over_time(company, HOUR)
+    assert len(load_current_pairs(company)) == 42
     assert company.worker.import_people(force=True)
-    assert len(current_pairs(company)) == 22
+    assert len(load_current_pairs(company)) == 22
 
 
-def test_a_file_of_personal_data_has_what_was_pushed(company: PushedCompany) -> None:
-    staff(company)
+def test_the_collected_personal_data_contain_the_pushed_fields(company: PushedCompany) -> None:
+    push_three_people(company)
     person = company.worker.store.people.load_current_people()[BO]
     for data in (
         collect_for_operator(company.worker, person, has_content=False),
         collect_for_page(company.worker, person, [], is_manager=False),
     ):
-        (pushed,) = data["about"]["told_by_the_directory"]
-        assert (pushed["userName"], pushed["externalId"], pushed["displayName"]) == (BO, f"x-{BO}", "bo")
+        (pushed_fields,) = data["about"]["told_by_the_directory"]
+        assert (pushed_fields["userName"], pushed_fields["externalId"], pushed_fields["displayName"]) == (
+            BO,
+            f"x-{BO}",
+            "bo",
+        )
 
 
-def test_who_is_forgotten_is_in_no_pushed_row(company: PushedCompany, directory: Directory) -> None:
-    staff(company)
+def test_forgetting_a_person_deletes_the_pushed_row(company: PushedCompany, directory: Directory) -> None:
+    push_three_people(company)
     directory.patch(CY, {"op": "Replace", "path": "active", "value": False})
     assert company.worker.import_people(force=True)
     company.worker.erasure.forget(CY)

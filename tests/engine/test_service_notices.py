@@ -1,4 +1,4 @@
-"""What a service notices reaches the operator, once."""
+"""Alerts that services raise: the operator gets one for each cause."""
 
 import json
 from collections.abc import Iterator, Mapping
@@ -16,60 +16,64 @@ from worker.providers.google.auth import EVENTS_READ_SCOPE, OWNED_EVENTS_SCOPE
 from worker.providers.memory import MemoryCalendar
 
 MAX = "max@corp.example"
+#: The sections with which calendar services were made.
 _SECTIONS: list[Mapping[str, Any]] = []
 
 
-def calendar(section: Mapping[str, Any]) -> MemoryCalendar:
-    """A calendar service that keeps what it was made with."""
+def make_calendar(section: Mapping[str, Any]) -> MemoryCalendar:
+    """Return a calendar service, and keep the section with which it is made."""
     _SECTIONS.append(section)
     return MemoryCalendar()
 
 
 @pytest.fixture
 def office(monkeypatch: pytest.MonkeyPatch) -> Iterator[Office]:
-    monkeypatch.setitem(base.CALENDAR_FACTORIES, "google", f"{__name__}:calendar")
-    made = Office()
-    yield made
-    made.close()
+    monkeypatch.setitem(base.CALENDAR_FACTORIES, "google", f"{__name__}:make_calendar")
+    running_office = Office()
+    yield running_office
+    running_office.close()
     _SECTIONS.clear()
 
 
-def test_operator_hears_of_a_cause_once_however_often_it_is_noticed(office: Office) -> None:
+def test_a_repeated_cause_makes_one_alert(office: Office) -> None:
     office.worker.services.get_calendar("google")
-    notify = get_alert_function(_SECTIONS[0])
+    alert_operator = get_alert_function(_SECTIONS[0])
     for _ in range(3):
-        notify("meet:dana@corp.example", "Meet is not offered to dana@corp.example.")
+        alert_operator("meet:dana@corp.example", "Meet is not offered to dana@corp.example.")
         office.clock.advance(timedelta(days=3))
-    notify("meet:kim@corp.example", "Meet is not offered to kim@corp.example.")
-    alerts = [words for _, words in office.store.outbox.list_alerts(START - DAY)]
+    alert_operator("meet:kim@corp.example", "Meet is not offered to kim@corp.example.")
+    alerts = [text for _, text in office.store.outbox.list_alerts(START - DAY)]
     assert alerts == ["Meet is not offered to kim@corp.example.", "Meet is not offered to dana@corp.example."]
 
 
-def test_a_service_without_an_operator_has_nobody_to_notify() -> None:
-    heard: list[tuple[str, str]] = []
-    get_alert_function({"alert_operator": lambda cause, words: heard.append((cause, words))})(
-        "meet", "Meet is not offered."
-    )
+def test_a_service_without_an_alert_function_alerts_nobody() -> None:
+    alerts: list[tuple[str, str]] = []
+    section = {"alert_operator": lambda cause, text: alerts.append((cause, text))}
+    get_alert_function(section)("meet", "Meet is not offered.")
     get_alert_function({})("teams", "Teams is not offered.")
-    assert heard == [("meet", "Meet is not offered.")]
+    assert alerts == [("meet", "Meet is not offered.")]
 
 
-def test_where_meet_is_not_offered_the_company_is_booked_and_the_operator_told_once(tmp_path: Path) -> None:
-    """The whole program on the stand-in for Google: two conversations of two managers, no link, one alert."""
+def test_without_meet_sessions_are_booked_and_the_operator_gets_one_alert(tmp_path: Path) -> None:
+    """The whole program with the double of Google: two sessions of two managers, without a link."""
     with Google() as google:
         google.tokens.granted_scopes = {OWNED_EVENTS_SCOPE, EVENTS_READ_SCOPE}
         key = tmp_path / "key.json"
         key.write_text(json.dumps(google.tokens.service_account()))
-        where = {"endpoint": google.section["endpoint"], "token_endpoint": google.section["token_endpoint"]}
-        known = settings(calendars={"google": {**where, "service_account": key}}, event={"video": True})
-        persons = {who: person(who, calendar="google") for who in (DANA, SAM, KIM, MAX)}
-        for who in persons:
-            google.calendars.add_person(who, "Europe/Berlin")
+        endpoints = {name: google.section[name] for name in ("endpoint", "token_endpoint")}
+        google_settings = {**endpoints, "service_account": key}
+        persons = {address: person(address, calendar="google") for address in (DANA, SAM, KIM, MAX)}
+        for address in persons:
+            google.calendars.add_person(address, "Europe/Berlin")
         google.calendars.without_meet = set(persons)
-        office = Office(persons=persons, listed=pairs(pair(DANA, SAM), pair(KIM, MAX)), known=known)
+        office = Office(
+            persons=persons,
+            listed=pairs(pair(DANA, SAM), pair(KIM, MAX)),
+            known=settings(calendars={"google": google_settings}, event={"video": True}),
+        )
         office.tick()
-        titles = [event for who in (DANA, KIM) for event in google.calendars.list_events(who)]
-        assert len(titles) == 2 and not any("hangoutLink" in event for event in titles)
-        alerts = [words for _, words in office.store.outbox.list_alerts(START - DAY)]
+        events = [event for manager in (DANA, KIM) for event in google.calendars.list_events(manager)]
+        assert len(events) == 2 and not any("hangoutLink" in event for event in events)
+        alerts = [text for _, text in office.store.outbox.list_alerts(START - DAY)]
         assert len(alerts) == 1 and "Meet" in alerts[0]
         office.close()

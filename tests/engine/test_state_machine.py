@@ -1,6 +1,6 @@
-"""Whatever people do and services fail at, in whatever order: the promises hold once it has settled.
+"""The promises hold after any sequence of actions of people and failures of services, once nothing is due any more.
 
-The company of `tests/support/random_company.py` lives on services in memory, at Google and in Microsoft 365.
+The company of `tests/support/random_company.py` uses services in memory, and the doubles of Google and Microsoft 365.
 """
 
 import pytest
@@ -30,7 +30,7 @@ TestCompany.settings = settings(
 
 
 class OnGoogle(Company):
-    """The same company with its calendars at Google, as far as a stand-in is Google."""
+    """The same company with the provider for Google and its double."""
 
     def found(self, everybody: dict[str, Person], listed: dict[PairId, Pair]) -> SimulatedWorld:
         world = super().found(everybody, listed)
@@ -55,7 +55,7 @@ TestOnGoogle.settings = settings(
 
 
 class OnOutlook(Company):
-    """The same company in Microsoft 365: the real provider, the strict double."""
+    """The same company with the provider for Microsoft 365 and its double."""
 
     def found(self, everybody: dict[str, Person], listed: dict[PairId, Pair]) -> SimulatedWorld:
         world = super().found(everybody, listed)

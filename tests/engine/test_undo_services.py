@@ -1,5 +1,5 @@
-"""Undoing on each service: nothing of ours is left with organizer or guest, what others put there stays, and a process
-that is killed in the middle leaves nothing that the next one does not take off."""
+"""Undo on each service: no event or copy of ours is left, other events stay, and another process completes an undo
+that was killed."""
 
 from collections.abc import Sequence
 from datetime import timedelta
@@ -26,13 +26,13 @@ from worker.embedded import EmbeddedServers
 from worker.providers import base
 
 pytestmark = pytest.mark.timeout(600)
-#: A conversation took place and has a contract, so that a review and a block for a promise are to come.
-BEFORE = [["people"], ["tick"], ["move_past_end"], ["tick"], ["record"], ["tick"]]
-UNDO = [["undo", "past"]]
-#: Where it is killed: before and after a service did something, and in the middle of a stored step.
+#: The steps before the undo: a session is held and gets a contract, so that a review and a block are to come.
+STEPS_BEFORE = [["people"], ["tick"], ["move_past_end"], ["tick"], ["record"], ["tick"]]
+UNDO_STEPS = [["undo", "past"]]
+#: The boundaries at which the process is killed, unless all of them are tried (`FULL`).
 KILLED_AT = ("sweep.commit before", "cancel after", "outbox.settle before", "step.delete after")
 LATER = Span(START + 60 * DAY, START + 60 * DAY + HOUR)
-FOREIGN = """\
+FOREIGN_EVENT = """\
 BEGIN:VCALENDAR
 VERSION:2.0
 PRODID:-//somebody else//EN
@@ -48,7 +48,7 @@ END:VCALENDAR
 
 
 def put_foreign_event(servers: Servers, address: str) -> None:
-    """Somebody's own event."""
+    """Put an event that is not ours on a person's calendar."""
     if isinstance(servers, GoogleServers):
         GoogleHands(servers.calendars).add(address, LATER)
     elif isinstance(servers, OutlookServers):
@@ -56,32 +56,32 @@ def put_foreign_event(servers: Servers, address: str) -> None:
     else:
         assert isinstance(servers, EmbeddedServers)
         url = f"{servers.caldav_url.format(email=address)}dentist.ics"
-        body = FOREIGN.format(start=LATER.start, end=LATER.end).replace("\n", "\r\n")
-        answer = requests.put(url, data=body, headers={"Content-Type": "text/calendar"}, timeout=10)
-        assert answer.status_code == 201
+        body = FOREIGN_EVENT.format(start=LATER.start, end=LATER.end).replace("\n", "\r\n")
+        response = requests.put(url, data=body, headers={"Content-Type": "text/calendar"}, timeout=10)
+        assert response.status_code == 201
 
 
 def list_events(company: CrashCompany, address: str) -> list[Event]:
-    """All that stands on somebody's calendar."""
+    """Return all events on a person's calendar."""
     sections = company.servers.sections
     section = {**sections["calendar_section"], "organizers": lambda _: {manager for manager, _ in company.pairs}}
     provider = base.load_factory(base.CALENDAR_FACTORIES, sections["calendar"])(section)
-    listed = provider.changes(address, None, Span(START - DAY, START + 300 * DAY)).events
+    events = provider.changes(address, None, Span(START - DAY, START + 300 * DAY)).events
     provider.close()
-    return [event for event in listed if not event.cancelled]
+    return [event for event in events if not event.cancelled]
 
 
-def begin(companies: PreparedCompanies, steps: Sequence[Sequence[str]]) -> CrashCompany:
+def prepare_company(companies: PreparedCompanies, steps: Sequence[Sequence[str]]) -> CrashCompany:
+    """Return a company after these steps, with one event on each calendar that is not ours."""
     company = companies.prepare(steps)
     for person in company.people:
         put_foreign_event(company.servers, person)
     return company
 
 
-def check_undone(company: CrashCompany) -> None:
+def assert_is_undone(company: CrashCompany) -> None:
     for address in company.people:
-        listed = list_events(company, address)
-        assert [event.key for event in listed] == [None], "what somebody else put there, and nothing else"
+        assert [event.key for event in list_events(company, address)] == [None], "only the event that is not ours"
     assert [message.key for message in company.messages() if message.is_live and not message.name] == []
     store = company.store()
     state = store.undo.load()
@@ -92,34 +92,36 @@ def check_undone(company: CrashCompany) -> None:
     assert pauses.everybody
 
 
-def test_killed_in_the_middle_it_is_undone_all_the_same(
+def test_another_process_completes_an_undo_after_a_kill(
     starter: ProcessStarter, servers: Servers, sqlite_schema: Path, tmp_path: Path
 ) -> None:
     companies = PreparedCompanies(starter, servers, tmp_path, sqlite_schema, "undo")
-    whole = begin(companies, BEFORE)
-    ours = [event for address in whole.people for event in list_events(whole, address) if event.key]
-    assert len(ours) >= 4, "the past conversation, what is to come, and a block; with guests' copies"
-    assert whole.run_process(UNDO) == 0
-    assert whole.log_lines[-1] == "undone True"
-    check_undone(whole)
-    passed = whole.boundaries
-    kills = range(len(passed)) if FULL else {passed.index(one) for one in KILLED_AT if one in passed}
+    undisturbed = prepare_company(companies, STEPS_BEFORE)
+    ours = [event for address in undisturbed.people for event in list_events(undisturbed, address) if event.key]
+    assert len(ours) >= 4, "the past session, the coming ones and a block, with guests' copies"
+    assert undisturbed.run_process(UNDO_STEPS) == 0
+    assert undisturbed.log_lines[-1] == "undone True"
+    assert_is_undone(undisturbed)
+    boundaries = undisturbed.boundaries
+    kills = range(len(boundaries)) if FULL else {boundaries.index(name) for name in KILLED_AT if name in boundaries}
     for number in sorted(kills):
-        company = begin(companies, BEFORE)
-        assert company.run_process(UNDO, kill=number) == KILLED, passed[number]
-        company.at += timedelta(seconds=5)  # the leases of the dead process are waited for
-        assert company.run_process(UNDO) == 0
+        company = prepare_company(companies, STEPS_BEFORE)
+        assert company.run_process(UNDO_STEPS, kill=number) == KILLED, boundaries[number]
+        company.at += timedelta(seconds=5)  # sooner than the leases of the dead process end
+        assert company.run_process(UNDO_STEPS) == 0
         try:
-            check_undone(company)
+            assert_is_undone(company)
         except AssertionError as error:
-            raise AssertionError(f"killed at boundary {number}, {passed[number]}: {error}") from error
+            raise AssertionError(f"killed at boundary {number}, {boundaries[number]}: {error}") from error
 
 
-def test_a_worker_that_runs_after_a_kill_books_nothing_anew(
+def test_a_worker_after_a_killed_undo_books_no_session(
     starter: ProcessStarter, servers: Servers, sqlite_schema: Path, tmp_path: Path
 ) -> None:
-    company = begin(PreparedCompanies(starter, servers, tmp_path, sqlite_schema, "later"), [["people"], ["tick"]])
-    assert company.run_process([["undo"]], kill=12) == KILLED
+    company = prepare_company(
+        PreparedCompanies(starter, servers, tmp_path, sqlite_schema, "later"), [["people"], ["tick"]]
+    )
+    assert company.run_process([["undo"]], kill=12) == KILLED  # at the twelfth boundary of the undo
     company.at += HOUR
     assert company.run_process([["run", (company.at + 2 * DAY).isoformat()]]) == 0
     for address in company.people:

@@ -16,13 +16,14 @@ from worker.store import tables
 from worker.store.channel_standings import count_channels
 from worker.store.channels import Lease
 
+#: How long one run may open channels.
 BUDGET = 30 * SECOND
 
 
 # --- refusals ---
 
 
-def test_a_refusal_is_told_once_a_day_and_tried_again_ever_more_seldom(office: NotifyingOffice) -> None:
+def test_a_refused_channel_causes_one_alert_a_day_and_is_tried_after_longer_waits(office: NotifyingOffice) -> None:
     office.calendar.fail = Fails(lambda: Permanent("The address is not allowed."), "open_channel")
     office.run(3 * DAY)
     assert office.calendar.operations.count("open_channel") == 10
@@ -34,8 +35,8 @@ def test_a_refusal_is_told_once_a_day_and_tried_again_ever_more_seldom(office: N
     assert len(office.calendar.channels_of(DANA)) == 1
 
 
-def test_a_report_s_calendar_that_may_not_be_watched_is_nobody_s_trouble(office: NotifyingOffice) -> None:
-    """Where the company gives the right to managers' calendars alone."""
+def test_a_report_s_calendar_without_a_channel_causes_no_alert(office: NotifyingOffice) -> None:
+    """Some companies give access to managers' calendars alone."""
 
     def refuse(operation: str) -> None:
         if operation == "open_channel answered" and office.calendar.channels_of(SAM):
@@ -47,10 +48,10 @@ def test_a_report_s_calendar_that_may_not_be_watched_is_nobody_s_trouble(office:
     assert office.watched_calendar(SAM).failures >= 2 and office.watched_calendar(DANA).proven_at
     assert [mail for mail in office.mails() if "denied" in mail.as_string()] == []
     counts = count_channels(office.store.database, office.clock())
-    assert [(one.standing, one.count) for one in counts] == [(ChannelStanding.TRUSTED, 1)]
+    assert [(group.standing, group.count) for group in counts] == [(ChannelStanding.TRUSTED, 1)]
 
 
-def test_a_service_that_is_away_is_asked_again_in_minutes(office: NotifyingOffice) -> None:
+def test_a_channel_is_opened_minutes_after_an_outage(office: NotifyingOffice) -> None:
     office.calendar.fail = Fails(lambda: Unavailable("away"), "open_channel", times=2)
     office.tick()
     assert office.watched_calendar().failures == 0
@@ -59,7 +60,7 @@ def test_a_service_that_is_away_is_asked_again_in_minutes(office: NotifyingOffic
 
 
 @pytest.mark.parametrize("by_hand", [False, True])
-def test_a_calendar_that_is_suspended_no_more_gets_its_channel_with_it(office: NotifyingOffice, by_hand: bool) -> None:
+def test_a_calendar_gets_its_channel_as_soon_as_its_suspension_ends(office: NotifyingOffice, by_hand: bool) -> None:
     office.calendar.fail = Fails(lambda: AuthRevoked("revoked"), "open_channel", "changes")
     office.run(12 * HOUR)
     assert office.watched_calendar().failures > 2 and office.store.people.load_suspensions()
@@ -72,37 +73,40 @@ def test_a_calendar_that_is_suspended_no_more_gets_its_channel_with_it(office: N
     assert len(office.calendar.channels_of(DANA)) == 1
 
 
-def test_a_revoked_grant_stops_no_other_calendar(office: NotifyingOffice) -> None:
+def test_a_revoked_grant_for_one_calendar_stops_no_other_channel(office: NotifyingOffice) -> None:
     office.calendar.fail = Fails(lambda: AuthRevoked("revoked"), "open_channel", times=1)
     office.tick()
-    assert sum(len(office.calendar.channels_of(who)) for who in (DANA, SAM)) == 1
+    assert sum(len(office.calendar.channels_of(person)) for person in (DANA, SAM)) == 1
 
 
 # --- several processes ---
 
-CALLS = tuple(f"{one}_channel{answered}" for one in ("open", "renew", "close") for answered in ("", " answered"))
+#: The moments before and after each call to the service.
+CALLS = tuple(f"{call}_channel{moment}" for call in ("open", "renew", "close") for moment in ("", " answered"))
 
 
-@pytest.mark.parametrize("renews", [False, True])
-def test_killed_at_any_call_another_process_brings_the_channels_to_the_same_end(renews: bool) -> None:
+@pytest.mark.parametrize("can_renew", [False, True])
+def test_another_process_completes_the_channels_after_a_kill_at_any_call(can_renew: bool) -> None:
+    """Round n ends the first process at its n-th call. The rounds stop when a process makes fewer calls than that."""
     for number in range(1, 12):
         with closing(NotifyingOffice()) as office:
-            office.calendar.can_renew = renews
+            office.calendar.can_renew = can_renew
             office.calendar.fail = end_process_at(number, CALLS)
-            died = False
+            was_killed = False
             for _ in range(2):
                 try:
                     office.run(5 * DAY)
                 except ProcessEnded:
-                    died = True
+                    was_killed = True
                     office.worker = office.add_worker("second")
                     office.clock.advance(HOUR)
             office.run(8 * DAY)
-            for who in (DANA, SAM):
-                assert [one.id for one in office.calendar.channels_of(who)] == [office.watched_calendar(who).id], number
+            for person in (DANA, SAM):
+                (channel,) = office.calendar.channels_of(person)
+                assert channel.id == office.watched_calendar(person).id, f"killed at call {number}"
             assert office.rows(select(tables.retired_channel)) == []
-            assert len(office.events()) == len({one.key for one in office.events()})
-            if not died:
+            assert len(office.events()) == len({event.key for event in office.events()})
+            if not was_killed:
                 assert number > 4
                 break
 
@@ -115,31 +119,34 @@ def test_two_processes_open_one_channel_for_each_calendar(office: NotifyingOffic
     assert office.calendar.operations.count("open_channel") == 2
 
 
-def test_a_slow_service_keeps_few_workers_and_none_for_long(office: NotifyingOffice) -> None:
-    """When all channels of a company are opened, calendars are read and conversations planned meanwhile."""
+def test_a_slow_service_occupies_few_workers_for_a_short_time(office: NotifyingOffice) -> None:
+    """When all channels of a company have to be opened, other workers must read calendars and plan sessions
+    meanwhile."""
     office.persons, office.pairs = company(30)
-    office.persons = {one: replace(who, calendar=NOTIFYING_SERVICE) for one, who in office.persons.items()}
+    office.persons = {
+        address: replace(person, calendar=NOTIFYING_SERVICE) for address, person in office.persons.items()
+    }
     office.apply()
-    others: list[int] = []
+    other_counts: list[int] = []
 
-    def be_slow(operation: str) -> None:
+    def answer_slowly(operation: str) -> None:
         if operation != "open_channel":
             return
         office.clock.advance(SECOND * 10)
-        if not others:
+        if not other_counts:
             office.calendar.fail = None
-            others.extend(office.add_worker(f"other {number}").channels.run("other") for number in range(3))
-            office.calendar.fail = be_slow
+            other_counts.extend(office.add_worker(f"other {number}").channels.run("other") for number in range(3))
+            office.calendar.fail = answer_slowly
 
     office.channels.refresh()
-    office.calendar.fail = be_slow
+    office.calendar.fail = answer_slowly
     office.channels.run_until("first", lambda: office.clock() >= START + BUDGET)
-    assert others == [BATCH, BATCH, BATCH], "each is done at once, and leaves room"
+    assert other_counts == [BATCH, BATCH, BATCH], "each of three other workers opens one batch and stops"
     assert office.clock() - START <= BUDGET + BATCH * 10 * SECOND
-    due = office.store.channels
+    channels = office.store.channels
     lease = Lease("dead", office.clock() + LEASE)
-    leased = [len(due.claim(office.clock(), lease, BATCH, MAX_LEASED)) for _ in range(3)]
-    assert leased == [BATCH, MAX_LEASED - BATCH, 0]
+    leased_counts = [len(channels.claim(office.clock(), lease, BATCH, MAX_LEASED)) for _ in range(3)]
+    assert leased_counts == [BATCH, MAX_LEASED - BATCH, 0]
     assert office.channels.run("first") == 0
     office.clock.advance(LEASE)
-    assert office.channels.run("first") == BATCH, "its leases have ended"
+    assert office.channels.run("first") == BATCH, "the leases of the dead worker have ended"

@@ -1,4 +1,4 @@
-"""What channels tell: it is seen within seconds, nothing is lost, and what is forged changes nothing."""
+"""Notifications: a change is read within seconds, no change is lost, and a forged notification changes nothing."""
 
 from dataclasses import replace
 
@@ -14,7 +14,7 @@ from worker.providers.base import Notification, NotificationKind
 from worker.store import tables
 
 
-def test_a_decline_is_answered_without_waiting_for_a_poll(office: NotifyingOffice) -> None:
+def test_a_declined_session_gets_a_new_time_without_waiting_for_a_poll(office: NotifyingOffice) -> None:
     office.prove_channels()
     office.clock.advance(10 * SECOND)
     before = office.session().span
@@ -24,35 +24,34 @@ def test_a_decline_is_answered_without_waiting_for_a_poll(office: NotifyingOffic
     assert after.count == 1 and after.span != before and office.event(after).span == after.span
 
 
-def test_a_meeting_on_the_report_s_calendar_is_seen_as_well(office: NotifyingOffice) -> None:
+def test_a_clash_on_the_report_s_calendar_is_found_at_once(office: NotifyingOffice) -> None:
     office.prove_channels()
     office.clock.advance(10 * SECOND)
     office.calendar.add(SAM, office.session().span)
     office.tick_until_quiet()
-    assert office.session().warned_at == office.clock(), "T-10: a warning first, then another time"
+    assert office.session().warned_at == office.clock(), "T-10: the report is warned before the session is moved"
 
 
-def test_what_comes_within_five_seconds_is_folded_into_one_look_and_the_last_is_not_lost(
+def test_notifications_within_five_seconds_cause_one_poll_and_the_last_one_is_not_lost(
     office: NotifyingOffice,
 ) -> None:
     office.prove_channels()
     office.clock.advance(HOUR)
     office.tick_until_quiet()
     office.clock.advance(10 * SECOND)
-    begin, (channel,) = office.clock(), office.calendar.channels_of(DANA)
-    told = Notification(channel.token, NotificationKind.CHANGED)
-    looks = []
+    start, (channel,) = office.clock(), office.calendar.channels_of(DANA)
+    notification = Notification(channel.token, NotificationKind.CHANGED)
+    poll_times = []
     for _ in range(12):
-        accepted = office.channels.accept(told)
+        accepted = office.channels.accept(notification)
         assert accepted is not None
-        looks.append(accepted.poll_at)
+        poll_times.append(accepted.poll_at)
         office.clock.advance(SECOND)
-    asked_for = [look for look in looks if look]
-    assert asked_for == [begin, begin + HINT_MERGE_PERIOD, begin + 2 * HINT_MERGE_PERIOD, begin + 3 * HINT_MERGE_PERIOD]
+    assert [time for time in poll_times if time] == [start + number * HINT_MERGE_PERIOD for number in range(4)]
 
 
-def test_a_clock_that_was_ahead_drops_no_notification(office: NotifyingOffice) -> None:
-    """The clock was an hour ahead for a while: the last look was asked for at an instant that is still to come."""
+def test_a_notification_counts_after_the_clock_was_ahead(office: NotifyingOffice) -> None:
+    """The clock was an hour ahead for a while, so the stored time of the last notification is in the future."""
     office.prove_channels()
     office.clock.advance(HOUR)
     office.tick_until_quiet()
@@ -63,16 +62,16 @@ def test_a_clock_that_was_ahead_drops_no_notification(office: NotifyingOffice) -
     assert accepted is not None and accepted.poll_at == office.clock()
 
 
-def test_a_change_while_the_calendar_is_being_read_is_read_after_that(office: NotifyingOffice) -> None:
-    """The reading has passed the change already, and its end must not put the calendar off for an hour."""
+def test_a_change_during_a_reading_is_read_afterwards(office: NotifyingOffice) -> None:
+    """The reading may not contain the change. Its end must not delay the next reading by an hour."""
     office.prove_channels()
     office.clock.advance(HOUR)
     (channel,) = office.calendar.channels_of(DANA)
-    seen: list[str] = []
+    operations: list[str] = []
 
     def change(operation: str) -> None:
-        seen.append(operation)
-        if operation == "changes" and seen.count("changes") == 1:
+        operations.append(operation)
+        if operation == "changes" and operations.count("changes") == 1:
             office.clock.advance(10 * SECOND)
             office.channels.accept(Notification(channel.token, NotificationKind.CHANGED))
 
@@ -80,20 +79,20 @@ def test_a_change_while_the_calendar_is_being_read_is_read_after_that(office: No
     office.calendar.fail = change
     office.tick()
     office.tick()
-    assert seen.count("changes") == 2
+    assert operations.count("changes") == 2
 
 
 @pytest.mark.parametrize(
     "forge",
     [
-        lambda one: replace(one, token=""),
-        lambda one: replace(one, token=one.token[:-1] + ("0" if one.token[-1] != "0" else "1")),
-        lambda one: replace(one, token=f"{'0' * 32}.{one.token.partition('.')[2]}"),
-        lambda one: replace(one, token=one.token + "0"),
-        lambda one: replace(one, channel_id="0" * 32),
-        lambda one: replace(one, remote_id="of-somebody-else"),
+        lambda genuine: replace(genuine, token=""),
+        lambda genuine: replace(genuine, token=genuine.token[:-1] + ("0" if genuine.token[-1] != "0" else "1")),
+        lambda genuine: replace(genuine, token=f"{'0' * 32}.{genuine.token.partition('.')[2]}"),
+        lambda genuine: replace(genuine, token=genuine.token + "0"),
+        lambda genuine: replace(genuine, channel_id="0" * 32),
+        lambda genuine: replace(genuine, remote_id="of-somebody-else"),
     ],
-    ids=["no token", "altered", "of another id", "longer", "other channel", "other resource"],
+    ids=["no token", "altered token", "token of another id", "longer token", "other channel id", "other remote id"],
 )
 def test_a_forged_notification_changes_nothing(office: NotifyingOffice, forge: object) -> None:
     office.prove_channels()
@@ -106,18 +105,18 @@ def test_a_forged_notification_changes_nothing(office: NotifyingOffice, forge: o
     assert office.channels.accept(genuine) is not None
 
 
-def test_a_channel_of_another_installation_is_refused(office: NotifyingOffice) -> None:
-    """The same address and another key: its token is not ours."""
+def test_a_notification_for_another_installation_is_refused(office: NotifyingOffice) -> None:
+    """The other installation has the same address and another key, so the token is not valid."""
     office.prove_channels()
     (channel,) = office.calendar.channels_of(DANA)
-    told = Notification(channel.token, NotificationKind.CHANGED)
+    notification = Notification(channel.token, NotificationKind.CHANGED)
     office.settings = office.settings.model_copy(update={"keys": (SecretStr(OTHER_KEY),)})
     other = office.add_worker("second")  # on the same database: only the key differs
-    assert other.channels.is_on and other.channels.accept(told) is None
-    assert office.channels.accept(told) is not None
+    assert other.channels.is_on and other.channels.accept(notification) is None
+    assert office.channels.accept(notification) is not None
 
 
-def test_what_trails_a_closed_channel_is_refused(office: NotifyingOffice) -> None:
+def test_a_notification_of_a_closed_channel_is_refused(office: NotifyingOffice) -> None:
     office.prove_channels()
     (old,) = office.calendar.channels_of(DANA)
     office.run(5 * DAY)
@@ -125,19 +124,20 @@ def test_what_trails_a_closed_channel_is_refused(office: NotifyingOffice) -> Non
     assert office.channels.accept(Notification(old.token, NotificationKind.CHANGED)) is None
 
 
-def test_the_first_notification_may_come_before_the_service_answers(office: NotifyingOffice) -> None:
-    accepted: list[bool] = []
+def test_the_first_notification_is_accepted_before_the_service_answers(office: NotifyingOffice) -> None:
+    results: list[bool] = []
 
-    def hear(operation: str) -> None:
+    def deliver(operation: str) -> None:
         if operation == "open_channel answered":
-            accepted.append(office.deliver_notifications() == 1)
+            results.append(office.deliver_notifications() == 1)
 
-    office.calendar.fail = hear
+    office.calendar.fail = deliver
     office.tick()
-    assert accepted == [True, True]
+    assert results == [True, True]
 
 
-def test_half_of_what_is_told_is_lost_and_no_change_is(office: NotifyingOffice) -> None:
+def test_lost_notifications_lose_no_change(office: NotifyingOffice) -> None:
+    """The notifications of every other change are lost."""
     office.prove_channels()
     for number in range(6):
         office.clock.advance(HOUR)
@@ -145,4 +145,6 @@ def test_half_of_what_is_told_is_lost_and_no_change_is(office: NotifyingOffice) 
         office.calendar.answer(DANA, office.session().key, SAM, Answer.DECLINED)
         office.calendar.loses_notifications = False
         office.run(DAY)
-        assert office.event(office.session()).answers[SAM] is not Answer.DECLINED, "this decline was never seen"
+        assert office.event(office.session()).answers[SAM] is not Answer.DECLINED, (
+            "the decline is answered within a day"
+        )
