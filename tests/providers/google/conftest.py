@@ -18,9 +18,9 @@ from worker.providers.google.mail import GmailMailer
 
 @pytest.fixture
 def double() -> Iterator[Google]:
-    with Google() as running:
-        running.tokens.granted_scopes = {OWNED_EVENTS_SCOPE, EVENTS_READ_SCOPE, GMAIL_SEND_SCOPE}
-        yield running
+    with Google() as google_double:
+        google_double.tokens.granted_scopes = {OWNED_EVENTS_SCOPE, EVENTS_READ_SCOPE, GMAIL_SEND_SCOPE}
+        yield google_double
 
 
 @pytest.fixture

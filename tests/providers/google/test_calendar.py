@@ -30,9 +30,9 @@ from worker.providers.identities import InMemoryIdentities
 
 @pytest.fixture(scope="module")
 def double() -> Iterator[Google]:
-    with Google() as running:
-        running.tokens.granted_scopes = {OWNED_EVENTS_SCOPE, EVENTS_READ_SCOPE, GMAIL_SEND_SCOPE}
-        yield running
+    with Google() as google_double:
+        google_double.tokens.granted_scopes = {OWNED_EVENTS_SCOPE, EVENTS_READ_SCOPE, GMAIL_SEND_SCOPE}
+        yield google_double
 
 
 @pytest.fixture(scope="module")

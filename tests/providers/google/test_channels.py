@@ -34,9 +34,9 @@ def service(double: Google) -> Channels:
 
 @pytest.fixture
 def listener(service: Channels) -> Iterator[Listener]:
-    with listen() as running:
-        service.routes[PUBLIC] = running.url
-        yield running
+    with listen() as running_listener:
+        service.routes[PUBLIC] = running_listener.url
+        yield running_listener
 
 
 class GoogleContract(SecondChannelContract):

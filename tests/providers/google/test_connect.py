@@ -26,9 +26,9 @@ DANA = "dana@example.org"
 
 @pytest.fixture
 def double() -> Iterator[Google]:
-    with Google() as running:
-        running.calendars.add_person(DANA)
-        yield running
+    with Google() as google_double:
+        google_double.calendars.add_person(DANA)
+        yield google_double
 
 
 @pytest.fixture
@@ -46,10 +46,10 @@ def section(double: Google, tmp_path: Path) -> dict[str, Any]:
 def make_browser(change: Callable[[str], str] = lambda url: url) -> Callable[[str], None]:
     """Return a stand-in for a browser: it opens the URL that it gets, after `change`, and follows redirects."""
 
-    def show(url: str) -> None:
+    def open_url(url: str) -> None:
         Thread(target=requests.get, args=(change(url),), kwargs={"timeout": 10}, daemon=True).start()
 
-    return show
+    return open_url
 
 
 def list_stored_grants(section: dict[str, Any]) -> list[Path]:

@@ -54,9 +54,9 @@ class TestOutlookChannels(ChannelContract):
 
 @pytest.fixture
 def listener(double: Double) -> Iterator[Listener]:
-    with listen() as running:
-        double.subscriptions.routes[PUBLIC] = running.url
-        yield running
+    with listen() as running_listener:
+        double.subscriptions.routes[PUBLIC] = running_listener.url
+        yield running_listener
         double.subscriptions.reset()
 
 

@@ -253,7 +253,7 @@ def test_event_with_more_than_500_guests_is_refused_without_a_request(
 ) -> None:
     dana = hands.person()
     with pytest.raises(Permanent, match="500"):
-        provider.create(dana, draft(dana, *(f"g{n}@example.org" for n in range(501))))
+        provider.create(dana, draft(dana, *(f"g{number}@example.org" for number in range(501))))
     assert double.counts["POST events"] == 0
 
 

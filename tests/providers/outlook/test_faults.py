@@ -158,5 +158,5 @@ def test_unreachable_mailbox_raises_an_error_with_a_remedy(
         provider.create(person, draft(person))
     application.rights = rights
     assert "\n" not in str(error_info.value)
-    failed = [finding for finding in provider.check(person) if not finding.ok]
-    assert failed and all(finding.remedy for finding in failed)
+    failed_findings = [finding for finding in provider.check(person) if not finding.ok]
+    assert failed_findings and all(finding.remedy for finding in failed_findings)
