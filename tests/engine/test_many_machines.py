@@ -1,7 +1,7 @@
-"""Several machines on one PostgreSQL: each event and each mail exactly once, no hour given away twice.
+"""Tests that several machines on one PostgreSQL write each event and each mail once, and use no time twice.
 
-Three real processes work through one company at the same instant, in small bites so that they get into each other's
-way. The calendar and the mail service they share live in the test's own process, which counts what is asked of them.
+Three real processes work for one company at the same instant. They take few rows at a time, so that they often compete
+for the same rows. The calendar and the mail service run in the process of the test, which counts the requests to them.
 """
 
 import select
@@ -42,150 +42,151 @@ from worker.domain.model import (
     Span,
 )
 from worker.providers.memory import MemoryCalendar, MemoryMailer
+from worker.store.store import Store
 
 PROCESSES, PAIRS = 3, 200 if FULL else 96
 
 
-# --- the services they share ---
+# --- the services that the processes share ---
 
 
-class Shared:
-    """One service for many processes, one call at a time, each counted."""
+class SharedService:
+    """A service for many processes. It serves one request at a time, and counts the requests."""
 
     def __init__(self, service: object) -> None:
         self._service = service
         self._lock = Lock()
-        self.asked: Counter[str] = Counter()
+        self.request_counts: Counter[str] = Counter()
 
-    def ask(self, operation: str, *given: Any) -> Any:
+    def call(self, operation: str, *arguments: Any) -> Any:
         with self._lock:
-            self.asked[operation] += 1
-            return getattr(self._service, operation)(*given)
+            self.request_counts[operation] += 1
+            return getattr(self._service, operation)(*arguments)
 
 
-class Services(BaseManager):
-    """Serves them on a socket."""
+class ServicesClient(BaseManager):
+    """The connection of a process to the shared services, over a socket."""
 
 
-class Far:
-    """The calendar or the mailer, as a process far from it sees it."""
+class RemoteService:
+    """The calendar or the mail service, as another process calls it."""
 
-    def __init__(self, shared: BaseProxy) -> None:
-        self._shared: Any = shared
+    def __init__(self, proxy: BaseProxy) -> None:
+        self._shared: Any = proxy
 
     def free_busy(self, people: Sequence[Address], window: Span) -> Mapping[Address, FreeBusy]:
-        return self._shared.ask("free_busy", people, window)  # type: ignore[no-any-return]
+        return self._shared.call("free_busy", people, window)  # type: ignore[no-any-return]
 
     def changes(self, calendar: Address, cursor: str | None, window: Span) -> CalendarChanges:
-        return self._shared.ask("changes", calendar, cursor, window)  # type: ignore[no-any-return]
+        return self._shared.call("changes", calendar, cursor, window)  # type: ignore[no-any-return]
 
     def create(self, calendar: Address, draft: EventDraft) -> Event:
-        return self._shared.ask("create", calendar, draft)  # type: ignore[no-any-return]
+        return self._shared.call("create", calendar, draft)  # type: ignore[no-any-return]
 
     def update(self, ref: EventRef, draft: EventDraft) -> Event:
-        return self._shared.ask("update", ref, draft)  # type: ignore[no-any-return]
+        return self._shared.call("update", ref, draft)  # type: ignore[no-any-return]
 
     def cancel(self, ref: EventRef, *, quiet: bool = False) -> None:
-        self._shared.ask("cancel", ref)
+        self._shared.call("cancel", ref)
 
     def find(self, calendar: Address, key: str) -> Event | None:
-        return self._shared.ask("find", calendar, key)  # type: ignore[no-any-return]
+        return self._shared.call("find", calendar, key)  # type: ignore[no-any-return]
 
     def check(self, person: Address) -> list[Any]:
         return []
 
     def send(self, message: EmailMessage, key: str) -> None:
-        self._shared.ask("send", message, key)
+        self._shared.call("send", message, key)
 
     def was_sent(self, key: str) -> bool | None:
-        return self._shared.ask("was_sent", key)  # type: ignore[no-any-return]
+        return self._shared.call("was_sent", key)  # type: ignore[no-any-return]
 
 
-# --- one of the processes ---
+# --- a process ---
 
 
-def work(worker: Worker) -> int:
-    """Do what is due in small bites; how much that was."""
+def do_some_work(worker: Worker) -> int:
+    """Do a few things that are due. Returns how many were done."""
     holder = worker.holder
     return worker.sync.run(holder, 2) + worker.sweep.run(holder, 5) + worker.outbox.run(holder, 5)
 
 
-def child(database: str, socket: str) -> None:
-    """Work whenever there is something to do, and count it, until there is no more input."""
-    Services.register("calendar")
-    Services.register("mailer")
-    services = Services(address=socket, authkey=b"tests")
+def run_process(database: str, socket: str) -> None:
+    """Work from the first line of standard input until its end, then print how many things were done."""
+    ServicesClient.register("calendar")
+    ServicesClient.register("mailer")
+    services = ServicesClient(address=socket, authkey=b"tests")
     services.connect()
     worker = build(settings(database), SteppedClock(START))
-    far = {name: Far(getattr(services, name)()) for name in ("calendar", "mailer")}
-    worker.services.use(calendars={SERVICE: far["calendar"]}, mailers={SERVICE: far["mailer"]})
+    remote = {name: RemoteService(getattr(services, name)()) for name in ("calendar", "mailer")}
+    worker.services.use(calendars={SERVICE: remote["calendar"]}, mailers={SERVICE: remote["mailer"]})
     sys.stdout.write("ready\n")
     sys.stdout.flush()
     sys.stdin.readline()
-    done, idle = 0, 0.0
-    while not select.select([sys.stdin], [], [], idle)[0]:
-        some = work(worker)
-        done, idle = done + some, 0.0 if some else 0.05
+    total, pause = 0, 0.0
+    while not select.select([sys.stdin], [], [], pause)[0]:
+        count = do_some_work(worker)
+        total, pause = total + count, 0.0 if count else 0.05
     worker.close()
-    sys.stdout.write(f"{done}\n")
+    sys.stdout.write(f"{total}\n")
 
 
 class Machines:
-    """The processes, started together."""
+    """The processes. They are ready when this is constructed, and work from `start` to `stop`."""
 
     def __init__(self, database: str, socket: str) -> None:
         command = [sys.executable, "-m", "tests.engine.test_many_machines", database, socket]
-        self._all = [
+        self._processes = [
             subprocess.Popen(command, cwd=ROOT, text=True, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
             for _ in range(PROCESSES)
         ]
-        for one in self._all:
-            assert self._line(one) == "ready"
+        for process in self._processes:
+            assert self._read_line(process) == "ready"
 
     @staticmethod
-    def _line(one: "subprocess.Popen[str]") -> str:
-        assert one.stdout
-        ready, _, _ = select.select([one.stdout], [], [], 60)
-        assert ready, "a process says nothing"
-        return one.stdout.readline().strip()
+    def _read_line(process: "subprocess.Popen[str]") -> str:
+        assert process.stdout
+        readable, _, _ = select.select([process.stdout], [], [], 60)
+        assert readable, "a process printed nothing for a minute"
+        return process.stdout.readline().strip()
 
-    def go(self) -> None:
-        for one in self._all:
-            assert one.stdin
-            one.stdin.write("go\n")
-            one.stdin.flush()
+    def start(self) -> None:
+        for process in self._processes:
+            assert process.stdin
+            process.stdin.write("go\n")
+            process.stdin.flush()
 
     def stop(self) -> list[int]:
-        """How much each of them did."""
-        for one in self._all:
-            assert one.stdin
-            one.stdin.close()
-        done = [self._line(one) for one in self._all]
-        assert [one.wait(30) for one in self._all] == [0] * PROCESSES
-        for one in self._all:
-            assert one.stdout
-            one.stdout.close()
-        return [int(count) for count in done]
+        """End the processes. Returns how many things each of them did."""
+        for process in self._processes:
+            assert process.stdin
+            process.stdin.close()
+        counts = [self._read_line(process) for process in self._processes]
+        assert [process.wait(30) for process in self._processes] == [0] * PROCESSES
+        for process in self._processes:
+            assert process.stdout
+            process.stdout.close()
+        return [int(count) for count in counts]
 
 
-# --- the proof ---
+# --- the tests ---
 
 
 @pytest.fixture
-def shared(tmp_path: Path) -> Iterator[tuple[Shared, Shared, str]]:
-    """Calendar, mailer, and the socket they are served on, in this very process."""
-    calendar, mailer = Shared(MemoryCalendar()), Shared(MemoryMailer())
+def shared_services(tmp_path: Path) -> Iterator[tuple[SharedService, SharedService, str]]:
+    """The calendar service, the mail service, and the socket on which a thread of this process serves them."""
+    calendar, mailer = SharedService(MemoryCalendar()), SharedService(MemoryMailer())
 
-    class Serving(BaseManager):
+    class ServicesServer(BaseManager):
         pass
 
-    Serving.register("calendar", lambda: calendar, exposed=("ask",))
-    Serving.register("mailer", lambda: mailer, exposed=("ask",))
+    ServicesServer.register("calendar", lambda: calendar, exposed=("call",))
+    ServicesServer.register("mailer", lambda: mailer, exposed=("call",))
     socket = str(tmp_path / "services")
-    server = Serving(address=socket, authkey=b"tests").get_server()
+    server = ServicesServer(address=socket, authkey=b"tests").get_server()
 
     def serve() -> None:
-        with suppress(SystemExit):  # a manager ends its process when it has served; this one is a thread among others
+        with suppress(SystemExit):  # at its end, `serve_forever` raises SystemExit, which must end this thread alone
             server.serve_forever()
 
     thread = Thread(target=serve, daemon=True)
@@ -195,8 +196,8 @@ def shared(tmp_path: Path) -> Iterator[tuple[Shared, Shared, str]]:
     thread.join(10)
 
 
-def until(condition: Callable[[], bool], office: Office, seconds: float = 60) -> None:
-    """Wait until it holds, asking again and again."""
+def wait_until(condition: Callable[[], bool], office: Office, seconds: float = 60) -> None:
+    """Check the condition repeatedly until it is true. Fails after so many seconds."""
     end = monotonic() + seconds
     while not condition():
         assert monotonic() < end, office.store.outbox.count_by_progress()
@@ -204,26 +205,28 @@ def until(condition: Callable[[], bool], office: Office, seconds: float = 60) ->
 
 
 @pytest.mark.proof
-def test_three_machines_do_everything_once(postgres: Postgres, shared: tuple[Shared, Shared, str]) -> None:
-    calendar, mailer, socket = shared
+def test_three_machines_write_each_event_and_mail_once(
+    postgres: Postgres, shared_services: tuple[SharedService, SharedService, str]
+) -> None:
+    calendar, mailer, socket = shared_services
     url = postgres.migrated()
     persons, listed = company(PAIRS, reports=8)
     office = Office(url, persons, listed)
     machines = Machines(url, socket)
-    machines.go()
-    until(lambda: office.is_at_rest() and len(office.messages("event.create")) >= PAIRS, office)
+    machines.start()
+    wait_until(lambda: office.is_at_rest() and len(office.messages("event.create")) >= PAIRS, office)
     sessions = {s.pair: s for s in office.store.queries.list_sessions() if s.kind is SessionKind.CAREER}
     assert len(sessions) == PAIRS and {s.state for s in sessions.values()} == {SessionState.BOOKED}
     managers = len({pair_id.manager for pair_id in listed})
-    assert calendar.asked["create"] == PAIRS and mailer.asked["send"] == PAIRS + managers
+    assert calendar.request_counts["create"] == PAIRS and mailer.request_counts["send"] == PAIRS + managers
     memory: MemoryCalendar = calendar._service  # type: ignore[assignment]
     for pair_id, session in sessions.items():
         memory.answer(pair_id.manager, session.key, pair_id.report, Answer.DECLINED)
-    office.store.calendars.make_due(sorted({one.manager for one in listed.values()}), START)
-    until(lambda: office.is_at_rest() and len(office.messages("event.update")) >= PAIRS, office)
-    shares = machines.stop()
-    assert min(shares) > 0, "each of them did a part"
-    assert calendar.asked["update"] == PAIRS and calendar.asked["create"] == PAIRS
+    office.store.calendars.make_due(sorted({pair.manager for pair in listed.values()}), START)
+    wait_until(lambda: office.is_at_rest() and len(office.messages("event.update")) >= PAIRS, office)
+    counts = machines.stop()
+    assert min(counts) > 0, "each process did a part of the work"
+    assert calendar.request_counts["update"] == PAIRS and calendar.request_counts["create"] == PAIRS
     _check(office, memory, mailer._service)  # type: ignore[arg-type]
     office.close()
 
@@ -232,64 +235,71 @@ def _check(office: Office, memory: MemoryCalendar, mails: MemoryMailer) -> None:
     sessions = office.store.queries.list_sessions()
     assert {(s.count, s.state) for s in sessions} == {(1, SessionState.BOOKED)}
     for manager in {s.pair.manager for s in sessions}:
-        mine = sorted((s for s in sessions if s.pair.manager == manager), key=lambda s: s.span)
-        whole = Span(START, START + 60 * 24 * 60 * MINUTE)
-        events = sorted((e for e in memory.changes(manager, None, whole).events if e.key), key=lambda e: e.span)
-        assert [(e.key, e.span) for e in events] == [(s.key, s.span) for s in mine]
-        assert len({s.span.start.date() for s in mine}) == len(mine), "one a day"
-        assert all(b.span.start - a.span.end >= 15 * MINUTE for a, b in pairwise(mine))
+        manager_sessions = sorted((s for s in sessions if s.pair.manager == manager), key=lambda s: s.span)
+        sixty_days = Span(START, START + 60 * 24 * 60 * MINUTE)
+        events = sorted((e for e in memory.changes(manager, None, sixty_days).events if e.key), key=lambda e: e.span)
+        assert [(e.key, e.span) for e in events] == [(s.key, s.span) for s in manager_sessions]
+        assert len({s.span.start.date() for s in manager_sessions}) == len(manager_sessions), "one session a day"
+        assert all(b.span.start - a.span.end >= 15 * MINUTE for a, b in pairwise(manager_sessions)), "the buffer"
     sent = Counter(key for key, _ in mails.sent)
     assert set(sent.values()) == {1}
     managers = {s.pair.manager for s in sessions}
     effects = [m for m in office.messages() if m.name]
-    decided = Counter(m.name for m in effects)
-    assert (decided["introduction"], decided["deferral_notice"]) == (PAIRS + len(managers), 2 * PAIRS)
-    told_in = {m.key for m in effects if m.progress is EffectProgress.DONE} - sent.keys()
-    by_reader = Counter(m.to for m in effects if m.key in sent)
-    assert max(by_reader[manager] for manager in managers) <= 3, "the rest of the day in one mail the next morning"
-    told = Counter(line["what"] for line in office.history())
-    assert (told["event.create"], told["event.update"], told["mail"]) == (PAIRS, PAIRS, len(sent))
+    effect_counts = Counter(m.name for m in effects)
+    assert (effect_counts["introduction"], effect_counts["deferral_notice"]) == (PAIRS + len(managers), 2 * PAIRS)
+    folded = {m.key for m in effects if m.progress is EffectProgress.DONE} - sent.keys()
+    mails_by_reader = Counter(m.to for m in effects if m.key in sent)
+    assert max(mails_by_reader[manager] for manager in managers) <= 3, "more mails go into the overflow mail (T-16)"
+    history_counts = Counter(line["what"] for line in office.history())
+    event_and_mail_counts = history_counts["event.create"], history_counts["event.update"], history_counts["mail"]
+    assert event_and_mail_counts == (PAIRS, PAIRS, len(sent))
     dropped = [m.name for m in effects if m.progress is EffectProgress.DROPPED]
-    assert dropped == ["weekly"] * len(managers), "times to choose from are told by the notices"
-    assert told["mail.folded"] == len(told_in) == len(effects) - decided["overflow"] - len(sent) - len(dropped)
-    assert decided["overflow"] == len(managers)
+    assert dropped == ["weekly"] * len(managers), "the notices already tell the times to choose from"
+    folded_count = history_counts["mail.folded"]
+    assert folded_count == len(folded) == len(effects) - effect_counts["overflow"] - len(sent) - len(dropped)
+    assert effect_counts["overflow"] == len(managers)
 
 
-def test_sweeps_and_wakes_that_cross_do_not_stop_each_other(postgres: Postgres) -> None:
-    """Two that lock the same pairs in opposite orders wait for each other, until the database kills one of them."""
+def test_concurrent_sweeps_wakes_and_imports_do_not_deadlock(postgres: Postgres) -> None:
+    """Two transactions that lock the same pairs in opposite orders deadlock, and PostgreSQL aborts one of them."""
     url = postgres.migrated()
     persons, listed = company(60, reports=1)
-    stores = [new_store(url) for _ in range(4)]
-    stores[0].people.apply_import(persons, listed, START)
+    sweep_store, wake_store, other_wake_store, import_store = stores = [new_store(url) for _ in range(4)]
+    sweep_store.people.apply_import(persons, listed, START)
     ids = sorted(listed)
 
-    together = Barrier(3)
+    barrier = Barrier(3)  # each round, the sweep commits while the other two wake the same pairs
 
-    def sweeps() -> None:
+    def sweep() -> None:
         for _ in range(15):
-            mine = stores[0].plans.claim_pairs(ids, START, "sweep", START + MINUTE)
-            wakes = stores[0].plans.load(mine, START).wake_counts
-            plans = [Plan(pair=one, used_free_busy=n % 2 == 0) for n, one in enumerate(reversed(mine))]
-            together.wait(30)
-            stores[0].plans.commit(plans, wakes, "sweep", START)
-            together.wait(30)
+            claimed_ids = sweep_store.plans.claim_pairs(ids, START, "sweep", START + MINUTE)
+            wake_counts = sweep_store.plans.load(claimed_ids, START).wake_counts
+            plans = [Plan(pair=pair_id, used_free_busy=n % 2 == 0) for n, pair_id in enumerate(reversed(claimed_ids))]
+            barrier.wait(30)
+            sweep_store.plans.commit(plans, wake_counts, "sweep", START)
+            barrier.wait(30)
 
-    def wakes(number: int) -> None:
+    def wake_pairs(store: Store) -> None:
         for _ in range(15):
-            together.wait(30)
-            stores[number].plans.wake(ids, START, reread_free_busy=True)
-            together.wait(30)
+            barrier.wait(30)
+            store.plans.wake(ids, START, reread_free_busy=True)
+            barrier.wait(30)
 
-    def takes_over() -> None:
+    def import_people() -> None:
         for _ in range(10):
-            stores[3].people.apply_import(dict(reversed(persons.items())), dict(reversed(listed.items())), START)
+            import_store.people.apply_import(dict(reversed(persons.items())), dict(reversed(listed.items())), START)
 
     with ThreadPoolExecutor(4) as pool:
-        running = [pool.submit(sweeps), pool.submit(wakes, 1), pool.submit(wakes, 2), pool.submit(takes_over)]
-        assert [one.exception(60) for one in running] == [None] * 4
+        futures = [
+            pool.submit(sweep),
+            pool.submit(wake_pairs, wake_store),
+            pool.submit(wake_pairs, other_wake_store),
+            pool.submit(import_people),
+        ]
+        assert [future.exception(60) for future in futures] == [None] * 4
     for store in stores:
         store.close()
 
 
 if __name__ == "__main__":
-    child(*sys.argv[1:])
+    run_process(*sys.argv[1:])
