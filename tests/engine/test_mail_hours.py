@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import pytest
 
-from tests.engine.test_identities import named_still
+from tests.engine.test_identities import list_columns_with_address
 from tests.support.companies import DAY, HOUR, START, WEEK, Office, pair, pairs, person
 from tests.support.pairs import DANA, state_of
 from worker.domain.model import (
@@ -169,7 +169,7 @@ def test_a_changed_address_keeps_the_mails_about_several_pairs(office: Office) -
     office.pairs = pairs(*(pair(new, report) for report in REPORTS))
     renamed = [PersonAlias(BOSS, new, AliasSource.PEOPLE_FILE)]
     office.store.people.apply_import(office.persons, office.pairs, office.clock(), renamed)
-    assert named_still(office, BOSS) == set()
+    assert list_columns_with_address(office, BOSS) == set()
     office.run(2 * DAY)
     assert [m.key for m in office.messages("weekly") if m.snapshot_at >= START + 3 * WEEK] == [weekly.key]
     assert len([m for m in office.mails("introduction") if new in str(m["To"])]) == 0
