@@ -1,10 +1,13 @@
-"""Hostile days: workers killed, a database server restarted, calendar and mail servers out of order, mail dropped after
-it was taken, clocks that jump ahead and back. Meanwhile people record contracts and ask for other times.
+"""Tests that the program survives days with many faults.
 
-Afterwards there is one event and one copy for each session, no ghost, and no mail is lost. None is doubled but the
-summary of a contract, which goes once more under the same Message-ID when nobody knows whether it went out.
+Workers are killed, the database server is restarted, calendar and mail servers refuse requests, the connection to the
+mail server breaks after a mail was accepted, and clocks are ahead or behind. Meanwhile people record contracts and ask
+for other times.
 
-Three processes work on one PostgreSQL; Radicale and an SMTP server live outside of them and of the kills.
+Afterwards there is one event and one copy for each session, no other event of ours, and no mail is lost. Only the
+summary of a contract may be sent twice, with the same Message-ID: when it is unknown whether it was sent.
+
+Three processes work on one PostgreSQL. Radicale and an SMTP server run in the process of the test, which is not killed.
 """
 
 import random
@@ -33,12 +36,12 @@ from worker.store.store import Store
 
 PAIRS, DAYS, STEP, KILLS = (60, 14, 2 * HOUR, 60) if FULL else (2, 1, 8 * HOUR, 2)
 PROCESSES = 3
-#: The first day goes into bookings, the others begin when what was booked is near.
-NEAR = datetime.fromisoformat("2026-09-28T06:00Z")
+#: After half a day, in which sessions are booked, time jumps to this instant shortly before the first sessions.
+FIRST_SESSIONS_NEAR = datetime.fromisoformat("2026-09-28T06:00Z")
 
 
 class Fault(StrEnum):
-    """What may go wrong at an instant."""
+    """A kind of fault. Its value names it in the figures that the test prints."""
 
     KILL = "kills"
     CALENDARS_OUT = "requests that Radicale refused"
@@ -50,36 +53,37 @@ class Fault(StrEnum):
 
 
 @dataclass(slots=True)
-class Weather:
-    """What goes wrong just now, and how often it really did."""
+class FaultInjector:
+    """Causes the faults that are active, and counts how often each of them occurred."""
 
-    faults: set[Fault] = field(default_factory=set)
-    met: Counter[Fault] = field(default_factory=Counter)
+    active: set[Fault] = field(default_factory=set)
+    counts: Counter[Fault] = field(default_factory=Counter)
 
-    def strikes(self, fault: Fault) -> bool:
-        self.met[fault] += fault in self.faults
-        return fault in self.faults
+    def is_struck_by(self, fault: Fault) -> bool:
+        """Return whether the fault is active. Counts the fault if it is."""
+        self.counts[fault] += fault in self.active
+        return fault in self.active
 
-    def around(self, app: Callable[..., Any]) -> Callable[..., Any]:
-        """The calendar server, which answers 503 while it is out of order."""
+    def wrap_calendar_server(self, app: Callable[..., Any]) -> Callable[..., Any]:
+        """Return a calendar server that answers 503 while CALENDARS_OUT is active."""
 
         def serve(environ: dict[str, Any], start: Callable[..., Any]) -> Any:
-            if not self.strikes(Fault.CALENDARS_OUT):
+            if not self.is_struck_by(Fault.CALENDARS_OUT):
                 return app(environ, start)
             start("503 Service Unavailable", [("Content-Length", "0")])
             return []
 
         return serve
 
-    def hang_up(self, take: Callable[..., Any]) -> Callable[..., Any]:
-        """Hanging up before a mail is taken, or after it and before a word of it."""
+    def wrap_mail_handler(self, accept_mail: Callable[..., Any]) -> Callable[..., Any]:
+        """Return a mail handler that closes the connection before a mail is accepted, or after it without an answer."""
 
         async def handle(postbox: Any, server: Any, session: Any, envelope: Any) -> Any:
-            if self.strikes(Fault.MAIL_OUT):
+            if self.is_struck_by(Fault.MAIL_OUT):
                 server.transport.abort()
                 return "451 out of order"
-            answer = await take(postbox, server, session, envelope)
-            if self.strikes(Fault.MAIL_DROPPED):
+            answer = await accept_mail(postbox, server, session, envelope)
+            if self.is_struck_by(Fault.MAIL_DROPPED):
                 server.transport.abort()
             return answer
 
@@ -87,7 +91,7 @@ class Weather:
 
 
 @dataclass(slots=True)
-class Chaos(CrashCompany):
+class PostgresCompany(CrashCompany):
     """A company on PostgreSQL that three processes work for."""
 
     url: str = ""
@@ -95,7 +99,8 @@ class Chaos(CrashCompany):
     def store(self) -> Store:
         return new_store(self.url, KEY)
 
-    def command(self, name: str, step: list[Any], offset: timedelta = timedelta()) -> dict[str, Any]:
+    def make_command(self, name: str, step: list[Any], offset: timedelta = timedelta()) -> dict[str, Any]:
+        """Return a command for a process: one step, at the current time plus the offset of its clock."""
         return {
             "database": self.url,
             **self.servers.sections,
@@ -106,46 +111,50 @@ class Chaos(CrashCompany):
             "errors": str(self.folder / f"errors-{name}"),
         }
 
-    def do(self, commands: list[dict[str, Any]]) -> list[int]:
-        """Have these done at once; how each ended. In order, by a kill, or because the database was out of reach."""
+    def run_commands(self, commands: list[dict[str, Any]]) -> list[int]:
+        """Run these commands at the same time, each in a process. Returns the exit codes.
+
+        A process may end normally, be killed, or fail because the database was unreachable. Other ends fail the test.
+        """
         codes = self.starter.run_together(commands, 300)
         for code, command in zip(codes, commands, strict=True):
-            said = Path(command["errors"]).read_text()
-            assert "Traceback" not in said, said
-            is_explained = code == 1 and said.splitlines()[-1].startswith(OUT_OF_REACH)
-            assert code in (0, KILLED) or is_explained, (code, said)
+            error_output = Path(command["errors"]).read_text()
+            assert "Traceback" not in error_output, error_output
+            was_database_unreachable = code == 1 and error_output.splitlines()[-1].startswith(OUT_OF_REACH)
+            assert code in (0, KILLED) or was_database_unreachable, (code, error_output)
         return codes
 
-    def work(self) -> list[int]:
-        """Have all of them work at this instant, and nothing go wrong."""
-        return self.do([self.command(str(number), ["tick_despite_outage"]) for number in range(PROCESSES)])
+    def tick_all(self) -> list[int]:
+        """Let all processes do what is due now. Returns the exit codes."""
+        return self.run_commands([self.make_command(str(n), ["tick_despite_outage"]) for n in range(PROCESSES)])
 
-    def lines(self, wanted: str) -> int:
-        """How many lines of all that the processes told begin so."""
-        told = (line for log in self.folder.glob("log-*") for line in log.read_text().splitlines())
-        return sum(line.startswith(wanted) for line in told)
-
-
-@pytest.fixture
-def weather(monkeypatch: MonkeyPatch) -> Weather:
-    made = Weather()
-    monkeypatch.setattr(embedded._MailHandler, "handle_DATA", made.hang_up(embedded._MailHandler.handle_DATA))
-    return made
+    def count_log_lines(self, beginning: str) -> int:
+        """Return how many lines in the logs of all processes begin with this text."""
+        lines = (line for log in self.folder.glob("log-*") for line in log.read_text().splitlines())
+        return sum(line.startswith(beginning) for line in lines)
 
 
 @pytest.fixture
-def chaos(weather: Weather, postgres: Postgres, tmp_path: Path) -> Iterator[Chaos]:
+def injector(monkeypatch: MonkeyPatch) -> FaultInjector:
+    new_injector = FaultInjector()
+    handle_data = new_injector.wrap_mail_handler(embedded._MailHandler.handle_DATA)
+    monkeypatch.setattr(embedded._MailHandler, "handle_DATA", handle_data)
+    return new_injector
+
+
+@pytest.fixture(name="company")
+def create_company(injector: FaultInjector, postgres: Postgres, tmp_path: Path) -> Iterator[PostgresCompany]:
     starter = ProcessStarter()
-    servers = OwnServers(tmp_path / "servers", [], wrap_caldav=weather.around)
+    servers = OwnServers(tmp_path / "servers", [], wrap_caldav=injector.wrap_calendar_server)
     url = postgres.migrated()
     postgres.keep_commits(url)
     with servers:
-        yield Chaos(starter, servers, tmp_path / "chaos", None, "chaos", PAIRS, url=url)
+        yield PostgresCompany(starter, servers, tmp_path / "chaos", None, "chaos", PAIRS, url=url)
     starter.close()
 
 
-#: At the first instants: what is sure to stand in the way of what is done then.
-OPENING = (
+#: The faults of the first rounds. Each of them is sure to hit something that the processes do in that round.
+FIRST_FAULTS = (
     {Fault.MAIL_OUT, Fault.CLOCK_AHEAD},
     {Fault.MAIL_DROPPED, Fault.CLOCK_BEHIND},
     {Fault.CALENDARS_OUT},
@@ -154,88 +163,94 @@ OPENING = (
 
 
 def choose_faults(dice: random.Random, number: int) -> set[Fault]:
-    """One of them in turn, and now and then others with it; kills half of the time, since an idle process may pass
-    too few boundaries to reach the one at which it would be killed."""
-    if number < len(OPENING):
-        return OPENING[number]
+    """Return the faults of this round: each fault in turn, and at random others.
+
+    Kills have a chance of one half, since an idle process may end before it reaches the boundary where it is killed.
+    """
+    if number < len(FIRST_FAULTS):
+        return FIRST_FAULTS[number]
     chances = {fault: 0.5 if fault is Fault.KILL else 0.1 for fault in Fault}
     return {list(Fault)[number % len(Fault)]} | {fault for fault in Fault if dice.random() < chances[fault]}
 
 
-def live_through(chaos: Chaos, weather: Weather, postgres: Postgres, dice: random.Random) -> None:
-    """One instant, with whatever goes wrong at it."""
+def run_round(company: PostgresCompany, injector: FaultInjector, postgres: Postgres, dice: random.Random) -> None:
+    """Let the processes do what is due now while people act and the active faults occur."""
     offsets = [timedelta(seconds=dice.randrange(-60, 60)) for _ in range(PROCESSES)]
-    offsets[1] += dice.randrange(2, 7) * HOUR * weather.strikes(Fault.CLOCK_AHEAD)
-    offsets[2] -= dice.randrange(3, 30) * MINUTE * weather.strikes(Fault.CLOCK_BEHIND)
-    commands = [chaos.command(str(number), ["tick_despite_outage"], offset) for number, offset in enumerate(offsets)]
-    if Fault.KILL in weather.faults:
+    offsets[1] += dice.randrange(2, 7) * HOUR * injector.is_struck_by(Fault.CLOCK_AHEAD)
+    offsets[2] -= dice.randrange(3, 30) * MINUTE * injector.is_struck_by(Fault.CLOCK_BEHIND)
+    commands = [company.make_command(str(n), ["tick_despite_outage"], offset) for n, offset in enumerate(offsets)]
+    if Fault.KILL in injector.active:
         for command in commands:
             command["kill"] = dice.randrange(dice.choice((2, 6, 30)))
-    if Fault.RESTART in weather.faults:
+    if Fault.RESTART in injector.active:
         commands[0]["restart"] = {**postgres.restart(dice.choice(("fast", "immediate"))), "after": dice.randrange(4)}
-    people = chaos.command("people", ["act", dice.randrange(2**32)])
-    weather.met[Fault.KILL] += chaos.do([*commands, people]).count(KILLED)
-    weather.met[Fault.RESTART] = chaos.lines("restarted")
+    act_as_people = company.make_command("people", ["act", dice.randrange(2**32)])
+    injector.counts[Fault.KILL] += company.run_commands([*commands, act_as_people]).count(KILLED)
+    injector.counts[Fault.RESTART] = company.count_log_lines("restarted")
 
 
 @pytest.mark.proof
 @pytest.mark.timeout(3600)
-def test_hostile_days_lose_nothing_and_double_only_summaries(
-    chaos: Chaos, weather: Weather, postgres: Postgres
+def test_days_with_faults_lose_no_mail_and_double_only_contract_summaries(
+    company: PostgresCompany, injector: FaultInjector, postgres: Postgres
 ) -> None:
-    began, dice, rounds = monotonic(), random.Random(7), 0
-    assert chaos.do([chaos.command("people", ["people"])]) == [0]
-    days = timedelta()
-    while days < DAYS * DAY or weather.met[Fault.KILL] < KILLS or not has_met_all(chaos, weather):
-        weather.faults = choose_faults(dice, rounds)
-        live_through(chaos, weather, postgres, dice)
-        passed = dice.choice((STEP, STEP, 11 * MINUTE, 2 * STEP))
-        chaos.at, days, rounds = chaos.at + passed, days + passed, rounds + 1
-        if days > DAY / 2:
-            chaos.at = max(chaos.at, NEAR)
-        assert rounds < 40 * DAYS, weather.met
-    weather.faults = set()
+    test_started, dice, rounds = monotonic(), random.Random(7), 0
+    assert company.run_commands([company.make_command("people", ["people"])]) == [0]
+    simulated_time = timedelta()
+    while (
+        simulated_time < DAYS * DAY or injector.counts[Fault.KILL] < KILLS or not has_met_all_faults(company, injector)
+    ):
+        injector.active = choose_faults(dice, rounds)
+        run_round(company, injector, postgres, dice)
+        step = dice.choice((STEP, STEP, 11 * MINUTE, 2 * STEP))
+        company.at, simulated_time, rounds = company.at + step, simulated_time + step, rounds + 1
+        if simulated_time > DAY / 2:
+            company.at = max(company.at, FIRST_SESSIONS_NEAR)
+        assert rounds < 40 * DAYS, injector.counts
+    injector.active = set()
     for _ in range(3):
-        chaos.at += 4 * HOUR  # a clock that was ahead may have taken something into its hands for so long
-        assert chaos.work() == [0] * PROCESSES
-    check_events(chaos)
-    doubled = check_mails_of(chaos)
-    acts = {name: chaos.lines(f"acted {name}") for name in ("_record_contract", "_ask_for_another_time")}
+        company.at += 4 * HOUR  # together, longer than a lease of a clock that was up to 6 hours ahead
+        assert company.tick_all() == [0] * PROCESSES
+    check_events(company)
+    doubled_count = check_mails(company)
     figures = {
-        **{fault.value: weather.met[fault] for fault in Fault},
-        "outages waited through": chaos.lines("waited for the database"),
+        **{fault.value: injector.counts[fault] for fault in Fault},
+        "outages waited through": company.count_log_lines("waited for the database"),
         "pairs": PAIRS,
-        "simulated days": round((days + 12 * HOUR) / DAY, 1),
+        "simulated days": round((simulated_time + 12 * HOUR) / DAY, 1),
         "rounds": rounds,
-        "contracts recorded": acts["_record_contract"],
-        "sessions deferred": acts["_ask_for_another_time"],
-        "mails": sum(len(chaos.mails(email)) for email in chaos.people),
-        "summaries doubled": doubled,
-        "events": sum(len(chaos.events(manager)) for manager, _ in chaos.pairs),
-        "seconds": round(monotonic() - began),
+        "contracts recorded": company.count_log_lines("acted _record_contract"),
+        "sessions deferred": company.count_log_lines("acted _ask_for_another_time"),
+        "mails": sum(len(company.mails(email)) for email in company.people),
+        "summaries doubled": doubled_count,
+        "events": sum(len(company.events(manager)) for manager, _ in company.pairs),
+        "seconds": round(monotonic() - test_started),
     }
     sys.stdout.write(f"{figures}\n")
 
 
-def has_met_all(chaos: Chaos, weather: Weather) -> bool:
-    """Whether each fault happened at least once, and people recorded a contract meanwhile."""
-    return all(weather.met[fault] for fault in Fault) and chaos.lines("acted _record_contract") > 0
+def has_met_all_faults(company: PostgresCompany, injector: FaultInjector) -> bool:
+    """Return whether each fault occurred, and people recorded a contract meanwhile."""
+    return all(injector.counts[fault] for fault in Fault) and company.count_log_lines("acted _record_contract") > 0
 
 
-def check_mails_of(chaos: Chaos) -> int:
-    """Each mail that is done is there once, by its Message-ID; a summary may be there twice. How many are."""
-    messages = {message_id(m.key): m for m in chaos.messages() if m.name and m.to in chaos.people}
-    sent = Counter(str(mail["Message-ID"]) for email in chaos.people for mail in chaos.mails(email))
-    done = {one for one, message in messages.items() if message.progress is EffectProgress.DONE}
-    uncertain = {one for one, message in messages.items() if message.progress is EffectProgress.UNCERTAIN}
+def check_mails(company: PostgresCompany) -> int:
+    """Check by Message-ID that each mail whose effect is done was sent once; a contract summary may be sent twice.
+
+    Returns the number of mails that were sent twice.
+    """
+    effects = {make_message_id(m.key): m for m in company.messages() if m.name and m.to in company.people}
+    sent = Counter(str(mail["Message-ID"]) for email in company.people for mail in company.mails(email))
+    done = {message_id for message_id, effect in effects.items() if effect.progress is EffectProgress.DONE}
+    uncertain = {message_id for message_id, effect in effects.items() if effect.progress is EffectProgress.UNCERTAIN}
     assert done <= sent.keys() <= done | uncertain
-    doubled = [one for one, count in sent.items() if count > 1]
-    assert {(messages[one].name, sent[one]) for one in doubled} <= {("contract_summary", 2)}
-    assert not [m.key for m in chaos.messages() if m.progress is EffectProgress.DEAD]
-    assert not [m.key for m in chaos.messages() if m.is_live and m.due_at <= chaos.at]
+    doubled = [message_id for message_id, count in sent.items() if count > 1]
+    assert {(effects[message_id].name, sent[message_id]) for message_id in doubled} <= {("contract_summary", 2)}
+    assert not [m.key for m in company.messages() if m.progress is EffectProgress.DEAD]
+    assert not [m.key for m in company.messages() if m.is_live and m.due_at <= company.at]
     return len(doubled)
 
 
-def message_id(key: str) -> str:
-    """It follows from the key of the message in the outbox alone."""
+def make_message_id(key: str) -> str:
+    """Return the Message-ID of the mail with this key in the outbox."""
     return f"<{sha256(key.encode()).hexdigest()[:32]}@corp.example>"
