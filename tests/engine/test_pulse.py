@@ -263,7 +263,7 @@ def test_the_page_offers_no_answer_to_managers_or_after_the_round(office: Office
 
 
 def test_no_page_of_a_manager_mentions_the_pulse(office: Office) -> None:
-    """R-37: here after the round, when its counts may be shown to the operator."""
+    """R-37: checked after the round, when the operator can see its counts."""
     for report in REPORTS:
         give_answer(office, report, yes=True)
     close_round(office)

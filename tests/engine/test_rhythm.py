@@ -20,7 +20,7 @@ def list_career_sessions(office: Office) -> list[Session]:
 
 
 def test_two_ahead_stay_where_they_are() -> None:
-    """T-15: with a horizon of two sessions, the second keeps its time when the first is closed, and a third is
+    """T-15: with two sessions booked ahead, the second keeps its time when the first is closed, and a third is
     booked."""
     office = Office(known=settings(rules={"ahead": 2}))
     office.tick()

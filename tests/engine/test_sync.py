@@ -78,11 +78,11 @@ def test_a_declined_session_gets_a_new_time_at_once(office: Office) -> None:
     assert office.events()[0].answers == {SAM: Answer.NEEDS_ACTION}
 
 
-@pytest.mark.parametrize(("who", "cause"), [(DANA, "deleted"), (SAM, "declined")])
-def test_a_deleted_event_is_owed_and_made_anew(office: Office, who: str, cause: str) -> None:
+@pytest.mark.parametrize(("person", "cause"), [(DANA, "deleted"), (SAM, "declined")])
+def test_a_deleted_event_is_owed_and_made_anew(office: Office, person: str, cause: str) -> None:
     """R-8: a guest who deletes their own copy declines."""
     session = book_first_session(office)
-    office.calendar.remove(who, session.key)
+    office.calendar.remove(person, session.key)
     office.tick()
     assert [deferral_cause for deferral_cause, _ in list_deferrals(office)] == [cause]
     assert [event.span for event in office.events()] == [office.session().span]

@@ -10,6 +10,7 @@ from tests.support.companies import (
     DAY,
     HOUR,
     KIM,
+    MINUTE,
     OPERATOR,
     SAM,
     START,
@@ -187,9 +188,9 @@ def test_undo_waits_for_the_leases_of_a_dead_process(stored_office: Office) -> N
     stored_office.worker.undo.begin(includes_past=False, is_quiet=False)
     stored_office.worker.sweep.run("dead")
     store, now = stored_office.store, stored_office.clock()
-    assert store.outbox.claim(now, "dead", now + 5 * HOUR / 60, 2)
+    assert store.outbox.claim(now, "dead", now + 5 * MINUTE, 2)
     store.plans.wake([PairId(DANA, KIM)], now)
-    assert store.plans.claim(now, "dead", now + 10 * HOUR / 60, 5)
+    assert store.plans.claim(now, "dead", now + 10 * MINUTE, 5)
     waiting_times: list[datetime] = []
 
     def wait(instant: datetime) -> None:
@@ -202,7 +203,7 @@ def test_undo_waits_for_the_leases_of_a_dead_process(stored_office: Office) -> N
     assert result.is_complete
     assert list_coming_keys(stored_office) == []
     assert waiting_times
-    assert waiting_times[-1] <= now + 11 * HOUR / 60
+    assert waiting_times[-1] <= now + 11 * MINUTE, "the last lease ends after ten minutes"
 
 
 def test_resuming_everybody_ends_the_undo_and_books_all_pairs(office: Office) -> None:

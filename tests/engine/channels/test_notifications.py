@@ -29,7 +29,7 @@ def test_a_clash_on_the_report_s_calendar_is_found_at_once(office: NotifyingOffi
     office.clock.advance(10 * SECOND)
     office.calendar.add(SAM, office.session().span)
     office.tick_until_quiet()
-    assert office.session().warned_at == office.clock(), "T-10: the report is warned before the session is moved"
+    assert office.session().warned_at == office.clock(), "T-10: a warning comes before the deferral"
 
 
 def test_notifications_within_five_seconds_cause_one_poll_and_the_last_one_is_not_lost(
