@@ -1,4 +1,4 @@
-"""Times held for the two to choose from when a session was put off (R-10, R-38; T-12)."""
+"""Tests of the times that are offered to the two people after a deferral (R-10, R-38; T-11, T-12)."""
 
 from dataclasses import replace
 from datetime import datetime
@@ -15,17 +15,18 @@ from worker.domain.planning.plan_builder import PlanBuilder
 from worker.errors import Refused
 
 
-def thrice() -> Story:
+def make_story_deferred_three_times() -> Story:
+    """Return a story whose first session was declined three times."""
     story = booked_story()
     for _ in range(3):
-        story.until(story.now + DAY)  # past nine, so that the one before was told
+        story.until(story.now + DAY)  # a day later, so that the notice of the deferral before was sent
         story.decline(story.next)
     return story
 
 
 def test_from_the_third_deferral_on_three_times_are_held() -> None:
-    """T-12, R-10: on three different days, one of them booked."""
-    story = thrice()
+    """The times are on three days, the first is booked, and the manager is asked to choose (T-12, R-10)."""
+    story = make_story_deferred_three_times()
     options = story.next.options
     assert len(options) == 3
     assert len({option.start.date() for option in options}) == 3
@@ -36,22 +37,24 @@ def test_from_the_third_deferral_on_three_times_are_held() -> None:
 
 
 @pytest.mark.parametrize("number", [1, 2])
-def test_each_deferral_comes_with_three_times(number: int) -> None:
-    """T-12: the first time it moved already, and the first of the three stands on the calendar."""
+def test_each_deferral_offers_three_times(number: int) -> None:
+    """Even the first deferral offers three times, the first of which is booked (T-12)."""
     story = booked_story()
     for _ in range(number):
         story.decline(story.next)
     assert len(story.next.options) == 3
     assert story.next.span == story.next.options[0]
-    assert not [d for d in story.decisions if d.what == "warning"], "nobody is asked to choose yet"
+    assert not [d for d in story.decisions if d.what == "warning"], (
+        "the manager is asked to choose before the third deferral"
+    )
 
 
-def test_a_review_that_moves_offers_nothing() -> None:
-    """T-9, T-12: only a career session does."""
+def test_moved_review_has_no_offer() -> None:
+    """Only a career session has an offer (T-9, T-12)."""
     story = booked_story(Story(pair_of(review=ReviewMode.ALONE)))
-    talk = story.next.id
+    session_id = story.next.id
     story.until(story.next.span.end + HOUR)
-    story.act(lambda p: actions.record_contract(p, p.sessions[talk], (), 1))
+    story.act(lambda builder: actions.record_contract(builder, builder.sessions[session_id], (), 1))
     review = story.sessions_of_kind(SessionKind.REVIEW)[0]
     story.decline(review)
     assert story.session(review.id).booked
@@ -59,16 +62,16 @@ def test_a_review_that_moves_offers_nothing() -> None:
 
 
 def test_the_times_are_held_for_three_working_days() -> None:
-    """T-12: until 18:00 in the manager's zone, Monday to Friday; then they are free again, and the first one stays."""
+    """The offer ends at 18:00 in the manager's zone; the session keeps its time (T-12)."""
     story = booked_story()
     story.decline(story.next)
-    offer, stands = story.next.offer, story.next.span
+    offer, span = story.next.offer, story.next.span
     assert offer is not None
     assert offer.until == find_offer_end(story.state.manager, story.now, OfferPurpose.DEFERRAL)
     story.until(offer.until - MINUTE)
     assert story.next.options == offer.times
     story.until(offer.until + MINUTE)
-    assert (story.next.options, story.next.span) == ((), stands)
+    assert (story.next.options, story.next.span) == ((), span)
     assert [d.fields["state"] for d in story.decisions if d.what == "offer"] == ["open", "ended"]
 
 
@@ -81,13 +84,13 @@ def test_the_times_are_held_for_three_working_days() -> None:
         (OfferPurpose.QUESTION, utc(2026, 9, 7, 9), utc(2026, 9, 9, 16)),
     ],
 )
-def test_when_an_offer_ends(purpose: OfferPurpose, now: datetime, until: datetime) -> None:
-    """T-11, T-12: after two and three working days, at 18:00 in Berlin."""
+def test_offer_ends_two_or_three_weekdays_later(purpose: OfferPurpose, now: datetime, until: datetime) -> None:
+    """It ends at 18:00 in Berlin, three weekdays after a deferral and two after a question (T-11, T-12)."""
     assert find_offer_end(replace(DANA, zone="Europe/Berlin"), now, purpose) == until
 
 
-def test_nothing_is_held_longer_than_the_session_is_far() -> None:
-    """T-12: four hours before the time that the session has, its choice is made; without one, before the last time."""
+def test_offer_ends_four_hours_before_its_session() -> None:
+    """For a session without a time, the last offered time counts instead of the session's own (T-12)."""
     first, second = session_of(start=NOW + 2 * DAY).span, session_of(start=NOW + 9 * DAY).span
     session = session_of(start=first.start)
     builder = PlanBuilder(NOW, state_of(session), None, Policy())
@@ -97,110 +100,103 @@ def test_nothing_is_held_longer_than_the_session_is_far() -> None:
     assert offer is not None and offer.until == find_offer_end(DANA, NOW, OfferPurpose.SOON)
 
 
-def test_the_times_held_to_choose_from_are_taken() -> None:
-    """T-12: neither another session of the pair nor a block gets them."""
-    story = thrice()
-    held = story.next.options
+def test_offered_times_are_taken_times() -> None:
+    """No other session of the pair gets an offered time (T-12)."""
+    story = make_story_deferred_three_times()
+    offered_times = story.next.options
     builder = PlanBuilder(story.now, story.state, None, Policy())
-    for who in builder.addresses:
-        assert set(held) <= {taken.span for taken in builder.list_taken_times(who)}, who
-    story.act(lambda p: actions.request_talk(p, Trigger.DOUBT))
-    adhoc = next(s for s in story.sessions_of_kind(SessionKind.CAREER) if s.adhoc)
-    assert not any(adhoc.span.overlaps(option) for option in held)
+    for address in builder.addresses:
+        assert set(offered_times) <= {taken.span for taken in builder.list_taken_times(address)}, address
+    story.act(lambda builder: actions.request_talk(builder, Trigger.DOUBT))
+    adhoc_session = next(s for s in story.sessions_of_kind(SessionKind.CAREER) if s.adhoc)
+    assert not any(adhoc_session.span.overlaps(time) for time in offered_times)
 
 
-def test_choosing_one_of_them_is_no_deferral() -> None:
+def test_choosing_an_offered_time_is_no_deferral() -> None:
     """T-12."""
-    story = thrice()
-    chosen = story.next.options[2]
-    story.act(lambda p: actions.request_time(p, p.sessions[story.next.id], chosen))
-    assert story.next.span == chosen
+    story = make_story_deferred_three_times()
+    time = story.next.options[2]
+    story.act(lambda builder: actions.request_time(builder, builder.sessions[story.next.id], time))
+    assert story.next.span == time
     assert story.next.count == 3
     assert story.next.options == ()
-    assert [p.span for p in story.our_events()] == [chosen]
+    assert [event.span for event in story.our_events()] == [time]
 
 
-def test_deferrals_are_counted_over_the_cycle() -> None:
-    """T-12, R-10: each part of a series once is three times."""
+def test_each_deferred_part_of_a_series_has_three_offered_times() -> None:
+    """T-12, R-10."""
     story = booked_story(Story(pair_of(format=Format.SERIES)))
-    parts = [s.id for s in story.sessions_of_kind(SessionKind.CAREER)]
-    for part in parts:
+    part_ids = [s.id for s in story.sessions_of_kind(SessionKind.CAREER)]
+    for part_id in part_ids:
         story.now += HOUR
-        story.decline(story.session(part))
-    assert [story.session(part).count for part in parts] == [1, 1, 1]
-    assert [len(story.session(part).options) for part in parts] == [3, 3, 3]
+        story.decline(story.session(part_id))
+    assert [story.session(part_id).count for part_id in part_ids] == [1, 1, 1]
+    assert [len(story.session(part_id).options) for part_id in part_ids] == [3, 3, 3]
 
 
-def deferred(**fields: Any) -> Story:
-    """A story whose first session was declined once, and stands at another time."""
+def make_deferred_story(**fields: Any) -> Story:
+    """Return a story whose first session was declined once and has another time."""
     story = booked_story(Story(pair_of(**fields)))
     story.decline(story.next)
     return story
 
 
-def test_choosing_the_time_that_stands_ends_the_offer() -> None:
-    """T-12: nothing moves, nothing counts, and the other times are free again."""
-    story = deferred()
-    stands = story.next.span
-    story.act(lambda p: actions.request_time(p, p.sessions[story.next.id], stands))
-    assert (story.next.span, story.next.count, story.next.by_hand) == (stands, 1, True)
+def test_choosing_the_present_time_ends_the_offer() -> None:
+    """The session does not move, nothing counts as a deferral, and the other times are free again (T-12)."""
+    story = make_deferred_story()
+    span = story.next.span
+    story.act(lambda builder: actions.request_time(builder, builder.sessions[story.next.id], span))
+    assert (story.next.span, story.next.count, story.next.by_hand) == (span, 1, True)
     assert story.next.options == ()
 
 
-def test_a_time_that_is_held_no_longer_is_another_time_asked_for() -> None:
-    """T-12: after three working days it is as any other time, and counts."""
-    story = deferred()
-    late, offer = story.next.options[2], story.next.offer
+def test_requesting_a_time_of_an_ended_offer_is_a_deferral() -> None:
+    """After the end of the offer, its times are like any other times (T-12)."""
+    story = make_deferred_story()
+    time, offer = story.next.options[2], story.next.offer
     assert offer is not None
     story.until(offer.until + MINUTE)
-    story.act(lambda p: actions.request_time(p, p.sessions[story.next.id], late, SAM.email))
-    assert (story.next.span, story.next.count) == (late, 2)
+    story.act(lambda builder: actions.request_time(builder, builder.sessions[story.next.id], time, SAM.email))
+    assert (story.next.span, story.next.count) == (time, 2)
     assert story.state.deferrals[-1].who == SAM.email
 
 
-def test_a_time_that_has_all_but_begun_is_not_offered() -> None:
-    story = deferred()
-    first = story.next.options[0]
-    assert list_open_times(story.next, first.start - 3 * HOUR) == ()
+def test_time_within_four_hours_can_not_be_chosen() -> None:
+    """T-12."""
+    story = make_deferred_story()
+    first_time = story.next.options[0]
+    assert list_open_times(story.next, first_time.start - 3 * HOUR) == ()
     offer = story.next.offer
     assert offer is not None
-    soon = replace(story.next, offer=replace(offer, until=offer.times[2].end))
-    assert list_open_times(soon, first.start - 3 * HOUR) == offer.times[1:]
+    session = replace(story.next, offer=replace(offer, until=offer.times[2].end))
+    assert list_open_times(session, first_time.start - 3 * HOUR) == offer.times[1:]
 
 
 def test_both_are_told_of_each_deferral_once() -> None:
-    """T-12, R-38: and of none whose time a person chose before the mail left."""
-    story = deferred()
+    """A new time that a person chose needs no notice (T-12, R-38)."""
+    story = make_deferred_story()
     assert [(m.to, m.number) for m in story.mails("deferral_notice")] == [(DANA.email, 1), (SAM.email, 1)]
-    story.act(lambda p: actions.request_time(p, p.sessions[story.next.id], story.next.options[1]))
+    story.act(lambda builder: actions.request_time(builder, builder.sessions[story.next.id], story.next.options[1]))
     assert len(story.mails("deferral_notice")) == 2
 
 
-def test_a_moved_review_is_told_by_the_calendar_alone() -> None:
+def test_moved_review_has_no_deferral_notice() -> None:
     """T-9, T-12."""
     story = booked_story(Story(pair_of(review=ReviewMode.ALONE)))
-    talk = story.next.id
+    session_id = story.next.id
     story.until(story.next.span.end + HOUR)
-    story.act(lambda p: actions.record_contract(p, p.sessions[talk], (), 1))
+    story.act(lambda builder: actions.record_contract(builder, builder.sessions[session_id], (), 1))
     review = story.sessions_of_kind(SessionKind.REVIEW)[0]
     story.decline(review)
     assert story.session(review.id).booked and story.session(review.id).start != review.start
     assert story.mails("deferral_notice") == []
 
 
-# --- a question that comes with the times (T-11) ---
+# --- an offer that asks a question (T-11) ---
 
 
-def asked(**fields: Any) -> Story:
-    story = deferred(**fields)
-    story.act(
-        lambda p: add_offer(p, p.sessions[story.next.id], p.sessions[story.next.id].options, OfferPurpose.QUESTION)
-    )
-    return story
-
-
-def test_what_nobody_was_asked_about_is_not_left_out() -> None:
-    """T-11, T-12: the times of a deferral come without that choice."""
-    story = deferred()
+def test_session_without_a_question_can_not_be_left_until_the_next_cycle() -> None:
+    """The offer of a deferral does not include this choice (T-11, T-12)."""
+    story = make_deferred_story()
     with pytest.raises(Refused, match="nobody was asked"):
-        story.act(lambda p: actions.leave_until_next_cycle(p, p.sessions[story.next.id]))
+        story.act(lambda builder: actions.leave_until_next_cycle(builder, builder.sessions[story.next.id]))
