@@ -1,4 +1,4 @@
-"""Conversations that can't wait for the rhythm (R-6, R-7; T-14)."""
+"""Tests of ad hoc sessions and check-ins, which take place within days (R-6, R-7, R-8; T-1, T-2, T-11, T-14)."""
 
 from datetime import date
 
@@ -11,6 +11,7 @@ from worker.domain.model import (
     Owner,
     Person,
     Preference,
+    Session,
     SessionKind,
     SessionState,
     ShowAs,
@@ -20,149 +21,157 @@ from worker.domain.model import (
 from worker.domain.planning import actions
 
 
-def soon(story: Story, trigger: Trigger = Trigger.DOUBT) -> Story:
+def request_adhoc_session(story: Story, trigger: Trigger = Trigger.DOUBT) -> Story:
+    """Plan the story, request an ad hoc session with this trigger, and return the story."""
     story.tick()
-    story.act(lambda p: actions.request_talk(p, trigger))
+    story.act(lambda builder: actions.request_talk(builder, trigger))
     return story
 
 
-def adhoc_span(story: Story) -> Span:
-    return next(s for s in story.sessions_of_kind(SessionKind.CAREER) if s.adhoc).span
+def get_adhoc_session(story: Story) -> Session:
+    return next(s for s in story.sessions_of_kind(SessionKind.CAREER) if s.adhoc)
+
+
+def get_adhoc_span(story: Story) -> Span:
+    """Return the time of the ad hoc session."""
+    return get_adhoc_session(story).span
 
 
 def test_an_ad_hoc_conversation_is_within_five_working_days() -> None:
-    """T-14, R-6: as early as it goes, and not within four hours."""
-    story = soon(Story())
-    assert count_shared_days(NOW, adhoc_span(story).start) == 0
-    assert adhoc_span(story).start >= NOW + 4 * HOUR
+    """It is on the day of the request, and not within four hours (T-14, R-6)."""
+    story = request_adhoc_session(Story())
+    assert count_shared_days(NOW, get_adhoc_span(story).start) == 0
+    assert get_adhoc_span(story).start >= NOW + 4 * HOUR
 
 
-def test_an_ad_hoc_conversation_is_shortened_before_it_is_put_off() -> None:
-    """T-14, T-1: within the five working days 60 minutes will do."""
+def test_ad_hoc_session_is_shortened_to_stay_within_five_weekdays() -> None:
+    """60 minutes are enough (T-14, T-1)."""
     story = Story()
     leave_daily_gap(story, 90, days=8)
-    soon(story)
-    assert adhoc_span(story).minutes == 60
-    assert count_shared_days(NOW, adhoc_span(story).start) <= 5
+    request_adhoc_session(story)
+    assert get_adhoc_span(story).minutes == 60
+    assert count_shared_days(NOW, get_adhoc_span(story).start) <= 5
 
 
 @pytest.mark.parametrize(("trigger", "days", "within"), [(Trigger.DOUBT, 9, 10), (Trigger.LEAVING, 4, 5)])
-def test_once_told_that_it_can_t_be_so_soon_it_may_be_a_little_later(trigger: Trigger, days: int, within: int) -> None:
-    """T-14, R-8: a person hears of it first; when nobody chose a time that was offered, it is put soon."""
+def test_ad_hoc_session_gets_a_later_time_when_nobody_chooses_an_offered_one(
+    trigger: Trigger, days: int, within: int
+) -> None:
+    """The manager first gets a mail that nothing fits; when the offer has ended, a later time is booked (T-14, R-8)."""
     story = Story()
     fill_days(story, SAM, date(2026, 9, 7), days)
-    soon(story, trigger)
-    assert next(s for s in story.sessions_of_kind(SessionKind.CAREER) if s.adhoc).unplaceable
+    request_adhoc_session(story, trigger)
+    assert get_adhoc_session(story).unplaceable
     assert len(story.mails("unplaceable")) == 1
     story.until(NOW + 4 * DAY)
-    assert within - 5 <= count_shared_days(NOW, adhoc_span(story).start) <= within
+    assert within - 5 <= count_shared_days(NOW, get_adhoc_span(story).start) <= within
 
 
-@pytest.mark.parametrize("who", [(SAM,), (DANA,), (DANA, SAM)], ids=["report", "manager", "both"])
-def test_where_nothing_fits_three_times_are_offered_and_whose_hour_each_takes(who: tuple[Person, ...]) -> None:
-    """T-14: the same day, within the date, on three days; nothing is said of what stands there."""
+@pytest.mark.parametrize("busy_people", [(SAM,), (DANA,), (DANA, SAM)], ids=["report", "manager", "both"])
+def test_ad_hoc_session_without_a_free_time_has_three_displacing_times(busy_people: tuple[Person, ...]) -> None:
+    """The offer states whose events each time displaces; the times are on three days, within five weekdays (T-14)."""
     story = Story()
-    for one in who:
-        fill_days(story, one, date(2026, 9, 7), 9)
-    soon(story)
-    talk = next(s for s in story.sessions_of_kind(SessionKind.CAREER) if s.adhoc)
-    assert talk.owed and talk.offer is not None
-    assert talk.offer.purpose is OfferPurpose.SOON
-    owners = tuple(owner for owner, one in zip(Owner, (DANA, SAM), strict=True) if one in who)
-    assert talk.offer.displaces == (owners,) * 3
-    assert len({time.start.date() for time in talk.offer.times}) == 3
-    assert all(count_shared_days(NOW, time.start) <= 5 for time in talk.offer.times)
+    for person in busy_people:
+        fill_days(story, person, date(2026, 9, 7), 9)
+    request_adhoc_session(story)
+    session = get_adhoc_session(story)
+    assert session.owed and session.offer is not None
+    assert session.offer.purpose is OfferPurpose.SOON
+    displaced_owners = tuple(owner for owner, person in zip(Owner, (DANA, SAM), strict=True) if person in busy_people)
+    assert session.offer.displaces == (displaced_owners,) * 3
+    assert len({time.start.date() for time in session.offer.times}) == 3
+    assert all(count_shared_days(NOW, time.start) <= 5 for time in session.offer.times)
 
 
-def test_a_time_that_takes_somebody_s_hour_is_no_conflict_once_it_was_chosen() -> None:
-    """T-14, T-11: whoever chose it knows what stands there."""
+def test_chosen_displacing_time_has_no_clash() -> None:
+    """A person chose the time knowing of the other event (T-14, T-11)."""
     story = Story()
     fill_days(story, SAM, date(2026, 9, 7), 9)
-    soon(story)
-    talk = next(s for s in story.sessions_of_kind(SessionKind.CAREER) if s.adhoc)
-    story.act(lambda p: actions.request_time(p, p.sessions[talk.id], talk.options[1]))
+    request_adhoc_session(story)
+    session = get_adhoc_session(story)
+    story.act(lambda builder: actions.request_time(builder, builder.sessions[session.id], session.options[1]))
     story.recheck_free_busy()
-    story.until(talk.options[1].end)
-    assert story.session(talk.id).held_at == talk.options[1].end
+    story.until(session.options[1].end)
+    assert story.session(session.id).held_at == session.options[1].end
     assert deferral_causes(story) == []
 
 
-def test_nobody_s_absence_and_none_of_our_sessions_give_way() -> None:
-    """T-14: out of office is no hour to take, and a calendar that can't be read neither."""
-    away = Story()
-    away.calendars.book(SAM, NOW, NOW + 9 * DAY, ShowAs.AWAY)
-    soon(away)
-    unread = Story()
-    unread.calendars.unknown[SAM.email] = "no access"
-    soon(unread)
-    for story in (away, unread):
-        talk = next(s for s in story.sessions_of_kind(SessionKind.CAREER) if s.adhoc)
-        assert talk.unplaceable and talk.offer is None
+def test_displacing_times_do_not_displace_absences_or_unknown_time() -> None:
+    """T-14."""
+    absent = Story()
+    absent.calendars.book(SAM, NOW, NOW + 9 * DAY, ShowAs.AWAY)
+    request_adhoc_session(absent)
+    unknown = Story()
+    unknown.calendars.unknown[SAM.email] = "no access"
+    request_adhoc_session(unknown)
+    for story in (absent, unknown):
+        session = get_adhoc_session(story)
+        assert session.unplaceable and session.offer is None
 
 
 @pytest.mark.parametrize(("days", "moves"), [(15, True), (24, False)])
-def test_the_regular_session_moves_only_if_it_is_less_than_three_weeks_away(days: int, moves: bool) -> None:
-    """T-14: wherever its target lies, by at most three weeks, and that is no deferral."""
+def test_regular_session_moves_only_when_an_ad_hoc_session_is_within_three_weeks(days: int, moves: bool) -> None:
+    """It moves by at most three weeks, wherever its target is, and nothing counts as a deferral (T-14)."""
     start = NOW + days * DAY + 3 * HOUR
-    given = session_of(start, target=start + 14 * DAY, latest=start + 35 * DAY)
-    story = soon(Story(state=state_of(given)))
-    after = story.session("c1")
-    assert (after.span != given.span) is moves
-    assert after.booked and after.count == 0
-    assert start <= after.span.start <= start + 21 * DAY
-    assert not moves or after.span.start >= adhoc_span(story).end + 21 * DAY
+    session = session_of(start, target=start + 14 * DAY, latest=start + 35 * DAY)
+    story = request_adhoc_session(Story(state=state_of(session)))
+    new_session = story.session("c1")
+    assert (new_session.span != session.span) is moves
+    assert new_session.booked and new_session.count == 0
+    assert start <= new_session.span.start <= start + 21 * DAY
+    assert not moves or new_session.span.start >= get_adhoc_span(story).end + 21 * DAY
 
 
-def test_a_conversation_soon_is_never_the_quarterly_one() -> None:
-    """T-14: the regular one stays on the calendar, and the next is counted from the regular one."""
+def test_ad_hoc_session_does_not_replace_the_regular_one() -> None:
+    """The regular session keeps its time, and the rhythm does not count from the ad hoc session (T-14)."""
     story = booked_story()
     regular = story.next
     story.until(regular.span.end)
-    following = story.next
+    next_session = story.next
     story.tick_at(story.now + 30 * DAY)
-    soon(story)
-    talk = next(s for s in story.sessions_of_kind(SessionKind.CAREER) if s.adhoc)
-    story.until(talk.span.end + HOUR)
-    assert story.session(talk.id).state is SessionState.HELD
-    assert story.session(following.id).span == following.span
+    request_adhoc_session(story)
+    adhoc_session = get_adhoc_session(story)
+    story.until(adhoc_session.span.end + HOUR)
+    assert story.session(adhoc_session.id).state is SessionState.HELD
+    assert story.session(next_session.id).span == next_session.span
 
 
 def test_when_leaving_is_signalled_it_is_within_two() -> None:
-    """T-14: whatever the pair prefers."""
+    """An urgent session ignores the preference of the pair (T-14)."""
     story = Story(pair_of(preference=Preference(weekday=4, minute=15 * 60)))
-    soon(story, Trigger.LEAVING)
-    assert count_shared_days(NOW, adhoc_span(story).start) <= 2
+    request_adhoc_session(story, Trigger.LEAVING)
+    assert count_shared_days(NOW, get_adhoc_span(story).start) <= 2
 
 
 def test_any_trigger_can_be_as_urgent_as_leaving() -> None:
-    """R-6: so that the urgency gives no reason away."""
+    """Therefore the urgency does not reveal the reason (R-6)."""
     story = booked_story()
-    story.act(lambda p: actions.request_talk(p, Trigger.MILESTONE, at_once=True))
-    adhoc = next(s for s in story.sessions_of_kind(SessionKind.CAREER) if s.adhoc)
-    assert adhoc.urgent
-    assert count_shared_days(NOW, adhoc.span.start) <= 2
+    story.act(lambda builder: actions.request_talk(builder, Trigger.MILESTONE, at_once=True))
+    session = get_adhoc_session(story)
+    assert session.urgent
+    assert count_shared_days(NOW, session.span.start) <= 2
 
 
-def test_buffers_yield_before_the_date_does() -> None:
-    """T-14: 60 minutes between two meetings are enough when it is urgent."""
+def test_urgent_session_gives_up_buffers_rather_than_its_date() -> None:
+    """60 minutes between two meetings are enough for an urgent session (T-14)."""
     story = Story()
     leave_daily_gap(story, 60, days=10)
-    soon(story, Trigger.LEAVING)
-    span = adhoc_span(story)
+    request_adhoc_session(story, Trigger.LEAVING)
+    span = get_adhoc_span(story)
     assert span.minutes == 60
     assert (span.start.hour, count_shared_days(NOW, span.start)) == (11, 0)
 
 
-def test_buffers_do_not_yield_when_it_is_not_urgent() -> None:
+def test_ad_hoc_session_that_is_not_urgent_keeps_its_buffers() -> None:
     """T-14, T-2."""
     story = Story()
     leave_daily_gap(story, 60, days=30)
-    soon(story)
-    assert next(s for s in story.sessions_of_kind(SessionKind.CAREER) if s.adhoc).unplaceable
+    request_adhoc_session(story)
+    assert get_adhoc_session(story).unplaceable
 
 
-def test_the_most_urgent_is_placed_first() -> None:
-    """T-14: of one free hour in two weeks, leaving gets it, not the regular session."""
+def test_urgent_session_is_placed_before_the_regular_one() -> None:
+    """The report's only free time fits one session with both buffers; the urgent session gets it (T-14)."""
     story = Story(pair_of(start=date(2026, 1, 1)))
     fill_days(story, SAM, date(2026, 9, 7), 2)
     start = utc(2026, 9, 9, 11)
@@ -170,25 +179,25 @@ def test_the_most_urgent_is_placed_first() -> None:
     story.calendars.book(SAM, start + 105 * MINUTE, utc(2026, 9, 10))
     fill_days(story, SAM, date(2026, 9, 10), 250)
     story.calendars.unavailable = {DANA.email}
-    story.act(lambda p: actions.request_talk(p, Trigger.LEAVING))
+    story.act(lambda builder: actions.request_talk(builder, Trigger.LEAVING))
     story.calendars.unavailable = set()
     story.until(NOW + 5 * MINUTE)
-    found = {s.adhoc: s for s in story.sessions_of_kind(SessionKind.CAREER)}
-    assert found[True].booked
-    assert found[False].unplaceable
+    sessions_by_adhoc = {s.adhoc: s for s in story.sessions_of_kind(SessionKind.CAREER)}
+    assert sessions_by_adhoc[True].booked
+    assert sessions_by_adhoc[False].unplaceable
 
 
-def test_a_later_date_is_not_taken_before_anybody_was_told() -> None:
-    """T-14, R-8: also when the calendars are read for the first time."""
+def test_ad_hoc_session_has_no_later_date_before_the_mail() -> None:
+    """This holds even when the calendars are read for the first time (T-14, R-8)."""
     story = Story()
     fill_days(story, SAM, date(2026, 9, 7), 9)
-    story.act(lambda p: actions.request_talk(p, Trigger.DOUBT))
-    assert next(s for s in story.sessions_of_kind(SessionKind.CAREER) if s.adhoc).unplaceable
+    story.act(lambda builder: actions.request_talk(builder, Trigger.DOUBT))
+    assert get_adhoc_session(story).unplaceable
     assert len(story.mails("unplaceable")) == 1
 
 
 def test_a_check_in_is_short_and_soon() -> None:
-    """R-7: 15 minutes, on request."""
+    """A check-in takes 15 minutes, within five weekdays of the request (R-7)."""
     story = booked_story()
     story.act(actions.request_check_in)
     (check_in,) = story.sessions_of_kind(SessionKind.CHECKIN)

@@ -1,4 +1,4 @@
-"""When a mail may reach its reader, and which of a day leave (T-16)."""
+"""Tests of when a mail may reach its reader, and which mails of a day leave (T-6, T-12, T-16)."""
 
 from dataclasses import replace
 from datetime import datetime
@@ -21,101 +21,105 @@ from worker.domain.planning.mail_times import (
 from worker.domain.time.worktime import get_local_date
 
 MONDAY = utc(2026, 9, 7)
-WEEKS = st.sampled_from(
+WORKING_HOURS = st.sampled_from(
     ["Tue 09:00-17:00", "Mon-Fri 22:00-06:00", "Mon-Thu 07:00-17:00", "Sat,Sun 10:00-14:00", "Mon-Fri 09:00-17:00"]
 )
 ZONES = st.sampled_from([("Europe/Berlin", "DE"), ("America/St_Johns", "CA-NL"), ("Pacific/Apia", "WS")])
-CAN_WAIT = sorted(set(MailName) - ANY_HOUR - REMINDERS - set(MIN_PREPARATION))
+#: The mails that leave in mail hours only, and do not prepare a session.
+WAITING_MAILS = sorted(set(MailName) - ANY_HOUR - REMINDERS - set(MIN_PREPARATION))
 
 
 @st.composite
 def readers(draw: st.DrawFn) -> Person:
-    spells = draw(st.lists(st.tuples(st.integers(0, 40), st.integers(1, 12)), max_size=3))
-    away = tuple(Span(MONDAY + first * DAY, MONDAY + (first + days) * DAY) for first, days in spells)
-    return replace(person("Sam", *draw(ZONES), hours=draw(WEEKS)), absences=away)
+    """Draw a report with any working hours and zone, and with up to three absences."""
+    absence_days = draw(st.lists(st.tuples(st.integers(0, 40), st.integers(1, 12)), max_size=3))
+    absences = tuple(Span(MONDAY + first * DAY, MONDAY + (first + days) * DAY) for first, days in absence_days)
+    return replace(person("Sam", *draw(ZONES), hours=draw(WORKING_HOURS)), absences=absences)
 
 
 @settings(max_examples=150, deadline=None)
-@given(readers(), st.integers(0, 40 * 96), st.sampled_from(CAN_WAIT))
-def test_no_mail_that_can_wait_is_due_outside_its_readers_hours(reader: Person, quarter: int, name: str) -> None:
-    """T-16: whatever the shape of the week, whoever is out of office when."""
-    wish = MONDAY + quarter * 15 * MINUTE
-    time = choose_mail_time(name, reader, wish)
-    assert time.counts and time.due_at >= wish and is_mail_time(reader, time.due_at)
-    assert time.due_at == wish or not is_mail_time(reader, wish)
+@given(readers(), st.integers(0, 40 * 96), st.sampled_from(WAITING_MAILS))
+def test_mails_that_can_wait_are_due_in_mail_hours(reader: Person, quarter: int, name: str) -> None:
+    """This holds for any working hours and absences (T-16)."""
+    wanted_at = MONDAY + quarter * 15 * MINUTE
+    time = choose_mail_time(name, reader, wanted_at)
+    assert time.counts and time.due_at >= wanted_at and is_mail_time(reader, time.due_at)
+    assert time.due_at == wanted_at or not is_mail_time(reader, wanted_at)
 
 
 @settings(max_examples=100, deadline=None)
 @given(
     readers(),
     st.integers(0, 20 * 96),
-    st.lists(st.tuples(st.sampled_from(sorted(set(CAN_WAIT) | set(MIN_PREPARATION))), st.integers(0, 3)), max_size=14),
+    st.lists(
+        st.tuples(st.sampled_from(sorted(set(WAITING_MAILS) | set(MIN_PREPARATION))), st.integers(0, 3)), max_size=14
+    ),
 )
-def test_at_most_three_leave_a_day_and_none_is_lost(
-    reader: Person, quarter: int, given_: list[tuple[MailName, int]]
+def test_at_most_three_mails_leave_a_day_and_none_is_dropped(
+    reader: Person, quarter: int, mails_by_batch: list[tuple[MailName, int]]
 ) -> None:
-    """T-16: in batches through the day; only what always goes itself may be one more; nothing is dropped."""
+    """The mails are due in four batches. Only mails that are never folded may exceed the limit (T-16)."""
     now = MONDAY + quarter * 15 * MINUTE
-    left: list[tuple[datetime, Effect]] = []
-    folded: list[Effect] = []
+    sent: list[tuple[datetime, Effect]] = []
     for batch in range(4):
-        at = now + batch * HOUR
+        batch_time = now + batch * HOUR
         due = [
-            replace(_mail(name, f"{batch}.{n}"), start=at + 9 * DAY)
-            for n, (name, when) in enumerate(given_)
-            if when == batch
+            replace(_make_mail(name, f"{batch}.{n}"), start=batch_time + 9 * DAY)
+            for n, (name, mail_batch) in enumerate(mails_by_batch)
+            if mail_batch == batch
         ]
-        today = get_local_date(reader.zone, at)
-        sent = sum(get_local_date(reader.zone, when) == today for when, _ in left)
-        day = divide_mails(reader, due, sent, at)
-        assert len(day.leaving) + len(day.folded) + len(day.waiting) == len(due)
-        left += [(at, mail) for mail in day.leaving]
-        folded += day.folded
-        assert all(mail.name in MIN_PREPARATION or is_mail_time(reader, at) for mail in day.leaving)
-        assert all(until > at for _, until in day.waiting)
-        assert all(mail.name in MIN_PREPARATION or is_mail_time(reader, until) for mail, until in day.waiting)
-        assert bool(day.folded) == (day.overflow_at is not None)
-        assert day.overflow_at is None or (day.overflow_at > at and is_mail_time(reader, day.overflow_at))
-        assert not {mail.name for mail in day.folded} & NEVER_FOLDED
-    for day_ in {get_local_date(reader.zone, when) for when, _ in left}:
-        mails = [mail for when, mail in left if get_local_date(reader.zone, when) == day_]
+        today = get_local_date(reader.zone, batch_time)
+        sent_count = sum(get_local_date(reader.zone, sent_at) == today for sent_at, _ in sent)
+        mail_day = divide_mails(reader, due, sent_count, batch_time)
+        assert len(mail_day.leaving) + len(mail_day.folded) + len(mail_day.waiting) == len(due)
+        sent += [(batch_time, mail) for mail in mail_day.leaving]
+        assert all(mail.name in MIN_PREPARATION or is_mail_time(reader, batch_time) for mail in mail_day.leaving)
+        assert all(until > batch_time for _, until in mail_day.waiting)
+        assert all(mail.name in MIN_PREPARATION or is_mail_time(reader, until) for mail, until in mail_day.waiting)
+        assert bool(mail_day.folded) == (mail_day.overflow_at is not None)
+        assert mail_day.overflow_at is None or (
+            mail_day.overflow_at > batch_time and is_mail_time(reader, mail_day.overflow_at)
+        )
+        assert not {mail.name for mail in mail_day.folded} & NEVER_FOLDED
+    for day in {get_local_date(reader.zone, sent_at) for sent_at, _ in sent}:
+        mails = [mail for sent_at, mail in sent if get_local_date(reader.zone, sent_at) == day]
         assert len(mails) <= MAX_MAILS_A_DAY or sum(mail.name not in NEVER_FOLDED for mail in mails) <= MAX_MAILS_A_DAY
 
 
-def _mail(name: str, key: str) -> Effect:
+def _make_mail(name: str, key: str) -> Effect:
     return effect_of(name, key=f"{name}:{key}", counts=True)
 
 
 @pytest.mark.parametrize("hours", [1, 23])
-def test_what_changes_the_next_day_reaches_anybody_at_any_hour(hours: int) -> None:
-    """T-16: a session that loses tomorrow's time is told at night; one of next week in the morning."""
+def test_notice_about_the_next_24_hours_leaves_at_any_hour(hours: int) -> None:
+    """A notice about a session of next week waits until the morning (T-16)."""
     night = utc(2026, 9, 7, 21)
-    soon = choose_mail_time(MailName.DEFERRAL_NOTICE, DANA, night, lost_start=night + hours * HOUR)
-    assert (soon.due_at, soon.counts) == (night, False)
-    later = choose_mail_time(MailName.DEFERRAL_NOTICE, DANA, night, session_start=night + 7 * DAY)
-    assert (later.due_at, later.counts) == (utc(2026, 9, 8, 7), True)
+    urgent_time = choose_mail_time(MailName.DEFERRAL_NOTICE, DANA, night, lost_start=night + hours * HOUR)
+    assert (urgent_time.due_at, urgent_time.counts) == (night, False)
+    later_time = choose_mail_time(MailName.DEFERRAL_NOTICE, DANA, night, session_start=night + 7 * DAY)
+    assert (later_time.due_at, later_time.counts) == (utc(2026, 9, 8, 7), True)
 
 
-def test_a_brief_leaves_at_night_only_when_no_hour_is_left() -> None:
-    """T-6, T-16: before a session at the start of tomorrow."""
+def test_brief_leaves_at_night_only_before_an_early_session() -> None:
+    """The morning would leave less than an hour before the session (T-6, T-16)."""
     night = utc(2026, 9, 7, 21)
     assert choose_mail_time(MailName.BRIEF, DANA, night, session_start=utc(2026, 9, 8, 7)).due_at == night
     assert choose_mail_time(MailName.BRIEF, DANA, night, session_start=utc(2026, 9, 8, 9)).due_at == utc(2026, 9, 8, 7)
 
 
-def test_a_mail_that_would_come_too_late_leaves_the_day_before() -> None:
-    """T-12, T-16: decided on a Saturday, about a session at the start of Monday; no hour of work is left."""
+def test_notice_leaves_a_day_before_a_session_without_mail_hours_in_between() -> None:
+    """It is planned on a Saturday; the session is at the start of Monday's mail hours (T-12, T-16)."""
     saturday, monday = utc(2026, 9, 12, 5), utc(2026, 9, 14, 7)
-    told = choose_mail_time(MailName.DEFERRAL_NOTICE, DANA, saturday, session_start=monday)
-    assert (told.due_at, told.counts) == (monday - DAY, False)
-    later = choose_mail_time(MailName.DEFERRAL_NOTICE, DANA, saturday, session_start=monday + HOUR)
-    assert (later.due_at, later.counts) == (monday, True)
+    notice_time = choose_mail_time(MailName.DEFERRAL_NOTICE, DANA, saturday, session_start=monday)
+    assert (notice_time.due_at, notice_time.counts) == (monday - DAY, False)
+    later_time = choose_mail_time(MailName.DEFERRAL_NOTICE, DANA, saturday, session_start=monday + HOUR)
+    assert (later_time.due_at, later_time.counts) == (monday, True)
 
 
-def test_a_mail_that_was_tried_before_is_not_folded() -> None:
-    """T-16: it may have arrived."""
-    at = utc(2026, 9, 7, 9)
-    tried = replace(_mail(MailName.UNPLACEABLE, "x"), attempts=1)
-    day = divide_mails(DANA, [tried, _mail(MailName.UNPLACEABLE, "y")], MAX_MAILS_A_DAY, at)
-    assert day.leaving == (tried,)
-    assert [mail.key for mail in day.folded] == ["unplaceable:y"]
+def test_mail_attempted_before_is_not_folded() -> None:
+    """The mail may have arrived already (T-16)."""
+    now = utc(2026, 9, 7, 9)
+    attempted = replace(_make_mail(MailName.UNPLACEABLE, "x"), attempts=1)
+    mail_day = divide_mails(DANA, [attempted, _make_mail(MailName.UNPLACEABLE, "y")], MAX_MAILS_A_DAY, now)
+    assert mail_day.leaving == (attempted,)
+    assert [mail.key for mail in mail_day.folded] == ["unplaceable:y"]

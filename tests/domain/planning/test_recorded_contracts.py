@@ -1,4 +1,4 @@
-"""A contract that is recorded or revised, and commitments that end (R-14, R-15, R-17, R-18; T-7)."""
+"""Tests of recording and revising a contract, and of ending commitments (R-4, R-14, R-15, R-17, R-18; T-7)."""
 
 from dataclasses import replace
 from datetime import date, timedelta
@@ -23,25 +23,26 @@ from worker.errors import Refused
 
 DUE = date(2026, 10, 30)
 
-MINE, YOURS = (
+MANAGERS_COMMITMENT, REPORTS_COMMITMENT = (
     IdentifiedCommitment(id="p1", owner=Owner.MANAGER, due=DUE),
     IdentifiedCommitment(id="p2", owner=Owner.REPORT, due=DUE),
 )
 
 
-def record(story: Story, *promises: IdentifiedCommitment, revision: int = 1) -> None:
+def record_first_contract(story: Story, *commitments: IdentifiedCommitment, revision: int = 1) -> None:
+    """Record the contract of the first session."""
     session_id = first_session(story).id
-    story.act(lambda p: actions.record_contract(p, p.sessions[session_id], promises, revision))
+    story.act(lambda builder: actions.record_contract(builder, builder.sessions[session_id], commitments, revision))
 
 
 # --- the contract ---
 
 
 def test_a_contract_closes_the_conversation_and_both_get_it() -> None:
-    """T-7, R-14, R-15: the summary is due at once, for both."""
+    """Both people get the summary at once (T-7, R-14, R-15)."""
     story = story_at_end()
     story.now += HOUR
-    record(story, MINE, YOURS)
+    record_first_contract(story, MANAGERS_COMMITMENT, REPORTS_COMMITMENT)
     assert first_session(story).state is SessionState.CONTRACTED
     summaries = story.mails("contract_summary")
     assert [(m.to, m.number) for m in summaries] == [(DANA.email, 1), (SAM.email, 1)]
@@ -50,35 +51,35 @@ def test_a_contract_closes_the_conversation_and_both_get_it() -> None:
         ("p1", Owner.MANAGER, DUE, story.now),
         ("p2", Owner.REPORT, DUE, story.now),
     }
-    assert story.commitment("p1").block  # R-19, T-8: within the same minute
+    assert story.commitment("p1").block  # R-19, T-8: planned at once
 
 
 @pytest.mark.parametrize(("hours", "late"), [(47, None), (48, None), (49, True)])
 def test_lateness_is_recorded(hours: int, late: bool | None) -> None:
-    """R-15, R-22."""
+    """The history says that the contract was recorded after its deadline of 48 hours (R-15, R-22)."""
     story = story_at_end()
     story.tick_at(story.now + hours * HOUR)
-    record(story)
-    told = next(d for d in story.decisions if d.fields.get("state") == "contracted")
-    assert told.fields.get("late") is late
-    assert ("after its deadline" in told.reason) is bool(late)
+    record_first_contract(story)
+    decision = next(d for d in story.decisions if d.fields.get("state") == "contracted")
+    assert decision.fields.get("late") is late
+    assert ("after its deadline" in decision.reason) is bool(late)
 
 
 def test_a_contract_is_a_live_document() -> None:
-    """R-14, R-18: each revision goes to both; what is kept stays, what is new begins, what is gone ends as changed."""
+    """Both people get each revision. A commitment that a revision omits ends as changed (R-14, R-18)."""
     story = story_at_end()
-    record(story, MINE, YOURS)
+    record_first_contract(story, MANAGERS_COMMITMENT, REPORTS_COMMITMENT)
     story.tick_at(story.now + 30 * DAY)
-    other = IdentifiedCommitment(id="p3", owner=Owner.REPORT, due=DUE)
-    record(story, replace(MINE, due=DUE + WEEK), other, revision=2)
+    new_commitment = IdentifiedCommitment(id="p3", owner=Owner.REPORT, due=DUE)
+    record_first_contract(story, replace(MANAGERS_COMMITMENT, due=DUE + WEEK), new_commitment, revision=2)
     assert [(m.to, m.number) for m in story.mails("contract_summary")] == [
         (DANA.email, 1),
         (SAM.email, 1),
         (DANA.email, 2),
         (SAM.email, 2),
     ]
-    standing = {c.id: (c.standing, c.due) for c in story.state.commitments}
-    assert standing == {
+    standings = {c.id: (c.standing, c.due) for c in story.state.commitments}
+    assert standings == {
         "p1": (CommitmentStanding.OPEN, DUE + WEEK),
         "p2": (CommitmentStanding.CHANGED, DUE),
         "p3": (CommitmentStanding.OPEN, DUE),
@@ -86,33 +87,33 @@ def test_a_contract_is_a_live_document() -> None:
     assert "Revision 2" in [d for d in story.decisions if d.what == "contract"][-1].reason
 
 
-def test_a_revision_leaves_what_was_done_alone() -> None:
+def test_revision_does_not_change_a_done_commitment() -> None:
     """R-18."""
     story = story_at_end()
-    record(story, MINE, YOURS)
-    story.act(lambda p: actions.close_commitment(p, p.commitments["p2"], CommitmentStanding.DONE))
-    record(story, MINE, revision=2)
+    record_first_contract(story, MANAGERS_COMMITMENT, REPORTS_COMMITMENT)
+    story.act(lambda builder: actions.close_commitment(builder, builder.commitments["p2"], CommitmentStanding.DONE))
+    record_first_contract(story, MANAGERS_COMMITMENT, revision=2)
     assert story.commitment("p2").standing is CommitmentStanding.DONE
 
 
 def test_an_unfinished_conversation_is_finished_by_its_contract() -> None:
-    """R-17: late is better than never."""
+    """R-17."""
     story = story_at_end()
     story.until(story.now + 20 * DAY)
     assert first_session(story).state is SessionState.UNFINISHED
-    record(story)
+    record_first_contract(story)
     assert first_session(story).state is SessionState.CONTRACTED
     assert len(story.mails("contract_summary")) == 2
 
 
-def test_a_contract_may_be_recorded_while_the_two_still_talk() -> None:
-    """R-15: once it has begun; the end is that of the calendar."""
+def test_contract_can_be_recorded_during_the_session() -> None:
+    """The session counts as held until its booked end (R-15)."""
     story = booked_story()
-    was = story.next
-    story.tick_at(was.span.start + 50 * MINUTE)
-    record(story)
+    session = story.next
+    story.tick_at(session.span.start + 50 * MINUTE)
+    record_first_contract(story)
     assert first_session(story).state is SessionState.CONTRACTED
-    assert first_session(story).held_at == was.span.end
+    assert first_session(story).held_at == session.span.end
 
 
 @pytest.mark.parametrize(
@@ -124,17 +125,18 @@ def test_a_contract_may_be_recorded_while_the_two_still_talk() -> None:
         (session_of_state(SessionState.CANCELLED), "is cancelled"),
     ],
 )
-def test_what_has_no_contract(session: Session, words: str) -> None:
+def test_contract_is_refused_for_a_session_that_can_not_have_one(session: Session, words: str) -> None:
+    """R-15."""
     assert words in get_refusal(session, actions.record_contract, [], 1)
 
 
-def test_an_early_contract_ends_a_series() -> None:
-    """R-4, T-13: who agrees in the second conversation has agreed; the third still stands."""
+def test_second_part_of_a_series_can_have_the_contract() -> None:
+    """R-4, T-13."""
     start = NOW - 2 * HOUR
     direction = session_of(start, topic=Topic.DIRECTION, state=SessionState.HELD, held_at=start + HOUR)
-    p = PlanBuilder(NOW, state_of(direction), None, Policy())
-    actions.record_contract(p, direction, [MINE], 1)
-    assert p.sessions["c1"].state is SessionState.CONTRACTED
+    builder = PlanBuilder(NOW, state_of(direction), None, Policy())
+    actions.record_contract(builder, direction, [MANAGERS_COMMITMENT], 1)
+    assert builder.sessions["c1"].state is SessionState.CONTRACTED
 
 
 # --- commitments ---
@@ -145,16 +147,16 @@ def test_an_early_contract_ends_a_series() -> None:
     [(CommitmentStanding.DONE, "done"), (CommitmentStanding.LET_GO, "let go"), (CommitmentStanding.CHANGED, "changed")],
 )
 def test_a_commitment_ends_without_blame(standing: CommitmentStanding, words: str) -> None:
-    """R-18, R-24: when and how, and nothing of what."""
+    """The history says when and how the commitment ended, and nothing of its text (R-18, R-24)."""
     story = Story(state=state_of(commitments=(commitment_of(DUE, Owner.REPORT),)))
-    story.act(lambda p: actions.close_commitment(p, p.commitments["p1"], standing))
+    story.act(lambda builder: actions.close_commitment(builder, builder.commitments["p1"], standing))
     assert (story.commitment().standing, story.commitment().closed_at) == (standing, NOW)
     assert f"A commitment of the report ended as {words}." in [d.reason for d in story.decisions]
 
 
-def test_a_commitment_ends_once() -> None:
+def test_ended_commitment_can_not_end_again() -> None:
     """R-18."""
-    given = commitment_of(DUE, standing=CommitmentStanding.DONE, closed_at=NOW)
-    p = PlanBuilder(NOW + timedelta(days=1), state_of(commitments=(given,)), None, Policy())
+    commitment = commitment_of(DUE, standing=CommitmentStanding.DONE, closed_at=NOW)
+    builder = PlanBuilder(NOW + timedelta(days=1), state_of(commitments=(commitment,)), None, Policy())
     with pytest.raises(Refused, match="ended already, as done"):
-        actions.close_commitment(p, given, CommitmentStanding.LET_GO)
+        actions.close_commitment(builder, commitment, CommitmentStanding.LET_GO)

@@ -1,4 +1,4 @@
-"""Another time that a guest proposes: taken when it fits the rules, otherwise a deferral that is near it (R-8, R-9)."""
+"""Tests of another time that a guest proposes in the calendar (R-8, R-9; T-1, T-2, T-10, T-11)."""
 
 from datetime import timedelta
 
@@ -9,39 +9,42 @@ from tests.support.stories import Story, booked_story, deferral_causes
 from worker.domain.model import Answer, EffectKind, ShowAs, Span
 
 
-def wish(story: Story, span: Span, answer: Answer = Answer.DECLINED) -> Story:
+def propose_time(story: Story, span: Span, answer: Answer = Answer.DECLINED) -> Story:
+    """Let the report propose this time for the next session, and plan."""
     story.change_event(story.next, answers={SAM.email: answer}, proposed={SAM.email: span})
     return story
 
 
-def later(story: Story, shift: timedelta, minutes: int = 75) -> Span:
+def shift_next_session(story: Story, shift: timedelta, minutes: int = 75) -> Span:
+    """Return the time of the next session, moved by `shift`, with this length."""
     start = story.next.span.start + shift
     return Span(start, start + minutes * MINUTE)
 
 
 @pytest.mark.parametrize("answer", [Answer.DECLINED, Answer.TENTATIVE])
-def test_t11_a_time_that_fits_is_taken_and_is_no_deferral(answer: Answer) -> None:
+def test_t11_proposed_time_that_fits_is_booked_without_a_deferral(answer: Answer) -> None:
     story = booked_story()
-    wanted = later(story, DAY)
-    wish(story, wanted, answer)
-    assert (story.next.span, story.next.count, story.next.by_hand) == (wanted, 0, True)
+    proposed = shift_next_session(story, DAY)
+    propose_time(story, proposed, answer)
+    assert (story.next.span, story.next.count, story.next.by_hand) == (proposed, 0, True)
     assert deferral_causes(story) == []
-    assert story.state.placed_events[story.next.key].span == wanted
+    assert story.state.placed_events[story.next.key].span == proposed
     assert "proposed this time" in story.decisions[-1].reason
 
 
-def test_it_is_answered_by_moving_the_event() -> None:
+def test_proposed_time_is_accepted_by_an_update_of_the_event() -> None:
+    """R-9."""
     story = booked_story()
     key = story.next.key
-    wish(story, later(story, DAY))
-    [message] = [m for m in story.state.effects if m.kind is EffectKind.UPDATE]
-    assert message.event == key
+    propose_time(story, shift_next_session(story, DAY))
+    [effect] = [m for m in story.state.effects if m.kind is EffectKind.UPDATE]
+    assert effect.event == key
 
 
 @pytest.mark.parametrize(
     ("shift", "minutes"),
     [
-        (timedelta(days=-400), 75),  # past
+        (timedelta(days=-400), 75),  # in the past
         (timedelta(days=60), 75),  # past its window
         (DAY, 45),  # T-1: too short
         (DAY, 120),  # T-1: too long
@@ -49,64 +52,66 @@ def test_it_is_answered_by_moving_the_event() -> None:
         (10 * MINUTE, 75),  # T-2: not on the quarter hour
     ],
 )
-def test_a_time_outside_the_rules_is_a_deferral(shift: timedelta, minutes: int) -> None:
+def test_proposed_time_outside_the_rules_is_a_deferral(shift: timedelta, minutes: int) -> None:
+    """R-8."""
     story = booked_story()
-    was = story.next.span
-    wanted = later(story, shift, minutes)
-    wish(story, wanted)
+    old_span = story.next.span
+    proposed = shift_next_session(story, shift, minutes)
+    propose_time(story, proposed)
     assert deferral_causes(story) == ["declined"]
-    assert story.next.booked and story.next.span not in (was, wanted)
+    assert story.next.booked and story.next.span not in (old_span, proposed)
 
 
-def test_t2_nobody_elses_meeting_is_booked_over_for_it() -> None:
+def test_t2_proposed_time_over_another_event_is_not_booked() -> None:
     story = booked_story()
-    wanted = later(story, DAY)
-    story.calendars.book(DANA, wanted.start, wanted.end, ShowAs.BUSY)
-    wish(story, wanted)
+    proposed = shift_next_session(story, DAY)
+    story.calendars.book(DANA, proposed.start, proposed.end, ShowAs.BUSY)
+    propose_time(story, proposed)
     assert deferral_causes(story) == ["declined"]
-    assert not story.next.span.overlaps(wanted)
+    assert not story.next.span.overlaps(proposed)
 
 
-def test_t10_the_wish_is_considered() -> None:
-    """A time that can't be had is missed by little: the new one is nearer to it than it would be without the wish."""
-    near, plain = booked_story(), booked_story()
-    wanted = later(near, 7 * DAY)
-    for story in (near, plain):
+def test_t10_new_time_is_near_the_proposed_one() -> None:
+    """The proposed time is busy. The new time is nearer to it than it would be without the proposal."""
+    story_with_proposal, story_without_proposal = booked_story(), booked_story()
+    proposed = shift_next_session(story_with_proposal, 7 * DAY)
+    for story in (story_with_proposal, story_without_proposal):
         story.tick_at(story.next.span.start - 4 * DAY)
-        story.calendars.book(SAM, wanted.start, wanted.end, ShowAs.BUSY)
-    wish(near, wanted)
-    plain.decline(plain.next)
-    assert deferral_causes(near) == deferral_causes(plain) == ["declined"]
+        story.calendars.book(SAM, proposed.start, proposed.end, ShowAs.BUSY)
+    propose_time(story_with_proposal, proposed)
+    story_without_proposal.decline(story_without_proposal.next)
+    assert deferral_causes(story_with_proposal) == deferral_causes(story_without_proposal) == ["declined"]
 
-    def away(story: Story) -> timedelta:
-        return abs(story.next.span.start - wanted.start)
+    def compute_distance(story: Story) -> timedelta:
+        return abs(story.next.span.start - proposed.start)
 
-    assert away(near) < away(plain)
-    assert away(near) < 2 * DAY
+    assert compute_distance(story_with_proposal) < compute_distance(story_without_proposal)
+    assert compute_distance(story_with_proposal) < 2 * DAY
 
 
-def test_nothing_is_decided_while_a_calendar_can_not_be_asked() -> None:
-    """T-2: unknown is never free, and never a reason to defer either."""
+def test_proposed_time_waits_while_a_calendar_is_unavailable() -> None:
+    """Unknown time is never free, and no reason for a deferral (T-2)."""
     story = booked_story()
-    was, wanted = story.next.span, later(story, DAY)
+    old_span, proposed = story.next.span, shift_next_session(story, DAY)
     story.calendars.unavailable.add(SAM.email)
-    story.change_event(story.next, answers={SAM.email: Answer.DECLINED}, proposed={SAM.email: wanted})
-    assert (story.next.span, deferral_causes(story)) == (was, [])
+    story.change_event(story.next, answers={SAM.email: Answer.DECLINED}, proposed={SAM.email: proposed})
+    assert (story.next.span, deferral_causes(story)) == (old_span, [])
     story.calendars.unavailable.clear()
     story.tick_at(story.now + HOUR)
-    assert (story.next.span, deferral_causes(story)) == (wanted, [])
+    assert (story.next.span, deferral_causes(story)) == (proposed, [])
 
 
-def test_the_same_wish_is_answered_once() -> None:
+def test_proposed_time_is_answered_once() -> None:
+    """R-8."""
     story = booked_story()
-    wish(story, later(story, 12 * HOUR))
+    propose_time(story, shift_next_session(story, 12 * HOUR))
     story.tick_at(story.now + DAY)
     assert story.next.count == 1
 
 
-def test_the_time_it_has_is_no_other_time() -> None:
-    """Only the answer that came with it counts."""
+def test_proposing_the_present_time_changes_nothing() -> None:
+    """Only the answer to the invitation counts."""
     story = booked_story()
     span = story.next.span
-    wish(story, span, Answer.TENTATIVE)
+    propose_time(story, span, Answer.TENTATIVE)
     assert (story.next.span, deferral_causes(story)) == (span, [])

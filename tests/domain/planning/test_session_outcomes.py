@@ -1,4 +1,4 @@
-"""A session that a person says was held or was not (R-3, R-8, R-15, R-17; T-3, T-7, T-10)."""
+"""Tests of sessions that a person records as held or not held (R-3, R-8, R-15, R-17; T-3, T-7, T-10, T-11)."""
 
 from datetime import date, datetime
 
@@ -22,58 +22,58 @@ from worker.domain.planning import actions
 
 
 def test_what_did_not_take_place_is_owed() -> None:
-    """R-8, T-10: soon, as another event, with its cause."""
+    """The session gets another time soon, with another event. The cause of its deferral is stored (R-8, T-10)."""
     story = story_at_end()
-    was = first_session(story)
+    session = first_session(story)
     story.tick_at(story.now + 2 * HOUR)
-    story.act(lambda p: actions.record_not_held(p, p.sessions[was.id]))
-    again = story.session(was.id)
+    story.act(lambda builder: actions.record_not_held(builder, builder.sessions[session.id]))
+    new_session = story.session(session.id)
     assert deferral_causes(story) == ["not_held"]
-    assert story.state.deferrals[0].was == was.span
-    assert again.booked
-    assert again.held_at is None
-    assert again.key != was.key
-    assert story.now < again.span.start <= story.now + 16 * DAY
+    assert story.state.deferrals[0].was == session.span
+    assert new_session.booked
+    assert new_session.held_at is None
+    assert new_session.key != session.key
+    assert story.now < new_session.span.start <= story.now + 16 * DAY
 
 
-def test_nobody_is_asked_for_the_contract_of_what_did_not_take_place() -> None:
-    """T-7: and once it did, for that one."""
+def test_session_recorded_as_not_held_has_no_contract_reminders() -> None:
+    """The contract is requested again when the session has taken place (T-7)."""
     story = story_at_end()
-    was = first_session(story)
-    story.act(lambda p: actions.record_not_held(p, p.sessions[was.id]))
-    again = story.session(was.id)
-    story.until(again.span.start)
+    session = first_session(story)
+    story.act(lambda builder: actions.record_not_held(builder, builder.sessions[session.id]))
+    new_session = story.session(session.id)
+    story.until(new_session.span.start)
     assert story.mails("contract_reminder") == []
-    story.until(again.span.end)
-    assert [m.start for m in story.mails("contract_request")] == [was.span.end, again.span.end]
+    story.until(new_session.span.end)
+    assert [m.start for m in story.mails("contract_request")] == [session.span.end, new_session.span.end]
 
 
-def test_said_while_it_should_be_under_way_the_event_moves() -> None:
-    """T-10: the same event, when it still exists."""
+def test_session_recorded_as_not_held_before_its_end_keeps_its_event() -> None:
+    """The event still exists, so it moves (T-10)."""
     story = booked_story()
-    was = story.next
-    story.tick_at(was.span.start + 10 * MINUTE)
-    made = story.act(lambda p: actions.record_not_held(p, p.sessions[was.id]))
-    assert [(m.kind, m.event) for m in made.effects if m.event] == [(EffectKind.UPDATE, was.key)]
+    session = story.next
+    story.tick_at(session.span.start + 10 * MINUTE)
+    first_plan = story.act(lambda builder: actions.record_not_held(builder, builder.sessions[session.id]))
+    assert [(m.kind, m.event) for m in first_plan.effects if m.event] == [(EffectKind.UPDATE, session.key)]
 
 
-def test_also_an_unfinished_conversation_may_turn_out_not_to_have_been() -> None:
+def test_unfinished_session_can_be_recorded_as_not_held() -> None:
     """R-17, R-8."""
     story = story_at_end()
-    was = first_session(story)
+    session = first_session(story)
     story.until(story.now + 20 * DAY)
-    assert story.session(was.id).state is SessionState.UNFINISHED
-    story.act(lambda p: actions.record_not_held(p, p.sessions[was.id]))
-    assert story.session(was.id).booked
+    assert story.session(session.id).state is SessionState.UNFINISHED
+    story.act(lambda builder: actions.record_not_held(builder, builder.sessions[session.id]))
+    assert story.session(session.id).booked
 
 
-def test_the_rhythm_goes_on_from_what_was_held() -> None:
-    """T-3, R-3: the session after it stays a quarter away from the one it follows."""
+def test_next_session_follows_the_real_date_of_a_session_not_held_at_first() -> None:
+    """The gap lies within the window of a quarterly rhythm: 11 to 16 weeks (T-3, R-3)."""
     story = story_at_end()
-    was, following = story.sessions_of_kind(SessionKind.CAREER)
-    story.act(lambda p: actions.record_not_held(p, p.sessions[was.id]))
-    story.until(story.session(was.id).span.end)
-    gap = story.session(following.id).span.start - story.session(was.id).span.end
+    session, next_session = story.sessions_of_kind(SessionKind.CAREER)
+    story.act(lambda builder: actions.record_not_held(builder, builder.sessions[session.id]))
+    story.until(story.session(session.id).span.end)
+    gap = story.session(next_session.id).span.start - story.session(session.id).span.end
     assert 77 * DAY <= gap <= 112 * DAY
 
 
@@ -85,7 +85,8 @@ def test_the_rhythm_goes_on_from_what_was_held() -> None:
         (session_of_state(SessionState.CONTRACTED), "so it took place"),
     ],
 )
-def test_what_can_t_have_failed_to_take_place(session: Session, words: str) -> None:
+def test_future_or_contracted_session_can_not_be_recorded_as_not_held(session: Session, words: str) -> None:
+    """R-8, R-15."""
     assert words in get_refusal(session, actions.record_not_held)
 
 
@@ -93,7 +94,7 @@ def test_what_can_t_have_failed_to_take_place(session: Session, words: str) -> N
 
 
 def test_a_session_is_taken_as_held_when_its_end_has_passed() -> None:
-    """T-7, R-3: the moment it is over the next one is there."""
+    """The next session is booked at that instant (T-7, R-3)."""
     story = story_at_end()
     assert first_session(story).state is SessionState.HELD
     assert first_session(story).held_at == story.now
@@ -101,78 +102,82 @@ def test_a_session_is_taken_as_held_when_its_end_has_passed() -> None:
     assert story.placed_event(story.next)
 
 
-def test_a_session_held_early_is_held() -> None:
-    """T-3, T-7: what stands on the calendar goes, the contract counts from the real end."""
+def test_session_can_be_recorded_as_held_before_its_booked_time() -> None:
+    """Its event is cancelled, and the contract deadline and the rhythm count from the real end (T-3, T-7)."""
     story = booked_story()
-    was = story.next
-    story.tick_at(was.span.start - 5 * DAY)
+    session = story.next
+    story.tick_at(session.span.start - 5 * DAY)
     end = story.now - HOUR
-    story.act(lambda p: actions.record_held(p, p.sessions[was.id], end))
-    assert story.session(was.id).held_at == end
-    assert story.session(was.id).span == Span(end - 75 * MINUTE, end)
-    assert story.placed_event(was) is None
+    story.act(lambda builder: actions.record_held(builder, builder.sessions[session.id], end))
+    assert story.session(session.id).held_at == end
+    assert story.session(session.id).span == Span(end - 75 * MINUTE, end)
+    assert story.placed_event(session) is None
     assert [m.start for m in story.mails("contract_request")] == [end]
     assert story.next.target.date() == (end + 91 * DAY).date()
 
 
-def test_a_session_that_was_owed_may_have_been_held_all_the_same() -> None:
-    """R-8: two people met without us."""
+def test_owed_session_can_be_recorded_as_held() -> None:
+    """The two people met without an event (R-8)."""
     story = Story()
     fill_days(story, SAM, date(2026, 9, 1), 250)
     story.tick()
-    owed = story.next
-    assert owed.unplaceable
+    session = story.next
+    assert session.unplaceable
     story.tick_at(NOW + DAY)
-    story.act(lambda p: actions.record_held(p, p.sessions[owed.id], NOW + HOUR))
-    assert story.session(owed.id).state is SessionState.HELD
-    assert story.session(owed.id).unplaceable is None
+    story.act(lambda builder: actions.record_held(builder, builder.sessions[session.id], NOW + HOUR))
+    assert story.session(session.id).state is SessionState.HELD
+    assert story.session(session.id).unplaceable is None
 
 
 @pytest.mark.parametrize("end", [utc(1, 1, 2, 10), utc(1969, 1, 2, 10), NOW - 367 * DAY])
-def test_nobody_says_that_it_was_held_more_than_a_year_ago(end: datetime) -> None:
+def test_session_can_not_be_recorded_as_held_more_than_a_year_ago(end: datetime) -> None:
+    """The year of such a date is probably wrong."""
     assert "that long ago" in get_refusal(session_of(None), actions.record_held, end)
 
 
-def test_held_later_than_planned_re_anchors_the_rhythm() -> None:
-    """T-3, T-11: the next one moves when it no longer lies in its window, and that is no deferral."""
+def test_session_held_weeks_later_moves_the_next_session() -> None:
+    """The next session is not in its new window any more; its move is no deferral (T-3, T-11)."""
     story = story_at_end()
-    was, following = story.sessions_of_kind(SessionKind.CAREER)
-    story.tick_at(was.span.end + 5 * WEEK)
-    story.act(lambda p: actions.record_held(p, p.sessions[was.id], story.now - HOUR))
-    again = story.session(following.id)
-    assert again.span.start >= following.span.start + 2 * WEEK
-    assert again.count == 0
+    session, next_session = story.sessions_of_kind(SessionKind.CAREER)
+    story.tick_at(session.span.end + 5 * WEEK)
+    story.act(lambda builder: actions.record_held(builder, builder.sessions[session.id], story.now - HOUR))
+    moved_session = story.session(next_session.id)
+    assert moved_session.span.start >= next_session.span.start + 2 * WEEK
+    assert moved_session.count == 0
     assert deferral_causes(story) == []
-    assert [p.key for p in story.our_events() if p.span.start > story.now and p.key[0] == "c"] == [following.key]
+    assert [event.key for event in story.our_events() if event.span.start > story.now and event.key[0] == "c"] == [
+        next_session.key
+    ]
 
 
-def test_a_little_later_than_planned_moves_nothing() -> None:
-    """T-3: as long as the next one lies in its window."""
+def test_session_held_a_week_later_does_not_move_the_next_session() -> None:
+    """The next session is still in its new window (T-3)."""
     story = story_at_end()
-    was, following = story.sessions_of_kind(SessionKind.CAREER)
-    story.tick_at(was.span.end + WEEK)
-    story.act(lambda p: actions.record_held(p, p.sessions[was.id], story.now - HOUR))
-    assert story.session(following.id).span == following.span
-    assert story.session(following.id).target == following.target + WEEK
+    session, next_session = story.sessions_of_kind(SessionKind.CAREER)
+    story.tick_at(session.span.end + WEEK)
+    story.act(lambda builder: actions.record_held(builder, builder.sessions[session.id], story.now - HOUR))
+    assert story.session(next_session.id).span == next_session.span
+    assert story.session(next_session.id).target == next_session.target + WEEK
 
 
-def test_a_re_anchored_session_a_human_had_placed_stays() -> None:
-    """T-11: by hand is by hand."""
+def test_late_session_does_not_move_a_next_session_placed_by_hand() -> None:
+    """T-11."""
     story = story_at_end()
-    was, following = story.sessions_of_kind(SessionKind.CAREER)
-    story.move(following, following.span.start + 2 * HOUR, 75)
-    chosen = story.session(following.id).span
-    story.tick_at(was.span.end + 5 * WEEK)
-    story.act(lambda p: actions.record_held(p, p.sessions[was.id], story.now - HOUR))
-    assert story.session(following.id).span == chosen
+    session, next_session = story.sessions_of_kind(SessionKind.CAREER)
+    story.move(next_session, next_session.span.start + 2 * HOUR, 75)
+    span = story.session(next_session.id).span
+    story.tick_at(session.span.end + 5 * WEEK)
+    story.act(lambda builder: actions.record_held(builder, builder.sessions[session.id], story.now - HOUR))
+    assert story.session(next_session.id).span == span
 
 
 @pytest.mark.parametrize("session", [session_of(NOW + DAY), session_of(None)])
-def test_nothing_was_held_in_the_future(session: Session) -> None:
+def test_session_can_not_be_recorded_as_held_in_the_future(session: Session) -> None:
+    """R-8."""
     assert "in the future" in get_refusal(session, actions.record_held)
     assert "in the future" in get_refusal(session, actions.record_held, NOW + MINUTE)
 
 
-def test_a_closed_conversation_is_not_opened_again_by_saying_that_it_was_held() -> None:
-    """R-15: nobody is asked twice for a contract that is there."""
+def test_contracted_session_can_not_be_recorded_as_held() -> None:
+    """The contract is not requested again (R-15)."""
     assert "has a contract" in get_refusal(session_of_state(SessionState.CONTRACTED), actions.record_held)

@@ -1,4 +1,4 @@
-"""Whether a mail that was decided is still true when it leaves (T-5, T-6, T-7; R-18, R-20, R-24)."""
+"""Tests of whether a planned mail is still valid when it leaves (T-5, T-6, T-7; R-10, R-18, R-20, R-24)."""
 
 from dataclasses import replace
 from datetime import date, datetime
@@ -38,126 +38,134 @@ START = utc(2026, 9, 28, 8)
 END = START + 75 * MINUTE
 BOOKED = session_of(START)
 HELD = replace(BOOKED, state=SessionState.HELD, held_at=END)
-GONE = None
-NOON = utc(2026, 9, 26, 12)
+NO_SESSION = None
+NOW_AT_SENDING = utc(2026, 9, 26, 12)
 ACTIVE = pair_of()
 
 
-def mail(name: str, start: datetime | None = START, number: int = 0, to: str = DANA.email) -> Effect:
+def make_mail(name: str, start: datetime | None = START, number: int = 0, to: str = DANA.email) -> Effect:
     return effect_of(name, start=start, number=number, to=to, progress=EffectProgress.WAITING)
 
 
-def holds(
-    message: Effect,
+def is_mail_valid(
+    mail: Effect,
     session: Session | None = BOOKED,
     commitments: tuple[Commitment, ...] = (),
     pair: Pair = ACTIVE,
-    now: datetime = NOON,
+    now: datetime = NOW_AT_SENDING,
 ) -> bool:
-    """What the table of mails says of it."""
+    """Return whether the mail may leave in this state."""
     sessions = () if session is None else (session,)
     state = state_of(*sessions, pair=pair, commitments=commitments)
-    return KINDS[message.name].is_valid(message, state, now)
+    return KINDS[mail.name].is_valid(mail, state, now)
 
 
-def changed(**fields: object) -> Session:
+def change_booked(**fields: object) -> Session:
     return replace(BOOKED, **fields)  # type: ignore[arg-type]
 
 
-def invitation() -> Effect:
-    return replace(mail("invitation", to=SAM.email), event=BOOKED.key)
+def make_invitation() -> Effect:
+    return replace(make_mail("invitation", to=SAM.email), event=BOOKED.key)
 
 
-def later(days: int) -> Session:
-    return changed(start=START + days * DAY, end=END + days * DAY)
+def move_booked(days: int) -> Session:
+    """Return the booked session so many days later."""
+    return change_booked(start=START + days * DAY, end=END + days * DAY)
 
 
-OWED = changed(state=SessionState.OWED, start=None, end=None)
-LOST = changed(state=SessionState.DEFERRED, start=None, end=None, count=1)
+OWED = change_booked(state=SessionState.OWED, start=None, end=None)
+DEFERRED = change_booked(state=SessionState.DEFERRED, start=None, end=None, count=1)
 
-#: What these tell is gathered when they leave: without anything to tell they don't.
+#: The content of these mails is collected when they leave; without content, they do not leave.
 ABOUT_SEVERAL_PAIRS = {"weekly", "overflow"}
 
-#: The mail, the session as it is when the mail would leave, and whether it does.
+#: The mail, the session at the time when the mail would leave, and whether it does leave.
 CASES = [
-    (mail("reflection_prompt", to=SAM.email), BOOKED, True),
-    (mail("reflection_prompt", to=SAM.email), later(14), True),  # the time is read anew
-    (mail("reflection_prompt", to=SAM.email), later(15), False),
-    (mail("reflection_prompt", to=SAM.email), later(-30), False),  # it has begun
-    (mail("reflection_prompt", to=SAM.email), LOST, False),
-    (mail("reflection_prompt", to=SAM.email), HELD, False),
-    (mail("reflection_prompt", to=SAM.email), GONE, False),
-    (mail("brief"), BOOKED, True),
-    (mail("brief"), later(3), True),
-    (mail("brief"), later(4), False),  # four of the manager's working days on: another one comes (T-6)
-    (mail("brief"), changed(state=SessionState.CANCELLED), False),
-    (mail("review_note"), BOOKED, True),
-    (mail("review_note"), OWED, False),
-    (mail("contract_request", END), HELD, True),
-    (mail("contract_request", END), replace(HELD, held_at=END - HOUR), False),
-    (mail("contract_request", END), replace(HELD, state=SessionState.CONTRACTED), False),
-    (mail("contract_reminder", END, 2), HELD, True),
-    (mail("contract_reminder", END, 2), replace(HELD, state=SessionState.UNFINISHED), False),
-    (mail("contract_reminder", END, 2), LOST, False),
-    (mail("unfinished", END), replace(HELD, state=SessionState.UNFINISHED), True),
-    (mail("unfinished", END), replace(HELD, state=SessionState.CONTRACTED), False),
-    (mail("contract_summary", END, 1), replace(HELD, state=SessionState.CONTRACTED), True),
-    (mail("contract_summary", END, 1), GONE, True),
-    (mail("unplaceable", None), replace(OWED, unplaceable=(Reason("window_over"),)), True),
-    (mail("unplaceable", None), OWED, False),
-    (mail("unplaceable", None), BOOKED, False),
-    (mail("deferral_notice", START, 1), changed(count=1), True),
-    (mail("deferral_notice", START, 1), changed(count=2), False),
-    (mail("deferral_notice", START, 1), LOST, False),
-    (mail("booked_over_warning"), changed(warned_at=NOW), True),
-    (mail("booked_over_warning"), BOOKED, False),  # the time is free again
-    (mail("booked_over_warning"), replace(later(1), warned_at=NOW), False),
-    (mail("short_session"), BOOKED, True),
-    (mail("short_session"), later(1), False),
-    (mail("short_session"), HELD, False),
-    (invitation(), BOOKED, True),
-    (invitation(), later(1), False),  # the new time is told by another
-    (invitation(), LOST, False),
-    (mail("invitation_withdrawn"), LOST, True),
-    (mail("introduction", None), GONE, True),
-    (mail("pair_ended", None), GONE, False),  # the two are a pair again
-    (mail("new_manager"), GONE, False),  # the report has the old manager again
-    (mail("open_promises", None), GONE, False),  # the two are a pair again
-    (mail("pulse", None, 202609), GONE, True),
-    (mail("pulse", None, 202603), GONE, False),  # that round is over
-    (mail("third_voice_request", None), GONE, True),  # what is open is looked up when it is sent
-    (mail("third_voice_answered", None), GONE, True),
-    (mail("fresh_link", None), GONE, True),
-    (mail("content_accessed", None), GONE, True),
-    (mail("operator_alert", None), GONE, True),
+    (make_mail("reflection_prompt", to=SAM.email), BOOKED, True),
+    (make_mail("reflection_prompt", to=SAM.email), move_booked(14), True),  # the mail names the new time
+    (make_mail("reflection_prompt", to=SAM.email), move_booked(15), False),
+    (make_mail("reflection_prompt", to=SAM.email), move_booked(-30), False),  # the session has begun
+    (make_mail("reflection_prompt", to=SAM.email), DEFERRED, False),
+    (make_mail("reflection_prompt", to=SAM.email), HELD, False),
+    (make_mail("reflection_prompt", to=SAM.email), NO_SESSION, False),
+    (make_mail("brief"), BOOKED, True),
+    (make_mail("brief"), move_booked(3), True),
+    (make_mail("brief"), move_booked(4), False),  # four working days later: another brief is sent (T-6)
+    (make_mail("brief"), change_booked(state=SessionState.CANCELLED), False),
+    (make_mail("review_note"), BOOKED, True),
+    (make_mail("review_note"), OWED, False),
+    (make_mail("contract_request", END), HELD, True),
+    (make_mail("contract_request", END), replace(HELD, held_at=END - HOUR), False),
+    (make_mail("contract_request", END), replace(HELD, state=SessionState.CONTRACTED), False),
+    (make_mail("contract_reminder", END, 2), HELD, True),
+    (make_mail("contract_reminder", END, 2), replace(HELD, state=SessionState.UNFINISHED), False),
+    (make_mail("contract_reminder", END, 2), DEFERRED, False),
+    (make_mail("unfinished", END), replace(HELD, state=SessionState.UNFINISHED), True),
+    (make_mail("unfinished", END), replace(HELD, state=SessionState.CONTRACTED), False),
+    (make_mail("contract_summary", END, 1), replace(HELD, state=SessionState.CONTRACTED), True),
+    (make_mail("contract_summary", END, 1), NO_SESSION, True),
+    (make_mail("unplaceable", None), replace(OWED, unplaceable=(Reason("window_over"),)), True),
+    (make_mail("unplaceable", None), OWED, False),
+    (make_mail("unplaceable", None), BOOKED, False),
+    (make_mail("deferral_notice", START, 1), change_booked(count=1), True),
+    (make_mail("deferral_notice", START, 1), change_booked(count=2), False),
+    (make_mail("deferral_notice", START, 1), DEFERRED, False),
+    (make_mail("booked_over_warning"), change_booked(warned_at=NOW), True),
+    (make_mail("booked_over_warning"), BOOKED, False),  # the time is free again
+    (make_mail("booked_over_warning"), replace(move_booked(1), warned_at=NOW), False),
+    (make_mail("short_session"), BOOKED, True),
+    (make_mail("short_session"), move_booked(1), False),
+    (make_mail("short_session"), HELD, False),
+    (make_invitation(), BOOKED, True),
+    (make_invitation(), move_booked(1), False),  # another mail names the new time
+    (make_invitation(), DEFERRED, False),
+    (make_mail("invitation_withdrawn"), DEFERRED, True),
+    (make_mail("introduction", None), NO_SESSION, True),
+    (make_mail("pair_ended", None), NO_SESSION, False),  # the pair has not ended
+    (make_mail("new_manager"), NO_SESSION, False),  # the report has no new manager any more
+    (make_mail("open_promises", None), NO_SESSION, False),  # the pair has not ended
+    (make_mail("pulse", None, 202609), NO_SESSION, True),
+    (make_mail("pulse", None, 202603), NO_SESSION, False),  # the round of that month is over
+    (make_mail("third_voice_request", None), NO_SESSION, True),  # the open questions are read when it is sent
+    (make_mail("third_voice_answered", None), NO_SESSION, True),
+    (make_mail("fresh_link", None), NO_SESSION, True),
+    (make_mail("content_accessed", None), NO_SESSION, True),
+    (make_mail("operator_alert", None), NO_SESSION, True),
 ]
 
 
-@pytest.mark.parametrize(("message", "session", "expected"), CASES)
-def test_a_mail_leaves_only_when_it_is_still_true(message: Effect, session: Session | None, expected: bool) -> None:
-    """T-5, T-6, T-7: what isn't true any more is dropped."""
-    assert holds(message, session) is expected
+@pytest.mark.parametrize(("mail", "session", "expected"), CASES)
+def test_mail_leaves_only_while_it_is_valid(mail: Effect, session: Session | None, expected: bool) -> None:
+    """A mail that is no longer valid is dropped (T-5, T-6, T-7)."""
+    assert is_mail_valid(mail, session) is expected
 
 
-def test_a_session_that_has_begun_needs_no_preparation() -> None:
+def test_mails_before_a_session_do_not_leave_after_its_start() -> None:
     """T-5, T-6, R-10."""
-    for message in (mail("reflection_prompt"), mail("brief"), mail("short_session"), mail("deferral_notice", number=0)):
-        assert holds(message, now=START - MINUTE)
-        assert not holds(message, now=START)
+    for mail in (
+        make_mail("reflection_prompt"),
+        make_mail("brief"),
+        make_mail("short_session"),
+        make_mail("deferral_notice", number=0),
+    ):
+        assert is_mail_valid(mail, now=START - MINUTE)
+        assert not is_mail_valid(mail, now=START)
 
 
 @pytest.mark.parametrize("name", KINDS)
-def test_of_a_pair_that_rests_or_has_ended_little_is_said(name: str) -> None:
-    """R-24: only that it ended, what was recorded, and what the operator must know."""
-    message = mail(name, END if name.startswith("contract") else START)
+def test_few_mails_leave_for_a_paused_or_ended_pair(name: str) -> None:
+    """Most mails are dropped; the sets name those that still leave (R-24)."""
+    mail = make_mail(name, END if name.startswith("contract") else START)
     session = HELD if name.startswith("contract") else BOOKED
-    always = {"operator_alert", "contract_summary", "fresh_link", "content_accessed", "invitation_withdrawn"}
-    always |= {"third_voice_request", "third_voice_answered"}
-    always |= ABOUT_SEVERAL_PAIRS
-    due = (commitment_of(START.date()),)
-    ended = {"pair_ended", "open_promises"}
-    assert holds(message, session, due, pair_of(paused=True)) is (name in always)
-    assert holds(message, session, due, pair_of(ended=EndReason.CHANGED)) is (name in always | ended)
+    valid_when_paused = {"operator_alert", "contract_summary", "fresh_link", "content_accessed", "invitation_withdrawn"}
+    valid_when_paused |= {"third_voice_request", "third_voice_answered"}
+    valid_when_paused |= ABOUT_SEVERAL_PAIRS
+    commitments = (commitment_of(START.date()),)
+    valid_when_ended = {"pair_ended", "open_promises"}
+    assert is_mail_valid(mail, session, commitments, pair_of(paused=True)) is (name in valid_when_paused)
+    assert is_mail_valid(mail, session, commitments, pair_of(ended=EndReason.CHANGED)) is (
+        name in valid_when_paused | valid_when_ended
+    )
 
 
 @pytest.mark.parametrize(
@@ -171,11 +179,14 @@ def test_of_a_pair_that_rests_or_has_ended_little_is_said(name: str) -> None:
         ((commitment_of(date(2026, 9, 29)), commitment_of(date(2026, 9, 28), id="p2")), True),
     ],
 )
-def test_what_is_due_is_said_only_while_it_is_owed(commitments: tuple[Commitment, ...], expected: bool) -> None:
+def test_due_mail_leaves_only_while_a_commitment_of_that_day_is_open(
+    commitments: tuple[Commitment, ...], expected: bool
+) -> None:
     """R-20, R-18."""
-    message = mail("commitment_due", make_due_instant(date(2026, 9, 28)))
-    assert holds(message, None, commitments) is expected
+    mail = make_mail("commitment_due", make_due_instant(date(2026, 9, 28)))
+    assert is_mail_valid(mail, None, commitments) is expected
 
 
-def test_every_name_of_a_mail_is_covered_here() -> None:
+def test_cases_cover_every_mail() -> None:
+    """Each kind of mail is in `CASES`, has a test of its own, or is about several pairs."""
     assert {m.name for m, *_ in CASES} | {"commitment_due"} | ABOUT_SEVERAL_PAIRS == set(KINDS)
