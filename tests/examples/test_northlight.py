@@ -1,6 +1,6 @@
-"""The demo plays the main job on real servers; what it leaves behind is what it says it is.
+"""The demo: what happens in its story, and the files that it writes.
 
-It is played once for all of these tests, twelve weeks of it: everything that people do in the story happens in them.
+All tests here use one run of the demo, of twelve weeks: every kind of act of the story happens in that time.
 """
 
 import json
@@ -34,59 +34,60 @@ from worker.seal import Seal
 from worker.settings import load
 from worker.store.store import Store
 
-#: The story is played as a whole: a busy machine needs its time for it.
+#: The first test waits for the whole demo, which is slow on a busy machine.
 pytestmark = pytest.mark.timeout(600)
 
 WEEKS = 12
 END = cast.START + timedelta(weeks=WEEKS)
 Line = Mapping[str, Any]
-#: A link to a page in a mail, as it came, and as the HTML file of the demo has it.
+#: A link to a page: in a mail as it was sent, or in the demo's HTML file of that mail.
 PAGE_LINK = re.compile(r'(?<=href=")(?:https://longarc\.northlight\.example/in/|\.\./\.\./pages/)[^"]*')
 
 
 @dataclass(frozen=True)
-class Played:
-    """A demo that was played, and the seconds of the processor that it took with its servers."""
+class PlayedDemo:
+    """A finished run of the demo."""
 
     out: Path
-    lines: Sequence[Line]
-    steps: Sequence[datetime]
-    took: float
+    lines: Sequence[Line]  #: of the ledger
+    progress_times: Sequence[datetime]  #: the times with which the demo reported its progress
+    cpu_seconds: float  #: of this process, in which the demo and its servers ran
 
-    def told(self, **wanted: object) -> list[Line]:
-        return [line for line in self.lines if all(line.get(name) == value for name, value in wanted.items())]
+    def find_lines(self, **fields: object) -> list[Line]:
+        """Return the lines of the ledger that have these values in these fields."""
+        return [line for line in self.lines if all(line.get(name) == value for name, value in fields.items())]
 
 
 @pytest.fixture(scope="module")
-def played(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Played]:
+def demo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PlayedDemo]:
     import time
 
     out = tmp_path_factory.mktemp("demo") / "out"
-    elsewhere = out.parent / "the company's.db"
-    steps: list[datetime] = []
+    company_database = out.parent / "the company's.db"
+    progress_times: list[datetime] = []
     with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("LONGARC_DATABASE_URL", f"sqlite:///{elsewhere}")
+        patch.setenv("LONGARC_DATABASE_URL", f"sqlite:///{company_database}")
         patch.setenv("LONGARC_KEY", "not a key at all")
-        before, begun = dict(os.environ), time.process_time()
-        run_demo(out, progress=steps.append, weeks=WEEKS)
-        took = time.process_time() - begun
-        assert dict(os.environ) == before
-        assert not elsewhere.exists()
+        environment, start_seconds = dict(os.environ), time.process_time()
+        run_demo(out, progress=progress_times.append, weeks=WEEKS)
+        cpu_seconds = time.process_time() - start_seconds
+        assert dict(os.environ) == environment
+        assert not company_database.exists()
     lines = [json.loads(text) for text in (out / "ledger.jsonl").read_text(encoding="utf-8").splitlines()]
-    yield Played(out, lines, steps, took)
+    yield PlayedDemo(out, lines, progress_times, cpu_seconds)
 
 
 @pytest.fixture(scope="module")
-def store(played: Played) -> Iterator[Store]:
-    """The database that the demo leaves for looking around."""
-    work = played.out / "work"
-    found = load.load_settings(work / "longarc.toml", {"LONGARC_KEY_FILE": str(work / "key")})
-    opened = Store(found.database, Seal([key.get_secret_value() for key in found.keys]))
-    yield opened
-    opened.close()
+def store(demo: PlayedDemo) -> Iterator[Store]:
+    """The database of the demo, opened with the settings that the demo left in its folder."""
+    work = demo.out / "work"
+    settings = load.load_settings(work / "longarc.toml", {"LONGARC_KEY_FILE": str(work / "key")})
+    store = Store(settings.database, Seal([key.get_secret_value() for key in settings.keys]))
+    yield store
+    store.close()
 
 
-# --- what happens -----------------------------------------------------------------------------------------------------
+# --- the story -----------------------------------------------------------------------------------------------------
 
 ACTS = {
     *("decline", "move", "delete", "book_over", "out_of_office", "no_show", "ask", "choose", "talk", "check_in"),
@@ -96,38 +97,42 @@ ACTS = {
 CAUSES = {"declined", "deleted", "booked_over", "out_of_office", "not_held"}
 
 
-def test_everything_that_people_do_is_done(played: Played) -> None:
-    """R-8, R-9: and each way in which a conversation can lose its time is answered with another."""
-    assert {line["act"] for line in played.told(what="human")} == ACTS
-    assert {line["cause"] for line in played.told(what="session", state="deferred")} == CAUSES
-    for lost in played.told(what="session", state="deferred"):
-        later = [
+def test_every_kind_of_act_happens_and_each_deferred_session_is_rebooked(demo: PlayedDemo) -> None:
+    """R-8, R-9: sessions are deferred by every cause in `CAUSES`."""
+    assert {line["act"] for line in demo.find_lines(what="human")} == ACTS
+    assert {line["cause"] for line in demo.find_lines(what="session", state="deferred")} == CAUSES
+    for deferred in demo.find_lines(what="session", state="deferred"):
+        rebooked = [
             line
-            for line in played.told(what="session", session=lost["session"], state="booked")
-            if line["at"] >= lost["at"]
+            for line in demo.find_lines(what="session", session=deferred["session"], state="booked")
+            if line["at"] >= deferred["at"]
         ]
-        assert later, lost
+        assert rebooked, deferred
 
 
-def test_an_eye_of_its_own_finds_no_promise_broken(played: Played) -> None:
+def test_the_audit_of_the_ledger_finds_no_violation(demo: PlayedDemo) -> None:
     rules = RosterRules(today=cast.START.date(), calendars=tuple(CALENDAR_FACTORIES), mailers=tuple(MAILER_FACTORIES))
-    known = load_people_file(played.out / "work" / "people.csv", rules)
-    late = PairId(cast.MARA, cast.LIAM)  # whose row came in the course of the day before
-    now = PairId(cast.HELEN, cast.GRACE)
-    former = replace(known.pairs[now], manager=cast.MARA, start=date(2026, 7, 13))
+    people_file = load_people_file(demo.out / "work" / "people.csv", rules)
+    # The rows of Liam's and Grace's pairs change during 23 and 16 November: the audit expects them from the next day.
+    liams_pair = PairId(cast.MARA, cast.LIAM)
+    graces_pair = PairId(cast.HELEN, cast.GRACE)
+    graces_former_pair = replace(people_file.pairs[graces_pair], manager=cast.MARA, start=date(2026, 7, 13))
     pairs = {
-        **known.pairs,
-        late: replace(known.pairs[late], first_seen=date(2026, 11, 24)),
-        now: replace(known.pairs[now], first_seen=date(2026, 11, 17)),  # this row, too
-        former.id: former,
+        **people_file.pairs,
+        liams_pair: replace(people_file.pairs[liams_pair], first_seen=date(2026, 11, 24)),
+        graces_pair: replace(people_file.pairs[graces_pair], first_seen=date(2026, 11, 17)),
+        graces_former_pair.id: graces_former_pair,
     }
-    persons = {who: replace(person, absences=tuple(list_away(person))) for who, person in known.persons.items()}
-    found = audit(played.lines, persons, pairs, start=cast.START, end=END)
-    assert not found, report(found)
+    persons = {
+        address: replace(person, absences=tuple(list_absences(person)))
+        for address, person in people_file.persons.items()
+    }
+    violations = audit(demo.lines, persons, pairs, start=cast.START, end=END)
+    assert not violations, report(violations)
 
 
-def list_away(person: Person) -> Iterator[Span]:
-    """When somebody is out of office, by their own entries."""
+def list_absences(person: Person) -> Iterator[Span]:
+    """Yield the spans in which the person's calendar has an out-of-office entry."""
     for entry in cast.CALENDARS[person.email]:
         if entry.is_out_of_office:
             zone = ZoneInfo(person.zone)
@@ -135,161 +140,164 @@ def list_away(person: Person) -> Iterator[Span]:
             yield Span(first, end)
 
 
-def test_the_operator_heard_of_hours_that_never_meet_and_of_nothing_else(played: Played, store: Store) -> None:
-    """T-4: Liam's working hours came wrong from HR, who put them right two days later."""
-    (alert,) = played.told(what="mail", message="operator_alert")
+def test_the_only_operator_alert_is_about_working_hours_that_never_overlap(demo: PlayedDemo, store: Store) -> None:
+    """T-4: the people file has wrong working hours for Liam on 23 November; HR corrects them two days later."""
+    (alert,) = demo.find_lines(what="mail", message="operator_alert")
     assert alert["at"].startswith("2026-11-2")
-    mails = played.out / "mail" / cast.OPERATOR.partition("@")[0]
-    assert "never work at the same time" in " ".join(next(mails.glob("*.txt")).read_text("utf-8").split())
+    folder = demo.out / "mail" / cast.OPERATOR.partition("@")[0]
+    assert "never work at the same time" in " ".join(next(folder.glob("*.txt")).read_text("utf-8").split())
     assert set(store.outbox.count_by_progress()) <= {"done", "waiting", "dropped"}
 
 
-def test_every_pair_has_its_next_conversation(played: Played, store: Store) -> None:
-    """R-3, T-4"""
+def test_every_active_pair_has_a_booked_career_session_ahead(demo: PlayedDemo, store: Store) -> None:
+    """R-3, T-4. The only inactive pair is Grace with her former manager."""
     pairs = store.people.load_all_pairs()
     assert set(pairs) == set(cast.PAIRS)
     assert [pair for pair in pairs if not pairs[pair].is_active] == [PairId(cast.MARA, cast.GRACE)]
     for pair in (pair for pair in pairs if pairs[pair].is_active):
-        ahead = [s for s in store.queries.list_sessions(pair) if s.booked and s.kind == "career" and s.span.start > END]
-        assert ahead, pair
+        booked_ahead = [
+            s for s in store.queries.list_sessions(pair) if s.booked and s.kind == "career" and s.span.start > END
+        ]
+        assert booked_ahead, pair
 
 
-def test_what_is_booked_over_moves_a_day_after_the_warning(played: Played) -> None:
+def test_a_session_that_was_booked_over_is_deferred_a_day_after_the_warning(demo: PlayedDemo) -> None:
     """T-10"""
-    (warning,) = played.told(message="booked_over_warning")
-    (lost,) = played.told(cause="booked_over", state="deferred")
-    assert instant(lost["at"]) - instant(warning["at"]) == timedelta(days=1)
+    (warning,) = demo.find_lines(message="booked_over_warning")
+    (deferral,) = demo.find_lines(cause="booked_over", state="deferred")
+    assert parse_instant(deferral["at"]) - parse_instant(warning["at"]) == timedelta(days=1)
 
 
-def test_the_third_deferral_asks_the_manager_to_choose(played: Played) -> None:
-    """T-12: of three times held, the one chosen is kept."""
-    third, _ = played.told(message="deferral_notice", number=3)  # one to each
-    (chosen,) = played.told(act="choose", session=third["session"])
-    assert chosen["who"] == cast.HELEN
-    kept = played.told(what="session", session=third["session"], state="booked")[-1]
-    assert kept["start"] == chosen["start"] != third["start"]
+def test_the_manager_chooses_a_time_after_the_third_deferral(demo: PlayedDemo) -> None:
+    """T-12: Helen chooses one of three times, and the session is booked there."""
+    notice, _ = demo.find_lines(message="deferral_notice", number=3)  # the manager and the report each get one
+    (choice,) = demo.find_lines(act="choose", session=notice["session"])
+    assert choice["who"] == cast.HELEN
+    booking = demo.find_lines(what="session", session=notice["session"], state="booked")[-1]
+    assert booking["start"] == choice["start"] != notice["start"]
 
 
-def test_the_report_picks_one_of_three_times(played: Played) -> None:
-    """T-12, R-38: Grace hears of the first deferral, too; the time she takes is kept, and counts as none."""
-    (chosen,) = played.told(act="choose", who=cast.GRACE)
-    (told,) = played.told(message="deferral_notice", to=cast.GRACE)
-    assert told["session"] == chosen["session"] and told["at"] < chosen["at"]
-    kept = played.told(what="session", session=chosen["session"], state="booked")[-1]
-    assert kept["start"] == chosen["start"] != told["start"]
-    assert len(played.told(session=chosen["session"], state="deferred")) == 1
+def test_the_report_chooses_one_of_three_times_after_a_deferral(demo: PlayedDemo) -> None:
+    """T-12, R-38: Grace gets a mail about the first deferral; the time that she chooses counts as no second one."""
+    (choice,) = demo.find_lines(act="choose", who=cast.GRACE)
+    (notice,) = demo.find_lines(message="deferral_notice", to=cast.GRACE)
+    assert notice["session"] == choice["session"] and notice["at"] < choice["at"]
+    booking = demo.find_lines(what="session", session=choice["session"], state="booked")[-1]
+    assert booking["start"] == choice["start"] != notice["start"]
+    assert len(demo.find_lines(session=choice["session"], state="deferred")) == 1
 
 
-def test_grace_chooses_what_goes_on_to_her_new_manager(played: Played, store: Store) -> None:
-    """R-36: two lines, and nothing else; what Mara promised Mara keeps."""
-    former = PairId(cast.MARA, cast.GRACE)
-    content = store.handovers.load_content(former)
+def test_r36_only_the_lines_that_grace_chose_go_to_her_new_manager(demo: PlayedDemo, store: Store) -> None:
+    """Grace passes on two lines; Mara, her former manager, keeps the promises that she made to Grace."""
+    former_pair = PairId(cast.MARA, cast.GRACE)
+    content = store.handovers.load_content(former_pair)
     assert [line.kind for line in content.lines] == ["review", "question"]
-    for name, to in (("new_manager", cast.GRACE), ("open_promises", cast.MARA)):
-        (mail,) = played.told(message=name)
-        assert mail["to"] == to and mail["at"] > "2026-11-17"
-    promises = [c for c in store.queries.list_commitments(former) if c.owner is Owner.MANAGER]
+    for message, recipient in (("new_manager", cast.GRACE), ("open_promises", cast.MARA)):
+        (mail,) = demo.find_lines(message=message)
+        assert mail["to"] == recipient and mail["at"] > "2026-11-17"
+    promises = [c for c in store.queries.list_commitments(former_pair) if c.owner is Owner.MANAGER]
     assert {c.standing for c in promises} == {CommitmentStanding.DONE}
 
 
-def test_a_third_voice_reaches_the_report_alone(played: Played, store: Store) -> None:
-    """R-30: the ledger knows nothing of question and answer; one mail goes to either, and holds neither."""
+def test_only_the_report_can_read_the_answer_of_a_third_voice(demo: PlayedDemo, store: Store) -> None:
+    """R-30: the ledger does not mention it, each of the two gets one mail, only the report's pages show the answer."""
     (voice,) = store.third_voices.list_voices([cast.NOAH])
     assert voice.to == cast.GRACE and voice.answer
-    ledger = (played.out / "ledger.jsonl").read_text(encoding="utf-8")
+    ledger = (demo.out / "ledger.jsonl").read_text(encoding="utf-8")
     assert "third" not in ledger and "voice" not in ledger
-    mails = sorted(path for path in (played.out / "mail").rglob("*third-voice*.txt"))
+    mails = sorted(path for path in (demo.out / "mail").rglob("*third-voice*.txt"))
     assert [path.parent.name for path in mails] == ["grace.okoro", "noah.brandt"]
-    shown = {
-        path.name for path in (played.out / "pages").glob("*.html") if voice.answer[:40] in path.read_text("utf-8")
+    pages_with_answer = {
+        path.name for path in (demo.out / "pages").glob("*.html") if voice.answer[:40] in path.read_text("utf-8")
     }
-    assert shown and all("noah.brandt-me" in name for name in shown)
+    assert pages_with_answer and all("noah.brandt-me" in name for name in pages_with_answer)
 
 
-def test_i_do_not_know_stands_in_the_next_brief_and_in_the_contract(played: Played) -> None:
+def test_the_answer_i_dont_know_yet_is_in_the_brief_and_the_summary(demo: PlayedDemo) -> None:
     """R-27, R-28"""
-    folder = played.out / "mail" / "mara.winter"
+    folder = demo.out / "mail" / "mara.winter"
     briefs = [path.read_text("utf-8") for path in folder.glob("*-brief.txt")]
     assert any("I don't know yet." in text for text in briefs)
-    summaries = (played.out / "mail" / "arjun.mehta").glob("*-contract-summary.txt")
+    summaries = (demo.out / "mail" / "arjun.mehta").glob("*-contract-summary.txt")
     assert any("“I don't know yet,” says Arjun" in path.read_text("utf-8") for path in summaries)
 
 
-def test_a_contract_forgotten_ends_unfinished_and_one_comes_late(played: Played) -> None:
+def test_a_contract_forgotten_ends_unfinished_and_one_comes_late(demo: PlayedDemo) -> None:
     """R-15, R-17"""
-    (forgotten,) = played.told(what="session", state="unfinished")
-    reminders = played.told(message="contract_reminder", session=forgotten["session"])
-    assert [line["number"] for line in reminders] == [2, 3, 4, 5]  # one day is left before the deadline
-    assert len(played.told(what="session", state="contracted", late=True)) == 1
+    (unfinished,) = demo.find_lines(what="session", state="unfinished")
+    reminders = demo.find_lines(message="contract_reminder", session=unfinished["session"])
+    # reminder 1 has no place before the deadline in this story; 2 is sent before the deadline, and 3 to 5 after it
+    assert [line["number"] for line in reminders] == [2, 3, 4, 5]
+    assert len(demo.find_lines(what="session", state="contracted", late=True)) == 1
 
 
-def test_who_has_no_hour_in_common_is_told_and_later_booked(played: Played) -> None:
-    """T-4: silence is never the outcome."""
-    (nothing,) = played.told(what="unplaceable")
-    told = played.told(message="unplaceable", session=nothing["session"])
-    assert {mail["to"] for mail in told} == {cast.MARA, cast.LIAM}
-    booked = played.told(what="session", session=nothing["session"], state="booked")
-    (hours,) = played.told(act="put_right")
-    assert booked and booked[0]["at"] >= hours["at"]
+def test_an_unplaceable_session_is_reported_to_both_and_booked_later(demo: PlayedDemo) -> None:
+    """T-4: it is booked once the working hours are correct."""
+    (unplaceable,) = demo.find_lines(what="unplaceable")
+    notices = demo.find_lines(message="unplaceable", session=unplaceable["session"])
+    assert {mail["to"] for mail in notices} == {cast.MARA, cast.LIAM}
+    bookings = demo.find_lines(what="session", session=unplaceable["session"], state="booked")
+    (correction,) = demo.find_lines(act="put_right")
+    assert bookings and bookings[0]["at"] >= correction["at"]
 
 
-def test_a_moved_promise_keeps_its_date_and_follows_a_new_one(played: Played) -> None:
-    """T-8: a hand on its time is respected; a new date moves it; what is done goes."""
-    (moved,) = played.told(act="move", kind="commitment")
-    assert not played.told(what="event.update", session=moved["session"])
-    (changed,) = played.told(act="change")
-    follows = played.told(what="event.update", session=changed["session"])
-    assert [line["due"] for line in follows] == [changed["due"]]
-    done = {line["session"] for line in played.told(act="complete", owner="manager")}
-    assert done <= {line["session"] for line in played.told(what="event.cancel", kind="commitment")}
+def test_a_block_stays_where_it_was_moved_and_follows_a_changed_date(demo: PlayedDemo) -> None:
+    """T-8: and the block of a completed commitment is cancelled."""
+    (move,) = demo.find_lines(act="move", kind="commitment")
+    assert not demo.find_lines(what="event.update", session=move["session"])
+    (change,) = demo.find_lines(act="change")
+    updates = demo.find_lines(what="event.update", session=change["session"])
+    assert [line["due"] for line in updates] == [change["due"]]
+    completed = {line["session"] for line in demo.find_lines(act="complete", owner="manager")}
+    assert completed <= {line["session"] for line in demo.find_lines(what="event.cancel", kind="commitment")}
 
 
-def test_what_was_done_stays_done_when_the_contract_changes(store: Store) -> None:
-    """R-18: a new revision begins no promise anew that was kept before."""
-    for session in {c.session for c in store.queries.list_commitments()}:
-        known = store.queries.list_commitments_of_session(session)
-        words = store.content.get_written_commitments([c.id for c in known])
-        said = [(c.owner, words[c.id].text) for c in known]
-        assert len(said) == len(set(said)), said
-    kept = [
+def test_a_revision_creates_no_commitment_that_exists_already(store: Store) -> None:
+    """R-18: no session has two commitments of one owner with the same text, although contracts were revised."""
+    for session_id in {c.session for c in store.queries.list_commitments()}:
+        commitments = store.queries.list_commitments_of_session(session_id)
+        contents = store.content.get_written_commitments([c.id for c in commitments])
+        owners_and_texts = [(c.owner, contents[c.id].text) for c in commitments]
+        assert len(owners_and_texts) == len(set(owners_and_texts)), owners_and_texts
+    kept_promises = [
         c
         for c in store.queries.list_commitments()
         if c.standing is CommitmentStanding.DONE and c.owner is Owner.MANAGER
     ]
-    assert len(kept) > 5
+    assert len(kept_promises) > 5
 
 
-def test_the_reason_for_a_talk_is_told_to_the_manager_alone(played: Played) -> None:
-    """R-6, R-23: not in the ledger, not to the report."""
+def test_only_the_manager_reads_the_reason_for_an_ad_hoc_session(demo: PlayedDemo) -> None:
+    """R-6, R-23: it is not in the ledger, in no calendar, and in no mail to anybody else."""
     secret = "a competitor has called"
-    assert secret not in (played.out / "ledger.jsonl").read_text(encoding="utf-8")
-    told = {path.parent.name for path in (played.out / "mail").rglob("*.txt") if secret in path.read_text("utf-8")}
-    assert told == {"helen.ashby"}
-    for calendar in (played.out / "calendars").iterdir():
+    assert secret not in (demo.out / "ledger.jsonl").read_text(encoding="utf-8")
+    readers = {path.parent.name for path in (demo.out / "mail").rglob("*.txt") if secret in path.read_text("utf-8")}
+    assert readers == {"helen.ashby"}
+    for calendar in (demo.out / "calendars").iterdir():
         assert secret not in calendar.read_text(encoding="utf-8")
 
 
-def test_time_only_passes(played: Played) -> None:
-    assert list(played.steps) == sorted(played.steps)
-    assert played.steps[0] == cast.START and played.steps[-1] <= END
-    assert [line["at"] for line in played.lines] == sorted(line["at"] for line in played.lines)
+def test_the_clock_and_the_ledger_never_go_back(demo: PlayedDemo) -> None:
+    assert list(demo.progress_times) == sorted(demo.progress_times)
+    assert demo.progress_times[0] == cast.START and demo.progress_times[-1] <= END
+    assert [line["at"] for line in demo.lines] == sorted(line["at"] for line in demo.lines)
 
 
-def test_it_does_not_take_long(played: Played) -> None:
-    assert played.took < 90
+def test_the_demo_takes_less_than_90_seconds_of_the_processor(demo: PlayedDemo) -> None:
+    assert demo.cpu_seconds < 90
 
 
-# --- what it leaves ---------------------------------------------------------------------------------------------------
+# --- the files ---------------------------------------------------------------------------------------------------
 
 
-def test_every_mail_can_be_read_three_ways(played: Played) -> None:
-    ids = [line["message_id"] for line in played.told(what="mail")]
-    sources = sorted((played.out / "mail").rglob("*.eml"))
+def test_every_mail_is_saved_as_source_html_and_text(demo: PlayedDemo) -> None:
+    ledger_ids = [line["message_id"] for line in demo.find_lines(what="mail")]
+    sources = sorted((demo.out / "mail").rglob("*.eml"))
     mails = [message_from_bytes(path.read_bytes(), policy=default) for path in sources]
-    unrecorded = [path for path in sources if "third-voice" in path.name]
-    assert len(unrecorded) == 2
-    recorded = [mail for path, mail in zip(sources, mails, strict=True) if path not in unrecorded]
-    assert sorted(str(mail["Message-ID"]) for mail in recorded) == sorted(ids)
+    third_voice_files = [path for path in sources if "third-voice" in path.name]
+    assert len(third_voice_files) == 2
+    mails_in_ledger = [mail for path, mail in zip(sources, mails, strict=True) if path not in third_voice_files]
+    assert sorted(str(mail["Message-ID"]) for mail in mails_in_ledger) == sorted(ledger_ids)
     for path, mail in zip(sources, mails, strict=True):
         assert not mail.defects
         assert str(mail["To"].addresses[0].addr_spec).partition("@")[0] == path.parent.name
@@ -301,45 +309,45 @@ def test_every_mail_can_be_read_three_ways(played: Played) -> None:
             assert re.sub(PAGE_LINK, "", "\n".join(file)) == re.sub(PAGE_LINK, "", "\n".join(content.splitlines()))
 
 
-def test_the_calendars_hold_the_sessions(played: Played, store: Store) -> None:
-    """R-2, R-23: read by another library than the one that wrote them; both have it, and nothing is said in it."""
-    calendars = {who: list(read_events(played.out / "calendars" / f"{who}.ics")) for who in cast.ZONES}
+def test_the_calendars_hold_the_sessions(demo: PlayedDemo, store: Store) -> None:
+    """R-2, R-23: read with another library than the one that wrote the files."""
+    calendars = {address: list(read_events(demo.out / "calendars" / f"{address}.ics")) for address in cast.ZONES}
     booked = [s for s in store.queries.list_sessions() if s.booked and s.sequence]
     assert len(booked) > 6
     for session in booked:
-        manager, report_ = session.pair.people
-        for who in (manager, report_):
-            found = [e for e in calendars[who] if e.dtstart.value == session.start and hasattr(e, "x_longarc_key")]
-            assert [e.x_longarc_key.value for e in found] == [session.key], (who, session)
-            assert found[0].dtend.value == session.end
-            assert found[0].getChildValue("class") == "PRIVATE"
-            assert found[0].summary.value.startswith(("Career conversation: ", "Contract review: "))
+        manager_address, report_address = session.pair.people
+        for address in (manager_address, report_address):
+            events = [e for e in calendars[address] if e.dtstart.value == session.start and hasattr(e, "x_longarc_key")]
+            assert [e.x_longarc_key.value for e in events] == [session.key], (address, session)
+            assert events[0].dtend.value == session.end
+            assert events[0].getChildValue("class") == "PRIVATE"
+            assert events[0].summary.value.startswith(("Career conversation: ", "Contract review: "))
 
 
-def test_time_for_promises_stands_with_the_manager_alone(played: Played) -> None:
+def test_time_for_promises_stands_with_the_manager_alone(demo: PlayedDemo) -> None:
     """R-19, R-23"""
-    for who in cast.ZONES:
-        promised = [
-            e for e in read_events(played.out / "calendars" / f"{who}.ics") if e.summary.value.startswith("A promise")
+    for address in cast.ZONES:
+        blocks = [
+            e for e in read_events(demo.out / "calendars" / f"{address}.ics") if e.summary.value.startswith("A promise")
         ]
-        assert bool(promised) <= (who in (cast.HELEN, cast.MARA))
-        assert not any(e.contents.get("attendee") for e in promised)
-    mara = read_events(played.out / "calendars" / f"{cast.MARA}.ics")
+        assert bool(blocks) <= (address in (cast.HELEN, cast.MARA))
+        assert not any(e.contents.get("attendee") for e in blocks)
+    mara = read_events(demo.out / "calendars" / f"{cast.MARA}.ics")
     assert any(e.summary.value == "A promise to Noah Brandt" for e in mara)
 
 
-def test_other_meetings_are_those_that_were_written(played: Played) -> None:
-    """We touch only what is ours: everybody's own entries are there, each once."""
-    for who, entries in cast.CALENDARS.items():
-        found = [e.summary.value for e in read_events(played.out / "calendars" / f"{who}.ics")]
-        assert all(found.count(entry.title) == 1 for entry in entries)
+def test_each_entry_of_a_persons_own_is_on_the_calendar_once(demo: PlayedDemo) -> None:
+    """Longarc changes only its own events."""
+    for address, entries in cast.CALENDARS.items():
+        titles = [e.summary.value for e in read_events(demo.out / "calendars" / f"{address}.ics")]
+        assert all(titles.count(entry.title) == 1 for entry in entries)
 
 
 # --- the page ---------------------------------------------------------------------------------------------------------
 
 
 class Page(HTMLParser):
-    """What a page refers to, what it can be jumped to, and its tags."""
+    """The links, ids, tags and framed documents of a page."""
 
     def __init__(self, text: str) -> None:
         super().__init__()
@@ -351,67 +359,66 @@ class Page(HTMLParser):
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         self.tags.append(tag)
-        given = dict(attrs)
-        self.links += [str(given[name]) for name in ("href", "src") if given.get(name)]
-        self.ids += [str(given["id"])] if "id" in given else []
-        self.frames += [str(given["srcdoc"])] if tag == "iframe" else []
-        assert tag != "iframe" or "sandbox" in given
+        values = dict(attrs)
+        self.links += [str(values[name]) for name in ("href", "src") if values.get(name)]
+        self.ids += [str(values["id"])] if "id" in values else []
+        self.frames += [str(values["srcdoc"])] if tag == "iframe" else []
+        assert tag != "iframe" or "sandbox" in values
 
 
 @pytest.fixture(scope="module")
-def page(played: Played) -> Page:
-    return Page((played.out / "index.html").read_text(encoding="utf-8"))
+def page(demo: PlayedDemo) -> Page:
+    return Page((demo.out / "index.html").read_text(encoding="utf-8"))
 
 
-def test_the_page_needs_nothing_from_elsewhere(played: Played, page: Page) -> None:
-    text = (played.out / "index.html").read_text(encoding="utf-8")
+def test_the_page_loads_nothing_from_other_files_or_hosts(demo: PlayedDemo, page: Page) -> None:
+    text = (demo.out / "index.html").read_text(encoding="utf-8")
     assert not re.findall(r"(?:https?:)?//[\w.]+", text)
     assert not {"script", "link", "img", "object", "embed"} & set(page.tags)
     assert "url(" not in text and "@import" not in text
 
 
-def test_every_link_leads_somewhere(played: Played, page: Page) -> None:
+def test_every_link_of_the_page_has_a_target(demo: PlayedDemo, page: Page) -> None:
     assert len(page.ids) == len(set(page.ids))
     assert len(page.links) > 300
     for link in page.links:
         if link.startswith("#"):
             assert link[1:] in page.ids, link
         else:
-            assert (played.out / unquote(link)).is_file(), link
+            assert (demo.out / unquote(link)).is_file(), link
 
 
-def test_the_page_shows_every_mail_as_it_looks(played: Played, page: Page) -> None:
-    files = {path.read_text("utf-8") for path in (played.out / "mail").rglob("*.html")}
+def test_the_page_contains_the_html_of_every_mail(demo: PlayedDemo, page: Page) -> None:
+    files = {path.read_text("utf-8") for path in (demo.out / "mail").rglob("*.html")}
     assert {text.replace('href="../../pages/', 'href="pages/') for text in files} == set(page.frames)
 
 
-def test_the_links_of_mails_lead_to_copies_of_pages(played: Played) -> None:
-    """No mail to a manager or a report names a command; each link leads to a page as its reader found it."""
-    for path in (played.out / "mail").rglob("*.html"):
+def test_the_links_of_mails_lead_to_copies_of_pages(demo: PlayedDemo) -> None:
+    """And no mail to a manager or a report names a command of the program."""
+    for path in (demo.out / "mail").rglob("*.html"):
         for link in Page(path.read_text("utf-8")).links:
             assert link.startswith("#") or (path.parent / link.partition("#")[0]).resolve().is_file(), (path, link)
-    for path in (played.out / "mail").rglob("*.txt"):
+    for path in (demo.out / "mail").rglob("*.txt"):
         assert path.parent.name == "longarc-operator" or "longarc " not in path.read_text("utf-8"), path
-    copies = [Page(path.read_text("utf-8")) for path in (played.out / "pages").glob("*.html")]
+    copies = [Page(path.read_text("utf-8")) for path in (demo.out / "pages").glob("*.html")]
     assert len(copies) > 50
     for copy in copies:
         assert "script" not in copy.tags
         assert {link for link in copy.links if not link.startswith("#")} == {"pages.css"}
 
 
-def test_the_page_counts_the_people(played: Played) -> None:
-    """The words in its header are those of the people file."""
-    rows = (played.out / "work" / "people.csv").read_text("utf-8").splitlines()[1:]
-    text = (played.out / "index.html").read_text(encoding="utf-8")
+def test_the_page_names_the_number_of_people(demo: PlayedDemo) -> None:
+    """The number in the page's header is the number of rows in the people file."""
+    rows = (demo.out / "work" / "people.csv").read_text("utf-8").splitlines()[1:]
+    text = (demo.out / "index.html").read_text(encoding="utf-8")
     assert len(rows) == 7 and "for seven people in five cities" in text
     people_list = text[text.index('<ul class="people">') : text.index("</ul>")]
     assert people_list.count("<li>") == len(rows)
     assert text[text.index('<ul class="legend">') :].partition("</ul>")[0].count("<li>") <= 8
 
 
-def test_words_of_people_are_only_words(played: Played) -> None:
-    """Whatever stands in a name or a subject is text on the page."""
-    text = (played.out / "index.html").read_text(encoding="utf-8")
+def test_names_and_subjects_are_escaped_on_the_page(demo: PlayedDemo) -> None:
+    text = (demo.out / "index.html").read_text(encoding="utf-8")
     assert "Mara&#39;s birthday" not in text and "<b>Helen</b> drags" in text
     assert 'srcdoc="&lt;!DOCTYPE html&gt;' in text
 
@@ -420,35 +427,37 @@ CHROMIUM = find_chromium()
 
 
 @pytest.mark.skipif(not CHROMIUM, reason="there is no Chromium on PATH, and `make setup` could bring none")
-def test_a_browser_shows_it_without_complaint(played: Played) -> None:
-    """Light on a desktop; and the same page dark on a phone."""
-    said: list[str] = []
-    asked: list[str] = []
+def test_a_browser_shows_the_page_without_errors_or_requests(demo: PlayedDemo) -> None:
+    """On a desktop in light colours, and on a phone in dark colours."""
+    console_messages: list[str] = []
+    requested_urls: list[str] = []
     with sync_playwright() as play:
         browser = play.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox", "--disable-quic"])
-        view = browser.new_page(viewport={"width": 1280, "height": 900}, color_scheme="light")
-        view.on("console", lambda message: said.append(message.text))
-        view.on("pageerror", lambda error: said.append(str(error)))
-        view.on("request", lambda request: asked.append(request.url))
-        view.goto((played.out / "index.html").as_uri())
-        assert view.locator("svg .mark").count() > 30
-        check_picture(view, 1280)
-        view.locator("label:has(#show-mail)").click()
-        assert view.locator("tr.mail").first.is_visible()
-        view.locator("tr.mail a").first.click()
-        assert view.locator(":target iframe").is_visible()  # it opens what it lies in
-        assert view.frame_locator(":target iframe").locator("body").inner_text().startswith("Hi ")
-        view.emulate_media(color_scheme="dark")
-        view.set_viewport_size({"width": 390, "height": 844})
-        check_picture(view, 390)
-        assert view.locator(":target iframe").is_visible()
+        browser_page = browser.new_page(viewport={"width": 1280, "height": 900}, color_scheme="light")
+        browser_page.on("console", lambda message: console_messages.append(message.text))
+        browser_page.on("pageerror", lambda error: console_messages.append(str(error)))
+        browser_page.on("request", lambda request: requested_urls.append(request.url))
+        browser_page.goto((demo.out / "index.html").as_uri())
+        assert browser_page.locator("svg .mark").count() > 30
+        assert_one_picture_fits(browser_page, 1280)
+        browser_page.locator("label:has(#show-mail)").click()
+        assert browser_page.locator("tr.mail").first.is_visible()
+        browser_page.locator("tr.mail a").first.click()
+        assert browser_page.locator(
+            ":target iframe"
+        ).is_visible()  # the link opens the closed section that holds the mail
+        assert browser_page.frame_locator(":target iframe").locator("body").inner_text().startswith("Hi ")
+        browser_page.emulate_media(color_scheme="dark")
+        browser_page.set_viewport_size({"width": 390, "height": 844})
+        assert_one_picture_fits(browser_page, 390)
+        assert browser_page.locator(":target iframe").is_visible()
         browser.close()
-    assert said == []
-    assert [url for url in asked if not url.startswith(("file:", "about:"))] == []
+    assert console_messages == []
+    assert [url for url in requested_urls if not url.startswith(("file:", "about:"))] == []
 
 
-def check_picture(view: BrowserPage, width: int) -> None:
-    """One picture is shown, and nothing sticks out sideways."""
+def assert_one_picture_fits(view: BrowserPage, width: int) -> None:
+    """Assert that one picture is visible and that the page is no wider than the window."""
     assert view.locator("#picture svg[role=img]:visible").count() == 1
     assert view.evaluate("document.documentElement.scrollWidth") <= width
 
@@ -456,19 +465,19 @@ def check_picture(view: BrowserPage, width: int) -> None:
 # --- on other calendars ---------------------------------------------------------------------------------------------
 
 
-def test_on_microsoft_365_it_is_the_same_story(played: Played, tmp_path: Path) -> None:
-    """Whatever calendars people have: the first weeks are decided and done alike, on the strict double."""
+def test_the_demo_on_microsoft_365_makes_the_same_decisions(demo: PlayedDemo, tmp_path: Path) -> None:
+    """The first four weeks, on the double of Microsoft 365."""
     run_demo(tmp_path / "demo", "outlook", lambda _: None, weeks=4)
     end = (cast.START + timedelta(weeks=4)).isoformat()
     text = (tmp_path / "demo" / "ledger.jsonl").read_text(encoding="utf-8")
-    lines = [json.loads(line) for line in text.splitlines()]
-    assert [_happened(one) for one in lines] == [_happened(one) for one in played.lines if one["at"] < end]
+    lines = [json.loads(row) for row in text.splitlines()]
+    assert [get_decision(line) for line in lines] == [get_decision(line) for line in demo.lines if line["at"] < end]
     assert "Career conversation" in (tmp_path / "demo" / "calendars" / f"{cast.HELEN}.ics").read_text()
 
 
-def _happened(line: Line) -> tuple[object, ...]:
+def get_decision(line: Line) -> tuple[object, ...]:
     return tuple(line.get(name) for name in ("at", "what", "pair", "session", "state", "start", "act", "message", "to"))
 
 
-def instant(text: str) -> datetime:
+def parse_instant(text: str) -> datetime:
     return datetime.fromisoformat(text).astimezone(UTC)

@@ -1,4 +1,4 @@
-"""One company is simulated for a month, once for all tests of its pages; each test gets a copy of it."""
+"""The company whose pages are tested. A month of it is played once for all tests, and each test gets a copy."""
 
 from collections.abc import Iterator
 from pathlib import Path
