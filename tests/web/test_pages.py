@@ -134,7 +134,9 @@ def test_the_page_of_a_person_without_pairs_has_an_explanation(company: WebCompa
     assert "no career conversations as a manager" in text(alex.get("/team"))
 
 
-def test_r29_the_report_s_page_lists_openings_and_keeps_nothing_of_who_looks(saved_company: SavedCompany, tmp_path: Path) -> None:
+def test_r29_the_report_s_page_lists_openings_and_keeps_nothing_of_who_looks(
+    saved_company: SavedCompany, tmp_path: Path
+) -> None:
     """R-24: opening the page writes no row; the report answers an opening with a mail of their own."""
     file = tmp_path / "openings.csv"
     company = WebCompany.of(saved_company, tmp_path, openings=str(file))
@@ -439,7 +441,9 @@ def test_r16_pages_words_dates_and_lint_are_in_the_readers_language(company: Web
 
 
 @pytest.mark.parametrize("deed", ["let-go", "change"])
-def test_r18_what_the_report_changes_is_told_to_the_manager_in_the_reports_words(company: WebCompany, deed: str) -> None:
+def test_r18_what_the_report_changes_is_told_to_the_manager_in_the_reports_words(
+    company: WebCompany, deed: str
+) -> None:
     """R-18: in the contract summary to both, on both pages and in the manager's file."""
     own_id = company.open_commitment_id("report")
     client, session = company.visitor(SAM, Purpose.ME), company.contracted_session().id

@@ -14,7 +14,7 @@ from flask.testing import FlaskClient
 from tests.support.companies import DANA, OPERATOR, SAM
 from tests.support.proof import FULL
 from tests.support.web_company import FILLED, PRIYA, SavedCompany, WebCompany, hidden, send_fields, text
-from tests.web.test_security import Visitor, open_link, list_pages
+from tests.web.test_security import Visitor, list_pages, open_link
 from worker import web
 from worker.domain.model import Contract
 from worker.engine.contracts import RecordResult
@@ -54,7 +54,9 @@ def encode_fields(fields: list[tuple[str, str]]) -> str:
 def choose_fields(random_source: random.Random, names: list[str]) -> list[tuple[str, str]]:
     """Return random fields with hostile and plausible values; some fields occur twice."""
     chosen_names = random_source.choices(names, k=random_source.randint(3, len(names)))
-    return [(name, random_source.choice(HOSTILE if random_source.random() < 0.5 else PLAUSIBLE)) for name in chosen_names]
+    return [
+        (name, random_source.choice(HOSTILE if random_source.random() < 0.5 else PLAUSIBLE)) for name in chosen_names
+    ]
 
 
 @pytest.fixture
@@ -104,7 +106,11 @@ def test_no_hostile_request_causes_a_server_error(open_company: WebCompany) -> N
         for method, path in tested_pages:
             for _ in range(ROUNDS):
                 query = encode_fields(choose_fields(random_source, names))
-                body = encode_fields([("token", token), *choose_fields(random_source, names)]) if method == "POST" else None
+                body = (
+                    encode_fields([("token", token), *choose_fields(random_source, names)])
+                    if method == "POST"
+                    else None
+                )
                 content_type = "application/x-www-form-urlencoded"
                 answer = client.open(f"{path}?{query}", method=method, data=body, content_type=content_type)
                 assert answer.status_code < 500, (method, path, query, body)
@@ -127,7 +133,9 @@ def test_no_hostile_field_of_a_contract_draft_causes_a_server_error(open_company
             "do": "preview",
             name: hostile,
         }
-        answer = client.post(page, data=encode_fields(list(fields.items())), content_type="application/x-www-form-urlencoded")
+        answer = client.post(
+            page, data=encode_fields(list(fields.items())), content_type="application/x-www-form-urlencoded"
+        )
         assert answer.status_code in (303, 409, 422), (name, answer.status_code)
     assert open_company.browser().get(f"/contract/{quote_value(hostile)}").status_code < 500
     assert client.get(f"{page}?said={quote_value(hostile)}&wrong={quote_value(hostile)}").status_code == 200

@@ -1,4 +1,4 @@
-"""A link belongs to one person and one purpose; nothing else opens a page, and nothing secret leaves it (R-23)."""
+"""R-23: a link belongs to one person and one purpose, opens no other page, and nothing secret leaves the program."""
 
 import logging
 import re
@@ -17,229 +17,233 @@ from worker.web.logins import COOKIE
 from worker.web.security import MAX_FORM_BYTES, PAGE_CONTENT_SECURITY
 from worker.web.team import make_url_id
 
-Who = tuple[str, Purpose, str]
-#: Pages that no link opens: tests/web/test_sign_in.py tries them.
+#: Somebody who follows a link: the person's address, the link's purpose, and the id that it is about.
+Visitor = tuple[str, Purpose, str]
+#: Pages that no link opens: tests/web/test_sign_in.py tests them.
 SIGN_IN_BLUEPRINTS = {"sign_in", "people_ops", "operator"}
 
 
-def visitors(company: WebCompany) -> list[Who]:
-    """Everybody who may come, by every kind of link."""
+def list_visitors(company: WebCompany) -> list[Visitor]:
+    """Return visitors by every kind of link."""
     return [
         (DANA, Purpose.CONTRACT, company.held_session().id),
         (DANA, Purpose.CONTRACT, company.contracted_session().id),
         (DANA, Purpose.CONTRACT, company.contracted_session(DANA, KIM).id),
         (LEE, Purpose.CONTRACT, company.contracted_session(LEE, ALEX).id),
-        *((who, Purpose.TIME, company.next_session().id) for who in (DANA, SAM)),
+        *((address, Purpose.TIME, company.next_session().id) for address in (DANA, SAM)),
         (LEE, Purpose.TIME, company.next_session(LEE, ALEX).id),
-        *((who, Purpose.ME, "") for who in (SAM, KIM, ALEX, DANA)),
-        *((who, Purpose.TEAM, "") for who in (DANA, LEE)),
-        *((who, Purpose.PULSE, "2026-10") for who in (SAM, ALEX)),
+        *((address, Purpose.ME, "") for address in (SAM, KIM, ALEX, DANA)),
+        *((address, Purpose.TEAM, "") for address in (DANA, LEE)),
+        *((address, Purpose.PULSE, "2026-10") for address in (SAM, ALEX)),
         (OPERATOR, Purpose.STATUS, ""),
         (PRIYA, Purpose.VOICE, company.third_voice_id()),
     ]
 
 
-def pages_of(company: WebCompany, one: Who) -> list[tuple[str, str]]:
-    """Every page that this link opens: how it is asked for, and where."""
-    who, purpose, about = one
+def list_pages(company: WebCompany, visitor: Visitor) -> list[tuple[str, str]]:
+    """Return the method and the path of every page that the visitor's link opens."""
+    address, purpose, about = visitor
     if purpose is Purpose.CONTRACT:
-        return contract_pages(company, f"/contract/{about}")
+        return list_contract_pages(company, f"/contract/{about}")
     if purpose is Purpose.VOICE:
         return [("GET", f"/voice/{about}"), ("POST", f"/voice/{about}")]
     if purpose is Purpose.TIME:
-        return time_pages(f"/time/{about}")
+        return list_time_pages(f"/time/{about}")
     if purpose is Purpose.ME:
-        manager = {SAM: DANA, KIM: DANA, ALEX: LEE, DANA: LEE}[who]
-        own = company.open_commitment_id("report", manager, who)
-        deeds = [f"/me/commitment/{own}/{deed}" for deed in ("done", "change", "let-go")]
+        manager = {SAM: DANA, KIM: DANA, ALEX: LEE, DANA: LEE}[address]
+        own_id = company.open_commitment_id("report", manager, address)
+        actions = [f"/me/commitment/{own_id}/{action}" for action in ("done", "change", "let-go")]
         posts = [
-            *deeds,
-            f"/me/note/{company.contracted_session(manager, who).id}",
+            *actions,
+            f"/me/note/{company.contracted_session(manager, address).id}",
             "/me/talk",
             "/me/format",
             "/me/handover",
         ]
         posts += ["/me/leave"]
         posts += ["/me/voice", f"/me/voice/{company.third_voice_id()}/erase"]
-        times = time_pages(f"/me/time/{company.next_session(manager, who).id}")
-        return [("GET", "/me"), ("GET", "/me/data"), *(("POST", where) for where in posts), *times]
+        times = list_time_pages(f"/me/time/{company.next_session(manager, address).id}")
+        return [("GET", "/me"), ("GET", "/me/data"), *(("POST", path) for path in posts), *times]
     if purpose is Purpose.PULSE:
         return [("GET", f"/pulse/{about}"), ("POST", f"/pulse/{about}")]
     if purpose is Purpose.TEAM:
-        return team_pages(company, who)
+        return list_team_pages(company, address)
     quarter = [("GET", "/status/quarter"), ("GET", "/status/quarter/mail/1")]
     return [("GET", "/status"), *quarter, ("POST", "/status/leave")]
 
 
-def time_pages(at: str) -> list[tuple[str, str]]:
-    return [("GET", at), *(("POST", at + end) for end in ("", "/reason", "/next-quarter"))]
+def list_time_pages(path: str) -> list[tuple[str, str]]:
+    return [("GET", path), *(("POST", path + ending) for ending in ("", "/reason", "/next-quarter"))]
 
 
-def contract_pages(company: WebCompany, at: str) -> list[tuple[str, str]]:
-    session = at.rpartition("/")[2]
+def list_contract_pages(company: WebCompany, path: str) -> list[tuple[str, str]]:
+    session = path.rpartition("/")[2]
     gets = ["", "/write", "/preview", "/mail/report", "/mail/manager"]
-    deeds = [
-        f"/commitment/{one.id}/{deed}"
-        for one in company.office.store.queries.list_commitments_of_session(session)
-        for deed in ("done", "change", "let-go")
+    actions = [
+        f"/commitment/{commitment.id}/{action}"
+        for commitment in company.office.store.queries.list_commitments_of_session(session)
+        for action in ("done", "change", "let-go")
     ]
-    posts = ["/write", "/send", "/not-met", *deeds]
-    return [*(("GET", at + end) for end in gets), *(("POST", at + end) for end in posts)]
+    posts = ["/write", "/send", "/not-met", *actions]
+    return [*(("GET", path + ending) for ending in gets), *(("POST", path + ending) for ending in posts)]
 
 
-def team_pages(company: WebCompany, who: str) -> list[tuple[str, str]]:
-    found = [("GET", "/team"), ("GET", "/team/data"), ("POST", "/team/leave"), ("POST", "/team/learning")]
-    promise = company.open_commitment_id("report", who, {DANA: SAM, LEE: ALEX}[who])
-    found += [("POST", f"/team/promise/{promise}/{decision}") for decision in ("keep", "offer", "end", "done")]
-    for report in {DANA: (SAM, KIM), LEE: (ALEX, DANA)}[who]:
-        person = f"/team/person/{make_url_id(PairId(who, report))}"
-        coming, agreed = company.next_session(who, report).id, company.contracted_session(who, report).id
+def list_team_pages(company: WebCompany, manager: str) -> list[tuple[str, str]]:
+    pages = [("GET", "/team"), ("GET", "/team/data"), ("POST", "/team/leave"), ("POST", "/team/learning")]
+    commitment_id = company.open_commitment_id("report", manager, {DANA: SAM, LEE: ALEX}[manager])
+    pages += [("POST", f"/team/promise/{commitment_id}/{decision}") for decision in ("keep", "offer", "end", "done")]
+    for report in {DANA: (SAM, KIM), LEE: (ALEX, DANA)}[manager]:
+        person_page = f"/team/person/{make_url_id(PairId(manager, report))}"
+        next_id, contracted_id = (
+            company.next_session(manager, report).id,
+            company.contracted_session(manager, report).id,
+        )
         posts = [
-            f"/note/{agreed}",
+            f"/note/{contracted_id}",
             "/talk",
             "/trust",
             "/transition",
-            f"/session/{coming}/met",
-            f"/session/{coming}/not-met",
+            f"/session/{next_id}/met",
+            f"/session/{next_id}/not-met",
         ]
-        found += [("GET", person), *(("POST", person + end) for end in posts)]
-        found += time_pages(f"/team/time/{coming}")
-        found += contract_pages(company, f"/team/contract/{agreed}")
-    return found
+        pages += [("GET", person_page), *(("POST", person_page + ending) for ending in posts)]
+        pages += list_time_pages(f"/team/time/{next_id}")
+        pages += list_contract_pages(company, f"/team/contract/{contracted_id}")
+    return pages
 
 
-def cookie_of(company: WebCompany, one: Who) -> str:
-    """What the browser of somebody keeps; sent anywhere, as no browser would."""
-    answer = company.browser().get(company.link(*one))
-    found = re.match(rf"{COOKIE}=([^;]+)", answer.headers["Set-Cookie"])
-    assert found
-    return found[1]
+def open_link(company: WebCompany, visitor: Visitor) -> str:
+    """Follow the visitor's link, and return the value of the cookie that it sets."""
+    answer = company.browser().get(company.link(*visitor))
+    match = re.match(rf"{COOKIE}=([^;]+)", answer.headers["Set-Cookie"])
+    assert match
+    return match[1]
 
 
-def ask(company: WebCompany, cookie: str, method: str, where: str) -> int:
+def request_page(company: WebCompany, cookie: str, method: str, path: str) -> int:
+    """Request a page with this cookie, also where no browser would send it, and return the status."""
     links: LinkSigner = company.app.extensions["longarc"].links
     client = company.app.test_client(use_cookies=False)
     data = {"token": links.sign_text(cookie, "form")} if method == "POST" else None
-    return client.open(where, method=method, data=data, headers={"Cookie": f"{COOKIE}={cookie}"}).status_code
+    return client.open(path, method=method, data=data, headers={"Cookie": f"{COOKIE}={cookie}"}).status_code
 
 
 # --- whose pages they are ---
 
 
 def test_every_page_with_every_other_persons_link_answers_as_if_it_were_not_there(company: WebCompany) -> None:
-    """R-23: by any link but its own a page is a matter for nobody, and what is there can't be told from what isn't."""
-    everybody = visitors(company)
-    pages = {one: set(pages_of(company, one)) for one in everybody}
-    before, tried = company.read_database(), 0
-    for one in everybody:
-        cookie = cookie_of(company, one)
-        for other in everybody:
-            for method, where in sorted(pages[other] - pages[one]):
-                assert ask(company, cookie, method, where) in (403, 404), (one, method, where)
-                tried += 1
-        company.office.clock.advance(timedelta(minutes=10))  # so that nobody has asked too often
-    assert tried > 500
+    """R-23: they are refused as if they did not exist, and nothing is changed."""
+    all_visitors = list_visitors(company)
+    pages = {visitor: set(list_pages(company, visitor)) for visitor in all_visitors}
+    before, count = company.read_database(), 0
+    for visitor in all_visitors:
+        cookie = open_link(company, visitor)
+        for other in all_visitors:
+            for method, path in sorted(pages[other] - pages[visitor]):
+                assert request_page(company, cookie, method, path) in (403, 404), (visitor, method, path)
+                count += 1
+        company.office.clock.advance(timedelta(minutes=10))  # the number of requests in a minute is limited
+    assert count > 500
     assert company.read_database() == before
 
 
-def test_every_address_there_is_has_been_tried(company: WebCompany) -> None:
-    """A new page that nobody lists above would be in nobody's test."""
+def test_the_list_of_pages_in_this_module_is_complete(company: WebCompany) -> None:
+    """A page that is missing from the functions above would be tested with no link."""
     adapter = company.app.url_map.bind("x")
-    tried = {
-        (adapter.match(where, method=method)[0], method)
-        for one in visitors(company)
-        for method, where in pages_of(company, one)
+    listed = {
+        (adapter.match(path, method=method)[0], method)
+        for visitor in list_visitors(company)
+        for method, path in list_pages(company, visitor)
     }
-    open_to_all = {"front", "healthy", "asset", "enter", "renew"}
-    there = {
+    public_endpoints = {"front", "healthy", "asset", "enter", "renew"}
+    routes = {
         (rule.endpoint, method)
         for rule in company.app.url_map.iter_rules()
         for method in (rule.methods or set()) & {"GET", "POST"}
-        if rule.endpoint not in open_to_all and rule.endpoint.partition(".")[0] not in SIGN_IN_BLUEPRINTS
+        if rule.endpoint not in public_endpoints and rule.endpoint.partition(".")[0] not in SIGN_IN_BLUEPRINTS
     }
-    assert there - tried == set()
+    assert routes - listed == set(), "add these pages to the functions at the top of this module"
 
 
-def test_without_a_link_there_is_nothing(company: WebCompany) -> None:
+def test_no_page_opens_without_a_link(company: WebCompany) -> None:
     client = company.browser()
-    for one in visitors(company):
-        for method, where in pages_of(company, one):
-            assert client.open(where, method=method).status_code == 403, where
+    for visitor in list_visitors(company):
+        for method, path in list_pages(company, visitor):
+            assert client.open(path, method=method).status_code == 403, path
         company.office.clock.advance(timedelta(minutes=5))
 
 
-def test_an_id_that_does_not_exist_answers_like_one_of_somebody_else(company: WebCompany) -> None:
-    dana = cookie_of(company, (DANA, Purpose.TEAM, ""))
-    theirs = company.contracted_session(LEE, ALEX).id
+def test_unknown_ids_and_ids_of_other_pairs_get_the_same_answer(company: WebCompany) -> None:
+    cookie = open_link(company, (DANA, Purpose.TEAM, ""))
+    foreign_id = company.contracted_session(LEE, ALEX).id
     answers = [
-        {ask(company, dana, "GET", f"/team/{page}/{which}") for page in ("contract", "time")}
-        for which in (theirs, "c0")
+        {request_page(company, cookie, "GET", f"/team/{page}/{session_id}") for page in ("contract", "time")}
+        for session_id in (foreign_id, "c0")
     ]
     assert answers == [{404}, {404}]
     client = company.visitor(DANA, Purpose.TEAM)
-    assert text(client.get(f"/team/contract/{theirs}")) == text(client.get("/team/contract/c0"))
+    assert text(client.get(f"/team/contract/{foreign_id}")) == text(client.get("/team/contract/c0"))
 
 
-def test_each_link_opens_its_own_pages_and_shows_no_word_of_others(company: WebCompany) -> None:
+def test_r23_each_link_opens_its_pages_without_secrets_of_other_pairs(company: WebCompany) -> None:
     words = {report: secret.split()[-2] for report, secret in SECRETS.items()}
-    may = {(DANA, Purpose.TEAM): {SAM, KIM}, (LEE, Purpose.TEAM): {ALEX, DANA}, (OPERATOR, Purpose.STATUS): set()}
-    for one in visitors(company):
-        who, purpose, about = one
-        cookie = cookie_of(company, one)
-        mine = may.get((who, purpose), {who} if purpose is Purpose.ME else set())
+    readable = {(DANA, Purpose.TEAM): {SAM, KIM}, (LEE, Purpose.TEAM): {ALEX, DANA}, (OPERATOR, Purpose.STATUS): set()}
+    for visitor in list_visitors(company):
+        address, purpose, about = visitor
+        cookie = open_link(company, visitor)
+        readable_reports = readable.get((address, purpose), {address} if purpose is Purpose.ME else set())
         if about and purpose not in (Purpose.VOICE, Purpose.PULSE):
             session = company.office.store.queries.get_session(about)
             assert session is not None
-            mine = {session.pair.report}
-        for method, where in pages_of(company, one):
+            readable_reports = {session.pair.report}
+        for method, path in list_pages(company, visitor):
             if method == "GET":
                 client = company.app.test_client(use_cookies=False)
-                answer = client.get(where, headers={"Cookie": f"{COOKIE}={cookie}"})
-                assert answer.status_code in (200, 303, 404 if "/mail/" in where else 200), (one, where)
+                answer = client.get(path, headers={"Cookie": f"{COOKIE}={cookie}"})
+                assert answer.status_code in (200, 303, 404 if "/mail/" in path else 200), (visitor, path)
                 page = answer.get_data(as_text=True)
-                assert {report for report, word in words.items() if word in page} <= mine, (one, where)
+                assert {report for report, word in words.items() if word in page} <= readable_reports, (visitor, path)
         company.office.clock.advance(timedelta(minutes=5))
 
 
-def test_who_leaves_or_is_no_longer_the_manager_has_no_pages(company: WebCompany) -> None:
-    cookie = cookie_of(company, (DANA, Purpose.TEAM, ""))
-    contract = company.contracted_session().id
+def test_former_managers_and_people_who_left_have_no_pages(company: WebCompany) -> None:
+    cookie = open_link(company, (DANA, Purpose.TEAM, ""))
+    session_id = company.contracted_session().id
     del company.office.pairs[PairId(DANA, SAM)]
     company.office.apply()
-    assert ask(company, cookie, "GET", f"/team/contract/{contract}") == 404
+    assert request_page(company, cookie, "GET", f"/team/contract/{session_id}") == 404
     del company.office.persons[ALEX], company.office.pairs[PairId(LEE, ALEX)]
-    mine = company.link(ALEX, Purpose.ME)
+    link = company.link(ALEX, Purpose.ME)
     company.office.apply()
-    assert company.browser().get(mine).status_code == 404
+    assert company.browser().get(link).status_code == 404
 
 
-def test_a_link_is_no_visit(company: WebCompany) -> None:
-    """What stands in a mail does not work as a cookie."""
+def test_the_token_of_a_link_does_not_work_as_a_cookie(company: WebCompany) -> None:
     token = company.link(SAM, Purpose.ME).rpartition("/")[2]
-    assert ask(company, token, "GET", "/me") == 403
+    assert request_page(company, token, "GET", "/me") == 403
 
 
 # --- what opening changes ---
 
 
-def test_opening_changes_nothing(company: WebCompany) -> None:
-    """Mail scanners open links, and what they lead to: the whole database is as it was."""
+def test_opening_links_and_pages_changes_nothing_in_the_database(company: WebCompany) -> None:
+    """Mail scanners open links and the pages behind them."""
     client, page = company.open_contract_form()
     fill(client, page, "keep")
     before = company.read_database()
-    for one in visitors(company):
-        link, browser = company.link(*one), company.browser()
+    for visitor in list_visitors(company):
+        link, browser = company.link(*visitor), company.browser()
         for _ in range(2):
             assert browser.get(link).status_code == browser.head(link).status_code == 303
-        for method, where in pages_of(company, one):
+        for method, path in list_pages(company, visitor):
             if method == "GET":
-                browser.get(where)
-                browser.head(where)
+                browser.get(path)
+                browser.head(path)
         company.office.clock.advance(timedelta(minutes=5))
     assert company.read_database() == before
 
 
-def test_a_form_from_elsewhere_is_not_taken(company: WebCompany) -> None:
+def test_a_form_without_a_valid_token_or_of_another_site_is_refused(company: WebCompany) -> None:
     client = company.visitor(SAM, Purpose.ME)
     token = hidden(client.get("/me"), "token")
     before = company.read_database()
@@ -250,27 +254,27 @@ def test_a_form_from_elsewhere_is_not_taken(company: WebCompany) -> None:
         {"token": hidden(company.operator().get("/status"), "token")},
     ):
         assert client.post("/me/format", data={"format": "series", **fields}).status_code == 403
-    crossing = {"Sec-Fetch-Site": "cross-site"}
-    assert client.post("/me/format", data={"format": "series", "token": token}, headers=crossing).status_code == 403
+    cross_site = {"Sec-Fetch-Site": "cross-site"}
+    assert client.post("/me/format", data={"format": "series", "token": token}, headers=cross_site).status_code == 403
     assert company.read_database() == before
     assert client.post("/me/format", data={"format": "series", "token": token}).status_code == 303
 
 
-# --- what leaves the house ---
+# --- what answers and logs contain ---
 
 
-def test_the_link_stands_nowhere_once_it_was_followed(company: WebCompany) -> None:
-    """Not in the address, so in no Referer and no log; not in the cookie either."""
+def test_the_token_is_in_no_header_of_the_answer_to_a_link(company: WebCompany) -> None:
+    """It is not in the address, so that no Referer and no log contains it, and not in the cookie."""
     link = company.link(DANA, Purpose.CONTRACT, company.contracted_session().id)
     token = link.rpartition("/")[2]
     answer = company.browser().get(link)
-    told = "".join(f"{name}: {value}\n" for name, value in answer.headers if name != "Set-Cookie")
-    assert token not in told + answer.headers["Set-Cookie"]
+    header_text = "".join(f"{name}: {value}\n" for name, value in answer.headers if name != "Set-Cookie")
+    assert token not in header_text + answer.headers["Set-Cookie"]
     assert answer.headers["Location"] == f"/contract/{company.contracted_session().id}"
     assert answer.headers["Referrer-Policy"] == "no-referrer"
 
 
-def test_cookies_are_kept_close(company: WebCompany) -> None:
+def test_the_cookie_is_limited_to_one_path_and_hidden_from_scripts(company: WebCompany) -> None:
     cookie = (
         company.browser()
         .get(company.link(DANA, Purpose.CONTRACT, company.contracted_session().id))
@@ -281,10 +285,10 @@ def test_cookies_are_kept_close(company: WebCompany) -> None:
     )
 
 
-def test_every_answer_has_its_headers(company: WebCompany) -> None:
+def test_every_answer_has_the_security_headers(company: WebCompany) -> None:
     client = company.visitor(SAM, Purpose.ME)
-    for where, status in (("/me", 200), ("/me/data", 200), ("/nothing", 404), ("/team", 403), ("/in/x", 404)):
-        answer = client.get(where)
+    for path, status in (("/me", 200), ("/me/data", 200), ("/nothing", 404), ("/team", 403), ("/in/x", 404)):
+        answer = client.get(path)
         assert answer.status_code == status
         assert answer.headers["Content-Security-Policy"] == PAGE_CONTENT_SECURITY
         assert answer.headers["Cache-Control"] == "no-store"
@@ -293,25 +297,25 @@ def test_every_answer_has_its_headers(company: WebCompany) -> None:
     assert "unsafe" not in PAGE_CONTENT_SECURITY and "http" not in PAGE_CONTENT_SECURITY
 
 
-def test_no_page_has_script_or_style_of_its_own_or_of_others(company: WebCompany) -> None:
-    for one in visitors(company):
-        client = company.visitor(*one)
-        for method, where in pages_of(company, one):
-            if method == "GET" and "/mail/" not in where and not where.endswith("data"):
-                page = client.get(where, follow_redirects=True).get_data(as_text=True)
-                assert not re.search(r"<script(?! src=\"/asset/)|<style|\sstyle=|\son\w+=|javascript:", page), where
-                assert not re.search(r"(?:src|href|action)=\"(?:https?:)?//", page), where
+def test_no_page_has_inline_scripts_or_styles_or_foreign_resources(company: WebCompany) -> None:
+    for visitor in list_visitors(company):
+        client = company.visitor(*visitor)
+        for method, path in list_pages(company, visitor):
+            if method == "GET" and "/mail/" not in path and not path.endswith("data"):
+                page = client.get(path, follow_redirects=True).get_data(as_text=True)
+                assert not re.search(r"<script(?! src=\"/asset/)|<style|\sstyle=|\son\w+=|javascript:", page), path
+                assert not re.search(r"(?:src|href|action)=\"(?:https?:)?//", page), path
         company.office.clock.advance(timedelta(minutes=5))
 
 
-def test_a_mail_shown_in_a_page_can_do_nothing(company: WebCompany) -> None:
+def test_a_mail_in_a_page_is_sandboxed_and_has_no_links_of_its_reader(company: WebCompany) -> None:
     client, page = company.open_contract_form()
     fill(client, page, "keep", **{"report-0-text": "<script>alert(1)</script>"})
     answer = client.get(page.replace("write", "mail/report"))
     assert answer.headers["Content-Security-Policy"].startswith("default-src 'none'; style-src 'unsafe-inline'")
     assert "sandbox" in answer.headers["Content-Security-Policy"]
     assert "<script>" not in answer.get_data(as_text=True)
-    assert "/in/" not in answer.get_data(as_text=True), "the other one's link must not be shown"
+    assert "/in/" not in answer.get_data(as_text=True), "the report's link must not be shown to the manager"
 
 
 def test_nothing_secret_is_in_a_log(company: WebCompany, caplog: pytest.LogCaptureFixture) -> None:
@@ -334,31 +338,31 @@ def test_nothing_secret_is_in_a_log(company: WebCompany, caplog: pytest.LogCaptu
         assert word not in logged, word
 
 
-def test_an_error_that_nobody_foresaw_tells_its_kind_alone(
+def test_an_unexpected_error_is_logged_with_its_type_alone(
     company: WebCompany, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     client = company.visitor(SAM, Purpose.ME)
 
-    def breaks(*_: object) -> None:
+    def fail(*_: object) -> None:
         raise RuntimeError("hyacinthine")
 
-    monkeypatch.setattr(company.office.store.content, "get_latest_contracts", breaks)
+    monkeypatch.setattr(company.office.store.content, "get_latest_contracts", fail)
     answer = client.get("/me")
     assert answer.status_code == 500
     assert "hyacinthine" not in caplog.text + answer.get_data(as_text=True)
     assert "RuntimeError at" in caplog.text
 
 
-def test_an_error_that_no_page_can_tell_is_told_by_nobody_else(
+def test_an_error_while_the_error_page_is_rendered_shows_and_logs_no_link(
     company: WebCompany, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The server and the framework would log the address, and with it the link."""
+    """The server and the framework would otherwise log the address, and with it the link."""
     link = company.link(SAM, Purpose.ME, age=60 * DAY)
 
-    def breaks(*_: object, **__: object) -> None:
+    def fail(*_: object, **__: object) -> None:
         raise RuntimeError("hyacinthine")
 
-    monkeypatch.setattr(company.app.extensions["longarc"], "render_page", breaks)
+    monkeypatch.setattr(company.app.extensions["longarc"], "render_page", fail)
     answer = company.browser().get(link)
     assert (answer.status_code, answer.data, answer.headers["Content-Security-Policy"]) == (
         500,
@@ -369,11 +373,11 @@ def test_an_error_that_no_page_can_tell_is_told_by_nobody_else(
     assert link.rpartition("/")[2] not in caplog.text and "hyacinthine" not in caplog.text
 
 
-def test_a_catalogue_that_cannot_be_read_leaves_the_pages_in_our_words(
+def test_an_unreadable_catalogue_of_the_company_leaves_the_own_texts_in_use(
     saved_company: SavedCompany, tmp_path: Path
 ) -> None:
-    own = write_catalogue(tmp_path / "own" / "locale", "de", ("Why", "Weshalb"))
-    own.write_text('msgid "Why"\nmeans "Weshalb"\n')
+    catalogue = write_catalogue(tmp_path / "own" / "locale", "de", ("Why", "Weshalb"))
+    catalogue.write_text('msgid "Why"\nmeans "Weshalb"\n')
     company = WebCompany.of(saved_company, tmp_path, templates=str(tmp_path / "own"))
     answer = company.browser().get("/", headers={"Accept-Language": "de-AT, en"})
     assert (answer.status_code, answer.headers["Content-Language"]) == (200, "de")
@@ -383,43 +387,48 @@ def test_a_catalogue_that_cannot_be_read_leaves_the_pages_in_our_words(
 # --- bounds ---
 
 
-def test_languages_that_somebody_makes_up_are_not_remembered(company: WebCompany) -> None:
+def test_unknown_languages_of_requests_are_not_cached(company: WebCompany) -> None:
     client, site = company.browser(), company.app.extensions["longarc"]
-    for n in range(20):
-        assert client.get("/", headers={"Accept-Language": f"de-{n}x, en-{n}"}).headers["Content-Language"] == "de"
+    for number in range(20):
+        assert (
+            client.get("/", headers={"Accept-Language": f"de-{number}x, en-{number}"}).headers["Content-Language"]
+            == "de"
+        )
     assert len(site._languages._loaded) <= 2
 
 
-def test_what_is_too_large_is_refused(company: WebCompany) -> None:
+def test_a_form_that_is_too_large_is_refused(company: WebCompany) -> None:
     client, page = company.open_contract_form()
     token = hidden(client.get(page), "token")
     before = company.read_database()
     assert client.post(page, data={"token": token, "question": "x" * MAX_FORM_BYTES}).status_code == 413
-    many = {f"report-{n}-text": "x" for n in range(1200)}
-    assert client.post(page, data={"token": token, **many}, content_type="multipart/form-data").status_code == 413
+    many_fields = {f"report-{number}-text": "x" for number in range(1200)}
+    assert (
+        client.post(page, data={"token": token, **many_fields}, content_type="multipart/form-data").status_code == 413
+    )
     assert company.read_database() == before
 
 
-def test_a_person_may_not_ask_without_end(saved_company: SavedCompany, tmp_path: Path) -> None:
+def test_requests_of_a_person_are_limited_per_minute(saved_company: SavedCompany, tmp_path: Path) -> None:
     company = WebCompany.of(saved_company, tmp_path, pages={"per_minute": 20})
-    client, other = company.visitor(SAM, Purpose.ME), company.visitor(KIM, Purpose.ME)
+    client, kims_client = company.visitor(SAM, Purpose.ME), company.visitor(KIM, Purpose.ME)
     answers = [client.get("/me/data").status_code for _ in range(21)]
     assert answers == [200] * 20 + [429]
     assert client.get("/me").headers["Retry-After"] == "60"
-    assert other.get("/me").status_code == 200
+    assert kims_client.get("/me").status_code == 200
     company.office.clock.advance(timedelta(minutes=1))
     assert client.get("/me").status_code == 200
     company.office.close()
 
 
-def test_nobody_may_guess_links_without_end(company: WebCompany) -> None:
+def test_guesses_of_links_are_limited(company: WebCompany) -> None:
     client: FlaskClient = company.browser()
-    answers = [client.get(f"/in/guess{n}").status_code for n in range(25)]
+    answers = [client.get(f"/in/guess{number}").status_code for number in range(25)]
     assert answers[:20] == [404] * 20 and set(answers[20:]) == {429}
-    assert client.get(company.link(SAM, Purpose.ME)).status_code == 303, "who has a link still gets in"
+    assert client.get(company.link(SAM, Purpose.ME)).status_code == 303, "a valid link must still open"
 
 
-def test_an_address_may_not_ask_without_end(company: WebCompany) -> None:
+def test_requests_of_one_network_address_are_limited(company: WebCompany) -> None:
     client = company.browser()
     answers = {
         client.get("/asset/pages.css").status_code for _ in range(company.office.settings.pages.per_minute * 10 + 1)
