@@ -1,4 +1,4 @@
-"""Either of the two moves a session by one press, from a mail or from a page (R-38; T-11)."""
+"""R-38, T-11: either of the two moves a session by one press on a page, which mails and their own page link to."""
 
 import re
 from collections.abc import Iterator
@@ -20,40 +20,39 @@ from worker.links import LinkClaims, Purpose
 from worker.web.team import make_url_id
 
 MOVED = "Both calendars show it within a minute"
-OUT_OF_DATE, TAKEN = "The page that you pressed on was out of date", "not to be had any more"
-#: A form of the page that takes a time.
+OUTDATED, TAKEN = "The page that you pressed on was out of date", "not to be had any more"
+#: A form of the page that chooses a time.
 FORM = re.compile(r'<form method="post" action="([^"]+)">\s*(<input.*?)<button', re.DOTALL)
 
-Form = tuple[str, dict[str, str]]
+Form = tuple[str, dict[str, str]]  #: the path to which it is sent, and its hidden fields
 
 
-def open_page(client: FlaskClient, page: str) -> list[Form]:
-    """The forms that take one of the times under "What fits best"."""
-    shown = client.get(page).get_data(as_text=True).partition("What fits best")[2]
-    return list_forms(shown)
+def list_proposed_forms(client: FlaskClient, page: str) -> list[Form]:
+    """Return the forms that choose one of the times under "What fits best"."""
+    html = client.get(page).get_data(as_text=True).partition("What fits best")[2]
+    return list_forms(html)
 
 
-def list_forms(shown: str) -> list[Form]:
-    found = [
-        (where, dict(re.findall(r'name="(\w+)" value="([^"]*)"', fields))) for where, fields in FORM.findall(shown)
-    ]
-    return [form for form in found if "start" in form[1]]
+def list_forms(html: str) -> list[Form]:
+    """Return the forms in the HTML that choose a time."""
+    forms = [(path, dict(re.findall(r'name="(\w+)" value="([^"]*)"', fields))) for path, fields in FORM.findall(html)]
+    return [form for form in forms if "start" in form[1]]
 
 
 def press(client: FlaskClient, form: Form, **more: str) -> TestResponse:
     return client.post(form[0], data={**form[1], **more})
 
 
-def follow(client: FlaskClient, answer: TestResponse) -> str:
-    """What the reader sees after a press: one page."""
+def read_result(client: FlaskClient, answer: TestResponse) -> str:
+    """Return the text of the page that the reader sees after a press."""
     return text(client.get(answer.headers["Location"]) if answer.status_code == 303 else answer)
 
 
-def find_fact(answer: TestResponse | str) -> str:
-    """The time that the page says stands on both calendars."""
+def read_booked_time(answer: TestResponse | str) -> str:
+    """Return the time that the page names as booked on both calendars; empty if it names none."""
     html = answer if isinstance(answer, str) else answer.get_data(as_text=True)
-    found = re.search(r'<p class="fact">(.*?)</p>', html, re.DOTALL)
-    return " ".join(re.sub(r"<[^>]+>", " ", found[1]).split()) if found else ""
+    match = re.search(r'<p class="fact">(.*?)</p>', html, re.DOTALL)
+    return " ".join(re.sub(r"<[^>]+>", " ", match[1]).split()) if match else ""
 
 
 def count_moves(company: WebCompany, session: Session) -> int:
@@ -61,18 +60,18 @@ def count_moves(company: WebCompany, session: Session) -> int:
     return sum(line["reason"] == "A person chose this time." for line in lines)
 
 
-def enter(company: WebCompany, who: str, way: str) -> tuple[FlaskClient, str]:
-    """A browser and the page, by a mail's link or from the reader's own page."""
+def open_time_page(company: WebCompany, address: str, way: str) -> tuple[FlaskClient, str]:
+    """Return a browser and the path of the page for another time, reached by a mail's link or from the own page."""
     session = company.next_session()
     if way == "mail":
-        return company.visitor(who, Purpose.TIME, session.id), f"/time/{session.id}"
-    purpose, own, page = (
+        return company.visitor(address, Purpose.TIME, session.id), f"/time/{session.id}"
+    purpose, own_page, page = (
         (Purpose.ME, "/me", f"/me/time/{session.id}")
-        if who == SAM
+        if address == SAM
         else (Purpose.TEAM, f"/team/person/{make_url_id(PairId(DANA, SAM))}", f"/team/time/{session.id}")
     )
-    client = company.visitor(who, purpose)
-    assert page in client.get(own).get_data(as_text=True)
+    client = company.visitor(address, purpose)
+    assert page in client.get(own_page).get_data(as_text=True)
     return client, page
 
 
@@ -80,18 +79,18 @@ def enter(company: WebCompany, who: str, way: str) -> tuple[FlaskClient, str]:
 
 
 @pytest.mark.parametrize("way", ["mail", "page"])
-@pytest.mark.parametrize("who", [DANA, SAM])
-def test_r38_t11_one_press_moves_it_and_counts_as_nothing(company: WebCompany, who: str, way: str) -> None:
-    """R-38, T-11: three times with reasons, one press, both calendars; no count, and no mail but the calendar's."""
-    session, mails = company.next_session(), len(company.office.mailer.sent)
-    client, page = enter(company, who, way)
-    forms = open_page(client, page)
+@pytest.mark.parametrize("address", [DANA, SAM])
+def test_r38_t11_one_press_moves_it_and_counts_as_nothing(company: WebCompany, address: str, way: str) -> None:
+    """R-38, T-11: the page proposes three times with reasons; Longarc sends no mail, since calendars tell both."""
+    session, mail_count = company.next_session(), len(company.office.mailer.sent)
+    client, page = open_time_page(company, address, way)
+    forms = list_proposed_forms(client, page)
     assert len(forms) == 3
-    shown = text(client.get(page))
-    assert re.search(r"It is \d+ days? (later|earlier) than now\.", shown)
-    assert "At least 15 minutes before and after it are free" in shown
+    page_text = text(client.get(page))
+    assert re.search(r"It is \d+ days? (later|earlier) than now\.", page_text)
+    assert "At least 15 minutes before and after it are free" in page_text
     answer = press(client, forms[1])
-    assert answer.status_code == 303 and MOVED in follow(client, answer)
+    assert answer.status_code == 303 and MOVED in read_result(client, answer)
     moved = company.next_session()
     assert moved.span.start.isoformat() == forms[1][1]["start"]
     assert (moved.id, moved.count, moved.by_hand) == (session.id, session.count, True)
@@ -99,43 +98,42 @@ def test_r38_t11_one_press_moves_it_and_counts_as_nothing(company: WebCompany, w
     for calendar in (DANA, SAM):
         event = company.office.calendar.find(calendar, moved.key)
         assert event is not None and event.span == moved.span
-    assert len(company.office.mailer.sent) == mails
+    assert len(company.office.mailer.sent) == mail_count
 
 
 @pytest.mark.parametrize("is_reachable", [True, False])
-def test_a_press_wakes_a_worker_so_that_both_calendars_show_it_at_once(company: WebCompany, is_reachable: bool) -> None:
-    """R-38: looking wakes nobody; a queue that can't be reached is made up for by the next tick."""
-    woken: list[timedelta] = []
+def test_r38_a_press_wakes_a_worker(company: WebCompany, is_reachable: bool) -> None:
+    """R-38: to open the page wakes none; when the queue can't be reached, the press still succeeds."""
+    wake_delays: list[timedelta] = []
 
     def wake(delay: timedelta) -> None:
-        woken.append(delay)
+        wake_delays.append(delay)
         if not is_reachable:
             raise ConnectionError("the queue is out of reach")
 
     company.office.worker.schedule_sync = wake
-    client, page = enter(company, SAM, "mail")
-    form = open_page(client, page)[0]
-    assert woken == []
-    assert press(client, form).status_code == 303 and woken == [timedelta(0)]
+    client, page = open_time_page(company, SAM, "mail")
+    form = list_proposed_forms(client, page)[0]
+    assert wake_delays == []
+    assert press(client, form).status_code == 303 and wake_delays == [timedelta(0)]
 
 
-def test_looking_changes_nothing_and_no_title_is_shown(company: WebCompany) -> None:
-    """R-38, R-23: mail scanners open links; what stands in a calendar is nobody's business."""
+def test_r38_r23_a_look_at_the_page_changes_nothing_and_shows_no_title(company: WebCompany) -> None:
+    """R-38, R-23: mail scanners open links; the titles of other events are private."""
     before, session = company.read_database(), company.next_session()
-    for who in (DANA, SAM):
-        page = text(company.visitor(who, Purpose.TIME, session.id).get(f"/time/{session.id}"))
+    for address in (DANA, SAM):
+        page = text(company.visitor(address, Purpose.TIME, session.id).get(f"/time/{session.id}"))
         assert "What fits best" in page and "Busy" not in page
     assert company.read_database() == before
 
 
-def test_times_past_the_window_say_that_they_count(company: WebCompany) -> None:
-    """T-10: and so does one that the reader types."""
+def test_t10_a_time_past_the_window_is_marked_and_counts_as_a_deferral(company: WebCompany) -> None:
     session = company.next_session()
     client, page = company.visitor(DANA, Purpose.TIME, session.id), f"/time/{session.id}"
-    late = max(session.latest, session.span.start) + 15 * DAY
-    typed = client.get(f"{page}?day={late:%Y-%m-%d}&hour=11:00&minutes=75")
-    assert "counts as putting it off" in text(typed).partition("A time of your own")[2]
-    form = list_forms(typed.get_data(as_text=True).partition('id="own"')[2])[0]
+    late_time = max(session.latest, session.span.start) + 15 * DAY
+    answer = client.get(f"{page}?day={late_time:%Y-%m-%d}&hour=11:00&minutes=75")
+    assert "counts as putting it off" in text(answer).partition("A time of your own")[2]
+    form = list_forms(answer.get_data(as_text=True).partition('id="own"')[2])[0]
     assert press(client, form).status_code == 303
     assert company.next_session().count == session.count + 1
 
@@ -143,114 +141,118 @@ def test_times_past_the_window_say_that_they_count(company: WebCompany) -> None:
 # --- the link in mails ---
 
 
-def find_links(company: WebCompany, name: str, who: str) -> list[LinkClaims]:
-    """The claims of the links for another time in the mails of that name to one of the two."""
-    signer, found = company.app.extensions["longarc"].links, list[LinkClaims]()
+def list_link_claims(company: WebCompany, name: str, address: str) -> list[LinkClaims]:
+    """Return the claims of the links to pages for another time in the mails of that name to that address."""
+    signer, claims = company.app.extensions["longarc"].links, list[LinkClaims]()
     for mail in company.office.mails(name):
-        if who in str(mail["To"]):
-            words = texts([mail])
-            found += [signer.read_token(token) for token in re.findall(r"/in/([\w.-]+)", words)]
-    return [claims for claims in found if claims.purpose is Purpose.TIME]
+        if address in str(mail["To"]):
+            mail_text = texts([mail])
+            claims += [signer.read_token(token) for token in re.findall(r"/in/([\w.-]+)", mail_text)]
+    return [claim for claim in claims if claim.purpose is Purpose.TIME]
 
 
 @pytest.mark.databases("sqlite", "postgresql")
-def test_mails_about_a_booked_session_link_to_other_times_for_it(two: WebCompany) -> None:
-    """R-38: introduction, prompt and brief; each link is its reader's, and looking at it changes nothing."""
-    session = two.next_session()
-    two.office.run_to(session.span.start - HOUR)
-    session = two.office.store.queries.get_session(session.id) or session
-    for name, who in (("introduction", SAM), ("reflection_prompt", SAM), ("brief", DANA)):
-        claims = find_links(two, name, who)
-        assert {(one.person, one.subject_id) for one in claims} == {(who, session.id)}, name
-    before = two.read_database()
-    for who in (DANA, SAM):
-        assert "What fits best" in text(two.visitor(who, Purpose.TIME, session.id).get(f"/time/{session.id}"))
-    assert two.read_database() == before
+def test_mails_about_a_booked_session_link_to_other_times_for_it(pair_company: WebCompany) -> None:
+    """R-38: each link belongs to the reader of the mail, and to open the page changes nothing."""
+    session = pair_company.next_session()
+    pair_company.office.run_to(session.span.start - HOUR)
+    session = pair_company.office.store.queries.get_session(session.id) or session
+    for name, address in (("introduction", SAM), ("reflection_prompt", SAM), ("brief", DANA)):
+        claims = list_link_claims(pair_company, name, address)
+        assert {(claim.person, claim.subject_id) for claim in claims} == {(address, session.id)}, name
+    before = pair_company.read_database()
+    for address in (DANA, SAM):
+        assert "What fits best" in text(
+            pair_company.visitor(address, Purpose.TIME, session.id).get(f"/time/{session.id}")
+        )
+    assert pair_company.read_database() == before
 
 
-# --- twice, too late, both ---
+# --- repeated, outdated and simultaneous presses ---
 
 
 def test_pressing_twice_ends_in_one_move_and_the_same_page(company: WebCompany) -> None:
-    """R-38: the form is sent again, as by a slow network or the button for back."""
+    """R-38: a form is sent again when the network is slow or somebody goes back and presses again."""
     session = company.next_session()
     client, page = company.visitor(SAM, Purpose.TIME, session.id), f"/time/{session.id}"
-    form = open_page(client, page)[0]
-    first, second = (follow(client, press(client, form)) for _ in range(2))
+    form = list_proposed_forms(client, page)[0]
+    first, second = (read_result(client, press(client, form)) for _ in range(2))
     assert first == second and MOVED in first
     assert count_moves(company, session) == 1
     company.office.tick()
-    assert MOVED in follow(client, press(client, form)) and count_moves(company, session) == 1
+    assert MOVED in read_result(client, press(client, form)) and count_moves(company, session) == 1
 
 
-def test_an_old_page_moves_nothing_and_says_what_holds(company: WebCompany) -> None:
-    """R-38: the other one has moved it since; the page has three new times, and one more press is enough."""
+def test_r38_an_outdated_form_moves_nothing_and_shows_the_booked_time(company: WebCompany) -> None:
+    """R-38: the other person has moved the session; the answer proposes three new times, one more press takes one."""
     session = company.next_session()
-    clients = {who: company.visitor(who, Purpose.TIME, session.id) for who in (DANA, SAM)}
+    clients = {address: company.visitor(address, Purpose.TIME, session.id) for address in (DANA, SAM)}
     page = f"/time/{session.id}"
-    forms = {who: open_page(client, page) for who, client in clients.items()}
+    forms = {address: list_proposed_forms(client, page) for address, client in clients.items()}
     assert press(clients[DANA], forms[DANA][0]).status_code == 303
-    stands = company.next_session()
+    booked = company.next_session()
     answer = press(clients[SAM], forms[SAM][1])
-    assert answer.status_code == 409 and OUT_OF_DATE in text(answer)
-    assert find_fact(answer) == find_fact(clients[SAM].get(page)) != ""
-    assert company.next_session() == stands
-    again = list_forms(answer.get_data(as_text=True).partition("What fits best")[2])
-    assert len(again) == 3 and press(clients[SAM], again[0]).status_code == 303
+    assert answer.status_code == 409 and OUTDATED in text(answer)
+    assert read_booked_time(answer) == read_booked_time(clients[SAM].get(page)) != ""
+    assert company.next_session() == booked
+    new_forms = list_forms(answer.get_data(as_text=True).partition("What fits best")[2])
+    assert len(new_forms) == 3 and press(clients[SAM], new_forms[0]).status_code == 303
 
 
 def test_a_time_that_was_booked_meanwhile_is_not_taken_and_three_others_are_shown(company: WebCompany) -> None:
-    """R-38: checked against both calendars at the moment of the press."""
+    """R-38: both calendars are read again at the moment of the press."""
     session = company.next_session()
     client, page = company.visitor(DANA, Purpose.TIME, session.id), f"/time/{session.id}"
-    form = open_page(client, page)[0]
+    form = list_proposed_forms(client, page)[0]
     start = datetime.fromisoformat(form[1]["start"])
     company.office.calendar.add(SAM, Span(start, start + HOUR))
     answer = press(client, form)
     assert answer.status_code == 409 and TAKEN in text(answer)
-    others = list_forms(answer.get_data(as_text=True).partition("What fits best")[2])
-    assert len(others) == 3 and form[1]["start"] not in [fields["start"] for _, fields in others]
+    other_forms = list_forms(answer.get_data(as_text=True).partition("What fits best")[2])
+    assert len(other_forms) == 3 and form[1]["start"] not in [fields["start"] for _, fields in other_forms]
     assert company.next_session() == session
 
 
-def test_an_hour_goes_to_one_of_two_pairs(company: WebCompany) -> None:
-    """R-38, T-2: what another pair of the manager's took after the calendars were read is seen all the same."""
-    one, two = company.next_session(DANA, SAM), company.next_session(DANA, KIM)
-    client = company.visitor(DANA, Purpose.TIME, one.id)
-    fields = open_page(client, f"/time/{one.id}")[0][1]
+def test_r38_t2_two_pairs_of_a_manager_cannot_take_the_same_time(company: WebCompany) -> None:
+    """R-38, T-2: the second pair is refused although its calendars were read before the first pair moved."""
+    sams_session, kims_session = company.next_session(DANA, SAM), company.next_session(DANA, KIM)
+    client = company.visitor(DANA, Purpose.TIME, sams_session.id)
+    fields = list_proposed_forms(client, f"/time/{sams_session.id}")[0][1]
     span = Span(*(datetime.fromisoformat(fields[name]) for name in ("start", "end")))
     worker = company.office.worker
-    seen = worker.live_free_busy.read(FreeBusyRequest((DANA, SAM, KIM), Span(span.start - DAY, span.end + DAY)))
-    worker.actions.move_session(two.id, Press(span, DANA, make_time_version(two)), seen)
+    free_busy = worker.live_free_busy.read(FreeBusyRequest((DANA, SAM, KIM), Span(span.start - DAY, span.end + DAY)))
+    worker.actions.move_session(kims_session.id, Press(span, DANA, make_time_version(kims_session)), free_busy)
     with pytest.raises(TimeTaken):
-        worker.actions.move_session(one.id, Press(span, DANA, make_time_version(one)), seen)
-    assert company.next_session(DANA, SAM) == one and company.next_session(DANA, KIM).span == span
+        worker.actions.move_session(sams_session.id, Press(span, DANA, make_time_version(sams_session)), free_busy)
+    assert company.next_session(DANA, SAM) == sams_session and company.next_session(DANA, KIM).span == span
 
 
 @pytest.fixture
-def two(database_url: str) -> Iterator[WebCompany]:
-    """Dana and Sam with a session ahead, and their pages, on either database."""
+def pair_company(database_url: str) -> Iterator[WebCompany]:
+    """Dana and Sam with a booked session, and their pages, on the database of this test."""
     office = Office(database_url, known=settings(database_url))
     office.tick()
     yield WebCompany(office)
     office.close()
 
 
-def race(company: WebCompany, forms: dict[str, Form], clients: dict[str, FlaskClient]) -> dict[str, TestResponse]:
-    """Send these forms at one moment: each has read the calendars before either is written."""
+def press_at_once(
+    company: WebCompany, forms: dict[str, Form], clients: dict[str, FlaskClient]
+) -> dict[str, TestResponse]:
+    """Send these forms at once, so that each request reads the calendars before either writes. Return the answers."""
     both_have_read, answers = Barrier(len(forms)), dict[str, TestResponse]()
-    waiting = [object()] * len(forms)
+    waits_left = [object()] * len(forms)
 
-    def meet(operation: str) -> None:
-        if operation == "free_busy" and waiting:
-            waiting.pop()
+    def wait_for_the_others(operation: str) -> None:
+        if operation == "free_busy" and waits_left:
+            waits_left.pop()
             both_have_read.wait(timeout=30)
 
-    def send(who: str) -> None:
-        answers[who] = press(clients[who], forms[who])
+    def send(address: str) -> None:
+        answers[address] = press(clients[address], forms[address])
 
-    company.office.calendar.fail = meet
-    threads = [Thread(target=send, args=(who,)) for who in forms]
+    company.office.calendar.fail = wait_for_the_others
+    threads = [Thread(target=send, args=(address,)) for address in forms]
     for thread in threads:
         thread.start()
     for thread in threads:
@@ -260,74 +262,76 @@ def race(company: WebCompany, forms: dict[str, Form], clients: dict[str, FlaskCl
 
 
 @pytest.mark.databases("sqlite", "postgresql")
-def test_both_press_at_once_and_one_time_holds(two: WebCompany) -> None:
-    """R-38: two threads, two transactions; one is told that the page was out of date, and both see the same time."""
-    session, page = two.next_session(), f"/time/{two.next_session().id}"
-    clients = {who: two.visitor(who, Purpose.TIME, session.id) for who in (DANA, SAM)}
-    forms = {who: open_page(clients[who], page)[number] for number, who in enumerate(clients)}
-    answers = race(two, forms, clients)
+def test_both_press_at_once_and_one_time_holds(pair_company: WebCompany) -> None:
+    """R-38: the other person reads that the page was outdated, and both pages show the same time."""
+    session, page = pair_company.next_session(), f"/time/{pair_company.next_session().id}"
+    clients = {address: pair_company.visitor(address, Purpose.TIME, session.id) for address in (DANA, SAM)}
+    forms = {address: list_proposed_forms(clients[address], page)[number] for number, address in enumerate(clients)}
+    answers = press_at_once(pair_company, forms, clients)
     assert sorted(answer.status_code for answer in answers.values()) == [303, 409]
-    winner = next(who for who, answer in answers.items() if answer.status_code == 303)
-    loser = next(who for who in answers if who != winner)
-    moved = two.next_session()
-    assert moved.span.start.isoformat() == forms[winner][1]["start"] and moved.count == 0
-    assert MOVED in follow(clients[winner], answers[winner]) and OUT_OF_DATE in text(answers[loser])
-    assert find_fact(answers[loser]) == find_fact(clients[loser].get(page))
-    assert count_moves(two, session) == 1
-    two.office.tick()
-    event = two.office.calendar.find(DANA, moved.key)
-    assert event is not None and event.span == moved.span
+    winner = next(address for address, answer in answers.items() if answer.status_code == 303)
+    loser = next(address for address in answers if address != winner)
+    booked = pair_company.next_session()
+    assert booked.span.start.isoformat() == forms[winner][1]["start"] and booked.count == 0
+    assert MOVED in read_result(clients[winner], answers[winner]) and OUTDATED in text(answers[loser])
+    assert read_booked_time(answers[loser]) == read_booked_time(clients[loser].get(page))
+    assert count_moves(pair_company, session) == 1
+    pair_company.office.tick()
+    event = pair_company.office.calendar.find(DANA, booked.key)
+    assert event is not None and event.span == booked.span
 
 
 @pytest.mark.databases("sqlite", "postgresql")
-def test_both_press_the_same_time_at_once_and_both_have_it(two: WebCompany) -> None:
-    session, page = two.next_session(), f"/time/{two.next_session().id}"
-    clients = {who: two.visitor(who, Purpose.TIME, session.id) for who in (DANA, SAM)}
-    forms = {who: open_page(clients[who], page)[0] for who in clients}
-    answers = race(two, forms, clients)
+def test_simultaneous_presses_of_the_same_time_both_succeed(pair_company: WebCompany) -> None:
+    session, page = pair_company.next_session(), f"/time/{pair_company.next_session().id}"
+    clients = {address: pair_company.visitor(address, Purpose.TIME, session.id) for address in (DANA, SAM)}
+    forms = {address: list_proposed_forms(clients[address], page)[0] for address in clients}
+    answers = press_at_once(pair_company, forms, clients)
     assert [answer.status_code for answer in answers.values()] == [303, 303]
-    assert all(MOVED in follow(clients[who], answers[who]) for who in clients)
-    assert count_moves(two, session) == 1
+    assert all(MOVED in read_result(clients[address], answers[address]) for address in clients)
+    assert count_moves(pair_company, session) == 1
 
 
-# --- old mails, and what can't be moved ---
+# --- old mails, and sessions that can't be moved ---
 
 
 @pytest.mark.parametrize(
-    ("before", "sentence"),
+    ("time_before_start", "sentence"),
     [(timedelta(minutes=59), "It begins within the hour"), (timedelta(minutes=-5), "It has begun")],
 )
-def test_what_is_near_or_under_way_stays(company: WebCompany, before: timedelta, sentence: str) -> None:
-    """R-38: one clear sentence, no time to press, and an old page moves nothing."""
+def test_r38_a_session_within_the_hour_or_begun_cannot_be_moved(
+    company: WebCompany, time_before_start: timedelta, sentence: str
+) -> None:
+    """R-38: the page gives the reason and proposes no time, and an earlier form moves nothing."""
     session = company.next_session()
     page = f"/time/{session.id}"
     company.office.clock.move_to(session.span.start - timedelta(minutes=61))
     client = company.visitor(SAM, Purpose.TIME, session.id)
-    form = open_page(client, page)[0]
-    company.office.clock.move_to(session.span.start - before)
-    shown = client.get(page)
-    assert sentence in text(shown) and list_forms(shown.get_data(as_text=True)) == []
+    form = list_proposed_forms(client, page)[0]
+    company.office.clock.move_to(session.span.start - time_before_start)
+    page_answer = client.get(page)
+    assert sentence in text(page_answer) and list_forms(page_answer.get_data(as_text=True)) == []
     answer = press(client, form)
     assert answer.status_code == 409 and company.next_session().span == session.span
 
 
 def test_the_link_of_an_old_mail_says_what_holds_now(company: WebCompany) -> None:
-    """R-38: it was held long ago; the page names the next one, and its own pages lead there."""
-    held, following = company.held_session(), company.next_session()
-    for who in (DANA, SAM):
-        shown = company.visitor(who, Purpose.TIME, held.id).get(f"/time/{held.id}")
-        told = text(shown)
-        assert "This conversation is over; there is nothing to move. The next one is on " in told
-        assert list_forms(shown.get_data(as_text=True)) == []
-        assert following.id not in shown.get_data(as_text=True)
-    own = company.visitor(SAM, Purpose.ME).get(f"/me/time/{held.id}").get_data(as_text=True)
-    assert f"/me/time/{following.id}" in own
+    """R-38: the session of the mail was held; the reader's own pages link to the next one."""
+    held, next_session = company.held_session(), company.next_session()
+    for address in (DANA, SAM):
+        page = company.visitor(address, Purpose.TIME, held.id).get(f"/time/{held.id}")
+        page_text = text(page)
+        assert "This conversation is over; there is nothing to move. The next one is on " in page_text
+        assert list_forms(page.get_data(as_text=True)) == []
+        assert next_session.id not in page.get_data(as_text=True)
+    own_page = company.visitor(SAM, Purpose.ME).get(f"/me/time/{held.id}").get_data(as_text=True)
+    assert f"/me/time/{next_session.id}" in own_page
 
 
-def test_a_press_on_what_is_over_or_cancelled_says_so(company: WebCompany) -> None:
+def test_a_press_for_a_cancelled_session_is_refused_with_an_explanation(company: WebCompany) -> None:
     session = company.next_session()
     client, page = company.visitor(SAM, Purpose.TIME, session.id), f"/time/{session.id}"
-    form = open_page(client, page)[0]
+    form = list_proposed_forms(client, page)[0]
     pair = PairId(DANA, SAM)
     company.office.pairs[pair] = replace(company.office.pairs[pair], paused=True)
     company.office.apply()
@@ -341,66 +345,70 @@ def test_a_press_on_what_is_over_or_cancelled_says_so(company: WebCompany) -> No
 
 
 def test_a_calendar_that_can_not_be_read_is_named_and_nothing_moves(company: WebCompany) -> None:
-    """R-38: what can be done is said; a time of one's own is taken all the same when the reader says so."""
+    """R-38: the reader can still insist on a requested time."""
     session = company.next_session()
     client, page = company.visitor(SAM, Purpose.TIME, session.id), f"/time/{session.id}"
-    form = open_page(client, page)[0]
-    german = company.browser()
+    form = list_proposed_forms(client, page)[0]
+    german_browser = company.browser()
     company.office.persons[DANA] = replace(company.office.persons[DANA], locale="de_DE")
     company.office.apply()
-    german.get(company.link(DANA, Purpose.TIME, session.id))
+    german_browser.get(company.link(DANA, Purpose.TIME, session.id))
 
     def fail(operation: str) -> None:
         if operation == "free_busy":
             raise Unavailable("It is out of order.")
 
     company.office.calendar.fail = fail
-    shown = text(client.get(page))
-    assert "can’t be read just now" in shown and "Look again" in shown and "Take it" not in shown
-    assert "Die Kalender von Dana Whitfield, Sam Okafor lassen sich gerade nicht lesen" in text(german.get(page))
+    page_text = text(client.get(page))
+    assert "can’t be read just now" in page_text and "Look again" in page_text and "Take it" not in page_text
+    assert "Die Kalender von Dana Whitfield, Sam Okafor lassen sich gerade nicht lesen" in text(
+        german_browser.get(page)
+    )
     answer = press(client, form)
     assert answer.status_code == 503 and "Nothing was changed" in text(answer)
     assert company.next_session() == session
     day = session.span.start + DAY
-    typed = client.get(f"{page}?day={day:%Y-%m-%d}&hour=11:00&minutes=75")
-    assert "calendar can't be read just now" in text(typed)
-    assert press(client, list_forms(typed.get_data(as_text=True))[0]).status_code == 303
+    own_time_answer = client.get(f"{page}?day={day:%Y-%m-%d}&hour=11:00&minutes=75")
+    assert "calendar can't be read just now" in text(own_time_answer)
+    assert press(client, list_forms(own_time_answer.get_data(as_text=True))[0]).status_code == 303
     assert company.next_session().by_hand
 
 
-def test_a_calendar_that_does_not_answer_is_waited_for_seconds_and_no_longer(company: WebCompany) -> None:
-    """R-38: a service that hangs is one that can't be read just now."""
-    session, answered = company.next_session(), Event()
+def test_r38_a_calendar_service_that_hangs_counts_as_unreadable(company: WebCompany) -> None:
+    session, released = company.next_session(), Event()
 
     def hang(operation: str) -> None:
-        answered.wait(30)
+        released.wait(30)
 
     company.office.calendar.fail = hang
     worker = company.office.worker
-    worker.live_free_busy = LiveFreeBusy(worker.sweep.read_free_busy, worker.services.group_by_service, 0.01)
-    shown = text(company.visitor(SAM, Purpose.TIME, session.id).get(f"/time/{session.id}"))
-    answered.set()
-    assert "can’t be read just now" in shown
+    seconds_to_wait = 0.01
+    worker.live_free_busy = LiveFreeBusy(worker.sweep.read_free_busy, worker.services.group_by_service, seconds_to_wait)
+    page_text = text(company.visitor(SAM, Purpose.TIME, session.id).get(f"/time/{session.id}"))
+    released.set()
+    assert "can’t be read just now" in page_text
 
 
-# --- why (R-18) ---
+# --- reasons (R-18), and other kinds of sessions ---
 
 
-def test_r18_after_the_own_press_the_report_is_asked_why_and_the_manager_is_not(company: WebCompany) -> None:
+def test_r18_only_the_report_is_asked_for_a_reason_after_a_move(company: WebCompany) -> None:
     session = company.next_session()
     page = f"/time/{session.id}"
-    for who, asked in ((DANA, False), (SAM, True)):
-        client = company.visitor(who, Purpose.TIME, session.id)
-        after = follow(client, press(client, open_page(client, page)[0]))
-        assert ("What should Dana know?" in after) is asked
+    for address, has_reason_form in ((DANA, False), (SAM, True)):
+        client = company.visitor(address, Purpose.TIME, session.id)
+        result = read_result(client, press(client, list_proposed_forms(client, page)[0]))
+        assert ("What should Dana know?" in result) is has_reason_form
     assert company.next_session().count == session.count
 
 
-def test_checkins_and_reviews_move_by_one_press_too(company: WebCompany) -> None:
-    """R-38: whatever has a time of its own."""
-    found = [s for s in company.office.store.queries.list_sessions(PairId(DANA, KIM)) if s.kind is SessionKind.REVIEW]
-    review = next(one for one in found if one.booked)
+def test_r38_a_review_moves_by_one_press(company: WebCompany) -> None:
+    """R-38: every session with a time of its own can be moved."""
+    reviews = [s for s in company.office.store.queries.list_sessions(PairId(DANA, KIM)) if s.kind is SessionKind.REVIEW]
+    review = next(review_session for review_session in reviews if review_session.booked)
     client, page = company.visitor(KIM, Purpose.TIME, review.id), f"/time/{review.id}"
-    assert press(client, open_page(client, page)[0]).status_code == 303
-    moved = company.office.store.queries.get_session(review.id)
-    assert moved is not None and moved.by_hand and moved.span != review.span and moved.span.minutes == review.minutes
+    assert press(client, list_proposed_forms(client, page)[0]).status_code == 303
+    loaded = company.office.store.queries.get_session(review.id)
+    assert (
+        loaded is not None and loaded.by_hand and loaded.span != review.span and loaded.span.minutes == review.minutes
+    )

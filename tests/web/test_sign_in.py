@@ -1,6 +1,6 @@
-"""Signing in with the company's accounts: at an issuer that others wrote, and against one that forges.
+"""Sign-in with the company's accounts, at an issuer of another project and at one that forges its answers.
 
-Only a verified address of the right issuer gives a role, and nothing is taken twice or from somewhere else.
+Only a verified address of the right issuer gives a role, and each answer of the issuer works once, in one browser.
 """
 
 from collections.abc import Callable, Iterator
@@ -40,9 +40,9 @@ from worker.links import Purpose
 from worker.store.tables import person_alias
 from worker.web.sign_in import PENDING_LIFETIME, SIGN_IN_COOKIE
 
-Open = Callable[..., WebCompany]
+OpenCompany = Callable[..., WebCompany]
 
-pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning:authlib")  # of the issuer that others wrote
+pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning:authlib")  # of the issuer of another project
 
 
 @pytest.fixture(scope="module", name="issuer")
@@ -58,66 +58,68 @@ def issuer_that_forges() -> Iterator[ForgingIssuer]:
 
 
 @pytest.fixture(name="open_company")
-def companies_with_settings(saved_company: SavedCompany, tmp_path: Path) -> Iterator[Open]:
-    """The company with a sign-in, today: issuers know the time."""
-    opened: list[WebCompany] = []
+def companies_with_settings(saved_company: SavedCompany, tmp_path: Path) -> Iterator[OpenCompany]:
+    """A function that opens the company with a sign-in. Its clock shows the real time, which issuers check."""
+    companies: list[WebCompany] = []
 
     def open_company(issuer: str, is_today: bool = True, **more: Any) -> WebCompany:
-        opened.append(WebCompany.of(saved_company, tmp_path, **sign_in_settings(issuer, **more)))
+        companies.append(WebCompany.of(saved_company, tmp_path, **sign_in_settings(issuer, **more)))
         if is_today:
-            opened[-1].office.clock.move_to(utcnow())
-        return opened[-1]
+            companies[-1].office.clock.move_to(utcnow())
+        return companies[-1]
 
     yield open_company
-    for company in opened:
+    for company in companies:
         company.office.close()
 
 
-def begin(client: FlaskClient, page: str = "/status") -> str:
-    """Ask for a page; return where the browser is sent to sign in."""
+def start_sign_in(client: FlaskClient, page: str = "/status") -> str:
+    """Request a page that needs a sign-in, and return the address of the issuer to which the browser is sent."""
     return client.get(client.get(page).headers["Location"]).headers["Location"]
 
 
-def test_operator_signs_in_and_out(open_company: Open, issuer: str) -> None:
+def test_operator_signs_in_and_out(open_company: OpenCompany, issuer: str) -> None:
     client = open_company(issuer).browser()
     page = sign_in(client, OPERATOR, "/status")
     assert (page.status_code, page.request.path) == (200, "/status")
     assert client.get("/status/quarter").status_code == 200
-    left = client.post("/status/leave", data={"token": hidden(page, "token")})
-    assert "You are signed out" in text(left)
+    answer = client.post("/status/leave", data={"token": hidden(page, "token")})
+    assert "You are signed out" in text(answer)
     assert client.get("/status").headers["Location"].startswith("/sign-in?to=")
 
 
-def test_request_to_the_issuer_has_state_nonce_pkce_and_the_registered_address(open_company: Open, issuer: str) -> None:
-    asked = parse_qs(urlsplit(begin(open_company(issuer).browser())).query)
-    assert asked["redirect_uri"] == [f"{BASE}/sign-in/callback"]
-    assert asked["code_challenge_method"] == ["S256"]
-    assert all(len(asked[name][0]) >= 43 for name in ("state", "nonce", "code_challenge"))
-    assert asked["scope"] == ["openid email profile"]
+def test_the_request_to_the_issuer_has_state_nonce_pkce_and_the_registered_address(
+    open_company: OpenCompany, issuer: str
+) -> None:
+    query = parse_qs(urlsplit(start_sign_in(open_company(issuer).browser())).query)
+    assert query["redirect_uri"] == [f"{BASE}/sign-in/callback"]
+    assert query["code_challenge_method"] == ["S256"]
+    assert all(len(query[name][0]) >= 43 for name in ("state", "nonce", "code_challenge"))
+    assert query["scope"] == ["openid email profile"]
 
 
-def test_cookie_is_for_this_site_alone_and_ends(open_company: Open, issuer: str) -> None:
+def test_the_sign_in_cookie_is_for_this_site_alone_and_expires(open_company: OpenCompany, issuer: str) -> None:
     company = open_company(issuer)
     client = company.browser()
-    back = client.get(sign_in_at_issuer(begin(client), OPERATOR))
-    (cookie,) = [one for one in back.headers.getlist("Set-Cookie") if one.startswith(f"{SIGN_IN_COOKIE}=")]
+    answer = client.get(sign_in_at_issuer(start_sign_in(client), OPERATOR))
+    (cookie,) = [header for header in answer.headers.getlist("Set-Cookie") if header.startswith(f"{SIGN_IN_COOKIE}=")]
     assert {"Secure", "HttpOnly", "SameSite=Lax", "Path=/", "Max-Age=28800"} <= set(cookie.split("; "))
     company.office.clock.advance(company.office.settings.pages.visit)
     assert client.get("/status").status_code == 303
 
 
-def test_signing_out_ends_every_browser_and_no_link(open_company: Open, issuer: str) -> None:
+def test_sign_out_ends_the_sign_in_in_every_browser_but_no_link(open_company: OpenCompany, issuer: str) -> None:
     company = open_company(issuer)
-    here, there = company.browser(), company.browser()
-    page = sign_in(here, OPERATOR, "/status")
-    assert sign_in(there, OPERATOR, "/status").status_code == 200
-    by_link = company.operator()
-    here.post("/sign-in/out", data={"token": hidden(page, "token")})
-    assert there.get("/status").status_code == 303
-    assert by_link.get("/status").status_code == 200
+    first_browser, second_browser = company.browser(), company.browser()
+    page = sign_in(first_browser, OPERATOR, "/status")
+    assert sign_in(second_browser, OPERATOR, "/status").status_code == 200
+    browser_with_link = company.operator()
+    first_browser.post("/sign-in/out", data={"token": hidden(page, "token")})
+    assert second_browser.get("/status").status_code == 303
+    assert browser_with_link.get("/status").status_code == 200
 
 
-def test_revoke_ends_a_sign_in(open_company: Open, issuer: str) -> None:
+def test_revoked_links_end_the_sign_in_of_the_person(open_company: OpenCompany, issuer: str) -> None:
     company = open_company(issuer)
     client = company.browser()
     assert sign_in(client, OPERATOR, "/status").status_code == 200
@@ -125,84 +127,88 @@ def test_revoke_ends_a_sign_in(open_company: Open, issuer: str) -> None:
     assert client.get("/status").status_code == 303
 
 
-def test_link_to_the_operators_page_still_works_and_other_sites_forms_do_not(open_company: Open, issuer: str) -> None:
+def test_the_operators_link_works_and_forged_forms_are_refused(open_company: OpenCompany, issuer: str) -> None:
     company = open_company(issuer)
     assert company.operator().get("/status").status_code == 200
     client = company.browser()
     token = hidden(sign_in(client, OPERATOR, "/status"), "token")
     assert client.post("/status/leave", data={"token": "x" * len(token)}).status_code == 403
-    foreign = {"Sec-Fetch-Site": "cross-site"}
-    assert client.post("/sign-in/out", data={"token": token}, headers=foreign).status_code == 403
+    cross_site = {"Sec-Fetch-Site": "cross-site"}
+    assert client.post("/sign-in/out", data={"token": token}, headers=cross_site).status_code == 403
     assert client.get("/status").status_code == 200
 
 
-def test_wrong_person_reads_who_signed_in_what_is_missing_and_whom_to_ask(open_company: Open, issuer: str) -> None:
+def test_a_person_without_the_role_reads_which_role_is_missing_and_whom_to_ask(
+    open_company: OpenCompany, issuer: str
+) -> None:
     client = open_company(issuer).browser()
     page = sign_in(client, NOBODY, "/status")
     assert page.status_code == 403
-    words = text(page)
-    assert f"You are signed in as {NOBODY}." in words
-    assert "for the role “operator”, which this address does not have" in words
-    assert f"If it should, ask {OPERATOR}." in words
-    other = page.text.split('class="button" href="')[1].split('"')[0].replace("&amp;", "&")
-    assert "prompt=select_account" in client.get(other).headers["Location"]
+    page_text = text(page)
+    assert f"You are signed in as {NOBODY}." in page_text
+    assert "for the role “operator”, which this address does not have" in page_text
+    assert f"If it should, ask {OPERATOR}." in page_text
+    other_account_path = page.text.split('class="button" href="')[1].split('"')[0].replace("&amp;", "&")
+    assert "prompt=select_account" in client.get(other_account_path).headers["Location"]
 
 
 @pytest.mark.parametrize(
-    ("sub", "more", "reason"),
+    ("sub", "extra_settings", "reason"),
     [
         (UNVERIFIED, {}, "does not say that your mail address was verified"),
         (FOREIGN, {"domains": ["corp.example"], "operators": [FOREIGN]}, "is not one of this company’s"),
     ],
 )
-def test_address_that_proves_nothing_is_refused(
-    open_company: Open, issuer: str, sub: str, more: dict[str, Any], reason: str
+def test_an_unverified_or_foreign_address_is_refused(
+    open_company: OpenCompany, issuer: str, sub: str, extra_settings: dict[str, Any], reason: str
 ) -> None:
-    client = open_company(issuer, **more).browser()
+    client = open_company(issuer, **extra_settings).browser()
     page = sign_in(client, sub, "/status")
     assert (page.status_code, client.get_cookie(SIGN_IN_COOKIE)) == (403, None)
     assert reason in text(page)
 
 
-def test_roles_follow_a_claim(open_company: Open, issuer: str) -> None:
+def test_roles_follow_the_claim_that_the_settings_name(open_company: OpenCompany, issuer: str) -> None:
     company = open_company(issuer, role_claim="groups", operators=["longarc-ops"], people_ops=["hr"])
     for sub, status in ((OPERATOR, 200), (BOTH, 200), (HILDA, 403), (NOBODY, 403)):
         assert sign_in(company.browser(), sub, "/status").status_code == status, sub
 
 
-def test_answer_is_taken_once_and_in_the_browser_that_began(open_company: Open, issuer: str) -> None:
+def test_an_answer_of_the_issuer_works_once_and_only_in_the_browser_that_began(
+    open_company: OpenCompany, issuer: str
+) -> None:
     company = open_company(issuer)
     client = company.browser()
-    answer = sign_in_at_issuer(begin(client), OPERATOR)
-    assert company.browser().get(answer).status_code == 403  # a link that somebody else was sent
+    answer = sign_in_at_issuer(start_sign_in(client), OPERATOR)
+    assert company.browser().get(answer).status_code == 403  # a browser that did not begin this sign-in
     assert client.get(answer).status_code == 303
     assert client.get(answer).status_code == 403
-    late = sign_in_at_issuer(client.get("/sign-in").headers["Location"], OPERATOR)
+    late_answer = sign_in_at_issuer(client.get("/sign-in").headers["Location"], OPERATOR)
     company.office.clock.advance(PENDING_LIFETIME)
-    assert "no longer valid" in text(client.get(late))
+    assert "no longer valid" in text(client.get(late_answer))
 
 
-def test_code_is_taken_once(open_company: Open, issuer: str) -> None:
-    """The issuer refuses the second time, whatever browser brings it."""
+def test_a_code_of_the_issuer_works_once(open_company: OpenCompany, issuer: str) -> None:
+    """The issuer refuses it the second time, also with the state of a new sign-in."""
     client = open_company(issuer).browser()
-    first = parse_qs(urlsplit(sign_in_at_issuer(begin(client), OPERATOR)).query)
-    used = client.get(f"/sign-in/callback?code={first['code'][0]}&state={first['state'][0]}")
-    assert used.status_code == 303
+    first_query = parse_qs(urlsplit(sign_in_at_issuer(start_sign_in(client), OPERATOR)).query)
+    first_answer = client.get(f"/sign-in/callback?code={first_query['code'][0]}&state={first_query['state'][0]}")
+    assert first_answer.status_code == 303
     client.delete_cookie(SIGN_IN_COOKIE)
-    second = parse_qs(urlsplit(begin(client)).query)
-    again = client.get(f"/sign-in/callback?code={first['code'][0]}&state={second['state'][0]}")
-    assert (again.status_code, client.get_cookie(SIGN_IN_COOKIE)) == (403, None)
+    second_query = parse_qs(urlsplit(start_sign_in(client)).query)
+    second_answer = client.get(f"/sign-in/callback?code={first_query['code'][0]}&state={second_query['state'][0]}")
+    assert (second_answer.status_code, client.get_cookie(SIGN_IN_COOKIE)) == (403, None)
 
 
-def test_nobody_is_sent_elsewhere(open_company: Open, issuer: str) -> None:
+def test_sign_in_redirects_only_to_signed_pages_of_this_site(open_company: OpenCompany, issuer: str) -> None:
     client = open_company(issuer).browser()
-    for wanted in ("https://evil.example", "//evil.example", "/status", "x.y"):
-        assert client.get("/sign-in", query_string={"to": wanted}).status_code == 404
-    signed = parse_qs(urlsplit(client.get("/status").headers["Location"]).query)["to"][0]
-    assert client.get("/sign-in", query_string={"to": signed[:-1] + "_"}).status_code == 404
+    for target in ("https://evil.example", "//evil.example", "/status", "x.y"):
+        assert client.get("/sign-in", query_string={"to": target}).status_code == 404
+    signed_target = parse_qs(urlsplit(client.get("/status").headers["Location"]).query)["to"][0]
+    assert client.get("/sign-in", query_string={"to": signed_target[:-1] + "_"}).status_code == 404
 
 
-def test_people_ops_open_their_page_and_no_other(open_company: Open, issuer: str) -> None:
+def test_people_ops_open_only_their_page(open_company: OpenCompany, issuer: str) -> None:
     company = open_company(issuer)
     client = company.browser()
     page = sign_in(client, HILDA, "/people-ops")
@@ -210,21 +216,21 @@ def test_people_ops_open_their_page_and_no_other(open_company: Open, issuer: str
     assert "Coverage, 2026-Q2" in text(client.get("/people-ops?quarter=2026-Q2&by=zone"))
     assert client.get("/status").status_code == 403
     assert sign_in(company.browser(), OPERATOR, "/people-ops").status_code == 403
-    assert [one for one in SECRETS.values() if one in page.text] == []
+    assert [secret for secret in SECRETS.values() if secret in page.text] == []
 
 
-def test_both_roles_open_both_pages_and_the_front_page_names_them(open_company: Open, issuer: str) -> None:
+def test_a_person_with_both_roles_opens_both_pages_from_the_front_page(open_company: OpenCompany, issuer: str) -> None:
     company = open_company(issuer)
     client = company.browser()
     assert "Sign in" in text(client.get("/"))
-    front = sign_in(client, BOTH, "/sign-in")
-    assert [f'href="{page}"' in front.text for page in ("/status", "/people-ops")] == [True, True]
+    front_page = sign_in(client, BOTH, "/sign-in")
+    assert [f'href="{page}"' in front_page.text for page in ("/status", "/people-ops")] == [True, True]
     assert [client.get(page).status_code for page in ("/status", "/people-ops")] == [200, 200]
-    alone = sign_in(company.browser(), HILDA, "/sign-in")
-    assert [f'href="{page}"' in alone.text for page in ("/status", "/people-ops")] == [False, True]
+    people_ops_page = sign_in(company.browser(), HILDA, "/sign-in")
+    assert [f'href="{page}"' in people_ops_page.text for page in ("/status", "/people-ops")] == [False, True]
 
 
-def test_without_settings_nobody_signs_in(company: WebCompany) -> None:
+def test_no_sign_in_exists_without_its_settings(company: WebCompany) -> None:
     client = company.browser()
     for page in ("/sign-in", "/sign-in/callback", "/people-ops"):
         assert client.get(page).status_code == 404
@@ -232,36 +238,43 @@ def test_without_settings_nobody_signs_in(company: WebCompany) -> None:
     assert "Sign in" not in text(client.get("/"))
 
 
-# --- an issuer that can't be reached, or forges ---
+# --- an issuer that can't be reached or that forges ---
 
 
-def test_issuer_out_of_reach_is_one_plain_page(open_company: Open, caplog: pytest.LogCaptureFixture) -> None:
+def test_an_unreachable_issuer_is_reported_on_a_page_and_logged(
+    open_company: OpenCompany, caplog: pytest.LogCaptureFixture
+) -> None:
     client = open_company("http://localhost:1").browser()
     answer = client.get("/sign-in")
     assert answer.status_code == 503
     assert "can’t be reached" in text(answer)
-    assert [getattr(one, "action", "") for one in caplog.records if one.levelname == "ERROR"] == ["sign_in_outage"]
+    assert [getattr(record, "action", "") for record in caplog.records if record.levelname == "ERROR"] == [
+        "sign_in_outage"
+    ]
 
 
-def come_back(company: WebCompany, forger: ForgingIssuer, **changed: str) -> int:
-    """Sign in at the forger for the operator's page; return the status, 303 when it was believed."""
+def sign_in_at_forger(company: WebCompany, forger: ForgingIssuer, **changed: str) -> int:
+    """Sign in at the forger for the operator's page, and return the status: 303 when the answer was accepted.
+
+    `changed`: parameters of the answer that the forger changes.
+    """
     client = company.browser()
-    answer = client.get(forger.send_back(begin(client), **changed))
+    answer = client.get(forger.send_back(start_sign_in(client), **changed))
     assert (client.get_cookie(SIGN_IN_COOKIE) is not None) == (answer.status_code == 303)
     return answer.status_code
 
 
-def test_right_token_is_believed_and_not_kept(
-    open_company: Open, forger: ForgingIssuer, caplog: pytest.LogCaptureFixture
+def test_a_valid_token_signs_in_and_is_stored_nowhere(
+    open_company: OpenCompany, forger: ForgingIssuer, caplog: pytest.LogCaptureFixture
 ) -> None:
     company = open_company(forger.url)
     client = company.browser()
-    back = client.get(forger.send_back(begin(client)))
-    assert back.status_code == 303
+    answer = client.get(forger.send_back(start_sign_in(client)))
+    assert answer.status_code == 303
     (exchange,) = forger.exchanges
     assert len(exchange["code_verifier"][0]) >= 43
-    kept = " ".join([*back.headers.getlist("Set-Cookie"), *caplog.messages, str(company.read_database())])
-    assert not [one for one in (ACCESS_TOKEN, forger.make_token()[:30], SECRET, CODE) if one in kept]
+    stored = " ".join([*answer.headers.getlist("Set-Cookie"), *caplog.messages, str(company.read_database())])
+    assert not [secret for secret in (ACCESS_TOKEN, forger.make_token()[:30], SECRET, CODE) if secret in stored]
 
 
 @pytest.mark.parametrize(
@@ -281,41 +294,47 @@ def test_right_token_is_believed_and_not_kept(
         {"email_verified": "true"},
         {"email": None},
     ],
-    ids=" ".join,  # the times differ from process to process
+    ids=" ".join,  # the names of the claims: the times in their values differ between processes
 )
-def test_token_with_a_wrong_claim_is_refused(open_company: Open, forger: ForgingIssuer, claims: dict[str, Any]) -> None:
+def test_a_token_with_a_wrong_claim_is_refused(
+    open_company: OpenCompany, forger: ForgingIssuer, claims: dict[str, Any]
+) -> None:
     company = open_company(forger.url)
-    assert come_back(company, forger) == 303
+    assert sign_in_at_forger(company, forger) == 303
     forger.claims = claims
-    assert come_back(company, forger) == 403
+    assert sign_in_at_forger(company, forger) == 403
 
 
-def test_clocks_may_differ_a_little(open_company: Open, forger: ForgingIssuer) -> None:
+def test_a_token_that_has_just_expired_is_accepted(open_company: OpenCompany, forger: ForgingIssuer) -> None:
     forger.claims = {"exp": int((utcnow() - A_LITTLE_LATE).timestamp())}
-    assert come_back(open_company(forger.url), forger) == 303
+    assert sign_in_at_forger(open_company(forger.url), forger) == 303
 
 
 @pytest.mark.parametrize(("algorithm", "secret"), [("none", ""), ("HS256", SECRET), ("HS256", CLIENT_ID)])
-def test_token_that_anybody_could_have_signed_is_refused(
-    open_company: Open, forger: ForgingIssuer, algorithm: str, secret: str
+def test_a_token_without_a_signature_of_the_issuer_is_refused(
+    open_company: OpenCompany, forger: ForgingIssuer, algorithm: str, secret: str
 ) -> None:
     forger.algorithm, forger.secret = algorithm, secret
-    assert come_back(open_company(forger.url), forger) == 403
+    assert sign_in_at_forger(open_company(forger.url), forger) == 403
 
 
-def test_token_of_another_key_is_refused_and_new_keys_are_learned(open_company: Open, forger: ForgingIssuer) -> None:
+def test_new_keys_of_the_issuer_are_loaded_and_other_keys_are_refused(
+    open_company: OpenCompany, forger: ForgingIssuer
+) -> None:
     company = open_company(forger.url)
-    assert come_back(company, forger) == 303
+    assert sign_in_at_forger(company, forger) == 303
     forger.replace_key("second")
-    assert come_back(company, forger) == 303
+    assert sign_in_at_forger(company, forger) == 303
     forger.secret = ForgingIssuer().replace_key("third")
-    assert come_back(company, forger) == 403
+    assert sign_in_at_forger(company, forger) == 403
 
 
-def test_wrong_state_another_issuers_answer_and_an_error_are_refused(open_company: Open, forger: ForgingIssuer) -> None:
+def test_a_wrong_state_another_issuer_and_an_error_are_refused(
+    open_company: OpenCompany, forger: ForgingIssuer
+) -> None:
     company = open_company(forger.url)
-    for changed in ({"state": "x"}, {"iss": "http://localhost:1"}, {"error": "access_denied"}, {"state": "%C3%A9"}):
-        assert come_back(company, forger, **changed) == 403
+    for changes in ({"state": "x"}, {"iss": "http://localhost:1"}, {"error": "access_denied"}, {"state": "%C3%A9"}):
+        assert sign_in_at_forger(company, forger, **changes) == 403
     assert forger.exchanges == []
 
 
@@ -329,34 +348,36 @@ def test_wrong_state_another_issuers_answer_and_an_error_are_refused(open_compan
     ],
     ids=str,
 )
-def test_issuer_that_can_not_be_used_is_one_plain_page(
-    open_company: Open, forger: ForgingIssuer, metadata: dict[str, Any]
+def test_unusable_metadata_of_the_issuer_is_reported_on_a_page(
+    open_company: OpenCompany, forger: ForgingIssuer, metadata: dict[str, Any]
 ) -> None:
     forger.metadata = metadata
     assert open_company(forger.url).browser().get("/sign-in").status_code == 503
 
 
-# --- links that ask for a sign-in ---
+# --- links that require a sign-in ---
 
 
-def test_forwarded_link_opens_nothing(open_company: Open, issuer: str) -> None:
-    """With `pages.sign_in = "required"`, a link opens for the person it was sent to, signed in."""
+def test_a_forwarded_link_opens_only_for_its_owner_signed_in(open_company: OpenCompany, issuer: str) -> None:
+    """With `pages.sign_in = "required"`, the person to whom the link was sent has to sign in."""
     company = open_company(issuer, required=True)
-    for who, purpose, about in ((SAM, Purpose.ME, ""), (DANA, Purpose.CONTRACT, company.held_session().id)):
-        stranger = company.visitor(who, purpose, about)
-        home = f"/{purpose.value}" + (f"/{about}" if about else "")
-        page = sign_in(stranger, NOBODY, home)
+    for address, purpose, about in ((SAM, Purpose.ME, ""), (DANA, Purpose.CONTRACT, company.held_session().id)):
+        stranger = company.visitor(address, purpose, about)
+        page_path = f"/{purpose.value}" + (f"/{about}" if about else "")
+        page = sign_in(stranger, NOBODY, page_path)
         assert (page.status_code, f"You are signed in as {NOBODY}." in text(page)) == (403, True)
-        assert who not in page.text
-        assert stranger.get(home).status_code == 403
-        owner = company.visitor(who, purpose, about)
-        opened = sign_in(owner, who, home)
-        assert opened.status_code in (200, 303), text(opened)
-        assert opened.request.path == home
+        assert address not in page.text
+        assert stranger.get(page_path).status_code == 403
+        owner = company.visitor(address, purpose, about)
+        own_page = sign_in(owner, address, page_path)
+        assert own_page.status_code in (200, 303), text(own_page)
+        assert own_page.request.path == page_path
 
 
-def test_any_address_of_the_roster_opens_a_persons_link_and_no_learned_one(open_company: Open, issuer: str) -> None:
-    """A learned alias is what an answer to an invitation came from: it proves nothing here."""
+def test_roster_addresses_of_a_person_open_the_link_and_learned_aliases_do_not(
+    open_company: OpenCompany, issuer: str
+) -> None:
+    """A learned alias is only an address from which somebody answered an invitation: it proves no identity."""
     company = open_company(issuer, required=True)
     row = {"form": SAM_ALIAS, "person": SAM, "source": AliasSource.PEOPLE_FILE.value}
     with company.office.store.database.write() as connection:
@@ -366,7 +387,7 @@ def test_any_address_of_the_roster_opens_a_persons_link_and_no_learned_one(open_
     assert sign_in(company.visitor(SAM, Purpose.ME), NOBODY, "/me").status_code == 403
 
 
-def test_form_without_a_sign_in_changes_nothing(open_company: Open, issuer: str) -> None:
+def test_a_form_without_a_sign_in_changes_nothing(open_company: OpenCompany, issuer: str) -> None:
     company = open_company(issuer, required=True)
     client = company.visitor(SAM, Purpose.ME)
     token = hidden(sign_in(client, SAM, "/me"), "token")
@@ -377,9 +398,9 @@ def test_form_without_a_sign_in_changes_nothing(open_company: Open, issuer: str)
     assert company.read_database() == before
 
 
-def test_anonymous_question_and_third_voice_ask_for_no_sign_in(open_company: Open, issuer: str) -> None:
+def test_pulse_and_third_voice_need_no_sign_in(open_company: OpenCompany, issuer: str) -> None:
     company = open_company(issuer, is_today=False, required=True)
     client = company.visitor("priya@corp.example", Purpose.VOICE, company.third_voice_id())
     assert client.get(f"/voice/{company.third_voice_id()}").status_code == 200
-    pulse = company.browser().get(company.link(SAM, Purpose.PULSE, "2026-10"))
-    assert "sign-in" not in pulse.headers.get("Location", "")
+    pulse_page = company.browser().get(company.link(SAM, Purpose.PULSE, "2026-10"))
+    assert "sign-in" not in pulse_page.headers.get("Location", "")
