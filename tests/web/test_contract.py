@@ -1,4 +1,4 @@
-"""Writing a contract down: kept while it is written, seen before it is sent, changed when things change."""
+"""The pages of a contract: the draft, the preview, the recorded contract, and changes of it."""
 
 import re
 import sqlite3
@@ -16,20 +16,20 @@ from worker.web.contract_form import ContractForm
 
 
 def test_it_is_written_seen_and_sent(company: WebCompany) -> None:
-    """R-14, R-15: four parts; what was previewed is what both receive."""
+    """R-14, R-15: the contract has four parts, and the mail has the text of the preview."""
     client, page = company.open_contract_form()
     session = company.held_session().id
-    opened = client.get(page)
-    assert "Write it down short and plain" in text(opened) and "Please by" in text(opened)
+    form = client.get(page)
+    assert "Write it down short and plain" in text(form) and "Please by" in text(form)
     answer = fill(client, page)
     assert (answer.status_code, answer.headers["Location"]) == (303, f"/contract/{session}/preview")
     preview = client.get(answer.headers["Location"])
-    shown = text(client.get(f"/contract/{session}/mail/report"))
+    preview_text = text(client.get(f"/contract/{session}/mail/report"))
     answer = client.post(f"/contract/{session}/send", data={n: hidden(preview, n) for n in ("token", "version")})
     assert answer.headers["Location"] == f"/contract/{session}?said=sent"
     assert "Recorded. Both of you" in text(client.get(answer.headers["Location"]))
-    (recorded,) = company.office.store.content.list_revisions(session)
-    assert recorded.contract == Contract(
+    (revision,) = company.office.store.content.list_revisions(session)
+    assert revision.contract == Contract(
         report=(WrittenCommitment(text="Draft one page on direction", due=date(2026, 12, 1)),),
         manager=(WrittenCommitment(text="Introduce Sam to Priya", due=date(2026, 10, 20), support="Jordan"),),
         reviews=(ReviewPoint(month=date(2026, 11, 1), text="how the first review went"),),
@@ -41,34 +41,36 @@ def test_it_is_written_seen_and_sent(company: WebCompany) -> None:
     mails = [mail for mail in company.office.mails("contract_summary") if mail["To"] and SAM in str(mail["To"])]
     body = mails[-1].get_body(("html",))
     assert body is not None
-    sent = re.sub(r"<[^>]+>", " ", re.sub(r"<(style|title)\b.*?</\1>", "", body.get_content(), flags=re.DOTALL))
-    assert " ".join(sent.replace("&#39;", "'").split()) == shown
+    sent_text = re.sub(r"<[^>]+>", " ", re.sub(r"<(style|title)\b.*?</\1>", "", body.get_content(), flags=re.DOTALL))
+    assert " ".join(sent_text.replace("&#39;", "'").split()) == preview_text
 
 
-def test_pressed_twice_it_is_recorded_once(company: WebCompany) -> None:
+def test_two_presses_of_send_record_one_revision(company: WebCompany) -> None:
     client, page = company.open_contract_form()
     fill(client, page)
     preview = client.get(page.replace("write", "preview"))
-    known = {name: hidden(preview, name) for name in ("token", "version")}
-    where = page.replace("write", "send")
-    assert [client.post(where, data=known).status_code for _ in range(2)] == [303, 303]
+    fields = {name: hidden(preview, name) for name in ("token", "version")}
+    path = page.replace("write", "send")
+    assert [client.post(path, data=fields).status_code for _ in range(2)] == [303, 303]
     assert len(company.office.store.content.list_revisions(page.split("/")[2])) == 1
 
 
-def test_what_is_typed_survives_a_closed_tab(company: WebCompany) -> None:
-    """Half a date and an empty line too; it is sealed, and nobody is told of it."""
+def test_an_incomplete_draft_is_saved_sealed_and_sent_to_nobody(company: WebCompany) -> None:
+    """Half a date and a line without a date are saved, too."""
     client, page = company.open_contract_form()
     fill(client, page, "keep", **{"manager-0-due": "2026-1", "manager-1-text": "zephyrine"})
-    again = company.visitor(DANA, Purpose.CONTRACT, company.held_session().id).get(page).get_data(as_text=True)
-    assert all(one in again for one in ("zephyrine", 'value="2026-1"', "What next?", "Ran the incident review"))
-    kept = company.read_database()["sketch"]
-    assert len(kept) == 1 and "zephyrine" not in repr(kept)
+    reopened_page = company.visitor(DANA, Purpose.CONTRACT, company.held_session().id).get(page).get_data(as_text=True)
+    assert all(
+        value in reopened_page for value in ("zephyrine", 'value="2026-1"', "What next?", "Ran the incident review")
+    )
+    drafts = company.read_database()["sketch"]
+    assert len(drafts) == 1 and "zephyrine" not in repr(drafts)
     company.office.tick()
     assert "zephyrine" not in texts(company.office.mails())
     assert company.held_session().state is SessionState.HELD
 
 
-def test_lines_come_and_go_without_script(company: WebCompany) -> None:
+def test_lines_are_added_and_removed_without_a_script(company: WebCompany) -> None:
     client, page = company.open_contract_form()
     answer = fill(client, page, "add-manager")
     assert answer.headers["Location"].endswith("#manager")
@@ -82,18 +84,18 @@ def test_lines_come_and_go_without_script(company: WebCompany) -> None:
 
 def test_r31_a_promise_of_feedback_gets_a_hint_beside_the_line(company: WebCompany) -> None:
     client, page = company.open_contract_form()
-    told = text(
+    preview = text(
         client.get(fill(client, page, **{"manager-0-text": "Give Sam feedback on the talk"}).headers["Location"])
     )
-    assert "Say what was done, what it led to, and what to try next" in told
+    assert "Say what was done, what it led to, and what to try next" in preview
 
 
 def test_a_script_keeps_it_quietly_and_hears_what_is_asked(company: WebCompany) -> None:
-    """R-16: the questions stand beside the line."""
+    """R-16: the form shows the questions beside the line, too."""
     client, page = company.open_contract_form()
-    opened = client.get(page)
+    form = client.get(page)
     fields = {**FILLED, "manager-0-text": "Get Sam promoted soon", "version": "0", "after": "0"}
-    data = {"token": hidden(opened, "token"), "do": "keep", **fields}
+    data = {"token": hidden(form, "token"), "do": "keep", **fields}
     answer = client.post(page, data=data, headers={"Accept": "application/json"})
     assert answer.json is not None
     assert answer.json["version"] == 1 and "Draft kept" in answer.json["kept"]
@@ -103,23 +105,29 @@ def test_a_script_keeps_it_quietly_and_hears_what_is_asked(company: WebCompany) 
     assert "It promises an outcome that others decide." in text(client.get(page))
 
 
-def test_two_windows_do_not_write_over_each_other(company: WebCompany) -> None:
+def test_a_draft_in_one_window_does_not_overwrite_that_of_another(company: WebCompany) -> None:
     client, page = company.open_contract_form()
     fill(client, page, "keep")
     fill(client, page, "keep", version="1", question="First window")
-    stale = fill(client, page, "keep", version="1", question="Second window")
-    assert stale.status_code == 409
-    assert "changed in another window" in text(stale) and "Second window" in stale.get_data(as_text=True)
+    conflict_answer = fill(client, page, "keep", version="1", question="Second window")
+    assert conflict_answer.status_code == 409
+    assert "changed in another window" in text(conflict_answer) and "Second window" in conflict_answer.get_data(
+        as_text=True
+    )
     assert "First window" in client.get(page).get_data(as_text=True)
-    known = {name: hidden(stale, name) for name in ("token", "version", "after")}
-    client.post(page, data={**known, "do": "keep", "question": "Second window"})
+    fields = {name: hidden(conflict_answer, name) for name in ("token", "version", "after")}
+    client.post(page, data={**fields, "do": "keep", "question": "Second window"})
     assert "Second window" in client.get(page).get_data(as_text=True)
-    quiet = client.post(page, data={**known, "do": "keep"}, headers={"Accept": "application/json"})
-    assert quiet.status_code == 409 and quiet.json is not None and "another window" in quiet.json["problem"]
+    script_answer = client.post(page, data={**fields, "do": "keep"}, headers={"Accept": "application/json"})
+    assert (
+        script_answer.status_code == 409
+        and script_answer.json is not None
+        and "another window" in script_answer.json["problem"]
+    )
 
 
 @pytest.mark.parametrize(
-    ("fields", "where", "what"),
+    ("fields", "field", "message"),
     [
         ({"manager-0-due": ""}, "manager-0-due", "Say by which day."),
         ({"manager-0-due": "2026-02-31"}, "manager-0-due", "There is no such day."),
@@ -134,168 +142,172 @@ def test_two_windows_do_not_write_over_each_other(company: WebCompany) -> None:
         (dict.fromkeys(FILLED, ""), "", "Nothing is written yet."),
     ],
 )
-def test_what_is_missing_is_told_beside_its_field(
-    company: WebCompany, fields: dict[str, str], where: str, what: str
+def test_missing_and_invalid_entries_are_reported_beside_their_fields(
+    company: WebCompany, fields: dict[str, str], field: str, message: str
 ) -> None:
-    """Everything at once, what was typed still there, nothing sent."""
+    """The form can't be sent, and nothing is recorded."""
     client, page = company.open_contract_form()
     answer = fill(client, page, **fields)
-    if not what:
+    if not message:
         assert answer.status_code == 303
         return
-    assert answer.status_code == 422 and what in text(answer)
+    assert answer.status_code == 422 and message in text(answer)
     html = answer.get_data(as_text=True)
-    if where:
-        assert f'id="{where}-wrong"' in html and f'aria-describedby="{where}-wrong"' in html
-        assert f'href="#{where}"' in html and f'id="{where}"' in html
-    sends = client.post(page.replace("write", "send"), data={n: hidden(answer, n) for n in ("token", "version")})
-    assert sends.status_code == 422
+    if field:
+        assert f'id="{field}-wrong"' in html and f'aria-describedby="{field}-wrong"' in html
+        assert f'href="#{field}"' in html and f'id="{field}"' in html
+    send_answer = client.post(page.replace("write", "send"), data={n: hidden(answer, n) for n in ("token", "version")})
+    assert send_answer.status_code == 422
     assert company.office.store.content.list_revisions(page.split("/")[2]) == []
 
 
 def test_last_times_contract_stands_beside_it_own_commitments_first(company: WebCompany) -> None:
-    """R-12, R-20."""
     client, page = company.open_contract_form()
-    beside = text(client.get(page)).partition("Last time")[2]
-    assert beside.index("Your commitments") < beside.index("Sam’s commitments")
-    assert "zephyrine" in beside and "done on" in beside and "not done yet" in beside
+    last_contract = text(client.get(page)).partition("Last time")[2]
+    assert last_contract.index("Your commitments") < last_contract.index("Sam’s commitments")
+    assert "zephyrine" in last_contract and "done on" in last_contract and "not done yet" in last_contract
 
 
-def test_words_are_shown_as_words(company: WebCompany) -> None:
-    """What somebody types is never taken for a part of the page."""
+def test_entries_with_markup_are_escaped(company: WebCompany) -> None:
+    """As markup of the page, or as an expression of a template."""
     client, page = company.open_contract_form()
-    mean = "<b>Ask</b> \"&' {{ 7 * 7 }} by 2026"
-    answer = fill(client, page, **{"manager-0-text": mean, "question": mean + "\x00\r\nsecond\u2028line"})
+    markup = "<b>Ask</b> \"&' {{ 7 * 7 }} by 2026"
+    answer = fill(client, page, **{"manager-0-text": markup, "question": markup + "\x00\r\nsecond\u2028line"})
     assert answer.status_code == 303
-    for where in (page, answer.headers["Location"], answer.headers["Location"].replace("preview", "mail/manager")):
-        html = client.get(where).get_data(as_text=True)
-        assert "<b>Ask" not in html and "49" not in text(client.get(where)).partition("Ask")[2][:40]
+    for path in (page, answer.headers["Location"], answer.headers["Location"].replace("preview", "mail/manager")):
+        html = client.get(path).get_data(as_text=True)
+        assert "<b>Ask" not in html and "49" not in text(client.get(path)).partition("Ask")[2][:40]
 
 
-# --- later ---
+# --- after the contract is recorded, or without one ---
 
 
-def test_changing_it_makes_a_revision_with_its_difference_shown(company: WebCompany) -> None:
-    """R-18: to the manager before it is sent, and to both afterwards."""
+def test_r18_a_change_makes_a_revision_and_both_see_the_difference(company: WebCompany) -> None:
+    """R-18: the manager sees it before sending, both see it afterwards."""
     session = company.contracted_session().id
     client, page = company.visitor(DANA, Purpose.CONTRACT, session), f"/contract/{session}/write"
     assert SECRETS[SAM] in client.get(page).get_data(as_text=True)
-    changed = {"manager-0-text": SECRETS[SAM], "manager-0-due": "2026-12-15", "report-0-text": "Lead the review"}
-    assert fill(client, page, **changed).status_code == 303
+    changed_fields = {"manager-0-text": SECRETS[SAM], "manager-0-due": "2026-12-15", "report-0-text": "Lead the review"}
+    assert fill(client, page, **changed_fields).status_code == 303
     preview = client.get(page.replace("write", "preview"))
     assert "What is different now" in text(preview) and "New for Sam: Lead the review" in text(preview)
     send(client, page.replace("write", "preview"), page.replace("write", "send"), version="1")
-    for told in (client.get(f"/contract/{session}"), company.visitor(SAM, Purpose.ME).get("/me")):
-        assert "What the newest version changed" in text(told) and "New for Sam: Lead the review" in text(told)
+    for page_of_reader in (client.get(f"/contract/{session}"), company.visitor(SAM, Purpose.ME).get("/me")):
+        assert "What the newest version changed" in text(page_of_reader) and "New for Sam: Lead the review" in text(
+            page_of_reader
+        )
     company.office.tick()
     assert "Lead the review" in texts(company.office.mails("contract_summary"))
 
 
-def test_r18_what_says_the_same_is_no_new_revision(company: WebCompany) -> None:
-    """Neither the contract sent again as it was, nor a commitment changed into itself: nobody gets a mail for it."""
-    session, one = company.contracted_session(), company.open_commitment_id("report")
+def test_r18_an_unchanged_contract_makes_no_revision_and_no_mail(company: WebCompany) -> None:
+    """Neither when the contract is sent again as it was, nor when a commitment gets the text and date that it has."""
+    session, commitment_id = company.contracted_session(), company.open_commitment_id("report")
     client, page = company.visitor(DANA, Purpose.CONTRACT, session.id), f"/contract/{session.id}"
-    (recorded,) = company.office.store.content.list_revisions(session.id)
-    form = ContractForm.from_contract(recorded.contract, 1)
+    (revision,) = company.office.store.content.list_revisions(session.id)
+    form = ContractForm.from_contract(revision.contract, 1)
     version = company.office.store.content.save_contract_draft(session.id, form.to_draft(), company.office.clock())
-    sent = send(client, f"{page}/preview", f"{page}/send", version=str(version))
-    promise = recorded.contract.report[0]
-    changed = send(client, page, f"{page}/commitment/{one}/change", text=promise.text, due=f"{promise.due}")
-    for answer in (sent, changed):
+    send_answer = send(client, f"{page}/preview", f"{page}/send", version=str(version))
+    commitment = revision.contract.report[0]
+    change_answer = send(
+        client, page, f"{page}/commitment/{commitment_id}/change", text=commitment.text, due=f"{commitment.due}"
+    )
+    for answer in (send_answer, change_answer):
         assert "Nothing was changed, and nobody gets a mail." in text(client.get(answer.headers["Location"]))
-    assert company.office.store.content.list_revisions(session.id) == [recorded]
+    assert company.office.store.content.list_revisions(session.id) == [revision]
     assert company.office.store.content.get_contract_draft(session.id) is None
     company.office.tick()
     assert len(company.office.mails("contract_summary")) == 0
 
 
-def test_an_amendment_overtaken_by_another_loses_nothing_and_is_looked_at_again(company: WebCompany) -> None:
+def test_a_change_that_another_revision_overtook_is_kept_and_previewed_again(company: WebCompany) -> None:
     """The report lets a commitment go while the manager is writing."""
     session = company.contracted_session().id
     client, page = company.visitor(DANA, Purpose.CONTRACT, session), f"/contract/{session}/write"
     fill(client, page, "keep", question="Typed by Dana")
     company.office.worker.contracts.let_go(company.open_commitment_id("report"))
-    sends = send(client, page.replace("write", "preview"), page.replace("write", "send"), version="1")
-    assert sends.status_code == 409 and "One of you changed the contract" in text(sends)
-    assert "Typed by Dana" in sends.get_data(as_text=True)
+    send_answer = send(client, page.replace("write", "preview"), page.replace("write", "send"), version="1")
+    assert send_answer.status_code == 409 and "One of you changed the contract" in text(send_answer)
+    assert "Typed by Dana" in send_answer.get_data(as_text=True)
     assert len(company.office.store.content.list_revisions(session)) == 2
     assert send(client, page.replace("write", "preview"), page.replace("write", "send"), version="2").status_code == 303
     assert company.office.store.content.list_revisions(session)[-1].contract.question == "Typed by Dana"
     assert company.office.store.content.get_contract_draft(session) is None
 
 
-def test_of_two_recorded_at_once_one_is_refused(company: WebCompany) -> None:
-    """The one that was written looking at an older revision."""
+def test_a_contract_based_on_an_older_revision_is_refused(company: WebCompany) -> None:
     session, contracts = company.contracted_session().id, company.office.worker.contracts
-    agreed = company.office.store.content.list_revisions(session)[-1].contract
-    contracts.record(session, replace(agreed, question="First"), base_revision=1)
+    contract = company.office.store.content.list_revisions(session)[-1].contract
+    contracts.record(session, replace(contract, question="First"), base_revision=1)
     with pytest.raises(Overtaken):
-        contracts.record(session, replace(agreed, question="Second"), base_revision=1)
+        contracts.record(session, replace(contract, question="Second"), base_revision=1)
     assert company.office.store.content.list_revisions(session)[-1].contract.question == "First"
 
 
-@pytest.mark.parametrize(("deed", "standing"), [("done", "done"), ("let-go", "let_go"), ("change", "open")])
-def test_a_commitment_is_done_changed_or_let_go(company: WebCompany, deed: str, standing: str) -> None:
-    session, one = company.contracted_session(DANA, KIM).id, company.open_commitment_id("manager", DANA, KIM)
+@pytest.mark.parametrize(("action", "standing"), [("done", "done"), ("let-go", "let_go"), ("change", "open")])
+def test_a_commitment_is_done_changed_or_let_go(company: WebCompany, action: str, standing: str) -> None:
+    session, commitment_id = company.contracted_session(DANA, KIM).id, company.open_commitment_id("manager", DANA, KIM)
     client = company.visitor(DANA, Purpose.CONTRACT, session)
     fields = {"text": SECRETS[KIM], "due": "2026-12-24", "reason": "Plans change"}
-    answer = send(client, f"/contract/{session}", f"/contract/{session}/commitment/{one}/{deed}", **fields)
+    answer = send(client, f"/contract/{session}", f"/contract/{session}/commitment/{commitment_id}/{action}", **fields)
     assert answer.status_code == 303
-    found = company.office.store.queries.get_commitment(one)
-    assert found is not None
-    assert found.standing == standing
-    assert (found.due == date(2026, 12, 24)) == (deed == "change")
+    commitment = company.office.store.queries.get_commitment(commitment_id)
+    assert commitment is not None
+    assert commitment.standing == standing
+    assert (commitment.due == date(2026, 12, 24)) == (action == "change")
     assert client.get(answer.headers["Location"]).status_code == 200
 
 
-def test_a_commitment_is_let_go_in_the_contract_and_on_the_list_or_in_neither(company: WebCompany) -> None:
-    """When the new revision can't be written, nothing is."""
-    one, before = company.open_commitment_id("report"), company.read_database()
+def test_to_let_go_changes_contract_and_commitment_or_neither(company: WebCompany) -> None:
+    """When the new revision can't be written, the commitment stays open."""
+    commitment_id, before = company.open_commitment_id("report"), company.read_database()
     with company.office.store.database.write() as connection:
+        # lets each insert of a revision fail, as on a full disk
         connection.exec_driver_sql("CREATE TRIGGER full BEFORE INSERT ON contract BEGIN SELECT RAISE(ABORT, ''); END")
     with pytest.raises(sqlite3.IntegrityError):
-        company.office.worker.contracts.let_go(one)
+        company.office.worker.contracts.let_go(commitment_id)
     assert company.read_database() == before
 
 
-def test_a_long_promise_from_a_file_gets_another_day_without_losing_a_word(company: WebCompany) -> None:
-    session, one, long = (
+def test_a_new_date_for_a_long_commitment_keeps_its_whole_text(company: WebCompany) -> None:
+    session_id, commitment_id, long_text = (
         company.contracted_session().id,
         company.open_commitment_id("report"),
         "Ask " + "and ask " * 240,
     )
-    company.office.worker.contracts.change(one, text=long.strip())
-    client, where = company.visitor(DANA, Purpose.CONTRACT, session), f"/contract/{session}"
-    for text_, kept in ((long, long.strip()), (long * 2, long.strip())):
-        send(client, where, f"{where}/commitment/{one}/change", text=text_, due="2026-12-24")
-        (promise,) = company.office.store.content.list_revisions(session)[-1].contract.report
-        assert (promise.text, promise.due) == (kept, date(2026, 12, 24))
+    company.office.worker.contracts.change(commitment_id, text=long_text.strip())
+    client, page = company.visitor(DANA, Purpose.CONTRACT, session_id), f"/contract/{session_id}"
+    for typed, expected in ((long_text, long_text.strip()), (long_text * 2, long_text.strip())):
+        send(client, page, f"{page}/commitment/{commitment_id}/change", text=typed, due="2026-12-24")
+        (commitment,) = company.office.store.content.list_revisions(session_id)[-1].contract.report
+        assert (commitment.text, commitment.due) == (expected, date(2026, 12, 24))
 
 
 @pytest.mark.parametrize("due", ["soon", "2062-12-01", "2016-12-01"])
-def test_a_change_without_a_day_of_these_years_is_told_beside_the_field(company: WebCompany, due: str) -> None:
-    session, one = company.contracted_session().id, company.open_commitment_id("report")
+def test_an_invalid_new_date_is_reported_beside_its_field(company: WebCompany, due: str) -> None:
+    session, commitment_id = company.contracted_session().id, company.open_commitment_id("report")
     client = company.visitor(DANA, Purpose.CONTRACT, session)
-    answer = send(client, f"/contract/{session}", f"/contract/{session}/commitment/{one}/change", text="x", due=due)
+    answer = send(
+        client, f"/contract/{session}", f"/contract/{session}/commitment/{commitment_id}/change", text="x", due=due
+    )
     page = client.get(answer.headers["Location"]).get_data(as_text=True)
-    assert f'id="{one}-wrong"' in page and f'aria-describedby="{one}-wrong"' in page
+    assert f'id="{commitment_id}-wrong"' in page and f'aria-describedby="{commitment_id}-wrong"' in page
 
 
 def test_we_did_not_meet(company: WebCompany) -> None:
-    """R-8: it is owed, and gets another time."""
     client, page = company.open_contract_form()
     session = company.held_session().id
     assert send(client, page, f"/contract/{session}/not-met").status_code == 303
-    found = company.office.store.queries.get_session(session)
-    assert found is not None and found.state is SessionState.DEFERRED
+    loaded = company.office.store.queries.get_session(session)
+    assert loaded is not None and loaded.state is SessionState.DEFERRED
     company.office.tick()
-    found = company.office.store.queries.get_session(session)
-    assert found is not None and found.booked
+    loaded = company.office.store.queries.get_session(session)
+    assert loaded is not None and loaded.booked
     assert "When you have met" in text(client.get(f"/contract/{session}"))
 
 
-def test_we_did_not_meet_pressed_twice_says_that_it_is_recorded(company: WebCompany) -> None:
-    """R-8: before the program has found another time, and after."""
+def test_r8_a_second_press_of_we_did_not_meet_changes_nothing(company: WebCompany) -> None:
+    """R-8: neither before the session has its new time nor after."""
     client, page = company.open_contract_form()
     session, count = company.held_session().id, company.held_session().count
     token = hidden(client.get(page), "token")
@@ -304,19 +316,19 @@ def test_we_did_not_meet_pressed_twice_says_that_it_is_recorded(company: WebComp
         answer = client.post(f"/contract/{session}/not-met", data={"token": token})
         assert "That is recorded already: you did not meet." in text(client.get(answer.headers["Location"]))
         company.office.tick()
-    found = company.office.store.queries.get_session(session)
-    assert found is not None and found.booked and found.count == count + 1
+    loaded = company.office.store.queries.get_session(session)
+    assert loaded is not None and loaded.booked and loaded.count == count + 1
 
 
-def test_before_it_took_place_there_is_nothing_to_write(company: WebCompany) -> None:
+def test_no_contract_can_be_written_before_the_session(company: WebCompany) -> None:
     session = company.next_session().id
     client = company.visitor(DANA, Purpose.CONTRACT, session)
     assert "When you have met" in text(client.get(f"/contract/{session}"))
     assert client.get(f"/contract/{session}/write").headers["Location"] == f"/contract/{session}"
 
 
-def test_what_is_sent_after_we_did_not_meet_is_refused_in_the_readers_words(company: WebCompany) -> None:
-    """In another window: the draft stays for when they have met."""
+def test_a_contract_of_a_session_that_did_not_take_place_is_refused(company: WebCompany) -> None:
+    """Somebody recorded in another window that the two did not meet. The draft is kept."""
     client, page = company.open_contract_form()
     session, fields = company.held_session().id, send_fields(client, page)
     company.office.worker.actions.record_not_held(session)
@@ -327,14 +339,14 @@ def test_what_is_sent_after_we_did_not_meet_is_refused_in_the_readers_words(comp
     assert company.office.store.content.get_contract_draft(session) is not None
 
 
-def test_a_draft_can_be_thrown_away(company: WebCompany) -> None:
+def test_a_draft_can_be_discarded(company: WebCompany) -> None:
     client, page = company.open_contract_form()
     fill(client, page, "keep")
     assert fill(client, page, "discard").status_code == 303
     assert company.office.store.content.get_contract_draft(page.split("/")[2]) is None
 
 
-def test_drafts_are_sealed_anew_with_the_rest(company: WebCompany) -> None:
+def test_resealing_includes_drafts(company: WebCompany) -> None:
     client, page = company.open_contract_form()
     fill(client, page, "keep")
     before = company.read_database()["sketch"]
@@ -343,8 +355,8 @@ def test_drafts_are_sealed_anew_with_the_rest(company: WebCompany) -> None:
     assert "What next?" in client.get(page).get_data(as_text=True)
 
 
-def test_times_are_the_readers_own(company: WebCompany) -> None:
-    """Dana reads Berlin's clock, Sam London's, each in their own way of writing."""
+def test_times_are_shown_in_the_time_zone_of_the_reader(company: WebCompany) -> None:
+    """Dana is in Berlin, Sam in London."""
     session = company.held_session()
     client, page = company.open_contract_form()
     assert session.held_at is not None
@@ -353,7 +365,7 @@ def test_times_are_the_readers_own(company: WebCompany) -> None:
     assert "(London time)" in text(company.visitor(SAM, Purpose.ME).get("/me"))
 
 
-def test_another_managers_contract_is_not_there(company: WebCompany) -> None:
-    theirs = company.contracted_session(LEE, DANA).id
-    client = company.visitor(DANA, Purpose.CONTRACT, theirs)
-    assert client.get(f"/contract/{theirs}").status_code == 404, "Dana is the report there, and has a page of her own"
+def test_r23_a_report_cannot_open_the_page_of_the_manager(company: WebCompany) -> None:
+    session_id = company.contracted_session(LEE, DANA).id
+    client = company.visitor(DANA, Purpose.CONTRACT, session_id)
+    assert client.get(f"/contract/{session_id}").status_code == 404, "Dana is the report of this pair"

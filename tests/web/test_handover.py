@@ -1,4 +1,4 @@
-"""R-36: the report chooses what goes on to a new manager; the old one says what becomes of open promises."""
+"""R-36: the report chooses what a new manager may read; the former manager decides about open promises."""
 
 import json
 import re
@@ -12,153 +12,163 @@ from worker.domain.model import CommitmentStanding, EffectKind, Owner, PairId, S
 from worker.links import Purpose
 from worker.web.team import make_url_id
 
-OLD, NEW = PairId(DANA, SAM), PairId(LEE, SAM)
-#: Of the open promise below.
+FORMER_PAIR, NEW_PAIR = PairId(DANA, SAM), PairId(LEE, SAM)
+#: The text of Dana's open promise to Sam.
 PROMISE = "Speak with Jordan about quillwort"
 
 
 @pytest.fixture
-def changed(company: WebCompany) -> WebCompany:
-    """Sam has a new manager, Lee; Dana still owes Sam something from their last contract."""
+def handover_company(company: WebCompany) -> WebCompany:
+    """The company after Sam got a new manager, Lee. Dana still has an open promise to Sam."""
     office = company.office
     office.worker.contracts.record(company.held_session().id, contract(office.clock(), PROMISE))
     office.run(DAY)
-    change(company)
+    change_manager(company)
     return company
 
 
-def change(company: WebCompany, *, dana_stays: bool = True) -> None:
+def change_manager(company: WebCompany, *, dana_stays: bool = True) -> None:
+    """Make Lee the manager of Sam; without `dana_stays`, Dana leaves the company."""
     office = company.office
-    office.pairs = {known: one for known, one in office.pairs.items() if known != OLD}
-    office.pairs[NEW] = pair(LEE, SAM)
+    office.pairs = {pair_id: known_pair for pair_id, known_pair in office.pairs.items() if pair_id != FORMER_PAIR}
+    office.pairs[NEW_PAIR] = pair(LEE, SAM)
     if not dana_stays:
-        office.persons = {email: one for email, one in office.persons.items() if email != DANA}
-        office.pairs = {known: one for known, one in office.pairs.items() if DANA not in known.people}
+        office.persons = {address: person for address, person in office.persons.items() if address != DANA}
+        office.pairs = {
+            pair_id: known_pair for pair_id, known_pair in office.pairs.items() if DANA not in pair_id.people
+        }
     office.apply()
     office.tick()
 
 
-def sent(company: WebCompany, name: str) -> list[str]:
+def list_recipients(company: WebCompany, name: str) -> list[str]:
+    """Return the recipients of all mails of that name."""
     return [str(mail["To"]) for mail in company.office.mails(name)]
 
 
-def line_id(client: FlaskClient, words: str) -> str:
+def find_line_id(client: FlaskClient, words: str) -> str:
+    """Return the id of the line on the report's page that begins with these words."""
     page = client.get("/me").get_data(as_text=True)
-    found = re.search(rf'name="line" value="(\w+)"[^>]*> <span>[^<]*{words}', page)
-    assert found, page
-    return found[1]
+    match = re.search(rf'name="line" value="(\w+)"[^>]*> <span>[^<]*{words}', page)
+    assert match, page
+    return match[1]
 
 
-def promise(company: WebCompany) -> str:
+def find_promise_id(company: WebCompany) -> str:
     return company.open_commitment_id("manager", DANA, SAM)
 
 
-# --- what is told ---
+# --- mails, and the choice of the report ---
 
 
-def test_the_report_gets_one_kind_mail_and_the_old_manager_one_list(changed: WebCompany) -> None:
-    """R-36, T-17."""
-    office = changed.office
+def test_r36_t17_the_report_and_the_former_manager_get_one_mail_each(handover_company: WebCompany) -> None:
+    """R-36, T-17: the report's mail says that nothing is passed on without a choice; the manager's lists promises."""
+    office = handover_company.office
     office.run(4 * DAY)
-    assert sent(changed, "new_manager") == [f"Sam Okafor <{SAM}>"]
+    assert list_recipients(handover_company, "new_manager") == [f"Sam Okafor <{SAM}>"]
     (mail,) = office.mails("new_manager")
     assert mail["Subject"] == "You have a new manager: Lee Haddad"
     assert PROMISE not in texts([mail]) and "If you do nothing, nothing goes on" in texts([mail])
-    assert sent(changed, "open_promises") == [f"Dana Whitfield <{DANA}>"]
+    assert list_recipients(handover_company, "open_promises") == [f"Dana Whitfield <{DANA}>"]
     assert PROMISE in texts(office.mails("open_promises"))
-    assert sent(changed, "pair_ended") == []
+    assert list_recipients(handover_company, "pair_ended") == []
     assert "https://longarc.corp.example/in/" in texts(office.mails("open_promises"))
 
 
-def test_the_new_manager_s_prompt_does_not_repeat_the_old_one_s(changed: WebCompany) -> None:
-    """T-5, R-35: never one text under two names."""
-    office = changed.office
-    before = [mail.number for mail in office.messages("reflection_prompt") if mail.to == SAM]
-    office.run_to(next(s for s in changed.sessions(LEE, SAM) if s.booked).span.start)
-    after = [mail.number for mail in office.messages("reflection_prompt") if mail.to == SAM][len(before) :]
-    assert after == [(before[-1] + 1) % 3]
+def test_t5_r35_the_prompts_continue_their_rotation_with_a_new_manager(handover_company: WebCompany) -> None:
+    """T-5, R-35: the first prompt with the new manager is the one after the last prompt with the former manager."""
+    office = handover_company.office
+    former_numbers = [mail.number for mail in office.messages("reflection_prompt") if mail.to == SAM]
+    office.run_to(next(s for s in handover_company.sessions(LEE, SAM) if s.booked).span.start)
+    new_numbers = [mail.number for mail in office.messages("reflection_prompt") if mail.to == SAM][
+        len(former_numbers) :
+    ]
+    assert new_numbers == [(former_numbers[-1] + 1) % 3]
 
 
-def test_nothing_passes_untouched(changed: WebCompany) -> None:
-    """R-36: neither in the new manager's mails nor on any page of theirs."""
-    office = changed.office
-    office.run_to(next(s for s in changed.sessions(LEE, SAM) if s.booked).span.start)
+def test_nothing_passes_untouched(handover_company: WebCompany) -> None:
+    """R-36: no content of the former pair is in the mails or on the pages of the new manager."""
+    office = handover_company.office
+    office.run_to(next(s for s in handover_company.sessions(LEE, SAM) if s.booked).span.start)
     mails = [mail for mail in office.mailer.sent if LEE in str(mail[1]["To"])]
-    assert any(mail.to == LEE and mail.pair == NEW for mail in office.messages("brief"))
+    assert any(mail.to == LEE and mail.pair == NEW_PAIR for mail in office.messages("brief"))
     assert PROMISE not in texts([mail for _, mail in mails]) and SECRETS[SAM] not in texts([mail for _, mail in mails])
-    client = changed.visitor(LEE, Purpose.TEAM)
-    for where in ("/team", f"/team/person/{make_url_id(NEW)}", "/team/data"):
-        answer = client.get(where).get_data(as_text=True)
-        assert "quillwort" not in answer and "zephyrine" not in answer, where
+    client = handover_company.visitor(LEE, Purpose.TEAM)
+    for path in ("/team", f"/team/person/{make_url_id(NEW_PAIR)}", "/team/data"):
+        answer = client.get(path).get_data(as_text=True)
+        assert "quillwort" not in answer and "zephyrine" not in answer, path
 
 
-def test_what_is_ticked_stands_in_the_first_brief_and_nothing_else(changed: WebCompany) -> None:
-    """R-36."""
-    office, client = changed.office, changed.visitor(SAM, Purpose.ME)
-    before = changed.read_database()
+def test_what_is_ticked_stands_in_the_first_brief_and_nothing_else(handover_company: WebCompany) -> None:
+    office, client = handover_company.office, handover_company.visitor(SAM, Purpose.ME)
+    before = handover_company.read_database()
     page = text(client.get("/me"))
     assert "What goes on to Lee" in page and PROMISE in page and "Draft one page on direction" in page
-    assert changed.read_database() == before, "looking changes nothing"
-    question = line_id(client, "What would make this")
-    assert send(client, "/me", "/me/handover", line=question).status_code == 303
-    assert f'value="{question}" checked' in client.get("/me").get_data(as_text=True)
-    first = next(s for s in changed.sessions(LEE, SAM) if s.booked)
-    office.run_to(first.span.start)
-    (brief,) = [mail for key, mail in office.mailer.sent if key.startswith(f"brief:{first.id}")]
+    assert handover_company.read_database() == before, "opening the page must change nothing"
+    question_id = find_line_id(client, "What would make this")
+    assert send(client, "/me", "/me/handover", line=question_id).status_code == 303
+    assert f'value="{question_id}" checked' in client.get("/me").get_data(as_text=True)
+    first_session = next(s for s in handover_company.sessions(LEE, SAM) if s.booked)
+    office.run_to(first_session.span.start)
+    (brief,) = [mail for key, mail in office.mailer.sent if key.startswith(f"brief:{first_session.id}")]
     assert "What Sam passed on to you" in texts([brief])
     assert "What would make this the right place" in texts([brief])
     assert PROMISE not in texts([brief]) and "Draft one page" not in texts([brief])
-    person = text(changed.visitor(LEE, Purpose.TEAM).get(f"/team/person/{make_url_id(NEW)}"))
-    assert "What would make this the right place" in person and PROMISE not in person
+    person_page = text(handover_company.visitor(LEE, Purpose.TEAM).get(f"/team/person/{make_url_id(NEW_PAIR)}"))
+    assert "What would make this the right place" in person_page and PROMISE not in person_page
 
 
 def test_notes_for_both_are_lines_too_and_go_on_only_when_ticked(company: WebCompany) -> None:
-    """R-28, R-36: each line by itself, with whose note it is."""
-    office, held = company.office, company.held_session()
-    office.run_to(held.span.end + 9 * DAY)  # no contract came
-    office.worker.notes.save(held.id, Owner.REPORT, ["Teaching gives me marigolds", "The night shifts do not"])
-    office.worker.notes.save(held.id, Owner.MANAGER, ["Ask about primroses"])
-    change(company)
+    """R-28, R-36: each line of a note is chosen by itself, and is shown with its author."""
+    office, session = company.office, company.held_session()
+    office.run_to(session.span.end + 9 * DAY)  # the session ends without a contract, so that notes belong to it
+    office.worker.notes.save(session.id, Owner.REPORT, ["Teaching gives me marigolds", "The night shifts do not"])
+    office.worker.notes.save(session.id, Owner.MANAGER, ["Ask about primroses"])
+    change_manager(company)
     client = company.visitor(SAM, Purpose.ME)
     page = text(client.get("/me"))
     assert "Teaching gives me marigolds your note, after the conversation on Wednesday 14 October" in page
     assert "Ask about primroses Dana’s note, after the conversation on Wednesday 14 October" in page
-    assert send(client, "/me", "/me/handover", line=line_id(client, "Teaching gives")).status_code == 303
-    first = next(s for s in company.sessions(LEE, SAM) if s.booked)
-    office.run_to(first.span.start)
-    (brief,) = [mail for key, mail in office.mailer.sent if key.startswith(f"brief:{first.id}")]
-    person = text(company.visitor(LEE, Purpose.TEAM).get(f"/team/person/{make_url_id(NEW)}"))
-    for shown in (" ".join(texts([brief]).split()), person):
-        assert "Teaching gives me marigolds" in shown and "Sam’s note, after the conversation on" in shown
-        assert "night shifts" not in shown and "primroses" not in shown
+    assert send(client, "/me", "/me/handover", line=find_line_id(client, "Teaching gives")).status_code == 303
+    first_session = next(s for s in company.sessions(LEE, SAM) if s.booked)
+    office.run_to(first_session.span.start)
+    (brief,) = [mail for key, mail in office.mailer.sent if key.startswith(f"brief:{first_session.id}")]
+    person_page = text(company.visitor(LEE, Purpose.TEAM).get(f"/team/person/{make_url_id(NEW_PAIR)}"))
+    for place in (" ".join(texts([brief]).split()), person_page):
+        assert "Teaching gives me marigolds" in place and "Sam’s note, after the conversation on" in place
+        assert "night shifts" not in place and "primroses" not in place
     assert "marigolds" not in text(company.visitor(DANA, Purpose.TEAM).get("/team"))
 
 
-def test_a_line_can_be_taken_back_and_added_until_the_first_session(changed: WebCompany) -> None:
-    office, client = changed.office, changed.visitor(SAM, Purpose.ME)
-    question, plan = line_id(client, "What would make this"), line_id(client, "Draft one page")
-    send(client, "/me", "/me/handover", line=question)
-    send(client, "/me", "/me/handover", line=plan)
-    assert [line.text for line in office.store.handovers.load_content(OLD).lines] == ["Draft one page on direction"]
+def test_a_line_can_be_taken_back_and_added_until_the_first_session(handover_company: WebCompany) -> None:
+    office, client = handover_company.office, handover_company.visitor(SAM, Purpose.ME)
+    question_id, plan_id = find_line_id(client, "What would make this"), find_line_id(client, "Draft one page")
+    send(client, "/me", "/me/handover", line=question_id)
+    send(client, "/me", "/me/handover", line=plan_id)
+    assert [line.text for line in office.store.handovers.load_content(FORMER_PAIR).lines] == [
+        "Draft one page on direction"
+    ]
     token = hidden(client.get("/me"), "token")
     assert client.post("/me/handover", data={"token": token, "line": "no-such-line"}).status_code == 303
-    assert office.store.handovers.load_content(OLD).lines == ()
-    send(client, "/me", "/me/handover", line=plan)
-    office.run_to(next(s for s in changed.sessions(LEE, SAM) if s.booked).span.end)
-    late = changed.visitor(SAM, Purpose.ME)
-    page = text(late.get("/me"))
+    assert office.store.handovers.load_content(FORMER_PAIR).lines == ()
+    send(client, "/me", "/me/handover", line=plan_id)
+    office.run_to(next(s for s in handover_company.sessions(LEE, SAM) if s.booked).span.end)
+    later_client = handover_company.visitor(SAM, Purpose.ME)
+    page = text(later_client.get("/me"))
     assert "What you passed on to Lee" in page and "What would make this" not in page
-    assert send(late, "/me", "/me/handover", line=question).status_code == 409
-    assert [line.text for line in office.store.handovers.load_content(OLD).lines] == ["Draft one page on direction"]
+    assert send(later_client, "/me", "/me/handover", line=question_id).status_code == 409
+    assert [line.text for line in office.store.handovers.load_content(FORMER_PAIR).lines] == [
+        "Draft one page on direction"
+    ]
 
 
-def test_who_has_no_new_manager_can_pass_nothing_on(company: WebCompany) -> None:
+def test_a_report_without_a_new_manager_can_pass_nothing_on(company: WebCompany) -> None:
     client = company.visitor(SAM, Purpose.ME)
     assert "goes on to" not in text(client.get("/me"))
     assert send(client, "/me", "/me/handover", line="x").status_code == 404
 
 
-# --- the old manager's promises ---
+# --- the former manager's promises ---
 
 
 def decide(company: WebCompany, decision: str, commitment: str) -> int:
@@ -166,146 +176,156 @@ def decide(company: WebCompany, decision: str, commitment: str) -> int:
     return send(client, "/team", f"/team/promise/{commitment}/{decision}").status_code
 
 
-def standing(company: WebCompany, commitment: str) -> CommitmentStanding:
-    known = company.office.store.queries.get_commitment(commitment)
-    assert known is not None
-    return known.standing
+def get_standing(company: WebCompany, commitment: str) -> CommitmentStanding:
+    loaded = company.office.store.queries.get_commitment(commitment)
+    assert loaded is not None
+    return loaded.standing
 
 
-def blocks(company: WebCompany, commitment: str) -> bool:
+def has_block(company: WebCompany, commitment: str) -> bool:
     return any(str(event.key).startswith(commitment) for event in company.office.events(DANA))
 
 
-def test_a_promise_that_is_kept_stays_on_the_calendar(changed: WebCompany) -> None:
-    """R-36."""
-    mine = promise(changed)
-    page = text(changed.visitor(DANA, Purpose.TEAM).get("/team"))
+def test_r36_the_block_of_a_promise_that_the_former_manager_keeps_stays(handover_company: WebCompany) -> None:
+    """R-36: until the promise is done."""
+    promise_id = find_promise_id(handover_company)
+    page = text(handover_company.visitor(DANA, Purpose.TEAM).get("/team"))
     assert "Your promises to Sam" in page and PROMISE in page
-    assert blocks(changed, mine)
-    assert decide(changed, "keep", mine) == 303
-    changed.office.run(2 * DAY)
-    assert standing(changed, mine) is CommitmentStanding.OPEN and blocks(changed, mine)
-    assert "you keep it" in text(changed.visitor(DANA, Purpose.TEAM).get("/team"))
-    assert decide(changed, "done", mine) == 303
-    changed.office.tick()
-    assert not blocks(changed, mine)
-    assert "Your promises to Sam" not in text(changed.visitor(DANA, Purpose.TEAM).get("/team"))
+    assert has_block(handover_company, promise_id)
+    assert decide(handover_company, "keep", promise_id) == 303
+    handover_company.office.run(2 * DAY)
+    assert get_standing(handover_company, promise_id) is CommitmentStanding.OPEN and has_block(
+        handover_company, promise_id
+    )
+    assert "you keep it" in text(handover_company.visitor(DANA, Purpose.TEAM).get("/team"))
+    assert decide(handover_company, "done", promise_id) == 303
+    handover_company.office.tick()
+    assert not has_block(handover_company, promise_id)
+    assert "Your promises to Sam" not in text(handover_company.visitor(DANA, Purpose.TEAM).get("/team"))
 
 
-def test_a_promise_handed_on_is_only_a_proposal_to_the_report(changed: WebCompany) -> None:
-    """R-36: the new manager reads of it when the report passes it on."""
-    mine = promise(changed)
-    assert decide(changed, "offer", mine) == 303
-    changed.office.tick()
-    assert not blocks(changed, mine)
-    client = changed.visitor(SAM, Purpose.ME)
+def test_a_promise_handed_on_is_only_a_proposal_to_the_report(handover_company: WebCompany) -> None:
+    """R-36: the new manager can read the promise only after the report passed it on."""
+    promise_id = find_promise_id(handover_company)
+    assert decide(handover_company, "offer", promise_id) == 303
+    handover_company.office.tick()
+    assert not has_block(handover_company, promise_id)
+    client = handover_company.visitor(SAM, Purpose.ME)
     assert "Dana suggests that Lee takes this over" in text(client.get("/me"))
-    lee = changed.visitor(LEE, Purpose.TEAM)
-    where = f"/team/person/{make_url_id(NEW)}"
-    assert PROMISE not in text(lee.get(where))
-    send(client, "/me", "/me/handover", line=line_id(client, "Speak with Jordan"))
-    assert "Dana suggests that you take this over" in text(lee.get(where))
-    assert decide(changed, "end", mine) == 409, "it has ended already"
+    lee = handover_company.visitor(LEE, Purpose.TEAM)
+    path = f"/team/person/{make_url_id(NEW_PAIR)}"
+    assert PROMISE not in text(lee.get(path))
+    send(client, "/me", "/me/handover", line=find_line_id(client, "Speak with Jordan"))
+    assert "Dana suggests that you take this over" in text(lee.get(path))
+    assert decide(handover_company, "end", promise_id) == 409, "the promise has ended already"
 
 
-def test_a_promise_that_ends_is_told_to_the_report_on_the_page(changed: WebCompany) -> None:
-    mine = promise(changed)
-    assert decide(changed, "end", mine) == 303
-    changed.office.tick()
-    assert standing(changed, mine) is CommitmentStanding.LET_GO and not blocks(changed, mine)
-    page = text(changed.visitor(SAM, Purpose.ME).get("/me"))
+def test_the_reports_page_shows_a_promise_that_the_former_manager_ended(handover_company: WebCompany) -> None:
+    promise_id = find_promise_id(handover_company)
+    assert decide(handover_company, "end", promise_id) == 303
+    handover_company.office.tick()
+    assert get_standing(handover_company, promise_id) is CommitmentStanding.LET_GO and not has_block(
+        handover_company, promise_id
+    )
+    page = text(handover_company.visitor(SAM, Purpose.ME).get("/me"))
     assert "What Dana had promised you" in page and "let go on" in page
 
 
-def test_nobody_decides_of_another_managers_promise_or_of_one_that_goes_on(changed: WebCompany) -> None:
-    mine = promise(changed)
-    lee = changed.visitor(LEE, Purpose.TEAM)
-    assert send(lee, "/team", f"/team/promise/{mine}/end").status_code == 404
-    theirs = changed.open_commitment_id("manager", LEE, ALEX)
-    assert send(lee, "/team", f"/team/promise/{theirs}/end").status_code == 404
-    assert decide(changed, "give", mine) == 404
-    assert standing(changed, mine) is CommitmentStanding.OPEN
+def test_a_manager_decides_only_about_own_promises_of_ended_pairs(handover_company: WebCompany) -> None:
+    promise_id = find_promise_id(handover_company)
+    lee = handover_company.visitor(LEE, Purpose.TEAM)
+    assert send(lee, "/team", f"/team/promise/{promise_id}/end").status_code == 404
+    current_promise_id = handover_company.open_commitment_id("manager", LEE, ALEX)
+    assert send(lee, "/team", f"/team/promise/{current_promise_id}/end").status_code == 404
+    assert decide(handover_company, "give", promise_id) == 404
+    assert get_standing(handover_company, promise_id) is CommitmentStanding.OPEN
 
 
 def test_t18_when_the_manager_left_promises_end_and_the_report_is_told(company: WebCompany) -> None:
-    """T-18, T-17: in the mail about the new manager, whose words nobody else reads."""
+    """T-18, T-17: the mail about the new manager says that a promise ended; only the report's page has its text."""
     office = company.office
     office.worker.contracts.record(company.held_session().id, contract(office.clock(), PROMISE))
     office.run(DAY)
-    mine = promise(company)
-    change(company, dana_stays=False)
-    assert standing(company, mine) is CommitmentStanding.OPEN
+    promise_id = find_promise_id(company)
+    change_manager(company, dana_stays=False)
+    assert get_standing(company, promise_id) is CommitmentStanding.OPEN
     office.run(4 * DAY)
-    assert standing(company, mine) is CommitmentStanding.LET_GO
+    assert get_standing(company, promise_id) is CommitmentStanding.LET_GO
     (mail,) = [mail for mail in office.mails("new_manager") if SAM in str(mail["To"])]
     assert "no longer listed" in texts([mail]) and "has left" not in texts([mail])
     assert "a promise of Dana’s that was still open has ended" in " ".join(texts([mail]).split())
     assert PROMISE in text(company.visitor(SAM, Purpose.ME).get("/me"))
 
 
-def test_a_manager_who_comes_back_takes_the_handover_back(changed: WebCompany) -> None:
-    """A row that was missing by mistake: the two are a pair again, and nothing was lost."""
-    office = changed.office
-    office.pairs = {known: one for known, one in office.pairs.items() if known != NEW}
-    office.pairs[OLD] = pair(DANA, SAM)
+def test_the_handover_is_withdrawn_when_the_former_manager_returns(handover_company: WebCompany) -> None:
+    """As when a row was missing by mistake: the two are a pair again, without a mail, and the promise is open."""
+    office = handover_company.office
+    office.pairs = {pair_id: known_pair for pair_id, known_pair in office.pairs.items() if pair_id != NEW_PAIR}
+    office.pairs[FORMER_PAIR] = pair(DANA, SAM)
     office.apply()
     office.run(4 * DAY)
-    assert sent(changed, "new_manager") == [] and sent(changed, "open_promises") == []
-    assert office.store.handovers.find_outgoing(OLD) is None
-    assert standing(changed, promise(changed)) is CommitmentStanding.OPEN
+    assert (
+        list_recipients(handover_company, "new_manager") == []
+        and list_recipients(handover_company, "open_promises") == []
+    )
+    assert office.store.handovers.find_outgoing(FORMER_PAIR) is None
+    assert get_standing(handover_company, find_promise_id(handover_company)) is CommitmentStanding.OPEN
 
 
-def test_a_new_manager_who_comes_weeks_later_is_told_of_then(company: WebCompany) -> None:
+def test_a_new_manager_is_announced_also_weeks_after_the_pair_ended(company: WebCompany) -> None:
     office = company.office
-    office.pairs = {known: one for known, one in office.pairs.items() if known != OLD}
+    office.pairs = {pair_id: known_pair for pair_id, known_pair in office.pairs.items() if pair_id != FORMER_PAIR}
     office.apply()
     office.run(3 * WEEK)
-    ended = texts(office.mails("pair_ended"))
-    assert "As soon as you have a new manager here" in ended
-    office.pairs[NEW] = pair(LEE, SAM)
+    end_mails = texts(office.mails("pair_ended"))
+    assert "As soon as you have a new manager here" in end_mails
+    office.pairs[NEW_PAIR] = pair(LEE, SAM)
     office.apply()
     office.run(4 * DAY)
-    assert sent(company, "new_manager") == [f"Sam Okafor <{SAM}>"]
+    assert list_recipients(company, "new_manager") == [f"Sam Okafor <{SAM}>"]
 
 
-def test_a_changed_address_keeps_the_handover(changed: WebCompany) -> None:
-    """The rows about it are renamed with the person."""
-    office, client = changed.office, changed.visitor(SAM, Purpose.ME)
-    send(client, "/me", "/me/handover", line=line_id(client, "What would make this"))
+def test_the_handover_survives_a_new_address_of_the_manager(handover_company: WebCompany) -> None:
+    office, client = handover_company.office, handover_company.visitor(SAM, Purpose.ME)
+    send(client, "/me", "/me/handover", line=find_line_id(client, "What would make this"))
     with office.store.database.write() as connection:
         from worker.store.renames import rename_people
 
         rename_people(office.store.database, connection, {LEE: "lee.haddad@corp.example"})
     renamed = PairId("lee.haddad@corp.example", SAM)
     incoming = office.store.handovers.find_incoming(renamed)
-    assert incoming is not None and incoming.former_pair == OLD
-    assert len(office.store.handovers.load_content(OLD).lines) == 1
+    assert incoming is not None and incoming.former_pair == FORMER_PAIR
+    assert len(office.store.handovers.load_content(FORMER_PAIR).lines) == 1
 
 
-def test_the_files_of_all_three_hold_what_is_theirs(changed: WebCompany) -> None:
-    client = changed.visitor(SAM, Purpose.ME)
-    send(client, "/me", "/me/handover", line=line_id(client, "What would make this"))
-    own = json.loads(client.get("/me/data").get_data(as_text=True))
-    by_manager = {one["manager"]: one for one in own["pairs"]}
+def test_the_file_of_each_of_the_three_has_only_their_part_of_the_handover(handover_company: WebCompany) -> None:
+    client = handover_company.visitor(SAM, Purpose.ME)
+    send(client, "/me", "/me/handover", line=find_line_id(client, "What would make this"))
+    reports_file = json.loads(client.get("/me/data").get_data(as_text=True))
+    by_manager = {pair_in_file["manager"]: pair_in_file for pair_in_file in reports_file["pairs"]}
     assert by_manager[LEE]["passed_on_by_the_report"][0]["kind"] == "question"
     assert by_manager[DANA]["contracts"] and not by_manager[LEE]["contracts"]
-    new = changed.visitor(LEE, Purpose.TEAM).get("/team/data").get_data(as_text=True)
-    assert "What would make this" in new and "quillwort" not in new
-    old = changed.visitor(DANA, Purpose.TEAM).get("/team/data").get_data(as_text=True)
-    assert "passed_on" not in old
-    (kept,) = json.loads(old)["open_promises_to_former_reports"]
-    assert (kept["report"], kept["text"]) == (SAM, PROMISE)
-    assert decide(changed, "offer", promise(changed)) == 303
-    own = json.loads(client.get("/me/data").get_data(as_text=True))
-    (line,) = next(one for one in own["pairs"] if one["manager"] == LEE)["suggested_by_the_former_manager"]
+    new_managers_file = handover_company.visitor(LEE, Purpose.TEAM).get("/team/data").get_data(as_text=True)
+    assert "What would make this" in new_managers_file and "quillwort" not in new_managers_file
+    former_managers_file = handover_company.visitor(DANA, Purpose.TEAM).get("/team/data").get_data(as_text=True)
+    assert "passed_on" not in former_managers_file
+    (open_promise,) = json.loads(former_managers_file)["open_promises_to_former_reports"]
+    assert (open_promise["report"], open_promise["text"]) == (SAM, PROMISE)
+    assert decide(handover_company, "offer", find_promise_id(handover_company)) == 303
+    reports_file = json.loads(client.get("/me/data").get_data(as_text=True))
+    (line,) = next(pair_in_file for pair_in_file in reports_file["pairs"] if pair_in_file["manager"] == LEE)[
+        "suggested_by_the_former_manager"
+    ]
     assert line["text"] == PROMISE
-    new = changed.visitor(LEE, Purpose.TEAM).get("/team/data").get_data(as_text=True)
-    assert "quillwort" not in new and "former" not in new
+    new_managers_file = handover_company.visitor(LEE, Purpose.TEAM).get("/team/data").get_data(as_text=True)
+    assert "quillwort" not in new_managers_file and "former" not in new_managers_file
 
 
-def test_no_session_of_the_old_pair_stays(changed: WebCompany) -> None:
-    changed.office.run(DAY)
-    open_sessions = [s for s in changed.office.store.queries.list_sessions(OLD) if s.booked or s.owed]
+def test_the_sessions_of_the_former_pair_are_cancelled(handover_company: WebCompany) -> None:
+    handover_company.office.run(DAY)
+    open_sessions = [s for s in handover_company.office.store.queries.list_sessions(FORMER_PAIR) if s.booked or s.owed]
     assert open_sessions == []
-    assert {e.kind for e in changed.office.messages() if e.pair == OLD} >= {EffectKind.CANCEL}
-    assert changed.office.session(SessionKind.CAREER, NEW)
+    assert {effect.kind for effect in handover_company.office.messages() if effect.pair == FORMER_PAIR} >= {
+        EffectKind.CANCEL
+    }
+    assert handover_company.office.session(SessionKind.CAREER, NEW_PAIR)
