@@ -87,7 +87,7 @@ def store(demo: PlayedDemo) -> Iterator[Store]:
     store.close()
 
 
-# --- the story -----------------------------------------------------------------------------------------------------
+# --- the story ------------------------------------------------------------------------------------------------------
 
 ACTS = {
     *("decline", "move", "delete", "book_over", "out_of_office", "no_show", "ask", "choose", "talk", "check_in"),
@@ -287,7 +287,7 @@ def test_the_demo_takes_less_than_90_seconds_of_the_processor(demo: PlayedDemo) 
     assert demo.cpu_seconds < 90
 
 
-# --- the files ---------------------------------------------------------------------------------------------------
+# --- the files ------------------------------------------------------------------------------------------------------
 
 
 def test_every_mail_is_saved_as_source_html_and_text(demo: PlayedDemo) -> None:
@@ -343,7 +343,7 @@ def test_each_entry_of_a_persons_own_is_on_the_calendar_once(demo: PlayedDemo) -
         assert all(titles.count(entry.title) == 1 for entry in entries)
 
 
-# --- the page ---------------------------------------------------------------------------------------------------------
+# --- the page -------------------------------------------------------------------------------------------------------
 
 
 class Page(HTMLParser):

@@ -1,4 +1,4 @@
-"""What services post: notifications and handshakes. Whoever else posts there changes nothing, and learns nothing."""
+"""Notifications and handshakes that calendar services post. Forged ones change nothing and get the usual answer."""
 
 import json
 from collections.abc import Iterator
@@ -38,13 +38,13 @@ GOOGLE, OUTLOOK = "/notify/google", "/notify/outlook"
 
 @pytest.fixture
 def office() -> Iterator[NotifyingOffice]:
-    made = NotifyingOffice()
-    made.tick_until_quiet()
-    made.clock.advance(MINUTE)
-    made.tick_until_quiet()
-    made.sync_delays.clear()
-    yield made
-    made.close()
+    notifying_office = NotifyingOffice()
+    notifying_office.tick_until_quiet()
+    notifying_office.clock.advance(MINUTE)
+    notifying_office.tick_until_quiet()
+    notifying_office.sync_delays.clear()
+    yield notifying_office
+    notifying_office.close()
 
 
 @pytest.fixture
@@ -52,44 +52,45 @@ def client(office: NotifyingOffice) -> FlaskClient:
     return make_app(office.worker).test_client()
 
 
-def channel(office: NotifyingOffice, who: str = DANA) -> Channel:
-    (found,) = office.calendar.channels_of(who)
-    return found
+def find_channel(office: NotifyingOffice, address: str = DANA) -> Channel:
+    """Return the channel that is open for the calendar."""
+    (open_channel,) = office.calendar.channels_of(address)
+    return open_channel
 
 
-def headers(told: Channel, state: str = "exists") -> dict[str, str]:
-    """As Google sends them."""
+def make_google_headers(open_channel: Channel, read_state: str = "exists") -> dict[str, str]:
+    """Return the headers of a notification of Google."""
     return {
-        "X-Goog-Channel-ID": told.id,
-        "X-Goog-Channel-Token": told.token,
+        "X-Goog-Channel-ID": open_channel.id,
+        "X-Goog-Channel-Token": open_channel.token,
         "X-Goog-Channel-Expiration": "Mon, 14 Sep 2026 07:00:00 GMT",
         "X-Goog-Message-Number": "10",
-        "X-Goog-Resource-ID": told.remote_id,
-        "X-Goog-Resource-State": state,
+        "X-Goog-Resource-ID": open_channel.remote_id,
+        "X-Goog-Resource-State": read_state,
         "X-Goog-Resource-URI": "https://www.googleapis.com/calendar/v3/calendars/primary/events?alt=json",
     }
 
 
-def item(told: Channel, **changed: Any) -> dict[str, Any]:
-    """As Microsoft sends one."""
-    given = {
-        "subscriptionId": told.remote_id,
+def make_graph_item(open_channel: Channel, **changes: Any) -> dict[str, Any]:
+    """Return an item of a notification of Microsoft Graph."""
+    fields = {
+        "subscriptionId": open_channel.remote_id,
         "subscriptionExpirationDateTime": "2026-09-14T07:00:00.0000000Z",
-        "clientState": told.token,
+        "clientState": open_channel.token,
         "changeType": "updated",
         "resource": "Users/1/Events/2",
         "resourceData": {"@odata.type": "#Microsoft.Graph.Event", "id": "2"},
         "tenantId": "t",
     }
-    return given | changed
+    return fields | changes
 
 
 def post_items(client: FlaskClient, *items: dict[str, Any]) -> TestResponse:
     return client.post(OUTLOOK, json={"value": list(items)})
 
 
-def state(office: NotifyingOffice) -> tuple[Any, ...]:
-    """All that a notification could change."""
+def read_state(office: NotifyingOffice) -> tuple[Any, ...]:
+    """Return the rows of all tables that a notification can change."""
     return tuple(
         [tuple(row.items()) for row in office.rows(select(table))]
         for table in (tables.channel, tables.calendar, tables.pair, tables.outbox)
@@ -99,44 +100,56 @@ def state(office: NotifyingOffice) -> tuple[Any, ...]:
 def test_a_notification_of_google_makes_its_calendar_due_and_wakes_a_worker(
     office: NotifyingOffice, client: FlaskClient
 ) -> None:
-    answer = client.post(GOOGLE, headers=headers(channel(office)))
+    answer = client.post(GOOGLE, headers=make_google_headers(find_channel(office)))
     assert (answer.status_code, answer.data) == (204, b"")
     assert office.store.load_next_due().calendar == office.clock()
     assert office.sync_delays == [timedelta(0)]
 
 
-def test_notifications_of_microsoft_come_in_one_body(office: NotifyingOffice, client: FlaskClient) -> None:
+def test_several_items_of_microsoft_in_one_body_wake_a_worker_once_now(
+    office: NotifyingOffice, client: FlaskClient
+) -> None:
     office.calendar.answer(DANA, office.session().key, SAM, Answer.DECLINED)
     office.calendar.undelivered.clear()
     office.clock.advance(timedelta(seconds=10))
-    answer = post_items(client, item(channel(office)), item(channel(office, SAM)), item(channel(office)))
+    answer = post_items(
+        client,
+        make_graph_item(find_channel(office)),
+        make_graph_item(find_channel(office, SAM)),
+        make_graph_item(find_channel(office)),
+    )
     assert (answer.status_code, answer.data) == (202, b"")
-    assert office.sync_delays == [timedelta(0), timedelta(seconds=5)], "one look now, and one for what came after it"
+    assert office.sync_delays == [timedelta(0), timedelta(seconds=5)], (
+        "one wake-up at once, and one for the notifications that follow"
+    )
     office.tick_until_quiet()
     assert office.session().count == 1
 
 
-def test_what_comes_again_within_seconds_wakes_nobody(office: NotifyingOffice, client: FlaskClient) -> None:
-    """A replay is answered as any other, and costs one more look at most in five seconds."""
+def test_repeated_notifications_wake_a_worker_at_most_once_in_five_seconds(
+    office: NotifyingOffice, client: FlaskClient
+) -> None:
+    """Each is answered as the first one."""
     for _ in range(50):
-        assert client.post(GOOGLE, headers=headers(channel(office))).status_code == 204
+        assert client.post(GOOGLE, headers=make_google_headers(find_channel(office))).status_code == 204
     assert office.sync_delays == [timedelta(0), timedelta(seconds=5)]
 
 
-def test_the_first_message_of_google_s_makes_nothing_due(office: NotifyingOffice, client: FlaskClient) -> None:
+def test_the_sync_message_of_google_makes_nothing_due(office: NotifyingOffice, client: FlaskClient) -> None:
+    """Google sends it when a channel is opened; it reports no change."""
     before = office.store.load_next_due()
-    assert client.post(GOOGLE, headers=headers(channel(office), "sync")).status_code == 204
+    assert client.post(GOOGLE, headers=make_google_headers(find_channel(office), "sync")).status_code == 204
     assert office.store.load_next_due() == before and office.sync_delays == []
 
 
 @pytest.mark.parametrize("token", ["abc", "a+b% c", "<script>alert(1)</script>", "Validation: Testing ä"])
-def test_a_handshake_is_answered_with_the_very_text_and_as_text(client: FlaskClient, token: str) -> None:
+def test_a_handshake_of_microsoft_is_answered_with_its_token_as_plain_text(client: FlaskClient, token: str) -> None:
     answer = client.post(OUTLOOK, query_string={"validationToken": token})
     assert (answer.status_code, answer.get_data(as_text=True)) == (200, token)
     assert answer.mimetype == "text/plain" and answer.headers["X-Content-Type-Options"] == "nosniff"
 
 
-def test_a_handshake_that_is_no_handshake_is_refused(client: FlaskClient) -> None:
+def test_a_handshake_that_is_too_long_or_comes_by_get_is_refused(client: FlaskClient) -> None:
     assert client.post(OUTLOOK, query_string={"validationToken": "x" * 10_000}).status_code == 400
     assert client.get(OUTLOOK, query_string={"validationToken": "x"}).status_code in (404, 405)
 
@@ -147,22 +160,22 @@ def test_a_handshake_that_is_no_handshake_is_refused(client: FlaskClient) -> Non
         ("X-Goog-Channel-Token", "0" * 32 + "." + "0" * 43),
         ("X-Goog-Channel-Token", ""),
         ("X-Goog-Channel-ID", "0" * 32),
-        ("X-Goog-Resource-ID", "of somebody else"),
+        ("X-Goog-Resource-ID", "another resource"),
         ("X-Goog-Resource-State", "gone"),
     ],
 )
-def test_a_forged_notification_is_answered_as_any_other_and_changes_nothing(
+def test_a_forged_notification_changes_nothing_and_gets_the_usual_answer(
     office: NotifyingOffice, client: FlaskClient, name: str, value: str
 ) -> None:
-    before = state(office)
-    answer = client.post(GOOGLE, headers={**headers(channel(office)), name: value})
-    assert state(office) == before and office.sync_delays == []
-    genuine = client.post(GOOGLE, headers=headers(channel(office), "sync"))
+    before = read_state(office)
+    answer = client.post(GOOGLE, headers={**make_google_headers(find_channel(office)), name: value})
+    assert read_state(office) == before and office.sync_delays == []
+    genuine = client.post(GOOGLE, headers=make_google_headers(find_channel(office), "sync"))
     assert (answer.status_code, answer.data) == (genuine.status_code, genuine.data) == (204, b"")
 
 
 @pytest.mark.parametrize(
-    "changed",
+    "changes",
     [
         {"clientState": "wrong"},
         {"clientState": None},
@@ -171,38 +184,38 @@ def test_a_forged_notification_is_answered_as_any_other_and_changes_nothing(
         {"changeType": "exploded"},
     ],
 )
-def test_a_forged_item_does_not_spoil_the_others(
-    office: NotifyingOffice, client: FlaskClient, changed: dict[str, Any]
+def test_a_forged_item_changes_nothing_and_other_items_count(
+    office: NotifyingOffice, client: FlaskClient, changes: dict[str, Any]
 ) -> None:
-    before = state(office)
-    assert post_items(client, item(channel(office), **changed)).status_code == 202
-    assert state(office) == before
-    post_items(client, item(channel(office), **changed), item(channel(office)))
+    before = read_state(office)
+    assert post_items(client, make_graph_item(find_channel(office), **changes)).status_code == 202
+    assert read_state(office) == before
+    post_items(client, make_graph_item(find_channel(office), **changes), make_graph_item(find_channel(office)))
     assert office.sync_delays == [timedelta(0)]
 
 
 @settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(body=st.binary(max_size=300) | ITEMS.map(lambda items: json.dumps({"value": items})))
-def test_no_body_breaks_it(office: NotifyingOffice, client: FlaskClient, body: bytes | str) -> None:
+def test_no_body_of_a_request_causes_an_error(office: NotifyingOffice, client: FlaskClient, body: bytes | str) -> None:
     assert client.post(OUTLOOK, data=body).status_code == 202
     assert client.post(GOOGLE, data=body).status_code == 204
     assert office.sync_delays == []
 
 
-def test_a_body_that_is_too_long_is_not_read(office: NotifyingOffice, client: FlaskClient) -> None:
-    padded = item(channel(office), resource="x" * MAX_BODY_BYTES)
-    assert post_items(client, padded).status_code in (202, 413)
+def test_a_body_that_is_too_long_is_ignored(office: NotifyingOffice, client: FlaskClient) -> None:
+    long_item = make_graph_item(find_channel(office), resource="x" * MAX_BODY_BYTES)
+    assert post_items(client, long_item).status_code in (202, 413)
     assert office.sync_delays == []
 
 
-def test_without_an_address_for_them_nothing_is_taken() -> None:
+def test_no_notifications_are_accepted_without_a_notify_url() -> None:
     office = NotifyingOffice(known=notification_settings(notify_url=""))
     client = make_app(office.worker).test_client()
     assert client.post(GOOGLE).status_code == client.post(OUTLOOK).status_code == 404
     office.close()
 
 
-def test_nothing_of_a_notification_is_logged_and_each_is_counted(
+def test_notifications_are_counted_and_their_secrets_are_not_logged(
     office: NotifyingOffice, client: FlaskClient, caplog: pytest.LogCaptureFixture
 ) -> None:
     def count(outcome: str) -> float:
@@ -210,32 +223,37 @@ def test_nothing_of_a_notification_is_logged_and_each_is_counted(
 
     accepted, refused = count("accepted"), count("refused")
     caplog.set_level("DEBUG")
-    client.post(GOOGLE, headers=headers(channel(office)))
-    client.post(GOOGLE, headers={**headers(channel(office)), "X-Goog-Channel-Token": "forged"})
+    client.post(GOOGLE, headers=make_google_headers(find_channel(office)))
+    client.post(GOOGLE, headers={**make_google_headers(find_channel(office)), "X-Goog-Channel-Token": "forged"})
     assert (count("accepted") - accepted, count("refused") - refused) == (1, 1)
-    told = channel(office)
-    assert not any(secret in caplog.text for secret in (told.token, told.id, told.remote_id, DANA, "forged"))
+    open_channel = find_channel(office)
+    assert not any(
+        secret in caplog.text
+        for secret in (open_channel.token, open_channel.id, open_channel.remote_id, DANA, "forged")
+    )
 
 
-def test_a_queue_that_cannot_be_reached_loses_nothing(office: NotifyingOffice, client: FlaskClient) -> None:
+def test_a_notification_makes_the_calendar_due_also_without_a_queue(
+    office: NotifyingOffice, client: FlaskClient
+) -> None:
     def fail(delay: timedelta) -> None:
-        raise OSError("the queue is away")
+        raise OSError("the queue can't be reached")
 
     office.worker.schedule_sync = fail
-    assert client.post(GOOGLE, headers=headers(channel(office))).status_code == 204
-    assert office.store.load_next_due().calendar == office.clock(), "the next tick finds it"
+    assert client.post(GOOGLE, headers=make_google_headers(find_channel(office))).status_code == 204
+    assert office.store.load_next_due().calendar == office.clock(), "the next tick must poll it"
 
 
-def test_a_flood_of_forged_notifications_keeps_no_page_from_being_served(tmp_path: Any) -> None:
-    """2,000 from four connections, on loopback; and a page in between is answered."""
+def test_pages_are_served_during_a_flood_of_forged_notifications(tmp_path: Any) -> None:
+    """Four connections send 500 each; a page that is requested meanwhile is answered before they end."""
     url = f"sqlite:///{tmp_path / 'longarc.db'}"
     store = new_store(url)
     store.create_tables()
     store.close()
-    pages_anywhere = notification_settings(url).pages.model_copy(update={"listen": "127.0.0.1:0"})
-    office = NotifyingOffice(url, known=notification_settings(url).model_copy(update={"pages": pages_anywhere}))
+    pages_settings = notification_settings(url).pages.model_copy(update={"listen": "127.0.0.1:0"})
+    office = NotifyingOffice(url, known=notification_settings(url).model_copy(update={"pages": pages_settings}))
     office.tick_until_quiet()
-    before = state(office)
+    before = read_state(office)
     statuses: list[int] = []
     is_flooded = Event()
 
@@ -260,10 +278,10 @@ def test_a_flood_of_forged_notifications_keeps_no_page_from_being_served(tmp_pat
         page = HTTPConnection("127.0.0.1", pages.port, timeout=30)
         page.request("GET", "/healthy")
         assert page.getresponse().status == 200
-        assert len(statuses) < 2000, "it waited for the flood to end"
+        assert len(statuses) < 2000, "the page was answered only after the flood"
         page.close()
         for sender in senders:
             sender.join()
     assert statuses == [204] * 2000
-    assert state(office) == before and office.sync_delays == []
+    assert read_state(office) == before and office.sync_delays == []
     office.close()

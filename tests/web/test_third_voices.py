@@ -1,4 +1,4 @@
-"""A third voice (R-30): a report asks somebody one question; the answer reaches the report alone."""
+"""R-30: a third voice. A report asks somebody one question; only the report can read the answer."""
 
 import json
 from datetime import timedelta
@@ -18,17 +18,19 @@ ANSWER = "You explain things <b>well</b>.\n\nDo more wintergreen talks."
 MAX = MAX_OPEN_VOICES
 
 
-def ask(company: WebCompany, address: str = LEE, question: str = "What should I do more of?") -> int:
+def ask_as_sam(company: WebCompany, address: str = LEE, question: str = "What should I do more of?") -> int:
+    """Send Sam's form with a question, and return the status of the answer."""
     client = company.visitor(SAM, Purpose.ME)
     return send(client, "/me", "/me/voice", address=address, question=question).status_code
 
 
-def requests(company: WebCompany) -> list[str]:
+def list_request_recipients(company: WebCompany) -> list[str]:
+    """Return the recipients of all mails that ask a third voice."""
     return [str(mail["To"]) for mail in company.office.mails("third_voice_request")]
 
 
 def test_r30_one_mail_in_the_reports_name_holds_nothing_of_the_question(company: WebCompany) -> None:
-    assert ask(company) == 303
+    assert ask_as_sam(company) == 303
     company.office.run(3 * DAY)
     (mail,) = (mail for mail in company.office.mails("third_voice_request"))
     assert [address.addr_spec for address in mail["To"].addresses] == [LEE]
@@ -39,32 +41,40 @@ def test_r30_one_mail_in_the_reports_name_holds_nothing_of_the_question(company:
     assert "do more of" not in texts([mail]) and "/in/" in texts([mail])
     assert not {"Cc", "Bcc", "In-Reply-To"} & set(mail.keys())
     company.office.run(10 * DAY)
-    assert len(requests(company)) == 1
+    assert len(list_request_recipients(company)) == 1
 
 
 def test_r30_the_answer_reaches_the_report_alone(company: WebCompany) -> None:
     priya, page = company.visitor(PRIYA, Purpose.VOICE, company.third_voice_id()), f"/voice/{company.third_voice_id()}"
-    shown = text(priya.get(page))
-    assert "Sam Okafor asks you" in shown and QUESTION in shown and "no manager, nobody else" in shown
+    question_page = text(priya.get(page))
+    assert (
+        "Sam Okafor asks you" in question_page
+        and QUESTION in question_page
+        and "no manager, nobody else" in question_page
+    )
     assert send(priya, page, page, answer=ANSWER).headers["Location"] == page
-    again = text(priya.get(page))
-    assert "Sam has your answer" in again and QUESTION not in again and "wintergreen" not in again
+    page_after_answer = text(priya.get(page))
+    assert (
+        "Sam has your answer" in page_after_answer
+        and QUESTION not in page_after_answer
+        and "wintergreen" not in page_after_answer
+    )
     company.office.run(2 * DAY)
-    told = company.office.mails("third_voice_answered")
-    assert [str(mail["To"]) for mail in told] == ["Sam Okafor <sam@corp.example>"]
-    assert "wintergreen" not in texts(told) and "priya" not in texts(told).lower()
-    mine = text(company.visitor(SAM, Purpose.ME).get("/me"))
-    assert "You explain things <b>well</b>. Do more wintergreen talks." in mine and PRIYA in mine
-    for who, purpose, where in (
+    mails = company.office.mails("third_voice_answered")
+    assert [str(mail["To"]) for mail in mails] == ["Sam Okafor <sam@corp.example>"]
+    assert "wintergreen" not in texts(mails) and "priya" not in texts(mails).lower()
+    sams_page = text(company.visitor(SAM, Purpose.ME).get("/me"))
+    assert "You explain things <b>well</b>. Do more wintergreen talks." in sams_page and PRIYA in sams_page
+    for address, purpose, path in (
         (DANA, Purpose.TEAM, "/team"), (DANA, Purpose.TEAM, "/team/data"), (KIM, Purpose.ME, "/me"),
         (OPERATOR, Purpose.STATUS, "/status"),
     ):  # fmt: skip
-        page_of_other = company.visitor(who, purpose).get(where).get_data(as_text=True)
+        other_page = company.visitor(address, purpose).get(path).get_data(as_text=True)
         for word in ("wintergreen", "peppermint", "priya", "third_voice"):
-            assert word not in page_of_other, (where, word)
+            assert word not in other_page, (path, word)
     assert "third_voice" not in str(company.office.history())
     (row,) = company.office.messages("third_voice_request")
-    assert row.to and "@" not in row.to, "a tag, which names nobody"
+    assert row.to and "@" not in row.to, "the row must hold a tag in the place of the address"
 
 
 def test_r30_one_answer_and_no_more(company: WebCompany) -> None:
@@ -74,13 +84,13 @@ def test_r30_one_answer_and_no_more(company: WebCompany) -> None:
     assert send(first, page, page, answer="").status_code == 422
     assert send(first, page, page, answer="x" * 5000).status_code == 422
     assert send(first, page, page, answer="one").status_code == 303
-    late = second.post(page, data={"token": token, "answer": "two"})
-    assert late.status_code == 410 and "This question is closed" in text(late)
+    second_answer = second.post(page, data={"token": token, "answer": "two"})
+    assert second_answer.status_code == 410 and "This question is closed" in text(second_answer)
     (voice,) = company.office.worker.third_voices.list_voices(SAM)
     assert voice.answer == "one"
 
 
-def test_r30_an_answer_is_kept_without_characters_that_nobody_sees(company: WebCompany) -> None:
+def test_r30_control_characters_are_removed_from_an_answer(company: WebCompany) -> None:
     page = f"/voice/{company.third_voice_id()}"
     priya = company.visitor(PRIYA, Purpose.VOICE, company.third_voice_id())
     assert send(priya, page, page, answer="\x1b[31mOne\0 \u202eline\u2028\r\n\r\nand  more\x07").status_code == 303
@@ -88,11 +98,9 @@ def test_r30_an_answer_is_kept_without_characters_that_nobody_sees(company: WebC
     assert voice.answer == "[31mOne line\n\n\nand more"
 
 
-def test_r30_no_log_line_tells_that_somebody_asked_or_answered(
-    company: WebCompany, caplog: pytest.LogCaptureFixture
-) -> None:
+def test_r30_logs_do_not_mention_questions_or_answers(company: WebCompany, caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level("INFO")
-    assert ask(company) == 303
+    assert ask_as_sam(company) == 303
     priya, page = company.visitor(PRIYA, Purpose.VOICE, company.third_voice_id()), f"/voice/{company.third_voice_id()}"
     assert send(priya, page, page, answer="one").status_code == 303
     client = company.visitor(SAM, Purpose.ME)
@@ -111,12 +119,12 @@ def test_r30_the_link_ends_after_thirty_days(company: WebCompany) -> None:
     assert visitor.get(page).status_code == 410
     assert visitor.post(page, data={"token": token, "answer": "late"}).status_code == 410
     company.office.clock.advance(30 * DAY)
-    closed = company.browser().get(link)
-    assert closed.status_code == 410 and "This question is closed" in text(closed)
+    answer = company.browser().get(link)
+    assert answer.status_code == 410 and "This question is closed" in text(answer)
     assert "It was not answered" in text(company.visitor(SAM, Purpose.ME).get("/me"))
 
 
-def test_r30_opening_changes_nothing_and_a_form_from_elsewhere_is_not_taken(company: WebCompany) -> None:
+def test_r30_opening_changes_nothing_and_forged_forms_are_refused(company: WebCompany) -> None:
     page, before = f"/voice/{company.third_voice_id()}", company.read_database()
     client = company.visitor(PRIYA, Purpose.VOICE, company.third_voice_id())
     assert client.get(page).status_code == client.head(page).status_code == 200
@@ -127,7 +135,7 @@ def test_r30_opening_changes_nothing_and_a_form_from_elsewhere_is_not_taken(comp
 
 
 @pytest.mark.parametrize(
-    ("address", "told"),
+    ("address", "reason"),
     [
         ("priya", "Write one mail address"),
         ("priya@elsewhere.example", "not one of your company"),
@@ -137,99 +145,103 @@ def test_r30_opening_changes_nothing_and_a_form_from_elsewhere_is_not_taken(comp
         (OPERATOR, "somebody other than you"),
     ],
 )
-def test_r30_whom_a_report_may_not_ask(company: WebCompany, address: str, told: str) -> None:
+def test_r30_whom_a_report_may_not_ask(company: WebCompany, address: str, reason: str) -> None:
     before = company.read_database()
     client = company.visitor(SAM, Purpose.ME)
     answer = send(client, "/me", "/me/voice", address=address, question="What should I do more of?")
-    assert answer.status_code == 422 and told in text(answer)
+    assert answer.status_code == 422 and reason in text(answer)
     assert 'aria-describedby="third-wrong"' in answer.get_data(as_text=True)
-    assert "What should I do more of?" in answer.get_data(as_text=True), "what was typed is kept"
+    assert "What should I do more of?" in answer.get_data(as_text=True), "the form must keep the question"
     assert company.read_database() == before
 
 
 @pytest.mark.parametrize("address", [OPERATOR, LEE, "boss@corp.example", "sammy@corp.example"])
-def test_r30_no_other_name_leads_to_somebody_who_may_not_be_asked(company: WebCompany, address: str) -> None:
-    """Lee is the operator, by an alias; Dana and Sam have another address each."""
+def test_r30_aliases_of_people_who_may_not_be_asked_are_refused(company: WebCompany, address: str) -> None:
+    """The operator's address is an alias of Lee; Dana and Sam have an alias each."""
     office = company.office
     aliases = [(LEE, OPERATOR), (DANA, "boss@corp.example"), (SAM, "sammy@corp.example")]
-    listed = [PersonAlias(alias, who, AliasSource.PEOPLE_FILE) for who, alias in aliases]
-    office.store.people.apply_import(office.persons, office.pairs, office.clock(), listed)
+    person_aliases = [
+        PersonAlias(alias, address_of_person, AliasSource.PEOPLE_FILE) for address_of_person, alias in aliases
+    ]
+    office.store.people.apply_import(office.persons, office.pairs, office.clock(), person_aliases)
     before = company.read_database()
-    assert ask(company, address) == 422
+    assert ask_as_sam(company, address) == 422
     assert company.read_database() == before
 
 
-def test_t17_who_left_is_not_asked_and_answers_no_more(saved_company: SavedCompany, tmp_path: Path) -> None:
-    """R-30: neither by a mail that waits, nor by a link. The report is told of an answer that came before."""
+def test_t17_r30_a_person_who_left_is_not_asked_and_cannot_answer(saved_company: SavedCompany, tmp_path: Path) -> None:
+    """R-30: a waiting mail is not sent, and links are closed. The report still gets an answer that came before."""
     company = WebCompany.of(saved_company, tmp_path, pages={"outside_voices": True})
     company.office.run_to(company.office.clock().replace(hour=22))
-    assert ask(company, ALEX) == 303
+    assert ask_as_sam(company, ALEX) == 303
     question = company.office.worker.third_voices.list_voices(SAM)[0]
     link, visitor = company.link(ALEX, Purpose.VOICE, question.id), company.visitor(ALEX, Purpose.VOICE, question.id)
-    assert ask(company, ALEX) == 303
+    assert ask_as_sam(company, ALEX) == 303
     company.office.worker.third_voices.answer(company.office.worker.third_voices.list_voices(SAM)[0].id, "Good luck!")
     del company.office.persons[ALEX], company.office.pairs[PairId(LEE, ALEX)]
     company.office.apply()
     assert visitor.get(f"/voice/{question.id}").status_code == 403
     assert company.browser().get(link).status_code == 404
     company.office.run(3 * DAY)
-    assert requests(company) == []
+    assert list_request_recipients(company) == []
     assert len(company.office.mails("third_voice_answered")) == 1
-    assert ask(company, ALEX) == 422
+    assert ask_as_sam(company, ALEX) == 422
     company.office.close()
 
 
-def test_r30_a_setting_lets_reports_ask_outside(saved_company: SavedCompany, tmp_path: Path) -> None:
+def test_r30_a_setting_allows_questions_to_people_outside_the_company(
+    saved_company: SavedCompany, tmp_path: Path
+) -> None:
     company = WebCompany.of(saved_company, tmp_path, pages={"outside_voices": True})
-    assert ask(company, "mentor@elsewhere.example") == 303
+    assert ask_as_sam(company, "mentor@elsewhere.example") == 303
     company.office.run(3 * DAY)
-    assert requests(company) == ["mentor@elsewhere.example"]
+    assert list_request_recipients(company) == ["mentor@elsewhere.example"]
     assert "Hello," in texts(company.office.mails("third_voice_request"))
     company.office.close()
 
 
 def test_r30_three_questions_are_open_at_most_also_when_some_are_erased(company: WebCompany) -> None:
-    """Else somebody could write to everybody, erasing as they go."""
-    assert [ask(company, question=f"Question {n}?") for n in range(MAX)] == [303] * (MAX - 1) + [422]
+    """Otherwise a report could ask everybody by erasing one question after the other."""
+    assert [ask_as_sam(company, question=f"Question {number}?") for number in range(MAX)] == [303] * (MAX - 1) + [422]
     client = company.visitor(SAM, Purpose.ME)
     send(client, "/me", f"/me/voice/{company.third_voice_id()}/erase")
-    assert ask(company) == 422
-    other = company.visitor(KIM, Purpose.ME)
-    assert send(other, "/me", "/me/voice", address=LEE, question="And I?").status_code == 303
+    assert ask_as_sam(company) == 422
+    kims_client = company.visitor(KIM, Purpose.ME)
+    assert send(kims_client, "/me", "/me/voice", address=LEE, question="And I?").status_code == 303
     company.office.clock.advance(timedelta(days=31))
-    assert ask(company) == 303
+    assert ask_as_sam(company) == 303
     assert send(company.visitor(SAM, Purpose.ME), "/me", "/me/voice", address=LEE, question=" ").status_code == 422
 
 
 def test_r30_erasing_takes_question_answer_and_link_away(company: WebCompany) -> None:
-    voice, page = company.third_voice_id(), f"/voice/{company.third_voice_id()}"
-    priya, sam = company.visitor(PRIYA, Purpose.VOICE, voice), company.visitor(SAM, Purpose.ME)
+    voice_id, page = company.third_voice_id(), f"/voice/{company.third_voice_id()}"
+    priya, sam = company.visitor(PRIYA, Purpose.VOICE, voice_id), company.visitor(SAM, Purpose.ME)
     token = hidden(priya.get(page), "token")
-    assert send(company.visitor(KIM, Purpose.ME), "/me", f"/me/voice/{voice}/erase").status_code == 404
-    assert send(sam, "/me", f"/me/voice/{voice}/erase").headers["Location"] == "/me?said=erased#voices"
+    assert send(company.visitor(KIM, Purpose.ME), "/me", f"/me/voice/{voice_id}/erase").status_code == 404
+    assert send(sam, "/me", f"/me/voice/{voice_id}/erase").headers["Location"] == "/me?said=erased#voices"
     assert company.office.worker.third_voices.list_voices(SAM) == []
     assert priya.get(page).status_code == 403
     assert priya.post(page, data={"token": token, "answer": "x"}).status_code == 403
-    assert ask(company) == 303
-    (asked,) = company.office.worker.third_voices.list_voices(SAM)
-    assert company.office.worker.third_voices.answer(asked.id, "yes")
-    send(sam, "/me", f"/me/voice/{asked.id}/erase")
+    assert ask_as_sam(company) == 303
+    (new_voice,) = company.office.worker.third_voices.list_voices(SAM)
+    assert company.office.worker.third_voices.answer(new_voice.id, "yes")
+    send(sam, "/me", f"/me/voice/{new_voice.id}/erase")
     company.office.run(3 * DAY)
-    assert company.office.mails("third_voice_answered") == [], "of what is gone nobody is told"
+    assert company.office.mails("third_voice_answered") == [], "no mail may mention an erased question"
 
 
-def test_r30_question_and_answer_come_along_in_the_reports_file_alone(company: WebCompany) -> None:
+def test_r30_only_the_reports_file_has_question_and_answer(company: WebCompany) -> None:
     company.office.worker.third_voices.answer(company.third_voice_id(), ANSWER)
-    told = json.loads(company.visitor(SAM, Purpose.ME).get("/me/data").get_data(as_text=True))
-    (voice,) = told["third_voices"]
+    file = json.loads(company.visitor(SAM, Purpose.ME).get("/me/data").get_data(as_text=True))
+    (voice,) = file["third_voices"]
     assert (voice["to"], voice["question"], voice["answer"]) == (PRIYA, QUESTION, ANSWER)
-    team = json.loads(company.visitor(DANA, Purpose.TEAM).get("/team/data").get_data(as_text=True))
-    assert "third_voices" not in team
+    managers_file = json.loads(company.visitor(DANA, Purpose.TEAM).get("/team/data").get_data(as_text=True))
+    assert "third_voices" not in managers_file
 
 
 def test_r30_a_refused_mail_is_told_to_the_report_and_not_to_the_operator(company: WebCompany) -> None:
     company.office.mailer.fail = Fails(lambda: Forbidden(f"no mailbox {LEE}"), "send", times=1)
-    assert ask(company) == 303
+    assert ask_as_sam(company) == 303
     due = next(m.due_at for m in company.office.messages("third_voice_request") if m.is_live)
     alerts = len(company.office.mails("operator_alert"))
     company.office.clock.move_to(max(due, company.office.clock()))
@@ -244,7 +256,7 @@ def test_r30_a_refused_mail_is_told_to_the_report_and_not_to_the_operator(compan
     assert rows and LEE not in str(rows)
 
 
-def test_r30_a_new_key_and_a_new_address_find_the_questions(company: WebCompany) -> None:
+def test_r30_questions_are_found_after_a_change_of_keys_or_addresses(company: WebCompany) -> None:
     voices, store = company.office.worker.third_voices, company.office.store
     assert Seal(["A" * 43 + "="]).list_tags(SAM) != Seal(["B" * 43 + "="]).list_tags(SAM)
     before = store.third_voices.list_voices([SAM])
@@ -252,16 +264,18 @@ def test_r30_a_new_key_and_a_new_address_find_the_questions(company: WebCompany)
     assert voices.list_voices(SAM) == before != []
     tags = [row[1] for row in company.read_database()["third_voice"]]
     assert SAM not in str(company.read_database()["third_voice"]) and len(tags[0]) == 32
-    new = "sam.o@corp.example"
+    unknown_address = "sam.o@corp.example"
     store.aliases.learn(SAM.replace("sam@", "sammy@"), SAM)
     assert voices.list_voices(SAM) == before
-    assert voices.list_voices(new) == []
+    assert voices.list_voices(unknown_address) == []
 
 
-def test_r30_who_left_asks_nobody_any_more(company: WebCompany) -> None:
+def test_r30_questions_of_a_person_who_left_are_closed(company: WebCompany) -> None:
     priya, page = company.visitor(PRIYA, Purpose.VOICE, company.third_voice_id()), f"/voice/{company.third_voice_id()}"
     del company.office.persons[SAM]
-    company.office.pairs = {key: one for key, one in company.office.pairs.items() if SAM not in key.people}
+    company.office.pairs = {
+        pair_id: known_pair for pair_id, known_pair in company.office.pairs.items() if SAM not in pair_id.people
+    }
     company.office.apply()
     assert priya.get(page).status_code == 403
     assert not company.office.worker.third_voices.answer(company.third_voice_id(), "too late")
