@@ -1,4 +1,4 @@
-"""Links end, outlive a change of keys, can be revoked, and cannot be forged (R-23)."""
+"""R-23: links expire, stay valid during a change of keys, can be revoked and renewed, and cannot be forged."""
 
 import re
 from collections.abc import Iterator
@@ -13,87 +13,87 @@ from worker.links import BadLink, LinkClaims, LinkSigner, Purpose
 from worker.web.app import make_app
 
 
-def test_a_link_ends(company: WebCompany) -> None:
+def test_a_link_expires(company: WebCompany) -> None:
     lifetime = company.office.settings.pages.link_lifetime
     assert company.browser().get(company.link(SAM, Purpose.ME, age=lifetime - HOUR)).status_code == 303
     answer = company.browser().get(company.link(SAM, Purpose.ME, age=lifetime))
     assert answer.status_code == 410
     assert "no longer valid" in text(answer)
     assert company.browser().get(company.link(OPERATOR, Purpose.STATUS, age=HOUR)).status_code == 410
-    assert company.browser().get(company.link(SAM, Purpose.ME, age=-DAY)).status_code == 410  # from the future
+    assert company.browser().get(company.link(SAM, Purpose.ME, age=-DAY)).status_code == 410  # issued in the future
 
 
-def test_a_link_that_was_sent_to_a_former_address_opens_the_owners_page(company: WebCompany) -> None:
+def test_a_link_for_an_alias_opens_the_page_of_its_owner(company: WebCompany) -> None:
     """A primary address becomes an alias when somebody changes their name."""
     company.office.store.aliases.learn("s.maiden@corp.example", SAM)
-    wanted = text(company.visitor(SAM, Purpose.ME).get("/me"))
-    assert text(company.visitor("s.maiden@corp.example", Purpose.ME).get("/me")) == wanted
+    page_text = text(company.visitor(SAM, Purpose.ME).get("/me"))
+    assert text(company.visitor("s.maiden@corp.example", Purpose.ME).get("/me")) == page_text
     company.office.store.people.revoke_links(SAM, company.office.clock())
     assert company.browser().get(company.link("s.maiden@corp.example", Purpose.ME)).status_code == 410
 
 
 @pytest.mark.parametrize(
-    ("who", "purpose", "page"),
+    ("address", "purpose", "page"),
     [(SAM, Purpose.ME, "/me"), (DANA, Purpose.TEAM, "/team"), (DANA, Purpose.CONTRACT, "/team")],
 )
-def test_an_old_link_asks_for_a_new_one_which_its_owner_alone_gets(
-    company: WebCompany, who: str, purpose: Purpose, page: str
+def test_an_expired_link_can_send_a_new_link_to_its_owner_once_an_hour(
+    company: WebCompany, address: str, purpose: Purpose, page: str
 ) -> None:
     about = company.held_session().id if purpose is Purpose.CONTRACT else ""
-    old = company.link(who, purpose, about, age=60 * DAY)
+    expired_link = company.link(address, purpose, about, age=60 * DAY)
     company.office.tick()
     before = len(company.office.mails())
-    answer = company.browser().get(old)
-    assert (answer.status_code, f'action="{old}"' in answer.text) == (410, True)
-    for _ in range(3):  # once an hour is enough, however often somebody presses
-        assert company.browser().post(old).status_code == 202
+    answer = company.browser().get(expired_link)
+    assert (answer.status_code, f'action="{expired_link}"' in answer.text) == (410, True)
+    for _ in range(3):  # three presses within an hour cause one mail
+        assert company.browser().post(expired_link).status_code == 202
     company.office.tick()
     (mail,) = company.office.mails()[before:]
-    assert (mail["To"].addresses[0].addr_spec, mail["Reply-To"]) == (who, None)
-    fresh = re.search(rf"{BASE}(/in/\S+)", texts([mail]))
-    assert fresh is not None
-    assert company.browser().get(fresh[1]).headers["Location"] == page
+    assert (mail["To"].addresses[0].addr_spec, mail["Reply-To"]) == (address, None)
+    new_link = re.search(rf"{BASE}(/in/\S+)", texts([mail]))
+    assert new_link is not None
+    assert company.browser().get(new_link[1]).headers["Location"] == page
     company.office.clock.advance(HOUR)
-    assert company.browser().post(old).status_code == 202
+    assert company.browser().post(expired_link).status_code == 202
     company.office.tick()
     assert len(company.office.mails()) == before + 2
 
 
-@pytest.mark.parametrize(("who", "page"), [(DANA, "/team"), (SAM, "/me")])
-def test_an_old_link_to_a_time_asks_for_a_new_one_for_either_of_the_two(
-    company: WebCompany, who: str, page: str
+@pytest.mark.parametrize(("address", "page"), [(DANA, "/team"), (SAM, "/me")])
+def test_either_of_the_two_gets_a_new_link_for_an_expired_link_to_a_time(
+    company: WebCompany, address: str, page: str
 ) -> None:
-    old = company.link(who, Purpose.TIME, company.next_session().id, age=60 * DAY)
-    assert "Send me a new link" in text(company.browser().get(old))
-    assert company.browser().post(old).status_code == 202
+    expired_link = company.link(address, Purpose.TIME, company.next_session().id, age=60 * DAY)
+    assert "Send me a new link" in text(company.browser().get(expired_link))
+    assert company.browser().post(expired_link).status_code == 202
     company.office.tick()
-    fresh = re.search(rf"{BASE}(/in/\S+)", texts(company.office.mails("fresh_link")))
-    assert fresh is not None and company.browser().get(fresh[1]).headers["Location"] == page
+    new_link = re.search(rf"{BASE}(/in/\S+)", texts(company.office.mails("fresh_link")))
+    assert new_link is not None and company.browser().get(new_link[1]).headers["Location"] == page
 
 
-def test_an_old_link_to_a_time_brings_the_page_of_the_pair_it_is_about(company: WebCompany) -> None:
-    """Dana is a manager, too; here she is the report."""
-    old = company.link(DANA, Purpose.TIME, company.next_session(LEE, DANA).id, age=60 * DAY)
-    assert company.browser().post(old).status_code == 202
+def test_the_new_link_for_a_time_opens_the_page_of_the_role_in_that_pair(company: WebCompany) -> None:
+    """Dana is a manager of other pairs; in this pair she is the report, so that her own page opens."""
+    expired_link = company.link(DANA, Purpose.TIME, company.next_session(LEE, DANA).id, age=60 * DAY)
+    assert company.browser().post(expired_link).status_code == 202
     company.office.tick()
-    fresh = re.search(rf"{BASE}(/in/\S+)", texts(company.office.mails("fresh_link")))
-    assert fresh is not None and company.browser().get(fresh[1]).headers["Location"] == "/me"
+    new_link = re.search(rf"{BASE}(/in/\S+)", texts(company.office.mails("fresh_link")))
+    assert new_link is not None and company.browser().get(new_link[1]).headers["Location"] == "/me"
 
 
-def test_nothing_but_an_old_link_of_ours_asks_for_a_new_one(company: WebCompany) -> None:
+def test_only_an_expired_link_of_a_known_person_can_request_a_new_link(company: WebCompany) -> None:
     before = company.read_database()
-    for way, expected in (
-        (company.link(SAM, Purpose.ME), 303),  # which opens the page still
+    for link, expected in (
+        (company.link(SAM, Purpose.ME), 303),  # still valid, so that it opens the page
         (company.link(OPERATOR, Purpose.STATUS, age=DAY), 303),
         (company.link("eve@corp.example", Purpose.ME, age=60 * DAY), 404),
         ("/in/nonsense", 404),
     ):
-        assert company.browser().post(way).status_code == expected
+        assert company.browser().post(link).status_code == expected
     assert "Send me a new link" not in text(company.browser().get(company.link(OPERATOR, Purpose.STATUS, age=DAY)))
     assert company.read_database() == before
 
 
-def test_a_visit_ends(company: WebCompany) -> None:
+def test_a_cookie_expires(company: WebCompany) -> None:
     client = company.visitor(SAM, Purpose.ME)
     company.office.clock.advance(company.office.settings.pages.visit - timedelta(minutes=1))
     assert client.get("/me").status_code == 200
@@ -102,53 +102,61 @@ def test_a_visit_ends(company: WebCompany) -> None:
 
 
 def test_links_can_be_revoked_by_their_owner_and_by_the_operator(company: WebCompany) -> None:
-    link, open_page = company.link(SAM, Purpose.ME), company.visitor(SAM, Purpose.ME)
-    other = company.visitor(KIM, Purpose.ME)
+    link, client = company.link(SAM, Purpose.ME), company.visitor(SAM, Purpose.ME)
+    kims_client = company.visitor(KIM, Purpose.ME)
     company.office.clock.advance(HOUR)
-    answer = send(open_page, "/me", "/me/leave")
+    answer = send(client, "/me", "/me/leave")
     assert answer.status_code == 200 and "void now" in text(answer)
-    assert (company.browser().get(link).status_code, open_page.get("/me").status_code) == (410, 403)
-    assert other.get("/me").status_code == 200
+    assert (company.browser().get(link).status_code, client.get("/me").status_code) == (410, 403)
+    assert kims_client.get("/me").status_code == 200
     company.office.clock.advance(timedelta(seconds=1))
     assert company.visitor(SAM, Purpose.ME).get("/me").status_code == 200
     company.office.store.people.revoke_links("*", company.office.clock())
-    assert other.get("/me").status_code == 403
+    assert kims_client.get("/me").status_code == 403
 
 
-def forged(company: WebCompany) -> Iterator[str]:
+def make_forged_links(company: WebCompany) -> Iterator[str]:
     link = company.link(SAM, Purpose.ME)
     yield link[:-1] + ("A" if link[-1] != "A" else "B")
     yield link.replace("/in/", "/in/x")
     yield link.rpartition(".")[0]
     yield "/in/" + "a" * 5000
     yield "/in/%00%ff"
-    stranger = LinkSigner(BASE, ["another key"])
-    yield stranger.build_url(LinkClaims(person=SAM, purpose=Purpose.ME, issued_at=company.office.clock())).removeprefix(
-        BASE
-    )
-    ours: LinkSigner = company.app.extensions["longarc"].links
-    yield "/in/" + ours.sign_claims(
+    foreign_signer = LinkSigner(BASE, ["another key"])
+    yield foreign_signer.build_url(
+        LinkClaims(person=SAM, purpose=Purpose.ME, issued_at=company.office.clock())
+    ).removeprefix(BASE)
+    own_signer: LinkSigner = company.app.extensions["longarc"].links
+    yield "/in/" + own_signer.sign_claims(
         LinkClaims(person=SAM, purpose=Purpose.ME, issued_at=company.office.clock()), "visit"
     )
 
 
 def test_a_forged_link_opens_nothing(company: WebCompany) -> None:
-    for link in forged(company):
+    for link in make_forged_links(company):
         answer = company.browser().get(link)
         assert answer.status_code == 404 and "Set-Cookie" not in answer.headers, link
 
 
-def test_links_outlive_a_change_of_keys() -> None:
-    """The first key signs, all of them count."""
-    given = LinkClaims(person=SAM, purpose=Purpose.ME, issued_at=START)
-    old, both, new = LinkSigner(BASE, ["one"]), LinkSigner(BASE, ["two", "one"]), LinkSigner(BASE, ["two"])
-    assert both.read_token(old.sign_claims(given)) == new.read_token(both.sign_claims(given)) == given
-    assert both.is_signed_text("a", "form", old.sign_text("a", "form"))
+def test_links_stay_valid_while_their_key_is_in_the_settings() -> None:
+    """The first key of the settings signs, and all of them verify."""
+    claims = LinkClaims(person=SAM, purpose=Purpose.ME, issued_at=START)
+    old_signer, both_signer, new_signer = (
+        LinkSigner(BASE, ["one"]),
+        LinkSigner(BASE, ["two", "one"]),
+        LinkSigner(BASE, ["two"]),
+    )
+    assert (
+        both_signer.read_token(old_signer.sign_claims(claims))
+        == new_signer.read_token(both_signer.sign_claims(claims))
+        == claims
+    )
+    assert both_signer.is_signed_text("a", "form", old_signer.sign_text("a", "form"))
     with pytest.raises(BadLink):
-        new.read_token(old.sign_claims(given))
+        new_signer.read_token(old_signer.sign_claims(claims))
 
 
-def test_without_an_address_there_are_no_pages(company: WebCompany) -> None:
+def test_the_pages_need_base_url(company: WebCompany) -> None:
     company.office.worker.settings = company.office.settings.model_copy(update={"base_url": ""})
     with pytest.raises(LongarcError, match="base_url"):
         make_app(company.office.worker)

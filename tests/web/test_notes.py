@@ -1,4 +1,4 @@
-"""Notes for both (R-28) and what the other one has kept (R-32), on the manager's page and the report's."""
+"""Notes for both (R-28) and mentions of kept commitments (R-32), on the manager's page and the report's."""
 
 import json
 
@@ -8,48 +8,48 @@ from worker.domain.model import Owner, PairId, Session, SessionState
 from worker.links import Purpose
 from worker.web.team import make_url_id
 
-SAMS = f"/team/person/{make_url_id(PairId(DANA, SAM))}"
+SAM_PAGE = f"/team/person/{make_url_id(PairId(DANA, SAM))}"
 LINES = {"line-0": "Less on-call, <b>more</b> teaching", "line-1": "  ", "line-2": "Berlin in spring"}
 
 
-def unfinished(company: WebCompany) -> Session:
-    """The last conversation of Dana and Sam, once it has ended without a contract."""
+def end_without_contract(company: WebCompany) -> Session:
+    """Let the last conversation of Dana and Sam become unfinished, without a contract, and return it."""
     session = company.held_session()
     company.office.run(9 * DAY)
-    found = company.office.store.queries.get_session(session.id)
-    assert found is not None and found.state is SessionState.UNFINISHED
-    return found
+    loaded = company.office.store.queries.get_session(session.id)
+    assert loaded is not None and loaded.state is SessionState.UNFINISHED
+    return loaded
 
 
 def test_r28_either_leaves_a_note_and_both_pages_show_it(company: WebCompany) -> None:
-    session = unfinished(company)
+    session = end_without_contract(company)
     sam, dana = company.visitor(SAM, Purpose.ME), company.visitor(DANA, Purpose.TEAM)
-    assert "Leave a note about" in text(sam.get("/me")) and "Leave a note about" in text(dana.get(SAMS))
+    assert "Leave a note about" in text(sam.get("/me")) and "Leave a note about" in text(dana.get(SAM_PAGE))
     answer = send(sam, "/me", f"/me/note/{session.id}", **LINES)
     assert answer.headers["Location"] == "/me?said=noted#notes"
-    for page in (text(sam.get("/me")), text(dana.get(SAMS))):
+    for page in (text(sam.get("/me")), text(dana.get(SAM_PAGE))):
         assert "Less on-call, <b>more</b> teaching Berlin in spring" in page
     assert "you, after your conversation on" in text(sam.get("/me"))
-    assert "Sam, after your conversation on" in text(dana.get(SAMS))
-    send(dana, SAMS, f"{SAMS}/note/{session.id}", **{"line-0": "Ask about the move"})
+    assert "Sam, after your conversation on" in text(dana.get(SAM_PAGE))
+    send(dana, SAM_PAGE, f"{SAM_PAGE}/note/{session.id}", **{"line-0": "Ask about the move"})
     assert "Ask about the move" in text(sam.get("/me"))
     assert "Ask about the move" not in company.visitor(KIM, Purpose.ME).get("/me").get_data(as_text=True)
 
 
-def test_r28_a_note_is_changed_and_removed_by_its_author_alone(company: WebCompany) -> None:
-    session = unfinished(company)
+def test_r28_only_the_author_can_change_and_remove_a_note(company: WebCompany) -> None:
+    session = end_without_contract(company)
     sam, dana = company.visitor(SAM, Purpose.ME), company.visitor(DANA, Purpose.TEAM)
     send(sam, "/me", f"/me/note/{session.id}", **LINES)
     assert 'value="Berlin in spring"' in sam.get("/me").get_data(as_text=True)
     assert "Change your note" in text(sam.get("/me"))
-    send(dana, SAMS, f"{SAMS}/note/{session.id}")
-    assert "Berlin in spring" in text(sam.get("/me")), "the manager removes only notes of their own"
+    send(dana, SAM_PAGE, f"{SAM_PAGE}/note/{session.id}")
+    assert "Berlin in spring" in text(sam.get("/me")), "the manager's form must remove only the manager's note"
     assert send(sam, "/me", f"/me/note/{session.id}").headers["Location"] == "/me?said=unnoted#notes"
     assert company.office.store.notes.list_notes(PairId(DANA, SAM)) == []
     assert "There is no note of yours" in text(sam.get("/me?said=unnoted"))
 
 
-def test_r28_no_notes_belong_to_a_conversation_with_a_contract(company: WebCompany) -> None:
+def test_r28_a_conversation_with_a_contract_takes_no_note(company: WebCompany) -> None:
     sam = company.visitor(SAM, Purpose.ME)
     assert "Leave a note" not in text(sam.get("/me"))
     assert send(sam, "/me", f"/me/note/{company.contracted_session().id}", **LINES).status_code == 409
@@ -57,31 +57,35 @@ def test_r28_no_notes_belong_to_a_conversation_with_a_contract(company: WebCompa
     assert send(sam, "/me", "/me/note/none", **LINES).status_code == 404
 
 
-def test_r28_notes_come_along_in_both_files(company: WebCompany) -> None:
-    session = unfinished(company)
+def test_r28_both_files_have_the_notes_of_the_pair(company: WebCompany) -> None:
+    session = end_without_contract(company)
     sam, dana = company.visitor(SAM, Purpose.ME), company.visitor(DANA, Purpose.TEAM)
     send(sam, "/me", f"/me/note/{session.id}", **LINES)
-    for client, where in ((sam, "/me/data"), (dana, "/team/data")):
-        pairs = json.loads(client.get(where).get_data(as_text=True))["pairs"]
-        (notes,) = (one["notes"] for one in pairs if one["report"] == SAM)
+    for client, path in ((sam, "/me/data"), (dana, "/team/data")):
+        pairs = json.loads(client.get(path).get_data(as_text=True))["pairs"]
+        (notes,) = (pair["notes"] for pair in pairs if pair["report"] == SAM)
         assert [(note["by"], note["lines"]) for note in notes] == [("report", [LINES["line-0"], LINES["line-2"]])]
-        assert all(one["notes"] == [] for one in pairs if one["report"] != SAM)
+        assert all(pair["notes"] == [] for pair in pairs if pair["report"] != SAM)
 
 
 def test_r32_a_page_shows_what_was_kept_until_a_mail_has_told_it(company: WebCompany) -> None:
-    """Seeing it changes nothing; the mail that says it takes it off the page."""
-    kept = "Sam has done what was promised: Draft one page on direction"
+    """To open the page does not count as a mention; the mail does."""
+    mention = "Sam has done what was promised: Draft one page on direction"
     sam, dana = company.visitor(SAM, Purpose.ME), company.visitor(DANA, Purpose.TEAM)
-    assert kept not in text(dana.get(SAMS))
-    assert "Dana has done what was promised" not in text(sam.get("/me")), "the prompt has told it"
-    theirs = next(c for c in company.office.store.queries.list_commitments(PairId(DANA, SAM)) if not c.is_open)
-    assert company.office.store.mentions.list_mentioned(Owner.REPORT, [theirs.id]) == {theirs.id}
-    mine = company.open_commitment_id("report")
-    send(sam, "/me", f"/me/commitment/{mine}/done")
+    assert mention not in text(dana.get(SAM_PAGE))
+    assert "Dana has done what was promised" not in text(sam.get("/me")), "the prompt has mentioned it"
+    managers_commitment = next(
+        c for c in company.office.store.queries.list_commitments(PairId(DANA, SAM)) if not c.is_open
+    )
+    assert company.office.store.mentions.list_mentioned(Owner.REPORT, [managers_commitment.id]) == {
+        managers_commitment.id
+    }
+    own_id = company.open_commitment_id("report")
+    send(sam, "/me", f"/me/commitment/{own_id}/done")
     for _ in range(2):
-        assert kept in text(dana.get(SAMS))
+        assert mention in text(dana.get(SAM_PAGE))
     assert "done: Draft one page on direction" in text(dana.get("/team"))
-    assert company.office.store.mentions.list_mentioned(Owner.MANAGER, [mine]) == set()
+    assert company.office.store.mentions.list_mentioned(Owner.MANAGER, [own_id]) == set()
     company.office.run(50 * DAY)
-    assert company.office.store.mentions.list_mentioned(Owner.MANAGER, [mine]) == {mine}
-    assert kept not in text(company.visitor(DANA, Purpose.TEAM).get(SAMS))
+    assert company.office.store.mentions.list_mentioned(Owner.MANAGER, [own_id]) == {own_id}
+    assert mention not in text(company.visitor(DANA, Purpose.TEAM).get(SAM_PAGE))

@@ -58,7 +58,7 @@ def find_channel(office: NotifyingOffice, address: str = DANA) -> Channel:
     return open_channel
 
 
-def make_google_headers(open_channel: Channel, read_state: str = "exists") -> dict[str, str]:
+def make_google_headers(open_channel: Channel, resource_state: str = "exists") -> dict[str, str]:
     """Return the headers of a notification of Google."""
     return {
         "X-Goog-Channel-ID": open_channel.id,
@@ -66,7 +66,7 @@ def make_google_headers(open_channel: Channel, read_state: str = "exists") -> di
         "X-Goog-Channel-Expiration": "Mon, 14 Sep 2026 07:00:00 GMT",
         "X-Goog-Message-Number": "10",
         "X-Goog-Resource-ID": open_channel.remote_id,
-        "X-Goog-Resource-State": read_state,
+        "X-Goog-Resource-State": resource_state,
         "X-Goog-Resource-URI": "https://www.googleapis.com/calendar/v3/calendars/primary/events?alt=json",
     }
 

@@ -1,4 +1,4 @@
-"""An operator who signed in pauses, resumes and tries again; the history says who did it (R-23, T-17)."""
+"""R-23, T-17: an operator who signed in can pause, resume and try again; the history names the operator."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -14,7 +14,7 @@ from worker.clock import utcnow
 from worker.domain.model import Participation
 from worker.store.tables import channel, person
 
-pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning:authlib")  # of the issuer that others wrote
+pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning:authlib")  # of the issuer of another project
 
 
 @pytest.fixture(scope="module", name="issuer")
@@ -25,7 +25,7 @@ def issuer_of_others() -> Iterator[str]:
 
 @pytest.fixture(name="company")
 def company_with_groups(saved_company: SavedCompany, tmp_path: Path, issuer: str) -> Iterator[WebCompany]:
-    """The company with a sign-in; Sam and Kim are in groups."""
+    """The company with a sign-in, today, with Sam and Kim in groups."""
     company = WebCompany.of(saved_company, tmp_path, **sign_in_settings(issuer))
     company.office.clock.move_to(utcnow())
     with company.office.store.database.write() as connection:
@@ -35,54 +35,58 @@ def company_with_groups(saved_company: SavedCompany, tmp_path: Path, issuer: str
     company.office.close()
 
 
-def operator(company: WebCompany, sub: str = OPERATOR) -> FlaskClient:
+def sign_in_as_operator(company: WebCompany, sub: str = OPERATOR) -> FlaskClient:
     client = company.browser()
     assert sign_in(client, sub, "/status").status_code == 200
     return client
 
 
-def participation(company: WebCompany) -> dict[str, Participation]:
-    return {one.report: one.participation for one in company.office.store.people.load_all_pairs().values()}
+def load_participation(company: WebCompany) -> dict[str, Participation]:
+    return {pair.report: pair.participation for pair in company.office.store.people.load_all_pairs().values()}
 
 
-def test_group_is_paused_and_resumed_by_name_and_the_history_says_by_whom(company: WebCompany) -> None:
-    client = operator(company)
+def test_t17_a_group_is_paused_and_resumed_and_the_history_names_the_operator(company: WebCompany) -> None:
+    client = sign_in_as_operator(company)
     assert "Who takes part: pause and resume" in text(client.get("/status"))
-    asked = client.get("/status/rollout/pause?group=Sales")
-    assert "Pause the group Sales? One pair stops." in text(asked)
-    assert participation(company)[SAM] is Participation.YES
-    page = client.post("/status/rollout/pause", data={"token": hidden(asked, "token"), "group": "Sales"})
+    question_page = client.get("/status/rollout/pause?group=Sales")
+    assert "Pause the group Sales? One pair stops." in text(question_page)
+    assert load_participation(company)[SAM] is Participation.YES
+    page = client.post("/status/rollout/pause", data={"token": hidden(question_page, "token"), "group": "Sales"})
     assert page.headers["Location"] == "/status/rollout?said=paused"
-    assert {who for who, value in participation(company).items() if value} == {SAM}
+    assert {address for address, value in load_participation(company).items() if value} == {SAM}
     assert f"{OPERATOR} : paused, Sales" in text(client.get("/status/rollout"))
-    colleague = operator(company, BOTH)
+    colleague = sign_in_as_operator(company, BOTH)
     send(colleague, "/status/rollout/resume?group=Sales", "/status/rollout/resume", group="Sales")
-    assert set(participation(company).values()) == {Participation.YES}
-    words = text(colleague.get("/status/rollout"))
-    assert words.index(f"{BOTH} : resumed, Sales") < words.index(f"{OPERATOR} : paused, Sales")
-    lines = [one for one in company.office.store.queries.list_history() if one["what"] == "operator_action"]
-    assert [(one["fields"]["by"], one["fields"]["name"]) for one in lines] == [(OPERATOR, "pause"), (BOTH, "resume")]
+    assert set(load_participation(company).values()) == {Participation.YES}
+    page_text = text(colleague.get("/status/rollout"))
+    assert page_text.index(f"{BOTH} : resumed, Sales") < page_text.index(f"{OPERATOR} : paused, Sales")
+    lines = [line for line in company.office.store.queries.list_history() if line["what"] == "operator_action"]
+    assert [(line["fields"]["by"], line["fields"]["name"]) for line in lines] == [(OPERATOR, "pause"), (BOTH, "resume")]
 
 
-def test_everybody_is_paused_and_events_come_off(company: WebCompany) -> None:
+def test_everybody_can_be_paused_and_no_booked_session_remains(company: WebCompany) -> None:
     company.office.tick()
-    client = operator(company)
+    client = sign_in_as_operator(company)
     send(client, "/status/rollout/pause", "/status/rollout/pause")
-    assert set(participation(company).values()) == {Participation.EVERYBODY_PAUSED}
+    assert set(load_participation(company).values()) == {Participation.EVERYBODY_PAUSED}
     company.office.tick()
-    assert [one for pair in company.office.store.people.load_all_pairs() for one in _booked(company, pair)] == []
+    assert [
+        session
+        for pair in company.office.store.people.load_all_pairs()
+        for session in _list_booked_sessions(company, pair)
+    ] == []
     assert "Resume everybody" in text(client.get("/status/rollout"))
     send(client, "/status/rollout/resume", "/status/rollout/resume")
-    assert set(participation(company).values()) == {Participation.YES}
+    assert set(load_participation(company).values()) == {Participation.YES}
 
 
-def _booked(company: WebCompany, pair: object) -> list[object]:
-    found = company.office.store.queries.list_sessions(pair)  # type: ignore[arg-type]
-    return [one for one in found if one.booked and one.span.start > company.office.clock()]
+def _list_booked_sessions(company: WebCompany, pair: object) -> list[object]:
+    sessions = company.office.store.queries.list_sessions(pair)  # type: ignore[arg-type]
+    return [session for session in sessions if session.booked and session.span.start > company.office.clock()]
 
 
-def test_what_is_done_already_or_does_not_exist_is_not_there(company: WebCompany) -> None:
-    client = operator(company)
+def test_actions_without_an_effect_or_a_group_are_not_found(company: WebCompany) -> None:
+    client = sign_in_as_operator(company)
     token = hidden(client.get("/status/rollout"), "token")
     before = company.read_database()
     for action, group in (("resume", "Sales"), ("resume", ""), ("pause", "Board"), ("stop", "Sales")):
@@ -93,56 +97,62 @@ def test_what_is_done_already_or_does_not_exist_is_not_there(company: WebCompany
     assert company.read_database() == before
 
 
-def test_suspended_calendar_is_tried_at_once(company: WebCompany) -> None:
+def test_a_suspended_calendar_can_be_tried_again_at_once(company: WebCompany) -> None:
     company.office.store.people.suspend(DANA, company.office.clock() + HOUR)
-    client = operator(company)
+    client = sign_in_as_operator(company)
     page = client.get("/status")
     assert "Try it now" in text(page)
-    done = client.post("/status/retry", data={"token": hidden(page, "token"), "person": hidden(page, "person")})
-    assert "said=retried" in done.headers["Location"]
+    answer = client.post("/status/retry", data={"token": hidden(page, "token"), "person": hidden(page, "person")})
+    assert "said=retried" in answer.headers["Location"]
     assert company.office.store.people.load_suspensions() == {}
     assert f"{OPERATOR} : tried again at once, {DANA}" in text(client.get("/status/rollout"))
 
 
-def test_calendars_whose_changes_are_not_told_are_counted_with_the_problem_of_one(company: WebCompany) -> None:
+def test_calendars_without_notifications_are_counted_with_one_problem(company: WebCompany) -> None:
     now = company.office.clock()
-    client = operator(company)
+    client = sign_in_as_operator(company)
     assert "Notifications of changes" not in text(client.get("/status"))
-    opened = {"service": "google", "expires_at": now + HOUR, "due_at": now + HOUR}
+    open_channel = {"service": "google", "expires_at": now + HOUR, "due_at": now + HOUR}
     with company.office.store.database.write() as connection:
-        refused = {"calendar": LEE, "service": "google", "failures": 1, "problem": "<No> answer.", "due_at": now + HOUR}
-        connection.execute(insert(channel), [refused])
-        connection.execute(insert(channel), [{"calendar": SAM, **opened, "proven_at": now}])
-        connection.execute(insert(channel), [{"calendar": DANA, **opened, "awaiting_since": now - HOUR}])
-    words = text(client.get("/status"))
-    assert "Longarc is not told of changes on 1 calendar. <No> answer. “longarc check” tries the address." in words
-    assert f"Our own change on the calendar of {DANA} did not come back." in words
-    assert "Notifications of changes trusted 1 not yet proven 0 silent 1 refused 1" in words
+        failing_channel = {
+            "calendar": LEE,
+            "service": "google",
+            "failures": 1,
+            "problem": "<No> answer.",
+            "due_at": now + HOUR,
+        }
+        connection.execute(insert(channel), [failing_channel])
+        connection.execute(insert(channel), [{"calendar": SAM, **open_channel, "proven_at": now}])
+        connection.execute(insert(channel), [{"calendar": DANA, **open_channel, "awaiting_since": now - HOUR}])
+    page_text = text(client.get("/status"))
+    assert "Longarc is not told of changes on 1 calendar. <No> answer. “longarc check” tries the address." in page_text
+    assert f"Our own change on the calendar of {DANA} did not come back." in page_text
+    assert "Notifications of changes trusted 1 not yet proven 0 silent 1 refused 1" in page_text
 
 
-def test_link_from_a_terminal_and_other_roles_switch_nothing(company: WebCompany) -> None:
-    """A link names nobody, so it opens the page alone."""
+def test_r23_the_operators_link_and_other_roles_can_change_nothing(company: WebCompany) -> None:
+    """A link does not prove who follows it, so that it only shows the page."""
     company.office.store.people.suspend(DANA, company.office.clock() + HOUR)
-    by_link = company.operator()
-    page = by_link.get("/status")
+    browser_with_link = company.operator()
+    page = browser_with_link.get("/status")
     assert ("Try it now" in text(page), "longarc retry" in text(page)) == (False, True)
     hilda = company.browser()
     token = hidden(sign_in(hilda, HILDA, "/people-ops"), "token")
     before = company.read_database()
-    for client, status, proof in ((by_link, 403, hidden(page, "token")), (hilda, 403, token)):
-        for where in ("/status/rollout/pause", "/status/retry"):
-            assert client.post(where, data={"token": proof, "person": DANA}).status_code == status
-    signed_in = operator(company)
-    for where in ("/status/rollout/pause", "/status/retry"):
-        assert signed_in.post(where, data={"token": "x", "person": DANA}).status_code == 403
+    for client, status, form_token in ((browser_with_link, 403, hidden(page, "token")), (hilda, 403, token)):
+        for path in ("/status/rollout/pause", "/status/retry"):
+            assert client.post(path, data={"token": form_token, "person": DANA}).status_code == status
+    signed_in = sign_in_as_operator(company)
+    for path in ("/status/rollout/pause", "/status/retry"):
+        assert signed_in.post(path, data={"token": "x", "person": DANA}).status_code == 403
     assert company.read_database() == before
 
 
-def test_pages_show_no_word_of_a_conversation_and_escape_names(company: WebCompany) -> None:
-    client = operator(company)
-    for where in ("/status", "/status/rollout", "/status/rollout/pause?group=R%26D%20%3C3%3E"):
-        page = client.get(where)
-        assert page.status_code == 200, where
-        assert [one for one in SECRETS.values() if one in page.text] == []
+def test_r23_pages_of_the_operator_show_no_content_and_escape_names(company: WebCompany) -> None:
+    client = sign_in_as_operator(company)
+    for path in ("/status", "/status/rollout", "/status/rollout/pause?group=R%26D%20%3C3%3E"):
+        page = client.get(path)
+        assert page.status_code == 200, path
+        assert [secret for secret in SECRETS.values() if secret in page.text] == []
         assert "<3>" not in page.text
     assert "R&amp;D &lt;3&gt;" in client.get("/status/rollout").text

@@ -1,4 +1,4 @@
-"""People-ops keep the openings on their page; the file stays where they stand (R-29)."""
+"""R-29: people-ops change the openings on their page, which writes them to the file of openings."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,10 +13,10 @@ from worker.clock import utcnow
 from worker.domain.rollout import Rollout
 from worker.links import Purpose
 
-pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning:authlib")  # of the issuer that others wrote
+pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning:authlib")  # of the issuer of another project
 
 PAGE = "/people-ops/openings"
-LEAD = {"title": "Lead of <billing>", "kind": "project", "until": "2027-03-31", "contact": "ines@corp.example"}
+OPENING = {"title": "Lead of <billing>", "kind": "project", "until": "2027-03-31", "contact": "ines@corp.example"}
 
 
 @pytest.fixture(scope="module", name="issuer")
@@ -35,33 +35,33 @@ def company_with_openings(saved_company: SavedCompany, tmp_path: Path, issuer: s
     company.office.close()
 
 
-def people_ops(company: WebCompany) -> FlaskClient:
+def sign_in_as_people_ops(company: WebCompany) -> FlaskClient:
     client = company.browser()
     assert sign_in(client, HILDA, "/people-ops").status_code == 200
     return client
 
 
 def test_opening_is_added_changed_and_taken_out_and_reports_see_it(company: WebCompany) -> None:
-    client = people_ops(company)
+    client = sign_in_as_people_ops(company)
     version = hidden(client.get(PAGE), "version")
-    assert send(client, PAGE, PAGE, version=version, **LEAD).headers["Location"] == f"{PAGE}?said=openings"
+    assert send(client, PAGE, PAGE, version=version, **OPENING).headers["Location"] == f"{PAGE}?said=openings"
     page = client.get(PAGE)
     assert "Lead of <billing>" in text(page)
     assert "<billing>" not in page.text
     assert "Lead of <billing>" in text(company.visitor(SAM, Purpose.ME).get("/me"))
-    changed = {**LEAD, "title": "Lead of payments", "version": hidden(page, "version")}
-    assert send(client, PAGE, f"{PAGE}/2/change", **changed).status_code == 303
+    changed_fields = {**OPENING, "title": "Lead of payments", "version": hidden(page, "version")}
+    assert send(client, PAGE, f"{PAGE}/2/change", **changed_fields).status_code == 303
     assert "Lead of payments" in text(client.get(PAGE))
     assert send(client, PAGE, f"{PAGE}/2/remove", version=hidden(client.get(PAGE), "version")).status_code == 303
     assert "None yet." in text(client.get(PAGE))
-    done = company.office.store.operator_actions.list_latest(9)
-    assert [(one.by, one.name) for one in done] == [(HILDA, "openings")] * 3
+    operator_actions = company.office.store.operator_actions.list_latest(9)
+    assert [(action.by, action.name) for action in operator_actions] == [(HILDA, "openings")] * 3
 
 
-def test_what_is_wrong_is_shown_beside_what_was_typed(company: WebCompany) -> None:
-    client = people_ops(company)
-    wrong = {**LEAD, "link": "jobs.corp.example", "version": hidden(client.get(PAGE), "version")}
-    page = send(client, PAGE, PAGE, **wrong)
+def test_an_invalid_opening_is_reported_and_the_entries_are_kept(company: WebCompany) -> None:
+    client = sign_in_as_people_ops(company)
+    invalid_fields = {**OPENING, "link": "jobs.corp.example", "version": hidden(client.get(PAGE), "version")}
+    page = send(client, PAGE, PAGE, **invalid_fields)
     assert page.status_code == 422
     assert "Write the whole address of a page" in text(page)
     assert 'value="jobs.corp.example"' in page.text
@@ -69,11 +69,11 @@ def test_what_is_wrong_is_shown_beside_what_was_typed(company: WebCompany) -> No
     assert company.office.store.operator_actions.list_latest(9) == []
 
 
-def test_what_to_write_instead_is_said_in_the_readers_language(company: WebCompany) -> None:
-    client = people_ops(company)
+def test_each_invalid_field_is_explained_in_the_language_of_the_browser(company: WebCompany) -> None:
+    client = sign_in_as_people_ops(company)
     fields = {"token": hidden(client.get(PAGE), "token"), "version": hidden(client.get(PAGE), "version")}
-    unfit = {"title": "", "kind": "job", "until": "soon", "link": "jobs", "contact": "ines", "note": "x" * 301}
-    page = client.post(PAGE, data={**fields, **unfit, "group": "x" * 200}, headers={"Accept-Language": "de"})
+    invalid_fields = {"title": "", "kind": "job", "until": "soon", "link": "jobs", "contact": "ines", "note": "x" * 301}
+    page = client.post(PAGE, data={**fields, **invalid_fields, "group": "x" * 200}, headers={"Accept-Language": "de"})
     assert page.status_code == 422
     for sentence in ("Schreib einen Titel mit höchstens 120 Zeichen.", "Wähl eine der Arten aus.",
                      "Nenn den letzten Tag, an dem der Eintrag gezeigt wird", "Schreib den kurzen Namen",
@@ -83,47 +83,47 @@ def test_what_to_write_instead_is_said_in_the_readers_language(company: WebCompa
     assert "missing" not in text(page) and "longer than" not in text(page)
 
 
-def test_change_of_what_somebody_else_changed_is_refused(company: WebCompany) -> None:
-    client, file = people_ops(company), company.office.settings.openings_file
+def test_a_change_of_openings_that_somebody_else_changed_is_refused(company: WebCompany) -> None:
+    client, file = sign_in_as_people_ops(company), company.office.settings.openings_file
     version = hidden(client.get(PAGE), "version")
     file.write_text("title,kind,until\nDesigner,opening,2027-02-26\n", encoding="utf-8")
-    page = send(client, PAGE, PAGE, version=version, **LEAD)
+    page = send(client, PAGE, PAGE, version=version, **OPENING)
     assert (page.status_code, "Somebody else has changed the openings" in text(page)) == (409, True)
     assert "Designer" in text(client.get(PAGE))
 
 
-def test_file_with_problems_is_shown_and_not_written(company: WebCompany) -> None:
+def test_problems_of_the_file_are_shown_and_it_cannot_be_changed(company: WebCompany) -> None:
     file = company.office.settings.openings_file
     file.write_text("title,kind,until\nDesigner,job,2027-02-26\n", encoding="utf-8")
-    page = people_ops(company).get(PAGE)
+    page = sign_in_as_people_ops(company).get(PAGE)
     assert "openings.csv:line 2, kind" in text(page)
     assert "Add one" not in text(page)
 
 
-def test_only_people_ops_change_openings_by_their_own_forms(company: WebCompany) -> None:
-    client, operator = people_ops(company), company.browser()
-    sign_in(operator, OPERATOR, "/status")
+def test_openings_are_changed_only_by_people_ops_with_valid_forms(company: WebCompany) -> None:
+    client, operators_browser = sign_in_as_people_ops(company), company.browser()
+    sign_in(operators_browser, OPERATOR, "/status")
     version = hidden(client.get(PAGE), "version")
     token = hidden(client.get(PAGE), "token")
-    assert operator.get(PAGE).status_code == 403
-    for browser, proof in ((operator, token), (client, "x"), (company.browser(), token)):
-        for where in (PAGE, f"{PAGE}/2/change", f"{PAGE}/2/remove"):
-            assert browser.post(where, data={"token": proof, "version": version, **LEAD}).status_code == 403
+    assert operators_browser.get(PAGE).status_code == 403
+    for browser, form_token in ((operators_browser, token), (client, "x"), (company.browser(), token)):
+        for path in (PAGE, f"{PAGE}/2/change", f"{PAGE}/2/remove"):
+            assert browser.post(path, data={"token": form_token, "version": version, **OPENING}).status_code == 403
     assert not company.office.settings.openings_file.exists()
 
 
 def test_pilot_is_named_by_groups_and_nobody_by_address(company: WebCompany) -> None:
-    """R-22: people named one by one may be fewer than a group."""
-    assert "The pilot is for" not in text(people_ops(company).get("/people-ops"))
+    """R-22: managers who are named one by one may be too few for a group."""
+    assert "The pilot is for" not in text(sign_in_as_people_ops(company).get("/people-ops"))
     rollout = Rollout(groups=("Sales", "Legal"), managers=(DANA, LEE))
     company.office.store.participation.update(rollout, None, company.office.clock(), lambda _: "")
-    page = people_ops(company).get("/people-ops")
+    page = sign_in_as_people_ops(company).get("/people-ops")
     assert "The pilot is for: Legal , Sales , people who are named one by one" in text(page)
-    assert [one for one in (DANA, SAM, KIM, LEE, ALEX) if one in page.text] == []
+    assert [address for address in (DANA, SAM, KIM, LEE, ALEX) if address in page.text] == []
 
 
-def test_page_is_in_the_language_of_the_browser(company: WebCompany) -> None:
-    """Whoever signs in need not be in the people file, which would name a language."""
-    page = people_ops(company).get(PAGE, headers={"Accept-Language": "de-DE"})
+def test_the_page_is_in_the_language_of_the_browser(company: WebCompany) -> None:
+    """People-ops need not be in the people file, which names the language of other readers."""
+    page = sign_in_as_people_ops(company).get(PAGE, headers={"Accept-Language": "de-DE"})
     assert "Stellen, Projekte und Wege" in text(page)
     assert page.headers["Content-Language"] == "de"

@@ -1,4 +1,4 @@
-"""What a report says about a move (R-18), and why one of the two asked to talk (R-6), on pages and in files."""
+"""The reason of a report for a move (R-18), and the reason for an ad hoc session (R-6), on pages and in files."""
 
 import json
 
@@ -11,41 +11,45 @@ from worker.links import Purpose
 from worker.web.team import make_url_id
 
 PAIR = PairId(DANA, SAM)
-SAID = "My quillwort week begins then"
-TOLD_TO_MANAGER, TOLD_TO_REPORT = f"Sam says about the move: “{SAID}”", f"You said about the move: “{SAID}”"
+REASON = "My quillwort week begins then"
+TEXT_FOR_MANAGER, TEXT_FOR_REPORT = f"Sam says about the move: “{REASON}”", f"You said about the move: “{REASON}”"
 
 
-def move(company: WebCompany, who: str) -> Session:
-    """Somebody takes the first of the proposed times, on the page."""
+def move_session(company: WebCompany, address: str) -> Session:
+    """Choose the first of the proposed times on the page, and return the session at its new time."""
     session = company.next_session()
-    page, client = f"/time/{session.id}", company.visitor(who, Purpose.TIME, session.id)
+    page, client = f"/time/{session.id}", company.visitor(address, Purpose.TIME, session.id)
     fields = {name: hidden(client.get(page), name) for name in ("version", "start", "end")}
     assert send(client, page, page, **fields).status_code == 303
     return company.next_session()
 
 
-def explain(company: WebCompany, session: Session, reason: str, who: str = SAM) -> str:
-    """The report says it on the page; returns what the page answers."""
-    page, client = f"/time/{session.id}", company.visitor(who, Purpose.TIME, session.id)
+def give_reason(company: WebCompany, session: Session, reason: str, address: str = SAM) -> str:
+    """Give the reason for a move on the page, and return the text of the page that follows."""
+    page, client = f"/time/{session.id}", company.visitor(address, Purpose.TIME, session.id)
     answer = send(client, page, f"{page}/reason", reason=reason)
     assert answer.status_code == 303
     return text(client.get(answer.headers["Location"]))
 
 
-def notices(company: WebCompany, to: str) -> list[str]:
-    """The deferral mails to one of the two, as text on one line."""
-    found = [mail for mail in company.office.mails("deferral_notice") if to in str(mail["To"])]
-    return [" ".join(texts([mail]).split()) for mail in found]
+def list_notices(company: WebCompany, address: str) -> list[str]:
+    """Return the deferral notices to one of the two, each as text on one line."""
+    mails = [mail for mail in company.office.mails("deferral_notice") if address in str(mail["To"])]
+    return [" ".join(texts([mail]).split()) for mail in mails]
 
 
-def read(company: WebCompany, who: str, purpose: Purpose, where: str) -> str:
-    return text(company.visitor(who, purpose).get(where))
+def read_page(company: WebCompany, address: str, purpose: Purpose, path: str) -> str:
+    return text(company.visitor(address, purpose).get(path))
 
 
-def lost_times(company: WebCompany, who: str, purpose: Purpose) -> list[dict[str, str]]:
-    file = json.loads(company.visitor(who, purpose).get(f"/{purpose}/data").get_data(as_text=True))
-    pair = next(one for one in file["pairs"] if (one["manager"], one["report"]) == (DANA, SAM))
-    lost: list[dict[str, str]] = pair["times_lost"]
+def load_lost_times(company: WebCompany, address: str, purpose: Purpose) -> list[dict[str, str]]:
+    file = json.loads(company.visitor(address, purpose).get(f"/{purpose}/data").get_data(as_text=True))
+    own_pair = next(
+        pair_in_file
+        for pair_in_file in file["pairs"]
+        if (pair_in_file["manager"], pair_in_file["report"]) == (DANA, SAM)
+    )
+    lost: list[dict[str, str]] = own_pair["times_lost"]
     return lost
 
 
@@ -53,130 +57,131 @@ def lost_times(company: WebCompany, who: str, purpose: Purpose) -> list[dict[str
 
 
 def test_r18_why_the_report_moved_it_is_told_to_the_manager(company: WebCompany) -> None:
-    """R-18: in the report's voice, in one mail, on both pages and in both files; in nothing that is no content."""
-    session = move(company, SAM)
-    assert "What should Dana know?" in read_time(company, SAM, session)
-    assert "Your manager gets it by mail" in explain(company, session, SAID)
+    """R-18: in one mail, on both pages and in both files, but not in subjects of mails and not in the history."""
+    session = move_session(company, SAM)
+    assert "What should Dana know?" in read_time_page(company, SAM, session)
+    assert "Your manager gets it by mail" in give_reason(company, session, REASON)
     company.office.run(3 * DAY)
-    (mail,) = notices(company, DANA)
-    assert TOLD_TO_MANAGER in mail
-    assert notices(company, SAM) == []
+    (mail,) = list_notices(company, DANA)
+    assert TEXT_FOR_MANAGER in mail
+    assert list_notices(company, SAM) == []
     person = f"/team/person/{make_url_id(PAIR)}"
-    assert TOLD_TO_MANAGER in read(company, DANA, Purpose.TEAM, person)
-    assert TOLD_TO_MANAGER in read_time(company, DANA, session)
-    assert TOLD_TO_REPORT in read(company, SAM, Purpose.ME, "/me")
-    for who, purpose in ((DANA, Purpose.TEAM), (SAM, Purpose.ME)):
-        assert [one.get("said_by_the_report") for one in lost_times(company, who, purpose)][-1] == SAID
-    assert "quillwort" not in str(mail_subjects(company)) and "quillwort" not in str(company.office.history())
+    assert TEXT_FOR_MANAGER in read_page(company, DANA, Purpose.TEAM, person)
+    assert TEXT_FOR_MANAGER in read_time_page(company, DANA, session)
+    assert TEXT_FOR_REPORT in read_page(company, SAM, Purpose.ME, "/me")
+    for address, purpose in ((DANA, Purpose.TEAM), (SAM, Purpose.ME)):
+        assert [loss.get("said_by_the_report") for loss in load_lost_times(company, address, purpose)][-1] == REASON
+    assert "quillwort" not in str(list_mail_subjects(company)) and "quillwort" not in str(company.office.history())
 
 
-def read_time(company: WebCompany, who: str, session: Session) -> str:
-    return text(company.visitor(who, Purpose.TIME, session.id).get(f"/time/{session.id}"))
+def read_time_page(company: WebCompany, address: str, session: Session) -> str:
+    return text(company.visitor(address, Purpose.TIME, session.id).get(f"/time/{session.id}"))
 
 
-def mail_subjects(company: WebCompany) -> list[str]:
+def list_mail_subjects(company: WebCompany) -> list[str]:
     return [str(mail["Subject"]) for _, mail in company.office.mailer.sent]
 
 
-def test_a_move_without_a_word_needs_no_mail(company: WebCompany) -> None:
-    """T-12: whoever chose a time knows it, and the calendar tells the other."""
-    move(company, SAM)
+def test_t12_a_move_without_a_reason_causes_no_mail(company: WebCompany) -> None:
+    """T-12: calendars show the new time to both."""
+    move_session(company, SAM)
     company.office.run(3 * DAY)
-    assert notices(company, DANA) == notices(company, SAM) == []
+    assert list_notices(company, DANA) == list_notices(company, SAM) == []
 
 
-def test_a_manager_says_nothing_there(company: WebCompany) -> None:
-    """R-38: a manager's reason is the manager's own affair; there is no form for it, and none is taken."""
-    session = move(company, DANA)
-    assert "What should" not in read_time(company, DANA, session)
+def test_r38_a_manager_can_give_no_reason_for_a_move(company: WebCompany) -> None:
+    """R-38: there is no form for it, and a request without the form is refused."""
+    session = move_session(company, DANA)
+    assert "What should" not in read_time_page(company, DANA, session)
     page, client = f"/time/{session.id}", company.visitor(DANA, Purpose.TIME, session.id)
-    assert send(client, page, f"{page}/reason", reason=SAID).status_code == 404
-    assert "quillwort" not in str(lost_times(company, DANA, Purpose.TEAM))
+    assert send(client, page, f"{page}/reason", reason=REASON).status_code == 404
+    assert "quillwort" not in str(load_lost_times(company, DANA, Purpose.TEAM))
 
 
-def test_nobody_else_says_or_reads_anything(company: WebCompany) -> None:
-    """R-23."""
-    session = move(company, SAM)
-    explain(company, session, SAID)
+def test_r23_no_other_person_can_read_or_give_the_reason(company: WebCompany) -> None:
+    session = move_session(company, SAM)
+    give_reason(company, session, REASON)
     stranger = company.visitor(KIM, Purpose.TIME, session.id)
     assert stranger.get(f"/time/{session.id}").status_code == 404
-    assert "quillwort" not in read(company, KIM, Purpose.ME, "/me")
-    assert "quillwort" not in read(company, DANA, Purpose.TEAM, f"/team/person/{make_url_id(PairId(DANA, KIM))}")
+    assert "quillwort" not in read_page(company, KIM, Purpose.ME, "/me")
+    assert "quillwort" not in read_page(company, DANA, Purpose.TEAM, f"/team/person/{make_url_id(PairId(DANA, KIM))}")
 
 
-def test_other_words_take_their_place_and_no_words_take_them_away(company: WebCompany) -> None:
-    """R-18: the manager hears of the new words once; the same again is no news; what is withdrawn is gone."""
-    session = move(company, SAM)
-    explain(company, session, "First words")
+def test_r18_a_reason_can_be_replaced_and_withdrawn(company: WebCompany) -> None:
+    """R-18: the manager gets one mail about a new reason, none about the same reason again, none about a withdrawal."""
+    session = move_session(company, SAM)
+    give_reason(company, session, "First words")
     company.office.run(3 * DAY)
-    explain(company, session, SAID)
-    assert "says so already" in explain(company, session, SAID)
+    give_reason(company, session, REASON)
+    assert "says so already" in give_reason(company, session, REASON)
     company.office.run(3 * DAY)
-    first, second = notices(company, DANA)
+    first, second = list_notices(company, DANA)
     assert "First words" in first and "quillwort" in second and "First words" not in second
-    assert "It is gone" in explain(company, session, " ")
-    assert "quillwort" not in read(company, DANA, Purpose.TEAM, f"/team/person/{make_url_id(PAIR)}")
+    assert "It is gone" in give_reason(company, session, " ")
+    assert "quillwort" not in read_page(company, DANA, Purpose.TEAM, f"/team/person/{make_url_id(PAIR)}")
     company.office.run(3 * DAY)
-    assert len(notices(company, DANA)) == 2
+    assert len(list_notices(company, DANA)) == 2
 
 
-def test_words_withdrawn_before_the_mail_left_are_in_no_mail(company: WebCompany) -> None:
-    session = move(company, SAM)
+def test_a_reason_withdrawn_before_its_mail_is_sent_is_in_no_mail(company: WebCompany) -> None:
+    session = move_session(company, SAM)
     company.office.clock.advance(12 * HOUR)  # in the night, so that the mail waits
-    explain(company, session, SAID)
+    give_reason(company, session, REASON)
     company.office.tick()
-    explain(company, session, "")
+    give_reason(company, session, "")
     company.office.run(3 * DAY)
-    assert notices(company, DANA) == []
+    assert list_notices(company, DANA) == []
 
 
-@pytest.mark.parametrize("after_the_mail", [False, True])
-def test_r38_who_declined_can_say_why_before_or_after_the_manager_is_told(
-    company: WebCompany, after_the_mail: bool
+@pytest.mark.parametrize("is_after_mail", [False, True])
+def test_r18_r38_the_report_can_give_the_reason_for_a_decline_before_and_after_the_mail(
+    company: WebCompany, is_after_mail: bool
 ) -> None:
-    """R-18, R-38: in the mail about the new time if that waits still, else in one more."""
+    """R-18, R-38: the reason is in the mail about the new time if that was not sent yet, else in another mail."""
     office, session = company.office, company.next_session()
     office.decline(session)
-    if after_the_mail:
+    if is_after_mail:
         office.run(3 * DAY)
-        assert len(notices(company, DANA)) == 1 and "quillwort" not in notices(company, DANA)[0]
+        assert len(list_notices(company, DANA)) == 1 and "quillwort" not in list_notices(company, DANA)[0]
     else:
         office.tick()
-    explain(company, company.next_session(), SAID)
+    give_reason(company, company.next_session(), REASON)
     office.run(3 * DAY)
-    told = notices(company, DANA)
-    assert len(told) == 1 + after_the_mail and "quillwort" in told[-1]
-    assert len(notices(company, SAM)) == 1 and "quillwort" not in notices(company, SAM)[0]
+    mails = list_notices(company, DANA)
+    assert len(mails) == 1 + is_after_mail and "quillwort" in mails[-1]
+    assert len(list_notices(company, SAM)) == 1 and "quillwort" not in list_notices(company, SAM)[0]
 
 
-def test_a_session_that_lost_no_time_has_nothing_to_say_about(company: WebCompany) -> None:
+def test_no_reason_is_accepted_for_a_session_that_did_not_move(company: WebCompany) -> None:
     session = company.next_session()
-    assert session.count == 0 and "What should Dana know?" not in read_time(company, SAM, session)
+    assert session.count == 0 and "What should Dana know?" not in read_time_page(company, SAM, session)
     client, page = company.visitor(SAM, Purpose.TIME, session.id), f"/time/{session.id}"
-    answer = send(client, page, f"{page}/reason", reason=SAID)
+    answer = send(client, page, f"{page}/reason", reason=REASON)
     assert answer.status_code == 409 and "no move of this conversation for you to explain" in text(answer)
 
 
-# --- a talk ---
+# --- an ad hoc session ---
 
 
-@pytest.mark.parametrize("by", list(Owner))
-def test_r18_why_a_talk_was_asked_for_is_on_the_manager_s_page_until_it_is_over(company: WebCompany, by: Owner) -> None:
-    """R-6, R-18: in the words of whoever asked; on no page of the report's."""
-    office, person = company.office, f"/team/person/{make_url_id(PAIR)}"
-    assert "asked to talk" not in read(company, DANA, Purpose.TEAM, person)
-    talk = office.worker.actions.request_talk(PAIR, Trigger.DOUBT, SAID, at_once=True, by=by)
-    for _ in range(2):  # without a time, and with one
-        page = read(company, DANA, Purpose.TEAM, person)
-        assert ("Sam asked to talk" if by is Owner.REPORT else "You asked to talk") in page
-        assert "a doubt whether this is the right place" in page and SAID in page
+@pytest.mark.parametrize("requester", list(Owner))
+def test_r18_why_a_talk_was_asked_for_is_on_the_manager_s_page_until_it_is_over(
+    company: WebCompany, requester: Owner
+) -> None:
+    """R-6, R-18: no page of the report and no page for another time shows it."""
+    office, person_page = company.office, f"/team/person/{make_url_id(PAIR)}"
+    assert "asked to talk" not in read_page(company, DANA, Purpose.TEAM, person_page)
+    session_id = office.worker.actions.request_talk(PAIR, Trigger.DOUBT, REASON, at_once=True, by=requester)
+    for _ in range(2):  # while the session is owed, and when it is booked
+        page = read_page(company, DANA, Purpose.TEAM, person_page)
+        assert ("Sam asked to talk" if requester is Owner.REPORT else "You asked to talk") in page
+        assert "a doubt whether this is the right place" in page and REASON in page
         assert "within two working days" in page
-        assert "quillwort" not in read(company, SAM, Purpose.ME, "/me")
-        team = read(company, DANA, Purpose.TEAM, "/team")
-        assert ("Sam asked to talk" in team) is (by is Owner.REPORT) and "quillwort" not in team
+        assert "quillwort" not in read_page(company, SAM, Purpose.ME, "/me")
+        team = read_page(company, DANA, Purpose.TEAM, "/team")
+        assert ("Sam asked to talk" in team) is (requester is Owner.REPORT) and "quillwort" not in team
         office.tick()
-    planned = office.store.queries.get_session(talk)
-    assert planned is not None
-    assert "quillwort" not in read_time(company, DANA, planned) + read_time(company, SAM, planned)
-    office.run_to(planned.span.end + HOUR)
-    assert "quillwort" not in read(company, DANA, Purpose.TEAM, person)
+    session = office.store.queries.get_session(session_id)
+    assert session is not None
+    assert "quillwort" not in read_time_page(company, DANA, session) + read_time_page(company, SAM, session)
+    office.run_to(session.span.end + HOUR)
+    assert "quillwort" not in read_page(company, DANA, Purpose.TEAM, person_page)

@@ -1,4 +1,4 @@
-"""What a page says when something was refused: in the reader's words and language, and never the operator's text."""
+"""The page after a refusal has the reason in the reader's language, and never the text that is for the operator."""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -20,20 +20,20 @@ from worker.web.refusals import REFUSALS
 from worker.web.team import make_url_id
 
 PAIR = PairId(DANA, SAM)
-SAMS = f"/team/person/{make_url_id(PAIR)}"
+SAM_PAGE = f"/team/person/{make_url_id(PAIR)}"
 GERMAN = Languages([find_template_folder() / "locale"]).find_language("de")
-#: As the errors of commands are written.
+#: The text of a refusal as a command prints it.
 FOR_OPERATORS = "Session s-4711 can't be moved. Use `longarc defer`."
 
 
-def list_kinds(base: type[Refused] = Refused) -> list[type[Refused]]:
-    """Every type of refusal that the program has."""
-    kinds = [base, *(kind for child in base.__subclasses__() for kind in list_kinds(child))]
-    return sorted(kinds, key=lambda kind: kind.__name__)
+def list_refusal_types(base: type[Refused] = Refused) -> list[type[Refused]]:
+    """Return every type of refusal that the program has."""
+    types = [base, *(refusal_type for child in base.__subclasses__() for refusal_type in list_refusal_types(child))]
+    return sorted(types, key=lambda refusal_type: refusal_type.__name__)
 
 
-def refuse(company: WebCompany, error: Exception, language: str) -> TestResponse:
-    """The page of somebody whose request ends in that error."""
+def request_refused_page(company: WebCompany, error: Exception, language: str) -> TestResponse:
+    """Return the answer to a request that ends in that error."""
 
     def fail() -> str:
         raise error
@@ -46,56 +46,63 @@ def refuse(company: WebCompany, error: Exception, language: str) -> TestResponse
 
 
 @pytest.mark.parametrize("language", ["en", "de"])
-@pytest.mark.parametrize("kind", list_kinds())
-def test_the_operators_text_is_on_no_page(company: WebCompany, kind: type[Refused], language: str) -> None:
-    error = kind.__new__(kind, FOR_OPERATORS)
+@pytest.mark.parametrize("refusal_type", list_refusal_types())
+def test_no_page_shows_the_text_of_a_refusal_for_operators(
+    company: WebCompany, refusal_type: type[Refused], language: str
+) -> None:
+    error = refusal_type.__new__(refusal_type, FOR_OPERATORS)
     assert str(error) == FOR_OPERATORS
-    answer = refuse(company, error, language)
+    answer = request_refused_page(company, error, language)
     assert answer.status_code == 409
     assert "4711" not in answer.text and "longarc defer" not in answer.text
-    nothing, perhaps = "Nothing was changed.", "Perhaps something is different since you opened the page"
+    unchanged_sentence, generic_sentence = (
+        "Nothing was changed.",
+        "Perhaps something is different since you opened the page",
+    )
     if language == "de":
-        nothing, perhaps = "Es wurde nichts geändert.", "Vielleicht hat sich etwas getan"
-    assert nothing in text(answer)
-    assert (perhaps in text(answer)) is (kind not in REFUSALS)
+        unchanged_sentence, generic_sentence = "Es wurde nichts geändert.", "Vielleicht hat sich etwas getan"
+    assert unchanged_sentence in text(answer)
+    assert (generic_sentence in text(answer)) is (refusal_type not in REFUSALS)
 
 
-@pytest.mark.parametrize("kind", REFUSALS)
-def test_a_german_reader_is_told_why_in_german(company: WebCompany, kind: type[Refused]) -> None:
-    page = text(refuse(company, kind.__new__(kind, FOR_OPERATORS), "de"))
-    assert GERMAN.gettext(REFUSALS[kind]) in page
-    assert GERMAN.gettext(REFUSALS[kind]) != REFUSALS[kind] and REFUSALS[kind] not in page
+@pytest.mark.parametrize("refusal_type", REFUSALS)
+def test_the_reason_of_a_refusal_is_translated_to_german(company: WebCompany, refusal_type: type[Refused]) -> None:
+    page = text(request_refused_page(company, refusal_type.__new__(refusal_type, FOR_OPERATORS), "de"))
+    assert GERMAN.gettext(REFUSALS[refusal_type]) in page
+    assert GERMAN.gettext(REFUSALS[refusal_type]) != REFUSALS[refusal_type] and REFUSALS[refusal_type] not in page
 
 
-def test_problems_of_a_file_are_for_the_operator(company: WebCompany, caplog: pytest.LogCaptureFixture) -> None:
-    """Such as those of a company's own template, which no reader can repair."""
-    answer = refuse(company, Problems([Problem("brief.txt.j2", "This template gives nothing.", "Delete it.")]), "en")
+def test_problems_of_a_file_are_logged_and_not_shown(company: WebCompany, caplog: pytest.LogCaptureFixture) -> None:
+    """Such as problems of a company's own template, which no reader can repair."""
+    answer = request_refused_page(
+        company, Problems([Problem("brief.txt.j2", "This template gives nothing.", "Delete it.")]), "en"
+    )
     assert answer.status_code == 500
     assert "brief.txt.j2" not in answer.text and "gives nothing" not in answer.text
     assert "gives nothing" in caplog.text
 
 
-# --- by what people do ---
+# --- by action ---
 
 
 def end_commitment_twice(company: WebCompany) -> TestResponse:
-    mine, client = company.open_commitment_id("report"), company.visitor(SAM, Purpose.ME)
-    send(client, "/me", f"/me/commitment/{mine}/done")
-    return send(client, "/me", f"/me/commitment/{mine}/done")
+    own_id, client = company.open_commitment_id("report"), company.visitor(SAM, Purpose.ME)
+    send(client, "/me", f"/me/commitment/{own_id}/done")
+    return send(client, "/me", f"/me/commitment/{own_id}/done")
 
 
-def let_go_what_is_done(company: WebCompany) -> TestResponse:
-    mine, client = company.open_commitment_id("report"), company.visitor(SAM, Purpose.ME)
-    send(client, "/me", f"/me/commitment/{mine}/done")
-    return send(client, "/me", f"/me/commitment/{mine}/let-go")
+def let_go_done_commitment(company: WebCompany) -> TestResponse:
+    own_id, client = company.open_commitment_id("report"), company.visitor(SAM, Purpose.ME)
+    send(client, "/me", f"/me/commitment/{own_id}/done")
+    return send(client, "/me", f"/me/commitment/{own_id}/let-go")
 
 
-def ask_twice(company: WebCompany) -> TestResponse:
+def request_talk_twice(company: WebCompany) -> TestResponse:
     company.office.worker.actions.request_talk(PAIR, Trigger.DOUBT)
     return send(company.visitor(SAM, Purpose.ME), "/me", "/me/talk", trigger="doubt")
 
 
-def ask_while_paused(company: WebCompany) -> TestResponse:
+def request_talk_while_paused(company: WebCompany) -> TestResponse:
     client = company.visitor(SAM, Purpose.ME)
     token = hidden(client.get("/me"), "token")
     company.office.pairs[PAIR] = replace(company.office.pairs[PAIR], paused=True)
@@ -103,7 +110,7 @@ def ask_while_paused(company: WebCompany) -> TestResponse:
     return client.post("/me/talk", data={"token": token, "trigger": "check-in"})
 
 
-def note_about_a_contract(company: WebCompany) -> TestResponse:
+def leave_note_with_contract(company: WebCompany) -> TestResponse:
     return send(
         company.visitor(SAM, Purpose.ME),
         "/me",
@@ -112,22 +119,26 @@ def note_about_a_contract(company: WebCompany) -> TestResponse:
     )
 
 
-def explain_no_move(company: WebCompany) -> TestResponse:
+def explain_missing_move(company: WebCompany) -> TestResponse:
     page = f"/time/{company.next_session().id}"
     return send(company.visitor(SAM, Purpose.TIME, company.next_session().id), page, f"{page}/reason", reason="My week")
 
 
-def leave_what_is_not_asked(company: WebCompany) -> TestResponse:
+def leave_without_question(company: WebCompany) -> TestResponse:
     page = f"/time/{company.next_session().id}"
     return send(company.visitor(SAM, Purpose.TIME, company.next_session().id), page, f"{page}/next-quarter")
 
 
-def miss_what_has_a_contract(company: WebCompany) -> TestResponse:
-    return send(company.visitor(DANA, Purpose.TEAM), SAMS, f"{SAMS}/session/{company.contracted_session().id}/not-met")
+def mark_contracted_session_not_met(company: WebCompany) -> TestResponse:
+    return send(
+        company.visitor(DANA, Purpose.TEAM), SAM_PAGE, f"{SAM_PAGE}/session/{company.contracted_session().id}/not-met"
+    )
 
 
-def miss_what_is_to_come(company: WebCompany) -> TestResponse:
-    return send(company.visitor(DANA, Purpose.TEAM), SAMS, f"{SAMS}/session/{company.next_session().id}/not-met")
+def mark_future_session_not_met(company: WebCompany) -> TestResponse:
+    return send(
+        company.visitor(DANA, Purpose.TEAM), SAM_PAGE, f"{SAM_PAGE}/session/{company.next_session().id}/not-met"
+    )
 
 
 def record_before_meeting(company: WebCompany) -> TestResponse:
@@ -137,14 +148,14 @@ def record_before_meeting(company: WebCompany) -> TestResponse:
     return client.post(f"/contract/{session}/send", data=fields)
 
 
-def send_an_old_draft(company: WebCompany) -> TestResponse:
+def send_outdated_draft(company: WebCompany) -> TestResponse:
     client, page = company.open_contract_form()
     fields = send_fields(client, page)
     return client.post(f"/contract/{company.held_session().id}/send", data={**fields, "version": "0"})
 
 
-def take(after: timedelta, length: timedelta) -> Callable[[WebCompany], TestResponse]:
-    """Choose a time that begins so much later than now, and is so long."""
+def choose_time(after: timedelta, length: timedelta) -> Callable[[WebCompany], TestResponse]:
+    """Return an action that chooses a time. `after`: how long from now it begins."""
 
     def press(company: WebCompany) -> TestResponse:
         session, start = company.next_session(), company.office.clock() + after
@@ -156,45 +167,49 @@ def take(after: timedelta, length: timedelta) -> Callable[[WebCompany], TestResp
     return press
 
 
-def take_none(company: WebCompany) -> TestResponse:
+def choose_no_time(company: WebCompany) -> TestResponse:
     page = f"/time/{company.next_session().id}"
     return send(company.visitor(SAM, Purpose.TIME, company.next_session().id), page, page, start="", end="")
 
 
-DEEDS: list[tuple[Callable[[WebCompany], TestResponse], str]] = [
+REFUSED_ACTIONS: list[tuple[Callable[[WebCompany], TestResponse], str]] = [
     (end_commitment_twice, "This has ended already"),
-    (let_go_what_is_done, "This has ended already"),
-    (ask_twice, "Such a conversation has been asked for already"),
-    (ask_while_paused, "they are paused, have ended, or begin later"),
-    (note_about_a_contract, "Notes belong to a conversation that took place and has no contract"),
-    (explain_no_move, "There is no move of this conversation for you to explain"),
-    (leave_what_is_not_asked, "not an open question any more"),
-    (miss_what_has_a_contract, "The two of you have a contract from this conversation"),
-    (miss_what_is_to_come, "This conversation has not begun yet"),
+    (let_go_done_commitment, "This has ended already"),
+    (request_talk_twice, "Such a conversation has been asked for already"),
+    (request_talk_while_paused, "they are paused, have ended, or begin later"),
+    (leave_note_with_contract, "Notes belong to a conversation that took place and has no contract"),
+    (explain_missing_move, "There is no move of this conversation for you to explain"),
+    (leave_without_question, "not an open question any more"),
+    (mark_contracted_session_not_met, "The two of you have a contract from this conversation"),
+    (mark_future_session_not_met, "This conversation has not begun yet"),
     (record_before_meeting, "You have not met yet, so there is nothing to record."),
-    (send_an_old_draft, "This draft was changed in another window since."),
-    (take_none, "Choose a time first."),
-    (take(-DAY, HOUR), "This time has passed"),
-    (take(371 * DAY, HOUR), "This time is more than a year away"),
-    (take(20 * DAY, 30 * MINUTE), "This is too short for your conversation"),
-    (take(20 * DAY, 9 * MINUTE), "This is too short for your conversation"),
-    (take(20 * DAY, 3 * HOUR), "This is longer than a conversation may be"),
+    (send_outdated_draft, "This draft was changed in another window since."),
+    (choose_no_time, "Choose a time first."),
+    (choose_time(-DAY, HOUR), "This time has passed"),
+    (choose_time(371 * DAY, HOUR), "This time is more than a year away"),
+    (choose_time(20 * DAY, 30 * MINUTE), "This is too short for your conversation"),
+    (choose_time(20 * DAY, 9 * MINUTE), "This is too short for your conversation"),
+    (choose_time(20 * DAY, 3 * HOUR), "This is longer than a conversation may be"),
 ]
 
 
 @pytest.mark.parametrize("locale", ["en", "de"])
-@pytest.mark.parametrize(("do", "sentence"), DEEDS, ids=[sentence for _, sentence in DEEDS])
-def test_people_read_in_their_language_why_it_was_refused(
-    company: WebCompany, do: Callable[[WebCompany], TestResponse], sentence: str, locale: str
+@pytest.mark.parametrize(
+    ("perform_action", "sentence"), REFUSED_ACTIONS, ids=[sentence for _, sentence in REFUSED_ACTIONS]
+)
+def test_each_refused_action_shows_its_reason_in_the_readers_language(
+    company: WebCompany, perform_action: Callable[[WebCompany], TestResponse], sentence: str, locale: str
 ) -> None:
     office = company.office
     office.persons = {email: replace(person, locale=locale) for email, person in office.persons.items()}
     office.apply()
-    answer = do(company)
+    answer = perform_action(company)
     assert answer.status_code == 409
-    told = text(answer)
+    page_text = text(answer)
     assert (
-        company.contracted_session().id not in told and company.next_session().id not in told and "longarc" not in told
+        company.contracted_session().id not in page_text
+        and company.next_session().id not in page_text
+        and "longarc" not in page_text
     )
-    (whole,) = [words for words in REFUSALS.values() if sentence in words]
-    assert (whole if locale == "en" else GERMAN.gettext(whole)) in told
+    (full_text,) = [reason for reason in REFUSALS.values() if sentence in reason]
+    assert (full_text if locale == "en" else GERMAN.gettext(full_text)) in page_text

@@ -1,4 +1,4 @@
-"""Signing in with a real browser, at an issuer that others wrote; and the pages behind it, on six widths and by axe."""
+"""Sign-in with a real browser at an issuer of another project, and the layout and accessibility of the pages behind."""
 
 import socket
 from collections.abc import Iterator
@@ -26,21 +26,21 @@ PAGES = ("/", "/status", "/status/rollout", "/status/rollout/pause?group=Sales",
 
 pytestmark = [
     pytest.mark.skipif(not CHROMIUM, reason="there is no Chromium on PATH, and `make setup` could bring none"),
-    pytest.mark.filterwarnings("ignore::DeprecationWarning:authlib"),  # of the issuer that others wrote
+    pytest.mark.filterwarnings("ignore::DeprecationWarning:authlib"),  # of the issuer of another project
 ]
 
 
 @dataclass
 class SignInSite:
-    """The company's pages and the issuer, both served, and a browser."""
+    """The company's pages and the issuer on servers, and a browser."""
 
     url: str
     company: WebCompany
     browser: Browser
 
-    def open_page(self, sub: str, path: str, **how: object) -> Page:
-        """Ask for a page in a new browser, and sign in on the way as somebody."""
-        page = self.browser.new_context(**how).new_page()  # type: ignore[arg-type]
+    def open_page(self, sub: str, path: str, **options: object) -> Page:
+        """Open a page in a new browser context, and sign in as the subject `sub`. `options`: of Playwright."""
+        page = self.browser.new_context(**options).new_page()  # type: ignore[arg-type]
         page.goto(f"{self.url}{path}")
         page.locator(f'button[value="{sub}"]').first.click()
         page.wait_for_url(f"{self.url}/**")
@@ -72,7 +72,7 @@ def site_with_an_issuer(saved_company: SavedCompany, tmp_path_factory: pytest.Te
         company.office.close()
 
 
-def test_operator_comes_by_the_issuer_pauses_a_group_and_leaves(site: SignInSite) -> None:
+def test_an_operator_signs_in_pauses_a_group_and_signs_out(site: SignInSite) -> None:
     page = site.open_page(BOTH, "/status")
     expect(page.get_by_role("heading", name="Status", exact=True)).to_be_visible()
     assert page.url == f"{site.url}/status"
@@ -84,11 +84,11 @@ def test_operator_comes_by_the_issuer_pauses_a_group_and_leaves(site: SignInSite
     page.get_by_role("button", name="Resume").click()
     page.get_by_role("button", name="Sign out everywhere").click()
     expect(page.get_by_role("heading", name="You are signed out")).to_be_visible()
-    site.company.office.clock.advance(MINUTE)  # whoever signs in later is not signed out by this
+    site.company.office.clock.advance(MINUTE)  # the sign-out ends only sign-ins before it, not those of the next tests
     page.context.close()
 
 
-def test_forwarded_link_shows_who_signed_in_and_nothing_else(site: SignInSite) -> None:
+def test_a_forwarded_link_shows_only_the_address_that_signed_in(site: SignInSite) -> None:
     link = site.company.link(SAM, Purpose.ME).removeprefix(site.url)
     page = site.open_page(NOBODY, link, locale="de-DE")
     expect(page.get_by_role("heading", name="Dieser Link gehört jemand anderem")).to_be_visible()
@@ -96,13 +96,13 @@ def test_forwarded_link_shows_who_signed_in_and_nothing_else(site: SignInSite) -
     page.context.close()
 
 
-@pytest.mark.parametrize("colours", ["light", "dark"])
-def test_axe_finds_nothing_and_no_page_is_wider_than_its_screen(site: SignInSite, colours: str) -> None:
-    page = site.open_page(BOTH, "/status", color_scheme=colours)
+@pytest.mark.parametrize("color_scheme", ["light", "dark"])
+def test_axe_finds_no_violation_and_no_page_is_wider_than_its_screen(site: SignInSite, color_scheme: str) -> None:
+    page = site.open_page(BOTH, "/status", color_scheme=color_scheme)
     for path in PAGES:
         page.goto(f"{site.url}{path}")
-        found = Axe().run(page).response["violations"]
-        assert found == [], (path, [one["id"] for one in found])
+        violations = Axe().run(page).response["violations"]
+        assert violations == [], (path, [violation["id"] for violation in violations])
         for width in WIDTHS:
             page.set_viewport_size({"width": width, "height": 900})
             assert page.evaluate("document.documentElement.scrollWidth <= innerWidth"), (path, width)

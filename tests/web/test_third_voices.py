@@ -256,7 +256,7 @@ def test_r30_a_refused_mail_is_told_to_the_report_and_not_to_the_operator(compan
     assert rows and LEE not in str(rows)
 
 
-def test_r30_questions_are_found_after_a_change_of_keys_or_addresses(company: WebCompany) -> None:
+def test_r30_questions_are_found_after_tags_are_renewed_and_an_alias_is_learned(company: WebCompany) -> None:
     voices, store = company.office.worker.third_voices, company.office.store
     assert Seal(["A" * 43 + "="]).list_tags(SAM) != Seal(["B" * 43 + "="]).list_tags(SAM)
     before = store.third_voices.list_voices([SAM])

@@ -1,4 +1,4 @@
-"""The chart of a pair's year: how much time it shows, and that every mark of that time is on it."""
+"""The chart of a pair's year: the time that it shows, and the marks of that time."""
 
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -22,7 +22,7 @@ def make_view() -> MailView:
 
 
 def make_session(days: int) -> Session:
-    """A conversation so many days from the start, held when that is past."""
+    """Return a session that many days after the start. With negative days it is held, otherwise booked."""
     time = span(START + days * DAY)
     state = SessionState.HELD if days < 0 else SessionState.BOOKED
     held_at = time.end if days < 0 else None
@@ -43,12 +43,12 @@ def make_session(days: int) -> Session:
 
 
 def count_past_months(days: int) -> list[int]:
-    """How many months each chart names before now, for a pair whose first conversation was so many days ago."""
+    """Return how many months each chart names before now, for a pair whose first session was that many days ago."""
     charts = build_year_charts(PairYear(sessions=[make_session(-days), make_session(50)]), make_view())
     return [sum(x < chart.today for x, _ in chart.months) for chart in charts]
 
 
-def test_a_year_that_has_only_begun_is_no_row_of_empty_months() -> None:
+def test_the_chart_of_a_new_pair_has_few_months_before_today() -> None:
     assert count_past_months(5)[0] <= 2
     assert count_past_months(260)[0] >= 8
 
@@ -62,13 +62,13 @@ def test_a_chart_that_begins_at_the_end_of_january_names_february() -> None:
 
 
 @pytest.mark.parametrize("days", [1, 30, 90, 260])
-def test_every_mark_of_its_time_is_on_each_chart(days: int) -> None:
+def test_each_chart_contains_every_mark_of_its_time(days: int) -> None:
     for chart_format, chart in zip(
         FORMATS, build_year_charts(PairYear(sessions=[make_session(-days), make_session(50)]), make_view()), strict=True
     ):
-        shown = [mark.tone for mark in chart.marks]
-        assert "ahead" in shown
-        assert ("held" in shown) == (timedelta(days=days) < chart_format.time_before)
+        tones = [mark.tone for mark in chart.marks]
+        assert "ahead" in tones
+        assert ("held" in tones) == (timedelta(days=days) < chart_format.time_before)
         assert all(NAME_WIDTH <= mark.x <= chart_format.width for mark in chart.marks)
         shown_time = chart_format.time_before + chart_format.time_ahead
         assert chart.today >= MIN_TIME_BEFORE / shown_time * chart_format.width

@@ -1,4 +1,4 @@
-"""A company whose people a directory pushes, a new one for each test."""
+"""The company whose people a directory pushes, and that directory; new ones for each test."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -10,9 +10,9 @@ from tests.support.pushing import Directory, PushedCompany, open_company
 
 @pytest.fixture
 def company(tmp_path: Path) -> Iterator[PushedCompany]:
-    opened = open_company(f"sqlite:///{tmp_path / 'longarc.db'}", people=tmp_path / "people.csv")
-    yield opened
-    opened.close()
+    pushed_company = open_company(f"sqlite:///{tmp_path / 'longarc.db'}", people=tmp_path / "people.csv")
+    yield pushed_company
+    pushed_company.close()
 
 
 @pytest.fixture

@@ -1,4 +1,4 @@
-"""The server against tools that others wrote: a tester of SCIM servers, and a client."""
+"""The SCIM server with tools of another project: a tester of servers, and a client."""
 
 from typing import Any
 
@@ -10,22 +10,22 @@ from scim2_tester import Status, check_server
 from tests.support.pushing import BASE, ENTERPRISE, TOKEN, PushedCompany
 
 
-def connect(company: PushedCompany) -> WSGISCIMClient:
+def make_client(company: PushedCompany) -> WSGISCIMClient:
     app = company.directory.client.application
     return WSGISCIMClient(app, f"{BASE}/scim/v2", {"Authorization": f"Bearer {TOKEN}"})
 
 
-def test_the_tester_finds_nothing_wrong(company: PushedCompany) -> None:
-    results = check_server(connect(company))
-    wrong = [f"{one.title}: {one.reason}" for one in results if one.status is not Status.SUCCESS]
-    assert wrong == []
+def test_the_scim_tester_finds_no_error(company: PushedCompany) -> None:
+    results = check_server(make_client(company))
+    errors = [f"{result.title}: {result.reason}" for result in results if result.status is not Status.SUCCESS]
+    assert errors == []
     assert {"crud:create", "crud:read", "crud:update", "crud:delete", "discovery"} <= {
-        tag for one in results for tag in one.tags
+        tag for result in results for tag in result.tags
     }
 
 
-def test_a_client_pushes_changes_lists_and_deletes(company: PushedCompany) -> None:
-    client: Any = connect(company)  # it knows the classes of people only once it has asked the server
+def test_a_scim_client_can_create_change_find_and_delete_people(company: PushedCompany) -> None:
+    client: Any = make_client(company)  # mypy can't know the class of people, which the client learns from the server
     client.discover()
     model = client.provider.model_for("User")
     ann = client.create(model(user_name="ann@x.example", display_name="Ann"))
@@ -35,8 +35,8 @@ def test_a_client_pushes_changes_lists_and_deletes(company: PushedCompany) -> No
     ann.display_name = "Änne"
     assert client.replace(ann).display_name == "Änne"
     search: SearchRequest[Any] = SearchRequest.model_validate({"filter": 'userName eq "Bo@x.example"', "count": 5})
-    found = client.query(model, query_parameters=search)
-    assert [one.id for one in found.resources] == [bo.id]
+    answer = client.query(model, query_parameters=search)
+    assert [person.id for person in answer.resources] == [bo.id]
     client.delete(model, bo.id)
     with pytest.raises(NotFoundException):
         client.query(model, bo.id)

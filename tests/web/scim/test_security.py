@@ -1,4 +1,4 @@
-"""Who may push, and what no directory can make the server do."""
+"""The SCIM server: who may push, and which requests it refuses."""
 
 import json
 import logging
@@ -40,7 +40,7 @@ PATHS = (
         f"Bearer {TOKEN.upper()}",
     ],
 )
-def test_nobody_comes_in_without_the_token(directory: Directory, credentials: str) -> None:
+def test_requests_without_the_token_are_refused(directory: Directory, credentials: str) -> None:
     for path in PATHS:
         answer = directory.client.get(f"/scim/v2{path}", headers={"Authorization": credentials})
         body = directory.body(answer)
@@ -48,13 +48,13 @@ def test_nobody_comes_in_without_the_token(directory: Directory, credentials: st
         assert answer.headers["WWW-Authenticate"] == 'Bearer realm="SCIM"'
 
 
-def test_the_old_and_the_new_token_hold_while_one_takes_the_place_of_the_other(directory: Directory) -> None:
+def test_two_tokens_are_valid_during_a_change_of_tokens(directory: Directory) -> None:
     for token in (TOKEN, OTHER_TOKEN):
         directory.token = token
         assert directory.send("GET", "/Users").status_code == 200
 
 
-def test_without_a_token_in_the_settings_nobody_comes_in(tmp_path: Path) -> None:
+def test_every_request_is_refused_without_a_token_in_the_settings(tmp_path: Path) -> None:
     company = open_company(f"sqlite:///{tmp_path / 'longarc.db'}", scim_tokens=())
     for token in ("", TOKEN):
         company.directory.token = token
@@ -62,14 +62,14 @@ def test_without_a_token_in_the_settings_nobody_comes_in(tmp_path: Path) -> None
     company.close()
 
 
-def test_only_a_company_that_is_pushed_has_the_server(tmp_path: Path) -> None:
+def test_the_scim_server_exists_only_with_the_source_scim(tmp_path: Path) -> None:
     company = open_company(f"sqlite:///{tmp_path / 'longarc.db'}", roster={"source": "file"})
     answer = company.directory.send("GET", "/Users")
     assert (answer.status_code, answer.content_type) == (404, "text/html; charset=utf-8")
     company.close()
 
 
-def test_without_its_library_the_server_says_what_to_install(
+def test_the_error_about_the_missing_library_says_what_to_install(
     company: PushedCompany, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.delitem(sys.modules, "worker.web.scim.endpoint")
@@ -78,7 +78,7 @@ def test_without_its_library_the_server_says_what_to_install(
         make_app(company.worker)
 
 
-def test_guessing_is_slowed_down_and_the_directory_goes_on(directory: Directory) -> None:
+def test_guesses_of_tokens_are_limited_and_the_directory_is_not(directory: Directory) -> None:
     directory.token = "wrong"
     answers = [directory.send("GET", "/Users") for _ in range(MAX_REFUSED_PER_MINUTE + 1)]
     assert [answer.status_code for answer in answers] == [401] * MAX_REFUSED_PER_MINUTE + [429]
@@ -87,17 +87,18 @@ def test_guessing_is_slowed_down_and_the_directory_goes_on(directory: Directory)
     assert directory.send("GET", "/Users").status_code == 200
 
 
-def nest(levels: int) -> bytes:
+def make_nested_body(levels: int) -> bytes:
+    """Return JSON objects inside each other."""
     return b'{"name":' * levels + b"1" + b"}" * levels
 
 
 @pytest.mark.parametrize(
-    ("body", "status", "kind"),
+    ("body", "status", "scim_type"),
     [
         (b"{", 400, "invalidSyntax"),
         (b"\xff\xfe", 400, "invalidSyntax"),
         (b"[" * 30_000, 400, "invalidSyntax"),
-        (nest(MAX_DEPTH + 1), 400, "invalidValue"),
+        (make_nested_body(MAX_DEPTH + 1), 400, "invalidValue"),
         (b"[]", 400, None),
         (b"7", 400, None),
         (b"{}", 400, "invalidValue"),
@@ -110,18 +111,20 @@ def nest(levels: int) -> bytes:
         (b" " * (MAX_BODY_BYTES + 1), 413, None),
     ],
 )
-def test_bad_bodies_end_in_one_clear_error(directory: Directory, body: bytes, status: int, kind: str | None) -> None:
+def test_an_invalid_body_gets_one_clear_error(
+    directory: Directory, body: bytes, status: int, scim_type: str | None
+) -> None:
     answer = directory.send("POST", "/Users", body)
     error = directory.body(answer)
     assert (answer.status_code, error["status"]) == (status, str(status))
     assert error["schemas"] == ["urn:ietf:params:scim:api:messages:2.0:Error"]
-    assert kind is None or error["scimType"] == kind
+    assert scim_type is None or error["scimType"] == scim_type
     assert "\n" not in error["detail"] and "pydantic" not in error["detail"]
     assert directory.find("userName pr") == []
 
 
 @pytest.mark.parametrize(
-    ("text", "status"),
+    ("filter_text", "status"),
     [
         ("userName eq", 400),
         ('foo eq "x"', 400),
@@ -131,8 +134,8 @@ def test_bad_bodies_end_in_one_clear_error(directory: Directory, body: bytes, st
         ('userName eq "\0"', 400),
     ],
 )
-def test_bad_filters_are_refused(directory: Directory, text: str, status: int) -> None:
-    answer = directory.send("GET", "/Users", filter=text)
+def test_invalid_filters_are_refused(directory: Directory, filter_text: str, status: int) -> None:
+    answer = directory.send("GET", "/Users", filter=filter_text)
     assert (answer.status_code, directory.body(answer)["scimType"]) == (status, "invalidFilter")
 
 
@@ -153,7 +156,7 @@ def test_bad_filters_are_refused(directory: Directory, text: str, status: int) -
         ("GET", "/Me", 501),
     ],
 )
-def test_what_is_not_there_is_told_as_the_standard_has_it(
+def test_unknown_paths_and_methods_get_the_standards_status(
     directory: Directory, method: str, path: str, status: int
 ) -> None:
     operations = [{"op": "add", "path": "displayName", "value": "x"}]
@@ -162,7 +165,7 @@ def test_what_is_not_there_is_told_as_the_standard_has_it(
     assert (answer.status_code, directory.body(answer)["status"]) == (status, str(status))
 
 
-def test_asking_changes_nothing(company: PushedCompany) -> None:
+def test_reading_people_changes_nothing(company: PushedCompany) -> None:
     company.directory.create(make_user(ANN))
     before = company.worker.store.pushed_people.get_push_log()
     for path in PATHS:
@@ -172,7 +175,7 @@ def test_asking_changes_nothing(company: PushedCompany) -> None:
     assert company.worker.store.pushed_people.get_push_log() == before
 
 
-def test_no_name_and_no_token_is_logged(company: PushedCompany, caplog: pytest.LogCaptureFixture) -> None:
+def test_logs_contain_no_name_no_address_and_no_token(company: PushedCompany, caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.DEBUG)
     company.directory.create(make_user(ANN, "Ann Doe"))
     company.directory.send("GET", "/Users", filter=f'userName eq "{ANN}"')

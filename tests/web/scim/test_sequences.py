@@ -1,4 +1,4 @@
-"""Any sequence of pushes leaves what it says, whatever the order: against a model that knows nothing of SCIM."""
+"""After any sequence of pushes, the server has the same people as a model that is a plain dictionary."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from tests.support.pushing import ENTERPRISE, MANAGER, Directory, PushedCompany, make_user, open_company
 
 NAMES = ("ann@x.example", "bo@x.example", "cy@x.example")
-#: Where an attribute of the model stands in a PATCH.
+#: The path of each attribute of the model in a PATCH request.
 PATHS = {
     "name": "displayName",
     "active": "active",
@@ -35,25 +35,25 @@ SEQUENCES = st.lists(st.one_of(CREATES, REPLACES, CHANGES, CHANGES, REMOVALS, DE
 @pytest.fixture(scope="module")
 def company(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PushedCompany]:
     folder: Path = tmp_path_factory.mktemp("pushed")
-    opened = open_company(f"sqlite:///{folder / 'longarc.db'}", people=folder / "people.csv")
-    yield opened
-    opened.close()
+    pushed_company = open_company(f"sqlite:///{folder / 'longarc.db'}", people=folder / "people.csv")
+    yield pushed_company
+    pushed_company.close()
 
 
-def write_user(name: str, told: dict[str, Any]) -> dict[str, Any]:
-    """Return a person of whom that is told, as SCIM has one."""
-    user = make_user(name, told["name"], told.get("manager", ""), told.get("group", ""))
-    work = {"emails": [{"type": "work", "value": told["work"]}]} if "work" in told else {"emails": []}
-    country = {"addresses": [{"type": "work", "country": told["country"]}]} if "country" in told else {}
-    return {**user, **work, **country, "active": told.get("active", True)}
+def make_scim_user(name: str, attributes: dict[str, Any]) -> dict[str, Any]:
+    """Return the SCIM resource of a person with these attributes of the model."""
+    user = make_user(name, attributes["name"], attributes.get("manager", ""), attributes.get("group", ""))
+    work = {"emails": [{"type": "work", "value": attributes["work"]}]} if "work" in attributes else {"emails": []}
+    country = {"addresses": [{"type": "work", "country": attributes["country"]}]} if "country" in attributes else {}
+    return {**user, **work, **country, "active": attributes.get("active", True)}
 
 
-def read_user(user: dict[str, Any]) -> dict[str, Any]:
-    """Return what the server tells of a person, in the model's words."""
+def read_attributes(user: dict[str, Any]) -> dict[str, Any]:
+    """Return the attributes of the model that a SCIM resource has."""
     company = user.get(ENTERPRISE, {})
     work = [email.get("value") for email in user.get("emails", ()) if email.get("type") == "work"]
     country = [address.get("country") for address in user.get("addresses", ()) if address.get("type") == "work"]
-    told = {
+    attributes = {
         "name": user.get("displayName"),
         "active": user.get("active"),
         "work": next(iter(work), None),
@@ -61,44 +61,49 @@ def read_user(user: dict[str, Any]) -> dict[str, Any]:
         "group": company.get("department"),
         "manager": company.get("manager", {}).get("value"),
     }
-    return {name: value for name, value in told.items() if value is not None}
+    return {name: value for name, value in attributes.items() if value is not None}
 
 
-def push(directory: Directory, model: dict[str, dict[str, Any]], kind: str, name: str, told: Any) -> None:
-    """Push once, and do the same to the model."""
-    path, is_there = f"/Users/{directory.ids.get(name, 'nobody')}", name in model
+def push(directory: Directory, model: dict[str, dict[str, Any]], kind: str, name: str, content: Any) -> None:
+    """Send one push, and change the model in the same way.
+
+    `content`: attributes, the name of an attribute for REMOVE, nothing for DELETE.
+    """
+    path, exists = f"/Users/{directory.ids.get(name, 'nobody')}", name in model
     if kind == "POST":
-        assert directory.create(write_user(name, told)).status_code == (409 if is_there else 201)
-        model.setdefault(name, {"active": True, **told})
+        assert directory.create(make_scim_user(name, content)).status_code == (409 if exists else 201)
+        model.setdefault(name, {"active": True, **content})
         return
     if kind == "PUT":
-        answer = directory.send("PUT", path, write_user(name, told))
-        changed = {"active": True, **told}
+        answer = directory.send("PUT", path, make_scim_user(name, content))
+        new_attributes = {"active": True, **content}
     elif kind == "PATCH":
-        operations = [{"op": "Replace", "path": PATHS[key], "value": value} for key, value in told.items()]
+        operations = [{"op": "Replace", "path": PATHS[key], "value": value} for key, value in content.items()]
         answer = directory.send("PATCH", path, {"Operations": operations or [{"op": "Add", "value": {}}]})
-        changed = {**model.get(name, {}), **told}
+        new_attributes = {**model.get(name, {}), **content}
     elif kind == "REMOVE":
-        answer = directory.send("PATCH", path, {"Operations": [{"op": "Remove", "path": PATHS[told]}]})
-        changed = {key: value for key, value in model.get(name, {}).items() if key != told}
+        answer = directory.send("PATCH", path, {"Operations": [{"op": "Remove", "path": PATHS[content]}]})
+        new_attributes = {key: value for key, value in model.get(name, {}).items() if key != content}
     else:
         answer = directory.send("DELETE", path)
-        assert answer.status_code == (204 if is_there else 404)
+        assert answer.status_code == (204 if exists else 404)
         model.pop(name, None)
         return
-    assert answer.status_code == (200 if is_there else 404), answer.text
-    if is_there:
-        model[name] = changed
+    assert answer.status_code == (200 if exists else 404), answer.text
+    if exists:
+        model[name] = new_attributes
 
 
 @given(sequence=SEQUENCES)
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-def test_the_server_has_what_was_pushed(company: PushedCompany, sequence: list[tuple[str, str, Any]]) -> None:
+def test_the_server_has_exactly_the_people_of_the_model(
+    company: PushedCompany, sequence: list[tuple[str, str, Any]]
+) -> None:
     directory, model = company.directory, dict[str, dict[str, Any]]()
-    for kind, name, told in sequence:
-        push(directory, model, kind, name, told)
+    for kind, name, content in sequence:
+        push(directory, model, kind, name, content)
     listed = directory.body(directory.send("GET", "/Users"))["Resources"]
-    assert {user["userName"]: read_user(user) for user in listed} == model
+    assert {user["userName"]: read_attributes(user) for user in listed} == model
     for user in listed:
         directory.send("DELETE", f"/Users/{user['id']}")
     directory.ids.clear()

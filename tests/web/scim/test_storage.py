@@ -1,4 +1,4 @@
-"""The storage keeps what the library promises of any, apart from what the server says that it doesn't offer."""
+"""The storage of pushed people passes the library's tests of a storage, except for what the server does not offer."""
 
 from collections.abc import Iterator
 
@@ -10,12 +10,13 @@ from tests.support.companies import START, new_store
 from worker.web.scim.schema import get_provider
 from worker.web.scim.storage import PushedUsers
 
-#: About groups, sorting and cursors, which there are not, and about transactions: these tests are in one already.
+#: Parts of the names of tests that are left out: of groups, sorting and cursors, which the server does not offer, and
+#: of transactions, because each test here runs inside of one.
 NOT_OFFERED = ("_group", "_root", "_type", "_sort", "_cursor", "_get_keeps", "_operation")
 
 
 class TestPushedUsers(ScimStorageContract):
-    """Every test is one transaction."""
+    """Each test runs in one transaction."""
 
     @pytest.fixture
     def provider(self) -> Iterator[ScimProvider]:

@@ -1,4 +1,4 @@
-"""Two processes take pushes at once, as behind a load balancer: none is lost, and a user name is given once."""
+"""Two processes accept pushes at once, as behind a load balancer: none is lost, and a user name is created once."""
 
 import subprocess
 import sys
@@ -13,8 +13,8 @@ COUNT = 20
 
 
 @pytest.mark.databases("postgresql")
-def test_pushes_at_the_same_time_lose_nothing(database_url: str) -> None:
-    """SQLite lets one transaction write at a time, whatever a program asks for."""
+def test_simultaneous_pushes_of_two_processes_are_all_stored(database_url: str) -> None:
+    """On PostgreSQL alone: SQLite lets only one transaction write at a time."""
     company = open_company(database_url, has_tables=True)
     assert company.directory.create(make_user(SHARED)).status_code == 201
     children = [
