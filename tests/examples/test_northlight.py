@@ -101,13 +101,13 @@ def test_every_kind_of_act_happens_and_each_deferred_session_is_rebooked(demo: P
     """R-8, R-9: sessions are deferred by every cause in `CAUSES`."""
     assert {line["act"] for line in demo.find_lines(what="human")} == ACTS
     assert {line["cause"] for line in demo.find_lines(what="session", state="deferred")} == CAUSES
-    for deferred in demo.find_lines(what="session", state="deferred"):
-        rebooked = [
+    for deferral in demo.find_lines(what="session", state="deferred"):
+        later_bookings = [
             line
-            for line in demo.find_lines(what="session", session=deferred["session"], state="booked")
-            if line["at"] >= deferred["at"]
+            for line in demo.find_lines(what="session", session=deferral["session"], state="booked")
+            if line["at"] >= deferral["at"]
         ]
-        assert rebooked, deferred
+        assert later_bookings, deferral
 
 
 def test_the_audit_of_the_ledger_finds_no_violation(demo: PlayedDemo) -> None:
@@ -224,8 +224,8 @@ def test_the_answer_i_dont_know_yet_is_in_the_brief_and_the_summary(demo: Played
 
 def test_a_contract_forgotten_ends_unfinished_and_one_comes_late(demo: PlayedDemo) -> None:
     """R-15, R-17"""
-    (unfinished,) = demo.find_lines(what="session", state="unfinished")
-    reminders = demo.find_lines(message="contract_reminder", session=unfinished["session"])
+    (unfinished_session,) = demo.find_lines(what="session", state="unfinished")
+    reminders = demo.find_lines(message="contract_reminder", session=unfinished_session["session"])
     # reminder 1 has no place before the deadline in this story; 2 is sent before the deadline, and 3 to 5 after it
     assert [line["number"] for line in reminders] == [2, 3, 4, 5]
     assert len(demo.find_lines(what="session", state="contracted", late=True)) == 1
@@ -233,10 +233,10 @@ def test_a_contract_forgotten_ends_unfinished_and_one_comes_late(demo: PlayedDem
 
 def test_an_unplaceable_session_is_reported_to_both_and_booked_later(demo: PlayedDemo) -> None:
     """T-4: it is booked once the working hours are correct."""
-    (unplaceable,) = demo.find_lines(what="unplaceable")
-    notices = demo.find_lines(message="unplaceable", session=unplaceable["session"])
+    (unplaceable_session,) = demo.find_lines(what="unplaceable")
+    notices = demo.find_lines(message="unplaceable", session=unplaceable_session["session"])
     assert {mail["to"] for mail in notices} == {cast.MARA, cast.LIAM}
-    bookings = demo.find_lines(what="session", session=unplaceable["session"], state="booked")
+    bookings = demo.find_lines(what="session", session=unplaceable_session["session"], state="booked")
     (correction,) = demo.find_lines(act="put_right")
     assert bookings and bookings[0]["at"] >= correction["at"]
 
@@ -248,8 +248,8 @@ def test_a_block_stays_where_it_was_moved_and_follows_a_changed_date(demo: Playe
     (change,) = demo.find_lines(act="change")
     updates = demo.find_lines(what="event.update", session=change["session"])
     assert [line["due"] for line in updates] == [change["due"]]
-    completed = {line["session"] for line in demo.find_lines(act="complete", owner="manager")}
-    assert completed <= {line["session"] for line in demo.find_lines(what="event.cancel", kind="commitment")}
+    completed_sessions = {line["session"] for line in demo.find_lines(act="complete", owner="manager")}
+    assert completed_sessions <= {line["session"] for line in demo.find_lines(what="event.cancel", kind="commitment")}
 
 
 def test_a_revision_creates_no_commitment_that_exists_already(store: Store) -> None:
@@ -312,9 +312,9 @@ def test_every_mail_is_saved_as_source_html_and_text(demo: PlayedDemo) -> None:
 def test_the_calendars_hold_the_sessions(demo: PlayedDemo, store: Store) -> None:
     """R-2, R-23: read with another library than the one that wrote the files."""
     calendars = {address: list(read_events(demo.out / "calendars" / f"{address}.ics")) for address in cast.ZONES}
-    booked = [s for s in store.queries.list_sessions() if s.booked and s.sequence]
-    assert len(booked) > 6
-    for session in booked:
+    booked_sessions = [s for s in store.queries.list_sessions() if s.booked and s.sequence]
+    assert len(booked_sessions) > 6
+    for session in booked_sessions:
         manager_address, report_address = session.pair.people
         for address in (manager_address, report_address):
             events = [e for e in calendars[address] if e.dtstart.value == session.start and hasattr(e, "x_longarc_key")]
@@ -431,8 +431,8 @@ def test_a_browser_shows_the_page_without_errors_or_requests(demo: PlayedDemo) -
     """On a desktop in light colours, and on a phone in dark colours."""
     console_messages: list[str] = []
     requested_urls: list[str] = []
-    with sync_playwright() as play:
-        browser = play.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox", "--disable-quic"])
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox", "--disable-quic"])
         browser_page = browser.new_page(viewport={"width": 1280, "height": 900}, color_scheme="light")
         browser_page.on("console", lambda message: console_messages.append(message.text))
         browser_page.on("pageerror", lambda error: console_messages.append(str(error)))

@@ -78,8 +78,8 @@ def test_lines_are_added_and_removed_without_a_script(company: WebCompany) -> No
     fill(client, page, "drop-manager-0", **{"manager-1-text": "Ask Jordan", "manager-1-due": "2026-11-02"})
     form = client.get(page).get_data(as_text=True)
     assert "Ask Jordan" in form and "Introduce Sam to Priya" not in form
-    for nonsense in ("add-nothing", "drop-manager-77", "drop-manager-x", "", "x" * 500):
-        assert fill(client, page, nonsense).status_code == 303
+    for unknown_action in ("add-nothing", "drop-manager-77", "drop-manager-x", "", "x" * 500):
+        assert fill(client, page, unknown_action).status_code == 303
 
 
 def test_r31_a_promise_of_feedback_gets_a_hint_beside_the_line(company: WebCompany) -> None:
@@ -277,8 +277,8 @@ def test_a_new_date_for_a_long_commitment_keeps_its_whole_text(company: WebCompa
     )
     company.office.worker.contracts.change(commitment_id, text=long_text.strip())
     client, page = company.visitor(DANA, Purpose.CONTRACT, session_id), f"/contract/{session_id}"
-    for typed, expected in ((long_text, long_text.strip()), (long_text * 2, long_text.strip())):
-        send(client, page, f"{page}/commitment/{commitment_id}/change", text=typed, due="2026-12-24")
+    for entered_text, expected in ((long_text, long_text.strip()), (long_text * 2, long_text.strip())):
+        send(client, page, f"{page}/commitment/{commitment_id}/change", text=entered_text, due="2026-12-24")
         (commitment,) = company.office.store.content.list_revisions(session_id)[-1].contract.report
         assert (commitment.text, commitment.due) == (expected, date(2026, 12, 24))
 

@@ -292,8 +292,8 @@ def test_the_handover_survives_a_new_address_of_the_manager(handover_company: We
         from worker.store.renames import rename_people
 
         rename_people(office.store.database, connection, {LEE: "lee.haddad@corp.example"})
-    renamed = PairId("lee.haddad@corp.example", SAM)
-    incoming = office.store.handovers.find_incoming(renamed)
+    renamed_pair = PairId("lee.haddad@corp.example", SAM)
+    incoming = office.store.handovers.find_incoming(renamed_pair)
     assert incoming is not None and incoming.former_pair == FORMER_PAIR
     assert len(office.store.handovers.load_content(FORMER_PAIR).lines) == 1
 

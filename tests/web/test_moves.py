@@ -91,13 +91,13 @@ def test_r38_t11_one_press_moves_it_and_counts_as_nothing(company: WebCompany, a
     assert "At least 15 minutes before and after it are free" in page_text
     answer = press(client, forms[1])
     assert answer.status_code == 303 and MOVED in read_result(client, answer)
-    moved = company.next_session()
-    assert moved.span.start.isoformat() == forms[1][1]["start"]
-    assert (moved.id, moved.count, moved.by_hand) == (session.id, session.count, True)
+    moved_session = company.next_session()
+    assert moved_session.span.start.isoformat() == forms[1][1]["start"]
+    assert (moved_session.id, moved_session.count, moved_session.by_hand) == (session.id, session.count, True)
     company.office.tick()
     for calendar in (DANA, SAM):
-        event = company.office.calendar.find(calendar, moved.key)
-        assert event is not None and event.span == moved.span
+        event = company.office.calendar.find(calendar, moved_session.key)
+        assert event is not None and event.span == moved_session.span
     assert len(company.office.mailer.sent) == mail_count
 
 
@@ -190,11 +190,11 @@ def test_r38_an_outdated_form_moves_nothing_and_shows_the_booked_time(company: W
     page = f"/time/{session.id}"
     forms = {address: list_proposed_forms(client, page) for address, client in clients.items()}
     assert press(clients[DANA], forms[DANA][0]).status_code == 303
-    booked = company.next_session()
+    booked_session = company.next_session()
     answer = press(clients[SAM], forms[SAM][1])
     assert answer.status_code == 409 and OUTDATED in text(answer)
     assert read_booked_time(answer) == read_booked_time(clients[SAM].get(page)) != ""
-    assert company.next_session() == booked
+    assert company.next_session() == booked_session
     new_forms = list_forms(answer.get_data(as_text=True).partition("What fits best")[2])
     assert len(new_forms) == 3 and press(clients[SAM], new_forms[0]).status_code == 303
 
@@ -271,14 +271,14 @@ def test_both_press_at_once_and_one_time_holds(pair_company: WebCompany) -> None
     assert sorted(answer.status_code for answer in answers.values()) == [303, 409]
     winner = next(address for address, answer in answers.items() if answer.status_code == 303)
     loser = next(address for address in answers if address != winner)
-    booked = pair_company.next_session()
-    assert booked.span.start.isoformat() == forms[winner][1]["start"] and booked.count == 0
+    booked_session = pair_company.next_session()
+    assert booked_session.span.start.isoformat() == forms[winner][1]["start"] and booked_session.count == 0
     assert MOVED in read_result(clients[winner], answers[winner]) and OUTDATED in text(answers[loser])
     assert read_booked_time(answers[loser]) == read_booked_time(clients[loser].get(page))
     assert count_moves(pair_company, session) == 1
     pair_company.office.tick()
-    event = pair_company.office.calendar.find(DANA, booked.key)
-    assert event is not None and event.span == booked.span
+    event = pair_company.office.calendar.find(DANA, booked_session.key)
+    assert event is not None and event.span == booked_session.span
 
 
 @pytest.mark.databases("sqlite", "postgresql")
@@ -317,14 +317,14 @@ def test_r38_a_session_within_the_hour_or_begun_cannot_be_moved(
 
 def test_the_link_of_an_old_mail_says_what_holds_now(company: WebCompany) -> None:
     """R-38: the session of the mail was held; the reader's own pages link to the next one."""
-    held, next_session = company.held_session(), company.next_session()
+    held_session, next_session = company.held_session(), company.next_session()
     for address in (DANA, SAM):
-        page = company.visitor(address, Purpose.TIME, held.id).get(f"/time/{held.id}")
+        page = company.visitor(address, Purpose.TIME, held_session.id).get(f"/time/{held_session.id}")
         page_text = text(page)
         assert "This conversation is over; there is nothing to move. The next one is on " in page_text
         assert list_forms(page.get_data(as_text=True)) == []
         assert next_session.id not in page.get_data(as_text=True)
-    own_page = company.visitor(SAM, Purpose.ME).get(f"/me/time/{held.id}").get_data(as_text=True)
+    own_page = company.visitor(SAM, Purpose.ME).get(f"/me/time/{held_session.id}").get_data(as_text=True)
     assert f"/me/time/{next_session.id}" in own_page
 
 
@@ -375,17 +375,17 @@ def test_a_calendar_that_can_not_be_read_is_named_and_nothing_moves(company: Web
 
 
 def test_r38_a_calendar_service_that_hangs_counts_as_unreadable(company: WebCompany) -> None:
-    session, released = company.next_session(), Event()
+    session, release = company.next_session(), Event()
 
     def hang(operation: str) -> None:
-        released.wait(30)
+        release.wait(30)
 
     company.office.calendar.fail = hang
     worker = company.office.worker
     seconds_to_wait = 0.01
     worker.live_free_busy = LiveFreeBusy(worker.sweep.read_free_busy, worker.services.group_by_service, seconds_to_wait)
     page_text = text(company.visitor(SAM, Purpose.TIME, session.id).get(f"/time/{session.id}"))
-    released.set()
+    release.set()
     assert "can’t be read just now" in page_text
 
 

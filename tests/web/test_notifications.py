@@ -170,8 +170,8 @@ def test_a_forged_notification_changes_nothing_and_gets_the_usual_answer(
     before = read_state(office)
     answer = client.post(GOOGLE, headers={**make_google_headers(find_channel(office)), name: value})
     assert read_state(office) == before and office.sync_delays == []
-    genuine = client.post(GOOGLE, headers=make_google_headers(find_channel(office), "sync"))
-    assert (answer.status_code, answer.data) == (genuine.status_code, genuine.data) == (204, b"")
+    genuine_answer = client.post(GOOGLE, headers=make_google_headers(find_channel(office), "sync"))
+    assert (answer.status_code, answer.data) == (genuine_answer.status_code, genuine_answer.data) == (204, b"")
 
 
 @pytest.mark.parametrize(
@@ -221,11 +221,11 @@ def test_notifications_are_counted_and_their_secrets_are_not_logged(
     def count(outcome: str) -> float:
         return REGISTRY.get_sample_value("longarc_notifications_total", {"outcome": outcome}) or 0.0
 
-    accepted, refused = count("accepted"), count("refused")
+    accepted_before, refused_before = count("accepted"), count("refused")
     caplog.set_level("DEBUG")
     client.post(GOOGLE, headers=make_google_headers(find_channel(office)))
     client.post(GOOGLE, headers={**make_google_headers(find_channel(office)), "X-Goog-Channel-Token": "forged"})
-    assert (count("accepted") - accepted, count("refused") - refused) == (1, 1)
+    assert (count("accepted") - accepted_before, count("refused") - refused_before) == (1, 1)
     open_channel = find_channel(office)
     assert not any(
         secret in caplog.text
@@ -260,9 +260,12 @@ def test_pages_are_served_during_a_flood_of_forged_notifications(tmp_path: Any) 
     def flood(port: int) -> None:
         connection = HTTPConnection("127.0.0.1", port, timeout=30)
         for number in range(500):
-            forged = {"X-Goog-Channel-ID": f"{number:032x}", "X-Goog-Channel-Token": f"{number:032x}.{'0' * 43}"}
-            rest = {"X-Goog-Resource-ID": "r", "X-Goog-Resource-State": "exists"}
-            connection.request("POST", GOOGLE, headers={**forged, **rest})
+            forged_headers = {
+                "X-Goog-Channel-ID": f"{number:032x}",
+                "X-Goog-Channel-Token": f"{number:032x}.{'0' * 43}",
+            }
+            other_headers = {"X-Goog-Resource-ID": "r", "X-Goog-Resource-State": "exists"}
+            connection.request("POST", GOOGLE, headers={**forged_headers, **other_headers})
             answer = connection.getresponse()
             answer.read()
             statuses.append(answer.status)

@@ -52,9 +52,12 @@ def test_a_report_may_talk_sooner_and_only_the_manager_reads_why(company: WebCom
     fields = {"trigger": "doubt", "reason": "Somebody wrote to me from <Oslo>", "at-once": "yes"}
     answer = send(client, "/me", "/me/talk", **fields)
     assert "Asked for." in text(client.get(answer.headers["Location"]))
-    adhoc = next(session for session in company.sessions() if session.adhoc)
-    assert company.office.store.content.get_trigger(adhoc.id) == (Trigger.DOUBT, "Somebody wrote to me from <Oslo>")
-    loaded = company.office.store.queries.get_session(adhoc.id)
+    adhoc_session = next(session for session in company.sessions() if session.adhoc)
+    assert company.office.store.content.get_trigger(adhoc_session.id) == (
+        Trigger.DOUBT,
+        "Somebody wrote to me from <Oslo>",
+    )
+    loaded = company.office.store.queries.get_session(adhoc_session.id)
     assert loaded is not None and loaded.urgent
     company.office.tick()
     company.office.run(4 * DAY)
@@ -198,10 +201,10 @@ def test_there_are_no_scores_and_no_ranking(company: WebCompany) -> None:
 def test_a_manager_requests_an_urgent_ad_hoc_session(company: WebCompany) -> None:
     client = company.visitor(DANA, Purpose.TEAM)
     send(client, SAM_PAGE, f"{SAM_PAGE}/talk", trigger="leaving", reason="quillwort")
-    adhoc = next(session for session in company.sessions() if session.adhoc)
-    loaded = company.office.store.queries.get_session(adhoc.id)
+    adhoc_session = next(session for session in company.sessions() if session.adhoc)
+    loaded = company.office.store.queries.get_session(adhoc_session.id)
     assert loaded is not None and loaded.urgent
-    assert company.office.store.content.get_requester(adhoc.id) is Owner.MANAGER
+    assert company.office.store.content.get_requester(adhoc_session.id) is Owner.MANAGER
     assert send(client, SAM_PAGE, f"{SAM_PAGE}/talk", trigger="boredom").status_code == 422
     company.office.run(4 * DAY)
     assert "Why you asked for it" in texts(company.office.mails("brief"))
@@ -274,8 +277,8 @@ def test_r35_a_manager_keeps_one_sentence_of_their_own_learning_and_may_withdraw
 def make_time_query(company: WebCompany, start: datetime, minutes: int = 60) -> dict[str, str]:
     """Return the query of the form for a requested time, in Dana's local time."""
     assert company.office.persons[DANA].zone == "Europe/Berlin"
-    local = start + timedelta(hours=1 if start.month in (11, 12, 1) else 2)  # of Berlin, in winter and in summer
-    return {"day": f"{local:%Y-%m-%d}", "hour": f"{local:%H:%M}", "minutes": str(minutes)}
+    local_start = start + timedelta(hours=1 if start.month in (11, 12, 1) else 2)  # of Berlin, in winter and in summer
+    return {"day": f"{local_start:%Y-%m-%d}", "hour": f"{local_start:%H:%M}", "minutes": str(minutes)}
 
 
 def test_the_page_proposes_three_times_with_reasons_and_books_one(company: WebCompany) -> None:
@@ -348,13 +351,13 @@ def test_an_invalid_requested_time_is_reported_beside_its_field(
 def test_an_invalid_time_in_the_form_moves_nothing(company: WebCompany) -> None:
     session = company.next_session()
     client = company.visitor(DANA, Purpose.TIME, session.id)
-    past = company.office.clock() - DAY
+    past_time = company.office.clock() - DAY
     far_start, long_start = datetime(2099, 1, 5, 10, tzinfo=UTC), datetime(2027, 1, 5, 10, tzinfo=UTC)
     for start, end in (
         ("", ""),
         ("x", "y"),
         ("2026-12-01T10:00:00", "2026-12-01T11:00:00"),
-        (past.isoformat(), (past + HOUR).isoformat()),
+        (past_time.isoformat(), (past_time + HOUR).isoformat()),
         (long_start.isoformat(), (long_start + 5 * DAY).isoformat()),
         (far_start.isoformat(), (far_start + HOUR).isoformat()),
     ):
@@ -440,16 +443,16 @@ def test_r16_pages_words_dates_and_lint_are_in_the_readers_language(company: Web
 # --- changes by the report, and the files of both ---
 
 
-@pytest.mark.parametrize("deed", ["let-go", "change"])
+@pytest.mark.parametrize("action", ["let-go", "change"])
 def test_r18_what_the_report_changes_is_told_to_the_manager_in_the_reports_words(
-    company: WebCompany, deed: str
+    company: WebCompany, action: str
 ) -> None:
     """R-18: in the contract summary to both, on both pages and in the manager's file."""
     own_id = company.open_commitment_id("report")
     client, session = company.visitor(SAM, Purpose.ME), company.contracted_session().id
     fields = {"reason": "The toadflax team needs me.", "text": "Shadow one review", "due": "2027-01-29"}
     mails_before = len(company.office.mails("contract_summary"))
-    assert send(client, "/me", f"/me/commitment/{own_id}/{deed}", **fields).status_code == 303
+    assert send(client, "/me", f"/me/commitment/{own_id}/{action}", **fields).status_code == 303
     company.office.tick()
     new_mails = " ".join(texts(company.office.mails("contract_summary")[mails_before:]).split())
     assert "Sam changed it and says: “The toadflax team needs me.”" in new_mails

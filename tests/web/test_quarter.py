@@ -41,14 +41,22 @@ def test_r23_the_page_and_its_mails_show_no_content_and_no_ad_hoc_session(compan
         PairId(DANA, KIM), Trigger.LEAVING, "I have another offer", by=Owner.REPORT
     )
     company.office.tick()
-    adhoc = next(s for s in company.sessions(DANA, KIM) if s.adhoc and s.booked)
-    deferred = next(s for s in company.sessions(DANA, SAM) if s.count)
+    adhoc_session = next(s for s in company.sessions(DANA, KIM) if s.adhoc and s.booked)
+    deferred_session = next(s for s in company.sessions(DANA, SAM) if s.count)
     client = company.operator()
     mails = [mail.get_data(as_text=True) for number in range(1, 12) if (mail := client.get(f"{PAGE}/mail/{number}"))]
     all_html = "\n".join([client.get(PAGE).get_data(as_text=True), *mails])
-    for secret in (*SECRETS.values(), QUESTION, "another offer", "priya", adhoc.id, deferred.id, "It has moved"):
+    for secret in (
+        *SECRETS.values(),
+        QUESTION,
+        "another offer",
+        "priya",
+        adhoc_session.id,
+        deferred_session.id,
+        "It has moved",
+    ):
         assert secret not in all_html
-    assert f"{format_session_time(company, adhoc)} Kim" not in text(client.get(PAGE))
+    assert f"{format_session_time(company, adhoc_session)} Kim" not in text(client.get(PAGE))
 
 
 def test_each_mail_is_shown_in_a_frame_with_its_own_security_policy(company: WebCompany) -> None:

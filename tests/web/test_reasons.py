@@ -49,8 +49,8 @@ def load_lost_times(company: WebCompany, address: str, purpose: Purpose) -> list
         for pair_in_file in file["pairs"]
         if (pair_in_file["manager"], pair_in_file["report"]) == (DANA, SAM)
     )
-    lost: list[dict[str, str]] = own_pair["times_lost"]
-    return lost
+    times_lost: list[dict[str, str]] = own_pair["times_lost"]
+    return times_lost
 
 
 # --- a move ---

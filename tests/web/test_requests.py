@@ -120,8 +120,10 @@ def test_no_hostile_request_causes_a_server_error(open_company: WebCompany) -> N
     assert count > 300
 
 
-@pytest.mark.parametrize("hostile", HOSTILE)
-def test_no_hostile_field_of_a_contract_draft_causes_a_server_error(open_company: WebCompany, hostile: str) -> None:
+@pytest.mark.parametrize("hostile_text", HOSTILE)
+def test_no_hostile_field_of_a_contract_draft_causes_a_server_error(
+    open_company: WebCompany, hostile_text: str
+) -> None:
     client, page = open_company.open_contract_form()
     form = client.get(page)
     for name in ("version", "after", "do", "manager-0-due", "reviews-0-month", "report-²-text", "report-٣-text"):
@@ -131,14 +133,14 @@ def test_no_hostile_field_of_a_contract_draft_causes_a_server_error(open_company
             "after": "0",
             **FILLED,
             "do": "preview",
-            name: hostile,
+            name: hostile_text,
         }
         answer = client.post(
             page, data=encode_fields(list(fields.items())), content_type="application/x-www-form-urlencoded"
         )
         assert answer.status_code in (303, 409, 422), (name, answer.status_code)
-    assert open_company.browser().get(f"/contract/{quote_value(hostile)}").status_code < 500
-    assert client.get(f"{page}?said={quote_value(hostile)}&wrong={quote_value(hostile)}").status_code == 200
+    assert open_company.browser().get(f"/contract/{quote_value(hostile_text)}").status_code < 500
+    assert client.get(f"{page}?said={quote_value(hostile_text)}&wrong={quote_value(hostile_text)}").status_code == 200
 
 
 def test_a_path_with_a_null_byte_is_not_found(open_company: WebCompany) -> None:
@@ -150,7 +152,7 @@ def test_a_path_with_a_null_byte_is_not_found(open_company: WebCompany) -> None:
 
 def test_only_one_to_six_ascii_digits_are_a_number() -> None:
     assert [parse_number(text) for text in ("0", "7", "000012", "999999")] == [0, 7, 12, 999999]
-    for hostile in (
+    for hostile_text in (
         "",
         "²",
         "٣",
@@ -167,15 +169,15 @@ def test_only_one_to_six_ascii_digits_are_a_number() -> None:
         "\ud800",
         "\0",
     ):
-        assert parse_number(hostile) is None, hostile[:10]
+        assert parse_number(hostile_text) is None, hostile_text[:10]
 
 
 def test_days_and_instants_are_of_this_century_and_instants_have_an_offset() -> None:
     assert (parse_day("2026-10-20"), parse_instant("2026-10-20T10:00+02:00")) != (None, None)
-    for hostile in ("٢٠٢٦-01-01", "1999-12-31", "9999-12-31", "2026-02-30", "\0", "\ud800"):
-        assert parse_day(hostile) is None, hostile
-    for hostile in ("2026-10-20T10:00", "0001-01-01T00:00+14:00", "9999-12-31T23:59-14:00", "²", "\ud800"):
-        assert parse_instant(hostile) is None, hostile
+    for hostile_text in ("٢٠٢٦-01-01", "1999-12-31", "9999-12-31", "2026-02-30", "\0", "\ud800"):
+        assert parse_day(hostile_text) is None, hostile_text
+    for hostile_text in ("2026-10-20T10:00", "0001-01-01T00:00+14:00", "9999-12-31T23:59-14:00", "²", "\ud800"):
+        assert parse_instant(hostile_text) is None, hostile_text
 
 
 def test_an_invalid_line_number_removes_no_line() -> None:

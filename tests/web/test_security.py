@@ -150,7 +150,7 @@ def test_every_page_with_every_other_persons_link_answers_as_if_it_were_not_ther
 def test_the_list_of_pages_in_this_module_is_complete(company: WebCompany) -> None:
     """A page that is missing from the functions above would be tested with no link."""
     adapter = company.app.url_map.bind("x")
-    listed = {
+    listed_routes = {
         (adapter.match(path, method=method)[0], method)
         for visitor in list_visitors(company)
         for method, path in list_pages(company, visitor)
@@ -162,7 +162,7 @@ def test_the_list_of_pages_in_this_module_is_complete(company: WebCompany) -> No
         for method in (rule.methods or set()) & {"GET", "POST"}
         if rule.endpoint not in public_endpoints and rule.endpoint.partition(".")[0] not in SIGN_IN_BLUEPRINTS
     }
-    assert routes - listed == set(), "add these pages to the functions at the top of this module"
+    assert routes - listed_routes == set(), "add these pages to the functions at the top of this module"
 
 
 def test_no_page_opens_without_a_link(company: WebCompany) -> None:
@@ -187,11 +187,15 @@ def test_unknown_ids_and_ids_of_other_pairs_get_the_same_answer(company: WebComp
 
 def test_r23_each_link_opens_its_pages_without_secrets_of_other_pairs(company: WebCompany) -> None:
     words = {report: secret.split()[-2] for report, secret in SECRETS.items()}
-    readable = {(DANA, Purpose.TEAM): {SAM, KIM}, (LEE, Purpose.TEAM): {ALEX, DANA}, (OPERATOR, Purpose.STATUS): set()}
+    reports_by_link = {
+        (DANA, Purpose.TEAM): {SAM, KIM},
+        (LEE, Purpose.TEAM): {ALEX, DANA},
+        (OPERATOR, Purpose.STATUS): set(),
+    }
     for visitor in list_visitors(company):
         address, purpose, about = visitor
         cookie = open_link(company, visitor)
-        readable_reports = readable.get((address, purpose), {address} if purpose is Purpose.ME else set())
+        readable_reports = reports_by_link.get((address, purpose), {address} if purpose is Purpose.ME else set())
         if about and purpose not in (Purpose.VOICE, Purpose.PULSE):
             session = company.office.store.queries.get_session(about)
             assert session is not None
@@ -332,10 +336,10 @@ def test_nothing_secret_is_in_a_log(company: WebCompany, caplog: pytest.LogCaptu
     send(company.visitor(SAM, Purpose.ME), "/me", "/me/talk", trigger="leaving", reason="monkshood")
     client.get(f"/in/{'x' * 40}")
     logging.getLogger("sqlalchemy.engine").setLevel("WARNING")
-    logged = "\n".join(f"{record.getMessage()} {record.__dict__}" for record in caplog.records)
-    assert "/in/<token>" in logged and "INSERT INTO sketch" in logged
+    log_text = "\n".join(f"{record.getMessage()} {record.__dict__}" for record in caplog.records)
+    assert "/in/<token>" in log_text and "INSERT INTO sketch" in log_text
     for word in ("hyacinthine", "quillwort", "monkshood", link.rpartition("/")[2], "x" * 40, KEY):
-        assert word not in logged, word
+        assert word not in log_text, word
 
 
 def test_an_unexpected_error_is_logged_with_its_type_alone(

@@ -142,17 +142,19 @@ def test_beyond_the_limit_the_oldest_waiting_connections_are_closed() -> None:
 
 def test_a_slow_request_is_closed_at_its_time_limit() -> None:
     """Although bytes still arrive. Each new request on the same connection has its own time limit."""
-    now, slow = [0.0], Channel(request := object())
-    active, idle = Channel(object()), Channel()
-    connections = Connections({1: slow, 2: active, 3: idle}, request_timeout=30, clock=lambda: now[0])
+    now, slow_channel = [0.0], Channel(request := object())
+    active_channel, idle_channel = Channel(object()), Channel()
+    connections = Connections(
+        {1: slow_channel, 2: active_channel, 3: idle_channel}, request_timeout=30, clock=lambda: now[0]
+    )
     for second in range(1, 31):
         now[0] = float(second)
-        active.request = object()
+        active_channel.request = object()
         connections.close_stale()
-    assert not slow.closed and slow.request is request
+    assert not slow_channel.closed and slow_channel.request is request
     now[0] = 31.0
     connections.close_stale()
-    assert [channel.closed for channel in (slow, active, idle)] == [True, False, False]
+    assert [channel.closed for channel in (slow_channel, active_channel, idle_channel)] == [True, False, False]
 
 
 # --- commands ---

@@ -253,13 +253,13 @@ def test_an_unreachable_issuer_is_reported_on_a_page_and_logged(
     ]
 
 
-def sign_in_at_forger(company: WebCompany, forger: ForgingIssuer, **changed: str) -> int:
+def sign_in_at_forger(company: WebCompany, forger: ForgingIssuer, **changes: str) -> int:
     """Sign in at the forger for the operator's page, and return the status: 303 when the answer was accepted.
 
-    `changed`: parameters of the answer that the forger changes.
+    `changes`: parameters of the answer that the forger changes.
     """
     client = company.browser()
-    answer = client.get(forger.send_back(start_sign_in(client), **changed))
+    answer = client.get(forger.send_back(start_sign_in(client), **changes))
     assert (client.get_cookie(SIGN_IN_COOKIE) is not None) == (answer.status_code == 303)
     return answer.status_code
 

@@ -49,9 +49,13 @@ class SignInSite:
 
 @pytest.fixture(scope="module", name="site")
 def site_with_an_issuer(saved_company: SavedCompany, tmp_path_factory: pytest.TempPathFactory) -> Iterator[SignInSite]:
-    with closing(socket.create_server(("127.0.0.1", 0))) as free, serve_issuer() as issuer, sync_playwright() as play:
-        port = free.getsockname()[1]
-        free.close()
+    with (
+        closing(socket.create_server(("127.0.0.1", 0))) as free_socket,
+        serve_issuer() as issuer,
+        sync_playwright() as playwright,
+    ):
+        port = free_socket.getsockname()[1]
+        free_socket.close()
         url = f"http://localhost:{port}"
         more = sign_in_settings(issuer, required=True)
         company = WebCompany.of(saved_company, tmp_path_factory.mktemp("sign-in"), base_url=url, **more)
@@ -63,7 +67,7 @@ def site_with_an_issuer(saved_company: SavedCompany, tmp_path_factory: pytest.Te
         server = make_server("localhost", port, company.app, threaded=True)
         thread = Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
         thread.start()
-        browser = play.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
         yield SignInSite(url, company, browser)
         browser.close()
         server.shutdown()

@@ -105,8 +105,8 @@ def test_r30_logs_do_not_mention_questions_or_answers(company: WebCompany, caplo
     assert send(priya, page, page, answer="one").status_code == 303
     client = company.visitor(SAM, Purpose.ME)
     assert send(client, "/me", f"/me/voice/{company.third_voice_id()}/erase").status_code == 303
-    logged = [record.getMessage() for record in caplog.records]
-    assert "GET /me 200" in logged and "voice" not in repr(logged)
+    log_lines = [record.getMessage() for record in caplog.records]
+    assert "GET /me 200" in log_lines and "voice" not in repr(log_lines)
 
 
 def test_r30_the_link_ends_after_thirty_days(company: WebCompany) -> None:

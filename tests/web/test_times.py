@@ -32,8 +32,8 @@ def choose_time(company: WebCompany, address: str, session: Session, span: Span)
 def test_either_of_the_two_takes_one_by_one_press(company: WebCompany, offered_session: Session, address: str) -> None:
     """R-38, T-12: the offer ends, and the choice counts as no deferral."""
     assert choose_time(company, address, offered_session, offered_session.options[1]) == 303
-    chosen = company.next_session()
-    assert (chosen.span, chosen.count, chosen.options) == (offered_session.options[1], offered_session.count, ())
+    session = company.next_session()
+    assert (session.span, session.count, session.options) == (offered_session.options[1], offered_session.count, ())
 
 
 def test_r38_opening_the_page_changes_nothing(company: WebCompany, offered_session: Session) -> None:

@@ -102,8 +102,8 @@ def test_the_server_has_exactly_the_people_of_the_model(
     directory, model = company.directory, dict[str, dict[str, Any]]()
     for kind, name, content in sequence:
         push(directory, model, kind, name, content)
-    listed = directory.body(directory.send("GET", "/Users"))["Resources"]
-    assert {user["userName"]: read_attributes(user) for user in listed} == model
-    for user in listed:
+    listed_users = directory.body(directory.send("GET", "/Users"))["Resources"]
+    assert {user["userName"]: read_attributes(user) for user in listed_users} == model
+    for user in listed_users:
         directory.send("DELETE", f"/Users/{user['id']}")
     directory.ids.clear()

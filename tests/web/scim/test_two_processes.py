@@ -26,12 +26,12 @@ def test_simultaneous_pushes_of_two_processes_are_all_stored(database_url: str) 
         )
         for name, attribute in (("one", "displayName"), ("two", "timezone"))
     ]
-    created = [int(child.communicate(timeout=100)[0]) for child in children]
+    created_counts = [int(child.communicate(timeout=100)[0]) for child in children]
     assert [child.returncode for child in children] == [0, 0]
     people = {person.user_name: person for person in company.worker.store.pushed_people.list_people()}
     expected = {f"{name}{number}@x.example" for name in ("one", "two", "both") for number in range(COUNT)}
     assert people.keys() == expected | {SHARED}
-    assert sum(created) == COUNT
+    assert sum(created_counts) == COUNT
     shared = people[SHARED]
     assert (shared.attributes["displayName"], shared.attributes["timezone"]) == (f"one{COUNT - 1}", f"two{COUNT - 1}")
     assert shared.revision == 2 * COUNT + 1
