@@ -55,7 +55,7 @@ def test_an_unknown_provider_is_refused_and_nothing_is_written(tmp_path: Path) -
 
 @pytest.mark.parametrize("today", [date(2026, 9, 21), date(2026, 12, 31), date(2027, 2, 26)])
 def test_r16_the_draft_is_the_only_contract_of_the_story_with_questions(tmp_path: Path, today: date) -> None:
-    """R-16: whatever the day on which the contracts are written."""
+    """R-16: this holds on whatever day the contracts are written."""
     files = ContractFiles(tmp_path)
     names = sorted(path.stem for path in (ROOT / "examples/northlight/templates/contracts").glob("*.md"))
     assert len(names) > 8

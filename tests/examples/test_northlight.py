@@ -242,7 +242,7 @@ def test_an_unplaceable_session_is_reported_to_both_and_booked_later(demo: Playe
 
 
 def test_a_block_stays_where_it_was_moved_and_follows_a_changed_date(demo: PlayedDemo) -> None:
-    """T-8: and the block of a completed commitment is cancelled."""
+    """T-8: the block of a completed commitment is cancelled."""
     (move,) = demo.find_lines(act="move", kind="commitment")
     assert not demo.find_lines(what="event.update", session=move["session"])
     (change,) = demo.find_lines(act="change")
@@ -394,7 +394,7 @@ def test_the_page_contains_the_html_of_every_mail(demo: PlayedDemo, page: Page) 
 
 
 def test_the_links_of_mails_lead_to_copies_of_pages(demo: PlayedDemo) -> None:
-    """And no mail to a manager or a report names a command of the program."""
+    """No mail to a manager or a report names a command of the program."""
     for path in (demo.out / "mail").rglob("*.html"):
         for link in Page(path.read_text("utf-8")).links:
             assert link.startswith("#") or (path.parent / link.partition("#")[0]).resolve().is_file(), (path, link)
@@ -428,7 +428,7 @@ CHROMIUM = find_chromium()
 
 @pytest.mark.skipif(not CHROMIUM, reason="there is no Chromium on PATH, and `make setup` could bring none")
 def test_a_browser_shows_the_page_without_errors_or_requests(demo: PlayedDemo) -> None:
-    """On a desktop in light colours, and on a phone in dark colours."""
+    """It is tested on a desktop in light colours, and on a phone in dark colours."""
     console_messages: list[str] = []
     requested_urls: list[str] = []
     with sync_playwright() as playwright:
@@ -466,7 +466,7 @@ def assert_one_picture_fits(view: BrowserPage, width: int) -> None:
 
 
 def test_the_demo_on_microsoft_365_makes_the_same_decisions(demo: PlayedDemo, tmp_path: Path) -> None:
-    """The first four weeks, on the double of Microsoft 365."""
+    """The first four weeks are compared. The double of Microsoft 365 stands in for the service."""
     run_demo(tmp_path / "demo", "outlook", lambda _: None, weeks=4)
     end = (cast.START + timedelta(weeks=4)).isoformat()
     text = (tmp_path / "demo" / "ledger.jsonl").read_text(encoding="utf-8")

@@ -208,7 +208,7 @@ def list_hidden_controls(page: Page) -> list[str]:
 
 @pytest.mark.parametrize("locale", ["de", "en"])  # English is last, because the next tests need it
 def test_no_control_is_covered_or_clipped_at_any_width(company: CompanyOnServers, locale: str) -> None:
-    """In German, too, whose words are longer."""
+    """German is tested, too, because its words are longer."""
     people = {
         address: replace(person, locale=locale)
         for address, person in company.worker.store.people.load_all_people().items()
@@ -230,7 +230,7 @@ def test_no_control_is_covered_or_clipped_at_any_width(company: CompanyOnServers
 
 
 def test_no_mail_is_wider_than_the_screen_of_a_phone(company: CompanyOnServers) -> None:
-    """Also with a name of eighty letters, and with a web address of more than 150 in a commitment."""
+    """The samples have a name of eighty letters and a web address of more than 150 letters in a commitment."""
     renderer = MailRenderer(sender="longarc@x.example", domain="x.example")
     too_wide: list[str] = []
     with company.open_page({"width": 375, "height": 700}) as page:
@@ -261,7 +261,7 @@ def list_axe_findings(page: Page) -> list[str]:
 
 
 def test_axe_finds_no_violation_on_any_page(company: CompanyOnServers) -> None:
-    """In light colours on a desktop and in dark colours on a phone, with all sections opened and with errors shown."""
+    """Pages are light on a desktop and dark on a phone, have all sections open, and the form has errors, too."""
     links = build_links(company)
     for size, color_scheme in ((DESKTOP, "light"), (PHONE, "dark")):
         with company.open_page(size, color_scheme=color_scheme, reduced_motion="reduce") as page:
@@ -299,7 +299,7 @@ def open_all_details(page: Page) -> None:
 
 
 def test_r38_axe_finds_no_violation_after_a_press(company: CompanyOnServers) -> None:
-    """R-38: the page for another time after a press, and after a press on an outdated page."""
+    """R-38: the page for another time is tested after a press, and after a press on an outdated page."""
     for size, color_scheme, locale in ((DESKTOP, "light", "en"), (PHONE, "dark", "de"), (PHONE, "light", "en")):
         people = {
             address: replace(person, locale=locale)

@@ -169,7 +169,7 @@ def test_last_times_contract_stands_beside_it_own_commitments_first(company: Web
 
 
 def test_entries_with_markup_are_escaped(company: WebCompany) -> None:
-    """As markup of the page, or as an expression of a template."""
+    """They become neither markup of the page nor an expression of a template."""
     client, page = company.open_contract_form()
     markup = "<b>Ask</b> \"&' {{ 7 * 7 }} by 2026"
     answer = fill(client, page, **{"manager-0-text": markup, "question": markup + "\x00\r\nsecond\u2028line"})
@@ -201,7 +201,7 @@ def test_r18_a_change_makes_a_revision_and_both_see_the_difference(company: WebC
 
 
 def test_r18_an_unchanged_contract_makes_no_revision_and_no_mail(company: WebCompany) -> None:
-    """Neither when the contract is sent again as it was, nor when a commitment gets the text and date that it has."""
+    """The contract is sent again as it was, and a commitment is changed to the text and date that it has."""
     session, commitment_id = company.contracted_session(), company.open_commitment_id("report")
     client, page = company.visitor(DANA, Purpose.CONTRACT, session.id), f"/contract/{session.id}"
     (revision,) = company.office.store.content.list_revisions(session.id)
@@ -307,7 +307,7 @@ def test_we_did_not_meet(company: WebCompany) -> None:
 
 
 def test_r8_a_second_press_of_we_did_not_meet_changes_nothing(company: WebCompany) -> None:
-    """R-8: neither before the session has its new time nor after."""
+    """R-8: this holds before the session has its new time, and after."""
     client, page = company.open_contract_form()
     session, count = company.held_session().id, company.held_session().count
     token = hidden(client.get(page), "token")

@@ -187,7 +187,7 @@ def has_block(company: WebCompany, commitment: str) -> bool:
 
 
 def test_r36_the_block_of_a_promise_that_the_former_manager_keeps_stays(handover_company: WebCompany) -> None:
-    """R-36: until the promise is done."""
+    """R-36: the block stays until the promise is done."""
     promise_id = find_promise_id(handover_company)
     page = text(handover_company.visitor(DANA, Purpose.TEAM).get("/team"))
     assert "Your promises to Sam" in page and PROMISE in page
@@ -258,7 +258,7 @@ def test_t18_when_the_manager_left_promises_end_and_the_report_is_told(company: 
 
 
 def test_the_handover_is_withdrawn_when_the_former_manager_returns(handover_company: WebCompany) -> None:
-    """As when a row was missing by mistake: the two are a pair again, without a mail, and the promise is open."""
+    """This happens when a row was missing by mistake. Nobody gets a mail, and the promise is still open."""
     office = handover_company.office
     office.pairs = {pair_id: known_pair for pair_id, known_pair in office.pairs.items() if pair_id != NEW_PAIR}
     office.pairs[FORMER_PAIR] = pair(DANA, SAM)

@@ -103,7 +103,7 @@ def test_r38_t11_one_press_moves_it_and_counts_as_nothing(company: WebCompany, a
 
 @pytest.mark.parametrize("is_reachable", [True, False])
 def test_r38_a_press_wakes_a_worker(company: WebCompany, is_reachable: bool) -> None:
-    """R-38: to open the page wakes none; when the queue can't be reached, the press still succeeds."""
+    """R-38: opening the page wakes no worker; when the queue can't be reached, the press still succeeds."""
     wake_delays: list[timedelta] = []
 
     def wake(delay: timedelta) -> None:

@@ -73,7 +73,7 @@ def test_the_reason_of_a_refusal_is_translated_to_german(company: WebCompany, re
 
 
 def test_problems_of_a_file_are_logged_and_not_shown(company: WebCompany, caplog: pytest.LogCaptureFixture) -> None:
-    """Such as problems of a company's own template, which no reader can repair."""
+    """No reader can repair them, such as an error in a company's own template."""
     answer = request_refused_page(
         company, Problems([Problem("brief.txt.j2", "This template gives nothing.", "Delete it.")]), "en"
     )

@@ -132,7 +132,7 @@ def request_page(company: WebCompany, cookie: str, method: str, path: str) -> in
 
 
 def test_every_page_with_every_other_persons_link_answers_as_if_it_were_not_there(company: WebCompany) -> None:
-    """R-23: they are refused as if they did not exist, and nothing is changed."""
+    """R-23: such pages are refused as if they did not exist, and nothing is changed."""
     all_visitors = list_visitors(company)
     pages = {visitor: set(list_pages(company, visitor)) for visitor in all_visitors}
     before, count = company.read_database(), 0

@@ -141,7 +141,7 @@ def test_beyond_the_limit_the_oldest_waiting_connections_are_closed() -> None:
 
 
 def test_a_slow_request_is_closed_at_its_time_limit() -> None:
-    """Although bytes still arrive. Each new request on the same connection has its own time limit."""
+    """It is closed although bytes still arrive. Each new request on the same connection has its own time limit."""
     now, slow_channel = [0.0], Channel(request := object())
     active_channel, idle_channel = Channel(object()), Channel()
     connections = Connections(
@@ -225,7 +225,7 @@ def test_mails_have_links_with_base_url_and_commands_without(saved_company: Save
 
 
 def test_every_link_in_every_mail_opens_a_page(saved_company: SavedCompany, tmp_path: Path) -> None:
-    """The mails of four months to all people, one of each kind."""
+    """Of the mails of four months, one of each kind is tested."""
     company = WebCompany.of(saved_company, tmp_path, sync={"every": "1 day", "near": "1 day", "full_every": "1 day"})
     company.office.worker.contracts.record(company.held_session().id, contract(company.office.clock()))
     for _ in range(3):

@@ -45,14 +45,14 @@ def test_r38_opening_the_page_changes_nothing(company: WebCompany, offered_sessi
 
 
 def test_t10_proposed_times_are_near_the_booked_time(company: WebCompany, offered_session: Session) -> None:
-    """T-10: for a session in January none is in October."""
+    """T-10: no time in October is proposed for a session in January."""
     page = text(company.visitor(SAM, Purpose.TIME, offered_session.id).get(f"/time/{offered_session.id}"))
     assert "What fits best" in page and "January" in page.partition("What fits best")[2]
     assert "October" not in page.partition("What fits best")[2]
 
 
 def test_r38_the_reports_page_shows_no_reasons_of_the_manager(company: WebCompany, offered_session: Session) -> None:
-    """R-38: nor does it say why a time fits the manager's weeks better."""
+    """R-38: it does not say either why a time fits the manager's weeks better."""
     page = text(company.visitor(SAM, Purpose.TIME, offered_session.id).get(f"/time/{offered_session.id}"))
     assert "asked for another time" not in page and "Why this one" not in page and "that week" not in page
     assert "Why this one" in text(
@@ -117,7 +117,7 @@ def test_the_booked_time_can_be_chosen_and_ends_the_offer(company: WebCompany, o
 
 @pytest.mark.parametrize("address", [KIM, LEE])
 def test_another_persons_link_opens_nothing(company: WebCompany, offered_session: Session, address: str) -> None:
-    """R-23: also when it names the id of this session."""
+    """R-23: the link is refused although it names the id of this session."""
     assert (
         company.visitor(address, Purpose.TIME, offered_session.id).get(f"/time/{offered_session.id}").status_code == 404
     )
@@ -168,7 +168,7 @@ def test_t11_t12_a_session_without_a_question_cannot_be_left_until_the_next_quar
 def test_t11_a_question_cannot_be_answered_after_its_end_or_the_sessions_start(
     company: WebCompany, session_with_question: Session
 ) -> None:
-    """T-11: also from a page that was opened in time."""
+    """T-11: this holds for a page, too, that was opened in time."""
     assert session_with_question.offer is not None
     actions, clock = company.office.worker.actions, company.office.clock
     for instant in (session_with_question.offer.until, session_with_question.span.start + timedelta(minutes=5)):
