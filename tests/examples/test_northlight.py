@@ -443,9 +443,8 @@ def test_a_browser_shows_the_page_without_errors_or_requests(demo: PlayedDemo) -
         browser_page.locator("label:has(#show-mail)").click()
         assert browser_page.locator("tr.mail").first.is_visible()
         browser_page.locator("tr.mail a").first.click()
-        assert browser_page.locator(
-            ":target iframe"
-        ).is_visible()  # the link opens the closed section that holds the mail
+        # the link opens the closed section that contains the mail
+        assert browser_page.locator(":target iframe").is_visible()
         assert browser_page.frame_locator(":target iframe").locator("body").inner_text().startswith("Hi ")
         browser_page.emulate_media(color_scheme="dark")
         browser_page.set_viewport_size({"width": 390, "height": 844})
