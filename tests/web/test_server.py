@@ -106,7 +106,7 @@ def _raised_file_limit() -> Iterator[None]:
     resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
 
 
-@pytest.mark.usefixtures("_many_files")
+@pytest.mark.usefixtures("_raised_file_limit")
 def test_requests_are_answered_despite_1100_connections_that_never_finish(
     served_company: tuple[WebCompany, PageServer],
 ) -> None:
