@@ -135,7 +135,7 @@ class CalDavHands:
         self._session.delete(self.url(address, name), timeout=10).raise_for_status()
 
     def expire_cursor(self, calendar: Address, cursor: str) -> str:
-        """Return the cursor with sync tokens that the server does not know (any more)."""
+        """Return the cursor with sync tokens that the server does not know any more."""
         copies = json.loads(cursor)["copies"]
         expired_mark = "sync:http://radicale.org/ns/sync/" + "0" * 64
         return json.dumps(

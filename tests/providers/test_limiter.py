@@ -60,18 +60,18 @@ def test_fifth_request_to_a_mailbox_waits_for_a_slot(clock: SteppedClock) -> Non
 def test_request_that_waits_too_long_is_refused(clock: SteppedClock) -> None:
     """Nothing was sent, so the error is not uncertain."""
     limiter = Limiter(clock, max_concurrent=1, max_wait=timedelta(milliseconds=10))
-    with limiter.hold_slot(DANA), pytest.raises(RateLimited) as caught, limiter.hold_slot(DANA):
+    with limiter.hold_slot(DANA), pytest.raises(RateLimited) as error_info, limiter.hold_slot(DANA):
         pass
-    assert not caught.value.uncertain and caught.value.retry_after == timedelta(milliseconds=10)
+    assert not error_info.value.uncertain and error_info.value.retry_after == timedelta(milliseconds=10)
 
 
 def test_pause_refuses_requests_to_its_mailbox_until_it_ends(clock: SteppedClock) -> None:
     limiter = Limiter(clock)
     limiter.pause(DANA, 2 * MINUTE)
     limiter.pause(DANA, MINUTE)
-    with pytest.raises(RateLimited) as caught, limiter.hold_slot(DANA):
+    with pytest.raises(RateLimited) as error_info, limiter.hold_slot(DANA):
         pass
-    assert caught.value.retry_after == 2 * MINUTE, "the longest pause counts"
+    assert error_info.value.retry_after == 2 * MINUTE, "the longest pause counts"
     with limiter.hold_slot(KIM):
         pass
     clock.move_to(START + 2 * MINUTE)

@@ -80,9 +80,9 @@ def test_maildir_can_be_read_by_another_library(mailer: MaildirMailer, folder: P
 def test_folder_that_cannot_be_created_is_an_error(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("in the way")
     mailer = MaildirMailer(tmp_path / "file" / "mail")
-    with pytest.raises(Forbidden, match=r"maildir\.folder") as caught:
+    with pytest.raises(Forbidden, match=r"maildir\.folder") as error_info:
         mailer.send(letter("sam@example.org"), "m1")
-    assert "\n" not in str(caught.value)
+    assert "\n" not in str(error_info.value)
     [finding] = mailer.check()
     assert not finding.ok and "maildir.folder" in finding.remedy
 

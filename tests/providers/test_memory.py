@@ -97,11 +97,11 @@ class TestMemoryCalendar(CalendarContract, GuestDeletionContract, GuestMoveContr
 
 def test_key_of_a_deleted_event_cannot_be_used_again(provider: MemoryCalendar) -> None:
     """The reference provider is as strict as the strictest service."""
-    wanted = draft("dana@example.org")
-    provider.create("dana@example.org", wanted)
-    provider.remove("dana@example.org", wanted.key)
+    event_draft = draft("dana@example.org")
+    provider.create("dana@example.org", event_draft)
+    provider.remove("dana@example.org", event_draft.key)
     with pytest.raises(Conflict):
-        provider.create("dana@example.org", wanted)
+        provider.create("dana@example.org", event_draft)
 
 
 @pytest.mark.parametrize("operation", ["create", "update", "cancel"])
@@ -109,8 +109,8 @@ def test_key_of_a_deleted_event_cannot_be_used_again(provider: MemoryCalendar) -
 def test_fault_is_raised_before_or_after_the_effect(provider: MemoryCalendar, operation: str, moment: str) -> None:
     """The outbox gets the same error in both cases, and can't tell whether the effect took place."""
     dana = "dana@example.org"
-    wanted = draft(dana)
-    event = provider.create(dana, wanted if operation != "create" else draft(dana))
+    event_draft = draft(dana)
+    event = provider.create(dana, event_draft if operation != "create" else draft(dana))
 
     def fail(name: str) -> None:
         if name == operation + moment:
@@ -119,13 +119,13 @@ def test_fault_is_raised_before_or_after_the_effect(provider: MemoryCalendar, op
     provider.fail = fail
     with pytest.raises(Unavailable):
         if operation == "create":
-            provider.create(dana, wanted)
+            provider.create(dana, event_draft)
         elif operation == "update":
-            provider.update(event.ref, draft(dana, key=wanted.key, span=span(11, 9)))
+            provider.update(event.ref, draft(dana, key=event_draft.key, span=span(11, 9)))
         else:
             provider.cancel(event.ref)
     provider.fail = None
-    event_now = provider.find(dana, wanted.key)
+    event_now = provider.find(dana, event_draft.key)
     has_effect = {
         "create": event_now is not None,
         "update": event_now is not None and event_now.span == span(11, 9),
@@ -136,10 +136,10 @@ def test_fault_is_raised_before_or_after_the_effect(provider: MemoryCalendar, op
 
 def test_only_changes_by_people_count_as_changes(provider: MemoryCalendar) -> None:
     dana, sam = "dana@example.org", "sam@example.org"
-    wanted = draft(dana, sam)
-    provider.create(dana, wanted)
+    event_draft = draft(dana, sam)
+    provider.create(dana, event_draft)
     assert provider.pop_changed_calendars() == set()
-    provider.answer(dana, wanted.key, sam, Answer.DECLINED)
+    provider.answer(dana, event_draft.key, sam, Answer.DECLINED)
     assert provider.pop_changed_calendars() == {dana}, (
         "an answer to our event is a change of the organizer's calendar alone"
     )

@@ -140,12 +140,12 @@ def test_status_code_decides_whether_a_refusal_is_permanent(
     mailer: SmtpMailer, desk: Desk, step: str, answer: str, error: type[ProviderError]
 ) -> None:
     desk.answers[step] = answer.strip()
-    with pytest.raises(error) as caught:
+    with pytest.raises(error) as error_info:
         mailer.send(letter("sam@example.org"), "m1")
-    assert "\n" not in str(caught.value) and answer[:3] in str(caught.value)
+    assert "\n" not in str(error_info.value) and answer[:3] in str(error_info.value)
     assert desk.taken == []
-    if isinstance(caught.value, Transient):
-        assert not caught.value.uncertain  # the server has answered that it did not accept the mail
+    if isinstance(error_info.value, Transient):
+        assert not error_info.value.uncertain  # the server has answered that it did not accept the mail
 
 
 @pytest.mark.parametrize(("step", "uncertain"), [("MAIL", False), ("RCPT", False), ("DATA", True)])
@@ -153,9 +153,9 @@ def test_broken_connection_is_uncertain_only_after_the_message_is_sent(
     mailer: SmtpMailer, desk: Desk, step: str, uncertain: bool
 ) -> None:
     desk.hang_up_at = step
-    with pytest.raises(Unavailable) as caught:
+    with pytest.raises(Unavailable) as error_info:
         mailer.send(letter("sam@example.org"), "m1")
-    assert caught.value.uncertain is uncertain
+    assert error_info.value.uncertain is uncertain
     assert bool(desk.taken) is uncertain
 
 
@@ -170,19 +170,19 @@ def test_send_to_a_closed_port_is_not_uncertain() -> None:
     with socket.socket() as closed_port:
         closed_port.bind(("127.0.0.1", 0))
         mailer = open_mailer(closed_port.getsockname()[1])
-        with pytest.raises(Unavailable, match=r"smtp\.host") as caught:
+        with pytest.raises(Unavailable, match=r"smtp\.host") as error_info:
             mailer.send(letter("sam@example.org"), "m1")
         [finding] = mailer.check()
-    assert not caught.value.uncertain
+    assert not error_info.value.uncertain
     assert not finding.ok and "\n" not in finding.remedy
 
 
 def test_silent_server_is_left_after_the_timeout() -> None:
     with socket.create_server(("127.0.0.1", 0)) as silent_server:
         mailer = open_mailer(silent_server.getsockname()[1], timeout=0.1)
-        with pytest.raises(Unavailable, match=r"0\.1 seconds") as caught:
+        with pytest.raises(Unavailable, match=r"0\.1 seconds") as error_info:
             mailer.send(letter("sam@example.org"), "m1")
-    assert not caught.value.uncertain
+    assert not error_info.value.uncertain
 
 
 def test_check_of_a_working_server_succeeds_and_sends_no_mail(mailer: SmtpMailer, desk: Desk) -> None:
@@ -194,9 +194,9 @@ def test_mail_that_smtp_cannot_carry_is_a_permanent_error(mailer: SmtpMailer, de
     nameless = letter("sam@example.org")
     del nameless["From"]
     for message in (letter("säm@example.org"), letter(""), nameless):
-        with pytest.raises(Permanent, match="message can't be sent") as caught:
+        with pytest.raises(Permanent, match="message can't be sent") as error_info:
             mailer.send(message, "m1")
-        assert "\n" not in str(caught.value)
+        assert "\n" not in str(error_info.value)
     assert desk.taken == []
 
 
@@ -285,9 +285,13 @@ def test_wrong_setting_is_an_error_of_one_line(
     desk, port, ca_file = secured_server
     desk.taken.clear()
     mailer = open_mailer(port, **({"security": "starttls", "ca_file": str(ca_file)} | section))
-    with pytest.raises(error) as caught:
+    with pytest.raises(error) as error_info:
         mailer.send(letter("sam@example.org"), "m1")
-    assert expected_word in str(caught.value) and "\n" not in str(caught.value) and "wrong" not in str(caught.value)
+    assert (
+        expected_word in str(error_info.value)
+        and "\n" not in str(error_info.value)
+        and "wrong" not in str(error_info.value)
+    )
     assert desk.taken == []
 
 

@@ -73,14 +73,17 @@ def break_guest(request: pytest.FixtureRequest, interceptor: RequestInterceptor)
 
 
 def create_without_copy(
-    server: EmbeddedServers, break_guest: Callable[[Address], None], interceptor: RequestInterceptor, wanted: EventDraft
+    server: EmbeddedServers,
+    break_guest: Callable[[Address], None],
+    interceptor: RequestInterceptor,
+    event_draft: EventDraft,
 ) -> CalDavCalendar:
     """Create the event while the guest's copy fails; return the calendar."""
-    [guest] = wanted.guests
+    [guest] = event_draft.guests
     calendar = open_calendar(server)
     break_guest(guest.email)
     with pytest.raises(ProviderError):
-        calendar.create(wanted.organizer.email, wanted)
+        calendar.create(event_draft.organizer.email, event_draft)
     interceptor.clear()
     return calendar
 
@@ -89,14 +92,14 @@ def test_event_is_not_delivered_until_its_copy_is_placed(
     server: EmbeddedServers, hands: CalDavHands, interceptor: RequestInterceptor, break_guest: Callable[[Address], None]
 ) -> None:
     dana, sam = hands.person(), hands.person()
-    wanted = draft(dana, sam)
-    calendar = create_without_copy(server, break_guest, interceptor, wanted)
-    undelivered = calendar.find(dana, wanted.key)
+    event_draft = draft(dana, sam)
+    calendar = create_without_copy(server, break_guest, interceptor, event_draft)
+    undelivered = calendar.find(dana, event_draft.key)
     assert (
         undelivered is not None and not undelivered.is_delivered and undelivered.answers == {sam: Answer.NEEDS_ACTION}
     )
-    calendar.create(dana, wanted)
-    delivered = calendar.find(dana, wanted.key)
+    calendar.create(dana, event_draft)
+    delivered = calendar.find(dana, event_draft.key)
     assert delivered is not None and delivered.is_delivered
     assert count_events(hands, server, dana, sam) == [1, 1]
 
@@ -129,12 +132,12 @@ def test_reading_all_events_places_a_missing_copy_without_a_record(
 def test_reading_changes_places_a_copy_that_has_only_a_record(server: EmbeddedServers, hands: CalDavHands) -> None:
     """A process died after it had written the record. The event has not changed since changes were last read."""
     dana, sam = hands.person(), hands.person()
-    wanted = draft(dana, sam)
-    open_calendar(server, attendee_copies=False).create(dana, wanted)
+    event_draft = draft(dana, sam)
+    open_calendar(server, attendee_copies=False).create(dana, event_draft)
     records = InMemoryCopyRecords()
     calendar = open_calendar(server, records, local_people=[])
     cursor = calendar.changes(dana, None, WINDOW).cursor
-    records.intend_copy(dana, events.make_resource_name(wanted.key), sam)
+    records.intend_copy(dana, events.make_resource_name(event_draft.key), sam)
     open_calendar(server, records).changes(dana, cursor, WINDOW)
     assert count_events(hands, server, dana, sam) == [1, 1]
 
@@ -142,10 +145,10 @@ def test_reading_changes_places_a_copy_that_has_only_a_record(server: EmbeddedSe
 def test_copy_that_the_guest_deleted_is_not_placed_again(server: EmbeddedServers, hands: CalDavHands) -> None:
     """The deletion counts as declined."""
     dana, sam = hands.person(), hands.person()
-    wanted = draft(dana, sam)
+    event_draft = draft(dana, sam)
     calendar = open_calendar(server)
-    calendar.create(dana, wanted)
-    hands.delete(sam, wanted.key)
+    calendar.create(dana, event_draft)
+    hands.delete(sam, event_draft.key)
     [event] = calendar.changes(dana, None, WINDOW).events
     assert event.answers == {sam: Answer.DECLINED} and event.is_delivered
     assert count_events(hands, server, sam) == [0]
@@ -155,18 +158,18 @@ def test_repeated_update_completes_a_copy_that_failed(
     server: EmbeddedServers, hands: CalDavHands, interceptor: RequestInterceptor
 ) -> None:
     dana, sam = hands.person(), hands.person()
-    wanted = draft(dana, sam)
+    event_draft = draft(dana, sam)
     calendar = open_calendar(server)
-    event = calendar.create(dana, wanted)
-    moved = replace(wanted, span=span(11, 13))
+    event = calendar.create(dana, event_draft)
+    moved_draft = replace(event_draft, span=span(11, 13))
     break_guest_calendar(interceptor, sam)
     with pytest.raises(ProviderError):
-        calendar.update(event.ref, moved)
+        calendar.update(event.ref, moved_draft)
     interceptor.clear()
-    undelivered = calendar.find(dana, wanted.key)
-    assert undelivered is not None and undelivered.span == moved.span and not undelivered.is_delivered
-    assert calendar.update(event.ref, moved).is_delivered
-    assert [busy.span for busy in calendar.free_busy([sam], WINDOW)[sam].busy] == [moved.span]
+    undelivered = calendar.find(dana, event_draft.key)
+    assert undelivered is not None and undelivered.span == moved_draft.span and not undelivered.is_delivered
+    assert calendar.update(event.ref, moved_draft).is_delivered
+    assert [busy.span for busy in calendar.free_busy([sam], WINDOW)[sam].busy] == [moved_draft.span]
 
 
 @pytest.mark.parametrize(
@@ -182,9 +185,9 @@ def test_unreadable_copy_does_not_count_as_declined(
 ) -> None:
     """What a program wrote in place of the copy is neither yes nor no."""
     dana, sam = hands.person(), hands.person()
-    wanted = draft(dana, sam)
+    event_draft = draft(dana, sam)
     calendar = open_calendar(server)
-    calendar.create(dana, wanted)
+    calendar.create(dana, event_draft)
 
     def rewrite(content: bytes) -> bytes:
         return content.replace(text.encode(), broken_text.encode())
@@ -195,7 +198,7 @@ def test_unreadable_copy_does_not_count_as_declined(
         interceptor.rewrite = rewrite if is_guest else None
 
     interceptor.before = break_copy
-    event = calendar.find(dana, wanted.key)
+    event = calendar.find(dana, event_draft.key)
     assert event is not None and event.answers == {sam: Answer.NEEDS_ACTION}
     [changed_event] = calendar.changes(dana, None, WINDOW).events
     assert changed_event.answers == {sam: Answer.NEEDS_ACTION}
@@ -207,50 +210,50 @@ def test_event_of_the_guest_in_place_of_the_copy_is_not_replaced(
 ) -> None:
     """The guest's calendar has another event with the resource name of the copy, or with its UID under another name."""
     dana, sam = hands.person(), hands.person()
-    wanted = draft(dana, sam)
-    name = events.make_resource_name(wanted.key)
+    event_draft = draft(dana, sam)
+    name = events.make_resource_name(event_draft.key)
     if has_our_uid:
-        name = hands.put_event(sam, [f"UID:{events.make_uid(wanted.key)}", *times(span(5, 9))])
+        name = hands.put_event(sam, [f"UID:{events.make_uid(event_draft.key)}", *times(span(5, 9))])
     else:
         hands.put_event(sam, times(span(5, 9)), name)
     guest_text = hands.text(sam, name)
     records = InMemoryCopyRecords()
     calendar = open_calendar(server, records)
-    event = calendar.create(dana, wanted)
-    assert calendar.create(dana, wanted).ref == event.ref
-    moved = calendar.update(event.ref, replace(wanted, span=span(11, 13)))
+    event = calendar.create(dana, event_draft)
+    assert calendar.create(dana, event_draft).ref == event.ref
+    moved_event = calendar.update(event.ref, replace(event_draft, span=span(11, 13)))
     calendar.changes(dana, None, WINDOW)
-    copied_event = calendar.find(dana, wanted.key)
+    copied_event = calendar.find(dana, event_draft.key)
     assert (
         copied_event is not None
         and copied_event.answers == {sam: Answer.NEEDS_ACTION}
         and not copied_event.is_delivered
     )
     assert hands.text(sam, name) == guest_text and records.list_copies(dana) == []
-    calendar.cancel(moved.ref)
+    calendar.cancel(moved_event.ref)
     assert count_events(hands, server, dana) == [0] and hands.text(sam, name) == guest_text
 
 
 def test_no_answer_is_read_from_another_event_in_place_of_the_copy(server: EmbeddedServers, hands: CalDavHands) -> None:
     dana, sam = hands.person(), hands.person()
-    wanted = draft(dana, sam)
+    event_draft = draft(dana, sam)
     calendar = open_calendar(server)
-    calendar.create(dana, wanted)
-    hands.delete(sam, wanted.key)
-    lines = [*times(wanted.span), f"ATTENDEE;PARTSTAT=ACCEPTED:mailto:{sam}"]
-    hands.put_event(sam, lines, events.make_resource_name(wanted.key))
-    event = calendar.find(dana, wanted.key)
+    calendar.create(dana, event_draft)
+    hands.delete(sam, event_draft.key)
+    lines = [*times(event_draft.span), f"ATTENDEE;PARTSTAT=ACCEPTED:mailto:{sam}"]
+    hands.put_event(sam, lines, events.make_resource_name(event_draft.key))
+    event = calendar.find(dana, event_draft.key)
     assert event is not None and event.answers == {sam: Answer.NEEDS_ACTION} and not event.is_delivered
 
 
 def test_copy_that_lost_our_properties_is_updated(server: EmbeddedServers, hands: CalDavHands) -> None:
     """A calendar program left them out. The UID still shows that it is our copy."""
     dana, sam = hands.person(), hands.person()
-    wanted = draft(dana, sam)
+    event_draft = draft(dana, sam)
     calendar = open_calendar(server)
-    event = calendar.create(dana, wanted)
-    hands.edit(sam, wanted.key, lambda text: re.sub(r"X-LONGARC-.*\r?\n", "", text))
-    calendar.update(event.ref, replace(wanted, span=span(11, 13)))
+    event = calendar.create(dana, event_draft)
+    hands.edit(sam, event_draft.key, lambda text: re.sub(r"X-LONGARC-.*\r?\n", "", text))
+    calendar.update(event.ref, replace(event_draft, span=span(11, 13)))
     assert [busy.span for busy in calendar.free_busy([sam], WINDOW)[sam].busy] == [span(11, 13)]
 
 
@@ -263,12 +266,12 @@ def test_event_deleted_before_changes_are_read_leaves_no_copy(
 ) -> None:
     """The cursor may be lost too, and the record of the copy."""
     dana, sam = hands.person(), hands.person()
-    wanted = draft(dana, sam)
+    event_draft = draft(dana, sam)
     records = InMemoryCopyRecords()
     calendar = open_calendar(server, records)
     cursor = calendar.changes(dana, None, WINDOW).cursor
-    calendar.create(dana, wanted)
-    hands.delete(dana, wanted.key)
+    calendar.create(dana, event_draft)
+    hands.delete(dana, event_draft.key)
     if loss == "cursor and record":
         calendar = open_calendar(server, guests={dana: [sam]}.__getitem__)
     calendar.changes(dana, cursor if loss == "nothing" else None, WINDOW)
@@ -301,13 +304,13 @@ def test_reading_all_events_leaves_other_events_alone(server: EmbeddedServers, h
 @pytest.mark.parametrize("is_full", [True, False])
 def test_guest_removed_by_hand_loses_the_copy(server: EmbeddedServers, hands: CalDavHands, is_full: bool) -> None:
     dana, sam, kim = (hands.person() for _ in range(3))
-    wanted = draft(dana, sam, kim)
+    event_draft = draft(dana, sam, kim)
     calendar = open_calendar(server)
-    calendar.create(dana, wanted)
+    calendar.create(dana, event_draft)
     cursor = calendar.changes(dana, None, WINDOW).cursor
     hands.edit(
         dana,
-        wanted.key,
+        event_draft.key,
         lambda text: "".join(
             line for line in text.splitlines(keepends=True) if not (line.startswith("ATTENDEE") and kim in line)
         ),
@@ -319,10 +322,10 @@ def test_guest_removed_by_hand_loses_the_copy(server: EmbeddedServers, hands: Ca
 def test_cancelling_an_event_deleted_by_hand_removes_its_copies(server: EmbeddedServers, hands: CalDavHands) -> None:
     """This holds also for a calendar whose changes are no longer read, because its owner has no reports any more."""
     dana, sam = hands.person(), hands.person()
-    wanted = draft(dana, sam)
+    event_draft = draft(dana, sam)
     calendar = open_calendar(server)
-    event = calendar.create(dana, wanted)
-    hands.delete(dana, wanted.key)
+    event = calendar.create(dana, event_draft)
+    hands.delete(dana, event_draft.key)
     calendar.cancel(event.ref)
     assert count_events(hands, server, dana, sam) == [0, 0]
 
@@ -349,13 +352,13 @@ def test_copy_that_an_older_version_marked_on_the_event_is_recognized(
 ) -> None:
     """A guest who deleted such a copy has declined, and cancelling removes the others. There is no record of them."""
     dana, sam, kim = (hands.person() for _ in range(3))
-    wanted = draft(dana, sam, kim)
+    event_draft = draft(dana, sam, kim)
     first_calendar = open_calendar(server)
-    event = first_calendar.create(dana, wanted)
-    hands.edit(dana, wanted.key, lambda text: text.replace("ATTENDEE;", "ATTENDEE;X-LONGARC-COPY=TRUE;"))
-    hands.delete(sam, wanted.key)
+    event = first_calendar.create(dana, event_draft)
+    hands.edit(dana, event_draft.key, lambda text: text.replace("ATTENDEE;", "ATTENDEE;X-LONGARC-COPY=TRUE;"))
+    hands.delete(sam, event_draft.key)
     calendar = open_calendar(server)
-    marked_event = calendar.find(dana, wanted.key)
+    marked_event = calendar.find(dana, event_draft.key)
     assert marked_event is not None and marked_event.answers == {sam: Answer.DECLINED, kim: Answer.NEEDS_ACTION}
     calendar.cancel(replace(event.ref, etag=""))
     assert count_events(hands, server, dana, sam, kim) == [0, 0, 0]
@@ -369,14 +372,14 @@ def test_guest_is_recognized_by_an_alias(server: EmbeddedServers, hands: CalDavH
     dana, sam = hands.person(), hands.person()
     alias = f"alias.of.{sam}"
     calendar = open_calendar(server, identities=InMemoryIdentities({sam: [alias], dana: [f"boss.{dana}"]}))
-    wanted = draft(dana, sam)
-    calendar.create(dana, wanted)
+    event_draft = draft(dana, sam)
+    calendar.create(dana, event_draft)
 
     def answer(text: str) -> str:
         return text.replace("NEEDS-ACTION", "ACCEPTED").replace(sam, alias.upper()).replace(f":{dana}", f":boss.{dana}")
 
     for person in (dana, sam):
-        hands.edit(person, wanted.key, answer)
+        hands.edit(person, event_draft.key, answer)
     [event] = calendar.changes(dana, None, WINDOW).events
     assert event.answers == {sam: Answer.ACCEPTED} and event.organizer == dana
     assert count_events(hands, server, dana, sam) == [1, 1]

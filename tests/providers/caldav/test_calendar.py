@@ -49,23 +49,23 @@ class TestServerThatSchedules:
 
     def test_answers_are_read_from_the_organizers_event(self, provider: CalDavCalendar, hands: SchedulingHands) -> None:
         dana, sam = hands.person(), hands.person()
-        wanted = draft(dana, sam)
-        provider.create(dana, wanted)
+        event_draft = draft(dana, sam)
+        provider.create(dana, event_draft)
         cursor = provider.changes(dana, None, WINDOW).cursor
-        hands.answer(dana, sam, wanted.key, Answer.DECLINED)
+        hands.answer(dana, sam, event_draft.key, Answer.DECLINED)
         [event] = provider.changes(dana, cursor, WINDOW).events
         assert event.answers == {sam: Answer.DECLINED}
-        moved = provider.update(event.ref, replace(wanted, span=span(11, 13)))
-        assert moved.answers == {sam: Answer.NEEDS_ACTION}
+        moved_event = provider.update(event.ref, replace(event_draft, span=span(11, 13)))
+        assert moved_event.answers == {sam: Answer.NEEDS_ACTION}
 
     def test_the_server_is_left_to_invite(self, provider: CalDavCalendar, hands: SchedulingHands) -> None:
         dana, sam = hands.person(), hands.person()
-        wanted = draft(dana, sam)
-        event = provider.create(dana, wanted)
+        event_draft = draft(dana, sam)
+        event = provider.create(dana, event_draft)
         assert "SCHEDULE-AGENT" not in hands.text(dana, event.ref.id)
-        assert provider.find(sam, wanted.key) is None
+        assert provider.find(sam, event_draft.key) is None
         provider.cancel(event.ref)
-        assert provider.find(dana, wanted.key) is None
+        assert provider.find(dana, event_draft.key) is None
 
 
 @pytest.mark.parametrize("hidden_properties", [["sync-token"], ["sync-token", "getctag"]])
@@ -76,12 +76,12 @@ def test_changes_are_found_without_sync_tokens(
     interceptor.before, interceptor.rewrite = refuse_sync_tokens, hide_properties(*hidden_properties)
     provider = open_calendar(server)
     dana, sam = hands.person(), hands.person()
-    wanted = draft(dana, sam)
-    provider.create(dana, wanted)
+    event_draft = draft(dana, sam)
+    provider.create(dana, event_draft)
     first_changes = provider.changes(dana, None, WINDOW)
     no_changes = provider.changes(dana, first_changes.cursor, WINDOW)
     assert (no_changes.events, no_changes.deleted_ids, no_changes.is_full) == ((), (), False)
-    hands.answer(dana, sam, wanted.key, Answer.ACCEPTED)
+    hands.answer(dana, sam, event_draft.key, Answer.ACCEPTED)
     [event] = provider.changes(dana, no_changes.cursor, WINDOW).events
     assert event.answers == {sam: Answer.ACCEPTED}
     hands.add(dana, span(5, 9))
@@ -149,19 +149,19 @@ def test_next_create_completes_an_interrupted_create(
 ) -> None:
     """There is one event and one copy, whichever of the two writes failed, and no answer that nobody gave."""
     dana, sam = hands.person(), hands.person()
-    wanted = draft(dana, sam)
+    event_draft = draft(dana, sam)
     break_connection("PUT", number, after=after, interceptor=interceptor)
-    with pytest.raises(Unavailable) as caught:
-        provider.create(dana, wanted)
-    assert caught.value.uncertain
+    with pytest.raises(Unavailable) as error_info:
+        provider.create(dana, event_draft)
+    assert error_info.value.uncertain
     interceptor.clear()
     for event in provider.changes(dana, None, WINDOW).events:
         assert event.answers == {sam: Answer.NEEDS_ACTION}
-    assert provider.create(dana, wanted).answers == {sam: Answer.NEEDS_ACTION}
+    assert provider.create(dana, event_draft).answers == {sam: Answer.NEEDS_ACTION}
     for person in (dana, sam):
-        assert [busy.span for busy in provider.free_busy([person], WINDOW)[person].busy] == [wanted.span]
-    hands.delete(sam, wanted.key)
-    event_with_answer = provider.find(dana, wanted.key)
+        assert [busy.span for busy in provider.free_busy([person], WINDOW)[person].busy] == [event_draft.span]
+    hands.delete(sam, event_draft.key)
+    event_with_answer = provider.find(dana, event_draft.key)
     assert event_with_answer is not None and event_with_answer.answers == {sam: Answer.DECLINED}
 
 
@@ -171,16 +171,16 @@ def test_next_update_completes_an_interrupted_update(
     provider: CalDavCalendar, hands: CalDavHands, interceptor: RequestInterceptor, number: int, after: bool
 ) -> None:
     dana, sam = hands.person(), hands.person()
-    wanted = draft(dana, sam)
-    event = provider.create(dana, wanted)
-    moved = replace(wanted, span=span(11, 13))
+    event_draft = draft(dana, sam)
+    event = provider.create(dana, event_draft)
+    moved_draft = replace(event_draft, span=span(11, 13))
     break_connection("PUT", number, after=after, interceptor=interceptor)
     with pytest.raises(Unavailable):
-        provider.update(event.ref, moved)
+        provider.update(event.ref, moved_draft)
     interceptor.clear()
-    assert provider.update(event.ref, moved).answers == {sam: Answer.NEEDS_ACTION}
+    assert provider.update(event.ref, moved_draft).answers == {sam: Answer.NEEDS_ACTION}
     for person in (dana, sam):
-        assert [busy.span for busy in provider.free_busy([person], WINDOW)[person].busy] == [moved.span]
+        assert [busy.span for busy in provider.free_busy([person], WINDOW)[person].busy] == [moved_draft.span]
 
 
 @pytest.mark.parametrize("after", [False, True])
@@ -189,24 +189,24 @@ def test_next_cancel_completes_an_interrupted_cancel(
     provider: CalDavCalendar, hands: CalDavHands, interceptor: RequestInterceptor, method: str, number: int, after: bool
 ) -> None:
     dana, sam = hands.person(), hands.person()
-    wanted = draft(dana, sam)
-    event = provider.create(dana, wanted)
+    event_draft = draft(dana, sam)
+    event = provider.create(dana, event_draft)
     break_connection(method, number, after=after, interceptor=interceptor)
     with pytest.raises(Unavailable):
         provider.cancel(event.ref)
     interceptor.clear()
     provider.cancel(event.ref)
     for person in (dana, sam):
-        assert provider.find(person, wanted.key) is None
+        assert provider.find(person, event_draft.key) is None
 
 
 def test_expired_cursor_still_names_the_copies_to_remove(provider: CalDavCalendar, hands: CalDavHands) -> None:
     """The organizer deletes the event while the cursor expires. The guest's copy is removed all the same."""
     dana, sam = hands.person(), hands.person()
-    wanted = draft(dana, sam)
-    provider.create(dana, wanted)
+    event_draft = draft(dana, sam)
+    provider.create(dana, event_draft)
     cursor = provider.changes(dana, None, WINDOW).cursor
-    hands.delete(dana, wanted.key)
+    hands.delete(dana, event_draft.key)
     assert provider.changes(dana, hands.expire_cursor(dana, cursor), WINDOW).events == ()
     assert provider.free_busy([sam], WINDOW)[sam].busy == ()
 
@@ -214,26 +214,26 @@ def test_expired_cursor_still_names_the_copies_to_remove(provider: CalDavCalenda
 def test_only_local_people_get_a_copy(server: EmbeddedServers, hands: CalDavHands) -> None:
     dana, sam, kim = hands.person(), hands.person(), hands.person()
     provider = open_calendar(server, local_people=[dana, sam])
-    wanted = draft(dana, sam, kim)
-    assert provider.create(dana, wanted).answers == {sam: Answer.NEEDS_ACTION, kim: Answer.NEEDS_ACTION}
-    assert provider.find(sam, wanted.key) is not None
-    assert provider.find(kim, wanted.key) is None
+    event_draft = draft(dana, sam, kim)
+    assert provider.create(dana, event_draft).answers == {sam: Answer.NEEDS_ACTION, kim: Answer.NEEDS_ACTION}
+    assert provider.find(sam, event_draft.key) is not None
+    assert provider.find(kim, event_draft.key) is None
 
 
 def test_guest_missing_from_the_draft_loses_the_copy(provider: CalDavCalendar, hands: CalDavHands) -> None:
     dana, sam, kim = hands.person(), hands.person(), hands.person()
-    wanted = draft(dana, sam, kim)
-    event = provider.create(dana, wanted)
-    updated = provider.update(event.ref, replace(wanted, guests=wanted.guests[:1]))
+    event_draft = draft(dana, sam, kim)
+    event = provider.create(dana, event_draft)
+    updated = provider.update(event.ref, replace(event_draft, guests=event_draft.guests[:1]))
     assert updated.answers == {sam: Answer.NEEDS_ACTION}
     assert provider.free_busy([kim], WINDOW)[kim].busy == ()
 
 
 def test_copy_of_a_guest_cannot_be_cancelled(provider: CalDavCalendar, hands: CalDavHands) -> None:
     dana, sam = hands.person(), hands.person()
-    wanted = draft(dana, sam)
-    provider.create(dana, wanted)
-    copy = provider.find(sam, wanted.key)
+    event_draft = draft(dana, sam)
+    provider.create(dana, event_draft)
+    copy = provider.find(sam, event_draft.key)
     assert copy is not None
     with pytest.raises(Forbidden):
         provider.cancel(copy.ref)

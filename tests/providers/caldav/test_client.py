@@ -237,7 +237,7 @@ def test_answer_that_arrives_too_slowly_is_cut_off(impatient_dav: DavClient, sta
         Unavailable,
         "complete its answer|connection to .* broke",
     )
-    assert time.monotonic() - started < 50 * SHORT_TIMEOUT  # two requests take 6; the rest is for a slow machine
+    assert time.monotonic() - started < 50 * SHORT_TIMEOUT  # two requests take 6 time-outs; the rest is reserve
 
 
 def test_answer_that_is_too_large_is_an_error(dav: DavClient) -> None:
@@ -295,9 +295,9 @@ def test_xml_that_is_nested_too_deeply_is_an_error(depth: int) -> None:
     ],
 )
 def test_document_types_and_broken_xml_are_refused_in_one_line(content: bytes) -> None:
-    with pytest.raises(InvalidResponse) as caught:
+    with pytest.raises(InvalidResponse) as error_info:
         read_xml(content, "here")
-    assert "\n" not in str(caught.value)
+    assert "\n" not in str(error_info.value)
 
 
 # --- redirects --------------------------------------------------------------------------------------------------------
@@ -335,9 +335,9 @@ def test_redirect_within_the_host_is_followed(dav: DavClient, status: int, locat
 def test_redirect_to_another_host_is_refused(dav: DavClient) -> None:
     """The log-in is not sent to the other host."""
     with serve(lambda request: request.reply()) as other_host, serve(make_redirect(lambda: other_host.url)) as server:
-        with pytest.raises(InvalidResponse, match=r"redirects to .*caldav\.url") as caught:
+        with pytest.raises(InvalidResponse, match=r"redirects to .*caldav\.url") as error_info:
             count_resources(dav, f"{server.url}old/")
-        assert "\n" not in str(caught.value)
+        assert "\n" not in str(error_info.value)
         assert other_host.requests == []
 
 
@@ -432,9 +432,9 @@ def test_retry_after_is_read_in_each_form(dav: DavClient, headers: dict[str, str
             request.send_header(re.sub("_", "-", name), value)
         request.end_headers()
 
-    with serve(answer) as server, pytest.raises(RateLimited) as caught:
+    with serve(answer) as server, pytest.raises(RateLimited) as error_info:
         count_resources(dav, server.url)
-    assert caught.value.retry_after == (None if seconds is None else timedelta(seconds=seconds))
+    assert error_info.value.retry_after == (None if seconds is None else timedelta(seconds=seconds))
 
 
 @pytest.mark.parametrize("text", ["a&b", "<a>", 'say "no"', "it's", """'"&<>"""])

@@ -219,8 +219,8 @@ def test_calendar_with_a_copy_to_place_or_to_remove_counts_as_changed(
 ) -> None:
     """The calendar has to be read, because `changes` completes what was interrupted."""
     dana, sam, kim = folder_hands.person(), folder_hands.person(), folder_hands.person()
-    wanted = draft(dana, sam)
-    event = copying_provider.create(dana, wanted)
+    event_draft = draft(dana, sam)
+    event = copying_provider.create(dana, event_draft)
     cursors = read_cursors(copying_provider, [dana, kim])
     assert copying_provider.find_unchanged(cursors) == {dana, kim}
     records.forget_copies(dana, event.ref.id, [sam])

@@ -47,13 +47,15 @@ def test_what_is_written_is_private_and_complete(provider: CalDavCalendar, hands
 def test_update_keeps_properties_that_people_added(provider: CalDavCalendar, hands: CalDavHands) -> None:
     """R-9: a colour, a category and another reminder stay; the sequence number grows when the time changes."""
     dana, sam = hands.person(), hands.person()
-    wanted = draft(dana, sam)
-    provider.create(dana, wanted)
+    event_draft = draft(dana, sam)
+    provider.create(dana, event_draft)
     added_lines = "CATEGORIES:Long arc\nCOLOR:teal\nX-MINE:1\nBEGIN:VALARM"
-    hands.edit(dana, wanted.key, lambda text: text.replace("BEGIN:VALARM", added_lines).replace("-PT15M", "-PT45M"))
-    event = provider.find(dana, wanted.key)
+    hands.edit(
+        dana, event_draft.key, lambda text: text.replace("BEGIN:VALARM", added_lines).replace("-PT15M", "-PT45M")
+    )
+    event = provider.find(dana, event_draft.key)
     assert event is not None
-    provider.update(event.ref, replace(wanted, span=span(11, 13)))
+    provider.update(event.ref, replace(event_draft, span=span(11, 13)))
     text = hands.text(dana, event.ref.id)
     for line in ("CATEGORIES:Long arc", "COLOR:teal", "X-MINE:1", "TRIGGER:-PT45M", "SEQUENCE:1"):
         assert line in text
@@ -63,8 +65,8 @@ def test_update_keeps_properties_that_people_added(provider: CalDavCalendar, han
 def test_texts_cannot_add_properties_to_an_event(provider: CalDavCalendar, hands: CalDavHands) -> None:
     dana = hands.person()
     injection = 'Eve"\r\nATTENDEE:mailto:eve@example.org\r\nX:'
-    wanted = draft(dana, subject=injection, body=injection, guests=(Guest("sam@elsewhere.example", injection),))
-    event = provider.create(dana, wanted)
+    event_draft = draft(dana, subject=injection, body=injection, guests=(Guest("sam@elsewhere.example", injection),))
+    event = provider.create(dana, event_draft)
     assert set(event.answers) == {"sam@elsewhere.example"}
     [component] = Calendar.from_ical(hands.text(dana, event.ref.id)).walk("VEVENT")
     assert component["ATTENDEE"] == "mailto:sam@elsewhere.example"
@@ -100,19 +102,19 @@ def event_drafts(draw: st.DrawFn) -> Any:
 
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(event_drafts())
-def test_written_event_is_read_back_unchanged(wanted: Any) -> None:
+def test_written_event_is_read_back_unchanged(event_draft: Any) -> None:
     """Through the text of RFC 5545 and back, in each zone and on both sides of a change of the clocks."""
-    text = ical_events.to_text(ical_events.compose_calendar(wanted, at(1, 0), is_client_scheduled=True))
+    text = ical_events.to_text(ical_events.compose_calendar(event_draft, at(1, 0), is_client_scheduled=True))
     assert all(len(line) <= 75 for line in text.encode().split(b"\r\n"))
     calendar = parser.parse_calendar(text, "here")
     event = read_single_event(calendar, EventRef("dana@example.org", "x.ics", "1"), ZoneInfo("Asia/Tokyo"))
-    assert (event.key, event.span, event.all_day) == (wanted.key, wanted.span, wanted.all_day)
-    assert event.show_as is (ShowAs.BUSY if wanted.blocks_time else None)
+    assert (event.key, event.span, event.all_day) == (event_draft.key, event_draft.span, event_draft.all_day)
+    assert event.show_as is (ShowAs.BUSY if event_draft.blocks_time else None)
     assert event.answers == {"sam@example.org": Answer.NEEDS_ACTION}
-    assert ical_events.is_written_from(calendar, wanted)
+    assert ical_events.is_written_from(calendar, event_draft)
     component = ical_events.find_main_event(calendar)
     assert component is not None and not component.errors
-    assert str(component["SUMMARY"]) == wanted.subject
+    assert str(component["SUMMARY"]) == event_draft.subject
 
 
 # --- events of other programs -----------------------------------------------------------------------------------------
@@ -243,10 +245,10 @@ def test_own_event_that_became_unreadable_does_not_count_as_deleted(
 ) -> None:
     """T-2: its time is not free either. The guest's copy stays, and the event can be read again later."""
     dana, sam = hands.person(), hands.person()
-    wanted = draft(dana, sam)
-    event = provider.create(dana, wanted)
+    event_draft = draft(dana, sam)
+    event = provider.create(dana, event_draft)
     cursor = None if is_full else provider.changes(dana, None, WINDOW).cursor
-    hands.edit(dana, wanted.key, lambda text: text.replace("END:VEVENT", "X-OTHER:1\r\nEND:VEVENT"))
+    hands.edit(dana, event_draft.key, lambda text: text.replace("END:VEVENT", "X-OTHER:1\r\nEND:VEVENT"))
     interceptor.rewrite = lambda content: content.replace(old, new)
     unreadable_changes = provider.changes(dana, cursor, WINDOW)
     assert (unreadable_changes.unreadable_ids, unreadable_changes.deleted_ids, unreadable_changes.is_full) == (
@@ -256,10 +258,10 @@ def test_own_event_that_became_unreadable_does_not_count_as_deleted(
     )
     assert not provider.free_busy([dana], WINDOW)[dana].is_known
     interceptor.clear()
-    hands.edit(dana, wanted.key, lambda text: text.replace("X-OTHER:1", "X-OTHER:2"))
+    hands.edit(dana, event_draft.key, lambda text: text.replace("X-OTHER:1", "X-OTHER:2"))
     readable_changes = provider.changes(dana, unreadable_changes.cursor, WINDOW)
     assert [(changed_event.key, changed_event.answers) for changed_event in readable_changes.events] == [
-        (wanted.key, {sam: Answer.NEEDS_ACTION})
+        (event_draft.key, {sam: Answer.NEEDS_ACTION})
     ]
     assert (readable_changes.unreadable_ids, readable_changes.deleted_ids) == ((), ())
     hands.text(sam, event.ref.id)  # raises an error when the copy is missing

@@ -62,11 +62,11 @@ def test_each_refusal_is_an_error_of_one_line(
 ) -> None:
     dana = hands.person()
     interceptor.before = answer
-    with pytest.raises(error) as caught:
+    with pytest.raises(error) as error_info:
         provider.changes(dana, None, WINDOW)
-    assert str(caught.value) and "\n" not in str(caught.value)
-    if isinstance(caught.value, RateLimited):
-        assert caught.value.retry_after == timedelta(seconds=7)
+    assert str(error_info.value) and "\n" not in str(error_info.value)
+    if isinstance(error_info.value, RateLimited):
+        assert error_info.value.retry_after == timedelta(seconds=7)
     failed_findings = [finding for finding in provider.check(dana) if not finding.ok]
     assert failed_findings and "\n" not in failed_findings[0].remedy
 
@@ -114,9 +114,9 @@ def test_write_to_a_closed_port_is_not_uncertain() -> None:
         provider = base.load_factory(base.CALENDAR_FACTORIES, "caldav")(
             {"url": f"http://127.0.0.1:{closed_port.getsockname()[1]}/{{email}}/"}
         )
-        with pytest.raises(Unavailable, match="Nothing answers") as caught:
+        with pytest.raises(Unavailable, match="Nothing answers") as error_info:
             provider.create("dana@example.org", draft("dana@example.org"))
-    assert not caught.value.uncertain and "\n" not in str(caught.value)
+    assert not error_info.value.uncertain and "\n" not in str(error_info.value)
 
 
 @pytest.mark.parametrize("keeps_connection", [True, False])
@@ -138,9 +138,9 @@ def test_write_without_an_answer_is_uncertain(keeps_connection: bool) -> None:
         server_thread.start()
         url = f"http://127.0.0.1:{server_socket.getsockname()[1]}/{{email}}/"
         provider = base.load_factory(base.CALENDAR_FACTORIES, "caldav")({"url": url, "timeout": 0.2})
-        with pytest.raises(Unavailable) as caught:
+        with pytest.raises(Unavailable) as error_info:
             provider.create("dana@example.org", draft("dana@example.org"))
-        assert caught.value.uncertain and "\n" not in str(caught.value)
+        assert error_info.value.uncertain and "\n" not in str(error_info.value)
         server_thread.join()
         connections[0].close()
 
@@ -285,9 +285,9 @@ def test_configured_log_in_is_used_and_a_wrong_one_is_an_error(tmp_path: Path) -
         calendar.close()
         for password in ("wrong", None):
             refused_calendar = open_calendar(server, username="longarc", password=password)
-            with pytest.raises(AuthRevoked, match=r"caldav\.username") as caught:
+            with pytest.raises(AuthRevoked, match=r"caldav\.username") as error_info:
                 refused_calendar.changes("dana@example.org", None, WINDOW)
-            assert "\n" not in str(caught.value) and "wrong" not in str(caught.value)
+            assert "\n" not in str(error_info.value) and "wrong" not in str(error_info.value)
             refused_calendar.close()
 
 

@@ -52,18 +52,18 @@ def find_events(calendar: Any, title: str) -> list[Any]:
 def test_events_of_the_provider_are_read_by_another_client(
     provider: CalDavCalendar, client_calendars: dict[str, Any]
 ) -> None:
-    wanted = draft(DANA, SAM, subject="Written by us")
-    event = provider.create(DANA, wanted)
+    event_draft = draft(DANA, SAM, subject="Written by us")
+    event = provider.create(DANA, event_draft)
     for person in (DANA, SAM):
         [client_event] = find_events(client_calendars[person], "Written by us")
         component = client_event.icalendar_component
-        assert (component.start, component.end) == (wanted.span.start, wanted.span.end)
+        assert (component.start, component.end) == (event_draft.span.start, event_draft.span.end)
         assert str(component["ATTENDEE"]) == f"mailto:{SAM}" and str(component["ORGANIZER"]) == f"mailto:{DANA}"
-    moved = provider.update(event.ref, replace(wanted, span=span(11, 13)))
+    moved_event = provider.update(event.ref, replace(event_draft, span=span(11, 13)))
     assert [
         find_events(client_calendars[person], "Written by us")[0].icalendar_component.start for person in (DANA, SAM)
     ] == [at(11, 13)] * 2
-    provider.cancel(moved.ref)
+    provider.cancel(moved_event.ref)
     assert [find_events(client_calendars[person], "Written by us") for person in (DANA, SAM)] == [[], []]
 
 
@@ -76,8 +76,8 @@ def test_changes_of_another_client_are_read_by_the_provider(
     assert [event.span for event in provider.changes(DANA, cursor, WINDOW).events] == [span(5, 9)]
     assert span(5, 9) in [busy.span for busy in provider.free_busy([DANA], WINDOW)[DANA].busy]
 
-    wanted = draft(DANA, SAM, subject="To be answered")
-    provider.create(DANA, wanted)
+    event_draft = draft(DANA, SAM, subject="To be answered")
+    provider.create(DANA, event_draft)
     cursor = provider.changes(DANA, None, WINDOW).cursor
     [invitation] = find_events(client_calendars[SAM], "To be answered")
     invitation.icalendar_component["ATTENDEE"].params["PARTSTAT"] = "ACCEPTED"
@@ -90,7 +90,7 @@ def test_changes_of_another_client_are_read_by_the_provider(
         event.icalendar_component[name].dt += timedelta(days=1)
     event.save()
     changes = provider.changes(DANA, changes.cursor, WINDOW)
-    next_day = Span(wanted.span.start + timedelta(days=1), wanted.span.end + timedelta(days=1))
+    next_day = Span(event_draft.span.start + timedelta(days=1), event_draft.span.end + timedelta(days=1))
     assert [(event.span, event.answers) for event in changes.events] == [(next_day, {SAM: Answer.NEEDS_ACTION})]
     assert [event.icalendar_component.start for event in find_events(client_calendars[SAM], "To be answered")] == [
         at(10, 10)

@@ -210,11 +210,13 @@ def test_reading_a_single_unreadable_event_is_an_error() -> None:
     ],
 )
 def test_series_is_expanded_through_the_whole_window(rule: str, count: int) -> None:
+    """The window has 91 days."""
     assert len(read_event(*AT_TEN, f"RRULE:{rule}")) == count
 
 
 @pytest.mark.timeout(20)
 def test_thousands_of_added_or_excluded_dates_are_read() -> None:
+    """The hours go on beyond the window, which has 91 days."""
     hours = ",".join(f"{WINDOW.start + timedelta(hours=number):%Y%m%dT%H%M%SZ}" for number in range(3000))
     assert len(read_event(*AT_TEN, f"RDATE:{hours}")) == 91 * 24
     assert read_event(*AT_TEN, "RRULE:FREQ=HOURLY;COUNT=2900", f"EXDATE:{hours}") == []

@@ -162,12 +162,13 @@ UNEXPANDABLE_RULE = "RRULE:FREQ=SECONDLY;UNTIL=20270120T090000Z"
             WINDOW.end,
         ),
     ],
-    ids=["short", "long", "further dates", "later ones moved"],
+    ids=["short", "long", "further dates", "later occurrences moved"],
 )
 def test_series_that_cannot_be_expanded_is_unknown_until_its_end(lines: tuple[str, ...], end: datetime) -> None:
+    """The end is two days after the start of the day of UNTIL, plus the length of an occurrence; never when it isn't known."""
     reading = read_event(*lines)
     assert reading.list_unreadable_events(Span(end - timedelta(minutes=1), end))
-    # An event that is unknown until the end of the window has no time after it to check.
+    # After the end of the window there is nothing to check.
     assert end == WINDOW.end or not reading.list_unreadable_events(Span(end, WINDOW.end))
 
 
