@@ -165,7 +165,7 @@ UNEXPANDABLE_RULE = "RRULE:FREQ=SECONDLY;UNTIL=20270120T090000Z"
     ids=["short", "long", "further dates", "later occurrences moved"],
 )
 def test_series_that_cannot_be_expanded_is_unknown_until_its_end(lines: tuple[str, ...], end: datetime) -> None:
-    """The end is two days after the start of the day of UNTIL, plus the length of an occurrence; never when it isn't known."""
+    """The end is two days after the start of the day of UNTIL, plus the length of an occurrence, if both are known."""
     reading = read_event(*lines)
     assert reading.list_unreadable_events(Span(end - timedelta(minutes=1), end))
     # After the end of the window there is nothing to check.
