@@ -1,4 +1,4 @@
-"""Invitations by mail, as they leave: read back by a parser of RFC 5545 that is not ours."""
+"""Invitations by mail, read back by a foreign parser of RFC 5545."""
 
 from collections.abc import Iterator
 from dataclasses import replace
@@ -16,54 +16,56 @@ from worker.settings.load import Settings
 EVERYBODY = people(DANA, KIM, SAM)
 
 
-def silent() -> Settings:
-    """Settings of a company whose CalDAV server invites nobody."""
-    known = settings()
-    caldav = known.calendars.caldav.model_copy(update={"attendee_copies": True})
-    calendars = known.calendars.model_copy(update={"caldav": caldav})
-    return known.model_copy(update={"calendars": calendars})
+def make_settings() -> Settings:
+    """Return the settings of a company whose CalDAV server invites nobody, so Longarc sends invitations by mail."""
+    base_settings = settings()
+    caldav = base_settings.calendars.caldav.model_copy(update={"attendee_copies": True})
+    calendars = base_settings.calendars.model_copy(update={"caldav": caldav})
+    return base_settings.model_copy(update={"calendars": calendars})
 
 
-SAMS = PairId(DANA, SAM)
+SAM_PAIR = PairId(DANA, SAM)
 
 
 class Company(Office):
-    """Dana and Kim on that server, Sam somewhere else."""
+    """Dana and Kim have calendars on the CalDAV server. Sam has none there, and gets invitations by mail."""
 
     def __init__(self) -> None:
-        listed = {one: replace(who, calendar="none" if one == SAM else "caldav") for one, who in EVERYBODY.items()}
-        super().__init__(persons=listed, listed=pairs(pair(), pair(DANA, KIM)), known=silent())
+        persons = {
+            email: replace(person, calendar="none" if email == SAM else "caldav") for email, person in EVERYBODY.items()
+        }
+        super().__init__(persons=persons, listed=pairs(pair(), pair(DANA, KIM)), known=make_settings())
         self.worker.services.use(calendars={"caldav": self.calendar})
 
-    def invited(self, name: str = INVITATION) -> list[EmailMessage]:
-        """The mails of that name, all of them Sam's."""
-        found = self.mails(f"{name}:")
-        assert {str(mail["To"]) for mail in found} <= {f"Sam <{SAM}>"}
-        return found
+    def list_mails_to_sam(self, name: str = INVITATION) -> list[EmailMessage]:
+        """Return the mails of that name, all of which must be addressed to Sam."""
+        mails = self.mails(f"{name}:")
+        assert {str(mail["To"]) for mail in mails} <= {f"Sam <{SAM}>"}
+        return mails
 
 
 @pytest.fixture
 def company() -> Iterator[Company]:
-    made = Company()
-    yield made
-    made.close()
+    running_company = Company()
+    yield running_company
+    running_company.close()
 
 
-def carried(email: EmailMessage) -> tuple[str, Any]:
-    """What its calendar part asks for (METHOD), and the event in it."""
-    part = next(p for p in email.walk() if p.get_content_type() == "text/calendar")
-    found = Calendar.from_ical(part.get_payload(decode=True))  # type: ignore[arg-type]
-    assert isinstance(found, Calendar)
-    assert part.get_param("method") == str(found["METHOD"])
-    (event,) = found.walk("VEVENT")
-    return str(found["METHOD"]), event
+def parse_calendar_part(email: EmailMessage) -> tuple[str, Any]:
+    """Return the METHOD and the event of the calendar part of a mail."""
+    part = next(part for part in email.walk() if part.get_content_type() == "text/calendar")
+    calendar = Calendar.from_ical(part.get_payload(decode=True))  # type: ignore[arg-type]
+    assert isinstance(calendar, Calendar)
+    assert part.get_param("method") == str(calendar["METHOD"])
+    (event,) = calendar.walk("VEVENT")
+    return str(calendar["METHOD"]), event
 
 
-def test_r2_a_report_on_another_service_gets_an_invitation_to_answer(company: Company) -> None:
+def test_r2_a_report_on_another_service_gets_an_invitation_that_asks_for_a_reply(company: Company) -> None:
     company.run(2 * HOUR)
-    (email,) = company.invited()
-    method, event = carried(email)
-    session = company.session(pair_id=SAMS)
+    (email,) = company.list_mails_to_sam()
+    method, event = parse_calendar_part(email)
+    session = company.session(pair_id=SAM_PAIR)
     assert method == "REQUEST"
     assert (event.start, event.end) == (session.start, session.end)
     assert str(event["ORGANIZER"]) == f"mailto:{DANA}"
@@ -72,51 +74,51 @@ def test_r2_a_report_on_another_service_gets_an_invitation_to_answer(company: Co
     assert event["SEQUENCE"] == 0
     assert not [name for name in event if str(name).startswith("X-LONGARC")]
     assert email.get_content_type() == "multipart/alternative"
-    assert len(company.events()) == 2, "Kim has a copy, and no mail"
+    assert len(company.events()) == 2, "the event with Kim is on the calendar, and Kim gets no mail"
 
 
-def test_each_change_is_told_under_the_same_uid_with_a_higher_number(company: Company) -> None:
+def test_an_update_has_the_same_uid_and_a_higher_sequence(company: Company) -> None:
     company.run(2 * HOUR)
-    session = company.session(pair_id=SAMS)
+    session = company.session(pair_id=SAM_PAIR)
     assert session.start is not None
     company.calendar.move(DANA, session.key, Span(session.span.start + DAY, session.span.end + DAY))
     company.run(2 * HOUR)
-    first, second = (carried(email)[1] for email in company.invited())
+    first, second = (parse_calendar_part(email)[1] for email in company.list_mails_to_sam())
     assert second["UID"] == first["UID"]
     assert second["SEQUENCE"] > first["SEQUENCE"]
     assert second.start == session.start + DAY
 
 
-def test_who_leaves_or_is_paused_is_told_that_nothing_takes_place(company: Company) -> None:
+def test_a_paused_pair_gets_a_cancellation_with_the_same_uid(company: Company) -> None:
     company.run(2 * HOUR)
-    told = carried(company.invited()[0])[1]
-    company.store.people.set_paused(SAMS, is_paused=True, now=company.clock())
+    invited_event = parse_calendar_part(company.list_mails_to_sam()[0])[1]
+    company.store.people.set_paused(SAM_PAIR, is_paused=True, now=company.clock())
     company.run(HOUR)
-    (email,) = company.invited(WITHDRAWAL)
-    method, event = carried(email)
+    (email,) = company.list_mails_to_sam(WITHDRAWAL)
+    method, event = parse_calendar_part(email)
     assert method == "CANCEL"
-    assert event["UID"] == told["UID"]
-    assert event["SEQUENCE"] > told["SEQUENCE"]
+    assert event["UID"] == invited_event["UID"]
+    assert event["SEQUENCE"] > invited_event["SEQUENCE"]
     assert str(event["STATUS"]) == "CANCELLED"
 
 
-def test_who_was_invited_hears_of_another_format_whoever_comes_round_first(company: Company) -> None:
-    """R-4, R-8: the event is taken off before the pair is planned; the report's program has to lose it, too."""
+def test_a_change_of_format_withdraws_the_invitation_before_the_pair_is_planned(company: Company) -> None:
+    """R-4, R-8: an outbox run that deletes the event before the sweep still sends the withdrawal to the report."""
     company.run(2 * HOUR)
-    told = carried(company.invited()[0])[1]
-    company.worker.actions.choose_format(SAMS, Format.SERIES)
+    invited_event = parse_calendar_part(company.list_mails_to_sam()[0])[1]
+    company.worker.actions.choose_format(SAM_PAIR, Format.SERIES)
     company.worker.outbox.run("other")
     company.run(HOUR)
-    withdrawn = [carried(mail)[1] for mail in company.invited(WITHDRAWAL)]
-    assert [event["UID"] for event in withdrawn] == [told["UID"]]
+    withdrawn_events = [parse_calendar_part(mail)[1] for mail in company.list_mails_to_sam(WITHDRAWAL)]
+    assert [event["UID"] for event in withdrawn_events] == [invited_event["UID"]]
 
 
-def test_what_took_place_earlier_is_no_appointment_any_more(company: Company) -> None:
-    """R-8."""
+def test_a_session_held_earlier_withdraws_its_invitation(company: Company) -> None:
+    """R-8"""
     company.run(2 * HOUR)
-    session = company.session(pair_id=SAMS)
+    session = company.session(pair_id=SAM_PAIR)
     company.clock.advance(DAY)
     company.worker.actions.record_held(session.id, company.clock())
     company.run(HOUR)
-    withdrawn = [carried(mail)[1] for mail in company.invited(WITHDRAWAL)]
-    assert [event.start for event in withdrawn] == [session.start]
+    withdrawn_events = [parse_calendar_part(mail)[1] for mail in company.list_mails_to_sam(WITHDRAWAL)]
+    assert [event.start for event in withdrawn_events] == [session.start]

@@ -1,4 +1,4 @@
-"""What the mails about a contract say: the request, the reminders, and the summary (R-14 to R-18)."""
+"""The mails about a contract: the request, the reminders, and the summary (R-14 to R-18)."""
 
 from dataclasses import replace
 from datetime import timedelta
@@ -19,13 +19,13 @@ from worker.mail.samples import (
 )
 
 
-def test_the_request_holds_a_contract_that_can_be_copied_filled_in_and_read_back() -> None:
+def test_the_request_holds_a_template_that_parses_once_it_is_filled_in() -> None:
     """R-14, R-16"""
     mail = render(replace(TO_MANAGER, name="contract_request", deadline=NOW + timedelta(days=2)))
     start, end = mail.text.index("## Their commitments"), mail.text.index("Then record the file")
-    filled = parse_contract(mail.text[start:end].replace("…", "introduce Sam to Priya"), "contract.md")
-    assert len(filled.report) == len(filled.manager) == len(filled.reviews) == 1
-    assert filled.question == "introduce Sam to Priya"
+    contract = parse_contract(mail.text[start:end].replace("…", "introduce Sam to Priya"), "contract.md")
+    assert len(contract.report) == len(contract.manager) == len(contract.reviews) == 1
+    assert contract.question == "introduce Sam to Priya"
     assert mail.says("## Their commitments")
     assert mail.says(f"longarc contract record {SESSION.id} contract.md")
     assert mail.says("the outcome is not mine")
@@ -33,8 +33,8 @@ def test_the_request_holds_a_contract_that_can_be_copied_filled_in_and_read_back
 
 def test_reminders_grow_firmer_and_stay_without_blame() -> None:
     """R-15, T-7"""
-    letter = replace(TO_MANAGER, name="contract_reminder", deadline=NOW + timedelta(days=2))
-    mails = [render(replace(letter, reminder=number)) for number in range(1, 6)]
+    context = replace(TO_MANAGER, name="contract_reminder", deadline=NOW + timedelta(days=2))
+    mails = [render(replace(context, reminder=number)) for number in range(1, 6)]  # the last three are late
     assert len({mail.text for mail in mails}) == 5
     assert mails[0].says("There is still time.")
     assert mails[1].says("the 48 hours are over soon")
@@ -44,13 +44,13 @@ def test_reminders_grow_firmer_and_stay_without_blame() -> None:
     assert all(mail.omits(word) for mail in mails for word in ("fail", "must", "you should have", "overdue"))
 
 
-def summary(**fields: object) -> Mail:
+def render_summary(**fields: object) -> Mail:
     return render(replace(TO_REPORT, name="contract_summary", **fields))  # type: ignore[arg-type]
 
 
 def test_the_summary_has_the_four_parts_and_progress_comes_first() -> None:
     """R-14, R-24"""
-    mail = summary()
+    mail = render_summary()
     order = (
         "Progress worth naming",
         "What I’ll do",
@@ -64,33 +64,33 @@ def test_the_summary_has_the_four_parts_and_progress_comes_first() -> None:
     assert mail.says(CONTRACT.progress[0])
 
 
-def test_both_read_the_same_words() -> None:
+def test_the_manager_gets_the_summary_that_the_report_received() -> None:
     """R-14, R-23"""
-    there = replace(SAM, zone=DANA.zone)
-    to_report = summary(report=there, to=there)
-    to_manager = summary(report=there, to=DANA)
+    report = replace(SAM, zone=DANA.zone)
+    to_report = render_summary(report=report, to=report)
+    to_manager = render_summary(report=report, to=DANA)
     assert to_manager.text == f"Sam received this:\n\n{to_report.text}"
     assert to_manager.html_text.split() == ["Sam", "received", "this:", *to_report.html_text.split()]
 
 
 def test_what_is_due_within_the_week_is_flagged() -> None:
-    """R-21: seven days, and not eight."""
+    """R-21: a commitment due in seven days is flagged, one due in eight days is not."""
     due = NOW.date() + timedelta(days=7)
     soon, later = (WrittenCommitment(text="call", due=day) for day in (due, due + timedelta(days=1)))
-    assert summary(contract=Contract(manager=(soon,))).says("by Tuesday, November 10: within the week")
-    assert summary(contract=Contract(manager=(later,))).omits("within the week")
+    assert render_summary(contract=Contract(manager=(soon,))).says("by Tuesday, November 10: within the week")
+    assert render_summary(contract=Contract(manager=(later,))).omits("within the week")
 
 
 def test_who_supports_a_step_and_what_success_looks_like_is_shown_when_given() -> None:
     """R-26"""
-    mail = summary()
+    mail = render_summary()
     assert mail.says("with the support of: Priya")
     assert mail.says("done well means: the two have a coffee without Dana in the room")
 
 
-def test_a_later_revision_says_what_is_different() -> None:
-    """R-14: a live document with revisions."""
-    mail = summary(revision=2, previous=PREVIOUS_CONTRACT)
+def test_the_summary_of_a_revision_lists_the_changes() -> None:
+    """R-14"""
+    mail = render_summary(revision=2, previous=PREVIOUS_CONTRACT)
     assert mail.headers["Subject"] == "What we agreed, version 2"
     assert mail.says("Moved from Friday, November 27 to Friday, December 11: sketch the migration plan on two pages")
     assert mail.says("New for Dana: propose Sam as lead of the billing migration")
@@ -99,5 +99,5 @@ def test_a_later_revision_says_what_is_different() -> None:
     assert mail.says("The open question is another one.")
 
 
-def test_a_later_revision_with_nothing_new_says_so() -> None:
-    assert summary(revision=2, previous=CONTRACT).says("Only the wording.")
+def test_the_summary_of_an_equal_revision_says_only_the_wording() -> None:
+    assert render_summary(revision=2, previous=CONTRACT).says("Only the wording.")

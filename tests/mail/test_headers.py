@@ -1,4 +1,4 @@
-"""The headers of mails are those of the standard library, though repeated ones are parsed once."""
+"""The headers of mails are those of the standard library, but repeated addresses are parsed once."""
 
 import pickle
 from email.headerregistry import Address
@@ -8,15 +8,15 @@ from tests.support.read_mails import ENGLISH, SAMPLES
 from worker.mail.headers import MAIL_POLICY, format_address
 
 
-def test_every_header_is_written_as_by_the_standard_policy() -> None:
-    for letter in SAMPLES:
-        for name, value in ENGLISH.render(letter).items():
+def test_every_header_equals_that_of_the_standard_policy() -> None:
+    for context in SAMPLES:
+        for name, value in ENGLISH.render(context).items():
             standard = SMTP.header_factory(name, str(value))
             assert (value.fold(policy=MAIL_POLICY), value.defects) == (standard.fold(policy=SMTP), standard.defects)
             assert getattr(value, "max_count", 0) == getattr(standard, "max_count", 0)
 
 
-def test_an_address_is_parsed_once_and_a_subject_is_not_kept() -> None:
+def test_addresses_are_cached_and_subjects_are_not() -> None:
     parse = MAIL_POLICY.header_factory
     sender = format_address("Łucja, née Müller", "lucja@corp.example")
     assert parse("To", sender) is parse("To", sender)
@@ -25,6 +25,6 @@ def test_an_address_is_parsed_once_and_a_subject_is_not_kept() -> None:
     assert parse("Subject", "About us") is not parse("Subject", "About us")
 
 
-def test_a_mail_travels_between_processes() -> None:
+def test_a_mail_can_be_pickled() -> None:
     mail = ENGLISH.render(SAMPLES[0])
     assert pickle.loads(pickle.dumps(mail)).as_bytes() == mail.as_bytes()  # noqa: S301 -- ours

@@ -1,4 +1,4 @@
-"""The table of mails is whole: each mail has an entry, templates and samples, and nothing is said a second time."""
+"""The table of mails: each mail has an entry, templates, samples and a use, and no other module spells its name."""
 
 import ast
 import io
@@ -28,23 +28,22 @@ READERS = {
     PRIYA.email: Reader.THIRD,
 }
 START = datetime(2026, 1, 5, 6, tzinfo=UTC)
-#: What is no mail's name alone: two states of a session are called so too, a setting with its pages, and an entry of
-#: the log.
-ALSO_STATES, ALSO_A_SETTING = {MailName.UNPLACEABLE, MailName.UNFINISHED}, MailName.PULSE
-ALSO_LOGGED = MailName.OPERATOR_ALERT
-#: Words of the language too, by which the preview of a quarter calls them.
-ALSO_WORDS = {"introduction", "invitation", "brief"}
+#: Names of mails that have another meaning too: states of a session, a setting with its pages, an event of the log.
+STATE_NAMES, SETTING_NAME = {MailName.UNPLACEABLE, MailName.UNFINISHED}, MailName.PULSE
+LOG_EVENT_NAME = MailName.OPERATOR_ALERT
+#: Names of mails that are usual words, with which the preview of a quarter names these mails.
+USUAL_WORDS = {"introduction", "invitation", "brief"}
 
 
-def syntax(outside_of: str = "") -> Iterator[ast.AST]:
-    """All of the program but the names themselves, what migrates old databases, and that folder."""
+def iter_syntax(outside_of: str = "") -> Iterator[ast.AST]:
+    """Yield the syntax of the program, except the module of the names, the migrations, and the folder `outside_of`."""
     for path in WORKER.rglob("*.py"):
         within = path.relative_to(WORKER).parts
         if path != MAILS and "versions" not in within and within[0] != outside_of:
             yield from ast.walk(ast.parse(path.read_text(encoding="utf-8")))
 
 
-# --- whole ---
+# --- the table is complete ---
 
 
 def test_each_mail_has_one_entry() -> None:
@@ -59,62 +58,63 @@ def test_each_mail_has_a_folder_of_templates_and_each_folder_a_mail() -> None:
 
 
 @pytest.mark.parametrize("name", KINDS)
-def test_each_mail_has_samples_for_each_of_its_readers(name: str) -> None:
-    shown = {READERS[letter.to.email] for letter in list_samples() if letter.name == name}
-    assert shown == set(KINDS[name].readers)
+def test_each_mail_has_samples_for_all_its_readers(name: str) -> None:
+    readers = {READERS[context.to.email] for context in list_samples() if context.name == name}
+    assert readers == set(KINDS[name].readers)
 
 
-def test_samples_have_keys_of_their_own() -> None:
-    keys = [letter.key for letter in list_samples()]
+def test_each_sample_has_another_key() -> None:
+    keys = [context.key for context in list_samples()]
     assert len(keys) == len(set(keys))
 
 
-def test_each_mail_is_sent_by_somebody() -> None:
-    """A name that no rule, page or command uses would be an entry for nothing."""
-    used = {ast.unparse(node) for node in syntax(outside_of="mail") if isinstance(node, ast.Attribute)}
+def test_each_mail_is_used_outside_of_the_mail_package() -> None:
+    """A mail that no rule, page or command uses would never be sent."""
+    used = {ast.unparse(node) for node in iter_syntax(outside_of="mail") if isinstance(node, ast.Attribute)}
     assert {str(name) for name in MailName if f"MailName.{name.name}" not in used} == set()
 
 
-# --- nothing is said twice ---
+# --- names are written once ---
 
 
-def test_nobody_else_spells_the_name_of_a_mail() -> None:
-    spelled = {node.value for node in syntax() if isinstance(node, ast.Constant) and isinstance(node.value, str)}
-    assert spelled & set(MailName) <= {*ALSO_STATES, *ALSO_WORDS, ALSO_A_SETTING, ALSO_LOGGED}
+def test_no_other_module_spells_the_name_of_a_mail() -> None:
+    strings = {node.value for node in iter_syntax() if isinstance(node, ast.Constant) and isinstance(node.value, str)}
+    assert strings & set(MailName) <= {*STATE_NAMES, *USUAL_WORDS, SETTING_NAME, LOG_EVENT_NAME}
 
 
-# --- the domain and the table agree ---
+# --- the table agrees with the domain ---
 
 
-def test_what_prepares_a_session_is_written_for_its_reader() -> None:
-    assert all(Reader(one.reader) in KINDS[one.name].readers for one in PREPARATIONS)
+def test_each_preparation_mail_goes_to_a_reader_of_its_templates() -> None:
+    assert all(Reader(preparation.reader) in KINDS[preparation.name].readers for preparation in PREPARATIONS)
 
 
-def test_whatever_is_decided_goes_to_one_whom_its_templates_address() -> None:
-    """In a company where much goes wrong, each mail reaches a reader that the table names."""
+def test_each_mail_of_a_simulation_goes_to_a_reader_of_its_templates() -> None:
+    """With the behaviour `hostile`, in which much goes wrong and many mails are sent."""
     persons, pairs = build_company(3, START.date())
-    pairs = {pair_id: replace(one, start=START.date()) for pair_id, one in pairs.items()}  # all meet within weeks
+    pairs = {pair_id: replace(pair, start=START.date()) for pair_id, pair in pairs.items()}  # all meet within weeks
     ledger = io.StringIO()
     run.simulate_to_ledger(persons, pairs, START, timedelta(days=100), seed=7, behaviour="hostile", out=ledger)
     lines = map(json.loads, ledger.getvalue().splitlines())
-    sent = {(one["message"], reader(one)) for one in lines if one["what"] == "mail"}
-    assert len({name for name, _ in sent}) > 7
-    assert {(name, to) for name, to in sent if to not in KINDS[name].readers} == set()
+    mails = {(line["message"], find_reader(line)) for line in lines if line["what"] == "mail"}
+    assert len({name for name, _ in mails}) > 7
+    assert {(name, reader) for name, reader in mails if reader not in KINDS[name].readers} == set()
 
 
-def reader(line: dict[str, str]) -> Reader:
+def find_reader(line: dict[str, str]) -> Reader:
+    """Return the reader of the mail in this line of the ledger."""
     if not line.get("pair"):
         persons, pairs = build_company(3, START.date())
         if line["to"] not in persons:
             return Reader.OPERATOR
-        return Reader.MANAGER if any(one.manager == line["to"] for one in pairs) else Reader.REPORT
+        return Reader.MANAGER if any(pair_id.manager == line["to"] for pair_id in pairs) else Reader.REPORT
     return Reader.MANAGER if line["pair"].startswith(f"{line['to']}>") else Reader.REPORT
 
 
-# --- what is sealed ---
+# --- sealed content ---
 
 
-def test_what_shows_content_has_it_opened_and_the_operator_reads_none() -> None:
+def test_mails_with_content_open_sealed_data_and_never_go_to_the_operator() -> None:
     for kind in KINDS.values():
         if kind.has_content:
             assert kind.sealed_data & {SealedData.COMMITMENTS, SealedData.REVISIONS, SealedData.DEFERRAL_REASONS}, (
@@ -124,22 +124,22 @@ def test_what_shows_content_has_it_opened_and_the_operator_reads_none() -> None:
     assert KINDS["operator_alert"].sealed_data == frozenset()
 
 
-def test_only_the_manager_reads_why_somebody_asked_to_talk() -> None:
+def test_only_mails_to_the_manager_open_the_trigger_of_an_ad_hoc_session() -> None:
     """R-6"""
     assert {kind.readers for kind in KINDS.values() if SealedData.TRIGGER in kind.sealed_data} == {(Reader.MANAGER,)}
 
 
-def test_each_mail_with_content_is_shown_without_it_too() -> None:
-    """With `content = "link"` it says where to read, and nothing of what was said."""
-    linked = [letter for letter in list_samples() if letter.by_link]
-    assert {letter.name for letter in linked} == {name for name, kind in KINDS.items() if kind.has_content}
-    assert not any(map(_holds_content, linked))
+def test_each_mail_with_content_has_a_sample_by_link() -> None:
+    """With `content = "link"` the mail has a link to the content, and none of it."""
+    samples = [context for context in list_samples() if context.by_link]
+    assert {context.name for context in samples} == {name for name, kind in KINDS.items() if kind.has_content}
+    assert not any(map(_holds_content, samples))
 
 
-def _holds_content(letter: MailContext) -> bool:
-    return bool(letter.contract or letter.previous or letter.commitments or letter.deferral_reasons)
+def _holds_content(context: MailContext) -> bool:
+    return bool(context.contract or context.previous or context.commitments or context.deferral_reasons)
 
 
-def test_better_twice_than_never_are_the_contract_and_what_the_operator_must_know() -> None:
-    """With the Message-ID of the first, so that a mail program shows one."""
+def test_only_the_contract_summary_and_the_operator_alert_are_repeatable() -> None:
+    """After an uncertain attempt these are sent again, with the same Message-ID, so that a mail program shows one."""
     assert {name for name, kind in KINDS.items() if kind.is_repeatable} == {"contract_summary", "operator_alert"}

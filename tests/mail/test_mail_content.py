@@ -1,4 +1,4 @@
-"""What mails hold and whose mailbox they leave from: what the settings say, and nothing else."""
+"""The settings decide which mails hold content and from which mailbox they are sent."""
 
 from pathlib import Path
 from typing import Any
@@ -16,73 +16,76 @@ from worker.settings.load import load_settings
 BASE = "https://longarc.corp.example"
 SECRET = "Introduce Sam to the zephyrine group"
 SERVICE = "longarc@corp.example"
-#: The weekly mail aside, which a manager with one report does not get.
+#: Without the weekly mail, which a manager with one report does not get.
 WITH_CONTENT = {name for name, kind in KINDS.items() if kind.has_content} - {"weekly"}
 
 
-def lived(mail: dict[str, Any], *, anybody: bool = False) -> Office:
-    """A quarter with a contract, its commitments due and done, a review, the next prompt and brief, and a talk that the
-    report put off and said why."""
-    given = {"from": SERVICE, "operator_by": "memory", **mail}
-    office = Office(known=settings(base_url=BASE, mail=given))
+def run_company(mail: dict[str, Any], *, anybody: bool = False) -> Office:
+    """Run a company for about half a year, in which each kind of mail with content is sent; return it.
+
+    There are two contracts, commitments that come due, one of which is done, a review, a deferral with the report's
+    reason, an ad hoc session, and the end of the pair.
+    """
+    mail_settings = {"from": SERVICE, "operator_by": "memory", **mail}
+    office = Office(known=settings(base_url=BASE, mail=mail_settings))
     office.mailer = MemoryMailer(anybody=anybody)
     office.worker.services.use(mailers={"memory": office.mailer})
     office.tick()
-    held = office.hold()
-    office.worker.contracts.record(held.id, contract(office.clock(), SECRET))
+    first = office.hold()
+    office.worker.contracts.record(first.id, contract(office.clock(), SECRET))
     office.run(DAY)
     office.worker.actions.defer_session(office.session(SessionKind.CAREER).id, by=SAM, reason=f"{SECRET} first")
     office.run(DAY)
     office.worker.actions.request_talk(PairId(DANA, SAM), Trigger.DOUBT)
     office.run(40 * DAY)
-    kept = next(c for c in office.store.queries.list_commitments(PairId(DANA, SAM)) if c.owner is Owner.MANAGER)
-    office.worker.contracts.mark_done(kept.id)
+    promise = next(c for c in office.store.queries.list_commitments(PairId(DANA, SAM)) if c.owner is Owner.MANAGER)
+    office.worker.contracts.mark_done(promise.id)
     office.run(60 * DAY)
-    again = office.hold()
-    office.worker.contracts.record(again.id, contract(office.clock(), SECRET))
+    second = office.hold()
+    office.worker.contracts.record(second.id, contract(office.clock(), SECRET))
     office.run(DAY)
-    office.pairs = {}  # the report has another manager, who is not here
+    office.pairs = {}  # the pair has ended
     office.apply()
     office.run(4 * DAY)
     return office
 
 
-def senders(office: Office) -> dict[str, set[str]]:
-    """Who each kind of mail comes from."""
-    kinds: dict[str, set[str]] = {}
+def find_senders(office: Office) -> dict[str, set[str]]:
+    """Return the senders of each kind of mail."""
+    senders: dict[str, set[str]] = {}
     for key, mail in office.mailer.sent:
-        kinds.setdefault(key.partition(":")[0], set()).add(mail["From"].addresses[0].addr_spec)
-    return kinds
+        senders.setdefault(key.partition(":")[0], set()).add(mail["From"].addresses[0].addr_spec)
+    return senders
 
 
-def test_with_links_alone_no_mail_holds_what_was_said() -> None:
-    office = lived({"content": "link"})
-    sent = texts(office.mails())
-    assert "zephyrine" not in sent and "Draft one page" not in sent and "place in three years?" not in sent
+def test_mails_by_link_hold_no_content() -> None:
+    office = run_company({"content": "link"})
+    text = texts(office.mails())
+    assert "zephyrine" not in text and "Draft one page" not in text and "place in three years?" not in text
     for name in WITH_CONTENT:
         mails = office.mails(name)
         assert mails, name
         assert all(f"{BASE}/in/" in texts([mail]) for mail in mails), name
-    assert "None on record" not in sent, "what is not shown is not denied"
+    assert "None on record" not in text, "a mail does not claim that there is nothing"
     office.close()
 
 
-def test_in_full_the_same_mails_hold_it() -> None:
-    """So that the test above looks for the right words; and nothing leaves from anybody else's mailbox."""
-    office = lived({})
+def test_mails_in_full_hold_content_and_come_from_longarc() -> None:
+    """This proves that the test above looks for the right words."""
+    office = run_company({})
     for name in WITH_CONTENT:
         assert "zephyrine" in texts(office.mails(name)), name
-    assert set().union(*senders(office).values()) == {SERVICE}
+    assert set().union(*find_senders(office).values()) == {SERVICE}
     office.close()
 
 
-def test_prompts_and_whatever_holds_content_leave_from_the_managers_mailbox() -> None:
-    """R-2: then the copy in Sent lies with one of the two."""
-    office = lived({"send_as": "manager"}, anybody=True)
-    found = senders(office)
+def test_r2_send_as_manager_sends_prompts_and_content_from_the_mailbox_of_the_manager() -> None:
+    """R-2: then the copy in the folder Sent belongs to one of the two people."""
+    office = run_company({"send_as": "manager"}, anybody=True)
+    senders = find_senders(office)
     as_manager = WITH_CONTENT | {"reflection_prompt"}
-    assert {name for name, who in found.items() if who == {DANA}} == as_manager
-    assert all(who == {SERVICE} for name, who in found.items() if name not in as_manager)
+    assert {name for name, addresses in senders.items() if addresses == {DANA}} == as_manager
+    assert all(addresses == {SERVICE} for name, addresses in senders.items() if name not in as_manager)
     assert all("zephyrine" not in texts([mail]) for mail in office.mails() if DANA not in str(mail["From"]))
     assert {str(line["fields"]["from"]) for line in office.history("mail") if line["fields"]["message"] == "brief"} == {
         f"Longarc <{DANA}>"
@@ -90,15 +93,15 @@ def test_prompts_and_whatever_holds_content_leave_from_the_managers_mailbox() ->
     office.close()
 
 
-def test_a_mailer_that_has_one_mailbox_goes_on_with_it() -> None:
+def test_send_as_manager_has_no_effect_with_a_mailer_of_one_mailbox() -> None:
     office = Office(known=settings(mail={"from": SERVICE, "operator_by": "memory", "send_as": "manager"}))
     office.tick()
     office.hold()
-    assert set().union(*senders(office).values()) == {SERVICE}
+    assert set().union(*find_senders(office).values()) == {SERVICE}
     office.close()
 
 
-def test_links_without_pages_are_refused_in_one_line(tmp_path: Path) -> None:
+def test_mails_by_link_without_pages_are_refused(tmp_path: Path) -> None:
     path = tmp_path / "longarc.toml"
     path.write_text('[mail]\ncontent = "link"\n', encoding="utf-8")
     with pytest.raises(Problems) as raised:
@@ -110,39 +113,39 @@ def test_links_without_pages_are_refused_in_one_line(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("content", "held"),
+    ("content", "statement"),
     [("full", "Mails contain what people need to read of"), ("link", "Mails contain only links to")],
 )
-def test_check_says_what_is_in_force(tmp_path: Path, content: str, held: str) -> None:
+def test_check_reports_the_settings_of_mail_content_and_sender(tmp_path: Path, content: str, statement: str) -> None:
     people = f"email,name,manager,time_zone,country,calendar,mail\n{DANA},Dana,,UTC,DE,memory,memory\n"
     (tmp_path / "people.csv").write_text(people, encoding="utf-8")
     path = tmp_path / "longarc.toml"
     text = f'base_url = "{BASE}"\n[mail]\ncontent = "{content}"\nsend_as = "manager"\n'
     path.write_text(text, encoding="utf-8")
-    seen = list(run_checks(path, {}, START))
-    assert any(one.ok and one.statement.startswith(held) for one in seen)
-    (unable,) = [one for one in seen if "mail.send_as" in one.statement]
-    assert not unable.ok and "Gmail with delegation" in unable.remedy
+    findings = list(run_checks(path, {}, START))
+    assert any(finding.ok and finding.statement.startswith(statement) for finding in findings)
+    (send_as,) = [finding for finding in findings if "mail.send_as" in finding.statement]
+    assert not send_as.ok and "Gmail with delegation" in send_as.remedy
 
 
 def _get_ad_hoc_prompt(by: Owner, reason: str = "", **mail: str) -> str:
-    """The report's prompt for a talk about a doubt that one of the two asked for."""
+    """Return the report's prompt before an ad hoc session that this person asked for because of a doubt."""
     office = Office(known=settings(base_url=BASE, mail={"from": SERVICE, "operator_by": "memory", **mail}))
     office.run(DAY)
     office.worker.actions.request_talk(PairId(DANA, SAM), Trigger.DOUBT, reason, by=by)
     office.run(8 * DAY)
-    (talk,) = [one for one in office.store.queries.list_sessions() if one.adhoc]
-    prompts = [mail for key, mail in office.mailer.sent if key.startswith(f"reflection_prompt:{talk.id}")]
+    (session,) = [session for session in office.store.queries.list_sessions() if session.adhoc]
+    prompts = [mail for key, mail in office.mailer.sent if key.startswith(f"reflection_prompt:{session.id}")]
     office.close()
     assert prompts
     return texts(prompts)
 
 
 def test_r27_the_report_s_prompt_knows_no_reason_that_the_report_did_not_give() -> None:
-    """R-6: of the manager's reason there is nothing; of the report's own, what to think about, not the words."""
-    own, managers = (_get_ad_hoc_prompt(by, "The zephyrine offer") for by in (Owner.REPORT, Owner.MANAGER))
-    assert "You asked for this talk" in own and "Where do you feel it most" in own
-    assert managers and "You asked for this talk" not in managers
-    for prompt in (own, managers):
+    """R-6: the manager's reason is left out; the report's own chooses the questions, but is not quoted."""
+    by_report, by_manager = (_get_ad_hoc_prompt(by, "The zephyrine offer") for by in (Owner.REPORT, Owner.MANAGER))
+    assert "You asked for this talk" in by_report and "Where do you feel it most" in by_report
+    assert by_manager and "You asked for this talk" not in by_manager
+    for prompt in (by_report, by_manager):
         assert "zephyrine" not in prompt and "right place" not in prompt
     assert "You asked for this talk" not in _get_ad_hoc_prompt(Owner.REPORT, content="link")

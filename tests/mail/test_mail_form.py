@@ -1,4 +1,4 @@
-"""What is true of every mail: its headers, its two forms, what people wrote in it, its reader's clock and language."""
+"""Properties of all mails: headers, text and HTML, escaped content, and the time zone and language of the reader."""
 
 import re
 from dataclasses import replace
@@ -26,31 +26,31 @@ from worker.mail.kinds import KINDS
 from worker.mail.render import MailRenderer
 from worker.mail.samples import COMMITMENTS, DANA, NOW, SAM, SESSION
 
-# --- every message ---
+# --- every mail ---
 
 
-def test_there_is_a_sample_of_every_message() -> None:
-    assert {letter.name for letter in SAMPLES} == set(KINDS)
-
-
-@pytest.mark.parametrize("name", KINDS)
-def test_text_and_html_say_the_same(name: str) -> None:
-    for letter, mail in render_samples(name):
-        assert keep_letters(mail.text) == keep_letters(mail.html_text), letter.key
+def test_every_mail_has_a_sample() -> None:
+    assert {context.name for context in SAMPLES} == set(KINDS)
 
 
 @pytest.mark.parametrize("name", KINDS)
-def test_text_is_pleasant_to_read(name: str) -> None:
-    for letter, mail in render_samples(name):
-        rows = mail.text.splitlines()
-        assert "\n\n\n" not in mail.text, letter.key
-        assert all(row == row.rstrip() and len(row) <= 74 for row in rows), letter.key
+def test_text_and_html_have_the_same_letters(name: str) -> None:
+    for context, mail in render_samples(name):
+        assert keep_letters(mail.text) == keep_letters(mail.html_text), context.key
+
+
+@pytest.mark.parametrize("name", KINDS)
+def test_text_has_short_lines_and_no_unfilled_placeholders(name: str) -> None:
+    for context, mail in render_samples(name):
+        lines = mail.text.splitlines()
+        assert "\n\n\n" not in mail.text, context.key
+        assert all(line == line.rstrip() and len(line) <= 74 for line in lines), context.key
         assert mail.text == mail.text.strip() + "\n"
-        assert not re.search(r"[{}]|%\(|None\b(?! (this|on))", mail.text), letter.key
+        assert not re.search(r"[{}]|%\(|None\b(?! (this|on))", mail.text), context.key
 
 
 @pytest.mark.parametrize("name", KINDS)
-def test_html_calls_nobody_and_carries_its_style_along(name: str) -> None:
+def test_html_fetches_nothing_and_contains_its_style(name: str) -> None:
     """No image, no script, no tracking: nothing is fetched when a mail is opened."""
     for _, mail in render_samples(name):
         assert not {"img", "script", "link", "iframe", "form", "input"} & set(HtmlText(mail.html).tags)
@@ -60,32 +60,34 @@ def test_html_calls_nobody_and_carries_its_style_along(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", KINDS)
-def test_headers_of_every_mail(name: str) -> None:
-    for letter, mail in render_samples(name):
+def test_every_mail_has_the_usual_headers(name: str) -> None:
+    for context, mail in render_samples(name):
         assert mail.headers["Auto-Submitted"] == "auto-generated"
         assert mail.headers["X-Auto-Response-Suppress"] == "All"
         assert mail.headers["Content-Language"] == "en"
-        assert mail.headers["Date"] == f"{letter.now:%a, %d %b %Y %H:%M:%S} +0000"
+        assert mail.headers["Date"] == f"{context.now:%a, %d %b %Y %H:%M:%S} +0000"
         assert mail.headers["Message-ID"].endswith("@example.com>")
         assert mail.headers["Subject"].strip()
 
 
 def test_subjects_hold_no_word_of_a_conversation() -> None:
-    """R-23: a subject shows in notifications, logs and over shoulders."""
+    """R-23: other people may see a subject in a notification, in a log or on a screen."""
     secret = "Nightingale"
     promise = replace(COMMITMENTS[0].promise, text=secret, support=secret, success=secret)
     contract = Contract(report=(promise,), manager=(promise,), question=secret, progress=(secret,))
-    for letter in SAMPLES:
-        kept = tuple(replace(one, promise=promise) for one in letter.commitments)
-        told = replace(letter, contract=contract, commitments=kept, learning=secret, trigger=f"leaving: {secret}")
-        assert secret not in str(ENGLISH.render(told)["Subject"])
+    for context in SAMPLES:
+        commitments = tuple(replace(commitment, promise=promise) for commitment in context.commitments)
+        with_secret = replace(
+            context, contract=contract, commitments=commitments, learning=secret, trigger=f"leaving: {secret}"
+        )
+        assert secret not in str(ENGLISH.render(with_secret)["Subject"])
 
 
 # --- headers ---
 
 
 def test_what_the_manager_says_comes_in_the_managers_name() -> None:
-    """R-2, R-11"""
+    """R-2, R-11: the prompt and the summary have the manager's name as sender, and go back to the manager."""
     for name in ("reflection_prompt", "contract_summary"):
         headers = render(replace(TO_REPORT, name=name)).headers
         assert headers["From"] == "Dana Whitfield <longarc@example.com>"
@@ -93,20 +95,20 @@ def test_what_the_manager_says_comes_in_the_managers_name() -> None:
         assert headers["To"] == "Sam Okafor <sam@example.com>"
 
 
-def test_everything_else_comes_from_the_product() -> None:
-    for letter in SAMPLES:
-        if letter.name not in ("reflection_prompt", "third_voice_request") and letter.to.email != SAM.email:
-            assert ENGLISH.render(letter)["From"] == "Longarc <longarc@example.com>"
+def test_other_mails_have_longarc_as_sender() -> None:
+    for context in SAMPLES:
+        if context.name not in ("reflection_prompt", "third_voice_request") and context.to.email != SAM.email:
+            assert ENGLISH.render(context)["From"] == "Longarc <longarc@example.com>"
 
 
-def test_an_answer_reaches_the_other_one_but_never_carries_the_brief_there() -> None:
-    """R-12, R-23: the brief is for the manager alone."""
+def test_a_reply_to_the_summary_reaches_the_report_and_the_brief_has_no_reply_address() -> None:
+    """R-12, R-23: the brief is for the manager alone, and a reply would quote it to the report."""
     assert render(replace(TO_MANAGER, name="contract_summary")).headers["Reply-To"] == "Sam Okafor <sam@example.com>"
     assert "Reply-To" not in render(TO_MANAGER).headers
 
 
 @pytest.mark.parametrize(
-    ("name", "shown"),
+    ("name", "display_name"),
     [
         ('Dana "D" Whitfield', 'Dana "D" Whitfield'),
         ("Whitfield, Dana", "Whitfield, Dana"),
@@ -117,14 +119,14 @@ def test_an_answer_reaches_the_other_one_but_never_carries_the_brief_there() -> 
         ("=?utf-8?q?Dana?=", "=?utf-8?q?Dana?="),
     ],
 )
-def test_any_name_is_safe_in_a_header(name: str, shown: str) -> None:
+def test_any_name_is_safe_in_a_header(name: str, display_name: str) -> None:
     dana = replace(DANA, name=name)
     message = ENGLISH.render(replace(TO_REPORT, to=SAM, manager=dana))
     parsed = message_from_bytes(message.as_bytes(policy=SMTP), policy=default)
     (sender,) = parsed["From"].addresses
     assert sender.addr_spec == "longarc@example.com"
-    if not name.startswith("=?"):
-        assert sender.display_name == shown
+    if not name.startswith("=?"):  # an encoded word, which parsers decode
+        assert sender.display_name == display_name
     assert "Bcc" not in parsed
     assert "\n" not in parsed["Subject"]
 
@@ -137,38 +139,38 @@ def test_a_name_cannot_break_a_subject_or_a_page() -> None:
     assert mail.says("<b>Sam</b>")
 
 
-def test_a_message_id_follows_from_the_key_alone() -> None:
-    """The same mail sent twice is the same mail."""
-    one = render(replace(TO_MANAGER, key="mail.brief.k3f9"))
+def test_the_message_id_depends_on_the_key_alone() -> None:
+    """So a mail that is sent twice is one mail for mail programs."""
+    first = render(replace(TO_MANAGER, key="mail.brief.k3f9"))
     later = render(replace(TO_MANAGER, key="mail.brief.k3f9", now=NOW + timedelta(hours=1), contract=None))
     other = render(replace(TO_MANAGER, key="mail.brief.k3f0"))
-    assert one.headers["Message-ID"] == later.headers["Message-ID"] != other.headers["Message-ID"]
-    assert one.headers["Message-ID"] == "<eeba763d7eac7183aefd57fe898bb7f4@example.com>"
+    assert first.headers["Message-ID"] == later.headers["Message-ID"] != other.headers["Message-ID"]
+    assert first.headers["Message-ID"] == "<eeba763d7eac7183aefd57fe898bb7f4@example.com>"
 
 
 def test_rendering_twice_gives_the_same_bytes() -> None:
     fresh = MailRenderer(sender="longarc@example.com", domain="example.com")
-    for letter in SAMPLES:
-        assert fresh.render(letter).as_bytes() == ENGLISH.render(letter).as_bytes()
+    for context in SAMPLES:
+        assert fresh.render(context).as_bytes() == ENGLISH.render(context).as_bytes()
 
 
-def test_a_mail_answers_the_one_that_began_the_thread() -> None:
+def test_a_mail_refers_to_the_first_mail_of_its_thread() -> None:
     first = render(replace(TO_MANAGER, name="introduction", key="introduction:1")).headers
     later = render(replace(TO_MANAGER, thread="introduction:1")).headers
     assert later["References"] == later["In-Reply-To"] == first["Message-ID"]
     assert "References" not in first and "In-Reply-To" not in first
 
 
-def test_bodies_travel_as_plain_ascii_with_short_lines() -> None:
-    long = Contract(question="ß" * 3000)
-    message = ENGLISH.render(replace(TO_MANAGER, name="contract_summary", contract=long))
+def test_a_serialized_mail_is_ascii_with_lines_of_at_most_998_characters() -> None:
+    contract = Contract(question="ß" * 3000)
+    message = ENGLISH.render(replace(TO_MANAGER, name="contract_summary", contract=contract))
     raw = message.as_bytes(policy=SMTP)
     assert raw.isascii()
     assert max(map(len, raw.splitlines())) <= 998
     assert read_message(message).says("ß" * 3000)
 
 
-# --- what people wrote ---
+# --- content ---
 
 
 @pytest.mark.parametrize("name", ["brief", "contract_summary", "commitment_due", "review_note"])
@@ -176,49 +178,49 @@ def test_bodies_travel_as_plain_ascii_with_short_lines() -> None:
 def test_code_in_a_commitment_arrives_as_text(name: str, code: str) -> None:
     promise = WrittenCommitment(text=code, due=NOW.date(), support=code, success=code)
     contract = Contract(report=(promise,), manager=(promise,), question=code, progress=(code,))
-    kept = tuple(replace(one, promise=promise) for one in COMMITMENTS)
-    mail = render(replace(TO_MANAGER, name=name, contract=contract, commitments=kept, due=NOW.date()))
+    commitments = tuple(replace(commitment, promise=promise) for commitment in COMMITMENTS)
+    mail = render(replace(TO_MANAGER, name=name, contract=contract, commitments=commitments, due=NOW.date()))
     assert mail.says(code)
     assert "<script" not in mail.html
-    assert "49" not in mail.text
+    assert "49" not in mail.text, "7*7 is not computed"
 
 
-def test_a_commitment_cannot_pass_for_a_part_of_the_mail() -> None:
+def test_line_breaks_in_a_commitment_make_no_headings() -> None:
     promise = WrittenCommitment(text="kind words\n\nWhat I’ll do\n---\n\n- a raise", due=NOW.date())
     mail = render(replace(TO_REPORT, name="contract_summary", contract=Contract(report=(promise,))))
     assert mail.text.count("\nWhat I’ll do\n") == 1
 
 
-# --- the reader's own clock and language ---
+# --- the time zone and language of the reader ---
 
 
-def test_each_reads_the_time_on_their_own_clock() -> None:
+def test_times_are_in_the_time_zone_of_the_reader() -> None:
     """The session starts at 15:00 UTC."""
     assert render(TO_MANAGER).says("Thursday, November 5")
     assert render(TO_MANAGER).says("10:00 – 11:15 AM (New York time)")
     assert render(replace(TO_REPORT, name="introduction")).says("4:00 – 5:15 PM (Berlin time)")
 
 
-def test_the_city_is_left_out_when_both_keep_the_same_clock() -> None:
-    here = replace(SAM, zone="America/Toronto")
-    assert render(replace(TO_MANAGER, report=here)).omits("time)")
+def test_the_city_is_left_out_when_both_have_the_same_offset() -> None:
+    report = replace(SAM, zone="America/Toronto")
+    assert render(replace(TO_MANAGER, report=report)).omits("time)")
 
 
-def test_the_day_is_the_readers_day() -> None:
+def test_the_date_is_in_the_time_zone_of_the_reader() -> None:
     """22:30 UTC on Thursday is Friday in Tokyo."""
-    late = datetime(2026, 11, 5, 22, 30, tzinfo=UTC)
-    session = replace(SESSION, start=late, end=late + timedelta(minutes=75))
+    late_start = datetime(2026, 11, 5, 22, 30, tzinfo=UTC)
+    session = replace(SESSION, start=late_start, end=late_start + timedelta(minutes=75))
     assert render(replace(TO_REPORT, to=replace(SAM, zone="Asia/Tokyo"), session=session)).says("Friday, November 6")
 
 
-def test_the_deadline_is_on_the_managers_clock() -> None:
+def test_the_deadline_is_in_the_time_zone_of_the_manager() -> None:
     """R-15, T-7"""
-    letter = replace(TO_MANAGER, name="contract_request", deadline=datetime(2026, 11, 7, 16, 15, tzinfo=UTC))
-    assert render(letter).says("Please by Saturday, November 7, 11:15 AM")
+    context = replace(TO_MANAGER, name="contract_request", deadline=datetime(2026, 11, 7, 16, 15, tzinfo=UTC))
+    assert render(context).says("Please by Saturday, November 7, 11:15 AM")
 
 
-def test_a_catalogue_of_the_company_speaks_to_those_who_read_it(tmp_path: Path) -> None:
-    """Words, subject, dates and the page's own language follow the reader; the other one reads English."""
+def test_a_catalogue_of_the_company_is_used_for_readers_of_its_language(tmp_path: Path) -> None:
+    """Text, subject, dates and the language of the HTML are German for this reader, and English for others."""
     write_catalogue(
         tmp_path / "locale",
         "de",
@@ -245,13 +247,10 @@ def test_a_catalogue_of_the_company_speaks_to_those_who_read_it(tmp_path: Path) 
         ("Sam", "en", "Hi Sam,"),
     ],
 )
-def test_a_greeting_takes_the_given_name(name: str, locale: str, greeting: str) -> None:
+def test_a_greeting_has_the_given_name_where_it_is_certain(name: str, locale: str, greeting: str) -> None:
     assert render(replace(TO_REPORT, report=replace(SAM, name=name, locale=locale))).says(greeting)
 
 
-# --- a company's own templates ---
-
-
-def test_people_of_any_zone_can_be_written_to() -> None:
-    far = Person(email="a@example.com", name="Ana", zone="Pacific/Chatham", country="NZ", hours=DANA.hours)
-    assert render(replace(TO_REPORT, to=far, report=far)).says("Friday, November 6 at 4:45 AM")
+def test_mails_have_times_of_zones_with_unusual_offsets() -> None:
+    ana = Person(email="a@example.com", name="Ana", zone="Pacific/Chatham", country="NZ", hours=DANA.hours)
+    assert render(replace(TO_REPORT, to=ana, report=ana)).says("Friday, November 6 at 4:45 AM")

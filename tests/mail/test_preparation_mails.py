@@ -1,4 +1,4 @@
-"""What the prompt, the brief and the note before a review say to their readers (R-6, R-11, R-12, R-20, R-25, R-27)."""
+"""The texts of the prompt, the brief and the review note (R-6, R-11, R-12, R-20, R-25, R-27)."""
 
 import re
 from dataclasses import replace
@@ -40,22 +40,23 @@ def test_the_prompt_is_a_note_from_one_person_to_another(topic: Topic) -> None:
 
 def test_each_topic_gives_other_things_to_think_about() -> None:
     """R-4, R-11"""
-    asked = {topic: render(replace(TO_REPORT, session=replace(SESSION, topic=topic))) for topic in Topic}
-    assert len({mail.text for mail in asked.values()}) == len(Topic)
+    prompts = {topic: render(replace(TO_REPORT, session=replace(SESSION, topic=topic))) for topic in Topic}
+    assert len({mail.text for mail in prompts.values()}) == len(Topic)
     for words in ("gives you energy", "go to waste", "three to five years", "not yet said aloud"):
-        assert asked[Topic.ALL].says(words)
+        assert prompts[Topic.ALL].says(words)
 
 
 def test_the_prompt_asks_for_the_habit_of_looking_back() -> None:
-    """R-25: what was learned, what surprised, what one would do differently; a leader may go first."""
-    plain, led = render(TO_REPORT), render(replace(TO_REPORT, learning="I still talk\ntoo early."))
+    """R-25: a leader's own learning may come first, as an example."""
+    plain = render(TO_REPORT)
     assert plain.says("what have you learned these past months, what surprised you, and what would you do differently?")
     assert plain.omits("My own answer")
-    assert led.says("My own answer, to go first: I still talk too early.")
+    with_learning = render(replace(TO_REPORT, learning="I still talk\ntoo early."))
+    assert with_learning.says("My own answer, to go first: I still talk too early.")
 
 
 def test_r27_a_prompt_speaks_to_the_reason_that_the_report_gave_and_never_names_it() -> None:
-    """R-6: not even to the one who gave it, since others may look over a shoulder."""
+    """R-6: the prompt does not name it, since somebody else may see the screen of the report."""
     neutral, texts = render(TO_REPORT), set()
     for trigger in Trigger:
         mail = render(replace(TO_REPORT, trigger=trigger.value, asked_by_report=True))
@@ -63,7 +64,8 @@ def test_r27_a_prompt_speaks_to_the_reason_that_the_report_gave_and_never_names_
         assert mail.omits(TRIGGER_TEXTS[trigger])
         assert not {"h1", "h2", "h3", "ul", "li"} & set(HtmlText(mail.html).tags)
         texts.add(mail.text)
-        assert render(replace(TO_REPORT, trigger=trigger.value)).text == neutral.text  # the manager asked
+        asked_by_manager = render(replace(TO_REPORT, trigger=trigger.value))
+        assert asked_by_manager.text == neutral.text
     assert len(texts) == len(Trigger)
     assert neutral.omits("You asked for this talk")
 
@@ -76,11 +78,11 @@ def test_r33_the_review_note_asks_whether_the_direction_still_feels_right() -> N
 
 
 def test_r34_the_rhythm_named_is_the_one_the_pair_has_now() -> None:
-    """R-5: in a transition the tighter one, and never a quarter that is none."""
+    """R-5: in a transition the shorter one; the word quarter stands for 13 weeks alone."""
     introduction = replace(TO_MANAGER, name="introduction", pair=replace(PAIR, every=Interval(months=6)))
     assert render(introduction).says("every 6 months: 75 minutes")
-    tighter = render(replace(introduction, every=Interval(weeks=6)))
-    assert tighter.says("every 6 weeks: 75 minutes") and tighter.omits("quarter")
+    shorter = render(replace(introduction, every=Interval(weeks=6)))
+    assert shorter.says("every 6 weeks: 75 minutes") and shorter.omits("quarter")
 
 
 def test_only_after_a_contract_does_the_prompt_ask_what_changed() -> None:
@@ -92,14 +94,14 @@ def test_only_after_a_contract_does_the_prompt_ask_what_changed() -> None:
 # --- the brief ---
 
 
-def brief(**fields: object) -> Mail:
-    letter = replace(TO_MANAGER, commitments=COMMITMENTS, now=NOW + timedelta(days=1))
-    return render(replace(letter, **fields))  # type: ignore[arg-type]
+def render_brief(**fields: object) -> Mail:
+    context = replace(TO_MANAGER, commitments=COMMITMENTS, now=NOW + timedelta(days=1))
+    return render(replace(context, **fields))  # type: ignore[arg-type]
 
 
 def test_the_brief_begins_with_the_managers_own_commitments() -> None:
-    """R-12, R-20: done or not, and how late."""
-    mail = brief()
+    """R-12, R-20: each says whether it is done, and how late it is."""
+    mail = render_brief()
     order = ["First, your own promises", "What the two of you agreed", "When you meet", "Think through", "Questions to"]
     for form in (mail.text, mail.html_text):
         places = [form.index(words) for words in order]
@@ -107,12 +109,12 @@ def test_the_brief_begins_with_the_managers_own_commitments() -> None:
     assert mail.says("not done, due Friday, October 23, 12 days late")
     assert mail.says("done on Thursday, September 24")
     assert mail.says("done on Monday, October 26")
-    assert mail.text.count("late") == 1, "what is done is not called late"
+    assert mail.text.count("late") == 1, "a commitment that is done is not called late"
 
 
 def test_a_commitment_that_changed_or_was_let_go_is_not_called_late() -> None:
     """R-18: goals change, without blame."""
-    mail = brief(
+    mail = render_brief(
         commitments=(
             commitment_with_standing(CommitmentStanding.CHANGED),
             commitment_with_standing(CommitmentStanding.LET_GO),
@@ -125,7 +127,7 @@ def test_a_commitment_that_changed_or_was_let_go_is_not_called_late() -> None:
 
 def test_the_brief_gives_all_six_things_to_think_through_and_what_to_leave_out() -> None:
     """R-12, R-13"""
-    mail = brief()
+    mail = render_brief()
     for words in (
         "What does this person care about",
         "What can the organisation really offer?",
@@ -143,16 +145,17 @@ def test_the_brief_gives_all_six_things_to_think_through_and_what_to_leave_out()
 
 @pytest.mark.parametrize("topic", list(Topic))
 def test_the_hardest_questions_need_trust(topic: Topic) -> None:
-    """R-12"""
+    """R-12: the brief has them only for a pair with `trust`."""
     session = replace(SESSION, topic=topic)
-    careful, open_ = brief(session=session), brief(session=session, pair=replace(PAIR, trust=True))
-    assert careful.omits("hardest")
-    assert open_.says("The hardest ones")
-    assert open_.text.count("?") > careful.text.count("?")
+    without_trust = render_brief(session=session)
+    with_trust = render_brief(session=session, pair=replace(PAIR, trust=True))
+    assert without_trust.omits("hardest")
+    assert with_trust.says("The hardest ones")
+    assert with_trust.text.count("?") > without_trust.text.count("?")
 
 
 @pytest.mark.parametrize(
-    ("topic", "there", "absent"),
+    ("topic", "present", "absent"),
     [
         (Topic.NOW, ["Where are you now?"], ["Where do you want to go?", "How do we close the gap?"]),
         (Topic.DIRECTION, ["Where do you want to go?"], ["Where are you now?", "How do we close the gap?"]),
@@ -160,30 +163,30 @@ def test_the_hardest_questions_need_trust(topic: Topic) -> None:
         (Topic.ALL, ["Where are you now?", "Where do you want to go?", "How do we close the gap?"], []),
     ],
 )
-def test_the_question_bank_follows_the_topic(topic: Topic, there: list[str], absent: list[str]) -> None:
+def test_the_question_bank_follows_the_topic(topic: Topic, present: list[str], absent: list[str]) -> None:
     """R-4, R-12"""
-    mail = brief(session=replace(SESSION, topic=topic))
-    assert all(mail.says(words) for words in there)
+    mail = render_brief(session=replace(SESSION, topic=topic))
+    assert all(mail.says(words) for words in present)
     assert all(mail.omits(words) for words in absent)
 
 
 def test_the_brief_tells_plainly_of_deferrals_and_of_what_was_left_unfinished() -> None:
     """R-10, R-17"""
-    mail = brief(count=2, deferrals=DEFERRALS[:2], unfinished=(datetime(2026, 7, 31, 15, tzinfo=UTC),))
+    mail = render_brief(count=2, deferrals=DEFERRALS[:2], unfinished=(datetime(2026, 7, 31, 15, tzinfo=UTC),))
     assert mail.says("This conversation was moved 2 times before it came to this time.")
     assert mail.says("The conversation on Friday, July 31 ended without a contract.")
-    assert brief(deferrals=DEFERRALS[:1]).says("This conversation was moved once before it came to this time.")
+    assert render_brief(deferrals=DEFERRALS[:1]).says("This conversation was moved once before it came to this time.")
 
 
 def test_r34_the_count_in_a_brief_is_that_of_this_session() -> None:
-    """Earlier sessions of the cycle may have been moved too; the manager knows this one by its own moves."""
-    mail = brief(count=3, deferrals=DEFERRALS[:1])
+    """The count of the cycle includes moves of earlier sessions, which would confuse the manager."""
+    mail = render_brief(count=3, deferrals=DEFERRALS[:1])
     assert mail.says("moved once") and mail.omits("moved 3 times")
-    assert brief(count=2).omits("moved")
+    assert render_brief(count=2).omits("moved")
 
 
 def test_r34_the_manager_says_by_heart_where_this_person_wants_to_go_before_reading_on() -> None:
-    mail = brief()
+    mail = render_brief()
     for form in (mail.text, mail.html_text):
         flat = " ".join(form.split())
         assert flat.index("Before you read on: where does Sam want to go in three years?") < flat.index(
@@ -192,24 +195,27 @@ def test_r34_the_manager_says_by_heart_where_this_person_wants_to_go_before_read
 
 
 def test_r34_there_is_one_opening() -> None:
-    """R-13: what has changed, then the manager's own promises; and without promises only the first."""
-    mail, first = brief(), brief(contract=None, commitments=())
-    whole = "Ask what has changed since last time. Then say what you did of yours, and what you did not."
-    assert mail.says(whole) and mail.omits("Begin there")
-    assert first.says("Ask what has changed since last time.") and first.omits("what you did of yours")
-    assert brief(by_link=True, contract=None, commitments=(), links={"contract": "https://x.example/c"}).says(whole)
+    """R-13: what has changed, then the manager's own promises, if there are any."""
+    mail = render_brief()
+    by_link = render_brief(by_link=True, contract=None, commitments=(), links={"contract": "https://x.example/c"})
+    without_promises = render_brief(contract=None, commitments=())
+    both_sentences = "Ask what has changed since last time. Then say what you did of yours, and what you did not."
+    assert mail.says(both_sentences) and mail.omits("Begin there")
+    assert by_link.says(both_sentences)
+    assert without_promises.says("Ask what has changed since last time.")
+    assert without_promises.omits("what you did of yours")
 
 
 def test_r27_the_brief_asks_what_must_not_be_promised_and_what_if_it_is_not_to_be_had_here() -> None:
     for topic in Topic:
-        mail = brief(session=replace(SESSION, topic=topic))
+        mail = render_brief(session=replace(SESSION, topic=topic))
         assert mail.says("What must you not promise: a promotion, money, a role that is not yours to give?")
         assert mail.says("is not to be had here, say so plainly") is (topic is not Topic.NOW)
 
 
 def test_r27_where_it_is_about_direction_nobody_is_pushed_for_certainty() -> None:
     for topic in Topic:
-        mail = brief(session=replace(SESSION, topic=topic))
+        mail = render_brief(session=replace(SESSION, topic=topic))
         about_direction = topic in (Topic.ALL, Topic.DIRECTION)
         assert mail.says("“I don’t know” is an answer: ask what draws them, and what puts them off.") is about_direction
         for words in ("Their view first", "Depth before direction", "Do not push", "nd with both lists"):
@@ -217,42 +223,42 @@ def test_r27_where_it_is_about_direction_nobody_is_pushed_for_certainty() -> Non
 
 
 def test_r27_each_reason_of_a_talk_on_request_has_two_lines_of_its_own() -> None:
-    plain, lines = brief().text.splitlines(), set()
+    usual_question_count, sections = render_brief().text.count("?"), set()
     for trigger in Trigger:
-        mail = brief(trigger=f"{trigger}: It came up.")
+        mail = render_brief(trigger=f"{trigger}: It came up.")
         section = " ".join(mail.text.split("It came up.")[1].split("Longarc shows")[0].split())
         assert section.count("- ") == 2, section
-        assert section not in lines
-        lines.add(section)
-        assert mail.text.count("?") < "\n".join(plain).count("?")  # so fewer questions are left
-    assert brief(trigger="leaving").says("Make no counter-offer in this talk, not even a hint.")
-    assert brief(trigger="leaving").says("Do not ask who it is, what they pay or how far it has gone.")
+        assert section not in sections
+        sections.add(section)
+        assert mail.text.count("?") < usual_question_count, "the two lines replace questions"
+    assert render_brief(trigger="leaving").says("Make no counter-offer in this talk, not even a hint.")
+    assert render_brief(trigger="leaving").says("Do not ask who it is, what they pay or how far it has gone.")
 
 
 def test_r29_the_brief_lists_what_there_is_and_promises_none_of_it() -> None:
-    mail = brief(openings=OPENINGS)
+    mail = render_brief(openings=OPENINGS)
     assert mail.says("Lead of the billing migration")
     assert mail.says("Project in Engineering, until Wednesday, March 31, 2027. Six months for half the week.")
     assert mail.says("Role path, until Thursday, December 31")
     assert mail.says("https://wiki.example.com/billing")
     assert mail.says("it is no offer of yours")
-    assert brief().omits("What there is here")
+    assert render_brief().omits("What there is here")
 
 
 def test_r27_the_brief_is_read_on_a_phone_in_two_minutes() -> None:
-    """240 words a minute, without what the two of them wrote themselves."""
+    """At about 240 words a minute, without contract and commitments. The limit is 450 words."""
     for topic in Topic:
         words = re.findall(
-            r"\w[\w’]*", brief(session=replace(SESSION, topic=topic), contract=None, commitments=()).text
+            r"\w[\w’]*", render_brief(session=replace(SESSION, topic=topic), contract=None, commitments=()).text
         )
         assert len(words) <= 450, (topic, len(words))
 
 
 def test_the_reason_for_an_ad_hoc_conversation_is_in_the_brief_alone() -> None:
-    """R-6: nobody but the manager reads it."""
+    """R-6: only the manager may read it."""
     reason = "leaving: An offer from the harbour company."
-    assert brief(trigger=reason).says("Because of another employer, or a thought of leaving.")
-    assert brief(trigger=reason).says("An offer from the harbour company.")
-    assert brief(trigger="Something else altogether.").says("Something else altogether.")
-    for letter in {letter.name: letter for letter in SAMPLES if letter.name != "brief"}.values():
-        assert render(replace(letter, trigger=reason)).omits("harbour")
+    assert render_brief(trigger=reason).says("Because of another employer, or a thought of leaving.")
+    assert render_brief(trigger=reason).says("An offer from the harbour company.")
+    assert render_brief(trigger="Something else altogether.").says("Something else altogether.")
+    for context in {context.name: context for context in SAMPLES if context.name != "brief"}.values():
+        assert render(replace(context, trigger=reason)).omits("harbour")

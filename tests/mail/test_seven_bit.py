@@ -1,4 +1,4 @@
-"""Every mail of ours as a server without 8BITMIME and SMTPUTF8 takes it, read by a parser of RFC 5322 and 2045."""
+"""Every mail can be sent to a server without 8BITMIME and SMTPUTF8, and parsed by RFC 5322 and 2045."""
 
 from collections.abc import Iterator
 from dataclasses import replace
@@ -22,8 +22,8 @@ from worker.providers.message_bytes import to_bytes
 from worker.providers.smtp import SmtpMailer
 
 ZOE = "Zoë Ünal-Çelik, “Zo” 漢"
-#: RFC 5322, 2.1.1
-LONGEST = 998
+#: By RFC 5322, 2.1.1
+MAX_LINE_BYTES = 998
 EVENT = EventDraft(
     key="k1",
     subject=f"Gespräch: {ZOE}",
@@ -36,7 +36,7 @@ EVENT = EventDraft(
 
 
 class OldServer(Desk):
-    """Offers neither 8BITMIME nor SMTPUTF8."""
+    """A server that offers neither 8BITMIME nor SMTPUTF8."""
 
     async def handle_EHLO(  # noqa: N802
         self, server: Any, session: Any, envelope: Any, hostname: str, responses: list[str]
@@ -46,21 +46,21 @@ class OldServer(Desk):
 
 
 @pytest.fixture(scope="module")
-def desk() -> OldServer:
+def server() -> OldServer:
     return OldServer()
 
 
 @pytest.fixture(scope="module")
-def mailer(desk: OldServer) -> Iterator[SmtpMailer]:
-    with serving(desk, enable_SMTPUTF8=False) as port:
+def mailer(server: OldServer) -> Iterator[SmtpMailer]:
+    with serving(server, enable_SMTPUTF8=False) as port:
         yield open_mailer(port)
 
 
-def arrived(desk: OldServer) -> EmailMessage:
-    """The mail that came last, which every server could have taken."""
-    content = desk.taken[-1][1]
+def read_last_mail(server: OldServer) -> EmailMessage:
+    """Return the last mail that the server took, after a check that any server could have taken it."""
+    content = server.taken[-1][1]
     assert content.isascii()
-    assert max(map(len, content.split(b"\r\n"))) <= LONGEST
+    assert max(map(len, content.split(b"\r\n"))) <= MAX_LINE_BYTES
     assert b"\n" not in content.replace(b"\r\n", b"")
     message = BytesParser(policy=policy.default).parsebytes(content)
     for part in message.walk():
@@ -71,53 +71,56 @@ def arrived(desk: OldServer) -> EmailMessage:
     return message
 
 
-def bodies(message: EmailMessage) -> list[list[str]]:
+def list_bodies(message: EmailMessage) -> list[list[str]]:
     return [str(part.get_content()).splitlines() for part in message.iter_parts()]
 
 
 @pytest.mark.parametrize("locale", ["en", "de"])
-def test_every_mail_fits_a_server_without_extensions(desk: OldServer, mailer: SmtpMailer, locale: str) -> None:
+def test_every_mail_can_be_sent_without_smtp_extensions(server: OldServer, mailer: SmtpMailer, locale: str) -> None:
     emails = MailRenderer(sender="longarc@example.com", domain="example.com")
-    each = {letter.name: letter for letter in list_samples(locale)}
-    for letter in each.values():
-        manager, report = replace(letter.manager or DANA, name=ZOE), letter.report
-        named = replace(letter, manager=manager if letter.manager else None, to=replace(letter.to, name=ZOE))
-        written = emails.render(replace(named, report=replace(report, name=ZOE) if report else None))
-        mailer.send(written, letter.key)
-        message = arrived(desk)
+    samples = {context.name: context for context in list_samples(locale)}
+    for context in samples.values():
+        manager = replace(context.manager, name=ZOE) if context.manager else None
+        report = replace(context.report, name=ZOE) if context.report else None
+        mail = emails.render(replace(context, manager=manager, report=report, to=replace(context.to, name=ZOE)))
+        mailer.send(mail, context.key)
+        message = read_last_mail(server)
         assert message["To"].addresses[0].display_name == ZOE
-        assert message["Subject"] == written["Subject"]
-        assert bodies(message) == bodies(written)
+        assert message["Subject"] == mail["Subject"]
+        assert list_bodies(message) == list_bodies(mail)
 
 
 @pytest.mark.parametrize("name", [name for name, kind in KINDS.items() if kind.calendar_method])
-def test_an_invitation_with_names_of_any_script_fits_too(desk: OldServer, mailer: SmtpMailer, name: str) -> None:
-    """RFC 6047: whoever sends for the organizer says so."""
+def test_an_invitation_with_names_in_any_script_can_be_sent_without_extensions(
+    server: OldServer, mailer: SmtpMailer, name: str
+) -> None:
+    """RFC 6047: the parameter SENT-BY names the sender, who is not the organizer."""
     emails = MailRenderer(sender="longarc@example.com", domain="example.com")
-    letter = next(one for one in list_samples("de") if one.name == name)
-    written = emails.render(replace(letter, to=replace(SAM, name=ZOE)))
-    calendar_part.attach_event(written, name, EVENT, NOW)
-    mailer.send(written, letter.key)
-    part = next(one for one in arrived(desk).walk() if one.get_content_type() == "text/calendar")
-    read = Calendar.from_ical(part.get_payload(decode=True))  # type: ignore[arg-type]
-    assert isinstance(read, Calendar)
-    (shown,) = read.walk("VEVENT")
-    assert shown["ORGANIZER"] == f"mailto:{DANA.email}"
-    assert shown["ORGANIZER"].params["SENT-BY"] == "mailto:longarc@example.com"
-    assert (shown["ORGANIZER"].params["CN"], shown["ATTENDEE"].params["CN"]) == (ZOE.replace('"', "'"),) * 2
+    context = next(sample for sample in list_samples("de") if sample.name == name)
+    mail = emails.render(replace(context, to=replace(SAM, name=ZOE)))
+    calendar_part.attach_event(mail, name, EVENT, NOW)
+    mailer.send(mail, context.key)
+    part = next(part for part in read_last_mail(server).walk() if part.get_content_type() == "text/calendar")
+    calendar = Calendar.from_ical(part.get_payload(decode=True))  # type: ignore[arg-type]
+    assert isinstance(calendar, Calendar)
+    (event,) = calendar.walk("VEVENT")
+    assert event["ORGANIZER"] == f"mailto:{DANA.email}"
+    assert event["ORGANIZER"].params["SENT-BY"] == "mailto:longarc@example.com"
+    assert (event["ORGANIZER"].params["CN"], event["ATTENDEE"].params["CN"]) == (ZOE.replace('"', "'"),) * 2
 
 
-def test_who_sends_as_the_organizer_sends_for_nobody_else() -> None:
+def test_an_invitation_sent_by_the_organizer_has_no_sent_by() -> None:
     emails = MailRenderer(sender=DANA.email, domain="example.com")
-    letter = next(one for one in list_samples() if one.name == "invitation")
-    written = emails.render(letter)
-    calendar_part.attach_event(written, letter.name, EVENT, NOW)
-    text = next(one for one in written.walk() if one.get_content_type() == "text/calendar").get_payload(decode=True)
+    context = next(sample for sample in list_samples() if sample.name == "invitation")
+    mail = emails.render(context)
+    calendar_part.attach_event(mail, context.name, EVENT, NOW)
+    part = next(part for part in mail.walk() if part.get_content_type() == "text/calendar")
+    text = part.get_payload(decode=True)
     assert isinstance(text, bytes) and b"SENT-BY" not in text
 
 
-def test_whatever_a_body_holds_leaves_in_seven_bits(tmp_path: Any) -> None:
-    """Also what a library encoded as 8bit, whichever mailer takes it."""
+def test_an_8bit_body_is_encoded_in_seven_bits(tmp_path: Any) -> None:
+    """Both when bytes are made for SMTP, and when the mail is written to a Maildir."""
     message = EmailMessage()
     message["From"], message["To"], message["Subject"] = "longarc@example.com", "sam@example.com", ZOE
     message.set_content(f"{ZOE}\n", cte="8bit")
@@ -125,5 +128,5 @@ def test_whatever_a_body_holds_leaves_in_seven_bits(tmp_path: Any) -> None:
     (file,) = maildir.list_messages(tmp_path)
     for content in (to_bytes(message), file.read_bytes()):
         assert content.isascii()
-        read = BytesParser(policy=policy.default).parsebytes(content)
-        assert read.get_content() == f"{ZOE}\n"
+        parsed = BytesParser(policy=policy.default).parsebytes(content)
+        assert parsed.get_content() == f"{ZOE}\n"
