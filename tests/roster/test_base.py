@@ -1,4 +1,4 @@
-"""The contract of sources, held against the simplest directory there can be."""
+"""The contract of sources, tested with the simplest source, which is a list."""
 
 import pytest
 
@@ -19,6 +19,6 @@ class TestListedDirectory(RosterContract):
         return directory
 
 
-def test_an_unknown_source_is_a_key_error() -> None:
+def test_an_unknown_source_raises_a_key_error() -> None:
     with pytest.raises(KeyError):
         base.load_source_factory("ldap")

@@ -1,4 +1,4 @@
-"""The people file as a source: recognized columns, encodings, statuses, managers; and the contract of all sources."""
+"""The people file as a source: columns, encodings, statuses and managers that it reads; the contract of sources."""
 
 import csv
 from collections.abc import Mapping
@@ -17,8 +17,8 @@ from worker.roster.people_file import load_people_file
 RULES = RosterRules(today=date(2027, 1, 15), calendars=["caldav"], mailers=["smtp"])
 
 
-class KeptFile:
-    """A people file, and whoever keeps it."""
+class EditedFile:
+    """A people file, and the edits of its administrator."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -75,15 +75,17 @@ class TestPeopleFile(RosterContract):
     people_count = 30  # a file has no pages
 
     @pytest.fixture
-    def directory(self, tmp_path: Path) -> KeptFile:
-        return KeptFile(tmp_path / "people.csv")
+    def directory(self, tmp_path: Path) -> EditedFile:
+        return EditedFile(tmp_path / "people.csv")
 
     @pytest.fixture
-    def source(self, directory: KeptFile) -> CsvSource:
+    def source(self, directory: EditedFile) -> CsvSource:
         return CsvSource(directory.path, PeopleFileFormat(mapping={}))
 
 
-def load(folder: Path, text: str, mapping: Mapping[str, str] | None = None, rules: RosterRules = RULES) -> Roster:
+def load_roster(
+    folder: Path, text: str, mapping: Mapping[str, str] | None = None, rules: RosterRules = RULES
+) -> Roster:
     (folder / "people.csv").write_text(text, encoding="utf-8")
     return load_people_file(folder / "people.csv", rules, mapping)
 
@@ -124,8 +126,8 @@ def load(folder: Path, text: str, mapping: Mapping[str, str] | None = None, rule
     ],
     ids=["workday", "bamboohr", "personio", "hibob", "successfactors", "by hand"],
 )
-def test_the_columns_of_an_export_are_recognized(tmp_path: Path, header: str, ann: str, bo: str) -> None:
-    roster = load(tmp_path, f"{header}\n{ann}\n{bo}\n")
+def test_the_columns_of_usual_exports_are_recognized(tmp_path: Path, header: str, ann: str, bo: str) -> None:
+    roster = load_roster(tmp_path, f"{header}\n{ann}\n{bo}\n")
     assert list(roster.pairs) == [PairId("ann@x.org", "bo@x.org")]
     assert {(person.name, person.zone, person.country, person.group) for person in roster.persons.values()} == {
         ("Ann Doe", "Europe/Berlin", "DE", "Design"),
@@ -133,85 +135,86 @@ def test_the_columns_of_an_export_are_recognized(tmp_path: Path, header: str, an
     }
 
 
-OURS = "email,name,manager,time_zone,country"
-ANN = "ann@x.org,Ann,,Europe/Berlin,DE"
+OUR_HEADER = "email,name,manager,time_zone,country"
+ANN_ROW = "ann@x.org,Ann,,Europe/Berlin,DE"
 
 
-def test_a_file_with_our_names_is_read_by_those_names_alone(tmp_path: Path) -> None:
-    """Columns that it always had for other purposes mean nothing suddenly."""
-    header = f"{OURS},Department,Status,Start Date,Employee ID,Language"
-    roster = load(tmp_path, f"{header}\n{ANN},Design,sabbatical,1/2/2020,7,Klingon\n")
+def test_a_file_with_our_column_names_is_read_by_these_names_alone(tmp_path: Path) -> None:
+    """A column that the file has had for another purpose, such as `Status`, does not get a meaning."""
+    header = f"{OUR_HEADER},Department,Status,Start Date,Employee ID,Language"
+    roster = load_roster(tmp_path, f"{header}\n{ANN_ROW},Design,sabbatical,1/2/2020,7,Klingon\n")
     assert (roster.persons["ann@x.org"].group, roster.persons["ann@x.org"].locale, roster.aliases) == ("", "en", ())
 
 
-def test_the_settings_name_columns_that_are_not_recognized(tmp_path: Path) -> None:
-    text = f"{OURS},Cost Center\n{ANN},Design\n"
-    assert load(tmp_path, text, {"group": "cost center"}).persons["ann@x.org"].group == "Design"
+def test_the_settings_assign_a_column_that_is_not_recognized(tmp_path: Path) -> None:
+    text = f"{OUR_HEADER},Cost Center\n{ANN_ROW},Design\n"
+    assert load_roster(tmp_path, text, {"group": "cost center"}).persons["ann@x.org"].group == "Design"
 
 
-def test_a_column_that_the_settings_name_has_to_be_there(tmp_path: Path) -> None:
+def test_a_missing_column_named_in_the_settings_is_reported(tmp_path: Path) -> None:
     with pytest.raises(Problems, match=r"line 1, group: There is no column `Cost Center`, which `roster\.columns`"):
-        load(tmp_path, f"{OURS}\n{ANN}\n", {"group": "Cost Center"})
+        load_roster(tmp_path, f"{OUR_HEADER}\n{ANN_ROW}\n", {"group": "Cost Center"})
 
 
-def test_a_message_names_a_column_as_the_file_does(tmp_path: Path) -> None:
+def test_problems_name_a_column_as_the_file_does(tmp_path: Path) -> None:
     with pytest.raises(Problems, match="line 2, Time Zone: `Nowhere` is not a time zone"):
-        load(tmp_path, "Work Email,Name,Manager,Time Zone,Country\nann@x.org,Ann,,Nowhere,DE\n")
+        load_roster(tmp_path, "Work Email,Name,Manager,Time Zone,Country\nann@x.org,Ann,,Nowhere,DE\n")
 
 
 def test_former_workers_are_left_out(tmp_path: Path) -> None:
-    """Also when they came back, and have two rows."""
+    """A person who came back has two rows, of which the active one counts."""
     header = "Work Email,Name,Manager,Time Zone,Country,Status"
     text = f"{header}\nann@x.org,Ann,,,,Terminated\nann@x.org,Ann,,Europe/Berlin,DE,Active\nbo@x.org,Bo,,,,Former\n"
-    assert list(load(tmp_path, text).persons) == ["ann@x.org"]
+    assert list(load_roster(tmp_path, text).persons) == ["ann@x.org"]
 
 
-def test_a_manager_who_left_is_named_as_such(tmp_path: Path) -> None:
+def test_a_former_manager_is_reported_as_not_active(tmp_path: Path) -> None:
     text = "Work Email,Name,Manager,Time Zone,Country,Status\nann@x.org,Ann,,,,Terminated\n"
     with pytest.raises(Problems, match=r"line 3, Manager: `ann@x\.org` is not active any more\."):
-        load(tmp_path, f"{text}bo@x.org,Bo,ann@x.org,Europe/Berlin,DE,Active\n")
+        load_roster(tmp_path, f"{text}bo@x.org,Bo,ann@x.org,Europe/Berlin,DE,Active\n")
 
 
-def test_a_status_that_says_neither_is_a_problem(tmp_path: Path) -> None:
+def test_an_unknown_status_is_reported(tmp_path: Path) -> None:
     text = "Work Email,Name,Manager,Time Zone,Country,Status\nann@x.org,Ann,,Europe/Berlin,DE,Sabbatical?\n"
     with pytest.raises(Problems, match="line 2, Status: `Sabbatical\\?` says neither that somebody works here nor"):
-        load(tmp_path, text)
+        load_roster(tmp_path, text)
 
 
-def test_a_name_that_several_people_have_names_no_manager(tmp_path: Path) -> None:
+def test_a_name_of_several_people_does_not_identify_a_manager(tmp_path: Path) -> None:
     rows = "a@x.org,Ann,,Europe/Berlin,DE\nb@x.org,ANN,,Europe/Berlin,DE\nc@x.org,Cy,Ann,Europe/Berlin,DE\n"
     with pytest.raises(Problems, match="line 4, manager: `Ann` is the name of 2 people: line 2 and line 3"):
-        load(tmp_path, f"{OURS}\n{rows}")
+        load_roster(tmp_path, f"{OUR_HEADER}\n{rows}")
 
 
-def test_two_managers_are_a_problem_unless_they_are_one_person(tmp_path: Path) -> None:
-    header = f"{OURS},aliases"
+def test_two_managers_are_reported_unless_they_are_one_person(tmp_path: Path) -> None:
+    header = f"{OUR_HEADER},aliases"
     rows = "a@x.org,Ann,,Europe/Berlin,DE,ann@x.org\nb@x.org,Bo,a@x.org ann@x.org,Europe/Berlin,DE,\n"
-    assert list(load(tmp_path, f"{header}\n{rows}").pairs) == [PairId("a@x.org", "b@x.org")]
+    assert list(load_roster(tmp_path, f"{header}\n{rows}").pairs) == [PairId("a@x.org", "b@x.org")]
     rows += "c@x.org,Cy,b@x.org; a@x.org,Europe/Berlin,DE,\n"
     with pytest.raises(Problems, match=r"line 4, manager: This person has 2 managers: `b@x\.org` and `a@x\.org`\."):
-        load(tmp_path, f"{header}\n{rows}")
+        load_roster(tmp_path, f"{header}\n{rows}")
 
 
-def test_a_dash_or_n_a_is_an_empty_cell(tmp_path: Path) -> None:
+def test_a_dash_or_n_a_counts_as_an_empty_cell(tmp_path: Path) -> None:
+    """But `NA` in the column of the country is the code of Namibia."""
     text = "Work Email,Name,Manager,Time Zone,Country,Department,Status\n"
-    roster = load(
+    roster = load_roster(
         tmp_path, f"{text}ann@x.org,Ann,-,Europe/Berlin,DE,N/A,–\nbo@x.org,Bo,ann@x.org,Africa/Windhoek,NA,,\n"
     )
     assert (roster.persons["ann@x.org"].group, roster.persons["bo@x.org"].country) == ("", "NA")
     assert list(roster.pairs) == [PairId("ann@x.org", "bo@x.org")]
 
 
-def test_the_hire_date_is_a_start_only_where_the_settings_say_so(tmp_path: Path) -> None:
+def test_the_hire_date_is_a_start_only_with_starts_with_hire(tmp_path: Path) -> None:
     text = "Work Email,Name,Manager,Time Zone,Country,Hire Date\nann@x.org,Ann,,Europe/Berlin,DE,\n"
     text += "bo@x.org,Bo,ann@x.org,Europe/Berlin,DE,2027-02-01\n"
     pair = PairId("ann@x.org", "bo@x.org")
-    assert load(tmp_path, text).pairs[pair].start is None
-    asked = RosterRules(today=RULES.today, calendars=["caldav"], mailers=["smtp"], starts_with_hire=True)
-    assert load(tmp_path, text, rules=asked).pairs[pair].start == date(2027, 2, 1)
+    assert load_roster(tmp_path, text).pairs[pair].start is None
+    rules = RosterRules(today=RULES.today, calendars=["caldav"], mailers=["smtp"], starts_with_hire=True)
+    assert load_roster(tmp_path, text, rules=rules).pairs[pair].start == date(2027, 2, 1)
 
 
-def test_defaults_stand_in_for_columns_that_a_file_lacks(tmp_path: Path) -> None:
+def test_defaults_of_the_settings_replace_missing_columns(tmp_path: Path) -> None:
     rules = RosterRules(
         today=RULES.today,
         calendars=["caldav"],
@@ -219,37 +222,37 @@ def test_defaults_stand_in_for_columns_that_a_file_lacks(tmp_path: Path) -> None
         default_zone="Europe/Berlin",
         default_country="DE",
     )
-    person = load(tmp_path, "email,name,manager\nann@x.org,Ann,\n", rules=rules).persons["ann@x.org"]
+    person = load_roster(tmp_path, "email,name,manager\nann@x.org,Ann,\n", rules=rules).persons["ann@x.org"]
     assert (person.zone, person.country) == ("Europe/Berlin", "DE")
 
 
 @pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16", "utf-16-le", "utf-16-be", "cp1252"])
 @pytest.mark.parametrize("line_end", ["\n", "\r\n", "\r"])
-def test_each_usual_encoding_is_read(tmp_path: Path, encoding: str, line_end: str) -> None:
-    text = f"{OURS}\n{ANN.replace('Ann', 'Änne – Groß')}\n".replace("\n", line_end)
+def test_usual_encodings_and_line_ends_are_read(tmp_path: Path, encoding: str, line_end: str) -> None:
+    text = f"{OUR_HEADER}\n{ANN_ROW.replace('Ann', 'Änne – Groß')}\n".replace("\n", line_end)
     (tmp_path / "people.csv").write_bytes(text.encode(encoding))
     roster = load_people_file(tmp_path / "people.csv", RULES)
     assert roster.persons["ann@x.org"].name == "Änne – Groß"
 
 
-def test_another_code_page_is_not_taken_for_windows_1252(tmp_path: Path) -> None:
-    (tmp_path / "people.csv").write_bytes(f"{OURS}\n{ANN.replace('Ann', 'Paweł')}\n".encode("cp1250"))
+def test_code_page_1250_is_not_read_as_windows_1252(tmp_path: Path) -> None:
+    (tmp_path / "people.csv").write_bytes(f"{OUR_HEADER}\n{ANN_ROW.replace('Ann', 'Paweł')}\n".encode("cp1250"))
     with pytest.raises(Problems, match="line 2: The byte 0xB3 is not UTF-8"):
         load_people_file(tmp_path / "people.csv", RULES)
 
 
-def test_a_guessed_encoding_is_a_warning_of_the_check(tmp_path: Path) -> None:
-    (tmp_path / "people.csv").write_bytes(f"{OURS}\n{ANN.replace('Ann', 'Groß')}\n".encode("cp1252"))
+def test_check_warns_of_a_guessed_encoding(tmp_path: Path) -> None:
+    (tmp_path / "people.csv").write_bytes(f"{OUR_HEADER}\n{ANN_ROW.replace('Ann', 'Groß')}\n".encode("cp1252"))
     (finding,) = CsvSource(tmp_path / "people.csv", PeopleFileFormat(mapping={})).check().findings
     assert finding.ok and "Groß" in finding.statement and "UTF-8" in finding.remedy
 
 
-def test_a_number_that_a_formula_keeps_from_losing_its_zeros_is_read(tmp_path: Path) -> None:
-    text = f'Employee ID,Work Email,Name,Manager ID,Time Zone,Country\n"=""007""",{ANN}\n'
-    assert [alias.alias for alias in load(tmp_path, text).aliases] == ["007"]
+def test_a_number_written_as_a_formula_keeps_its_leading_zeros(tmp_path: Path) -> None:
+    text = f'Employee ID,Work Email,Name,Manager ID,Time Zone,Country\n"=""007""",{ANN_ROW}\n'
+    assert [alias.alias for alias in load_roster(tmp_path, text).aliases] == ["007"]
 
 
-def test_records_are_text_as_it_stands_in_the_file(tmp_path: Path) -> None:
+def test_records_hold_the_text_of_the_file_unchanged(tmp_path: Path) -> None:
     path = tmp_path / "people.csv"
     path.write_text("Work Email,Name,Manager ID,Time Zone,Country,every\nAnn@x.org,Ann,7,Mars,Y,often\n")
     (record,) = CsvSource(path, PeopleFileFormat(mapping={})).read(NOW)

@@ -1,5 +1,5 @@
-"""A company whose people come from Google Directory or Microsoft Entra, from its settings to the database: who is whose
-manager, in which zone, and what `longarc check` says about it."""
+"""People from Google Directory and Microsoft Entra, from the settings to the database: pairs, time zones, alerts, and
+the findings of `longarc check`."""
 
 import json
 from collections.abc import Iterator
@@ -28,7 +28,7 @@ country = "DE"
 
 
 class Company:
-    """A worker with the settings of a file."""
+    """A worker with the settings of a file, and what tests read of its database."""
 
     def __init__(self, folder: Path, text: str, **env: str) -> None:
         self._file = folder / "longarc.toml"
@@ -62,12 +62,12 @@ class Company:
 
 @pytest.fixture
 def google() -> Iterator[Google]:
-    with Google() as running:
-        running.tokens.granted_scopes = {DIRECTORY_READ_SCOPE, EVENTS_READ_SCOPE, OWNED_EVENTS_SCOPE}
-        running.users.add(ADMIN, "It Service", orgUnitPath="/Machines")
-        running.users.admins.add(ADMIN)
-        yield running
-    assert running.crashes == []
+    with Google() as double:
+        double.tokens.granted_scopes = {DIRECTORY_READ_SCOPE, EVENTS_READ_SCOPE, OWNED_EVENTS_SCOPE}
+        double.users.add(ADMIN, "It Service", orgUnitPath="/Machines")
+        double.users.admins.add(ADMIN)
+        yield double
+    assert double.crashes == []
 
 
 @pytest.fixture
@@ -77,17 +77,17 @@ def on_google(google: Google, tmp_path: Path) -> Iterator[Company]:
     text += f'[roster.google]\nadmin = "{ADMIN}"\nquery = "orgUnitPath=\'/Staff\'"\nendpoint = "{google.url}/"\n'
     text += f'[calendars.google]\nservice_account = "key.json"\nendpoint = "{google.url}/calendar/v3/"\n'
     text += f'token_endpoint = "{google.url}/token"\n'
-    made = Company(tmp_path, text)
-    yield made
-    made.close()
+    company = Company(tmp_path, text)
+    yield company
+    company.close()
 
 
-def hire(google: Google, email: str, manager: str = "", zone: str = "Europe/Berlin", **told: object) -> None:
-    google.users.add(email, email[:3].title() + " Doe", manager, orgUnitPath="/Staff/Berlin", **told)
+def hire(google: Google, email: str, manager: str = "", zone: str = "Europe/Berlin", **fields: object) -> None:
+    google.users.add(email, email[:3].title() + " Doe", manager, orgUnitPath="/Staff/Berlin", **fields)
     google.calendars.add_person(email, zone)
 
 
-def test_google_managers_are_found_by_any_address_in_any_case(google: Google, on_google: Company) -> None:
+def test_google_managers_are_found_by_primary_address_or_alias_in_any_case(google: Google, on_google: Company) -> None:
     hire(google, DANA, aliases=["Dana.Doe@corp.example"], zone="Asia/Tokyo")
     hire(google, SAM, "DANA@Corp.Example")
     hire(google, KIM, " dana.doe@corp.example")
@@ -96,7 +96,7 @@ def test_google_managers_are_found_by_any_address_in_any_case(google: Google, on
     assert on_google.list_zones() == {DANA: "Asia/Tokyo", SAM: "Europe/Berlin", KIM: "Europe/Berlin"}
 
 
-def test_google_managers_who_are_nobody_are_reported_and_never_guessed(google: Google, on_google: Company) -> None:
+def test_unknown_or_several_google_managers_are_reported_and_make_no_pair(google: Google, on_google: Company) -> None:
     hire(google, DANA)
     hire(google, SAM, "dana@old.example")
     hire(google, KIM, "Dan Doe")
@@ -105,13 +105,13 @@ def test_google_managers_who_are_nobody_are_reported_and_never_guessed(google: G
     hire(google, ANA, ANA)
     on_google.import_people()
     assert on_google.list_pairs() == []
-    told = on_google.read_alerts()
-    assert f"({SAM})" in told and "`dana@old.example` is not in Google Directory" in told
-    assert f"({KIM})" in told and "Dan Doe" in told
-    assert "2 managers" in told and "their own manager" in told
+    alerts = on_google.read_alerts()
+    assert f"({SAM})" in alerts and "`dana@old.example` is not in Google Directory" in alerts
+    assert f"({KIM})" in alerts and "Dan Doe" in alerts
+    assert "2 managers" in alerts and "their own manager" in alerts
 
 
-def test_google_s_suspended_manager_is_told_as_such(google: Google, on_google: Company) -> None:
+def test_a_suspended_google_manager_is_reported_and_makes_no_pair(google: Google, on_google: Company) -> None:
     hire(google, DANA, suspended=True)
     hire(google, KIM)
     hire(google, SAM, DANA)
@@ -120,16 +120,16 @@ def test_google_s_suspended_manager_is_told_as_such(google: Google, on_google: C
     assert DANA not in on_google.list_zones()
 
 
-def test_check_tells_of_google_s_people_and_faults(google: Google, on_google: Company) -> None:
+def test_check_counts_google_s_people_and_lists_faults(google: Google, on_google: Company) -> None:
     hire(google, DANA)
     hire(google, SAM, DANA)
     hire(google, KIM, "nobody@corp.example")
-    told = on_google.read_findings()
-    requests = [one.method for one in google.requests]
-    assert requests.count("directory.users.list") == 1, "a large directory takes a while"
-    assert "True Google Directory lists 3 people: 2 with a manager, 1 without" in told
-    assert "True Google Directory names 3 people in 1 pairs" in told
-    assert "`nobody@corp.example` is not in Google Directory" in told
+    findings = on_google.read_findings()
+    methods = [request.method for request in google.requests]
+    assert methods.count("directory.users.list") == 1, "the check reads the directory once, since that may take long"
+    assert "True Google Directory lists 3 people: 2 with a manager, 1 without" in findings
+    assert "True Google Directory names 3 people in 1 pairs" in findings
+    assert "`nobody@corp.example` is not in Google Directory" in findings
     google.users.admins.clear()
     assert "False Google Directory can be read" in on_google.read_findings()
 
@@ -139,32 +139,32 @@ def test_check_tells_of_google_s_people_and_faults(google: Google, on_google: Co
 
 @pytest.fixture
 def entra() -> Iterator[Double]:
-    with Double() as running:
-        set_rights(running, "User.Read.All", "MailboxSettings.Read", "Calendars.ReadWrite")
-        yield running
+    with Double() as double:
+        set_rights(double, "User.Read.All", "MailboxSettings.Read", "Calendars.ReadWrite")
+        yield double
 
 
 @pytest.fixture
 def on_entra(entra: Double, tmp_path: Path) -> Iterator[Company]:
-    given = section(entra)
+    access = section(entra)
     text = COMMON.format(folder=tmp_path, source="outlook") + "[calendars.outlook]\n"
     names = ("endpoint", "authority", "tenant", "client_id", "ca_file")
-    text += "".join(f'{name} = "{given[name]}"\n' for name in names)
-    made = Company(tmp_path, text, LONGARC_OUTLOOK_SECRET=given["password"])
-    yield made
-    made.close()
+    text += "".join(f'{name} = "{access[name]}"\n' for name in names)
+    company = Company(tmp_path, text, LONGARC_OUTLOOK_SECRET=access["password"])
+    yield company
+    company.close()
 
 
-def employ(entra: Double, email: str, manager: str = "", zone: str = "Europe/Berlin", **told: object) -> str:
+def employ(entra: Double, email: str, manager: str = "", zone: str = "Europe/Berlin", **fields: object) -> str:
     """Add a user whose sign-in name is another than the address, with a mailbox. Returns the id."""
     sign_in = f"u.{email}"
-    user_id = entra.directory.add(sign_in, email[:3].title() + " Doe", manager, **{"mail": email.upper(), **told})
+    user_id = entra.directory.add(sign_in, email[:3].title() + " Doe", manager, **{"mail": email.upper(), **fields})
     box = entra.world.add_person(email, zone)
     box.directory_id, box.sign_in = user_id, sign_in
     return user_id
 
 
-def test_entra_s_managers_are_found_by_their_id(entra: Double, on_entra: Company) -> None:
+def test_entra_managers_are_found_by_id(entra: Double, on_entra: Company) -> None:
     dana = employ(entra, DANA, zone="Asia/Tokyo")
     employ(entra, SAM, dana)
     entra.directory.add("v@partner.example", manager=dana, userType="Guest")
@@ -173,7 +173,7 @@ def test_entra_s_managers_are_found_by_their_id(entra: Double, on_entra: Company
     assert on_entra.list_zones() == {DANA: "Asia/Tokyo", SAM: "Europe/Berlin"}
 
 
-def test_entra_s_managers_who_are_no_people_are_reported(entra: Double, on_entra: Company) -> None:
+def test_guests_and_contacts_as_entra_managers_are_reported(entra: Double, on_entra: Company) -> None:
     guest = entra.directory.add("v@partner.example", userType="Guest")
     employ(entra, DANA)
     employ(entra, SAM, guest)
@@ -181,17 +181,17 @@ def test_entra_s_managers_who_are_no_people_are_reported(entra: Double, on_entra
     employ(entra, LEE, mail=None, manager=guest, proxyAddresses=[])
     on_entra.import_people()
     assert on_entra.list_pairs() == []
-    told = on_entra.read_alerts()
+    alerts = on_entra.read_alerts()
     for manager in ("v@partner.example", "boss@parent.example"):
-        assert f"`{manager}` is not in Microsoft Entra" in told
-    assert "The email is missing" in told
+        assert f"`{manager}` is not in Microsoft Entra" in alerts
+    assert "The email is missing" in alerts
 
 
-def test_check_tells_of_entra_s_people_and_of_what_is_missing(entra: Double, on_entra: Company) -> None:
+def test_check_counts_entra_s_people_and_names_a_missing_right(entra: Double, on_entra: Company) -> None:
     employ(entra, SAM, employ(entra, DANA))
-    told = on_entra.read_findings()
-    assert entra.counts["GET users"] == 1, "a large directory takes a while"
-    assert "True Microsoft Entra lists 2 people: 1 with a manager, 1 without" in told
-    assert "True Microsoft Entra names 2 people in 1 pairs" in told
+    findings = on_entra.read_findings()
+    assert entra.counts["GET users"] == 1, "the check reads the directory once, since that may take long"
+    assert "True Microsoft Entra lists 2 people: 1 with a manager, 1 without" in findings
+    assert "True Microsoft Entra names 2 people in 1 pairs" in findings
     set_rights(entra, "MailboxSettings.Read")
     assert "False Longarc may read users in Microsoft Entra" in on_entra.read_findings()

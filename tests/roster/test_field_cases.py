@@ -1,4 +1,4 @@
-"""Exports of HR systems and files that people keep by hand, as met in the field: each loads, or says why not."""
+"""Files in forms met in practice, exported by HR systems or kept by hand: each loads, or is refused with the reason."""
 
 from datetime import date
 from pathlib import Path
@@ -16,7 +16,7 @@ RULES = RosterRules(today=date(2027, 1, 15), calendars=["caldav"], mailers=["smt
 ANN, BO = "a@field.example", "b@field.example"
 
 
-def load(name: str) -> Roster:
+def load_case(name: str) -> Roster:
     return load_people_file(CASES / f"{name}.csv", RULES)
 
 
@@ -35,8 +35,8 @@ def load(name: str) -> Roster:
         ("workday", "Ann Doe", "Bo Roe"),
     ],
 )
-def test_ann_manages_bo_in_germany(name: str, ann: str, bo: str) -> None:
-    roster = load(name)
+def test_each_readable_file_gives_ann_as_manager_of_bo_in_germany(name: str, ann: str, bo: str) -> None:
+    roster = load_case(name)
     assert {email: person.name for email, person in roster.persons.items()} == {ANN: ann, BO: bo}
     assert {(person.zone, person.country) for person in roster.persons.values()} == {("Europe/Berlin", "DE")}
     assert list(roster.pairs) == [PairId(ANN, BO)]
@@ -45,13 +45,13 @@ def test_ann_manages_bo_in_germany(name: str, ann: str, bo: str) -> None:
 @pytest.mark.parametrize(
     ("name", "zone", "country"), [("country-name", "Europe/Berlin", "DE"), ("gb-uk", "Europe/London", "GB")]
 )
-def test_a_country_may_be_a_name_or_an_older_code(name: str, zone: str, country: str) -> None:
-    person = load(name).persons[ANN]
+def test_a_country_is_read_as_a_name_or_an_older_code(name: str, zone: str, country: str) -> None:
+    person = load_case(name).persons[ANN]
     assert (person.name, person.zone, person.country) == ("Ann", zone, country)
 
 
 @pytest.mark.parametrize(
-    ("name", "says", "remedy"),
+    ("name", "reason", "remedy"),
     [
         (
             "dates",
@@ -72,7 +72,7 @@ def test_a_country_may_be_a_name_or_an_older_code(name: str, zone: str, country:
         ("widths", "line 3, country: The country is missing.", "Fill this cell."),
     ],
 )
-def test_a_file_that_is_refused_says_where_why_and_what_to_write(name: str, says: str, remedy: str) -> None:
+def test_a_refused_file_is_reported_with_place_reason_and_remedy(name: str, reason: str, remedy: str) -> None:
     with pytest.raises(Problems) as raised:
-        load(name)
-    assert str(raised.value) == f"{name}.csv:{says} {remedy}"
+        load_case(name)
+    assert str(raised.value) == f"{name}.csv:{reason} {remedy}"

@@ -1,4 +1,4 @@
-"""Google Directory as a source: what it promises, the traps of the Directory API, and what `check` finds."""
+"""Google Directory as a source: the contract of sources, details of the Directory API, and the findings of `check`."""
 
 import json
 from collections.abc import Iterator
@@ -19,7 +19,7 @@ ADMIN = "it@corp.example"
 
 
 class GoogleAdministrator:
-    """What administrators do in the admin console. The one whom Longarc acts as is in another domain than people."""
+    """Does what administrators do in the admin console."""
 
     def __init__(self, double: Google) -> None:
         self._double = double
@@ -54,13 +54,13 @@ class GoogleAdministrator:
 
 @pytest.fixture
 def double() -> Iterator[Google]:
-    with Google() as running:
-        running.tokens.granted_scopes = {DIRECTORY_READ_SCOPE}
-        running.users.add(ADMIN, isGuestUser=True)  # so that it is not among the people
-        running.users.admins.add(ADMIN)
-        running.users.max_page_size = 100
-        yield running
-    assert running.crashes == []
+    with Google() as google:
+        google.tokens.granted_scopes = {DIRECTORY_READ_SCOPE}
+        google.users.add(ADMIN, isGuestUser=True)  # a guest, so that the source leaves the account out
+        google.users.admins.add(ADMIN)
+        google.users.max_page_size = 100
+        yield google
+    assert google.crashes == []
 
 
 @pytest.fixture
@@ -75,32 +75,32 @@ def directory(double: Google) -> GoogleAdministrator:
     return GoogleAdministrator(double)
 
 
-def build(section: dict[str, Any], **more: Any) -> GoogleDirectory:
-    source = load_source_factory("google")({**section, **more})
+def build_source(section: dict[str, Any], **settings: Any) -> GoogleDirectory:
+    source = load_source_factory("google")({**section, **settings})
     assert isinstance(source, GoogleDirectory)
     return source
 
 
 @pytest.fixture
 def source(section: dict[str, Any]) -> GoogleDirectory:
-    return build(section)
+    return build_source(section)
 
 
 class TestGoogleDirectory(RosterContract):
     has_several_managers = True
 
 
-def read_one(source: GoogleDirectory, double: Google, **told: Any) -> RosterRecord:
-    """Return what is read of a user of whom that is told."""
-    double.users.add("ann@x.example", "Ann Doe", **told)
+def add_and_read(source: GoogleDirectory, double: Google, **fields: Any) -> RosterRecord:
+    """Add the user Ann with these fields, and return the record that the source reads."""
+    double.users.add("ann@x.example", "Ann Doe", **fields)
     return find(source.read(NOW), "ann@x.example")
 
 
-# --- what people are made of ----------------------------------------------------------------------------------------
+# --- the fields of a record -----------------------------------------------------------------------------------------
 
 
-def test_all_addresses_are_read_and_the_primary_comes_first(source: GoogleDirectory, double: Google) -> None:
-    record = read_one(source, double, aliases=["A.Doe@x.example"], nonEditableAliases=["ann@x.test-google-a.com"])
+def test_all_addresses_are_read_with_the_primary_address_first(source: GoogleDirectory, double: Google) -> None:
+    record = add_and_read(source, double, aliases=["A.Doe@x.example"], nonEditableAliases=["ann@x.test-google-a.com"])
     assert record.addresses == ("ann@x.example", "A.Doe@x.example", "ann@x.test-google-a.com")
     assert record.directory_id.isdigit() and record.where == f"user {record.directory_id}"
 
@@ -119,23 +119,23 @@ def test_all_addresses_are_read_and_the_primary_comes_first(source: GoogleDirect
         ([{"type": "manager", "value": "Ann Doe"}], ["Ann Doe"]),
     ],
 )
-def test_managers_are_passed_on_as_they_were_typed(
+def test_managers_are_returned_as_they_were_typed(
     source: GoogleDirectory, double: Google, relations: list[Any], managers: list[str]
 ) -> None:
-    """Which of them are people of the company is for the resolver to find out, by primary addresses and aliases."""
-    found = read_one(source, double, relations=relations).managers
-    assert len(found) == len(managers)
-    assert all(one.text.startswith(expected) for one, expected in zip(found, managers, strict=True))
-    assert {one.kind for one in found} <= {ReferenceKind.ADDRESS}
+    """The source does not look up who they are: the resolver does, by primary addresses and aliases."""
+    references = add_and_read(source, double, relations=relations).managers
+    assert len(references) == len(managers)
+    assert all(reference.text.startswith(start) for reference, start in zip(references, managers, strict=True))
+    assert {reference.kind for reference in references} <= {ReferenceKind.ADDRESS}
 
 
 @pytest.mark.parametrize(
-    ("told", "is_active"), [({}, True), ({"suspended": True}, False), ({"archived": True, "suspended": False}, False)]
+    ("fields", "is_active"), [({}, True), ({"suspended": True}, False), ({"archived": True, "suspended": False}, False)]
 )
-def test_suspended_and_archived_people_are_not_active(
-    source: GoogleDirectory, double: Google, told: dict[str, Any], is_active: bool
+def test_suspended_and_archived_users_are_not_active(
+    source: GoogleDirectory, double: Google, fields: dict[str, Any], is_active: bool
 ) -> None:
-    assert read_one(source, double, **told).is_active is is_active
+    assert add_and_read(source, double, **fields).is_active is is_active
 
 
 @pytest.mark.parametrize(
@@ -147,13 +147,13 @@ def test_suspended_and_archived_people_are_not_active(
         ([{"type": "home", "countryCode": "FR"}, {"type": "work", "countryCode": "DE"}], "DE"),
         ([{"type": "work", "countryCode": "FR"}, {"type": "work", "countryCode": "DE"}], ""),
         ([{"type": "work", "countryCode": "FR"}, {"type": "work", "countryCode": "DE", "primary": True}], "DE"),
-        ("a text that somebody's script left here", ""),
+        ("text where the API documents a list", ""),
     ],
 )
-def test_the_country_is_that_of_the_work_address(
+def test_the_country_is_read_from_the_primary_or_only_work_address(
     source: GoogleDirectory, double: Google, addresses: Any, country: str
 ) -> None:
-    assert read_one(source, double, addresses=addresses).country == country
+    assert add_and_read(source, double, addresses=addresses).country == country
 
 
 @pytest.mark.parametrize(
@@ -165,10 +165,10 @@ def test_the_country_is_that_of_the_work_address(
         ([{"customLanguage": "Klingon"}], ""),
     ],
 )
-def test_the_locale_is_the_preferred_language(
+def test_the_locale_is_the_preferred_or_only_language(
     source: GoogleDirectory, double: Google, languages: list[Any], locale: str
 ) -> None:
-    assert read_one(source, double, languages=languages).locale == locale
+    assert add_and_read(source, double, languages=languages).locale == locale
 
 
 @pytest.mark.parametrize(
@@ -180,15 +180,15 @@ def test_the_locale_is_the_preferred_language(
         ([{"title": "Engineer"}], ""),
     ],
 )
-def test_the_group_is_the_department(
+def test_the_group_is_the_primary_or_only_department(
     source: GoogleDirectory, double: Google, organizations: list[Any], group: str
 ) -> None:
-    assert read_one(source, double, organizations=organizations).group == group
+    assert add_and_read(source, double, organizations=organizations).group == group
 
 
-def test_neither_zone_nor_hours_nor_hire_date_is_made_up(source: GoogleDirectory, double: Google) -> None:
+def test_time_zone_working_hours_and_hire_date_stay_empty(source: GoogleDirectory, double: Google) -> None:
     work_address = [{"type": "work", "countryCode": "DE"}]
-    record = read_one(source, double, addresses=work_address, creationTime="2020-01-01T00:00:00.000Z")
+    record = add_and_read(source, double, addresses=work_address, creationTime="2020-01-01T00:00:00.000Z")
     assert (record.time_zone, record.working_hours, record.hire_date) == ("", "", "")
 
 
@@ -198,43 +198,43 @@ def test_guests_are_left_out(source: GoogleDirectory, double: Google, directory:
     assert [record.addresses[0] for record in source.read(NOW)] == ["ann@x.example"]
 
 
-# --- which people ---------------------------------------------------------------------------------------------------
+# --- selection of people --------------------------------------------------------------------------------------------
 
 
-def test_people_are_those_of_the_domain_or_the_query(
+def test_the_settings_domain_and_query_select_people(
     section: dict[str, Any], double: Google, directory: GoogleAdministrator
 ) -> None:
     for address, unit in (("a@x.example", "/Staff/Berlin"), ("b@x.example", "/Machines"), ("c@y.example", "/Staff")):
         double.users.add(address, orgUnitPath=unit)
 
-    def read(**more: Any) -> list[str]:
-        return [record.addresses[0][0] for record in build(section, **more).read(NOW)]
+    def read_initials(**settings: Any) -> list[str]:
+        return [record.addresses[0][0] for record in build_source(section, **settings).read(NOW)]
 
-    assert read() == ["a", "b", "c"]
-    assert read(domain="x.example") == ["a", "b"]
-    assert read(query="orgUnitPath='/Staff'") == ["a", "c"]
-    assert read(domain="x.example", query="orgUnitPath='/Staff'") == ["a"]
-
-
-# --- a reading that comes to no end ---------------------------------------------------------------------------------
+    assert read_initials() == ["a", "b", "c"]
+    assert read_initials(domain="x.example") == ["a", "b"]
+    assert read_initials(query="orgUnitPath='/Staff'") == ["a", "c"]
+    assert read_initials(domain="x.example", query="orgUnitPath='/Staff'") == ["a"]
 
 
-def add_many(directory: GoogleAdministrator) -> None:
+# --- a reading that fails -------------------------------------------------------------------------------------------
+
+
+def add_many_people(directory: GoogleAdministrator) -> None:
     for number in range(250):
         directory.add(f"p{number:03}@x.example", "Person")
 
 
-def test_an_answer_that_got_lost_is_asked_for_again(
+def test_a_lost_page_is_requested_again(
     source: GoogleDirectory, double: Google, directory: GoogleAdministrator
 ) -> None:
-    add_many(directory)
-    for how in ("backendError", "reset"):
-        double.faults.add("directory.users.list", how, passing=1)
+    add_many_people(directory)
+    for fault in ("backendError", "reset"):
+        double.faults.add("directory.users.list", fault, passing=1)
     assert len(source.read(NOW)) == 250
 
 
 @pytest.mark.parametrize(
-    ("reason", "how", "error"),
+    ("reason", "options", "error"),
     [
         ("rateLimitExceeded", {"status": 429, "headers": {"Retry-After": "7"}}, RateLimited),
         ("quotaExceeded", {}, RateLimited),
@@ -244,106 +244,113 @@ def test_an_answer_that_got_lost_is_asked_for_again(
         ("forbidden", {"message": "Not Authorized to access this resource/api"}, Forbidden),
     ],
 )
-def test_a_page_that_fails_ends_the_reading(
+def test_a_failed_page_ends_the_reading_without_a_result(
     source: GoogleDirectory,
     double: Google,
     directory: GoogleAdministrator,
     reason: str,
-    how: dict[str, Any],
+    options: dict[str, Any],
     error: type[LongarcError],
 ) -> None:
-    """Nothing of it is returned; the next reading begins anew."""
-    add_many(directory)
-    double.faults.add("directory.users.list", reason, passing=1, **how)
-    with pytest.raises(error) as caught:
+    """No part of the list is returned, and the next reading begins with the first page."""
+    add_many_people(directory)
+    double.faults.add("directory.users.list", reason, passing=1, **options)
+    with pytest.raises(error) as raised:
         source.read(NOW)
-    if isinstance(caught.value, RateLimited):
-        assert caught.value.retry_after is not None
-        assert caught.value.retry_after in (timedelta(seconds=7), timedelta(hours=6))
-    assert ADMIN not in str(caught.value)
+    if isinstance(raised.value, RateLimited):
+        assert raised.value.retry_after is not None
+        assert raised.value.retry_after in (timedelta(seconds=7), timedelta(hours=6))
+    assert ADMIN not in str(raised.value)
     double.faults.clear()
     assert len(source.read(NOW)) == 250
 
 
-def test_somebody_in_two_pages_is_one_person(
+def test_a_person_listed_on_two_pages_is_returned_once(
     source: GoogleDirectory, double: Google, directory: GoogleAdministrator
 ) -> None:
-    """Who is renamed between two pages moves from one to the other, as the list is in the order of addresses."""
-    add_many(directory)
-    first = next(iter(source.read(NOW)))
-    double.users.after_page = lambda: double.users.change(first.directory_id, primaryEmail="zoe@x.example")
+    """The list is in order of addresses: a person with a new address may move from a page that was read to the next."""
+    add_many_people(directory)
+    person = next(iter(source.read(NOW)))
+    double.users.after_page = lambda: double.users.change(person.directory_id, primaryEmail="zoe@x.example")
     ids = [record.directory_id for record in source.read(NOW)]
-    assert ids.count(first.directory_id) == 1
+    assert ids.count(person.directory_id) == 1
 
 
 # --- check ----------------------------------------------------------------------------------------------------------
 
 
-def failures(source: GoogleDirectory) -> str:
-    """What is wrong, and what to do about it."""
+def describe_failures(source: GoogleDirectory) -> str:
+    """Return the findings of `check` that failed, each with its remedy."""
     findings = [finding for finding in source.check().findings if not finding.ok]
     assert findings and all(finding.remedy for finding in findings)
     return "\n".join(f"{finding.statement}: {finding.remedy}" for finding in findings)
 
 
-def test_check_counts_what_it_read(source: GoogleDirectory, double: Google, directory: GoogleAdministrator) -> None:
+def test_check_counts_people_managers_and_filled_fields(
+    source: GoogleDirectory, double: Google, directory: GoogleAdministrator
+) -> None:
     double.users.add("ann@x.example", "Ann Doe", addresses=[{"type": "work", "countryCode": "DE"}])
     directory.add("bo@x.example", "Bo Roe", "ann@x.example")
     directory.add("cy@x.example", "Cy Poe", "ann@x.example")
     directory.add_manager("cy@x.example", "bo@x.example")
     directory.add("di@x.example", "Di Loe")
     directory.disable("di@x.example")
-    told = "\n".join(f"{finding.statement} {finding.remedy}" for finding in source.check().findings)
-    assert f"Longarc may act as {ADMIN} to read users ({DIRECTORY_READ_SCOPE})" in told
-    assert "lists 3 people: 2 with a manager, 1 without; 1 more can't sign in" in told
-    assert "left out: guests (1)" in told and "several managers of 1 person:" in told
-    assert "has a country of 1, a department of 0, a language of 0, a time zone of 0;" in told
+    findings = "\n".join(f"{finding.statement} {finding.remedy}" for finding in source.check().findings)
+    assert f"Longarc may act as {ADMIN} to read users ({DIRECTORY_READ_SCOPE})" in findings
+    assert "lists 3 people: 2 with a manager, 1 without; 1 more can't sign in" in findings
+    assert "left out: guests (1)" in findings and "several managers of 1 person:" in findings
+    assert "has a country of 1, a department of 0, a language of 0, a time zone of 0;" in findings
 
 
-def test_check_says_so_when_nobody_has_a_manager(source: GoogleDirectory, directory: GoogleAdministrator) -> None:
+def test_check_explains_how_to_set_managers_when_nobody_has_one(
+    source: GoogleDirectory, directory: GoogleAdministrator
+) -> None:
     directory.add("ann@x.example", "Ann Doe")
     assert "Manager's email" in "".join(finding.remedy for finding in source.check().findings)
 
 
 def test_check_names_the_scope_that_is_not_delegated(source: GoogleDirectory, double: Google) -> None:
     double.tokens.granted_scopes.clear()
-    told = failures(source)
-    assert "Manage domain wide delegation" in told and DIRECTORY_READ_SCOPE in told and "Client ID" in told
+    failures = describe_failures(source)
+    assert "Manage domain wide delegation" in failures and DIRECTORY_READ_SCOPE in failures and "Client ID" in failures
 
 
 def test_check_names_the_role_that_the_admin_lacks(source: GoogleDirectory, double: Google) -> None:
     double.users.admins.clear()
-    assert "Admin roles" in failures(source) and "Users > Read" in failures(source)
+    failures = describe_failures(source)
+    assert "Admin roles" in failures and "Users > Read" in failures
 
 
 def test_check_names_the_api_that_is_switched_off(source: GoogleDirectory, double: Google) -> None:
     double.faults.add("directory.users.list", "accessNotConfigured", message="Admin SDK API has not been used")
-    assert "apis/library/admin.googleapis.com" in failures(source)
+    assert "apis/library/admin.googleapis.com" in describe_failures(source)
 
 
-def test_check_names_the_admin_who_is_gone(source: GoogleDirectory, double: Google) -> None:
+def test_check_reports_a_suspended_admin(source: GoogleDirectory, double: Google) -> None:
     [admin] = [user for user in double.users.by_id.values() if user["primaryEmail"] == ADMIN]
     double.users.change(admin["id"], suspended=True)
-    assert "suspended, deleted, or not in the domain" in failures(source)
+    assert "suspended, deleted, or not in the domain" in describe_failures(source)
 
 
 @pytest.mark.parametrize(
-    ("more", "named"),
+    ("settings", "words"),
     [({"query": "shoeSize=3"}, "query"), ({"domain": "nowhere.example"}, "domain"), ({"query": "name=Nobody"}, "read")],
 )
-def test_check_names_the_setting_that_selects_nobody(section: dict[str, Any], more: dict[str, str], named: str) -> None:
-    assert named in failures(build(section, **more))
+def test_check_names_the_setting_that_selects_nobody(
+    section: dict[str, Any], settings: dict[str, str], words: str
+) -> None:
+    assert words in describe_failures(build_source(section, **settings))
 
 
-def test_settings_that_are_missing_are_named(section: dict[str, Any]) -> None:
-    with pytest.raises(Problems) as caught:
-        build({**section, "admin": "", "service_account": ""})
-    assert [problem.where for problem in caught.value.problems] == [
+def test_missing_settings_are_named(section: dict[str, Any]) -> None:
+    with pytest.raises(Problems) as raised:
+        build_source({**section, "admin": "", "service_account": ""})
+    assert [problem.where for problem in raised.value.problems] == [
         "settings: roster.google.service_account",
         "settings: roster.google.admin",
     ]
 
 
-def test_a_domain_that_is_not_ours_is_told_with_a_remedy(section: dict[str, Any]) -> None:
+def test_a_foreign_domain_is_refused_with_the_section_of_the_settings(section: dict[str, Any]) -> None:
     with pytest.raises(NotFound, match=r"\[roster.google\]"):
-        build(section, domain="nowhere.example").read(NOW)
+        build_source(section, domain="nowhere.example").read(NOW)

@@ -1,4 +1,4 @@
-"""Microsoft Entra as a source: what it promises, the traps of Graph's users, and what `check` finds."""
+"""Microsoft Entra as a source: the contract of sources, details of Graph's users, and the findings of `check`."""
 
 from collections.abc import Iterator
 from datetime import timedelta
@@ -25,7 +25,7 @@ ANN, BO = "ann@x.example", "bo@x.example"
 
 
 class EntraAdministrator:
-    """What administrators do in Entra."""
+    """Does what administrators do in Entra."""
 
     def __init__(self, double: Double) -> None:
         self._double = double
@@ -59,8 +59,8 @@ class EntraAdministrator:
 
 @pytest.fixture(scope="module")
 def service() -> Iterator[Double]:
-    with Double() as running:
-        yield running
+    with Double() as graph:
+        yield graph
 
 
 @pytest.fixture
@@ -76,67 +76,69 @@ def directory(double: Double) -> EntraAdministrator:
     return EntraAdministrator(double)
 
 
-def build(double: Double, **more: Any) -> EntraDirectory:
-    source = load_source_factory("outlook")({**section(double), **more})
+def build_source(double: Double, **settings: Any) -> EntraDirectory:
+    source = load_source_factory("outlook")({**section(double), **settings})
     assert isinstance(source, EntraDirectory)
     return source
 
 
 @pytest.fixture
 def source(double: Double) -> EntraDirectory:
-    return build(double)
+    return build_source(double)
 
 
 class TestEntraDirectory(RosterContract):
     """Entra holds one manager for each user."""
 
 
-def read_one(source: EntraDirectory, double: Double, **told: Any) -> RosterRecord:
-    """Return what is read of a user of whom that is told."""
-    double.directory.add("a.doe@x.example", "Ann Doe", **{"mail": ANN, **told})
+def add_and_read(source: EntraDirectory, double: Double, **fields: Any) -> RosterRecord:
+    """Add the user Ann with these fields, and return the record that the source reads."""
+    double.directory.add("a.doe@x.example", "Ann Doe", **{"mail": ANN, **fields})
     return find(source.read(NOW), ANN)
 
 
-# --- what people are made of ----------------------------------------------------------------------------------------
+# --- the fields of a record -----------------------------------------------------------------------------------------
 
 
-def test_all_names_are_read_and_the_mail_address_comes_first(source: EntraDirectory, double: Double) -> None:
+def test_all_addresses_are_read_with_the_mail_address_first(source: EntraDirectory, double: Double) -> None:
     proxies = ["smtp:Old.Ann@x.example", f"SMTP:{ANN.upper()}", "SIP:ann@x.example", "X500:/o=Ex/cn=ann", "SPO:x@y"]
-    record = read_one(source, double, mail=ANN.upper(), proxyAddresses=proxies)
+    record = add_and_read(source, double, mail=ANN.upper(), proxyAddresses=proxies)
     assert record.addresses == (ANN.upper(), "Old.Ann@x.example", "a.doe@x.example", "/o=Ex/cn=ann")
     assert record.where == f"user {record.directory_id}"
 
 
-def test_without_a_mail_address_the_primary_proxy_address_counts(source: EntraDirectory, double: Double) -> None:
-    assert read_one(source, double, mail=None, proxyAddresses=["smtp:b@x.example", f"SMTP:{ANN}"]).addresses[0] == ANN
+def test_the_primary_proxy_address_replaces_a_missing_mail_address(source: EntraDirectory, double: Double) -> None:
+    assert (
+        add_and_read(source, double, mail=None, proxyAddresses=["smtp:b@x.example", f"SMTP:{ANN}"]).addresses[0] == ANN
+    )
 
 
-def test_a_sign_in_name_is_taken_for_no_mail_address(source: EntraDirectory, double: Double) -> None:
-    """Somebody without a mailbox who has a manager is told of, so that it can be reported."""
+def test_a_sign_in_name_alone_is_not_an_address(source: EntraDirectory, double: Double) -> None:
+    """A user without a mailbox who has a manager is returned all the same, so that the missing address is reported."""
     ann = double.directory.add(ANN)
     double.directory.add("kiosk7@x.example", manager=ann, mail=None, proxyAddresses=[])
     [_, record] = source.read(NOW)
     assert record.addresses == () and record.managers
 
 
-def test_a_manager_is_named_by_the_id(source: EntraDirectory, double: Double) -> None:
+def test_a_manager_is_referenced_by_directory_id(source: EntraDirectory, double: Double) -> None:
     boss = double.directory.add("boss@x.example")
-    record = read_one(source, double, manager=boss)
+    record = add_and_read(source, double, manager=boss)
     assert record.managers == (ManagerReference(boss, ReferenceKind.DIRECTORY_ID, "boss@x.example"),)
     assert find(source.read(NOW), "boss@x.example").managers == ()
 
 
-def test_a_manager_may_be_a_contact(source: EntraDirectory, double: Double) -> None:
+def test_a_contact_is_returned_as_a_manager(source: EntraDirectory, double: Double) -> None:
     boss = double.directory.add_contact("boss@parent.example", "Boss")
     expected = ManagerReference(boss, ReferenceKind.DIRECTORY_ID, "boss@parent.example")
-    assert read_one(source, double, manager=boss).managers == (expected,)
+    assert add_and_read(source, double, manager=boss).managers == (expected,)
     nameless = double.directory.add_contact("", "Nobody")
     double.directory.add(BO, manager=nameless)
     assert find(source.read(NOW), BO).managers == (ManagerReference(nameless, ReferenceKind.DIRECTORY_ID),)
 
 
 @pytest.mark.parametrize(
-    ("told", "country"),
+    ("fields", "country"),
     [
         ({"country": "AT", "usageLocation": "DE"}, "AT"),
         ({"country": "Österreich", "usageLocation": "AT"}, "AT"),
@@ -145,20 +147,20 @@ def test_a_manager_may_be_a_contact(source: EntraDirectory, double: Double) -> N
         ({}, ""),
     ],
 )
-def test_the_country_is_a_code_where_there_is_one(
-    source: EntraDirectory, double: Double, told: dict[str, str], country: str
+def test_the_country_is_a_code_when_the_user_has_one(
+    source: EntraDirectory, double: Double, fields: dict[str, str], country: str
 ) -> None:
-    assert read_one(source, double, **told).country == country
+    assert add_and_read(source, double, **fields).country == country
 
 
-def test_everything_else_comes_as_it_stands(source: EntraDirectory, double: Double) -> None:
-    told = {"preferredLanguage": "de-DE", "department": "Research", "employeeHireDate": "2020-03-01T00:00:00Z"}
-    record = read_one(source, double, **told)
+def test_name_language_department_and_hire_date_are_not_changed(source: EntraDirectory, double: Double) -> None:
+    fields = {"preferredLanguage": "de-DE", "department": "Research", "employeeHireDate": "2020-03-01T00:00:00Z"}
+    record = add_and_read(source, double, **fields)
     assert (record.name, record.locale, record.group) == ("Ann Doe", "de-DE", "Research")
     assert record.hire_date == "2020-03-01T00:00:00Z" and (record.time_zone, record.working_hours) == ("", "")
 
 
-# --- who is a person of the company ---------------------------------------------------------------------------------
+# --- selection of people --------------------------------------------------------------------------------------------
 
 
 def test_guests_are_left_out(source: EntraDirectory, double: Double) -> None:
@@ -167,8 +169,8 @@ def test_guests_are_left_out(source: EntraDirectory, double: Double) -> None:
     assert [record.addresses[0] for record in source.read(NOW)] == [ANN]
 
 
-def test_accounts_that_are_no_person_s_are_left_out(source: EntraDirectory, double: Double) -> None:
-    """Rooms, shared mailboxes and service accounts have no licence, no manager and no reports."""
+def test_rooms_shared_mailboxes_and_service_accounts_are_left_out(source: EntraDirectory, double: Double) -> None:
+    """They have no licence, no manager and no reports. Anybody who has one of these is returned."""
     top = double.directory.add("top@x.example", assignedLicenses=[])
     double.directory.add(ANN, manager=top, assignedLicenses=[])
     double.directory.add(BO)
@@ -179,33 +181,32 @@ def test_accounts_that_are_no_person_s_are_left_out(source: EntraDirectory, doub
 
 
 def test_a_disabled_account_is_not_active(source: EntraDirectory, double: Double) -> None:
-    assert not read_one(source, double, accountEnabled=False).is_active
+    assert not add_and_read(source, double, accountEnabled=False).is_active
 
 
-def test_people_are_those_of_the_filter(double: Double) -> None:
+def test_the_setting_filter_selects_people(double: Double) -> None:
     double.directory.add(ANN, country="DE")
     double.directory.add(BO, country="AT")
-    assert [record.addresses[0] for record in build(double, filter="country eq 'AT'").read(NOW)] == [BO]
+    assert [record.addresses[0] for record in build_source(double, filter="country eq 'AT'").read(NOW)] == [BO]
 
 
-# --- a reading that comes to no end ---------------------------------------------------------------------------------
+# --- a reading that fails -------------------------------------------------------------------------------------------
 
 
-def add_many(directory: EntraAdministrator) -> None:
+def add_many_people(directory: EntraAdministrator) -> None:
     for number in range(250):
         directory.add(f"p{number:03}@x.example", "Person")
 
 
-def test_pages_are_followed_to_the_end(source: EntraDirectory, double: Double, directory: EntraAdministrator) -> None:
-    add_many(directory)
+def test_every_page_is_read(source: EntraDirectory, double: Double, directory: EntraAdministrator) -> None:
+    add_many_people(directory)
     assert len(source.read(NOW)) == 250
-    assert double.counts["GET users"] == 3 and double.directory.units == 6
+    assert double.counts["GET users"] == 3, "250 people are on three pages"
+    assert double.directory.units == 6, "a list costs two units: one less for $select, one more for $expand"
 
 
-def test_an_answer_that_got_lost_is_asked_for_again(
-    source: EntraDirectory, double: Double, directory: EntraAdministrator
-) -> None:
-    add_many(directory)
+def test_lost_pages_are_requested_again(source: EntraDirectory, double: Double, directory: EntraAdministrator) -> None:
+    add_many_people(directory)
     double.faults += [Fault("GET", "/users", 503, passing=1), Fault("GET", "/users", 504, passing=2)]
     assert len(source.read(NOW)) == 250
 
@@ -224,76 +225,74 @@ def test_an_answer_that_got_lost_is_asked_for_again(
         (Fault("GET", "/users", 200, cut=True, times=3), LongarcError),
     ],
 )
-def test_a_page_that_fails_ends_the_reading(
+def test_a_failed_page_ends_the_reading_without_a_result(
     double: Double, directory: EntraAdministrator, fault: Fault, error: type[LongarcError]
 ) -> None:
-    """Nothing of it is returned; the next reading begins anew."""
-    add_many(directory)
+    """No part of the list is returned, and the next reading begins with the first page."""
+    add_many_people(directory)
     fault.passing = 1
     double.faults.append(fault)
-    with pytest.raises(error) as caught:
-        build(double, limiter=Limiter()).read(NOW)
-    if isinstance(caught.value, RateLimited):
-        assert caught.value.retry_after == timedelta(seconds=7)
+    with pytest.raises(error) as raised:
+        build_source(double, limiter=Limiter()).read(NOW)
+    if isinstance(raised.value, RateLimited):
+        assert raised.value.retry_after == timedelta(seconds=7)
     double.faults.clear()
-    assert len(build(double, limiter=Limiter()).read(NOW)) == 250
+    assert len(build_source(double, limiter=Limiter()).read(NOW)) == 250
 
 
-def test_a_list_that_comes_to_no_end_is_given_up(double: Double, directory: EntraAdministrator) -> None:
+def test_an_endless_list_is_refused(double: Double, directory: EntraAdministrator) -> None:
     directory.add(ANN, "Ann Doe")
-    again = f'{{"value": [], "@odata.nextLink": "{double.endpoint}/users?$skiptoken=x"}}'.encode()
-    double.faults.append(Fault("GET", "/users", 200, body=again, times=99))
+    endless_page = f'{{"value": [], "@odata.nextLink": "{double.endpoint}/users?$skiptoken=x"}}'.encode()
+    double.faults.append(Fault("GET", "/users", 200, body=endless_page, times=99))
     with pytest.raises(InvalidResponse, match="does not end"):
-        build(double).read(NOW)
+        build_source(double).read(NOW)
 
 
-def test_a_link_to_another_host_is_not_followed(double: Double) -> None:
+def test_a_next_link_to_another_host_is_not_followed(double: Double) -> None:
     double.faults.append(Fault("GET", "/users", 200, body=b'{"value": [], "@odata.nextLink": "https://evil.example/"}'))
     with pytest.raises(InvalidResponse, match="another host"):
-        build(double).read(NOW)
+        build_source(double).read(NOW)
 
 
 # --- check ----------------------------------------------------------------------------------------------------------
 
 
-def failures(source: EntraDirectory) -> str:
-    """What is wrong, and what to do about it."""
+def describe_failures(source: EntraDirectory) -> str:
+    """Return the findings of `check` that failed, each with its remedy."""
     findings = [finding for finding in source.check().findings if not finding.ok]
     assert findings and all(finding.remedy for finding in findings)
     return "\n".join(f"{finding.statement}: {finding.remedy}" for finding in findings)
 
 
-def test_check_counts_what_it_read(source: EntraDirectory, double: Double) -> None:
+def test_check_counts_people_managers_and_filled_fields(source: EntraDirectory, double: Double) -> None:
     ann = double.directory.add(ANN, usageLocation="DE")
     double.directory.add(BO, manager=ann)
     double.directory.add("gone@x.example", accountEnabled=False)
     double.directory.add("v@partner.example", userType="Guest")
     double.directory.add("info@x.example", assignedLicenses=[])
-    told = "\n".join(f"{finding.statement} {finding.remedy}" for finding in source.check().findings)
-    assert "lists 2 people: 1 with a manager, 1 without; 1 more can't sign in" in told
-    assert "left out: accounts without licence, manager and reports (1), guests (1)" in told
-    assert "has a country of 1, a department of 0, a language of 0, a time zone of 0;" in told
+    findings = "\n".join(f"{finding.statement} {finding.remedy}" for finding in source.check().findings)
+    assert "lists 2 people: 1 with a manager, 1 without; 1 more can't sign in" in findings
+    assert "left out: accounts without licence, manager and reports (1), guests (1)" in findings
+    assert "has a country of 1, a department of 0, a language of 0, a time zone of 0;" in findings
 
 
-def test_check_says_so_when_nobody_has_a_manager(source: EntraDirectory, double: Double) -> None:
+def test_check_explains_how_to_set_managers_when_nobody_has_one(source: EntraDirectory, double: Double) -> None:
     double.directory.add(ANN)
     assert "fill Manager" in "".join(finding.remedy for finding in source.check().findings)
 
 
 @pytest.mark.parametrize("rights", [("Calendars.ReadWrite",), ("User.ReadBasic.All",)])
-def test_check_names_the_permission_that_is_missing(
-    source: EntraDirectory, double: Double, rights: tuple[str, ...]
-) -> None:
-    """Basic profiles don't tell who is disabled: everybody who left would be a person of the company again."""
+def test_check_names_the_missing_permission(source: EntraDirectory, double: Double, rights: tuple[str, ...]) -> None:
+    """Basic profiles don't show which accounts are disabled: everybody who left would count as a person again."""
     double.directory.add(ANN)
     set_rights(double, *rights)
-    told = failures(source)
-    assert "API permissions" in told and "`User.Read.All`" in told and "Grant admin consent" in told
+    failures = describe_failures(source)
+    assert "API permissions" in failures and "`User.Read.All`" in failures and "Grant admin consent" in failures
     with pytest.raises(Forbidden, match=r"User\.Read\.All"):
         source.read(NOW)
 
 
-def test_check_names_a_permission_that_is_too_wide(source: EntraDirectory, double: Double) -> None:
+def test_check_names_a_permission_wider_than_needed(source: EntraDirectory, double: Double) -> None:
     double.directory.add(ANN)
     set_rights(double, "User.Read.All", "Directory.ReadWrite.All")
     [finding] = [finding for finding in source.check().findings if "more than" in finding.statement]
@@ -303,18 +302,18 @@ def test_check_names_a_permission_that_is_too_wide(source: EntraDirectory, doubl
 @pytest.mark.parametrize("user_filter", ["companyName eq 'Corp'", "shoeSize eq 3", "country eq"])
 def test_check_names_the_filter_that_entra_refuses(double: Double, user_filter: str) -> None:
     double.directory.add(ANN)
-    assert "`filter` in [roster.outlook]" in failures(build(double, filter=user_filter))
+    assert "`filter` in [roster.outlook]" in describe_failures(build_source(double, filter=user_filter))
 
 
-def test_check_says_so_when_nobody_is_listed(double: Double) -> None:
+def test_check_fails_when_the_filter_selects_nobody(double: Double) -> None:
     double.directory.add(ANN)
-    assert "Nobody was read" in failures(build(double, filter="country eq 'XX'"))
+    assert "Nobody was read" in describe_failures(build_source(double, filter="country eq 'XX'"))
 
 
-def test_check_says_how_the_log_in_failed(double: Double) -> None:
-    assert "secret is wrong" in failures(build(double, password="wrong"))
+def test_check_gives_the_reason_of_a_failed_log_in(double: Double) -> None:
+    assert "secret is wrong" in describe_failures(build_source(double, password="wrong"))
 
 
-def test_one_person_s_account_can_t_read_the_directory(double: Double) -> None:
+def test_a_personal_account_cannot_read_the_directory(double: Double) -> None:
     with pytest.raises(AuthRevoked, match="by an app"):
-        build(double, account=ANN)
+        build_source(double, account=ANN)

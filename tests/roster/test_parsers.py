@@ -1,4 +1,4 @@
-"""What directories write for zones, countries, names and dates is read; what can be read in two ways is refused."""
+"""The forms in which directories write zones, countries, names and dates are read; ambiguous values are refused."""
 
 from datetime import date
 
@@ -30,12 +30,12 @@ from worker.settings.parsers import InvalidValue
         ("Pacific Time", "America/Los_Angeles"),
     ],
 )
-def test_a_zone_is_read_as_windows_and_hr_systems_write_it(text: str, zone: str) -> None:
+def test_zone_names_of_windows_and_hr_systems_are_read(text: str, zone: str) -> None:
     assert parse_zone_name(text) == zone
 
 
 @pytest.mark.parametrize(
-    ("text", "says"),
+    ("text", "message"),
     [
         ("UTC+01:00", "is an offset: it does not tell when clocks change"),
         ("(UTC+09:00) Berlin", "is not a time zone"),
@@ -44,8 +44,8 @@ def test_a_zone_is_read_as_windows_and_hr_systems_write_it(text: str, zone: str)
         ("../../etc/passwd", "is not a time zone"),
     ],
 )
-def test_a_zone_that_is_not_certain_is_refused(text: str, says: str) -> None:
-    with pytest.raises(InvalidValue, match=says):
+def test_an_offset_or_an_ambiguous_zone_is_refused(text: str, message: str) -> None:
+    with pytest.raises(InvalidValue, match=message):
         parse_zone_name(text)
 
 
@@ -57,12 +57,12 @@ def test_a_zone_that_is_not_certain_is_refused(text: str, says: str) -> None:
         *(("United States of America", "US"), ("Czech Republic", "CZ"), ("Scotland", "GB-SCT"), ("Germany (DE)", "DE")),
     ],
 )
-def test_a_country_is_read_as_a_code_or_a_name(text: str, country: str) -> None:
+def test_codes_and_names_of_countries_are_read(text: str, country: str) -> None:
     assert parse_country_name(text) == country
 
 
 @pytest.mark.parametrize("text", ["XX", "DE-XX", "Atlantis", "Korea", ""])
-def test_a_country_that_is_none_is_refused(text: str) -> None:
+def test_an_unknown_or_ambiguous_country_is_refused(text: str) -> None:
     with pytest.raises(InvalidValue):
         parse_country_name(text)
 
@@ -74,24 +74,24 @@ def test_a_country_that_is_none_is_refused(text: str) -> None:
         *(("San Francisco, CA", ""), ("Wilmington, DE", ""), ("Atlanta, Georgia", ""), ("Remote", ""), ("", "")),
     ],
 )
-def test_a_location_tells_a_country_only_where_it_names_one(text: str, country: str) -> None:
+def test_a_location_gives_a_country_only_if_it_names_one(text: str, country: str) -> None:
     assert find_country_of_place(text) == country
 
 
 @pytest.mark.parametrize(
     "text", ["2026-09-01", "1.9.2026", "01.09.2026", "1 Sep 2026", "01-Sep-2026", "Sep 1, 2026", "2026-09-01T00:00:00Z"]
 )
-def test_a_date_is_read_in_each_form_that_has_one_meaning(text: str) -> None:
+def test_unambiguous_forms_of_a_date_are_read(text: str) -> None:
     assert parse_day(text) == date(2026, 9, 1)
 
 
-def test_a_slashed_date_is_read_where_only_one_order_is_possible() -> None:
+def test_a_date_with_slashes_is_read_if_only_one_order_is_possible() -> None:
     assert parse_day("15/09/2026") == parse_day("9/15/2026") == date(2026, 9, 15)
     assert parse_day("05/05/2026") == date(2026, 5, 5)
 
 
 @pytest.mark.parametrize("text", ["01/09/2026", "9-1-2026", "31/31/2026", "1.9.26", "20260901", "31.2.2026", "soon"])
-def test_a_date_with_no_or_two_meanings_is_refused(text: str) -> None:
+def test_an_impossible_or_ambiguous_date_is_refused(text: str) -> None:
     with pytest.raises(InvalidValue):
         parse_day(text)
 
@@ -107,15 +107,15 @@ def test_a_date_with_no_or_two_meanings_is_refused(text: str) -> None:
         ("Ann Doe", "Ann Doe"),
     ],
 )
-def test_a_name_begins_with_the_first_name(text: str, name: str) -> None:
+def test_a_name_with_the_last_name_first_is_turned_around(text: str, name: str) -> None:
     assert parse_person_name(text) == name
 
 
-def test_names_are_compared_whatever_their_order_and_form() -> None:
+def test_folded_names_are_equal_in_any_order_case_and_unicode_form() -> None:
     assert fold_name("DOE,  Ann") == fold_name("Ann Doe") == fold_name("ann doe (on leave)")
     assert fold_name("Zoe\u0308 Groß") == fold_name("Zoë GROSS")
 
 
 @pytest.mark.parametrize("text", ["Ann <A@x.org>", '"Doe, Ann" <a@x.org>', "mailto:a@x.org", " a@x.org"])
-def test_an_address_may_stand_behind_a_name(text: str) -> None:
+def test_an_address_is_read_after_a_name_or_mailto(text: str) -> None:
     assert parse_mailbox(text) == "a@x.org"

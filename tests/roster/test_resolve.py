@@ -1,4 +1,4 @@
-"""From records to the roster: who somebody is, who manages whom, and what a directory's faults leave as it was."""
+"""The resolver makes a roster of records: identities, managers, and the effects of a directory's faults."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -29,10 +29,12 @@ DIRECTORY = RosterRules(
 ANN, BO, CY = "ann@x.example", "bo@x.example", "cy@x.example"
 
 
-def record(address: str, *managers: str | ManagerReference, **told: Any) -> RosterRecord:
-    references = tuple(one if isinstance(one, ManagerReference) else ManagerReference(one) for one in managers)
-    given: dict[str, Any] = {"name": address[:2].title(), "time_zone": "Europe/Berlin", "country": "DE"}
-    return RosterRecord(where=f"user {address[:2]}", addresses=(address,), managers=references, **{**given, **told})
+def make_record(address: str, *managers: str | ManagerReference, **fields: Any) -> RosterRecord:
+    references = tuple(m if isinstance(m, ManagerReference) else ManagerReference(m) for m in managers)
+    defaults: dict[str, Any] = {"name": address[:2].title(), "time_zone": "Europe/Berlin", "country": "DE"}
+    return RosterRecord(
+        where=f"user {address[:2]}", addresses=(address,), managers=references, **{**defaults, **fields}
+    )
 
 
 def resolve(
@@ -55,87 +57,87 @@ def resolve(
         ManagerReference("id-ann"),
         ManagerReference("Ann Doe <ann@x.example>"),
     ],
-    ids=lambda one: one.text,
+    ids=lambda reference: reference.text,
 )
-def test_a_manager_is_found_by_each_name(reference: ManagerReference) -> None:
-    ann = record(ANN, name="Ann Doe", directory_id="id-ann")
+def test_a_manager_is_found_by_id_address_alias_or_name(reference: ManagerReference) -> None:
+    ann = make_record(ANN, name="Ann Doe", directory_id="id-ann")
     ann = replace(ann, addresses=(*ann.addresses, "A.Doe@x.example", "/o=Exchange/cn=Ann"))
-    roster, faults = resolve([record(BO, reference), ann])
+    roster, faults = resolve([make_record(BO, reference), ann])
     assert (list(roster.pairs), faults) == ([PairId(ANN, BO)], [])
 
 
-def test_an_address_is_not_looked_up_as_a_name_and_an_id_not_as_an_address() -> None:
-    ann = record(ANN, name="Ann Doe", directory_id="7")
+def test_a_reference_is_looked_up_only_as_its_kind() -> None:
+    ann = make_record(ANN, name="Ann Doe", directory_id="7")
     for reference in (
         ManagerReference("Ann Doe", ReferenceKind.ADDRESS),
         ManagerReference(ANN, ReferenceKind.DIRECTORY_ID),
         ManagerReference("7", ReferenceKind.ADDRESS),
     ):
-        roster, faults = resolve([ann, record(BO, reference)])
+        roster, faults = resolve([ann, make_record(BO, reference)])
         assert not roster.pairs and len(faults) == 1
 
 
-def test_ids_of_a_directory_are_kept_apart_from_those_of_others() -> None:
-    """The number 7 of one directory is another person than the number 7 of another; an object id is unique."""
+def test_directory_ids_get_a_namespace_unless_they_are_unique() -> None:
+    """The number 7 is another person in another directory, but an object id of Entra is unique."""
     object_id = "0F1E2D3C-0000-4000-8000-123456789ABC"
-    roster, _ = resolve([record(ANN, directory_id="7"), record(BO, directory_id=object_id)])
+    roster, _ = resolve([make_record(ANN, directory_id="7"), make_record(BO, directory_id=object_id)])
     assert list(roster.aliases) == [
         PersonAlias("example:7", ANN, AliasSource.DIRECTORY),
         PersonAlias(object_id.casefold(), BO, AliasSource.DIRECTORY),
     ]
 
 
-def test_the_second_with_an_address_or_an_id_is_reported_and_left_out() -> None:
+def test_a_second_record_with_an_address_or_an_id_is_reported() -> None:
     roster, faults = resolve(
-        [record(ANN, directory_id="1"), record(ANN, directory_id="2"), record(BO, directory_id="1")]
+        [make_record(ANN, directory_id="1"), make_record(ANN, directory_id="2"), make_record(BO, directory_id="1")]
     )
     assert set(roster.persons) == {ANN, BO}
     assert "is in user an (ann@x.example) already" in faults[0]
     assert f"`example:1` belongs to `{ANN}` in user an ({ANN}) already." in faults[1]
 
 
-def test_a_former_address_with_another_id_is_another_person() -> None:
+def test_a_former_address_with_another_id_is_refused() -> None:
+    """Unless the rules accept new ids, or the stored id is of another directory."""
     stored = StoredRoster(owners={ANN: ANN}, former_people={ANN}, directory_ids={ANN: "example:1"})
-    people = [record(ANN, directory_id="2"), record(BO, ANN)]
-    roster, faults = resolve(people, stored=stored)
+    records = [make_record(ANN, directory_id="2"), make_record(BO, ANN)]
+    roster, faults = resolve(records, stored=stored)
     assert set(roster.persons) == {BO}
     assert "belonged to somebody else, who left" in faults[0]
-    assert set(resolve(people, replace(DIRECTORY, accepts_new_ids=True), stored)[0].persons) == {ANN, BO}
-    same = [record(ANN, directory_id="1")]
-    assert set(resolve(same, stored=stored)[0].persons) == {ANN}
-    elsewhere = replace(stored, directory_ids={ANN: "other:9"})
-    assert set(resolve(people, stored=elsewhere)[0].persons) == {ANN, BO}
+    assert set(resolve(records, replace(DIRECTORY, accepts_new_ids=True), stored)[0].persons) == {ANN, BO}
+    same_id = [make_record(ANN, directory_id="1")]
+    assert set(resolve(same_id, stored=stored)[0].persons) == {ANN}
+    other_directory = replace(stored, directory_ids={ANN: "other:9"})
+    assert set(resolve(records, stored=other_directory)[0].persons) == {ANN, BO}
 
 
-def test_a_zone_comes_from_the_directory_the_calendar_or_the_settings_and_is_never_guessed() -> None:
-    told, unknown, habits = (
-        record(ANN),
-        record(BO, time_zone=""),
-        record(CY, time_zone="", wishes={"calendar": "outlook"}),
-    )
-    roster, faults = resolve([told, unknown, habits])
+def test_a_time_zone_comes_from_directory_calendar_or_settings_or_the_person_is_left_out() -> None:
+    with_zone, without_zone = make_record(ANN), make_record(BO, time_zone="")
+    with_habits = make_record(CY, time_zone="", wishes={"calendar": "outlook"})
+    roster, faults = resolve([with_zone, without_zone, with_habits])
     assert set(roster.persons) == {ANN, CY}
     assert roster.unset_columns == {CY: frozenset({"time_zone", "working_hours"})}
     assert len(faults) == 1 and "left out" in faults[0]
-    roster, faults = resolve([unknown], replace(DIRECTORY, default_zone="Asia/Tokyo"))
+    roster, faults = resolve([without_zone], replace(DIRECTORY, default_zone="Asia/Tokyo"))
     assert (roster.persons[BO].zone, faults) == ("Asia/Tokyo", [])
 
 
-def test_a_value_that_can_t_be_used_is_reported_and_the_rest_counts() -> None:
-    roster, faults = resolve([record(ANN, locale="klingon", working_hours="nine to five", name="=1+1", group="+1")])
+def test_an_unusable_value_is_reported_and_replaced_by_the_default() -> None:
+    roster, faults = resolve(
+        [make_record(ANN, locale="klingon", working_hours="nine to five", name="=1+1", group="+1")]
+    )
     assert (roster.persons[ANN].name, roster.persons[ANN].locale, roster.persons[ANN].group) == ("ann", "en", "")
     assert [fault.split(", ")[1].split(":")[0] for fault in faults] == ["name", "locale", "working_hours", "group"]
 
 
-def test_a_manager_who_is_left_out_is_named_with_the_reason() -> None:
-    _, faults = resolve([record(ANN, country=""), record(BO, ANN)])
+def test_the_fault_about_a_manager_left_out_gives_the_reason() -> None:
+    _, faults = resolve([make_record(ANN, country=""), make_record(BO, ANN)])
     assert f"`{ANN}` is left out, without a country." in faults[1]
 
 
-def test_a_pair_stays_as_it_was_under_new_addresses_too() -> None:
-    """The stored pair has the former addresses of both; the directory names a manager that nobody is."""
+def test_a_pair_with_a_fault_stays_when_both_addresses_have_changed() -> None:
+    """The stored pair has the former addresses of both, and the directory names a manager who does not exist."""
     stored = StoredRoster(managers={"bo@old.example": "ann@old.example"}, owners={"bo@old.example": "bo@old.example"})
-    ann, bo = record(ANN), record(BO, "zed@x.example")
+    ann, bo = make_record(ANN), make_record(BO, "zed@x.example")
     ann, bo = replace(ann, addresses=(ANN, "ann@old.example")), replace(bo, addresses=(BO, "bo@old.example"))
     roster, faults = resolve([ann, bo], stored=stored)
     assert list(roster.pairs) == [PairId(ANN, BO)] and len(faults) == 1
@@ -168,7 +170,7 @@ STORED = st.dictionaries(NAMES, NAMES, max_size=4).map(
 
 
 @given(st.lists(RECORDS, max_size=6), STORED, st.booleans())
-def test_whatever_a_directory_says_the_roster_holds_together(
+def test_any_records_give_a_consistent_roster(
     records: list[RosterRecord], stored: StoredRoster, starts_with_hire: bool
 ) -> None:
     roster, _ = resolve(records, replace(DIRECTORY, starts_with_hire=starts_with_hire), stored)
@@ -187,7 +189,7 @@ def test_whatever_a_directory_says_the_roster_holds_together(
     ("directory_id", "namespace", "expected"),
     [("ABC", "", "abc"), ("ABC", "google", "google:abc"), ("0" * 8 + "-0000-0000-0000-" + "A" * 12, "x", None)],
 )
-def test_a_stored_id_names_its_directory_unless_it_is_unique(
+def test_make_directory_alias_adds_a_namespace_unless_the_id_is_unique(
     directory_id: str, namespace: str, expected: str | None
 ) -> None:
     assert make_directory_alias(directory_id, namespace) == (expected or directory_id.casefold())

@@ -1,4 +1,4 @@
-"""SCIM as a source: what it promises, what is made of a pushed person, and when a wave of pushes is over."""
+"""SCIM as a source: the contract of sources, the record of a pushed person, and the end of a wave of pushes."""
 
 import shutil
 from collections.abc import Iterator
@@ -21,7 +21,7 @@ MINUTE, HOUR, DAY = timedelta(minutes=1), timedelta(hours=1), timedelta(days=1)
 
 
 class PushingAdministrator:
-    """What an administrator's directory pushes into the store."""
+    """Changes the store as the pushes of an administrator's directory do."""
 
     def __init__(self, store: Store, folder: Path) -> None:
         self._store = store
@@ -29,11 +29,11 @@ class PushingAdministrator:
         self._count = 0
 
     def add(self, address: str, name: str, manager: str = "", group: str = "") -> None:
-        company = {"manager": {"value": self.find(manager).id}} if manager else {}
-        self.push(address, displayName=name, **{ENTERPRISE: {**company, "department": group}})
+        enterprise = {"manager": {"value": self.find(manager).id}} if manager else {}
+        self.push(address, displayName=name, **{ENTERPRISE: {**enterprise, "department": group}})
 
     def push(self, address: str, at: Any = NOW, **attributes: Any) -> PushedPerson:
-        """Add a person of whom that was pushed."""
+        """Add a person with these pushed attributes."""
         self._count += 1
         emails = [{"value": address, "type": "work", "primary": True}]
         person = PushedPerson(
@@ -62,10 +62,10 @@ class PushingAdministrator:
             rows.delete_person(self.find(address).id, NOW)
 
     def break_off(self) -> None:
-        """Take the database away."""
+        """Close and delete the database."""
         self._store.close()
         shutil.rmtree(self._folder)
-        self._folder.write_text("no folder any more")
+        self._folder.write_text("a file in place of the folder")
 
     def find(self, address: str) -> PushedPerson:
         with self._store.pushed_people.read() as rows:
@@ -90,10 +90,10 @@ class PushingAdministrator:
 
 @pytest.fixture
 def store(tmp_path: Path) -> Iterator[Store]:
-    made = new_store(f"sqlite:///{tmp_path / 'data' / 'longarc.db'}")
-    made.create_tables()
-    yield made
-    made.close()
+    empty_store = new_store(f"sqlite:///{tmp_path / 'data' / 'longarc.db'}")
+    empty_store.create_tables()
+    yield empty_store
+    empty_store.close()
 
 
 @pytest.fixture
@@ -114,13 +114,13 @@ class TestScimDirectory(RosterContract):
     keeps_old_addresses = False
 
 
-def read_one(source: ScimDirectory, directory: PushingAdministrator, **attributes: Any) -> RosterRecord:
-    """Return what is read of a person of whom that was pushed."""
+def push_and_read(source: ScimDirectory, directory: PushingAdministrator, **attributes: Any) -> RosterRecord:
+    """Push the person Ann with these attributes, and return the record that the source reads."""
     directory.push(ANN, **attributes)
     return find(list(source.read(NOW)), ANN)
 
 
-# --- what people are made of ----------------------------------------------------------------------------------------
+# --- the fields of a record -----------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -139,17 +139,17 @@ def read_one(source: ScimDirectory, directory: PushingAdministrator, **attribute
         ([{"value": ANN.upper(), "type": "work"}], [ANN.upper()]),
     ],
 )
-def test_work_addresses_come_first_and_private_ones_not_at_all(
+def test_work_addresses_come_first_and_home_addresses_are_left_out(
     source: ScimDirectory, directory: PushingAdministrator, emails: list[dict[str, Any]], addresses: list[str]
 ) -> None:
     directory.push(ANN, emails=emails)
     (record,) = source.read(NOW)
-    assert [one for one in record.addresses if one != ANN] == addresses
+    assert [address for address in record.addresses if address != ANN] == addresses
     assert bool(record.addresses) is bool(addresses), "a user name alone is no address"
 
 
 @pytest.mark.parametrize(
-    ("told", "name"),
+    ("attributes", "name"),
     [
         ({"displayName": "Ann Doe", "name": {"formatted": "Dr. Ann Doe"}}, "Ann Doe"),
         ({"name": {"formatted": "Ann Doe", "givenName": "Anna"}}, "Ann Doe"),
@@ -157,66 +157,73 @@ def test_work_addresses_come_first_and_private_ones_not_at_all(
         ({}, ""),
     ],
 )
-def test_a_name_is_found_wherever_it_stands(
-    source: ScimDirectory, directory: PushingAdministrator, told: dict[str, Any], name: str
+def test_the_name_is_read_from_the_display_name_or_its_parts(
+    source: ScimDirectory, directory: PushingAdministrator, attributes: dict[str, Any], name: str
 ) -> None:
-    assert read_one(source, directory, **told).name == name
+    assert push_and_read(source, directory, **attributes).name == name
 
 
-def test_everything_else_comes_as_it_stands(source: ScimDirectory, directory: PushingAdministrator) -> None:
+def test_zone_language_country_and_department_are_read(source: ScimDirectory, directory: PushingAdministrator) -> None:
     addresses = [{"type": "home", "country": "AT"}, {"type": "work", "country": "DE"}]
-    told = {"timezone": "Europe/Berlin", "preferredLanguage": "de-DE,en;q=0.8", "locale": "fr", "addresses": addresses}
-    record = read_one(source, directory, **told, **{ENTERPRISE: {"department": "Design"}})
+    attributes = {
+        "timezone": "Europe/Berlin",
+        "preferredLanguage": "de-DE,en;q=0.8",
+        "locale": "fr",
+        "addresses": addresses,
+    }
+    record = push_and_read(source, directory, **attributes, **{ENTERPRISE: {"department": "Design"}})
     assert (record.time_zone, record.locale, record.country) == ("Europe/Berlin", "de-DE", "DE")
     assert (record.group, record.where, record.directory_id) == ("Design", f"user {ANN}", "id001")
 
 
 def test_guests_are_left_out(source: ScimDirectory, directory: PushingAdministrator) -> None:
     directory.push(BO, userType="Guest")
-    assert [record.addresses[0] for record in [read_one(source, directory, userType="Member")]] == [ANN]
+    assert push_and_read(source, directory, userType="Member").addresses[0] == ANN
     assert len(source.read(NOW)) == 1
 
 
 # --- managers -------------------------------------------------------------------------------------------------------
 
 
-def manager_of(source: ScimDirectory, directory: PushingAdministrator, value: str) -> ManagerReference:
+def push_and_read_manager(source: ScimDirectory, directory: PushingAdministrator, value: str) -> ManagerReference:
     directory.push(BO, **{ENTERPRISE: {"manager": {"value": value}}})
     (reference,) = find(list(source.read(NOW)), BO).managers
     return reference
 
 
 @pytest.mark.parametrize("value", ["id001", "x1", ANN.upper(), "4711"])
-def test_a_manager_is_known_by_everything_that_names_one_person(
+def test_a_manager_is_found_by_id_user_name_or_employee_number(
     source: ScimDirectory, directory: PushingAdministrator, value: str
 ) -> None:
-    """Okta sends what somebody mapped: its own id, a user name, or an employee number."""
+    """Okta sends the value that its administrator mapped: its own id, a user name, or an employee number."""
     directory.push(ANN, **{ENTERPRISE: {"employeeNumber": "4711"}})
-    assert manager_of(source, directory, value) == ManagerReference("id001", ReferenceKind.DIRECTORY_ID)
+    assert push_and_read_manager(source, directory, value) == ManagerReference("id001", ReferenceKind.DIRECTORY_ID)
 
 
-def test_a_manager_who_is_pushed_later_is_found_then(source: ScimDirectory, directory: PushingAdministrator) -> None:
-    assert manager_of(source, directory, "id002") == ManagerReference("id002")
+def test_a_manager_pushed_after_the_report_is_found(source: ScimDirectory, directory: PushingAdministrator) -> None:
+    assert push_and_read_manager(source, directory, "id002") == ManagerReference("id002")
     directory.push(ANN)
     (reference,) = find(list(source.read(NOW)), BO).managers
     assert reference == ManagerReference("id002", ReferenceKind.DIRECTORY_ID)
 
 
-def test_a_number_that_two_people_have_names_nobody(source: ScimDirectory, directory: PushingAdministrator) -> None:
+def test_an_employee_number_of_two_people_identifies_neither(
+    source: ScimDirectory, directory: PushingAdministrator
+) -> None:
     for address in (ANN, CY):
         directory.push(address, **{ENTERPRISE: {"employeeNumber": "7"}})
-    assert manager_of(source, directory, "7") == ManagerReference("7")
+    assert push_and_read_manager(source, directory, "7") == ManagerReference("7")
 
 
 # --- when pushes are applied ----------------------------------------------------------------------------------------
 
 
-def test_nothing_is_read_before_the_first_push(source: ScimDirectory) -> None:
+def test_the_source_awaits_the_first_push(source: ScimDirectory) -> None:
     assert isinstance(source, PushedSource)
     assert source.is_awaiting_pushes(NOW, None) and source.is_awaiting_pushes(NOW, NOW - DAY)
 
 
-def test_a_wave_is_over_after_a_pause(source: ScimDirectory, directory: PushingAdministrator) -> None:
+def test_a_wave_ends_after_ten_minutes_without_a_push(source: ScimDirectory, directory: PushingAdministrator) -> None:
     directory.push(ANN, NOW)
     directory.push(BO, NOW + 9 * MINUTE)
     times = [NOW + minutes * MINUTE for minutes in (9, 15, 18, 19, 60)]
@@ -224,18 +231,18 @@ def test_a_wave_is_over_after_a_pause(source: ScimDirectory, directory: PushingA
 
 
 def test_pushes_without_a_pause_are_applied_each_hour(source: ScimDirectory, directory: PushingAdministrator) -> None:
-    read_at, read = NOW - DAY, []
+    read_at, minutes_of_readings = NOW - DAY, []
     for minutes in range(0, 181, 5):
         now = NOW + minutes * MINUTE
         directory.push(f"p{minutes}@x.example", now)
         if not source.is_awaiting_pushes(now, read_at):
             read_at = now
-            read.append(minutes)
-    assert read == [60, 120, 180]
+            minutes_of_readings.append(minutes)
+    assert minutes_of_readings == [60, 120, 180]
 
 
-def test_the_first_wave_of_all_may_take_a_day(source: ScimDirectory, directory: PushingAdministrator) -> None:
-    """A first sync names people in any order: half of one would be a company without half of its managers."""
+def test_the_first_wave_may_last_a_day(source: ScimDirectory, directory: PushingAdministrator) -> None:
+    """A first sync names people in any order: half of it would be a company without half of its managers."""
     assert LONGEST_FIRST_WAVE > LONGEST_WAVE
     for hours in range(25):
         for minutes in range(0, 60, 9):
@@ -247,16 +254,14 @@ def test_the_first_wave_of_all_may_take_a_day(source: ScimDirectory, directory: 
 # --- check ----------------------------------------------------------------------------------------------------------
 
 
-def test_check_says_when_the_last_push_came_and_how_many_people_there_are(
-    source: ScimDirectory, directory: PushingAdministrator
-) -> None:
+def test_check_names_the_last_push_and_counts_people(source: ScimDirectory, directory: PushingAdministrator) -> None:
     ann = directory.push(ANN)
     directory.push(BO, **{ENTERPRISE: {"manager": {"value": ann.id}}})
-    whats = [finding.statement for finding in source.check().findings]
-    assert whats[0] == "A directory has pushed people by SCIM; the last of 2 changes came on 2027-01-15 at 07:00 UTC"
-    assert whats[1] == "SCIM lists 2 people: 1 with a manager, 1 without; 0 more can't sign in, and count as former"
+    texts = [finding.statement for finding in source.check().findings]
+    assert texts[0] == "A directory has pushed people by SCIM; the last of 2 changes came on 2027-01-15 at 07:00 UTC"
+    assert texts[1] == "SCIM lists 2 people: 1 with a manager, 1 without; 0 more can't sign in, and count as former"
 
 
-def test_check_says_what_to_do_before_the_first_push(source: ScimDirectory) -> None:
+def test_check_gives_the_remedy_before_the_first_push(source: ScimDirectory) -> None:
     (finding,) = source.check().findings
     assert not finding.ok and "start its provisioning" in finding.remedy
