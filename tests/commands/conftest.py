@@ -20,8 +20,8 @@ Work Email,Name,Reporting to,Time Zone,Country,Department
 def servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbeddedServers]:
     with EmbeddedServers(
         tmp_path_factory.mktemp("servers"), [DANA, SAM, KIM], username="longarc", password="a long one"
-    ) as running:
-        yield running
+    ) as embedded_servers:
+        yield embedded_servers
 
 
 @pytest.fixture
