@@ -1,4 +1,4 @@
-"""`longarc backup` and `longarc restore`: a file for its owner alone, and clear words where something is in the way."""
+"""`longarc backup` and `longarc restore`: a file that only its owner reads, and clear errors."""
 
 import gzip
 import os
@@ -15,97 +15,97 @@ from worker.seal import generate_key
 
 
 @pytest.fixture
-def file(terminal: Terminal) -> str:
+def backup_file(terminal: Terminal) -> str:
     """A backup of the company."""
-    name = str(terminal.folder / "longarc.backup")
-    terminal.output_of("backup", name)
-    return name
+    path = str(terminal.folder / "longarc.backup")
+    terminal.output_of("backup", path)
+    return path
 
 
-def read_all(terminal: Terminal) -> dict[str, list[str]]:
-    """Every row, in an order of its own."""
+def read_rows(terminal: Terminal) -> dict[str, list[str]]:
+    """Return the rows of each table, sorted."""
     return {name: sorted(map(repr, rows)) for name, rows in terminal.read_database().items()}
 
 
 def lose_database(terminal: Terminal) -> dict[str, list[str]]:
-    """Every row of the database, which is gone then."""
-    before = read_all(terminal)
+    """Delete the database. Return the rows that it had."""
+    before = read_rows(terminal)
     for path in terminal.folder.glob("longarc.db*"):
         path.unlink()
     return before
 
 
-def test_a_lost_database_comes_back(terminal: Terminal, file: str) -> None:
-    assert Path(file).stat().st_mode & 0o777 == 0o600
+def test_restore_brings_back_a_lost_database(terminal: Terminal, backup_file: str) -> None:
+    assert Path(backup_file).stat().st_mode & 0o777 == 0o600
     before = lose_database(terminal)
-    told = terminal.output_of("restore", "--moved", file)
-    assert told.startswith("Restored: ")
-    assert "Nothing in it is sealed." in told
-    assert read_all(terminal) == before
+    output = terminal.output_of("restore", "--moved", backup_file)
+    assert output.startswith("Restored: ")
+    assert "Nothing in it is sealed." in output
+    assert read_rows(terminal) == before
     assert (terminal.folder / "longarc.db").stat().st_mode & 0o777 == 0o600
     assert list(terminal.folder.glob(".*")) == []
 
 
-def test_a_backup_says_what_it_holds_and_that_the_key_is_not_in_it(terminal: Terminal) -> None:
-    told = terminal.output_of("backup", str(terminal.folder / "one.backup"))
-    assert " rows at schema 00" in told
-    assert "The key is not in it" in told
+def test_backup_counts_rows_and_says_that_the_key_is_missing(terminal: Terminal) -> None:
+    output = terminal.output_of("backup", str(terminal.folder / "one.backup"))
+    assert " rows at schema 00" in output
+    assert "The key is not in it" in output
 
 
-def test_an_existing_file_is_replaced_only_when_asked_to(terminal: Terminal, file: str) -> None:
-    before = Path(file).read_bytes()
-    assert "exists already. Name another file, or replace it with --force." in terminal.error_of("backup", file)
-    assert Path(file).read_bytes() == before
-    terminal.output_of("backup", file, "--force")
+def test_backup_replaces_a_file_only_with_force(terminal: Terminal, backup_file: str) -> None:
+    before = Path(backup_file).read_bytes()
+    assert "exists already. Name another file, or replace it with --force." in terminal.error_of("backup", backup_file)
+    assert Path(backup_file).read_bytes() == before
+    terminal.output_of("backup", backup_file, "--force")
 
 
-def test_a_backup_may_go_to_another_program(terminal: Terminal) -> None:
+def test_backup_can_be_written_to_standard_output(terminal: Terminal) -> None:
     env = {**os.environ, **terminal.env, "LONGARC_CONFIG": str(terminal.folder / "longarc.toml")}
     command = [sys.executable, "-m", "worker", "backup", "-"]
-    done = subprocess.run(command, cwd=ROOT, env=env, capture_output=True, check=False)
-    assert done.returncode == 0, done.stderr
-    assert gzip.decompress(done.stdout).startswith(b'{"longarc_backup":1,')
-    assert b"The key is not in it" in done.stderr
+    process = subprocess.run(command, cwd=ROOT, env=env, capture_output=True, check=False)
+    assert process.returncode == 0, process.stderr
+    assert gzip.decompress(process.stdout).startswith(b'{"longarc_backup":1,')
+    assert b"The key is not in it" in process.stderr
 
 
-def test_a_backup_that_can_t_be_written_leaves_nothing(terminal: Terminal) -> None:
+def test_a_backup_that_cannot_be_written_leaves_no_file(terminal: Terminal) -> None:
     assert terminal.error_of("backup", str(terminal.folder / "missing" / "x")).endswith("No such file or directory.")
     assert not (terminal.folder / "missing").exists()
 
 
-def test_a_filled_database_is_left_as_it_is(terminal: Terminal, file: str) -> None:
-    before = read_all(terminal)
-    said = terminal.error_of("restore", file)
-    assert said.splitlines() == [said]
-    assert "is not empty, so nothing was restored." in said
-    assert read_all(terminal) == before
+def test_restore_refuses_a_database_that_is_not_empty(terminal: Terminal, backup_file: str) -> None:
+    before = read_rows(terminal)
+    error = terminal.error_of("restore", backup_file)
+    assert error.splitlines() == [error]
+    assert "is not empty, so nothing was restored." in error
+    assert read_rows(terminal) == before
 
 
 @pytest.mark.parametrize(
     "content", [b"", b"not a backup", gzip.compress(b'{"longarc_backup": 1}\n')], ids=["empty", "text", "header"]
 )
-def test_what_is_no_backup_is_one_clear_line(terminal: Terminal, content: bytes) -> None:
+def test_restore_refuses_a_file_that_is_not_a_backup_in_one_line(terminal: Terminal, content: bytes) -> None:
     lose_database(terminal)
     (terminal.folder / "other").write_bytes(content)
-    said = terminal.error_of("restore", str(terminal.folder / "other"))
-    assert said.splitlines() == [said]
-    assert "other is" in said
+    error = terminal.error_of("restore", str(terminal.folder / "other"))
+    assert error.splitlines() == [error]
+    assert "other is" in error
     assert not (terminal.folder / "longarc.db").exists()
 
 
-def test_without_the_key_that_was_in_use_nothing_is_restored(terminal: Terminal) -> None:
-    """A backup holds none, and what people wrote could never be opened."""
+def test_restore_needs_the_key_that_sealed_the_content(terminal: Terminal) -> None:
+    """A backup holds no key, so without the right one the content could never be opened."""
     terminal.output_of(
         "talk", terminal.booked_session().pair.report, "--trigger", "doubt", "--reason", "-", given="in confidence"
     )
-    file = str(terminal.folder / "longarc.backup")
-    terminal.output_of("backup", file)
+    backup_file = str(terminal.folder / "longarc.backup")
+    terminal.output_of("backup", backup_file)
     lose_database(terminal)
     terminal.env["LONGARC_KEY"] = generate_key()
-    said = terminal.error_of("restore", file)
-    assert said.splitlines() == [said]
-    assert "can't be opened with the keys given" in said
+    error = terminal.error_of("restore", backup_file)
+    assert error.splitlines() == [error]
+    assert "can't be opened with the keys given" in error
     del terminal.env["LONGARC_KEY"]
-    assert "LONGARC_KEY" in terminal.error_of("restore", file)
+    assert "LONGARC_KEY" in terminal.error_of("restore", backup_file)
     terminal.env["LONGARC_KEY"] = KEY
-    assert "opens all that is sealed" in terminal.output_of("restore", file)
+    assert "opens all that is sealed" in terminal.output_of("restore", backup_file)

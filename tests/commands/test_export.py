@@ -1,4 +1,4 @@
-"""`longarc export`: all that is stored about a person in one place; whose words are in it is told to both."""
+"""`longarc export`: all stored data about a person; both people of a pair get a mail if it holds content."""
 
 import json
 import re
@@ -15,95 +15,102 @@ from tests.support.terminal import RECORD, SECRET, Terminal, record_held, write_
 WHY = "A request under article 15"
 
 
-@pytest.fixture(name="agreed")
-def terminal_with_contract(terminal: Terminal) -> Terminal:
+@pytest.fixture
+def contract_terminal(terminal: Terminal) -> Terminal:
+    """A terminal in which Dana and Sam have recorded a contract."""
     terminal.output_of(*RECORD, record_held(terminal), write_contract_file(terminal), "--yes")
     return terminal
 
 
-def read(folder: Path) -> Any:
+def read_data(folder: Path) -> Any:
     return json.loads((folder / "data.json").read_text(encoding="utf-8"))
 
 
-def list_told(terminal: Terminal) -> list[str]:
+def list_recipients(terminal: Terminal) -> list[str]:
+    """Return the recipients of mails about accesses to content."""
     return sorted(row.to for row in terminal.read_database()["message"] if row.name == "content_accessed")
 
 
-def test_everything_about_a_person_is_in_it_and_both_are_told(agreed: Terminal, tmp_path: Path) -> None:
-    before, out = list_told(agreed), tmp_path / "out"
-    told = agreed.output_of("export", SAM, "--out", str(out), "--reason", WHY)
-    assert "Both people of 1 pair are told by mail" in told
-    assert SECRET not in told
-    found = read(out)
-    assert found["about"]["email"] == SAM
-    (pair,), managed = found["as_report"], found["as_manager"]
-    assert (pair["manager"], managed) == (DANA, [])
+def test_an_export_holds_all_data_of_a_person_and_both_get_a_mail(contract_terminal: Terminal, tmp_path: Path) -> None:
+    before, out = list_recipients(contract_terminal), tmp_path / "out"
+    output = contract_terminal.output_of("export", SAM, "--out", str(out), "--reason", WHY)
+    assert "Both people of 1 pair are told by mail" in output
+    assert SECRET not in output
+    data = read_data(out)
+    assert data["about"]["email"] == SAM
+    (pair,), pairs_as_manager = data["as_report"], data["as_manager"]
+    assert (pair["manager"], pairs_as_manager) == (DANA, [])
     assert SECRET in pair["contracts"][0]["manager"][0]["text"]
-    for part in ("sessions", "commitments", "mails"):
-        assert pair[part], part
-    for part in ("events", "mails", "accesses", "left_out"):
-        assert found[part], part
-    assert [one["why"] for one in found["accesses"]][-1] == WHY
-    assert KIM not in json.dumps(found), "nobody else's pairs are in it"
-    assert set(list_told(agreed)) == {DANA, SAM}
-    assert len(list_told(agreed)) >= len(before)
-    history = [row for row in agreed.read_database()["history"] if row.what == "access"]
+    for section in ("sessions", "commitments", "mails"):
+        assert pair[section], section
+    for section in ("events", "mails", "accesses", "left_out"):
+        assert data[section], section
+    assert [access["why"] for access in data["accesses"]][-1] == WHY
+    assert KIM not in json.dumps(data), "nobody else's pairs are in it"
+    assert set(list_recipients(contract_terminal)) == {DANA, SAM}
+    assert len(list_recipients(contract_terminal)) >= len(before)
+    history = [row for row in contract_terminal.read_database()["history"] if row.what == "access"]
     assert history[-1].fields == {"command": "export"}
 
 
-def test_a_manager_has_the_pairs_with_all_reports(agreed: Terminal, tmp_path: Path) -> None:
-    agreed.output_of("export", DANA, "--out", str(tmp_path / "out"), "--reason", WHY)
-    found = read(tmp_path / "out")
-    assert sorted(one["report"] for one in found["as_manager"]) == sorted([KIM, SAM])
-    assert found["as_report"] == []
+def test_the_export_of_a_manager_holds_the_pairs_with_all_reports(contract_terminal: Terminal, tmp_path: Path) -> None:
+    contract_terminal.output_of("export", DANA, "--out", str(tmp_path / "out"), "--reason", WHY)
+    data = read_data(tmp_path / "out")
+    assert sorted(pair["report"] for pair in data["as_manager"]) == sorted([KIM, SAM])
+    assert data["as_report"] == []
 
 
-def test_without_a_reason_nothing_is_opened(agreed: Terminal, tmp_path: Path) -> None:
-    before = agreed.read_database()
-    said = agreed.error_of("export", SAM, "--out", str(tmp_path / "out"), code=2)
-    assert "--reason" in said and "--without-content" in said
-    assert agreed.read_database() == before
+def test_export_without_a_reason_is_refused(contract_terminal: Terminal, tmp_path: Path) -> None:
+    before = contract_terminal.read_database()
+    error = contract_terminal.error_of("export", SAM, "--out", str(tmp_path / "out"), code=2)
+    assert "--reason" in error and "--without-content" in error
+    assert contract_terminal.read_database() == before
     assert not (tmp_path / "out").exists()
 
 
-def test_without_content_no_word_is_in_it_and_nobody_is_told(agreed: Terminal, tmp_path: Path) -> None:
-    before = agreed.read_database()
-    agreed.env["LONGARC_KEY"] = ""
-    told = agreed.output_of("export", SAM, "--out", str(tmp_path / "out"), "--without-content")
-    assert "What people wrote was left out." in told
+def test_export_without_content_holds_none_and_sends_no_mail(contract_terminal: Terminal, tmp_path: Path) -> None:
+    before = contract_terminal.read_database()
+    contract_terminal.env["LONGARC_KEY"] = ""
+    output = contract_terminal.output_of("export", SAM, "--out", str(tmp_path / "out"), "--without-content")
+    assert "What people wrote was left out." in output
     text = "".join(path.read_text(encoding="utf-8") for path in (tmp_path / "out").iterdir())
     assert SECRET not in text
-    assert read(tmp_path / "out")["as_report"][0]["commitments"], "that there are some is no content"
-    assert agreed.read_database() == before
+    assert read_data(tmp_path / "out")["as_report"][0]["commitments"], "the existence of commitments is no content"
+    assert contract_terminal.read_database() == before
 
 
-def test_a_pair_that_wrote_nothing_needs_no_reason(terminal: Terminal, tmp_path: Path) -> None:
+def test_export_of_a_person_without_content_needs_no_reason(terminal: Terminal, tmp_path: Path) -> None:
     terminal.output_of("export", KIM, "--out", str(tmp_path / "out"))
-    assert list_told(terminal) == []
+    assert list_recipients(terminal) == []
 
 
-def test_an_archive_holds_the_same_for_its_owner_alone(agreed: Terminal, tmp_path: Path) -> None:
+def test_export_writes_an_archive_that_only_its_owner_reads(contract_terminal: Terminal, tmp_path: Path) -> None:
     archive = tmp_path / "sam.zip"
-    agreed.output_of("export", SAM, "--out", str(archive), "--reason", WHY)
+    contract_terminal.output_of("export", SAM, "--out", str(archive), "--reason", WHY)
     assert stat.S_IMODE(archive.stat().st_mode) == 0o600
-    with ZipFile(archive) as opened:
-        assert sorted(opened.namelist()) == ["data.json", "index.html"]
-        assert SECRET in opened.read("data.json").decode()
-    for taken in (archive, tmp_path):
-        assert "exists already" in agreed.error_of("export", SAM, "--out", str(taken), "--reason", WHY)
+    with ZipFile(archive) as archive_file:
+        assert sorted(archive_file.namelist()) == ["data.json", "index.html"]
+        assert SECRET in archive_file.read("data.json").decode()
+    for existing_path in (archive, tmp_path):
+        assert "exists already" in contract_terminal.error_of(
+            "export", SAM, "--out", str(existing_path), "--reason", WHY
+        )
     nowhere = tmp_path / "no" / "where.zip"
-    assert "There is no folder" in agreed.error_of("export", SAM, "--out", str(nowhere), "--reason", WHY)
+    assert "There is no folder" in contract_terminal.error_of("export", SAM, "--out", str(nowhere), "--reason", WHY)
 
 
-def test_the_page_reads_by_itself_in_the_person_s_language(agreed: Terminal, tmp_path: Path) -> None:
-    agreed.write("people.csv", (agreed.folder / "people.csv").read_text().replace(",mail\n", ",mail,locale\n", 1)
-                 .replace("memory,memory\n", "memory,memory,de\n"))  # fmt: skip
-    agreed.output_of("people", "--apply")
-    agreed.output_of("export", SAM, "--out", str(tmp_path / "out"), "--reason", "<script>alert(1)</script>")
+def test_the_exported_page_is_in_the_language_of_the_person_and_loads_nothing(
+    contract_terminal: Terminal, tmp_path: Path
+) -> None:
+    people = (contract_terminal.folder / "people.csv").read_text()
+    people = people.replace(",mail\n", ",mail,locale\n", 1).replace("memory,memory\n", "memory,memory,de\n")
+    contract_terminal.write("people.csv", people)
+    contract_terminal.output_of("people", "--apply")
+    contract_terminal.output_of("export", SAM, "--out", str(tmp_path / "out"), "--reason", "<script>alert(1)</script>")
     page = (tmp_path / "out" / "index.html").read_text(encoding="utf-8")
     assert page.startswith("<!doctype html>")
     assert '<html lang="de"' in page
     assert "Was über Sam gespeichert ist" in page
     assert SECRET in page
     assert "<script" not in page
-    assert not re.search(r"(src|href)=|url\(|@import", page), "it loads nothing"
+    assert not re.search(r"(src|href)=|url\(|@import", page), "the page loads no other file"

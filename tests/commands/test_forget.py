@@ -1,5 +1,4 @@
-"""`longarc forget` at a terminal: what goes is said first, the address is asked for once more, and it can't go wrong by
-a slip."""
+"""`longarc forget`: it says what it would erase, and erases nothing until the address is typed again."""
 
 import pytest
 
@@ -9,14 +8,15 @@ from worker.providers.google.auth import TokenFolder
 from worker.store import tables
 
 
-@pytest.fixture(name="agreed")
-def terminal_with_contract(terminal: Terminal) -> Terminal:
+@pytest.fixture
+def contract_terminal(terminal: Terminal) -> Terminal:
+    """A terminal in which Dana and Sam have recorded a contract."""
     terminal.output_of(*RECORD, record_held(terminal), write_contract_file(terminal), "--yes")
     return terminal
 
 
-def leave(terminal: Terminal) -> None:
-    """Sam leaves, and what stands on calendars is off by then."""
+def remove_sam(terminal: Terminal) -> None:
+    """Remove Sam from the roster, and mark all events as removed from calendars."""
     terminal.write("people.csv", "".join(line for line in PEOPLE.splitlines(True) if not line.startswith(SAM)))
     terminal.output_of("people", "--accept")
     store = terminal.open_store()
@@ -26,54 +26,54 @@ def leave(terminal: Terminal) -> None:
 
 
 @pytest.mark.parametrize("given", ["", "\n", f"{DANA}\n", "sam\n"])
-def test_nothing_is_erased_unless_the_address_is_typed_again(agreed: Terminal, given: str) -> None:
-    before = agreed.read_database()
-    said = agreed.error_of("forget", SAM, "--contents", given=given)
-    assert said.endswith("That is not the address. Nothing was erased.")
-    assert agreed.read_database() == before
+def test_forget_erases_nothing_until_the_address_is_typed_again(contract_terminal: Terminal, given: str) -> None:
+    before = contract_terminal.read_database()
+    error = contract_terminal.error_of("forget", SAM, "--contents", given=given)
+    assert error.endswith("That is not the address. Nothing was erased.")
+    assert contract_terminal.read_database() == before
 
 
-def test_what_goes_is_said_with_who_loses_it_as_well(agreed: Terminal) -> None:
-    told = agreed.output_of("forget", SAM, "--contents", given=f"{SAM.upper()}\n")
-    for wanted in (
+def test_forget_contents_names_the_pieces_and_the_other_person(contract_terminal: Terminal) -> None:
+    output = contract_terminal.output_of("forget", SAM, "--contents", given=f"{SAM.upper()}\n")
+    for words in (
         f"In 1 pair of {SAM}: 1 reason for an access, 2 commitments' words, 1 revision of a contract.",
         f"it is erased for {DANA} as well",
         "This can't be taken back. It does not reach backups",
         "4 pieces were erased",
     ):
-        assert wanted in told
-    assert agreed.read_database()["contract"] == []
-    assert "1 pair was erased so far." in agreed.output_of("status")
-    assert SECRET not in told
+        assert words in output
+    assert contract_terminal.read_database()["contract"] == []
+    assert "1 pair was erased so far." in contract_terminal.output_of("status")
+    assert SECRET not in output
 
 
-def test_who_is_in_the_roster_is_taken_out_of_it_first(agreed: Terminal) -> None:
-    said = agreed.error_of("forget", SAM, "--confirm", SAM)
-    assert said == (
+def test_a_person_in_the_roster_cannot_be_forgotten(contract_terminal: Terminal) -> None:
+    error = contract_terminal.error_of("forget", SAM, "--confirm", SAM)
+    assert error == (
         f"longarc: {SAM} is still in the roster, and would come back when it is read next. Take the person out of "
         "the roster first, or erase only what was written: --contents."
     )
-    leave(agreed)
-    told = agreed.output_of("forget", SAM, "--confirm", SAM)
-    assert "In the database the person is Former colleague" in told
-    assert SAM not in str([row for table, rows in agreed.read_database().items() for row in rows])
-    assert f"Nobody in the roster is {SAM}" in agreed.error_of("forget", SAM)
+    remove_sam(contract_terminal)
+    output = contract_terminal.output_of("forget", SAM, "--confirm", SAM)
+    assert "In the database the person is Former colleague" in output
+    assert SAM not in str([row for table, rows in contract_terminal.read_database().items() for row in rows])
+    assert f"Nobody in the roster is {SAM}" in contract_terminal.error_of("forget", SAM)
 
 
-def test_the_account_that_a_person_connected_is_forgotten_as_well(agreed: Terminal) -> None:
-    toml = (agreed.folder / "longarc.toml").read_text()
-    agreed.write("longarc.toml", toml + '[calendars.google]\ntoken_folder = "google"\n')
-    tokens = TokenFolder(agreed.folder / "google", [agreed.env["LONGARC_KEY"]])
-    for who in (SAM, DANA):
-        tokens.save(who, "refresh")
-    leave(agreed)
-    agreed.output_of("forget", SAM, "--confirm", SAM)
+def test_forget_deletes_the_grant_of_a_connected_account(contract_terminal: Terminal) -> None:
+    toml = (contract_terminal.folder / "longarc.toml").read_text()
+    contract_terminal.write("longarc.toml", toml + '[calendars.google]\ntoken_folder = "google"\n')
+    tokens = TokenFolder(contract_terminal.folder / "google", [contract_terminal.env["LONGARC_KEY"]])
+    for email in (SAM, DANA):
+        tokens.save(email, "refresh")
+    remove_sam(contract_terminal)
+    contract_terminal.output_of("forget", SAM, "--confirm", SAM)
     assert tokens.list_people() == [DANA]
 
 
-def test_without_the_key_nothing_is_touched(agreed: Terminal) -> None:
-    """What is sealed of questions to third persons could not be looked at."""
-    before = agreed.read_database()
-    agreed.env["LONGARC_KEY"] = ""
-    assert "LONGARC_KEY" in agreed.error_of("forget", SAM, "--contents", "--confirm", SAM)
-    assert agreed.read_database() == before
+def test_forget_without_the_key_erases_nothing(contract_terminal: Terminal) -> None:
+    """Without the key, sealed questions to third voices can't be searched for the person."""
+    before = contract_terminal.read_database()
+    contract_terminal.env["LONGARC_KEY"] = ""
+    assert "LONGARC_KEY" in contract_terminal.error_of("forget", SAM, "--contents", "--confirm", SAM)
+    assert contract_terminal.read_database() == before

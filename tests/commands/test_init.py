@@ -1,4 +1,4 @@
-"""`longarc init`: an installation from answers, each way against its services."""
+"""`longarc init`: it sets up an installation from answers, in each way, and tries the services."""
 
 import json
 import os
@@ -28,7 +28,7 @@ from worker.providers.google.auth import (
 from worker.settings.load import load_settings
 
 
-def test_caldav_from_an_answers_file_to_the_plan(servers: EmbeddedServers, people: Path, tmp_path: Path) -> None:
+def test_init_sets_up_caldav_from_an_answers_file(servers: EmbeddedServers, people: Path, tmp_path: Path) -> None:
     answers = write_answers(tmp_path, **caldav_answers(servers, people))
     folder = tmp_path / "longarc"
     result = run_init(str(folder), "--answers", answers, LONGARC_CALDAV_PASSWORD="a long one")
@@ -49,7 +49,7 @@ def test_caldav_from_an_answers_file_to_the_plan(servers: EmbeddedServers, peopl
     assert tomllib.loads((folder / "answers.toml").read_text())["way"] == "caldav"
 
 
-def test_google_domain_with_its_directory(tmp_path: Path) -> None:
+def test_init_sets_up_a_google_domain_with_its_directory(tmp_path: Path) -> None:
     with Google() as double:
         double.tokens.granted_scopes = {OWNED_EVENTS_SCOPE, EVENTS_READ_SCOPE, GMAIL_SEND_SCOPE, DIRECTORY_READ_SCOPE}
         double.users.admins.add(DANA)
@@ -88,7 +88,7 @@ def test_google_domain_with_its_directory(tmp_path: Path) -> None:
         assert DIRECTORY_READ_SCOPE in refused.output, "the remedy names the scope that is missing"
 
 
-def test_google_account_signs_in_and_goes_on(tmp_path: Path, people: Path) -> None:
+def test_init_signs_in_to_a_google_account_and_continues(tmp_path: Path, people: Path) -> None:
     with Google() as double:
         for address in (DANA, SAM, KIM):
             double.calendars.add_person(address, "Europe/Berlin")
@@ -107,31 +107,31 @@ def test_google_account_signs_in_and_goes_on(tmp_path: Path, people: Path) -> No
         env = {"PATH": os.environ["PATH"], "LONGARC_GOOGLE_CLIENT_SECRET": secret, "PYTHONUNBUFFERED": "1"}
         with subprocess.Popen(
             [*command, "--no-browser"], cwd=ROOT, env=env, stdout=PIPE, stderr=STDOUT, text=True
-        ) as running:
-            assert running.stdout is not None
-            limit = Timer(60, running.kill)  # `init` itself waits 300 s for the browser
+        ) as process:
+            assert process.stdout is not None
+            limit = Timer(60, process.kill)  # `init` itself waits 300 s for the browser
             limit.start()
             try:
                 lines = []
-                for line in running.stdout:
+                for line in process.stdout:
                     lines.append(line)
                     if line.startswith("http"):
                         requests.get(line.strip(), timeout=10).raise_for_status()
-                running.wait()
+                process.wait()
             finally:
                 limit.cancel()
-                running.kill()
+                process.kill()
         output = "".join(lines)
-        assert running.returncode == 0, output
+        assert process.returncode == 0, output
         assert "ssh -L" in output, "how a browser on another machine reaches this one"
         assert "2 to book" in output
         assert list((tmp_path / "longarc" / "var" / "google").glob("*.sealed"))
 
 
 @pytest.mark.parametrize("way", ["microsoft-app", "microsoft-account"])
-def test_microsoft_365(way: str, tmp_path: Path, people: Path) -> None:
+def test_init_sets_up_microsoft_365(way: str, tmp_path: Path, people: Path) -> None:
     with Double() as double:
-        told = section(double)
+        access = section(double)
         double.login.applications[CLIENT].rights = (*double.login.applications[CLIENT].rights, "User.Read.All")
         manager = ""
         for address in (DANA, SAM, KIM):
@@ -140,15 +140,17 @@ def test_microsoft_365(way: str, tmp_path: Path, people: Path) -> None:
             mailbox.directory_id = double.directory.add(address, name, manager, mail=address, usageLocation="DE")
             manager = manager or mailbox.directory_id
         double.login.signed_in = DANA
-        common = {"way": way, "operator": DANA, "client_id": CLIENT, "sender": DANA, "pilot": "everybody"}
-        common |= {"base_url": "https://127.0.0.1:9", "notify_url": "https://127.0.0.1:9/"}
-        of_app = {"tenant": told["tenant"], "people": "directory"}
-        of_account = {"account": DANA, "people": str(people)}
-        answers = write_answers(tmp_path, **common, **(of_app if way == "microsoft-app" else of_account))
-        places = {name: told[name] for name in ("endpoint", "authority", "ca_file")}
-        add_settings(answers, {"calendars.outlook": places, "pages": {"listen": "127.0.0.1:1"}})
+        common_answers = {"way": way, "operator": DANA, "client_id": CLIENT, "sender": DANA, "pilot": "everybody"}
+        common_answers |= {"base_url": "https://127.0.0.1:9", "notify_url": "https://127.0.0.1:9/"}
+        app_answers = {"tenant": access["tenant"], "people": "directory"}
+        account_answers = {"account": DANA, "people": str(people)}
+        answers = write_answers(
+            tmp_path, **common_answers, **(app_answers if way == "microsoft-app" else account_answers)
+        )
+        service_addresses = {name: access[name] for name in ("endpoint", "authority", "ca_file")}
+        add_settings(answers, {"calendars.outlook": service_addresses, "pages": {"listen": "127.0.0.1:1"}})
         folder = tmp_path / "longarc"
-        result = run_init(str(folder), "--answers", answers, LONGARC_OUTLOOK_SECRET=told["password"])
+        result = run_init(str(folder), "--answers", answers, LONGARC_OUTLOOK_SECRET=access["password"])
         assert result.exit_code == 0, result.output
         assert "2 to book" in result.output
         assert load_settings(folder / "longarc.toml", {}).sync.notify_url == "https://127.0.0.1:9"
@@ -158,7 +160,7 @@ def test_microsoft_365(way: str, tmp_path: Path, people: Path) -> None:
         assert len(double.mails.outbox) == 1, "the test mail, and no other"
 
 
-def test_embedded_needs_no_answer(tmp_path: Path) -> None:
+def test_init_sets_up_embedded_servers_without_further_answers(tmp_path: Path) -> None:
     folder = tmp_path / "longarc"
     result = run_init(str(folder), given="\n")
     assert result.exit_code == 0, result.output
@@ -169,52 +171,54 @@ def test_embedded_needs_no_answer(tmp_path: Path) -> None:
     assert "has run already" in again.output and again.exit_code == 1
 
 
-def test_embedded_is_refused_before_anything_is_written_where_its_servers_are_missing(
+def test_init_refuses_embedded_without_its_libraries_and_writes_nothing(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("worker.setup.parsers.find_spec", {"radicale": "there"}.get)
+    monkeypatch.setattr("worker.setup.parsers.find_spec", {"radicale": "spec"}.get)
     folder = tmp_path / "longarc"
-    stopped = run_init(str(folder), given="embedded\n")
-    assert "not installed. Take another way" in " ".join(stopped.output.split())
-    assert stopped.exit_code == 1 and not folder.exists()
+    result = run_init(str(folder), given="embedded\n")
+    assert "not installed. Take another way" in " ".join(result.output.split())
+    assert result.exit_code == 1 and not folder.exists()
 
 
-def test_a_command_is_named_as_it_can_be_typed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """By its name where PATH leads to this very program, else by its path."""
-    for folder in (tmp_path / "of us", tmp_path / "other"):
+def test_the_program_is_named_as_it_can_be_typed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """By its name if PATH leads to this program, otherwise by its path."""
+    for folder in (tmp_path / "this program", tmp_path / "another"):
         folder.mkdir()
         (folder / "longarc").touch(mode=0o755)
-    program = tmp_path / "of us" / "longarc"
+    program = tmp_path / "this program" / "longarc"
     monkeypatch.setattr(sys, "argv", [str(program)])
-    for path, named in (("of us", "longarc"), ("other", f"'{program}'"), ("nowhere", f"'{program}'")):
+    for path, name in (("this program", "longarc"), ("another", f"'{program}'"), ("nowhere", f"'{program}'")):
         monkeypatch.setenv("PATH", str(tmp_path / path))
-        assert name_program() == named
+        assert name_program() == name
 
 
 @pytest.mark.parametrize(
-    ("changed", "message"),
+    ("wrong_answers", "message"),
     [
         ({"caldav_url": "http://127.0.0.1:9/{email}/"}, "127.0.0.1:9"),
         ({"smtp_port": "9"}, "127.0.0.1:9"),
         ({"caldav_username": "somebody"}, "log-in refused"),
     ],
 )
-def test_a_service_that_refuses_ends_with_its_remedy(
-    servers: EmbeddedServers, people: Path, tmp_path: Path, changed: dict[str, str], message: str
+def test_init_fails_with_a_remedy_when_a_service_refuses(
+    servers: EmbeddedServers, people: Path, tmp_path: Path, wrong_answers: dict[str, str], message: str
 ) -> None:
-    answers = write_answers(tmp_path, **caldav_answers(servers, people, **changed))
+    answers = write_answers(tmp_path, **caldav_answers(servers, people, **wrong_answers))
     folder = tmp_path / "longarc"
     result = run_init(str(folder), "--answers", answers, LONGARC_CALDAV_PASSWORD="a long one")
     assert result.exit_code == 1
     assert message in result.output
     assert "→" in result.output
     assert "Nothing was booked" in result.output
-    fixed = write_answers(tmp_path, **caldav_answers(servers, people))
-    again = run_init(str(folder), "--answers", fixed, LONGARC_CALDAV_PASSWORD="a long one")
-    assert again.exit_code == 0, again.output
+    right_answers = write_answers(tmp_path, **caldav_answers(servers, people))
+    second_result = run_init(str(folder), "--answers", right_answers, LONGARC_CALDAV_PASSWORD="a long one")
+    assert second_result.exit_code == 0, second_result.output
 
 
-def test_an_installation_that_has_run_is_left_alone(servers: EmbeddedServers, people: Path, tmp_path: Path) -> None:
+def test_init_does_not_change_an_installation_that_has_run(
+    servers: EmbeddedServers, people: Path, tmp_path: Path
+) -> None:
     folder = tmp_path / "longarc"
     answers = write_answers(tmp_path, **caldav_answers(servers, people))
     run_init(str(folder), "--answers", answers, LONGARC_CALDAV_PASSWORD="a long one")

@@ -1,4 +1,4 @@
-"""`longarc init` with an answers file: what is refused before anything is written, and where secrets come from."""
+"""`longarc init` with an answers file: wrong answers are refused, and secrets are read from the environment."""
 
 from pathlib import Path
 
@@ -15,7 +15,7 @@ PASSWORDS = {"LONGARC_CALDAV_PASSWORD": "a long one", "LONGARC_SMTP_PASSWORD": "
 
 
 @pytest.mark.parametrize(
-    ("changed", "message"),
+    ("wrong_answers", "message"),
     [
         ({"way": "lotus"}, "line 1: way: `lotus`"),
         ({"operater": DANA}, "operater: There is no such question. Did you mean `operator`?"),
@@ -26,10 +26,10 @@ PASSWORDS = {"LONGARC_CALDAV_PASSWORD": "a long one", "LONGARC_SMTP_PASSWORD": "
         ({"pilot_groups": ""}, "pilot_groups: This has no answer."),
     ],
 )
-def test_wrong_answers_are_told_before_anything_is_written(
-    servers: EmbeddedServers, people: Path, tmp_path: Path, changed: dict[str, str], message: str
+def test_wrong_answers_are_refused_before_anything_is_written(
+    servers: EmbeddedServers, people: Path, tmp_path: Path, wrong_answers: dict[str, str], message: str
 ) -> None:
-    answers = write_answers(tmp_path, **caldav_answers(servers, people, **changed))
+    answers = write_answers(tmp_path, **caldav_answers(servers, people, **wrong_answers))
     folder = tmp_path / "longarc"
     result = run_init(str(folder), "--answers", answers, LONGARC_CALDAV_PASSWORD="x")
     assert result.exit_code == 1
@@ -37,10 +37,8 @@ def test_wrong_answers_are_told_before_anything_is_written(
     assert not folder.exists()
 
 
-def test_key_of_the_environment_is_the_key_of_the_installation(
-    servers: EmbeddedServers, people: Path, tmp_path: Path
-) -> None:
-    """Given as a file, too: else the installation would seal with another one than the rest of the company's."""
+def test_init_stores_the_key_of_the_environment(servers: EmbeddedServers, people: Path, tmp_path: Path) -> None:
+    """Here the environment names a file with the key. With another key, content of the company could not be opened."""
     answers = write_answers(tmp_path, **caldav_answers(servers, people))
     (tmp_path / "key").write_text(f"{KEY}\n")
     env = {"LONGARC_CALDAV_PASSWORD": "a long one", "LONGARC_KEY_FILE": str(tmp_path / "key")}
@@ -73,22 +71,22 @@ def test_key_of_the_environment_is_the_key_of_the_installation(
         ),
     ],
 )
-def test_secrets_that_can_t_be_read_are_named_before_anything_is_written(
+def test_unreadable_secrets_are_named_before_anything_is_written(
     servers: EmbeddedServers, people: Path, tmp_path: Path, env: dict[str, str], messages: list[str]
 ) -> None:
     answers = write_answers(tmp_path, **caldav_answers(servers, people, smtp_username="longarc"))
     result = run_init(str(tmp_path / "longarc"), "--answers", answers, **env)
     assert result.exit_code == 1
-    shown = " ".join(result.output.split())
-    assert [message for message in messages if message not in shown] == []
+    output = " ".join(result.output.split())
+    assert [message for message in messages if message not in output] == []
     assert not (tmp_path / "longarc").exists()
 
 
 @pytest.mark.parametrize("way", list(Way))
-def test_printed_questions_are_an_answers_file(way: Way, tmp_path: Path) -> None:
-    printed = run_init("--questions", way.value).output
+def test_printed_questions_form_an_answers_file(way: Way, tmp_path: Path) -> None:
+    questions = run_init("--questions", way.value).output
     file = tmp_path / "printed.toml"
-    file.write_text(printed.replace("\n#", "\n").replace("\n ", "\n# "))
-    given = read_answers(file)
+    file.write_text(questions.replace("\n#", "\n").replace("\n ", "\n# "))
+    answers = read_answers(file)
     names = {question.name for question in QUESTIONS if way in question.ways and not question.is_secret}
-    assert set(given.values) == names
+    assert set(answers.values) == names

@@ -1,4 +1,4 @@
-"""`longarc people`: what the roster would change is shown first, and written only when asked for (T-17, R-36, T-3a)."""
+"""`longarc people`: it shows what the roster would change, and changes it on request (T-17, R-36, T-3a)."""
 
 from collections.abc import Iterator
 
@@ -12,7 +12,7 @@ LEE = "lee@corp.example"
 
 
 def change_roster(terminal: Terminal) -> None:
-    """Lee joins, Kim leaves, Sam moves to Lee and gets another zone, and Dana another address."""
+    """Write a people file in which Lee joins, Kim leaves, Sam gets a new manager and zone, and Dana a new address."""
     terminal.write(
         "people.csv",
         "email,name,manager,time_zone,country,calendar,mail,aliases\n"
@@ -22,13 +22,13 @@ def change_roster(terminal: Terminal) -> None:
     )
 
 
-def test_each_change_is_shown_with_what_it_does(terminal: Terminal) -> None:
+def test_people_shows_each_change_with_its_effects(terminal: Terminal) -> None:
     terminal.env["COLUMNS"] = "80"
     change_roster(terminal)
     before = terminal.read_database()
-    shown = terminal.run("people")
-    told = " ".join(shown.stdout.split())
-    for part in (
+    result = terminal.run("people")
+    output = " ".join(result.stdout.split())
+    for words in (
         f"1 person joins Lee <{LEE}> with d.weiss@corp.example; first session around",
         f"1 person leaves Kim <{KIM}> 1 event cancelled",
         f"1 person has another manager Sam <{SAM}> from {DANA} (1 event cancelled) to {LEE} (first session around",
@@ -37,41 +37,41 @@ def test_each_change_is_shown_with_what_it_does(terminal: Terminal) -> None:
         f"1 person has other settings {SAM} time_zone Europe/Berlin → Europe/Lisbon",
         "2 events would be cancelled. Nothing was changed.",
     ):
-        assert part in told
+        assert words in output
     assert (
         "2 of 2 pairs would end, more than a tenth. To apply it all the same: `longarc people --accept`."
-        in shown.stderr
+        in result.stderr
     )
-    assert max(map(len, shown.stdout.splitlines())) <= 80
+    assert max(map(len, result.stdout.splitlines())) <= 80
     assert terminal.read_database() == before
 
 
-def test_the_same_is_there_for_programs(terminal: Terminal) -> None:
+def test_people_json_lists_the_changes(terminal: Terminal) -> None:
     terminal.write("people.csv", f"{PEOPLE}{LEE},Lee,{DANA},UTC,DE,memory,memory\n")
-    told = terminal.json_of("people")
-    (joiner,) = told["joiners"]
+    changes = terminal.json_of("people")
+    (joiner,) = changes["joiners"]
     assert (joiner["email"], joiner["manager"], joiner["returns"]) == (LEE, DANA, False)
     assert joiner["first_session"]
-    assert (told["leavers"], told["manager_changes"], told["renames"], told["settings"]) == ([], [], [], [])
-    assert (told["people"], told["pairs"], told["events_cancelled"], told["objection"]) == (4, 3, 0, None)
+    assert (changes["leavers"], changes["manager_changes"], changes["renames"], changes["settings"]) == ([], [], [], [])
+    assert (changes["people"], changes["pairs"], changes["events_cancelled"], changes["objection"]) == (4, 3, 0, None)
 
 
-def test_long_lists_are_shortened_and_counted(terminal: Terminal) -> None:
-    many = "".join(f"p{n}@corp.example,P{n},{DANA},Europe/Berlin,DE,memory,memory\n" for n in range(30))
-    terminal.write("people.csv", PEOPLE + many)
-    told = terminal.output_of("people")
-    assert "30 people join" in told and "and 20 more; `longarc people --json` lists all" in told
+def test_a_list_of_thirty_people_is_shortened_with_a_count(terminal: Terminal) -> None:
+    rows = "".join(f"p{n}@corp.example,P{n},{DANA},Europe/Berlin,DE,memory,memory\n" for n in range(30))
+    terminal.write("people.csv", PEOPLE + rows)
+    output = terminal.output_of("people")
+    assert "30 people join" in output and "and 20 more; `longarc people --json` lists all" in output
     assert len(terminal.json_of("people")["joiners"]) == 30
 
 
-def test_what_is_shown_is_applied_once(terminal: Terminal) -> None:
+def test_people_apply_applies_the_changes_once(terminal: Terminal) -> None:
     terminal.write("people.csv", f"{PEOPLE}{LEE},Lee,{DANA},Europe/Berlin,DE,memory,memory\n")
     assert "4 people in 3 pairs: applied" in terminal.output_of("people", "--apply")
     assert "nothing has changed" in terminal.output_of("people", "--apply")
     assert "Nobody joins or leaves, and the pairs stay as they are." in terminal.output_of("people")
 
 
-def test_people_who_would_take_much_away_need_consent(terminal: Terminal) -> None:
+def test_a_roster_that_cancels_many_events_needs_force(terminal: Terminal) -> None:
     toml = (terminal.folder / "longarc.toml").read_text()
     terminal.write("longarc.toml", toml + "[rules]\nmax_cancels = 1\n")
     terminal.write("people.csv", "\n".join(PEOPLE.splitlines()[:2]) + "\n")
@@ -83,7 +83,7 @@ def test_people_who_would_take_much_away_need_consent(terminal: Terminal) -> Non
     assert "1 person, 0 active pairs" in terminal.output_of("status")
 
 
-def test_people_begins_an_empty_company(fresh_terminal: Terminal) -> None:
+def test_people_apply_creates_the_database(fresh_terminal: Terminal) -> None:
     assert "3 people join" in fresh_terminal.output_of("people")
     assert not (fresh_terminal.folder / "longarc.db").exists()
     assert "3 people in 2 pairs: applied" in fresh_terminal.output_of("people", "--apply")
@@ -97,14 +97,14 @@ def test_people_begins_an_empty_company(fresh_terminal: Terminal) -> None:
 
 @pytest.fixture
 def entra() -> Iterator[Double]:
-    with Double() as running:
-        set_rights(running, "User.Read.All")
-        yield running
+    with Double() as double:
+        set_rights(double, "User.Read.All")
+        yield double
 
 
 @pytest.fixture
 def company(fresh_terminal: Terminal, entra: Double) -> Terminal:
-    """Ann manages Bo and Cy; what Entra does not tell, the settings say."""
+    """A company in Entra, in which Ann manages Bo and Cy. The settings have what Entra lacks."""
     access = section(entra)
     fresh_terminal.env["LONGARC_OUTLOOK_SECRET"] = access["password"]
     toml = (fresh_terminal.folder / "longarc.toml").read_text()
@@ -121,24 +121,24 @@ def company(fresh_terminal: Terminal, entra: Double) -> Terminal:
     return fresh_terminal
 
 
-def test_a_directory_is_shown_and_applied(company: Terminal) -> None:
+def test_the_people_of_a_directory_are_shown_and_applied(company: Terminal) -> None:
     assert "Microsoft Entra: 3 people in 2 pairs." in company.output_of("people")
     assert "3 people in 2 pairs: applied." in company.output_of("people", "--apply")
     assert "nothing has changed" in company.output_of("people", "--apply")
 
 
-def test_faults_of_a_directory_are_shown_with_their_remedy(company: Terminal, entra: Double) -> None:
+def test_roster_faults_are_shown_with_their_remedy(company: Terminal, entra: Double) -> None:
     company.output_of("people", "--apply")
     bo = next(user for user in entra.directory.users.values() if user["mail"] == "bo@x.example")
     bo["displayName"] = "=1+1"
-    told = " ".join(company.output_of("people").split())
-    assert "1 fault in the directory. The pairs concerned stay as they were. Microsoft Entra: user" in told
-    assert "(bo@x.example), name: `=1+1` begins with `=`" in told and "Write the words themselves." in told
+    output = " ".join(company.output_of("people").split())
+    assert "1 fault in the directory. The pairs concerned stay as they were. Microsoft Entra: user" in output
+    assert "(bo@x.example), name: `=1+1` begins with `=`" in output and "Write the words themselves." in output
     (fault,) = company.json_of("people")["faults"]
     assert "name" in fault["where"]
 
 
-def test_the_people_file_adds_to_a_directory(company: Terminal) -> None:
+def test_the_people_file_adds_wishes_to_a_directory(company: Terminal) -> None:
     company.output_of("people", "--apply")
     company.write("people.csv", "email,every\nbo@x.example,6 months\n")
     (change,) = company.json_of("people")["settings"]

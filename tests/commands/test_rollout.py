@@ -1,4 +1,4 @@
-"""`longarc rollout`, `pause` and `resume`: what would happen is shown first, and asked about when it is for many."""
+"""`longarc rollout`, `pause` and `resume`: they show what would change, and ask before they change many pairs."""
 
 import pytest
 
@@ -6,14 +6,14 @@ from tests.support.companies import DANA, KIM, SAM
 from tests.support.terminal import PAIR, PEOPLE, Terminal
 from worker.domain.model import PairId, Participation
 
-GROUPED = PEOPLE.replace("calendar,mail", "calendar,mail,group").replace("memory,memory", "memory,memory,Legal")
+PEOPLE_IN_LEGAL = PEOPLE.replace("calendar,mail", "calendar,mail,group").replace("memory,memory", "memory,memory,Legal")
 
 
-def grouped(terminal: Terminal, settings: str = "") -> Terminal:
-    """Kim is in Legal, Sam in Sales."""
+def assign_groups(terminal: Terminal, settings: str = "") -> Terminal:
+    """Put Kim into the group Legal and Sam into Sales, and append to the settings file."""
     terminal.write(
         "people.csv",
-        GROUPED.replace(
+        PEOPLE_IN_LEGAL.replace(
             f"{SAM},Sam,{DANA},Europe/Berlin,DE,memory,memory,Legal",
             f"{SAM},Sam,{DANA},Europe/Berlin,DE,memory,memory,Sales",
         ),
@@ -24,42 +24,41 @@ def grouped(terminal: Terminal, settings: str = "") -> Terminal:
     return terminal
 
 
-def participation(terminal: Terminal) -> dict[PairId, Participation]:
+def load_participation(terminal: Terminal) -> dict[PairId, Participation]:
     store = terminal.open_store()
-    found = {pair_id: pair.participation for pair_id, pair in store.people.load_all_pairs().items()}
+    participation = {pair_id: pair.participation for pair_id, pair in store.people.load_all_pairs().items()}
     store.close()
-    return found
+    return participation
 
 
-SAMS, KIMS = PairId(DANA, SAM), PairId(DANA, KIM)
-HERE = Participation.YES
+SAM_PAIR, KIM_PAIR = PairId(DANA, SAM), PairId(DANA, KIM)
 
 
-def test_everybody_takes_part_unless_the_settings_say_otherwise(terminal: Terminal) -> None:
-    told = terminal.output_of("rollout")
-    for wanted in ("take part", "2", "The rollout is for everybody.", "The settings have the same rollout."):
-        assert wanted in told
+def test_everybody_takes_part_without_a_rollout_in_the_settings(terminal: Terminal) -> None:
+    output = terminal.output_of("rollout")
+    for words in ("take part", "2", "The rollout is for everybody.", "The settings have the same rollout."):
+        assert words in output
 
 
-def test_what_the_settings_would_change_is_shown_and_waits_for_the_operator(terminal: Terminal) -> None:
-    grouped(terminal, '[rollout]\ngroups = ["Sales"]\nstart = 2020-01-01\n')
+def test_a_rollout_of_the_settings_is_shown_and_applied_on_accept(terminal: Terminal) -> None:
+    assign_groups(terminal, '[rollout]\ngroups = ["Sales"]\nstart = 2020-01-01\n')
     before = terminal.read_database()
-    told = terminal.output_of("rollout")
-    assert f"By the settings, 1 pair would leave: {DANA}>{KIM}." in told
-    assert "Sales" in told
-    found = terminal.json_of("rollout")["settings_would_change"]
-    assert (found["joining"], found["leaving"], found["objection"]) == ([], [f"{DANA}>{KIM}"], "")
+    output = terminal.output_of("rollout")
+    assert f"By the settings, 1 pair would leave: {DANA}>{KIM}." in output
+    assert "Sales" in output
+    changes = terminal.json_of("rollout")["settings_would_change"]
+    assert (changes["joining"], changes["leaving"], changes["objection"]) == ([], [f"{DANA}>{KIM}"], "")
     assert terminal.read_database() == before
     assert "0 joined and 1 left" in terminal.output_of("rollout", "--accept")
-    assert participation(terminal) == {SAMS: HERE, KIMS: Participation.NOT_CHOSEN}
+    assert load_participation(terminal) == {SAM_PAIR: Participation.YES, KIM_PAIR: Participation.NOT_CHOSEN}
     assert "1 outside" in terminal.output_of("status")
-    told = terminal.output_of("rollout")
-    assert "The rollout is for groups Sales, from 2020-01-01 on." in told
-    assert "are not named by the rollout" in told
+    output = terminal.output_of("rollout")
+    assert "The rollout is for groups Sales, from 2020-01-01 on." in output
+    assert "are not named by the rollout" in output
 
 
-def test_a_change_that_takes_many_out_ends_with_a_remedy(terminal: Terminal) -> None:
-    grouped(terminal, '[rollout]\ngroups = ["Slaes"]\n')
+def test_a_rollout_that_ends_many_pairs_fails_with_a_remedy(terminal: Terminal) -> None:
+    assign_groups(terminal, '[rollout]\ngroups = ["Slaes"]\n')
     result = terminal.run("rollout")
     assert result.exit_code == 1
     assert "2 of 2 pairs would leave the rollout. To do it all the same: `longarc rollout --accept`." in result.stderr
@@ -68,41 +67,43 @@ def test_a_change_that_takes_many_out_ends_with_a_remedy(terminal: Terminal) -> 
 @pytest.mark.parametrize(
     ("words", "paused", "cause"),
     [
-        (("--everybody",), {SAMS, KIMS}, Participation.EVERYBODY_PAUSED),
-        (("--group", "sales"), {SAMS}, Participation.GROUP_PAUSED),
-        (("--person", KIM.upper()), {KIMS}, Participation.PERSON_PAUSED),
-        (("--person", DANA), {SAMS, KIMS}, Participation.PERSON_PAUSED),
+        (("--everybody",), {SAM_PAIR, KIM_PAIR}, Participation.EVERYBODY_PAUSED),
+        (("--group", "sales"), {SAM_PAIR}, Participation.GROUP_PAUSED),
+        (("--person", KIM.upper()), {KIM_PAIR}, Participation.PERSON_PAUSED),
+        (("--person", DANA), {SAM_PAIR, KIM_PAIR}, Participation.PERSON_PAUSED),
     ],
     ids=["everybody", "group", "report", "manager"],
 )
-def test_many_are_paused_when_the_operator_says_yes(
+def test_many_pairs_are_paused_and_resumed_after_confirmation(
     terminal: Terminal, words: tuple[str, ...], paused: set[PairId], cause: Participation
 ) -> None:
-    grouped(terminal)
+    assign_groups(terminal)
     before = terminal.read_database()
     assert "Nothing was changed. Say --yes" in terminal.error_of("pause", *words, given="n\n")
     assert "Nothing was changed. Say --yes" in terminal.error_of("pause", *words, given="")
     assert terminal.read_database() == before
-    told = terminal.output_of("pause", *words, given="y\n")
-    assert f"{len(paused)} future event" in told
-    assert "off 1 calendar; the calendar services tell the guests." in told
-    assert participation(terminal) == {one: cause if one in paused else HERE for one in (SAMS, KIMS)}
+    output = terminal.output_of("pause", *words, given="y\n")
+    assert f"{len(paused)} future event" in output
+    assert "off 1 calendar; the calendar services tell the guests." in output
+    assert load_participation(terminal) == {
+        pair_id: cause if pair_id in paused else Participation.YES for pair_id in (SAM_PAIR, KIM_PAIR)
+    }
     assert "is paused already" in terminal.error_of("pause", *words, "--yes")
     assert "longarc resume" in terminal.output_of("rollout")
-    told = terminal.output_of("resume", *words, "--yes")
-    assert f"{len(paused)} pair" in told
-    assert participation(terminal) == {SAMS: HERE, KIMS: HERE}
+    output = terminal.output_of("resume", *words, "--yes")
+    assert f"{len(paused)} pair" in output
+    assert load_participation(terminal) == {SAM_PAIR: Participation.YES, KIM_PAIR: Participation.YES}
     assert "is not paused. Nothing was changed." in terminal.error_of("resume", *words, "--yes")
 
 
-def test_more_events_than_the_settings_allow_at_once_are_named(terminal: Terminal) -> None:
-    grouped(terminal, "[rules]\nmax_cancels = 1\n")
-    told = terminal.output_of("pause", "--everybody", "--yes")
-    assert "more than the 1 of rules.max_cancels, which does not apply to this command." in told
+def test_pause_warns_of_more_cancellations_than_max_cancels(terminal: Terminal) -> None:
+    assign_groups(terminal, "[rules]\nmax_cancels = 1\n")
+    output = terminal.output_of("pause", "--everybody", "--yes")
+    assert "more than the 1 of rules.max_cancels, which does not apply to this command." in output
 
 
-def test_whom_to_pause_is_named_once_and_known(terminal: Terminal) -> None:
-    grouped(terminal)
+def test_pause_needs_exactly_one_known_pair_group_or_person(terminal: Terminal) -> None:
+    assign_groups(terminal)
     for words in ((), (SAM, "--everybody"), ("--group", "Sales", "--person", SAM)):
         assert "Name a pair, or give one of --person" in terminal.error_of("pause", *words, code=2)
     assert (
@@ -111,11 +112,11 @@ def test_whom_to_pause_is_named_once_and_known(terminal: Terminal) -> None:
     assert f"Did you mean {SAM}?" in terminal.error_of("pause", "--person", "samm@corp.example")
 
 
-def test_a_pair_that_something_else_holds_back_is_not_resumed_alone(terminal: Terminal) -> None:
-    grouped(terminal)
+def test_a_pair_in_a_paused_group_cannot_be_resumed_alone(terminal: Terminal) -> None:
+    assign_groups(terminal)
     terminal.output_of("pause", "--group", "Sales", "--yes")
-    said = terminal.error_of("resume", SAM)
-    assert said == (
+    error = terminal.error_of("resume", SAM)
+    assert error == (
         f"longarc: {PAIR} still takes no part: the group of the report is paused. `longarc resume --group NAME` ends "
         "that."
     )

@@ -1,4 +1,4 @@
-"""`longarc run` as real processes: everything in one folder, two at once, stopped with what is in flight finished."""
+"""`longarc run` as real processes: embedded servers, several workers, and a stop that finishes work in progress."""
 
 import os
 import re
@@ -22,12 +22,12 @@ from worker.commands.embedded import EmbeddedFolder
 from worker.store import tables
 from worker.store.store import Store
 
-#: Stopping takes no longer than this, in seconds; a tenth of it is usual.
-SOON = 20.0
+#: The longest time that a stop may take; a tenth of it is usual.
+STOP_TIMEOUT_SECONDS = 20.0
 
 
-class Running:
-    """A `longarc run`, and what it has said so far."""
+class RunProcess:
+    """A process `longarc run`, with the output that was read so far."""
 
     def __init__(self, *words: str, **env: str) -> None:
         clean = {name: value for name, value in os.environ.items() if not name.startswith("LONGARC_")}
@@ -39,29 +39,29 @@ class Running:
             stderr=subprocess.STDOUT,
             text=True,
         )
-        self.said = ""
+        self.output = ""
 
-    def until(self, pattern: str) -> str:
-        """Wait until it says that; the line."""
+    def wait_for(self, pattern: str) -> str:
+        """Wait for a line of output with this pattern, and return it."""
         assert self._process.stdout is not None
         for line in self._process.stdout:
-            self.said += line
+            self.output += line
             if re.search(pattern, line):
                 return line
-        raise AssertionError(f"it ended without saying {pattern!r}:\n{self.said}")
+        raise AssertionError(f"the process ended without a line like {pattern!r}:\n{self.output}")
 
-    def stop(self, number: int = signal.SIGTERM) -> int:
-        """Ask it to stop; its exit code, when it did so soon."""
-        begun = monotonic()
-        self._process.send_signal(number)
-        code = self.end()
-        assert monotonic() - begun < SOON
+    def stop(self, signal_number: int = signal.SIGTERM) -> int:
+        """Send a signal, wait until the process ends in time, and return the exit code."""
+        started_at = monotonic()
+        self._process.send_signal(signal_number)
+        code = self.wait()
+        assert monotonic() - started_at < STOP_TIMEOUT_SECONDS
         return code
 
-    def end(self) -> int:
-        """Wait for its end; the exit code."""
-        rest, _ = self._process.communicate(timeout=SOON)
-        self.said += rest
+    def wait(self) -> int:
+        """Wait until the process ends, and return the exit code."""
+        rest, _ = self._process.communicate(timeout=STOP_TIMEOUT_SECONDS)
+        self.output += rest
         return self._process.returncode
 
     def kill(self) -> None:
@@ -71,93 +71,93 @@ class Running:
 
 
 @contextmanager
-def running(*words: str, **env: str) -> Iterator[Running]:
-    made = Running(*words, **env)
+def start_run(*words: str, **env: str) -> Iterator[RunProcess]:
+    process = RunProcess(*words, **env)
     try:
-        yield made
+        yield process
     finally:
-        made.kill()
+        process.kill()
 
 
 def choose_ports(folder: Path) -> None:
-    """Furnish the folder with ports that no other Longarc on this machine looks for."""
-    house = EmbeddedFolder(folder, first_ports=(0, 0, 0))
-    house.write_missing_files()
-    house.release_ports()
+    """Write the embedded folder with free ports, since another Longarc may use the usual ones."""
+    embedded_folder = EmbeddedFolder(folder, first_ports=(0, 0, 0))
+    embedded_folder.write_missing_files()
+    embedded_folder.release_ports()
 
 
-def store_in(folder: Path) -> Store:
+def open_store(folder: Path) -> Store:
     return new_store(f"sqlite:///{folder / 'longarc.db'}", (folder / "key").read_text().strip())
 
 
-def in_hand(folder: Path) -> list[str]:
-    """What somebody has begun, or is about to begin, and did not end."""
-    store = store_in(folder)
-    begun = tables.outbox.c.progress.in_(["claimed", "sending"])
+def list_work_in_progress(folder: Path) -> list[str]:
+    """Return the effects, people and calendars that a process has claimed or begun and did not finish."""
+    store = open_store(folder)
+    is_begun = tables.outbox.c.progress.in_(["claimed", "sending"])
     queries = [
-        select(tables.outbox.c.key).where(begun),
+        select(tables.outbox.c.key).where(is_begun),
         select(tables.person.c.email).where(tables.person.c.holder.is_not(None)),
         select(tables.calendar.c.address).where(tables.calendar.c.holder.is_not(None)),
     ]
     with store.database.read() as connection:
-        found = [one for query in queries for one in connection.execute(query).scalars()]
+        names = [name for query in queries for name in connection.execute(query).scalars()]
     store.close()
-    return found
+    return names
 
 
-def mails(folder: Path) -> list[str]:
-    """The Message-ID of every mail the server took."""
-    found = [BytesParser().parsebytes(path.read_bytes()) for path in (folder / "eml").glob("*.eml")]
-    return [str(mail["Message-ID"]) for mail in found]
+def list_message_ids(folder: Path) -> list[str]:
+    """Return the Message-ID of each mail that the server took."""
+    mails = [BytesParser().parsebytes(path.read_bytes()) for path in (folder / "eml").glob("*.eml")]
+    return [str(mail["Message-ID"]) for mail in mails]
 
 
-def stop_in_the_middle(folder: Path, number: int) -> str:
-    """Let it begin its first bookings, and ask it to stop: what is in flight is finished. What it said."""
+def stop_during_first_bookings(folder: Path, signal_number: int) -> str:
+    """Send a signal to `longarc run` after its first booking; check that it finishes its work. Return the output."""
     choose_ports(folder)
-    with running("--embedded", str(folder)) as one:
-        said = one.until("Longarc runs: ")
-        assert "2 threads for 8 people and 6 active pairs" in said
-        assert "sam.okafor@example.com/calendar/" in one.said
-        assert f"{folder / 'mail' / 'sam.okafor@example.com'}" in one.said
-        one.until("event.create .*: done")  # the first of many
-        assert one.stop(number) == 0
-    assert "everything in progress was finished" in one.said
-    assert "Traceback" not in one.said
-    assert in_hand(folder) == []
+    with start_run("--embedded", str(folder)) as process:
+        line = process.wait_for("Longarc runs: ")
+        assert "2 threads for 8 people and 6 active pairs" in line
+        assert "sam.okafor@example.com/calendar/" in process.output
+        assert f"{folder / 'mail' / 'sam.okafor@example.com'}" in process.output
+        process.wait_for("event.create .*: done")  # the first of many
+        assert process.stop(signal_number) == 0
+    assert "everything in progress was finished" in process.output
+    assert "Traceback" not in process.output
+    assert list_work_in_progress(folder) == []
     assert (folder / "key").stat().st_mode & 0o777 == 0o600
-    sent = mails(folder)
-    assert sent
-    assert len(sent) == len(set(sent))
-    return one.said
+    message_ids = list_message_ids(folder)
+    assert message_ids
+    assert len(message_ids) == len(set(message_ids))
+    return process.output
 
 
-def test_it_stops_at_ctrl_c_with_what_is_in_flight_finished(tmp_path: Path) -> None:
-    stop_in_the_middle(tmp_path, signal.SIGINT)
+def test_run_finishes_its_work_in_progress_after_ctrl_c(tmp_path: Path) -> None:
+    stop_during_first_bookings(tmp_path, signal.SIGINT)
 
 
-def test_it_stops_when_told_goes_on_later_and_two_share_the_work(tmp_path: Path) -> None:
-    said = stop_in_the_middle(tmp_path, signal.SIGTERM)
-    first = next(line for line in said.splitlines(keepends=True) if "example.com/calendar/" in line)
-    with running("--embedded", str(tmp_path)) as one:
-        assert one.until(r"example\.com/calendar/") == first  # at the same port
-        one.until("Longarc runs: ")
+def test_run_stops_at_sigterm_continues_later_and_shares_work_with_another_worker(tmp_path: Path) -> None:
+    output = stop_during_first_bookings(tmp_path, signal.SIGTERM)
+    calendar_line = next(line for line in output.splitlines(keepends=True) if "example.com/calendar/" in line)
+    with start_run("--embedded", str(tmp_path)) as with_servers:
+        assert with_servers.wait_for(r"example\.com/calendar/") == calendar_line, "the port is the same"
+        with_servers.wait_for("Longarc runs: ")
         config, key = str(tmp_path / "longarc.toml"), str(tmp_path / "key")
-        with running("--config", config, LONGARC_KEY_FILE=key) as two:
-            two.until("Longarc runs: ")
-            assert two.stop() == 0
-        with running("--embedded", str(tmp_path)) as third:
-            assert third.end() == 1
-            taken = r"longarc: Port \d+ can't be used: Address already in use\. Stop the program that uses it, or write"
-            assert re.search(taken, third.said)
-            assert "Traceback" not in third.said
-        assert one.stop() == 0
-    sent = mails(tmp_path)
-    assert len(sent) == len(set(sent))
-    assert in_hand(tmp_path) == []
+        with start_run("--config", config, LONGARC_KEY_FILE=key) as second_worker:
+            second_worker.wait_for("Longarc runs: ")
+            assert second_worker.stop() == 0
+        with start_run("--embedded", str(tmp_path)) as refused:
+            assert refused.wait() == 1
+            error = r"longarc: Port \d+ can't be used: Address already in use\. Stop the program that uses it, or write"
+            assert re.search(error, refused.output)
+            assert "Traceback" not in refused.output
+        assert with_servers.stop() == 0
+    message_ids = list_message_ids(tmp_path)
+    assert len(message_ids) == len(set(message_ids))
+    assert list_work_in_progress(tmp_path) == []
 
 
 @pytest.mark.parametrize(
-    ("toml", "key", "wanted"),
+    ("toml", "key", "message"),
     [
         ("peeple = 1", "yes", r"longarc\.toml:1: peeple: This key is not known"),
         ("", "", r"longarc: LONGARC_KEY must hold keys"),
@@ -167,8 +167,8 @@ def test_it_stops_when_told_goes_on_later_and_two_share_the_work(tmp_path: Path)
     ],
     ids=["settings", "key", "people", "people file", "queue"],
 )
-def test_what_keeps_it_from_starting_is_one_clear_line(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, toml: str, key: str, wanted: str
+def test_run_reports_faults_that_keep_it_from_starting(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, toml: str, key: str, message: str
 ) -> None:
     (tmp_path / "longarc.toml").write_text(f'{toml}\ndatabase = "sqlite:///{tmp_path / "longarc.db"}"\n')
     (tmp_path / "broken.csv").write_text("nobody\n")
@@ -176,8 +176,8 @@ def test_what_keeps_it_from_starting_is_one_clear_line(
         (tmp_path / "people.csv").write_bytes((ROOT / "config" / "people.example.csv").read_bytes())
     monkeypatch.setenv("LONGARC_KEY", KEY if key else "")
     monkeypatch.setenv("LONGARC_CONFIG", "")  # the command sets it for its process, which is ours here
-    ended = CliRunner().invoke(main, ["run", "--config", str(tmp_path / "longarc.toml")])
-    assert ended.exit_code == 1
-    assert re.search(wanted, ended.output)
-    assert "Traceback" not in ended.output
-    assert not list(tmp_path.glob("longarc*.db*"))  # nothing is begun
+    result = CliRunner().invoke(main, ["run", "--config", str(tmp_path / "longarc.toml")])
+    assert result.exit_code == 1
+    assert re.search(message, result.output)
+    assert "Traceback" not in result.output
+    assert not list(tmp_path.glob("longarc*.db*")), "no database is created"

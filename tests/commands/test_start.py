@@ -1,4 +1,4 @@
-"""Several workers that start at once on a database with nothing in it: each of them runs, none dies."""
+"""Several workers start at the same time on an empty database, and all of them run."""
 
 import os
 import subprocess
@@ -20,7 +20,7 @@ ROUNDS, STARTS = (20, 6) if FULL else (1, 3)
 
 
 def start_together(folder: Path, database: str) -> None:
-    """Have so many `longarc run` start at one instant on this database, and stop again."""
+    """Start `STARTS` processes `longarc run` on this database at the same time, and stop them."""
     folder.mkdir()
     (folder / "people.csv").write_bytes((ROOT / "config" / "people.example.csv").read_bytes())
     config = folder / "longarc.toml"
@@ -28,36 +28,38 @@ def start_together(folder: Path, database: str) -> None:
         f'database = "{database}"\noperator = "ops@corp.example"\n'
         '[calendars.caldav]\nurl = "http://127.0.0.1:9/{email}/"\n[mailers.smtp]\nhost = "127.0.0.1"\nport = 9\n'
     )
-    clean = {name: value for name, value in os.environ.items() if not name.startswith("LONGARC_")}
-    done = subprocess.run(
+    clean_env = {name: value for name, value in os.environ.items() if not name.startswith("LONGARC_")}
+    process = subprocess.run(
         [sys.executable, "-m", "tests.support.start_child", str(config), str(STARTS)],
         cwd=ROOT,
-        env={**clean, "LONGARC_KEY": KEY},
+        env={**clean_env, "LONGARC_KEY": KEY},
         capture_output=True,
         text=True,
         check=True,
     )
-    assert (done.stdout.strip(), done.stderr) == (str([0] * STARTS), "")
+    assert (process.stdout.strip(), process.stderr) == (str([0] * STARTS), "")
 
 
-def people_known(database: str) -> int:
+def count_people(database: str) -> int:
     store = new_store(database)
-    known = len(store.people.load_current_people())
+    count = len(store.people.load_current_people())
     store.close()
-    return known
+    return count
 
 
 @pytest.mark.parametrize("round_", range(3))
-def test_schema_and_queue_are_made_by_six_at_once(postgres: Postgres, monkeypatch: MonkeyPatch, round_: int) -> None:
-    """None collides with another: PostgreSQL's IF NOT EXISTS alone lets two make the same table."""
+def test_six_workers_create_schema_and_queue_at_the_same_time(
+    postgres: Postgres, monkeypatch: MonkeyPatch, round_: int
+) -> None:
+    """PostgreSQL's IF NOT EXISTS alone does not keep two connections from creating the same table."""
     database = postgres.empty()
     monkeypatch.setenv("LONGARC_DATABASE_URL", database)
     tasks = import_module("worker.tasks")
-    together = Barrier(6)
+    barrier = Barrier(6)
 
     def start(_: int) -> None:
         store = new_store(database)
-        together.wait(30)
+        barrier.wait(30)
         queue = tasks.make_huey(settings(database))
         store.migrate()
         tasks.create_queue_tables(queue, store)
@@ -71,11 +73,11 @@ def test_schema_and_queue_are_made_by_six_at_once(postgres: Postgres, monkeypatc
 
 @pytest.mark.proof
 @pytest.mark.timeout(1800)
-def test_workers_that_start_at_once_on_an_empty_database_all_run(
+def test_workers_that_start_together_on_an_empty_database_all_run(
     request: pytest.FixtureRequest, backend: str, tmp_path: Path
 ) -> None:
     for number in range(ROUNDS):
-        empty = f"sqlite:///{tmp_path / f'{number}.db'}"
-        database = request.getfixturevalue("postgres").empty() if backend == "postgresql" else empty
+        sqlite_url = f"sqlite:///{tmp_path / f'{number}.db'}"
+        database = request.getfixturevalue("postgres").empty() if backend == "postgresql" else sqlite_url
         start_together(tmp_path / str(number), database)
-        assert people_known(database) == 8
+        assert count_people(database) == 8

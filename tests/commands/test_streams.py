@@ -1,4 +1,4 @@
-"""What `longarc` reads and writes in a shell: full disks, closed streams, terminals without our signs, bad bytes."""
+"""The streams of `longarc` in a shell: full disks, closed streams, terminals without our characters, wrong bytes."""
 
 import json
 import os
@@ -13,15 +13,15 @@ from tests.support.companies import SAM
 from tests.support.terminal import PEOPLE, Terminal
 
 
-def outside(terminal: Terminal, words: str, *, into: str = "", **env: str) -> subprocess.CompletedProcess[bytes]:
-    """The command in a shell, with what it says going there. Nothing that this machine sets for Python is passed on."""
+def run_in_shell(terminal: Terminal, words: str, *, into: str = "", **env: str) -> subprocess.CompletedProcess[bytes]:
+    """Run a command in a shell with the redirection `into`, without this machine's variables for Python."""
     line = f'"{sys.executable}" -m worker {words} {into}'
-    bare = {name: value for name, value in os.environ.items() if not name.startswith("PYTHON")}
-    env = {**bare, **terminal.env, "LONGARC_CONFIG": str(terminal.folder / "longarc.toml"), **env}
-    return subprocess.run(line, shell=True, cwd=ROOT, env=env, capture_output=True, check=False)  # noqa: S602 -- ours
+    clean_env = {name: value for name, value in os.environ.items() if not name.startswith("PYTHON")}
+    env = {**clean_env, **terminal.env, "LONGARC_CONFIG": str(terminal.folder / "longarc.toml"), **env}
+    return subprocess.run(line, shell=True, cwd=ROOT, env=env, capture_output=True, check=False)  # noqa: S602 -- no foreign input
 
 
-#: As on a bare machine, and as CI and container images set it.
+#: The default of Python, and the setting of CI and container images.
 BUFFERED: dict[str, str] = {}
 UNBUFFERED = {"PYTHONUNBUFFERED": "1"}
 buffering = pytest.mark.parametrize("buffering", [BUFFERED, UNBUFFERED], ids=["buffered", "unbuffered"])
@@ -34,11 +34,9 @@ buffering = pytest.mark.parametrize("buffering", [BUFFERED, UNBUFFERED], ids=["b
         *product(("--version", "run --help", "key", "status --json"), (BUFFERED,)),
     ],
 )
-def test_where_nothing_more_can_be_written_is_one_clear_line(
-    terminal: Terminal, words: str, buffering: dict[str, str]
-) -> None:
-    done = outside(terminal, words, into=">/dev/full", **buffering)
-    assert (done.returncode, done.stderr.decode()) == (1, "longarc: No space left on device.\n")
+def test_a_full_disk_is_reported_in_one_line(terminal: Terminal, words: str, buffering: dict[str, str]) -> None:
+    process = run_in_shell(terminal, words, into=">/dev/full", **buffering)
+    assert (process.returncode, process.stderr.decode()) == (1, "longarc: No space left on device.\n")
 
 
 @pytest.mark.parametrize(
@@ -52,63 +50,63 @@ def test_where_nothing_more_can_be_written_is_one_clear_line(
         ("nonsense", 2, "2>&-", UNBUFFERED),
     ],
 )
-def test_where_no_error_can_be_told_the_exit_code_still_does(
+def test_the_exit_code_is_right_when_standard_error_cannot_be_written(
     terminal: Terminal, words: str, code: int, into: str, buffering: dict[str, str]
 ) -> None:
-    assert outside(terminal, words, into=into, **buffering).returncode == code
+    assert run_in_shell(terminal, words, into=into, **buffering).returncode == code
 
 
-def test_where_nothing_at_all_can_be_written_the_exit_code_tells(terminal: Terminal) -> None:
-    assert outside(terminal, "sessions", into=">/dev/full 2>/dev/full").returncode == 1
+def test_the_exit_code_is_1_when_no_stream_can_be_written(terminal: Terminal) -> None:
+    assert run_in_shell(terminal, "sessions", into=">/dev/full 2>/dev/full").returncode == 1
 
 
 @pytest.mark.parametrize("words", ["key", f"talk {SAM} --trigger doubt"])
-def test_a_closed_output_is_refused_before_anything_is_done(terminal: Terminal, words: str) -> None:
+def test_a_closed_standard_output_is_refused_before_anything_changes(terminal: Terminal, words: str) -> None:
     before = terminal.read_database()
-    done = outside(terminal, words, into=">&-")
-    said = "longarc: standard output is closed. Send it to a file or to /dev/null.\n"
-    assert (done.returncode, done.stderr.decode()) == (1, said)
+    process = run_in_shell(terminal, words, into=">&-")
+    error = "longarc: standard output is closed. Send it to a file or to /dev/null.\n"
+    assert (process.returncode, process.stderr.decode()) == (1, error)
     assert terminal.read_database() == before
 
 
-def test_no_file_of_ours_takes_the_number_of_a_closed_stream() -> None:
-    """What a library writes to standard error would land in it."""
+def test_opened_files_never_get_the_number_of_a_closed_stream() -> None:
+    """Otherwise a library that writes to standard error would write into such a file."""
     code = "import os; from worker.commands import output; output.reserve_stream_numbers(); print(os.open('.', 0))"
     line = f'"{sys.executable}" -c "{code}" <&- 2>&-'
-    done = subprocess.run(["sh", "-c", line], cwd=ROOT, stdout=subprocess.PIPE, check=False)
-    assert int(done.stdout) > 2
+    process = subprocess.run(["sh", "-c", line], cwd=ROOT, stdout=subprocess.PIPE, check=False)
+    assert int(process.stdout) > 2
 
 
 @buffering
 @pytest.mark.parametrize("words", ["--help", "sessions"])
-def test_whoever_reads_no_further_is_told_nothing(terminal: Terminal, words: str, buffering: dict[str, str]) -> None:
-    assert outside(terminal, words, into="| true", **buffering).stderr == b""
+def test_a_closed_pipe_causes_no_error_message(terminal: Terminal, words: str, buffering: dict[str, str]) -> None:
+    assert run_in_shell(terminal, words, into="| true", **buffering).stderr == b""
 
 
-def test_a_terminal_without_our_signs_is_told_them_by_number(terminal: Terminal) -> None:
+def test_a_terminal_without_our_characters_gets_escapes(terminal: Terminal) -> None:
     narrow = {"LC_ALL": "C", "PYTHONIOENCODING": "latin-1", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}
     terminal.write("people.csv", PEOPLE.replace(",Dana,", ",Łucja,"))
     terminal.output_of("people", "--apply")
-    done = outside(terminal, f"contract template {terminal.booked_session().id}", **narrow)
-    assert (done.returncode, done.stderr) == (0, b"")
-    assert done.stdout.startswith(b"# \\u0141ucja and Sam, ")
-    assert b"\n\\u2713 The key opens" in outside(terminal, "check", **narrow).stdout
+    process = run_in_shell(terminal, f"contract template {terminal.booked_session().id}", **narrow)
+    assert (process.returncode, process.stderr) == (0, b"")
+    assert process.stdout.startswith(b"# \\u0141ucja and Sam, ")
+    assert b"\n\\u2713 The key opens" in run_in_shell(terminal, "check", **narrow).stdout
     terminal.output_of("defer", terminal.booked_session().id)
-    assert "\u0141ucja" in str(json.loads(outside(terminal, "plan --json", **narrow).stdout))
+    assert "\u0141ucja" in str(json.loads(run_in_shell(terminal, "plan --json", **narrow).stdout))
 
 
 @pytest.mark.parametrize("locale", ["C", "C.UTF-8"])
-def test_bytes_that_are_no_text_are_misuse(terminal: Terminal, locale: str) -> None:
-    plain = {"LC_ALL": locale, "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}
+def test_arguments_that_are_not_utf_8_are_misuse(terminal: Terminal, locale: str) -> None:
+    ascii_env = {"LC_ALL": locale, "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}
     for number, words in ((2, "why"), (6, f"talk {SAM} --trigger doubt --reason")):
-        done = outside(terminal, rf"{words} $(printf 'x\351')", **plain)
-        said = f"Error: Argument {number} is not UTF-8 text. Write it again.\n"
-        assert (done.returncode, done.stderr.decode()) == (2, said)
+        process = run_in_shell(terminal, rf"{words} $(printf 'x\351')", **ascii_env)
+        error = f"Error: Argument {number} is not UTF-8 text. Write it again.\n"
+        assert (process.returncode, process.stderr.decode()) == (2, error)
 
 
-def test_what_is_typed_and_no_text_is_one_clear_line(terminal: Terminal) -> None:
+def test_standard_input_that_is_not_utf_8_is_reported_in_one_line(terminal: Terminal) -> None:
     latin = terminal.folder / "latin.txt"
     latin.write_bytes(b"f\xfcr mich")
-    done = outside(terminal, f"talk {SAM} --trigger doubt --reason -", into=f"< '{latin}'")
-    said = "standard input: This is not UTF-8 text. Save it as UTF-8.\n"
-    assert (done.returncode, done.stderr.decode()) == (1, said)
+    process = run_in_shell(terminal, f"talk {SAM} --trigger doubt --reason -", into=f"< '{latin}'")
+    error = "standard input: This is not UTF-8 text. Save it as UTF-8.\n"
+    assert (process.returncode, process.stderr.decode()) == (1, error)

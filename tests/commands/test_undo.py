@@ -1,4 +1,4 @@
-"""`longarc undo` at a terminal: what it would do is said first, what is left with its remedy, and `status` tells."""
+"""`longarc undo`: it asks before it removes events, names events that are left, and `longarc status` shows it."""
 
 from pathlib import Path
 
@@ -11,16 +11,16 @@ from worker.providers.quiet_cancels import QUIET_CANCELS, QUIET_INVITATIONS
 from worker.store import tables
 
 
-def count_standing(terminal: Terminal) -> int:
+def count_events(terminal: Terminal) -> int:
     store = terminal.open_store()
     with store.database.read() as connection:
-        standing = select(func.count()).select_from(tables.event).where(tables.event.c.gone.is_(False))
-        found = int(connection.execute(standing).scalar_one())
+        query = select(func.count()).select_from(tables.event).where(tables.event.c.gone.is_(False))
+        count = int(connection.execute(query).scalar_one())
     store.close()
-    return found
+    return count
 
 
-def test_nothing_happens_before_the_operator_says_yes(terminal: Terminal) -> None:
+def test_undo_changes_nothing_until_the_operator_confirms(terminal: Terminal) -> None:
     before = terminal.read_database()
     for answer in ("n\n", ""):
         assert "Nothing was changed. Say --yes" in terminal.error_of("undo", given=answer)
@@ -28,14 +28,14 @@ def test_nothing_happens_before_the_operator_says_yes(terminal: Terminal) -> Non
 
 
 @pytest.mark.parametrize("past", [(), ("--past",)], ids=["to come", "past"])
-def test_events_come_off_and_everybody_is_paused(terminal: Terminal, past: tuple[str, ...]) -> None:
-    """The calendar in memory has lost them with the process before, which is as if they were gone already."""
-    before = count_standing(terminal)
-    told = terminal.output_of("undo", *past, given="y\n")
-    assert "of Longarc would be removed from 1 calendar. Then everybody is paused." in told
-    assert "Everybody is paused. `longarc resume --everybody` ends that." in told
-    assert "removed." in told
-    assert count_standing(terminal) == (0 if past else before - 2)
+def test_undo_removes_events_and_pauses_everybody(terminal: Terminal, past: tuple[str, ...]) -> None:
+    """The calendar in memory of this process has no events. The program treats them as removed by somebody."""
+    before = count_events(terminal)
+    output = terminal.output_of("undo", *past, given="y\n")
+    assert "of Longarc would be removed from 1 calendar. Then everybody is paused." in output
+    assert "Everybody is paused. `longarc resume --everybody` ends that." in output
+    assert "removed." in output
+    assert count_events(terminal) == (0 if past else before - 2)  # two events, one of each pair, are to come
     status = terminal.output_of("status")
     assert "Everybody is paused." in status
     assert "The undo ended at" in status
@@ -44,7 +44,7 @@ def test_events_come_off_and_everybody_is_paused(terminal: Terminal, past: tuple
     assert "The undo ended at" not in terminal.output_of("status")
 
 
-def test_what_is_left_is_named_and_the_command_fails(terminal: Terminal) -> None:
+def test_undo_fails_and_names_events_that_are_left(terminal: Terminal) -> None:
     terminal.write("people.csv", PEOPLE.replace("memory,memory", "caldav,memory"))
     toml = (terminal.folder / "longarc.toml").read_text()
     terminal.write("longarc.toml", toml + '[calendars.caldav]\nurl = "http://127.0.0.1:9/{email}/"\n')
@@ -58,7 +58,7 @@ def test_what_is_left_is_named_and_the_command_fails(terminal: Terminal) -> None
     assert "2 events are still on calendars. `longarc undo` continues it." in terminal.output_of("status")
 
 
-def test_each_service_that_takes_events_has_its_truth_about_quiet_cancels() -> None:
+def test_the_documentation_says_how_each_service_cancels_quietly() -> None:
     from worker.providers.base import CALENDAR_FACTORIES
 
     assert set(QUIET_CANCELS) == set(CALENDAR_FACTORIES) - {"memory"}
