@@ -109,7 +109,7 @@ def test_misuse_ends_with_exit_code_2_and_an_error_message(terminal: Terminal, w
     assert "Error: " in terminal.error_of(*words, code=2)
 
 
-def test_settings_file_is_named_before_or_after_the_command_or_is_in_the_current_folder(
+def test_the_settings_file_is_found_by_option_or_in_the_current_folder(
     terminal: Terminal, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     config = str(terminal.folder / "longarc.toml")
@@ -169,7 +169,7 @@ def test_r23_database_errors_are_shown_without_values_and_details(tmp_path: Path
     store = new_store(f"sqlite:///{tmp_path / 'x.db'}")
     with pytest.raises(OperationalError) as raised, store.database.write() as connection:
         connection.execute(text("SELECT :value FROM nowhere"), {"value": SECRET})
-    assert SECRET not in str(raised.value), "the exception, which a traceback shows, holds the value"
+    assert SECRET not in str(raised.value), "a traceback would show the value"
     assert describe_failure(raised.value) == "longarc: the database can't be used: no such table: nowhere."
     store.close()
     for error in (
@@ -258,12 +258,12 @@ def test_an_alias_names_a_person(terminal: Terminal) -> None:
 
 
 def test_why_lists_what_happened_to_a_session_in_order_of_time(terminal: Terminal) -> None:
-    held = next(session for session in terminal.sessions() if session.held_at)
-    entries = terminal.json_of("why", held.id)
+    held_session = next(session for session in terminal.sessions() if session.held_at)
+    entries = terminal.json_of("why", held_session.id)
     assert [entry["at"] for entry in entries] == sorted(entry["at"] for entry in entries)
     states = [entry["state"] for entry in entries if entry["what"] == "session"]
     assert states == ["booked", "held", "unfinished"]
-    output = terminal.output_of("why", held.id)
+    output = terminal.output_of("why", held_session.id)
     assert output.index("on the calendar") < output.index("mail to the manager: brief") < output.index("counts as held")
     assert "Europe/Berlin" in output
 

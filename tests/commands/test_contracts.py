@@ -146,8 +146,10 @@ def test_r18_an_unchanged_contract_or_commitment_is_not_written_again(terminal: 
     assert "has this text and this due date already" in terminal.output_of(
         *CHANGE, commitment["commitment"], "--due", commitment["due"]
     )
-    same = ("--text", f" {commitment['text']}\n", "--due", commitment["due"])
-    assert "has this text and this due date already" in terminal.output_of(*CHANGE, commitment["commitment"], *same)
+    same_values = ("--text", f" {commitment['text']}\n", "--due", commitment["due"])
+    assert "has this text and this due date already" in terminal.output_of(
+        *CHANGE, commitment["commitment"], *same_values
+    )
     after = terminal.read_database()
     assert all(after[name] == before[name] for name in ("contract", "commitment", "message", "access"))
 
@@ -193,8 +195,8 @@ def test_a_contract_is_not_recorded_over_an_unseen_revision(
         return True
 
     monkeypatch.setattr(contracts, "_confirm_recording", record_other_revision)
-    other = terminal.write("other.md", Path(file).read_text().replace("What next?", "And then?"))
-    error = terminal.error_of(*RECORD, session_id, other)
+    other_file = terminal.write("other.md", Path(file).read_text().replace("What next?", "And then?"))
+    error = terminal.error_of(*RECORD, session_id, other_file)
     assert "Another revision of this contract was recorded in the meantime." in error
     assert f"longarc contract show {session_id}" in error
 

@@ -167,8 +167,8 @@ def test_init_sets_up_embedded_servers_without_further_answers(tmp_path: Path) -
     assert f" run --embedded {folder}" in result.output
     assert (folder / "preview.html").exists()
     (folder / "longarc.db").touch()
-    again = run_init(str(folder), given="\n")
-    assert "has run already" in again.output and again.exit_code == 1
+    second_result = run_init(str(folder), given="\n")
+    assert "has run already" in second_result.output and second_result.exit_code == 1
 
 
 def test_init_refuses_embedded_without_its_libraries_and_writes_nothing(

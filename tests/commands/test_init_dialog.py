@@ -22,11 +22,11 @@ def test_a_stopped_set_up_continues_with_the_next_question(
 ) -> None:
     folder, answers = tmp_path / "longarc", caldav_answers(servers, people)
     first_answers = ["caldav", "Northlight", "nobody", "?", DANA, "", answers["caldav_url"], "longarc", "wrong"]
-    stopped = run_init(str(folder), given="\n".join([*first_answers, ""]))
-    assert stopped.exit_code == 1
-    assert "`nobody` is not an e-mail address." in stopped.output
-    assert "gets a mail" in stopped.output, "`?` explains the question"
-    assert f" init {folder}\n" in stopped.output, "the command that continues the set-up"
+    stopped_run = run_init(str(folder), given="\n".join([*first_answers, ""]))
+    assert stopped_run.exit_code == 1
+    assert "`nobody` is not an e-mail address." in stopped_run.output
+    assert "gets a mail" in stopped_run.output, "`?` explains the question"
+    assert f" init {folder}\n" in stopped_run.output, "the command that continues the set-up"
     mail_answers = ["yes", answers["smtp_host"], "none", answers["smtp_port"], "", "longarc@corp.example"]
     next_answers = ["", *mail_answers, "", "", "", "change"]
     corrections = ["caldav_pasword", "caldav_password", "a long one", ""]
@@ -65,8 +65,8 @@ def test_enter_keeps_a_secret_and_earlier_answers(servers: EmbeddedServers, peop
     answers = caldav_answers(servers, people, caldav_url="http://127.0.0.1:9/{email}/")
     folder = write_stopped_set_up(tmp_path, **answers, smtp_username="")
     changes = ["change", "caldav_password", "", "company", "", "caldav_url", servers.caldav_url, "", "later"]
-    stopped = run_init(str(folder), given="\n".join(["", "a long one", DANA, *changes, ""]))
-    assert "http://127.0.0.1:9" in stopped.output and "passed" in stopped.output
+    stopped_run = run_init(str(folder), given="\n".join(["", "a long one", DANA, *changes, ""]))
+    assert "http://127.0.0.1:9" in stopped_run.output and "passed" in stopped_run.output
     assert (folder / "secrets" / "LONGARC_CALDAV_PASSWORD").read_text() == "a long one\n"
     assert tomllib.loads((folder / "answers.toml").read_text())["company"] == "Northlight"
 
@@ -138,8 +138,8 @@ def test_further_settings_of_the_answers_file_stay_after_a_stop(tmp_path: Path) 
     folder = tmp_path / "longarc"
     folder.mkdir(mode=0o700)
     (folder / "answers.toml").write_text("[settings.calendars.outlook]\nauthority = 'https://login.example.com'\n")
-    stopped = run_init(str(folder), given="microsoft-account\nNorthlight\n")
-    assert stopped.exit_code == 1
+    stopped_run = run_init(str(folder), given="microsoft-account\nNorthlight\n")
+    assert stopped_run.exit_code == 1
     saved_answers = tomllib.loads((folder / "answers.toml").read_text())
     assert saved_answers["company"] == "Northlight"
     assert saved_answers["settings"]["calendars"]["outlook"]["authority"] == "https://login.example.com"
@@ -185,8 +185,8 @@ def test_an_embedded_trial_can_be_set_up_again_with_other_services(tmp_path: Pat
     folder = tmp_path / "long arc"
     embedded = run_init(str(folder), given="embedded\n")
     assert f" run --embedded '{folder}'" in embedded.output
-    stopped = run_init(str(folder), given="way\ncaldav\n\nNorthlight\n")
-    assert f" init '{folder}'\n" in stopped.output
+    stopped_run = run_init(str(folder), given="way\ncaldav\n\nNorthlight\n")
+    assert f" init '{folder}'\n" in stopped_run.output
     assert not (folder / "longarc.toml").exists(), "the settings of the embedded servers are removed"
     embedded_again = run_init(str(folder), given="1\nembedded\n\n")
     assert embedded_again.exit_code == 0, embedded_again.output

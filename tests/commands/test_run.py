@@ -135,7 +135,7 @@ def test_run_finishes_its_work_in_progress_after_ctrl_c(tmp_path: Path) -> None:
     stop_during_first_bookings(tmp_path, signal.SIGINT)
 
 
-def test_run_stops_at_sigterm_continues_later_and_shares_work_with_another_worker(tmp_path: Path) -> None:
+def test_run_continues_after_sigterm_and_shares_work_with_a_second_worker(tmp_path: Path) -> None:
     output = stop_during_first_bookings(tmp_path, signal.SIGTERM)
     calendar_line = next(line for line in output.splitlines(keepends=True) if "example.com/calendar/" in line)
     with start_run("--embedded", str(tmp_path)) as with_servers:

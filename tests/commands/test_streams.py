@@ -84,15 +84,15 @@ def test_a_closed_pipe_causes_no_error_message(terminal: Terminal, words: str, b
 
 
 def test_a_terminal_without_our_characters_gets_escapes(terminal: Terminal) -> None:
-    narrow = {"LC_ALL": "C", "PYTHONIOENCODING": "latin-1", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}
+    latin_1_env = {"LC_ALL": "C", "PYTHONIOENCODING": "latin-1", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}
     terminal.write("people.csv", PEOPLE.replace(",Dana,", ",Łucja,"))
     terminal.output_of("people", "--apply")
-    process = run_in_shell(terminal, f"contract template {terminal.booked_session().id}", **narrow)
+    process = run_in_shell(terminal, f"contract template {terminal.booked_session().id}", **latin_1_env)
     assert (process.returncode, process.stderr) == (0, b"")
     assert process.stdout.startswith(b"# \\u0141ucja and Sam, ")
-    assert b"\n\\u2713 The key opens" in run_in_shell(terminal, "check", **narrow).stdout
+    assert b"\n\\u2713 The key opens" in run_in_shell(terminal, "check", **latin_1_env).stdout
     terminal.output_of("defer", terminal.booked_session().id)
-    assert "\u0141ucja" in str(json.loads(run_in_shell(terminal, "plan --json", **narrow).stdout))
+    assert "\u0141ucja" in str(json.loads(run_in_shell(terminal, "plan --json", **latin_1_env).stdout))
 
 
 @pytest.mark.parametrize("locale", ["C", "C.UTF-8"])

@@ -102,7 +102,7 @@ def test_a_paused_pair_gets_a_cancellation_with_the_same_uid(company: Company) -
     assert str(event["STATUS"]) == "CANCELLED"
 
 
-def test_a_change_of_format_withdraws_the_invitation_before_the_pair_is_planned(company: Company) -> None:
+def test_a_change_of_format_withdraws_the_invitation(company: Company) -> None:
     """R-4, R-8: an outbox run that deletes the event before the sweep still sends the withdrawal to the report."""
     company.run(2 * HOUR)
     invited_event = parse_calendar_part(company.list_mails_to_sam()[0])[1]

@@ -102,16 +102,16 @@ def test_the_weekly_mail_names_due_dates_and_deadlines() -> None:
     today = datetime.combine(due, datetime.min.time(), UTC) + timedelta(hours=12)
     assert render(replace(full, news=(promise,), now=today)).says("not done yet, due today")
     assert render(replace(full, news=(promise,), now=today - timedelta(days=1))).says("within the week")
-    in_time, late = (
+    mail_in_time, late_mail = (
         render(replace(full, news=(missing_contract,), now=missing_contract.deadline + timedelta(hours=hours)))
         for hours in (-1, 1)
     )
-    assert in_time.says("Please by") and in_time.omits("it was due on")
-    assert late.says("Still worth writing down; it was due on")
-    assert all(mail.says("What you and Kim agreed on") for mail in (in_time, late))
+    assert mail_in_time.says("Please by") and mail_in_time.omits("it was due on")
+    assert late_mail.says("Still worth writing down; it was due on")
+    assert all(mail.says("What you and Kim agreed on") for mail in (mail_in_time, late_mail))
 
 
-def test_r33_the_weekly_mail_asks_before_a_review_whether_the_direction_still_feels_right() -> None:
+def test_r33_the_weekly_mail_asks_about_the_direction_before_a_review() -> None:
     """R-33: a manager with several reports gets no note before a review that has an event of its own."""
     full, _ = news_samples.iter_weeklies(replace(TO_MANAGER, name="weekly"))
     session, review = (replace(full, news=(line,)) for line in full.news if line.kind == "talk")
@@ -234,7 +234,7 @@ def test_t18_a_report_whose_manager_left_reads_that_open_promises_end() -> None:
     assert render(context).says("Promises of Dana’s to you that were still open end with it")
 
 
-def test_r36_the_mail_about_a_new_manager_leaves_the_report_free_and_has_no_content() -> None:
+def test_r36_the_mail_about_a_new_manager_has_no_pressure_and_no_content() -> None:
     context = replace(
         TO_REPORT, name="new_manager", former=LEE, former_promises=2, links={"settings": "https://x.example/"}
     )

@@ -79,7 +79,7 @@ def test_mails_in_full_hold_content_and_come_from_longarc() -> None:
     office.close()
 
 
-def test_r2_send_as_manager_sends_prompts_and_content_from_the_mailbox_of_the_manager() -> None:
+def test_r2_send_as_manager_uses_the_manager_s_mailbox_for_prompts_and_content() -> None:
     """R-2: then the copy in the folder Sent belongs to one of the two people."""
     office = run_company({"send_as": "manager"}, anybody=True)
     senders = find_senders(office)

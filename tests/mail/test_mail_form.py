@@ -141,17 +141,17 @@ def test_a_name_cannot_break_a_subject_or_a_page() -> None:
 
 def test_the_message_id_depends_on_the_key_alone() -> None:
     """So a mail that is sent twice is one mail for mail programs."""
-    first = render(replace(TO_MANAGER, key="mail.brief.k3f9"))
-    later = render(replace(TO_MANAGER, key="mail.brief.k3f9", now=NOW + timedelta(hours=1), contract=None))
-    other = render(replace(TO_MANAGER, key="mail.brief.k3f0"))
-    assert first.headers["Message-ID"] == later.headers["Message-ID"] != other.headers["Message-ID"]
-    assert first.headers["Message-ID"] == "<eeba763d7eac7183aefd57fe898bb7f4@example.com>"
+    first_mail = render(replace(TO_MANAGER, key="mail.brief.k3f9"))
+    later_mail = render(replace(TO_MANAGER, key="mail.brief.k3f9", now=NOW + timedelta(hours=1), contract=None))
+    other_mail = render(replace(TO_MANAGER, key="mail.brief.k3f0"))
+    assert first_mail.headers["Message-ID"] == later_mail.headers["Message-ID"] != other_mail.headers["Message-ID"]
+    assert first_mail.headers["Message-ID"] == "<eeba763d7eac7183aefd57fe898bb7f4@example.com>"
 
 
 def test_rendering_twice_gives_the_same_bytes() -> None:
-    fresh = MailRenderer(sender="longarc@example.com", domain="example.com")
+    other_renderer = MailRenderer(sender="longarc@example.com", domain="example.com")
     for context in SAMPLES:
-        assert fresh.render(context).as_bytes() == ENGLISH.render(context).as_bytes()
+        assert other_renderer.render(context).as_bytes() == ENGLISH.render(context).as_bytes()
 
 
 def test_a_mail_refers_to_the_first_mail_of_its_thread() -> None:

@@ -100,8 +100,8 @@ def test_unknown_or_several_google_managers_are_reported_and_make_no_pair(google
     hire(google, DANA)
     hire(google, SAM, "dana@old.example")
     hire(google, KIM, "Dan Doe")
-    both = [{"type": "manager", "value": DANA}, {"type": "manager", "value": SAM}]
-    hire(google, LEE, relations=both)
+    two_managers = [{"type": "manager", "value": DANA}, {"type": "manager", "value": SAM}]
+    hire(google, LEE, relations=two_managers)
     hire(google, ANA, ANA)
     on_google.import_people()
     assert on_google.list_pairs() == []

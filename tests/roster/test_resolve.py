@@ -110,7 +110,8 @@ def test_a_former_address_with_another_id_is_refused() -> None:
     assert set(resolve(records, stored=other_directory)[0].persons) == {ANN, BO}
 
 
-def test_a_time_zone_comes_from_directory_calendar_or_settings_or_the_person_is_left_out() -> None:
+def test_a_person_without_any_time_zone_is_left_out() -> None:
+    """The zone comes from the directory, from the calendar or from the settings, and is never guessed."""
     with_zone, without_zone = make_record(ANN), make_record(BO, time_zone="")
     with_habits = make_record(CY, time_zone="", wishes={"calendar": "outlook"})
     roster, faults = resolve([with_zone, without_zone, with_habits])
