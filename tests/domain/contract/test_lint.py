@@ -1,4 +1,4 @@
-"""R-16 and R-21: what is asked of a promise before it is sent, and what is urgent."""
+"""Questions about commitments before a contract is recorded (R-16, R-31), and which commitments are urgent (R-21)."""
 
 from datetime import date, timedelta
 
@@ -15,7 +15,8 @@ from worker.mail.templates import find_template_folder
 TODAY = date(2027, 1, 15)
 DUE = date(2027, 3, 1)
 
-GOOD = """\
+#: Commitments with a verb, and with an outcome that their owner can bring about.
+GOOD_TEXTS = """\
 Introduce Sam to the head of platform
 I will introduce Sam to two staff engineers
 Set up a shadowing day with the incident team
@@ -67,7 +68,8 @@ Make Sam the owner of the incident review
 Get Sam's promotion packet read by two directors
 Unblock the country rollout before the retry""".splitlines()
 
-BAD_FOR_BOTH = """\
+#: Commitments with vague words, or with a thing in place of a verb: questioned for managers and reports.
+VAGUE_TEXTS = """\
 Look into a mentor
 Talk soon
 I will try to find a project
@@ -102,7 +104,8 @@ Be a better listener
 I'd like to get into design
 Keep an eye on openings""".splitlines()
 
-BEYOND = """\
+#: Outcomes that others decide: questioned for managers.
+OUTCOME_TEXTS = """\
 Promote Sam to senior engineer
 Promote Sam.
 Make Sam a senior
@@ -126,7 +129,7 @@ Sort out the pay raise
 Deliver Sam's promotion""".splitlines()
 
 
-GOOD_GERMAN = """\
+GOOD_GERMAN_TEXTS = """\
 Ich stelle Sam bei Priya vor
 Sam bei Priya vorstellen und beim ersten Treffen dabei sein
 Den Beförderungsantrag schreiben und Sam zeigen
@@ -157,7 +160,7 @@ Die Titelfrage mit der Personalabteilung klären
 Introduce Sam to the head of platform
 Write Sam's promotion case and show it to Sam""".splitlines()
 
-BAD_GERMAN = """\
+VAGUE_GERMAN_TEXTS = """\
 Ich schaue mal, ob es Budget gibt: mal schauen
 Ich kümmere mich bald darum
 Bei Gelegenheit Priya ansprechen
@@ -183,7 +186,7 @@ Vorstellung bei Priya
 Look into a mentor
 Talk soon""".splitlines()
 
-BEYOND_GERMAN = """\
+OUTCOME_GERMAN_TEXTS = """\
 Ich befördere Sam zum Senior Engineer
 Sam wird im Frühjahr befördert
 Ich sorge dafür, dass Sam befördert wird
@@ -200,105 +203,111 @@ Eine Planstelle für Sam schaffen
 Promote Sam to senior engineer""".splitlines()
 
 
-def asked(text: str, owner: Owner, due: date | None = DUE, locale: str = "en") -> tuple[LintQuestion, ...]:
-    promise = (WrittenCommitment(text=text, due=due, line=7),)
-    contract = Contract(manager=promise) if owner is Owner.MANAGER else Contract(report=promise)
+def list_questions(text: str, owner: Owner, due: date | None = DUE, locale: str = "en") -> tuple[LintQuestion, ...]:
+    """Return the questions about a contract with this one commitment."""
+    commitments = (WrittenCommitment(text=text, due=due, line=7),)
+    contract = Contract(manager=commitments) if owner is Owner.MANAGER else Contract(report=commitments)
     return lint_contract(contract, TODAY, locale)
 
 
-@pytest.mark.parametrize("text", GOOD)
+@pytest.mark.parametrize("text", GOOD_TEXTS)
 @pytest.mark.parametrize("owner", Owner)
-def test_r16_a_good_commitment_is_not_questioned(text: str, owner: Owner) -> None:
-    assert asked(text, owner) == ()
+def test_r16_good_commitment_has_no_question(text: str, owner: Owner) -> None:
+    assert list_questions(text, owner) == ()
 
 
-@pytest.mark.parametrize("text", BAD_FOR_BOTH)
+@pytest.mark.parametrize("text", VAGUE_TEXTS)
 @pytest.mark.parametrize("owner", Owner)
 def test_r16_vague_words_and_missing_verbs_are_questioned(text: str, owner: Owner) -> None:
-    (found,) = asked(text, owner)
-    assert (found.line, found.owner) == (7, owner)
-    assert found.sentence.startswith(("`", "It names a thing"))
-    assert found.advice
+    (question,) = list_questions(text, owner)
+    assert (question.line, question.owner) == (7, owner)
+    assert question.sentence.startswith(("`", "It names a thing"))
+    assert question.advice
 
 
-@pytest.mark.parametrize("text", BEYOND)
+@pytest.mark.parametrize("text", OUTCOME_TEXTS)
 def test_r16_an_outcome_that_others_decide_is_questioned(text: str) -> None:
-    (found,) = [one for one in asked(text, Owner.MANAGER) if "others decide" in one.sentence]
-    assert "I can advocate" in found.advice
-    assert "the outcome is not mine" in found.advice
+    (question,) = [q for q in list_questions(text, Owner.MANAGER) if "others decide" in q.sentence]
+    assert "I can advocate" in question.advice
+    assert "the outcome is not mine" in question.advice
 
 
-@pytest.mark.parametrize("text", GOOD_GERMAN)
+@pytest.mark.parametrize("text", GOOD_GERMAN_TEXTS)
 @pytest.mark.parametrize("owner", Owner)
-def test_r16_a_good_commitment_in_german_is_not_questioned(text: str, owner: Owner) -> None:
-    assert asked(text, owner, locale="de-CH") == ()
+def test_r16_good_german_commitment_has_no_question(text: str, owner: Owner) -> None:
+    assert list_questions(text, owner, locale="de-CH") == ()
 
 
-@pytest.mark.parametrize("text", BAD_GERMAN)
+@pytest.mark.parametrize("text", VAGUE_GERMAN_TEXTS)
 @pytest.mark.parametrize("owner", Owner)
 def test_r16_vague_words_and_missing_verbs_are_questioned_in_german(text: str, owner: Owner) -> None:
-    (found,) = asked(text, owner, locale="de")
-    assert found.code in ("vague", "thing")
-    assert found.word in text.lower()
+    (question,) = list_questions(text, owner, locale="de")
+    assert question.code in ("vague", "thing")
+    assert question.word in text.lower()
 
 
-@pytest.mark.parametrize("text", BEYOND_GERMAN)
+@pytest.mark.parametrize("text", OUTCOME_GERMAN_TEXTS)
 def test_r16_an_outcome_that_others_decide_is_questioned_in_german(text: str) -> None:
-    assert "outcome" in [one.code for one in asked(text, Owner.MANAGER, locale="de")]
+    assert "outcome" in [question.code for question in list_questions(text, Owner.MANAGER, locale="de")]
 
 
-def test_r16_german_is_heard_only_where_it_is_spoken() -> None:
-    assert asked("Die Runde bald leiten", Owner.MANAGER, locale="fr") == ()
-    assert asked("Die Runde bald leiten", Owner.MANAGER, locale="de_AT") != ()
+def test_r16_german_rules_apply_only_in_german_locales() -> None:
+    assert list_questions("Die Runde bald leiten", Owner.MANAGER, locale="fr") == ()
+    assert list_questions("Die Runde bald leiten", Owner.MANAGER, locale="de_AT") != ()
 
 
-def test_what_is_asked_is_asked_in_the_readers_language() -> None:
+def test_question_is_translated_into_the_language_of_its_reader() -> None:
     german = Languages([find_template_folder() / "locale"]).find_language("de")
-    (found,) = asked("Bald reden", Owner.MANAGER, locale="de")
-    what, better = domain_texts.translate_question(found, german)
-    assert "„bald“" in what
-    assert what != found.sentence and better != found.advice
+    (question,) = list_questions("Bald reden", Owner.MANAGER, locale="de")
+    sentence, advice = domain_texts.translate_question(question, german)
+    assert "„bald“" in sentence
+    assert sentence != question.sentence and advice != question.advice
 
 
-def test_r16_a_report_may_hope_for_an_outcome() -> None:
-    assert asked("Get the promotion", Owner.REPORT) == ()
+def test_r16_outcome_of_a_report_is_not_questioned() -> None:
+    assert list_questions("Get the promotion", Owner.REPORT) == ()
 
 
 @pytest.mark.parametrize(
-    ("due", "says"),
+    ("due", "sentence"),
     [
         (None, "It has no date."),
         (TODAY - timedelta(days=1), "Its date has passed."),
         (date(2028, 1, 16), "It is due more than a year from now."),
     ],
 )
-def test_r16_the_date_is_questioned(due: date | None, says: str) -> None:
-    assert [one.sentence for one in asked("Introduce Sam to Ana", Owner.REPORT, due)] == [says]
+def test_r16_missing_past_or_distant_due_date_is_questioned(due: date | None, sentence: str) -> None:
+    assert [question.sentence for question in list_questions("Introduce Sam to Ana", Owner.REPORT, due)] == [sentence]
 
 
 @pytest.mark.parametrize("due", [TODAY, date(2028, 1, 15)])
-def test_r16_today_and_a_year_from_today_are_fine(due: date) -> None:
-    assert asked("Introduce Sam to Ana", Owner.REPORT, due) == ()
+def test_r16_due_date_from_today_to_a_year_from_today_has_no_question(due: date) -> None:
+    assert list_questions("Introduce Sam to Ana", Owner.REPORT, due) == ()
 
 
-def test_questions_come_in_the_order_of_the_lines() -> None:
+def test_questions_are_in_the_order_of_lines() -> None:
     contract = Contract(
         report=(WrittenCommitment(text="Try Rust", due=None, line=9),),
         manager=(WrittenCommitment(text="Promise a promotion soon", due=DUE, line=4),),
     )
-    found = lint_contract(contract, TODAY)
-    assert [one.line for one in found] == [4, 4, 9, 9]
-    assert [one.owner for one in found] == [Owner.MANAGER] * 2 + [Owner.REPORT] * 2
+    questions = lint_contract(contract, TODAY)
+    assert [question.line for question in questions] == [4, 4, 9, 9]
+    assert [question.owner for question in questions] == [Owner.MANAGER] * 2 + [Owner.REPORT] * 2
 
 
 @settings(max_examples=100)
 @given(st.text(max_size=80), st.none() | st.dates(), st.dates())
-def test_r23_a_question_repeats_nothing_but_our_own_words(text: str, due: date | None, today: date) -> None:
-    known = {one.sentence for case in BAD_FOR_BOTH + BEYOND for one in asked(case, Owner.MANAGER)}
-    promise = WrittenCommitment(text=f"zebra {text} soon", due=due, line=1)
-    for one in lint_contract(Contract(manager=(promise,)), today):
-        assert "zebra" not in one.sentence + one.advice
-        assert one.sentence in known or one.sentence.startswith(("`", "It"))
+def test_r23_questions_repeat_only_words_of_the_rules(text: str, due: date | None, today: date) -> None:
+    """A word that is in no rule, `zebra`, never appears in a question."""
+    sentences = {
+        question.sentence
+        for example in VAGUE_TEXTS + OUTCOME_TEXTS
+        for question in list_questions(example, Owner.MANAGER)
+    }
+    commitment = WrittenCommitment(text=f"zebra {text} soon", due=due, line=1)
+    for question in lint_contract(Contract(manager=(commitment,)), today):
+        assert "zebra" not in question.sentence + question.advice
+        assert question.sentence in sentences or question.sentence.startswith(("`", "It"))
 
 
 @pytest.mark.parametrize(("days", "expected"), [(0, True), (7, True), (8, False), (-1, True)])
@@ -319,11 +328,14 @@ def test_r21_due_within_seven_days_is_urgent(days: int, expected: bool) -> None:
 )
 @pytest.mark.parametrize("owner", Owner)
 def test_r31_a_promise_of_feedback_is_met_with_a_hint(text: str, locale: str, owner: Owner) -> None:
-    """What was done, what it led to, what to try next: a hint that keeps nothing from being recorded."""
-    (question,) = asked(text, owner, locale=locale)
+    """The hint names what was done, what it led to and what to try next.
+
+    It does not keep the contract from being recorded.
+    """
+    (question,) = list_questions(text, owner, locale=locale)
     assert question.code == "feedback" and question.word == ""
-    for words in ("what was done", "what it led to", "what to try next"):
-        assert words in question.advice
+    for passage in ("what was done", "what it led to", "what to try next"):
+        assert passage in question.advice
 
 
 @pytest.mark.parametrize(
@@ -339,4 +351,4 @@ def test_r31_a_promise_of_feedback_is_met_with_a_hint(text: str, locale: str, ow
     ],
 )
 def test_r31_asking_for_feedback_is_no_promise_to_give_it(text: str, locale: str) -> None:
-    assert "feedback" not in [question.code for question in asked(text, Owner.MANAGER, locale=locale)]
+    assert "feedback" not in [question.code for question in list_questions(text, Owner.MANAGER, locale=locale)]

@@ -1,4 +1,4 @@
-"""R-14, R-23, R-26: the contract file is read kindly and whole, and written so that it reads back the same."""
+"""How a contract file is parsed and written, in English and in German (R-14, R-23, R-26)."""
 
 from dataclasses import replace
 from datetime import date
@@ -13,7 +13,7 @@ from worker.domain.contract.markdown_writer import render_blank, render_contract
 from worker.domain.model import Contract, ReviewPoint, WrittenCommitment
 from worker.errors import Problems
 
-FULL = """\
+FULL_FILE = """\
 # Dana and Sam
 
 ## Their commitments
@@ -37,54 +37,59 @@ And when?
 - The outage was led calmly
 """
 
-SIGNS = st.characters(exclude_categories=("Cc", "Cs", "Zl", "Zp"))
-WORDS = (
-    st.text(SIGNS, min_size=1, max_size=40)
+CHARACTERS = st.characters(exclude_categories=("Cc", "Cs", "Zl", "Zp"))
+PLAIN_TEXTS = (
+    st.text(CHARACTERS, min_size=1, max_size=40)
     .map(lambda text: " ".join(text.split()).removeprefix("\ufeff").rstrip(" ,;"))
     .filter(bool)
 )
-#: Words that look like the grammar itself.
-TRICKY = st.sampled_from(
+#: Texts that look like the markup of a contract file.
+MARKUP_TEXTS = st.sampled_from(
     ("none", "- none", "None.", "# x", "## Their commitments", "<!-- x", "-->", "---", "\\none", "\\", "support: y")
 ) | st.sampled_from(("- a by 2027-01-01", "a by 2027-01-01", "2027-01: x", "* b", "#", "by", "success:"))
-TRICKY |= st.sampled_from(("a <!-- b --> c", "\\<!-- x", "x\\\\<!-- y", "<!", "a -->", "<!--", "<!---->"))
-TEXT = WORDS | TRICKY
+MARKUP_TEXTS |= st.sampled_from(("a <!-- b --> c", "\\<!-- x", "x\\\\<!-- y", "<!", "a -->", "<!--", "<!---->"))
+TEXTS = PLAIN_TEXTS | MARKUP_TEXTS
 DAYS = st.dates()
-PROMISES = st.builds(WrittenCommitment, text=TEXT, due=DAYS, support=st.just("") | TEXT, success=st.just("") | TEXT)
-REVIEWS = st.builds(ReviewPoint, month=DAYS.map(lambda day: day.replace(day=1)), text=TEXT)
+COMMITMENTS = st.builds(
+    WrittenCommitment, text=TEXTS, due=DAYS, support=st.just("") | TEXTS, success=st.just("") | TEXTS
+)
+REVIEWS = st.builds(ReviewPoint, month=DAYS.map(lambda day: day.replace(day=1)), text=TEXTS)
 CONTRACTS = st.builds(
     Contract,
-    report=st.lists(PROMISES, max_size=4).map(tuple),
-    manager=st.lists(PROMISES, max_size=4).map(tuple),
+    report=st.lists(COMMITMENTS, max_size=4).map(tuple),
+    manager=st.lists(COMMITMENTS, max_size=4).map(tuple),
     reviews=st.lists(REVIEWS, max_size=4).map(tuple),
-    question=st.lists(TEXT, max_size=3).map("\n".join),
-    progress=st.lists(TEXT, max_size=3).map(tuple),
+    question=st.lists(TEXTS, max_size=3).map("\n".join),
+    progress=st.lists(TEXTS, max_size=3).map(tuple),
 )
 
 
-def problems(text: str) -> list[str]:
-    with pytest.raises(Problems) as raised:
+def get_problems(text: str) -> list[str]:
+    """Return the problems that parsing a text raises, in order."""
+    with pytest.raises(Problems) as error:
         parse_contract(text, "c.md")
-    return [str(problem) for problem in raised.value.problems]
+    return [str(problem) for problem in error.value.problems]
 
 
-def only(text: str) -> str:
-    found = problems(text)
-    assert len(found) == 1, found
-    return found[0]
+def get_only_problem(text: str) -> str:
+    """Return the problem of a text that has exactly one."""
+    problems = get_problems(text)
+    assert len(problems) == 1, problems
+    return problems[0]
 
 
-def without_lines(contract: Contract) -> Contract:
+def clear_line_numbers(contract: Contract) -> Contract:
+    """Return the contract with all line numbers 0, as a contract has them that was not read from a file."""
     return replace(
         contract,
-        report=tuple(replace(promise, line=0) for promise in contract.report),
-        manager=tuple(replace(promise, line=0) for promise in contract.manager),
+        report=tuple(replace(commitment, line=0) for commitment in contract.report),
+        manager=tuple(replace(commitment, line=0) for commitment in contract.manager),
         reviews=tuple(replace(point, line=0) for point in contract.reviews),
     )
 
 
 def test_r14_the_four_parts_are_read() -> None:
-    assert parse_contract(FULL, "c.md") == Contract(
+    assert parse_contract(FULL_FILE, "c.md") == Contract(
         report=(
             WrittenCommitment(
                 text="Run the billing design review",
@@ -121,16 +126,18 @@ def test_r14_the_four_parts_are_read() -> None:
         lambda text: text.replace("\n- R", "\n- R".replace("- ", " - ")),
     ],
 )
-def test_r14_what_editors_do_to_a_text_is_tolerated(change: object) -> None:
+def test_r14_changes_that_editors_make_to_a_file_do_not_change_the_contract(change: object) -> None:
     assert callable(change)
-    assert parse_contract(change(FULL), "c.md") == parse_contract(FULL, "c.md")
+    assert parse_contract(change(FULL_FILE), "c.md") == parse_contract(FULL_FILE, "c.md")
 
 
-def test_notes_and_rulers_are_not_read() -> None:
-    noted = FULL.replace("## The open", "---\n<!-- a note\n- over lines by\n-->\n## The open").replace(
-        "And", "<!-- x --> And"
+def test_comments_and_rulers_are_not_part_of_the_contract() -> None:
+    file_with_comments = FULL_FILE.replace(
+        "## The open", "---\n<!-- a comment\n- over lines by\n-->\n## The open"
+    ).replace("And", "<!-- x --> And")
+    assert clear_line_numbers(parse_contract(file_with_comments, "c.md")) == clear_line_numbers(
+        parse_contract(FULL_FILE, "c.md")
     )
-    assert without_lines(parse_contract(noted, "c.md")) == without_lines(parse_contract(FULL, "c.md"))
 
 
 @pytest.mark.parametrize(
@@ -148,52 +155,55 @@ def test_notes_and_rulers_are_not_read() -> None:
         ("led calmly", "led <!-- ZEBRA\n\n--> calmly"),
     ],
 )
-def test_r23_a_note_is_not_read_wherever_it_stands(old: str, new: str) -> None:
-    assert old in FULL
-    noted = parse_contract(FULL.replace(old, new, 1), "c.md")
-    assert without_lines(noted) == without_lines(parse_contract(FULL, "c.md"))
-    assert "ZEBRA" not in render_contract(noted)
+def test_r23_comments_at_any_place_are_left_out(old: str, new: str) -> None:
+    assert old in FULL_FILE
+    contract = parse_contract(FULL_FILE.replace(old, new, 1), "c.md")
+    assert clear_line_numbers(contract) == clear_line_numbers(parse_contract(FULL_FILE, "c.md"))
+    assert "ZEBRA" not in render_contract(contract)
 
 
-def test_what_follows_notes_of_several_lines_keeps_its_line_number() -> None:
-    text = FULL.replace("And when?", "And <!-- a\nb\nc --> when?").replace("- The outage was led calmly", "-")
-    assert only(text).startswith("c.md:23: ")
+def test_problem_after_a_comment_of_several_lines_names_the_right_line() -> None:
+    text = FULL_FILE.replace("And when?", "And <!-- a\nb\nc --> when?").replace("- The outage was led calmly", "-")
+    assert get_only_problem(text).startswith("c.md:23: ")
 
 
-def test_a_note_can_be_shown_as_words() -> None:
-    contract = parse_contract(FULL.replace("And when?", r"Why \<!-- x"), "c.md")
+def test_backslash_makes_a_comment_mark_part_of_the_text() -> None:
+    contract = parse_contract(FULL_FILE.replace("And when?", r"Why \<!-- x"), "c.md")
     assert contract.question.endswith("Why <!-- x")
     assert r"Why \<!-- x" in render_contract(contract)
 
 
-def test_r14_a_part_is_empty_only_when_it_says_so() -> None:
-    empty = "\n".join(f"## {part}\n- none" for part in ContractPart)
-    assert parse_contract(empty, "c.md") == Contract()
-    silent = empty.replace("- none", "", 1)
-    assert only(silent).startswith("c.md:1: Nothing stands under `## Their commitments`. Write `- what by")
+def test_r14_empty_part_needs_the_word_none() -> None:
+    empty_file = "\n".join(f"## {part}\n- none" for part in ContractPart)
+    assert parse_contract(empty_file, "c.md") == Contract()
+    file_without_first_none = empty_file.replace("- none", "", 1)
+    assert get_only_problem(file_without_first_none).startswith(
+        "c.md:1: Nothing stands under `## Their commitments`. Write `- what by"
+    )
 
 
 @settings(max_examples=150)
 @given(CONTRACTS)
 def test_r14_what_is_written_reads_back_the_same(contract: Contract) -> None:
-    assert without_lines(parse_contract(render_contract(contract, "Dana and Sam"), "c.md")) == contract
+    assert clear_line_numbers(parse_contract(render_contract(contract, "Dana and Sam"), "c.md")) == contract
 
 
 @settings(max_examples=200)
-@given(st.text(max_size=200) | st.lists(TEXT | st.sampled_from(FULL.splitlines()), max_size=30).map("\n".join))
-def test_whatever_is_given_only_problems_are_raised(text: str) -> None:
+@given(st.text(max_size=200) | st.lists(TEXTS | st.sampled_from(FULL_FILE.splitlines()), max_size=30).map("\n".join))
+def test_any_text_gives_a_contract_or_problems_with_line_numbers(text: str) -> None:
+    """No other error is raised. A contract that was parsed is the same after it was written and parsed again."""
     try:
         contract = parse_contract(text, "c.md")
-    except Problems as raised:
-        places = [int(problem.where.removeprefix("c.md:")) for problem in raised.problems]
-        assert places == sorted(places)
-        assert 1 <= places[0] <= places[-1] <= max(1, len(text.splitlines()) + text.count("\r") + 1)
+    except Problems as error:
+        lines = [int(problem.where.removeprefix("c.md:")) for problem in error.problems]
+        assert lines == sorted(lines)
+        assert 1 <= lines[0] <= lines[-1] <= max(1, len(text.splitlines()) + text.count("\r") + 1)
     else:
-        assert without_lines(parse_contract(render_contract(contract), "c.md")) == without_lines(contract)
+        assert clear_line_numbers(parse_contract(render_contract(contract), "c.md")) == clear_line_numbers(contract)
 
 
 @pytest.mark.parametrize(
-    ("old", "new", "where", "says"),
+    ("old", "new", "line_number", "passage"),
     [
         ("## The open question\n", "", 20, "is missing"),
         ("## The open question", "## Their commitments", 17, "is not a list item"),
@@ -218,81 +228,87 @@ def test_whatever_is_given_only_problems_are_raised(text: str) -> None:
         ("And when?", "x" * 2001, 18, "longer than 2,000 characters"),
     ],
 )
-def test_each_problem_says_where_and_what_to_write(old: str, new: str, where: int, says: str) -> None:
-    assert old in FULL
-    found = [line for line in problems(FULL.replace(old, new, 1)) if says in line]
-    assert found
-    assert found[0].startswith(f"c.md:{where}: ")
+def test_each_problem_names_its_line_and_the_remedy(old: str, new: str, line_number: int, passage: str) -> None:
+    assert old in FULL_FILE
+    matching_problems = [line for line in get_problems(FULL_FILE.replace(old, new, 1)) if passage in line]
+    assert matching_problems
+    assert matching_problems[0].startswith(f"c.md:{line_number}: ")
 
 
 @pytest.mark.parametrize(
-    "written",
+    "ending",
     ["by 13.03.2027", "by 2027/3/13", "by 13/03/2027", "by 03/13/2027", "by 13 March 2027", "by March 13th, 2027.",
      "by 13. März 2027", "due 2027-03-13", "(by: 13 Mar 2027)", "2027-03-13"],
 )  # fmt: skip
-def test_a_day_written_in_another_way_is_told_as_it_should_be(written: str) -> None:
-    assert only(FULL.replace("by 2027-01-29", written)) == (
+def test_problem_of_a_date_in_another_format_shows_the_right_format(ending: str) -> None:
+    assert get_only_problem(FULL_FILE.replace("by 2027-01-29", ending)) == (
         "c.md:11: The day of this commitment is written in another way. End the line with `by 2027-03-13`."
     )
 
 
-@pytest.mark.parametrize("written", ["by 03/04/2027", "by 3-4-2027", "by 4.03/2027"])
-def test_a_day_that_can_be_read_in_two_ways_is_not_guessed(written: str) -> None:
-    assert only(FULL.replace("by 2027-01-29", written)) == (
+@pytest.mark.parametrize("ending", ["by 03/04/2027", "by 3-4-2027", "by 4.03/2027"])
+def test_ambiguous_date_is_a_problem(ending: str) -> None:
+    assert get_only_problem(FULL_FILE.replace("by 2027-01-29", ending)) == (
         "c.md:11: The day of this commitment can be read in two ways. End the line with the day, as in `by 2027-02-15`."
     )
 
 
 @pytest.mark.parametrize(
-    "written", ["by 31/31/2027", "by 13 May", "by 1 Marble 2027", "by ² ³ 2027", "by 27-03-01", "2027"]
+    "ending", ["by 31/31/2027", "by 13 May", "by 1 Marble 2027", "by ² ³ 2027", "by 27-03-01", "2027"]
 )
-def test_what_is_no_day_is_not_taken_for_one(written: str) -> None:
-    assert "This commitment has no date." in only(FULL.replace("by 2027-01-29", written))
+def test_text_that_is_no_date_counts_as_a_missing_date(ending: str) -> None:
+    assert "This commitment has no date." in get_only_problem(FULL_FILE.replace("by 2027-01-29", ending))
 
 
-def test_a_heading_meant_is_not_reported_missing_as_well() -> None:
-    assert "Did you mean" in only(FULL.replace("we will review", "to review"))
+def test_misspelt_heading_is_one_problem_and_not_also_a_missing_heading() -> None:
+    assert "Did you mean" in get_only_problem(FULL_FILE.replace("we will review", "to review"))
 
 
-def test_a_repeated_heading_names_the_first() -> None:
-    twice = FULL + "## The open question\nor this?\n"
+def test_problem_of_a_repeated_heading_names_the_line_of_the_first() -> None:
+    file_with_repeated_heading = FULL_FILE + "## The open question\nor this?\n"
     assert (
-        only(twice)
+        get_only_problem(file_with_repeated_heading)
         == "c.md:22: The heading `## The open question` stands here again. Keep it once; it is in line 16 already."
     )
 
 
-def test_all_problems_come_at_once_in_order() -> None:
-    text = FULL.replace(" by 2027-02-15", "").replace("2027-03-01", "2027-02-30").replace("2027-02:", "soon")
-    assert [line.split(" ")[0] for line in problems(text)] == ["c.md:4:", "c.md:7:", "c.md:14:"]
+def test_all_problems_are_raised_together_in_the_order_of_lines() -> None:
+    text = FULL_FILE.replace(" by 2027-02-15", "").replace("2027-03-01", "2027-02-30").replace("2027-02:", "soon")
+    assert [line.split(" ")[0] for line in get_problems(text)] == ["c.md:4:", "c.md:7:", "c.md:14:"]
 
 
 @pytest.mark.parametrize(
     "text", ["word\n" * 10_000, "\x00" * 1000, "\x00\n" * 150, "x" * 1_000_000, "y" * 3000 + "\n" + "z" * 3000]
 )
-def test_what_is_no_contract_is_one_problem(text: str) -> None:
-    only(text)
+def test_file_that_is_no_contract_has_one_problem(text: str) -> None:
+    get_only_problem(text)
 
 
-def test_r23_no_problem_repeats_what_was_written() -> None:
+def test_r23_problems_do_not_repeat_the_text_of_the_file() -> None:
     secret = "ZEBRA"
-    text = FULL
+    text = FULL_FILE
     for word in ("Dana", "Run", "one", "Introduce", "2027-02:", "And", "calmly", "question"):
         text = text.replace(word, secret)
-    found = problems(f"{secret}\n{text}\n## {secret}\n{secret}\n")
-    assert len(found) > 3
-    assert not any(secret in line for line in found)
+    problems = get_problems(f"{secret}\n{text}\n## {secret}\n{secret}\n")
+    assert len(problems) > 3
+    assert not any(secret in line for line in problems)
 
 
-def test_an_unfilled_template_says_what_is_still_to_be_written() -> None:
+def test_unfilled_template_has_a_problem_for_each_empty_part() -> None:
+    """The names contain comment marks, which must not open or close a comment."""
     text = render_blank("Dana <!-- Oyelaran", "Sam --> Weiß", date(2027, 1, 15))
     assert "by 2027-02-12" in text
-    found = problems(text)
-    assert [text.splitlines()[int(line.split(":")[1]) - 1] for line in found] == ["-", "-", "-", "## The open question"]
-    assert all("Nothing" in line for line in found)
+    problems = get_problems(text)
+    assert [text.splitlines()[int(line.split(":")[1]) - 1] for line in problems] == [
+        "-",
+        "-",
+        "-",
+        "## The open question",
+    ]
+    assert all("Nothing" in line for line in problems)
 
 
-def test_a_filled_template_is_read() -> None:
+def test_filled_template_is_a_contract() -> None:
     text = render_blank("Dana", "Sam", date(2027, 1, 15))
     for line in ("- Write it by 2027-02-15", "- Ask Ana by 2027-02-15", "- 2027-02: both"):
         text = text.replace("\n-\n", f"\n{line}\n", 1)
@@ -302,7 +318,7 @@ def test_a_filled_template_is_read() -> None:
 
 # --- in German ---
 
-GERMAN = """\
+GERMAN_FILE = """\
 # Dana und Sam
 
 ## Zusagen deines Gegenübers
@@ -323,23 +339,23 @@ nichts
 """
 
 
-def test_a_german_file_says_the_same() -> None:
-    found = parse_contract(GERMAN, "c.md")
-    first, second = found.report
+def test_german_file_is_parsed() -> None:
+    contract = parse_contract(GERMAN_FILE, "c.md")
+    first, second = contract.report
     assert (first.text, first.due) == ("Das Abrechnungs-Review leiten", date(2027, 2, 15))
     assert (first.support, first.success) == ("das Plattform-Team", "eine Sitzung reicht")
     assert (second.text, second.due) == (
         "Die Erkenntnisse aus der Rufbereitschaft für die Gilde aufschreiben",
         date(2027, 3, 1),
     )
-    assert [(one.text, one.due) for one in found.manager] == [
+    assert [(commitment.text, commitment.due) for commitment in contract.manager] == [
         ("Ich stelle Sam der Plattformleitung vor", date(2027, 1, 29))
     ]
-    assert found.question == ""
+    assert contract.question == ""
 
 
 @pytest.mark.parametrize(
-    ("old", "new", "says"),
+    ("old", "new", "passage"),
     [
         ("## Die offene Frage\nnichts\n", "", "The heading `## Die offene Frage` is missing. Add it; write `- nichts`"),
         ("## Die offene Frage", "## Die offenen Fragen", "Did you mean `## Die offene Frage`?"),
@@ -355,45 +371,48 @@ def test_a_german_file_says_the_same() -> None:
         ("\nnichts\n", "\n", "Write die Frage, or `- nichts` if that is what you agreed."),
     ],
 )
-def test_a_problem_in_a_german_file_shows_german_words(old: str, new: str, says: str) -> None:
-    assert any(says in line for line in problems(GERMAN.replace(old, new, 1)))
+def test_problem_in_a_german_file_quotes_german_words(old: str, new: str, passage: str) -> None:
+    assert any(passage in line for line in get_problems(GERMAN_FILE.replace(old, new, 1)))
 
 
 @settings(max_examples=100)
 @given(CONTRACTS)
-def test_what_is_written_in_german_reads_back_the_same(contract: Contract) -> None:
+def test_german_contract_is_the_same_after_it_was_written_and_parsed(contract: Contract) -> None:
     text = render_contract(contract, "Dana und Sam", "de-AT")
     assert "## Zusagen der Führungskraft" in text
-    assert without_lines(parse_contract(text, "c.md")) == without_lines(contract)
+    assert clear_line_numbers(parse_contract(text, "c.md")) == clear_line_numbers(contract)
 
 
-def test_a_german_form_names_what_it_takes_and_says_what_is_missing() -> None:
-    empty = render_blank("Dana --> Berg", "Sam", date(2027, 1, 15), "de")
-    assert "# Dana Berg und Sam, 2027-01-15" in empty.replace("  ", " ")
-    assert "2027-02-12 oder 12.02.2027" in empty
-    assert [line.partition(": ")[2] for line in problems(empty)] == [
+def test_german_template_shows_date_formats_and_has_problems_until_it_is_filled() -> None:
+    blank_file = render_blank("Dana --> Berg", "Sam", date(2027, 1, 15), "de")
+    assert "# Dana Berg und Sam, 2027-01-15" in blank_file.replace("  ", " ")
+    assert "2027-02-12 oder 12.02.2027" in blank_file
+    assert [line.partition(": ")[2] for line in get_problems(blank_file)] == [
         *["Nothing is written here. Fill the line, or delete it; an empty part says `- nichts`."] * 3,
         "Nothing stands under `## Die offene Frage`. Write die Frage, or `- nichts` if that is what you agreed.",
     ]
 
 
-def test_r23_a_note_in_a_german_file_is_not_read_wherever_it_stands() -> None:
-    noted = GERMAN.replace("leiten bis", "leiten <!-- ob er\n  das kann? --> bis").replace(
+def test_r23_comments_in_a_german_file_are_left_out() -> None:
+    file_with_comments = GERMAN_FILE.replace("leiten bis", "leiten <!-- ob er\n  das kann? --> bis").replace(
         "reicht", "reicht <!-- ZEBRA -->"
     )
-    noted = noted.replace("bis 29.01.2027", "bis 29.01.2027 <!-- ZEBRA -->")
-    assert without_lines(parse_contract(noted, "c.md")) == without_lines(parse_contract(GERMAN, "c.md"))
+    file_with_comments = file_with_comments.replace("bis 29.01.2027", "bis 29.01.2027 <!-- ZEBRA -->")
+    assert clear_line_numbers(parse_contract(file_with_comments, "c.md")) == clear_line_numbers(
+        parse_contract(GERMAN_FILE, "c.md")
+    )
 
 
-def test_every_heading_of_every_language_opens_one_part() -> None:
+def test_each_heading_of_each_language_belongs_to_one_part() -> None:
+    """Each template has the headings of its language and names the first two alternatives."""
     names = [
         name.casefold()
-        for form in CONTRACT_LANGUAGES.values()
-        for name in (*form.headings.values(), *form.other_headings)
+        for language in CONTRACT_LANGUAGES.values()
+        for name in (*language.headings.values(), *language.other_headings)
     ]
     assert len(names) == len(set(names))
-    for form in CONTRACT_LANGUAGES.values():
-        assert [line[3:] for line in form.blank_file.splitlines() if line.startswith("## ")] == list(
-            form.headings.values()
+    for language in CONTRACT_LANGUAGES.values():
+        assert [line[3:] for line in language.blank_file.splitlines() if line.startswith("## ")] == list(
+            language.headings.values()
         )
-        assert all(f"„{name}“" in form.blank_file for name in list(form.other_headings)[:2])
+        assert all(f"„{name}“" in language.blank_file for name in list(language.other_headings)[:2])

@@ -1,4 +1,4 @@
-"""When the contract is asked for and reminded of, and when a session ends unfinished (R-15, R-17; T-7)."""
+"""Contract requests, contract reminders and unfinished sessions (R-15, R-17; T-7)."""
 
 from dataclasses import replace
 from datetime import datetime, timedelta
@@ -17,9 +17,10 @@ from worker.domain.planning.preparations import SWEEP_SLACK
 from worker.domain.time.mail_hours import find_day_start
 from worker.domain.time.worktime import get_local_date, is_working_day, list_spells
 
-START = utc(2026, 9, 28, 8)
-#: Zones that change their clocks, that are a half or three quarters of an hour off, or that skip midnight.
-PLACES = [
+#: A Monday, 10:00 in Berlin. A session of 75 minutes ends at 11:15.
+SESSION_START = utc(2026, 9, 28, 8)
+#: Zones with clock changes, some of them at midnight, or with offsets of half or three quarters of an hour.
+ZONES_AND_COUNTRIES = [
     ("Europe/London", "GB"),
     ("America/New_York", "US"),
     ("America/St_Johns", "CA-NL"),
@@ -33,8 +34,8 @@ PLACES = [
 # --- T-7: the contract ---
 
 
-def held(start: datetime = START, manager: Person = DANA) -> Story:
-    """A story at the end of a session."""
+def make_story_at_end(start: datetime = SESSION_START, manager: Person = DANA) -> Story:
+    """A story at the end of its session."""
     session = session_of(start, by_hand=True)
     story = Story(state=state_of(session, manager=manager), manager=manager, now=start)
     story.tick()
@@ -43,30 +44,30 @@ def held(start: datetime = START, manager: Person = DANA) -> Story:
 
 
 def test_the_contract_is_asked_for_at_the_session_s_end() -> None:
-    """T-7, R-15: at once."""
-    story = held()
+    """T-7, R-15: The mail leaves at once, and the deadline is 48 hours later."""
+    story = make_story_at_end()
     assert [(m.to, m.snapshot_at) for m in story.mails("contract_request")] == [(DANA.email, story.now)]
     assert story.session("c1").state is SessionState.HELD
     assert contract_mails.find_contract_deadline(DANA, story.session("c1")) == story.now + 48 * HOUR
 
 
-def test_it_is_asked_for_only_where_a_contract_closes_the_session() -> None:
-    """T-13, R-4: not after the first two of a series, a review or a check-in."""
+def test_session_without_contract_gets_no_contract_request() -> None:
+    """T-13, R-4: Such sessions are the first two parts of a series, reviews and check-ins."""
     for fields in (
         {"topic": Topic.NOW},
         {"topic": Topic.DIRECTION},
         {"kind": SessionKind.REVIEW},
         {"kind": SessionKind.CHECKIN},
     ):
-        session = session_of(utc(2026, 9, 28, 8), **fields)
+        session = session_of(SESSION_START, **fields)
         story = Story(state=state_of(session), now=session.span.end)
         story.tick()
         assert story.mails("contract_request") == []
 
 
 def test_two_reminders_and_three_late_mails_and_then_it_is_unfinished() -> None:
-    """T-7, R-15, R-17: a Monday's session in Berlin, nobody answers."""
-    story = held()
+    """T-7, R-15, R-17: The session ends on a Monday in Berlin, and nobody records a contract."""
+    story = make_story_at_end()
     story.until(utc(2026, 10, 20))
     assert [(m.number, format_local(m.snapshot_at, DANA)) for m in story.mails("contract_reminder")] == [
         (1, "Tue 2026-09-29 16:00"),
@@ -79,14 +80,14 @@ def test_two_reminders_and_three_late_mails_and_then_it_is_unfinished() -> None:
     assert format_local(unfinished.at, DANA) == "Tue 2026-10-06 09:00"
     assert story.session("c1").state is SessionState.UNFINISHED
     assert len(story.mails("contract_request")) == 1
-    (told,) = story.mails("unfinished")
-    assert told.to == story.state.report.email, "the report is told once, kindly"
-    assert told.snapshot_at == unfinished.at
+    (report_mail,) = story.mails("unfinished")
+    assert report_mail.to == story.state.report.email, "the report gets one mail, and the manager none"
+    assert report_mail.snapshot_at == unfinished.at
 
 
-def test_once_the_contract_is_there_nobody_is_reminded() -> None:
-    """T-7."""
-    story = held()
+def test_recorded_contract_ends_the_reminders() -> None:
+    """T-7: The contract comes after the first reminder."""
+    story = make_story_at_end()
     story.tick_at(story.now + 30 * HOUR)
     story.act(lambda p: actions.record_contract(p, p.sessions["c1"], [], 1))
     story.until(utc(2026, 10, 20))
@@ -97,133 +98,144 @@ def test_once_the_contract_is_there_nobody_is_reminded() -> None:
 @pytest.mark.parametrize(
     ("start", "expected"),
     [
-        (utc(2026, 9, 25, 13, 45), []),  # a Friday, over at 17:00: the 48 hours hold no working time
-        (utc(2026, 9, 25, 8), [(2, "Fri 2026-09-25 16:00")]),  # over at 11:15
-        (utc(2026, 9, 25, 9, 30), [(2, "Fri 2026-09-25 16:45")]),  # over at 12:45: four hours later
+        (utc(2026, 9, 25, 13, 45), []),  # ends on Friday at 17:00: the 48 hours hold no working time
+        (utc(2026, 9, 25, 8), [(2, "Fri 2026-09-25 16:00")]),  # ends at 11:15
+        (utc(2026, 9, 25, 9, 30), [(2, "Fri 2026-09-25 16:45")]),  # ends at 12:45: the reminder is four hours later
         (utc(2026, 9, 24, 8), [(2, "Fri 2026-09-25 16:00")]),
         (utc(2026, 9, 23, 8), [(1, "Thu 2026-09-24 16:00"), (2, "Fri 2026-09-25 09:00")]),
-        (utc(2026, 9, 22, 6), [(2, "Wed 2026-09-23 16:00")]),  # over at 09:15: no time is left on Thursday
-        (utc(2026, 9, 27, 18), [(1, "Mon 2026-09-28 16:00"), (2, "Tue 2026-09-29 16:00")]),  # a Sunday, put by hand
+        (utc(2026, 9, 22, 6), [(2, "Wed 2026-09-23 16:00")]),  # ends at 09:15: no time is left on Thursday
+        (
+            utc(2026, 9, 27, 18),
+            [(1, "Mon 2026-09-28 16:00"), (2, "Tue 2026-09-29 16:00")],
+        ),  # a Sunday, to which a person moved it
     ],
 )
 def test_reminders_stay_inside_working_hours(start: datetime, expected: list[tuple[int, str]]) -> None:
-    """T-7: one a day, an hour before its end; fewer when the 48 hours hold less working time than that."""
-    story = held(start)
+    """T-7: One a day, an hour before its end.
+
+    There are fewer if the 48 hours hold too little working time.
+    """
+    story = make_story_at_end(start)
     story.until(story.now + 48 * HOUR)
     assert [(m.number, format_local(m.snapshot_at, DANA)) for m in story.mails("contract_reminder")] == expected
 
 
-def test_late_mails_come_on_working_days() -> None:
-    """T-7: three of them after a Friday evening, over a public holiday in Germany."""
-    story = held(utc(2026, 9, 30, 13))
+def test_late_reminders_are_sent_on_working_days() -> None:
+    """T-7: The deadline is on Friday, 2 October; a public holiday in Germany falls on the Saturday after it."""
+    story = make_story_at_end(utc(2026, 9, 30, 13))
     story.until(utc(2026, 10, 30))
-    after = [format_local(m.snapshot_at, DANA) for m in story.mails("contract_reminder") if m.number > 2]
-    assert after == ["Mon 2026-10-05 09:00", "Tue 2026-10-06 09:00", "Wed 2026-10-07 09:00"]
+    late_times = [format_local(m.snapshot_at, DANA) for m in story.mails("contract_reminder") if m.number > 2]
+    assert late_times == ["Mon 2026-10-05 09:00", "Tue 2026-10-06 09:00", "Wed 2026-10-07 09:00"]
 
 
-def test_a_program_that_slept_does_not_catch_up_on_reminders() -> None:
-    """T-7: of several that are overdue only the last makes sense."""
-    story = held()
+def test_only_the_last_overdue_reminder_is_sent_after_downtime() -> None:
+    """T-7: The reminders before it make no sense any more."""
+    story = make_story_at_end()
     story.now = utc(2026, 10, 2, 12)
     story.tick()
     assert [m.number for m in story.mails("contract_reminder")] == [4]
 
 
-def test_a_program_that_slept_over_the_deadline_does_not_speak_as_if_it_were_to_come() -> None:
-    """T-7: the second reminder is due until two hours before the deadline, the first late mail not yet."""
-    story = held()
+def test_no_reminder_is_sent_in_the_last_two_hours_before_the_deadline() -> None:
+    """T-7: After downtime it is too late for the second reminder, and too early for the first late one."""
+    story = make_story_at_end()
     story.now = contract_mails.find_contract_deadline(DANA, story.session("c1")) - HOUR
     story.tick()
     assert story.mails("contract_reminder") == []
 
 
-def test_a_session_said_to_have_ended_at_another_time_is_asked_for_anew() -> None:
-    """T-7: what counts from the end counts from the real one."""
-    story = held()
+def test_recording_another_end_of_the_session_sends_another_contract_request() -> None:
+    """T-7: The times of all mails count from the end that was recorded."""
+    story = make_story_at_end()
     end = story.now - 30 * MINUTE
     story.act(lambda p: actions.record_held(p, p.sessions["c1"], end))
     assert [m.start for m in story.mails("contract_request")] == [story.now, end]
 
 
-WEEKS = ["Mon-Fri 09:00-17:00", "Mon-Thu 22:00-06:00", "Mon,Wed 08:00-12:00,13:00-15:00", "Sat 10:00-11:00"]
+WORKING_HOURS = ["Mon-Fri 09:00-17:00", "Mon-Thu 22:00-06:00", "Mon,Wed 08:00-12:00,13:00-15:00", "Sat 10:00-11:00"]
 
 
 @settings(max_examples=80, deadline=None)
 @given(
-    st.sampled_from(PLACES),
-    st.sampled_from(WEEKS),
+    st.sampled_from(ZONES_AND_COUNTRIES),
+    st.sampled_from(WORKING_HOURS),
     st.integers(0, 366 * 96),
 )
 def test_reminders_are_inside_working_hours_and_before_the_deadline(
-    where: tuple[str, str], hours: str, quarter: int
+    zone_and_country: tuple[str, str], hours: str, quarter: int
 ) -> None:
-    """T-7: for anybody, for any end; the last at least two hours before the deadline."""
-    dana = person("Dana", *where, hours=hours)
+    """T-7: For any person and any end of the session, the last reminder is at least two hours before the deadline."""
+    dana = person("Dana", *zone_and_country, hours=hours)
     end = utc(2026, 1, 1) + quarter * 15 * MINUTE
-    found = list_reminder_times(dana, asked_at=end, deadline=end + 48 * HOUR)
-    assert len(found) <= 2
-    assert list(found) == sorted(set(found))
-    for at in found:
-        day = get_local_date(dana.zone, at)
-        assert any(span.start <= at <= span.end for n in (0, 1) for span in list_spells(dana, day - n * DAY))
-        assert end + 4 * HOUR <= at <= end + 46 * HOUR
-    assert all(second - first >= 4 * HOUR for first, second in pairwise(found))
-    assert all(first - end >= 12 * HOUR for first in found[:-1])
-    afterwards = list_late_reminder_times(dana, end + 48 * HOUR)
-    assert [find_day_start(dana, get_local_date(dana.zone, at)) for at in afterwards] == list(afterwards)
-    assert all(is_working_day(dana, get_local_date(dana.zone, at)) for at in afterwards)
-    assert afterwards[0] > end + 48 * HOUR - DAY
-    assert get_local_date(dana.zone, afterwards[0]) > get_local_date(dana.zone, end + 48 * HOUR)
+    reminder_times = list_reminder_times(dana, asked_at=end, deadline=end + 48 * HOUR)
+    assert len(reminder_times) <= 2
+    assert list(reminder_times) == sorted(set(reminder_times))
+    for instant in reminder_times:
+        day = get_local_date(dana.zone, instant)
+        assert any(span.start <= instant <= span.end for n in (0, 1) for span in list_spells(dana, day - n * DAY))
+        assert end + 4 * HOUR <= instant <= end + 46 * HOUR
+    assert all(second - first >= 4 * HOUR for first, second in pairwise(reminder_times))
+    assert all(first - end >= 12 * HOUR for first in reminder_times[:-1])
+    late_times = list_late_reminder_times(dana, end + 48 * HOUR)
+    assert [find_day_start(dana, get_local_date(dana.zone, instant)) for instant in late_times] == list(late_times)
+    assert all(is_working_day(dana, get_local_date(dana.zone, instant)) for instant in late_times)
+    assert late_times[0] > end + 48 * HOUR - DAY
+    assert get_local_date(dana.zone, late_times[0]) > get_local_date(dana.zone, end + 48 * HOUR)
 
 
 def test_each_of_the_two_days_that_follow_has_a_reminder_where_it_leaves_time() -> None:
-    """T-7: from Monday to Wednesday; of the last of these days two hours and more lie before the deadline. Nobody is
-    reminded twice a day."""
-    for days, quarter in product(range(3), range(14 * 4)):  # from nine in the morning to eleven at night
+    """T-7: Each of the two days after the end has one reminder, if two hours are left to the deadline.
+
+    The session ends on Monday to Wednesday, at any quarter-hour from 09:00 to 22:45 in Berlin.
+    """
+    for days, quarter in product(range(3), range(14 * 4)):
         end = utc(2026, 9, 7, 7) + days * DAY + quarter * 15 * MINUTE
         latest = end + 46 * HOUR - SWEEP_SLACK
-        following = [get_local_date(DANA.zone, end) + n * DAY for n in (1, 2)]
+        next_days = [get_local_date(DANA.zone, end) + n * DAY for n in (1, 2)]
         times = list_reminder_times(DANA, asked_at=end, deadline=end + 48 * HOUR)
-        mornings = [find_day_start(DANA, day) for day in following]
+        mornings = [find_day_start(DANA, day) for day in next_days]
         is_late_enough = [morning is not None and morning <= latest for morning in mornings]
         assert [get_local_date(DANA.zone, at) for at in times] == [
-            day for day, possible in zip(following, is_late_enough, strict=True) if possible
+            day for day, is_possible in zip(next_days, is_late_enough, strict=True) if is_possible
         ], end
 
 
 @pytest.mark.parametrize(
-    ("recorded", "until", "expected"),
+    ("recorded_at", "deadline_text", "expected_reminders"),
     [
-        # 26 minutes before the 48 hours end
+        # 26 minutes before the end of the 48 hours
         (utc(2026, 9, 30, 8, 49), "Thu 2026-10-01 10:49", [(2, "Wed 2026-09-30 16:00")]),
         (utc(2026, 10, 2, 14), "Mon 2026-10-05 16:00", [(2, "Mon 2026-10-05 13:45")]),
         (utc(2026, 9, 28, 16), "Wed 2026-09-30 11:15", [(1, "Tue 2026-09-29 16:00"), (2, "Wed 2026-09-30 09:00")]),
     ],
 )
-def test_held_recorded_later_leaves_a_working_day_and_mails_hours_apart(
-    recorded: datetime, until: str, expected: list[tuple[int, str]]
+def test_session_recorded_as_held_late_leaves_a_working_day_for_the_contract(
+    recorded_at: datetime, deadline_text: str, expected_reminders: list[tuple[int, str]]
 ) -> None:
-    """T-7: a Monday's session over at 11:15; the deadline is the later of 48 hours and one working day."""
-    session = session_of(START, by_hand=True)
-    story = Story(state=state_of(session), now=START)
+    """T-7: The deadline is 48 hours after the end or one working day after the record, whichever is later.
+
+    The session ends on Monday at 11:15. Mails are at least four hours apart.
+    """
+    session = session_of(SESSION_START, by_hand=True)
+    story = Story(state=state_of(session), now=SESSION_START)
     story.tick()
-    story.now = recorded
+    story.now = recorded_at
     story.act(lambda p: actions.record_held(p, p.sessions["c1"], session.span.end))
     story.tick()
-    by = contract_mails.find_contract_deadline(DANA, story.session("c1"))
-    assert format_local(by, DANA) == until
-    assert [m.snapshot_at for m in story.mails("contract_request")] == [recorded]
-    story.until(by)
-    mails = [m for m in story.mails("contract_reminder") if m.number < 3]
-    assert all(b - a >= 4 * HOUR for a, b in pairwise([recorded, *(m.snapshot_at for m in mails)]))
-    assert all(by - m.snapshot_at >= 2 * HOUR for m in mails)
-    assert [(m.number, format_local(m.snapshot_at, DANA)) for m in mails] == expected
+    deadline = contract_mails.find_contract_deadline(DANA, story.session("c1"))
+    assert format_local(deadline, DANA) == deadline_text
+    assert [m.snapshot_at for m in story.mails("contract_request")] == [recorded_at]
+    story.until(deadline)
+    reminders = [m for m in story.mails("contract_reminder") if m.number < 3]
+    assert all(b - a >= 4 * HOUR for a, b in pairwise([recorded_at, *(m.snapshot_at for m in reminders)]))
+    assert all(deadline - m.snapshot_at >= 2 * HOUR for m in reminders)
+    assert [(m.number, format_local(m.snapshot_at, DANA)) for m in reminders] == expected_reminders
 
 
-def test_a_session_taken_as_held_after_a_long_sleep_leaves_a_working_day() -> None:
-    """T-7: a program that slept over the end says so a day after; nobody is asked and reminded in one minute."""
-    session = session_of(START, by_hand=True)
-    story = Story(state=state_of(session), now=START)
+def test_session_that_counts_as_held_after_downtime_leaves_a_working_day() -> None:
+    """T-7: The program notices the end 47 hours later. The request and a reminder do not leave in one minute."""
+    session = session_of(SESSION_START, by_hand=True)
+    story = Story(state=state_of(session), now=SESSION_START)
     story.tick()
     story.now = session.span.end + 47 * HOUR
     story.tick()
@@ -233,42 +245,48 @@ def test_a_session_taken_as_held_after_a_long_sleep_leaves_a_working_day() -> No
     assert [m.number for m in story.mails("contract_reminder")] != []
 
 
-def test_a_request_that_could_not_leave_is_not_followed_by_a_reminder_at_once() -> None:
-    """T-7: while mail is out of order, request and reminder do not pile up to leave together."""
-    story = held()
-    waiting = story.mails("contract_request")[0]
-    story.state = replace(story.state, effects=(replace(waiting, progress=EffectProgress.WAITING),))
-    first, second = list_reminder_times(DANA, asked_at=story.now, deadline=story.now + 48 * HOUR)
-    story.now = first
-    later = story.plan()
-    assert not [m for m in later.effects if m.name == "contract_reminder"]
-    assert later.due_at == second >= first + 4 * HOUR
+def test_no_reminder_is_planned_while_the_contract_request_waits() -> None:
+    """T-7: During a mail outage, request and reminder do not pile up to leave together."""
+    story = make_story_at_end()
+    request = story.mails("contract_request")[0]
+    story.state = replace(story.state, effects=(replace(request, progress=EffectProgress.WAITING),))
+    first_time, second_time = list_reminder_times(DANA, asked_at=story.now, deadline=story.now + 48 * HOUR)
+    story.now = first_time
+    plan_at_first_time = story.plan()
+    assert not [m for m in plan_at_first_time.effects if m.name == "contract_reminder"]
+    assert plan_at_first_time.due_at == second_time >= first_time + 4 * HOUR
 
 
-# --- commitments ---
+# --- late sweeps and weekly mails ---
 
 
-@pytest.mark.parametrize("late", [timedelta(0), timedelta(seconds=1), timedelta(minutes=10)])
-def test_the_last_reminder_leaves_though_the_sweep_comes_late(late: timedelta) -> None:
-    """T-7, R-15: a Tuesday's session that ends at one in the afternoon; two hours before the deadline people work."""
+@pytest.mark.parametrize("delay", [timedelta(0), timedelta(seconds=1), timedelta(minutes=10)])
+def test_last_reminder_is_sent_even_if_the_sweep_is_late(delay: timedelta) -> None:
+    """T-7, R-15: The session ends on Tuesday at 13:00: the last two hours before the deadline are working time."""
     session = session_of(utc(2026, 9, 29, 9, 45))
     story = Story(state=state_of(session), now=session.span.end)
     while story.now < session.span.end + 48 * HOUR:
         story.tick()
         assert story.due is not None
-        story.now = max(story.due, story.now) + late
-    sent = [(m.number, session.span.end + 48 * HOUR - m.snapshot_at) for m in story.mails("contract_reminder")]
-    assert [number for number, _ in sent if number < 3] == [1, 2]
-    assert all(left >= 2 * HOUR for number, left in sent if number < 3)
+        story.now = max(story.due, story.now) + delay
+    reminders = [(m.number, session.span.end + 48 * HOUR - m.snapshot_at) for m in story.mails("contract_reminder")]
+    assert [number for number, _ in reminders if number < 3] == [1, 2]
+    assert all(time_left >= 2 * HOUR for number, time_left in reminders if number < 3)
 
 
-def test_a_late_mail_on_the_morning_of_the_weekly_one_is_not_sent() -> None:
-    """T-7, T-16: the weekly mail names the contract that is late, and is that day's mail about it."""
-    story, alone = held(utc(2026, 10, 7, 8)), held(utc(2026, 10, 7, 8))  # late from Friday on
+def test_late_reminder_is_left_out_on_the_day_of_the_weekly_mail() -> None:
+    """T-7, T-16: The weekly mail names the late contract. The deadline is on a Friday."""
+    story, story_without_weekly_mail = (
+        make_story_at_end(utc(2026, 10, 7, 8)),
+        make_story_at_end(utc(2026, 10, 7, 8)),
+    )  # late from Friday on
     story.state = replace(story.state, report_count=3)
-    for one in (story, alone):
+    for one in (story, story_without_weekly_mail):
         one.until(one.now + 8 * DAY)
-    late = [[f"{m.snapshot_at:%a}" for m in one.mails("contract_reminder") if m.number > 2] for one in (story, alone)]
-    assert late == [["Tue", "Wed"], ["Mon", "Tue", "Wed"]]
+    late_days = [
+        [f"{m.snapshot_at:%a}" for m in one.mails("contract_reminder") if m.number > 2]
+        for one in (story, story_without_weekly_mail)
+    ]
+    assert late_days == [["Tue", "Wed"], ["Mon", "Tue", "Wed"]]
     assert [f"{m.due_at:%a}" for m in story.mails("weekly")] == ["Mon"]
     assert story.session("c1").state is SessionState.UNFINISHED

@@ -1,4 +1,4 @@
-"""Where owed sessions get their time (T-1, T-2, T-3, T-4, T-10, T-15)."""
+"""How owed sessions are placed: lengths, time slots, windows and their extension (T-1, T-2, T-3, T-4, T-10, T-15)."""
 
 from datetime import date
 from itertools import pairwise
@@ -43,52 +43,57 @@ from worker.domain.planning import actions
 from worker.domain.planning.planner import plan
 from worker.domain.reason_texts import format_reasons
 
-TWO = (DANA, SAM)
+BOTH_PEOPLE = (DANA, SAM)
 
 
-# --- asking ---
+# --- free/busy that a plan needs ---
 
 
-def test_planning_asks_for_what_it_lacks_and_nothing_else() -> None:
-    """Without free/busy a plan is only a question: whose, and to the end of the window and of the buffer after it. What
-    lies before now tells of absences (T-16)."""
+def test_plan_without_free_busy_requests_it_and_changes_nothing() -> None:
+    """A plan without free/busy requests it for both people, until the buffer after the end of the window has passed.
+
+    The request begins four weeks ago, because earlier free/busy shows long absences (T-16).
+    """
     story = Story()
-    made = plan(NOW, story.state, None, Policy())
-    assert made.needed_free_busy is not None
-    assert set(made.needed_free_busy.people) == {DANA.email, SAM.email}
-    assert made.needed_free_busy.window.start == NOW - 4 * WEEK
-    end_of_window = utc(2026, 9, 21, 12) + 3 * WEEK  # its turn in two weeks, three after that
-    assert made.needed_free_busy.window.end == end_of_window + 15 * MINUTE
-    assert made.is_empty
-    assert not made.used_free_busy
+    first_plan = plan(NOW, story.state, None, Policy())
+    assert first_plan.needed_free_busy is not None
+    assert set(first_plan.needed_free_busy.people) == {DANA.email, SAM.email}
+    assert first_plan.needed_free_busy.window.start == NOW - 4 * WEEK
+    end_of_window = utc(2026, 9, 21, 12) + 3 * WEEK  # the target is in two weeks, the window ends three weeks later
+    assert first_plan.needed_free_busy.window.end == end_of_window + 15 * MINUTE
+    assert first_plan.is_empty
+    assert not first_plan.used_free_busy
 
 
-def test_a_calendar_nobody_can_read_is_not_asked_for() -> None:
-    """Working hours count as free, and the reason says so."""
+def test_plan_does_not_request_free_busy_of_a_person_without_calendar() -> None:
+    """Such a person's working hours count as free, and the reason of the decision says so."""
     story = Story(report=person("Sam", "Europe/London", "GB", calendar="none"))
-    made = plan(NOW, story.state, None, Policy())
-    assert made.needed_free_busy == FreeBusyRequest(
-        (DANA.email,), made.needed_free_busy.window if made.needed_free_busy else Span(NOW, NOW), includes_taken=True
+    first_plan = plan(NOW, story.state, None, Policy())
+    assert first_plan.needed_free_busy == FreeBusyRequest(
+        (DANA.email,),
+        first_plan.needed_free_busy.window if first_plan.needed_free_busy else Span(NOW, NOW),
+        includes_taken=True,
     )
     story.tick()
     assert "Sam's calendar can't be read" in story.decisions[0].reason
 
 
-def test_a_look_that_is_too_short_is_asked_for_again() -> None:
-    """The second pass: what was read covers less than what is needed."""
+def test_plan_requests_free_busy_again_when_it_covers_too_little() -> None:
+    """The free/busy that was read covers one day, and the window is longer."""
     state = state_of(taken_times={DANA.email: (), SAM.email: ()})
-    short = Span(NOW, NOW + DAY)
-    free = FreeBusy()
-    seen = FreeBusySnapshot(
-        windows={DANA.email: short, SAM.email: short}, free_busy={DANA.email: free, SAM.email: free}
+    one_day = Span(NOW, NOW + DAY)
+    free_calendar = FreeBusy()
+    snapshot = FreeBusySnapshot(
+        windows={DANA.email: one_day, SAM.email: one_day},
+        free_busy={DANA.email: free_calendar, SAM.email: free_calendar},
     )
-    made = plan(NOW, state, seen, Policy())
-    assert made.needed_free_busy is not None
-    assert made.needed_free_busy.window.end > short.end
+    second_plan = plan(NOW, state, snapshot, Policy())
+    assert second_plan.needed_free_busy is not None
+    assert second_plan.needed_free_busy.window.end > one_day.end
 
 
-def test_the_buffer_after_the_end_of_the_window_stays_free() -> None:
-    """T-2: the session would fit to the end of its window, but Dana has a meeting right after that."""
+def test_session_at_the_end_of_its_window_keeps_the_buffer_after_it() -> None:
+    """T-2: Dana is free for the last 90 minutes of the window only and has a meeting right after it."""
     story = Story()
     end_of_window = utc(2026, 10, 12, 12)
     fill_days(story, DANA, NOW.date(), 35)
@@ -98,13 +103,13 @@ def test_the_buffer_after_the_end_of_the_window_stays_free() -> None:
     assert story.next.span == Span(end_of_window - 75 * MINUTE, end_of_window - 15 * MINUTE)
 
 
-@pytest.mark.parametrize("who", TWO, ids=lambda one: one.name)
-def test_somebody_who_can_t_be_asked_just_now_is_asked_again_soon(who: Person) -> None:
-    """T-4: no reason to tell anybody anything."""
+@pytest.mark.parametrize("unavailable_person", BOTH_PEOPLE, ids=lambda participant: participant.name)
+def test_unavailable_free_busy_is_requested_again_after_five_minutes(unavailable_person: Person) -> None:
+    """T-4: Until then nothing is decided and no mail is sent."""
     story = Story()
-    story.calendars.unavailable = {who.email}
-    made = story.tick()
-    assert (made.effects, made.decisions) == ((), ())
+    story.calendars.unavailable = {unavailable_person.email}
+    first_plan = story.tick()
+    assert (first_plan.effects, first_plan.decisions) == ((), ())
     assert story.due == NOW + 5 * MINUTE
     assert story.state.free_busy_used_at is None
     story.calendars.unavailable = set()
@@ -112,8 +117,8 @@ def test_somebody_who_can_t_be_asked_just_now_is_asked_again_soon(who: Person) -
     assert story.next.booked
 
 
-def test_unknown_availability_is_never_free() -> None:
-    """T-2, T-4: whoever's calendar can't be read at all makes the session unplaceable, with the reason told."""
+def test_session_with_an_unknown_calendar_is_unplaceable() -> None:
+    """T-2, T-4: Unknown time is never free, and both people get the reason by mail."""
     story = Story()
     story.calendars.unknown[SAM.email] = "no access"
     story.tick()
@@ -124,34 +129,34 @@ def test_unknown_availability_is_never_free() -> None:
 # --- T-1: lengths ---
 
 
-def test_a_session_has_the_length_the_pair_wishes() -> None:
-    """T-1, R-1: 75 minutes, or what the people file says."""
+def test_session_has_the_length_of_the_pair() -> None:
+    """T-1, R-1: 75 minutes, or the length in the people file."""
     assert booked_story().next.span.minutes == 75
     assert booked_story(Story(pair_of(minutes=90))).next.span.minutes == 90
 
 
-@pytest.mark.parametrize(("free", "expected"), [(105, 75), (100, 60), (90, 60), (89, 0)])
-def test_a_session_is_shortened_by_15_minutes_at_a_time_down_to_60(free: int, expected: int) -> None:
-    """T-1, T-2: 15 minutes stay free on each side, and nothing is ever under 60."""
+@pytest.mark.parametrize(("gap", "expected_minutes"), [(105, 75), (100, 60), (90, 60), (89, 0)])
+def test_a_session_is_shortened_by_15_minutes_at_a_time_down_to_60(gap: int, expected_minutes: int) -> None:
+    """T-1, T-2: The buffer of 15 minutes stays free on each side, and no session is shorter than 60 minutes."""
     story = Story()
-    leave_daily_gap(story, free)
+    leave_daily_gap(story, gap)
     story.tick()
-    found = story.next.span.minutes if story.next.booked else 0
-    assert found == expected
-    if expected == 60:
+    minutes = story.next.span.minutes if story.next.booked else 0
+    assert minutes == expected_minutes
+    if expected_minutes == 60:
         assert "60 minutes, because no 75 fit" in story.decisions[0].reason
 
 
-def test_a_90_minute_session_tries_75_before_60() -> None:
-    """T-1."""
+def test_90_minute_session_is_shortened_to_75_before_60() -> None:
+    """T-1: The daily gap of 105 minutes holds 75 minutes and two buffers."""
     story = Story(pair_of(minutes=90))
     leave_daily_gap(story, 105)
     story.tick()
     assert story.next.span.minutes == 75
 
 
-def test_the_full_length_later_in_the_window_beats_a_shorter_one_at_the_target() -> None:
-    """T-1: it is shortened only when it doesn't fit."""
+def test_full_length_late_in_the_window_wins_over_a_shorter_session_at_the_target() -> None:
+    """T-1: A session is shortened only when its full length fits nowhere in the window."""
     story = Story()
     leave_daily_gap(story, 90, days=22)  # up to and with the target day
     story.tick()
@@ -162,29 +167,32 @@ def test_the_full_length_later_in_the_window_beats_a_shorter_one_at_the_target()
 # --- T-2, T-3 ---
 
 
-def test_a_regular_session_is_not_put_closer_than_two_working_days() -> None:
-    """People need to see it coming: with a window that is nearly over on a Monday, it stands on Wednesday."""
+def test_regular_session_begins_two_working_days_from_now_at_the_earliest() -> None:
+    """The window is nearly over on a Monday, so that the first possible day is Wednesday."""
     story = booked_story(Story(pair_of(start=NOW.date() - 34 * DAY)))
     assert story.next.span.start.date() == date(2026, 9, 9)
 
 
-def test_the_time_of_other_pairs_counts_as_busy() -> None:
-    """T-2: what is decided elsewhere and not yet on the calendar; and one career session a day of the manager's."""
+def test_taken_time_of_another_pair_counts_as_busy() -> None:
+    """T-2: Taken time counts before any calendar shows it.
+
+    A manager has at most one career session a day; a review of another pair takes only its own time and the buffer.
+    """
     story = booked_story()
-    first = story.next.span
-    other = Story()
-    other.calendars.taken = {DANA.email: (TakenTime(first, "c9", SessionKind.CAREER, OTHER_PAIR),)}
-    booked_story(other)
-    assert other.next.span.start.date() != first.start.date()
-    review = Story()
-    review.calendars.taken = {DANA.email: (TakenTime(first, "r9", SessionKind.REVIEW, OTHER_PAIR),)}
-    booked_story(review)
-    assert review.next.span.start.date() == first.start.date()
-    assert not review.next.span.overlaps(Span(first.start - 15 * MINUTE, first.end + 15 * MINUTE))
+    first_span = story.next.span
+    story_after_career = Story()
+    story_after_career.calendars.taken = {DANA.email: (TakenTime(first_span, "c9", SessionKind.CAREER, OTHER_PAIR),)}
+    booked_story(story_after_career)
+    assert story_after_career.next.span.start.date() != first_span.start.date()
+    story_after_review = Story()
+    story_after_review.calendars.taken = {DANA.email: (TakenTime(first_span, "r9", SessionKind.REVIEW, OTHER_PAIR),)}
+    booked_story(story_after_review)
+    assert story_after_review.next.span.start.date() == first_span.start.date()
+    assert not story_after_review.next.span.overlaps(Span(first_span.start - 15 * MINUTE, first_span.end + 15 * MINUTE))
 
 
-def test_the_pair_s_own_sessions_count_as_taken() -> None:
-    """T-2, T-14: an ad hoc conversation does not land on the day of the regular one."""
+def test_ad_hoc_session_is_not_placed_on_the_day_of_the_regular_session() -> None:
+    """T-2, T-14: The pair's own sessions count as taken time."""
     story = booked_story()
     story.until(story.next.span.start - 3 * DAY)
     regular = story.next
@@ -194,29 +202,29 @@ def test_the_pair_s_own_sessions_count_as_taken() -> None:
     assert adhoc.span.start.date() != regular.span.start.date()
 
 
-def test_a_conversation_held_this_morning_counts_for_the_day() -> None:
-    """T-2: one career session a day of the manager's, whether with the same report or with another."""
+def test_session_held_today_is_the_only_career_session_of_the_day() -> None:
+    """T-2: A manager has one career session a day, with the same report or with another."""
     story = booked_story()
-    held = story.next.span
-    story.until(held.end)
+    held_span = story.next.span
+    story.until(held_span.end)
     story.tick()
     story.act(lambda p: actions.request_talk(p, Trigger.LEAVING))
-    again = next(s for s in story.sessions_of_kind(SessionKind.CAREER) if s.adhoc)
-    assert again.span.start.date() > held.start.date()
-    other = Story(now=held.end)
-    other.calendars.taken = {DANA.email: (TakenTime(held, "c9", SessionKind.CAREER, OTHER_PAIR),)}
-    other.tick()
-    other.act(lambda p: actions.request_talk(p, Trigger.LEAVING))
-    assert all(s.span.start.date() > held.start.date() for s in other.sessions_of_kind(SessionKind.CAREER))
+    adhoc_session = next(s for s in story.sessions_of_kind(SessionKind.CAREER) if s.adhoc)
+    assert adhoc_session.span.start.date() > held_span.start.date()
+    other_story = Story(now=held_span.end)
+    other_story.calendars.taken = {DANA.email: (TakenTime(held_span, "c9", SessionKind.CAREER, OTHER_PAIR),)}
+    other_story.tick()
+    other_story.act(lambda p: actions.request_talk(p, Trigger.LEAVING))
+    assert all(s.span.start.date() > held_span.start.date() for s in other_story.sessions_of_kind(SessionKind.CAREER))
 
 
-def test_the_pair_s_preference_is_weighed() -> None:
-    """T-3: in the report's zone."""
+def test_session_takes_the_preferred_weekday_and_hour_of_the_pair() -> None:
+    """T-3: The preference is in the time zone of the report."""
     story = booked_story(Story(pair_of(preference=Preference(weekday=1, minute=14 * 60))))
     assert story.next.span.start == utc(2026, 9, 22, 13)  # Tuesday, 14:00 in London
 
 
-def test_each_slot_says_why_it_won() -> None:
+def test_decision_names_the_reason_for_its_time_slot() -> None:
     """T-3."""
     story = booked_story()
     assert "is the target day" in story.decisions[0].reason
@@ -226,54 +234,61 @@ def test_each_slot_says_why_it_won() -> None:
 # --- T-10: the windows of a deferred session ---
 
 
-def test_t10_a_deferred_session_is_put_near_the_time_it_lost() -> None:
-    """T-10, R-8: not before five working days earlier, nor later than ten after it; as near to it as there is room."""
+def test_t10_deferred_session_is_placed_near_its_lost_time() -> None:
+    """T-10, R-8: The new time is as near to the lost one as possible.
+
+    It is at most five working days before it and ten after it.
+    """
     story = booked_story()
-    lost = story.next.span.start
+    lost_start = story.next.span.start
     story.now = NOW + 2 * DAY
     story.decline(story.next)
-    assert abs(story.next.span.start - lost) <= 2 * DAY
-    fill_days(story, SAM, lost.date() - WEEK, 11)
-    lost = story.next.span.start
+    assert abs(story.next.span.start - lost_start) <= 2 * DAY
+    fill_days(story, SAM, lost_start.date() - WEEK, 11)
+    lost_start = story.next.span.start
     story.decline(story.next)
-    assert 3 <= count_shared_days(lost, story.next.span.start) <= 10
+    assert 3 <= count_shared_days(lost_start, story.next.span.start) <= 10
 
 
-def test_t10_a_session_lost_long_ahead_is_not_pulled_forward() -> None:
-    """T-10: declined in August, a conversation of November stays in November."""
-    lost = NOW + 80 * DAY + 4 * HOUR
-    held = session_of(lost - 91 * DAY, id="c0", cycle=1, state=SessionState.CONTRACTED, held_at=lost - 91 * DAY)
-    story = Story(state=state_of(held, session_of(lost, cycle=2)))
-    fill_days(story, SAM, (lost - 5 * DAY).date(), 9)
+def test_t10_session_that_loses_a_distant_time_is_not_moved_forward() -> None:
+    """T-10: A session of November that is declined in September stays in November."""
+    lost_start = NOW + 80 * DAY + 4 * HOUR
+    previous = session_of(
+        lost_start - 91 * DAY, id="c0", cycle=1, state=SessionState.CONTRACTED, held_at=lost_start - 91 * DAY
+    )
+    story = Story(state=state_of(previous, session_of(lost_start, cycle=2)))
+    fill_days(story, SAM, (lost_start - 5 * DAY).date(), 9)
     story.tick()
     story.decline(story.session("c1"))
-    assert story.session("c1").span.start >= lost - 7 * DAY
+    assert story.session("c1").span.start >= lost_start - 7 * DAY
 
 
-def test_t10_never_less_than_half_a_rhythm_after_the_last_conversation() -> None:
-    """T-10: people who cleared their week of it don't meet twice in one month."""
-    held = session_of(NOW - 5 * WEEK, id="c0", cycle=1, state=SessionState.CONTRACTED, held_at=NOW - 5 * WEEK)
-    early = session_of(NOW + 8 * DAY + 4 * HOUR, id="c1", cycle=2, by_hand=True)
-    story = Story(state=state_of(held, early))
+def test_t10_deferred_session_is_at_least_half_a_rhythm_after_the_previous_one() -> None:
+    """T-10: The pair does not meet twice in one month."""
+    previous = session_of(NOW - 5 * WEEK, id="c0", cycle=1, state=SessionState.CONTRACTED, held_at=NOW - 5 * WEEK)
+    early_session = session_of(NOW + 8 * DAY + 4 * HOUR, id="c1", cycle=2, by_hand=True)
+    story = Story(state=state_of(previous, early_session))
     story.tick()
     story.decline(story.session("c1"))
     assert story.session("c1").span.start >= NOW - 5 * WEEK + 45 * DAY
 
 
-@pytest.mark.parametrize(("full", "expected"), [(15, (10, 20)), (9, (0, 10))])
-def test_it_looks_twenty_working_days_ahead_when_ten_are_full(full: int, expected: tuple[int, int]) -> None:
-    """T-10."""
+@pytest.mark.parametrize(("full_days", "shared_days"), [(15, (10, 20)), (9, (0, 10))])
+def test_search_for_a_deferred_session_extends_to_twenty_days_when_ten_are_full(
+    full_days: int, shared_days: tuple[int, int]
+) -> None:
+    """T-10: The session keeps its full length."""
     story = booked_story()
-    lost = story.next.span.start
-    fill_days(story, SAM, date(2026, 9, 7), (lost.date() - date(2026, 9, 7)).days + full)
+    lost_start = story.next.span.start
+    fill_days(story, SAM, date(2026, 9, 7), (lost_start.date() - date(2026, 9, 7)).days + full_days)
     story.decline(story.next)
-    low, high = expected
-    assert low < count_shared_days(lost, story.next.span.start) <= high
+    low, high = shared_days
+    assert low < count_shared_days(lost_start, story.next.span.start) <= high
     assert story.next.span.minutes == 75
 
 
-def test_then_it_is_shortened_to_60() -> None:
-    """T-10, T-1: in twenty working days there is no room for 75 minutes."""
+def test_deferred_session_is_shortened_to_60_minutes_when_twenty_days_are_full() -> None:
+    """T-10, T-1: No gap in twenty working days holds 75 minutes."""
     story = booked_story()
     story.calendars.busy.clear()
     leave_daily_gap(story, 90)
@@ -282,8 +297,8 @@ def test_then_it_is_shortened_to_60() -> None:
     assert "60 minutes" in [d for d in story.decisions if d.what == "session"][-1].reason
 
 
-def test_a_longer_window_comes_before_a_shorter_session() -> None:
-    """T-10: twenty days first, 60 minutes then."""
+def test_deferred_session_extends_its_window_before_it_is_shortened() -> None:
+    """T-10: The full length in twenty days is tried before 60 minutes."""
     story = booked_story()
     leave_daily_gap(story, 90, days=15)
     story.decline(story.next)
@@ -291,24 +306,24 @@ def test_a_longer_window_comes_before_a_shorter_session() -> None:
     assert count_shared_days(NOW, story.next.span.start) > 10
 
 
-def test_the_time_just_lost_is_not_offered_again() -> None:
-    """R-8: whoever declined Tuesday at ten is not asked to come on Tuesday at ten."""
+def test_session_never_returns_to_a_time_that_it_lost() -> None:
+    """R-8: A person who declined Tuesday at ten is not invited to Tuesday at ten again."""
     story = Story(pair_of(start=date(2026, 1, 1)))
     booked_story(story)
-    seen: list[Span] = []
+    lost_spans: list[Span] = []
     for _ in range(4):
-        seen.append(story.next.span)
+        lost_spans.append(story.next.span)
         story.decline(story.next)
-        assert not any(story.next.span.overlaps(lost) for lost in seen)
+        assert not any(story.next.span.overlaps(lost_span) for lost_span in lost_spans)
 
 
-def test_the_same_event_is_moved_when_it_still_exists() -> None:
-    """T-10, R-9: one invitation that changes, not two."""
+def test_deferred_session_moves_its_existing_event() -> None:
+    """T-10, R-9: The guests get an update of one invitation, and no second one."""
     story = booked_story()
-    before = story.next
-    made = story.decline(before)
-    assert [(m.kind, m.event, m.start) for m in made.effects if m.event] == [
-        (EffectKind.UPDATE, before.key, before.span.start)
+    declined = story.next
+    decline_plan = story.decline(declined)
+    assert [(m.kind, m.event, m.start) for m in decline_plan.effects if m.event] == [
+        (EffectKind.UPDATE, declined.key, declined.span.start)
     ]
     assert [p.span for p in story.our_events()] == [story.next.span]
 
@@ -318,18 +333,18 @@ def test_the_same_event_is_moved_when_it_still_exists() -> None:
 
 @pytest.mark.parametrize("ahead", [1, 2, 3])
 def test_so_many_sessions_are_held_in_advance(ahead: int) -> None:
-    """T-15, R-3: each within the window that the one before gives it."""
+    """T-15, R-3: As many sessions are booked as the policy says, each in the window after the session before it."""
     story = booked_story(Story(policy=Policy(ahead=ahead)))
     for _ in range(2):
-        coming = [s for s in story.sessions_of_kind(SessionKind.CAREER) if s.booked]
-        assert len(coming) == ahead
-        for earlier, later in pairwise(coming):
+        booked_sessions = [s for s in story.sessions_of_kind(SessionKind.CAREER) if s.booked]
+        assert len(booked_sessions) == ahead
+        for earlier, later in pairwise(booked_sessions):
             assert 77 * DAY <= later.span.start - earlier.span.end <= 112 * DAY
-        story.until(coming[0].span.end)
+        story.until(booked_sessions[0].span.end)
 
 
-def test_two_ahead_stay_where_they_are_when_the_first_is_closed() -> None:
-    """T-15, T-3: the rhythm still counts from what was held, however long that is closed."""
+def test_second_session_ahead_stays_when_the_first_is_closed() -> None:
+    """T-15, T-3: The rhythm counts from when the first session was held, and not from when it was closed."""
     story = booked_story(Story(policy=Policy(ahead=2)))
     first, second = (s for s in story.sessions_of_kind(SessionKind.CAREER) if s.booked)
     story.until(first.span.end + 40 * DAY)
@@ -337,79 +352,86 @@ def test_two_ahead_stay_where_they_are_when_the_first_is_closed() -> None:
     assert story.session(second.id).span == second.span
 
 
-# --- odd states ---
+# --- unusual states ---
 
 
-def test_an_event_that_never_came_to_be_is_owed_again_and_no_deferral() -> None:
-    """R-8: its message was dropped as too old; it is made anew under another key."""
+def test_session_whose_event_was_never_created_gets_a_new_event_without_a_deferral() -> None:
+    """R-8: The create was dropped as too old. The new event has another key."""
     session = session_of(NOW + 3 * WEEK)
-    state = state_of(session, placed_events={})
-    made = decide(NOW, state, Story().calendars)
-    assert made.deferrals == ()
-    (again,) = made.sessions
-    assert (again.state, again.count, again.generation) == (SessionState.BOOKED, 0, 2)
-    assert [m.kind for m in made.effects if m.event] == [EffectKind.CREATE]
+    state_without_event = state_of(session, placed_events={})
+    new_plan = decide(NOW, state_without_event, Story().calendars)
+    assert new_plan.deferrals == ()
+    (rebooked,) = new_plan.sessions
+    assert (rebooked.state, rebooked.count, rebooked.generation) == (SessionState.BOOKED, 0, 2)
+    assert [m.kind for m in new_plan.effects if m.event] == [EffectKind.CREATE]
 
 
-def test_t4_a_window_that_is_nearly_over_opens() -> None:
-    """T-4: by three weeks at a time."""
-    given = session_of(None, target=utc(2026, 9, 28, 12), earliest=NOW - DAY, latest=utc(2026, 9, 8, 22, 15), count=0)
-    story = Story(pair_of(start=date(2026, 6, 29)), state=state_of(given, pair=pair_of(start=date(2026, 6, 29))))
+def test_t4_window_that_is_nearly_over_is_extended() -> None:
+    """T-4: By three weeks at a time."""
+    owed_session = session_of(
+        None, target=utc(2026, 9, 28, 12), earliest=NOW - DAY, latest=utc(2026, 9, 8, 22, 15), count=0
+    )
+    story = Story(pair_of(start=date(2026, 6, 29)), state=state_of(owed_session, pair=pair_of(start=date(2026, 6, 29))))
     story.tick()
     assert story.next.booked
-    assert story.next.span.start <= given.latest + 3 * WEEK
+    assert story.next.span.start <= owed_session.latest + 3 * WEEK
 
 
 @pytest.mark.parametrize(("weeks", "booked"), [(10, True), (16, True), (28, False)])
-def test_t4_the_window_opens_up_to_one_rhythm_past_its_end(weeks: int, *, booked: bool) -> None:
-    """T-4: nobody is told that there is no time while there is some within a quarter after the window."""
+def test_t4_window_is_extended_by_one_rhythm_at_most(weeks: int, *, booked: bool) -> None:
+    """T-4: The unplaceable mail is sent only if no time fits within a quarter after the window."""
     story = Story()
     fill_days(story, SAM, date(2026, 9, 7), 7 * weeks)
     story.tick()
     assert story.next.booked is booked
     assert bool(story.mails("unplaceable")) is not booked
     if booked:
-        assert 0 <= (story.next.span.start - NOW).days - 7 * weeks <= 7, "the nearest"
+        assert 0 <= (story.next.span.start - NOW).days - 7 * weeks <= 7, (
+            "the session takes the first week that is not full"
+        )
 
 
-def test_t4_an_hour_that_is_near_comes_before_a_longer_one_that_is_far() -> None:
-    """T-4: every length is tried before the window opens any further."""
+def test_t4_shorter_session_in_the_window_wins_over_a_longer_one_after_it() -> None:
+    """T-4: Every length is tried before the window is extended."""
     story = Story()
     leave_daily_gap(story, 90, days=60)
     story.tick()
     assert story.next.span.minutes == 60
-    assert story.next.span.start < NOW + 5 * WEEK, "inside the window, two weeks from now and three after"
+    assert story.next.span.start < NOW + 5 * WEEK, "the window ends in five weeks"
 
 
-def test_a_window_shorter_than_the_session_is_said_so() -> None:
-    """T-4: an odd hand-made window ends in words, not in an error."""
+def test_session_that_no_shift_can_hold_is_unplaceable() -> None:
+    """T-4: Sam works 45 minutes a day; planning gives a reason and raises no error."""
     story = Story(report=person("Sam", "Europe/London", "GB", hours="Mon-Fri 23:00-23:45"))
     story.tick()
     assert story.next.unplaceable
 
 
-def test_t10_two_who_share_one_day_a_week_meet_on_the_next_such_day() -> None:
-    """T-10: distances count Monday to Friday, whatever the week of the two is; they share only Wednesdays."""
+def test_t10_deferred_session_moves_by_a_week_when_the_pair_shares_one_weekday() -> None:
+    """T-10: Distances count Monday to Friday, whichever days the two work. Dana and Sam share only Wednesdays."""
     dana = person("Dana", hours="Mon-Wed 09:00-17:00")
     sam = person("Sam", "Europe/London", "GB", hours="Wed-Fri 09:00-17:00")
     story = booked_story(Story(manager=dana, report=sam))
-    lost = story.next.span.start
+    lost_start = story.next.span.start
     story.decline(story.next)
-    assert abs(story.next.span.start - lost) == WEEK
+    assert abs(story.next.span.start - lost_start) == WEEK
 
 
-def test_an_answer_of_tentative_defers_nothing() -> None:
-    """T-10: only a no is a no."""
+def test_tentative_answer_does_not_defer_a_session() -> None:
+    """T-10: Only a declined invitation is a deferral."""
     story = booked_story()
     assert changes_nothing(story.change_event(story.next, answers={SAM.email: Answer.TENTATIVE}))
 
 
-def test_effects_of_one_plan_are_waiting_and_due_at_once() -> None:
-    """R-3: an invitation leaves at the moment it is decided."""
-    made = Story().plan()
-    assert {m.progress for m in made.effects} == {EffectProgress.WAITING}
-    assert {m.due_at for m in made.effects if not m.counts} == {NOW}
-    assert {m.name: format_local(m.due_at, DANA) for m in made.effects if m.to == DANA.email} == {
-        "introduction": "Mon 2026-09-07 09:00"  # T-16: what can wait comes in working hours
+def test_effects_of_a_plan_are_due_at_once() -> None:
+    """R-3: The event is created at the moment of the decision.
+
+    The introduction waits for Dana's working hours (T-16).
+    """
+    first_plan = Story().plan()
+    assert {m.progress for m in first_plan.effects} == {EffectProgress.WAITING}
+    assert {m.due_at for m in first_plan.effects if not m.counts} == {NOW}
+    assert {m.name: format_local(m.due_at, DANA) for m in first_plan.effects if m.to == DANA.email} == {
+        "introduction": "Mon 2026-09-07 09:00"
     }
-    assert {m.snapshot_at for m in made.effects} == {NOW}
+    assert {m.snapshot_at for m in first_plan.effects} == {NOW}

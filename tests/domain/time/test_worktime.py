@@ -1,4 +1,4 @@
-"""Hours, wall clocks, holidays and working days, in zones of every awkward kind."""
+"""Working hours, wall clocks, holidays and working days, in unusual time zones too."""
 
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
@@ -24,6 +24,8 @@ from worker.domain.time.worktime import (
     wall_to_utc,
 )
 
+#: Zones with offsets of quarters and half hours, or with unusual clock changes, and Apia, which
+#: left out a whole day in 2011.
 ZONES = (
     "UTC",
     "Europe/Berlin",
@@ -39,10 +41,10 @@ ZONES = (
     "Antarctica/Troll",
     "Africa/Casablanca",
 )
-OFFICE = "Mon-Fri 09:00-17:00"
+OFFICE_HOURS = "Mon-Fri 09:00-17:00"
 
 
-def person(hours: str = OFFICE, zone: str = "Europe/Berlin", country: str = "DE", name: str = "Dana") -> Person:
+def person(hours: str = OFFICE_HOURS, zone: str = "Europe/Berlin", country: str = "DE", name: str = "Dana") -> Person:
     return Person(email=f"{name.lower()}@x.example", name=name, zone=zone, country=country, hours=parse_hours(hours))
 
 
@@ -53,25 +55,27 @@ def utc(year: int, month: int, day: int, hour: int = 0, minute: int = 0) -> date
 # --- hours ---
 
 
-def test_hours_list_days_and_spells() -> None:
+def test_parsed_hours_list_the_spells_of_each_weekday() -> None:
+    """Spells are in minutes from midnight; the week begins on Monday."""
     week = parse_hours("Mon,Wed-Thu 09:00-12:00,13:00-17:00; Sat 8:30-10:00").week
     assert week[0] == week[2] == week[3] == ((540, 720), (780, 1020))
     assert week[5] == ((510, 600),)
     assert week[1] == week[4] == week[6] == ()
 
 
-def test_a_night_shift_ends_over_1440_and_midnight_is_24() -> None:
+def test_night_shift_ends_after_minute_1440_of_its_day() -> None:
+    """24:00 and 00:00 at the end of a spell are both minute 1440."""
     assert parse_hours("Fri 22:00-06:00").week[4] == ((1320, 1800),)
     assert parse_hours("Fri 20:00-24:00").week[4] == parse_hours("Fri 20:00-00:00").week[4] == ((1200, 1440),)
 
 
-def test_days_may_run_over_the_weekend_and_be_written_out() -> None:
+def test_range_of_days_may_cross_the_weekend_and_use_full_names() -> None:
     week = parse_hours("Saturday-tue 09:00–12:00").week
     assert [bool(day) for day in week] == [True, True, False, False, False, True, True]
 
 
 @pytest.mark.parametrize(
-    ("text", "named"),
+    ("text", "fault"),
     [
         ("", "no working hours"),
         ("Mon-Fri", "`Mon-Fri`"),
@@ -87,15 +91,18 @@ def test_days_may_run_over_the_weekend_and_be_written_out() -> None:
         ("Sun 22:00-06:00; Mon 05:00-09:00", "Sun 22:00 and Mon 05:00 overlap"),
     ],
 )
-def test_wrong_hours_are_named_with_an_example(text: str, named: str) -> None:
-    with pytest.raises(ValueError, match="Write for example `Mon-Fri 09:00-17:00`") as caught:
+def test_error_of_wrong_hours_names_the_fault_and_shows_an_example(text: str, fault: str) -> None:
+    with pytest.raises(ValueError, match="Write for example `Mon-Fri 09:00-17:00`") as error:
         parse_hours(text)
-    assert named in str(caught.value)
+    assert fault in str(error.value)
 
 
 @st.composite
 def hours_texts(draw: st.DrawFn) -> str:
-    """Hours in which spells of a day lie apart; some of them night shifts."""
+    """Hours in which the spells of a day do not touch; some are night shifts.
+
+    Edges are quarter-hours from midnight: day spells lie between 06:00 and 23:00, night shifts begin at 23:15.
+    """
     rules = []
     for day in draw(
         st.lists(st.sampled_from(("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")), min_size=1, unique=True)
@@ -111,12 +118,12 @@ def hours_texts(draw: st.DrawFn) -> str:
 
 @given(hours_texts())
 @settings(max_examples=60, deadline=None)
-def test_hours_come_back_as_they_were_written(text: str) -> None:
+def test_formatted_hours_are_parsed_to_the_same_hours(text: str) -> None:
     hours = parse_hours(text)
     assert parse_hours(format_hours(hours)) == hours
 
 
-def test_hours_are_written_shortly() -> None:
+def test_formatted_hours_group_days_with_the_same_spells() -> None:
     text = "Mon-Fri 09:00-12:00,13:00-17:00; Sun 22:00-06:00"
     assert format_hours(parse_hours(text)) == text
     assert format_hours(parse_hours("Mon 09:00-17:00; Wed 09:00-17:00; Thu 09:00-17:00")) == "Mon,Wed-Thu 09:00-17:00"
@@ -129,50 +136,60 @@ def test_hours_are_written_shortly() -> None:
 @pytest.mark.parametrize(
     ("zone", "day", "minute", "instant"),
     [
-        ("Europe/Berlin", date(2027, 3, 28), 150, utc(2027, 3, 28, 1)),  # skipped: the first instant after
-        ("Europe/Berlin", date(2027, 10, 31), 150, utc(2027, 10, 31, 0, 30)),  # shown twice: the first
-        ("Australia/Lord_Howe", date(2026, 10, 4), 135, utc(2026, 10, 3, 15, 30)),  # half an hour skipped
-        ("Pacific/Apia", date(2011, 12, 30), 0, utc(2011, 12, 30, 10)),  # a day skipped
+        (
+            "Europe/Berlin",
+            date(2027, 3, 28),
+            150,
+            utc(2027, 3, 28, 1),
+        ),  # a skipped time is the first instant after the gap
+        (
+            "Europe/Berlin",
+            date(2027, 10, 31),
+            150,
+            utc(2027, 10, 31, 0, 30),
+        ),  # a time that occurs twice is the first of the two
+        ("Australia/Lord_Howe", date(2026, 10, 4), 135, utc(2026, 10, 3, 15, 30)),  # half an hour is skipped
+        ("Pacific/Apia", date(2011, 12, 30), 0, utc(2011, 12, 30, 10)),  # a whole day is skipped
         ("Pacific/Apia", date(2011, 12, 30), 1020, utc(2011, 12, 30, 10)),
         ("Pacific/Apia", date(2011, 12, 29), 1440 + 600, utc(2011, 12, 30, 10)),
         ("Pacific/Apia", date(2011, 12, 31), 540, utc(2011, 12, 30, 19)),
         ("America/Santiago", date(2026, 9, 6), 0, utc(2026, 9, 6, 4)),  # a day without a midnight
-        ("Antarctica/Troll", date(2026, 3, 29), 90, utc(2026, 3, 29, 1)),  # two hours skipped
+        ("Antarctica/Troll", date(2026, 3, 29), 90, utc(2026, 3, 29, 1)),  # two hours are skipped
         ("Asia/Kathmandu", date(2027, 1, 1), 540, utc(2027, 1, 1, 3, 15)),
         ("Asia/Kolkata", date(2028, 2, 29), 540, utc(2028, 2, 29, 3, 30)),  # a leap day
         ("Pacific/Chatham", date(2027, 1, 1), 540, utc(2026, 12, 31, 19, 15)),
         ("America/St_Johns", date(2026, 12, 31), 1440 + 540, utc(2027, 1, 1, 12, 30)),
     ],
 )
-def test_wall_clock_times_become_instants(zone: str, day: date, minute: int, instant: datetime) -> None:
+def test_wall_clock_time_becomes_an_instant(zone: str, day: date, minute: int, instant: datetime) -> None:
     assert wall_to_utc(zone, day, minute) == instant
 
 
-days = st.dates(date(2011, 12, 20), date(2032, 3, 1))
+dates = st.dates(date(2011, 12, 20), date(2032, 3, 1))
 
 
-@given(st.sampled_from(ZONES), days, st.integers(0, 2880))
+@given(st.sampled_from(ZONES), dates, st.integers(0, 2880))
 @settings(max_examples=300, deadline=None)
-def test_the_clock_shows_what_was_asked_or_what_follows_a_gap(zone: str, day: date, minute: int) -> None:
-    asked = datetime.combine(day, datetime.min.time()) + timedelta(minutes=minute)
+def test_instant_shows_the_given_wall_clock_time_or_the_first_after_a_gap(zone: str, day: date, minute: int) -> None:
+    wall_time = datetime.combine(day, datetime.min.time()) + timedelta(minutes=minute)
     instant = wall_to_utc(zone, day, minute)
-    shown = instant.astimezone(ZoneInfo(zone)).replace(tzinfo=None)
+    local_time = instant.astimezone(ZoneInfo(zone)).replace(tzinfo=None)
     assert instant.tzinfo is UTC
-    assert shown >= asked
-    if shown > asked:
+    assert local_time >= wall_time
+    if local_time > wall_time:
         just_before = (instant - timedelta(seconds=1)).astimezone(ZoneInfo(zone)).replace(tzinfo=None)
-        assert just_before < asked
+        assert just_before < wall_time
     else:
         assert not instant.astimezone(ZoneInfo(zone)).fold
 
 
-@given(st.sampled_from(ZONES), days, st.integers(0, 1500))
+@given(st.sampled_from(ZONES), dates, st.integers(0, 1500))
 @settings(max_examples=200, deadline=None)
-def test_later_on_the_wall_is_never_earlier_in_time(zone: str, day: date, minute: int) -> None:
+def test_later_wall_clock_time_is_never_an_earlier_instant(zone: str, day: date, minute: int) -> None:
     assert wall_to_utc(zone, day, minute) <= wall_to_utc(zone, day, minute + 15)
 
 
-def test_today_is_the_local_date() -> None:
+def test_local_date_depends_on_the_time_zone() -> None:
     now = utc(2026, 12, 31, 12)
     assert get_local_date("Pacific/Kiritimati", now) == date(2027, 1, 1)
     assert get_local_date("America/New_York", now) == date(2026, 12, 31)
@@ -181,22 +198,22 @@ def test_today_is_the_local_date() -> None:
 # --- holidays ---
 
 
-def test_public_holidays_of_countries_and_their_parts() -> None:
+def test_holidays_are_those_of_a_country_or_its_region() -> None:
     epiphany = date(2027, 1, 6)
     assert find_holiday("DE", epiphany) is None
     assert find_holiday("DE-BY", epiphany) == "Epiphany"
-    assert find_holiday("US", date(2026, 7, 3)) is not None  # the 4th is a Saturday: kept the day before
-    assert find_holiday("US", date(2027, 12, 31)) is not None  # next year's New Year's Day, kept in this year
+    assert find_holiday("US", date(2026, 7, 3)) is not None  # 4 July is a Saturday, observed the day before
+    assert find_holiday("US", date(2027, 12, 31)) is not None  # New Year's Day of 2028, observed in 2027
     assert find_holiday("IN", date(2027, 1, 26)) == "Republic Day"
     assert find_holiday("JP", date(2027, 7, 4)) is None
 
 
-def test_known_countries() -> None:
+def test_known_country_codes_have_their_exact_spelling() -> None:
     assert all(is_known_country(code) for code in ("DE", "DE-BY", "US", "NP", "WS", "AU-NSW"))
     assert not any(is_known_country(code) for code in ("", "XX", "de", "DE-", "DE-XX", "Germany"))
 
 
-def test_an_unknown_country_is_an_error_not_a_year_without_holidays() -> None:
+def test_holiday_search_in_an_unknown_country_is_an_error() -> None:
     with pytest.raises(ValueError, match="`XX`"):
         find_holiday("XX", date(2027, 1, 1))
 
@@ -204,7 +221,7 @@ def test_an_unknown_country_is_an_error_not_a_year_without_holidays() -> None:
 # --- spells ---
 
 
-def test_spells_follow_summer_time_and_holidays() -> None:
+def test_spells_follow_summer_time_weekends_and_holidays() -> None:
     dana = person()
     assert list_spells(dana, date(2027, 3, 25)) == (Span(utc(2027, 3, 25, 8), utc(2027, 3, 25, 16)),)
     assert list_spells(dana, date(2027, 3, 30)) == (Span(utc(2027, 3, 30, 7), utc(2027, 3, 30, 15)),)
@@ -212,38 +229,40 @@ def test_spells_follow_summer_time_and_holidays() -> None:
     assert list_spells(dana, date(2027, 3, 27)) == ()  # Saturday
 
 
-def test_a_night_shift_is_an_hour_shorter_when_the_clocks_go_forward() -> None:
-    (night,) = list_spells(person("Sat 22:00-06:00"), date(2027, 3, 27))
-    assert night.minutes == 7 * 60
-    (night,) = list_spells(person("Sat 22:00-06:00"), date(2027, 10, 30))
-    assert night.minutes == 9 * 60
+def test_night_shift_is_shorter_or_longer_when_the_clocks_change() -> None:
+    (night_shift,) = list_spells(person("Sat 22:00-06:00"), date(2027, 3, 27))
+    assert night_shift.minutes == 7 * 60
+    (night_shift,) = list_spells(person("Sat 22:00-06:00"), date(2027, 10, 30))
+    assert night_shift.minutes == 9 * 60
 
 
-def test_nobody_works_on_a_day_the_zone_skipped() -> None:
-    tala = person(zone="Pacific/Apia", country="WS")
-    assert date(2011, 12, 30).weekday() == 4
-    assert not is_working_day(tala, date(2011, 12, 30))
-    assert is_working_day(tala, date(2011, 12, 29))
+def test_day_that_a_time_zone_skipped_is_no_working_day() -> None:
+    samoan = person(zone="Pacific/Apia", country="WS")
+    assert date(2011, 12, 30).weekday() == 4, "the day was skipped, and is not just a weekend"
+    assert not is_working_day(samoan, date(2011, 12, 30))
+    assert is_working_day(samoan, date(2011, 12, 29))
 
 
-@given(st.sampled_from(ZONES), days, st.integers(0, 23), st.integers(1, 72))
+@given(st.sampled_from(ZONES), dates, st.integers(0, 23), st.integers(1, 72))
 @settings(max_examples=60, deadline=None)
 def test_working_spans_are_the_spells_inside_the_window(zone: str, day: date, hour: int, hours: int) -> None:
     dana = person("Mon-Sun 08:00-12:00,22:00-06:00", zone)
     start = datetime.combine(day, datetime.min.time(), UTC) + timedelta(hours=hour)
     window = Span(start, start + timedelta(hours=hours))
-    found = list_working_spans(dana, window)
-    assert all(window.start <= span.start < span.end <= window.end for span in found)
-    every = [span for step in range(-3, 7) for span in list_spells(dana, day + timedelta(days=step))]
-    for at in (start + timedelta(minutes=15 * step) for step in range(4 * hours)):
-        assert any(span.start <= at < span.end for span in found) == any(s.start <= at < s.end for s in every)
+    working_spans = list_working_spans(dana, window)
+    assert all(window.start <= span.start < span.end <= window.end for span in working_spans)
+    spells = [span for step in range(-3, 7) for span in list_spells(dana, day + timedelta(days=step))]
+    for instant in (start + timedelta(minutes=15 * step) for step in range(4 * hours)):
+        assert any(span.start <= instant < span.end for span in working_spans) == any(
+            s.start <= instant < s.end for s in spells
+        )
 
 
 @pytest.mark.parametrize(
-    ("start", "minutes", "works"),
+    ("start", "minutes", "expected"),
     [
         ("2027-03-02T08:00", 60, True),
-        ("2027-03-02T11:30", 60, True),  # over the edge of two spells that touch
+        ("2027-03-02T11:30", 60, True),  # across two spells that touch
         ("2027-03-02T07:30", 60, False),
         ("2027-03-02T03:00", 60, False),
         ("2027-03-02T16:30", 60, False),
@@ -251,16 +270,16 @@ def test_working_spans_are_the_spells_inside_the_window(zone: str, day: date, ho
         ("2027-03-26T10:00", 60, False),  # Good Friday
     ],
 )
-def test_a_span_is_working_time_when_all_of_it_is(start: str, minutes: int, works: bool) -> None:
+def test_span_is_working_time_only_if_all_of_it_is(start: str, minutes: int, expected: bool) -> None:
     dana = person("Mon-Fri 08:00-12:00,12:00-17:00")
-    begin = datetime.fromisoformat(f"{start}+01:00").astimezone(UTC)
-    assert is_working_time(dana, Span(begin, begin + timedelta(minutes=minutes))) is works
+    start_instant = datetime.fromisoformat(f"{start}+01:00").astimezone(UTC)
+    assert is_working_time(dana, Span(start_instant, start_instant + timedelta(minutes=minutes))) is expected
 
 
 # --- working days ---
 
 
-def test_working_days_are_counted_over_weekends_and_holidays() -> None:
+def test_weekends_and_holidays_are_skipped_when_working_days_are_added() -> None:
     dana = person()
     thursday = date(2027, 3, 25)
     assert add_working_days(dana, thursday, 1) == date(2027, 3, 30)  # Good Friday, weekend, Easter Monday
@@ -270,15 +289,17 @@ def test_working_days_are_counted_over_weekends_and_holidays() -> None:
     assert add_working_days(dana, thursday, 0) == thursday
 
 
-@given(st.sampled_from(("Mon-Fri 09:00-17:00", "Tue,Thu 09:00-12:00", "Sun-Thu 22:00-06:00")), days, st.integers(1, 20))
+@given(
+    st.sampled_from(("Mon-Fri 09:00-17:00", "Tue,Thu 09:00-12:00", "Sun-Thu 22:00-06:00")), dates, st.integers(1, 20)
+)
 @settings(max_examples=80, deadline=None)
-def test_counting_forth_agrees_with_counting_one_by_one(hours: str, day: date, count: int) -> None:
+def test_added_working_days_are_as_many_as_a_count_day_by_day_finds(hours: str, day: date, count: int) -> None:
     dana = person(hours, "Asia/Kathmandu", "NP")
-    reached = add_working_days(dana, day, count)
-    passed = [day + timedelta(days=step) for step in range(1, (reached - day).days + 1)]
-    assert sum(is_working_day(dana, at) for at in passed) == count
-    assert is_working_day(dana, reached)
-    assert add_working_days(dana, reached + timedelta(days=1), -1) == reached
+    last_day = add_working_days(dana, day, count)
+    days_passed = [day + timedelta(days=step) for step in range(1, (last_day - day).days + 1)]
+    assert sum(is_working_day(dana, passed_day) for passed_day in days_passed) == count
+    assert is_working_day(dana, last_day)
+    assert add_working_days(dana, last_day + timedelta(days=1), -1) == last_day
 
 
 @pytest.mark.parametrize(
@@ -286,10 +307,11 @@ def test_counting_forth_agrees_with_counting_one_by_one(hours: str, day: date, c
     [(1, date(2026, 11, 30)), (5, date(2026, 12, 4)), (-1, date(2026, 11, 27)), (0, date(2026, 11, 28))],
 )
 def test_weekdays_are_counted_from_monday_to_friday(count: int, expected: date) -> None:
-    """From a Saturday, whatever anybody's week is."""
+    """The count begins on a Saturday, and nobody's working days matter."""
     assert add_weekdays(date(2026, 11, 28), count) == expected
 
 
-def test_looking_for_a_working_day_ends() -> None:
+def test_search_for_a_working_day_ends_after_400_days() -> None:
+    """The person has no working hours at all."""
     with pytest.raises(ValueError, match="no working day in the 400 days"):
         add_working_days(replace(person("Mon 09:00-17:00"), hours=WorkingHours(((),) * 7)), date(2027, 6, 7), 1)
