@@ -1,4 +1,4 @@
-"""The rules of time for anybody anywhere: odd zones, odd weeks, whatever is on the calendars (T-1 … T-14)."""
+"""The rules of time for people in any time zone, with any working hours and any calendar (T-1 to T-14)."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -27,7 +27,7 @@ from worker.domain.planning.unplaceable import has_same_cause
 from worker.domain.time.mail_hours import find_day_start
 from worker.domain.time.worktime import add_working_days, get_local_date, list_spells
 
-PLACES = [
+ZONES_AND_COUNTRIES = [
     ("America/St_Johns", "CA-NL"),
     ("Asia/Kathmandu", "NP"),
     ("Australia/Lord_Howe", "AU"),
@@ -37,7 +37,7 @@ PLACES = [
     ("Asia/Tehran", "IR"),
     ("America/New_York", "US"),
 ]
-WEEKS = [
+WORKING_HOURS = [
     "Mon-Fri 09:00-17:00",
     "Sun-Thu 08:00-16:30",
     "Mon,Wed 10:00-14:00",
@@ -49,30 +49,32 @@ WEEKS = [
 
 
 @dataclass(frozen=True)
-class Given:
-    """Two people somewhere, their pair, when it is, and what is on their calendars."""
+class Situation:
+    """Two people, their pair, the current time and the busy time on their calendars."""
 
     dana: Person
     sam: Person
     pair: Pair
     now: datetime
     ahead: int
+    #: Whether it is Dana's, its start in hours from now, its hours, and how the calendar shows it.
     busy: tuple[tuple[bool, int, int, ShowAs], ...]
 
-    def story(self) -> Story:
+    def make_story(self) -> Story:
         story = Story(self.pair, self.dana, self.sam, now=self.now, policy=Policy(ahead=self.ahead))
-        for mine, start, hours, show in self.busy:
+        for is_danas, start, hours, show in self.busy:
             at = self.now.replace(minute=0) + start * HOUR
-            story.calendars.book(self.dana if mine else self.sam, at, at + hours * HOUR, show)
+            story.calendars.book(self.dana if is_danas else self.sam, at, at + hours * HOUR, show)
         return story
 
 
 @st.composite
-def givens(draw: st.DrawFn) -> Given:
-    dana = person("Dana", *draw(st.sampled_from(PLACES)), hours=draw(st.sampled_from(WEEKS)))
-    sam = person("Sam", *draw(st.sampled_from(PLACES)), hours=draw(st.sampled_from(WEEKS)))
+def situations(draw: st.DrawFn) -> Situation:
+    """Situations in awkward time zones, with awkward working hours."""
+    dana = person("Dana", *draw(st.sampled_from(ZONES_AND_COUNTRIES)), hours=draw(st.sampled_from(WORKING_HOURS)))
+    sam = person("Sam", *draw(st.sampled_from(ZONES_AND_COUNTRIES)), hours=draw(st.sampled_from(WORKING_HOURS)))
     now = utc(2026, 1, 1) + draw(st.integers(0, 365 * 96)) * 15 * MINUTE
-    stretch = st.tuples(st.booleans(), st.integers(0, 24 * 60), st.integers(1, 90), st.sampled_from(list(ShowAs)))
+    busy_times = st.tuples(st.booleans(), st.integers(0, 24 * 60), st.integers(1, 90), st.sampled_from(list(ShowAs)))
     pair = pair_of(
         dana,
         sam,
@@ -82,143 +84,152 @@ def givens(draw: st.DrawFn) -> Given:
         review=draw(st.sampled_from(list(ReviewMode))),
         start=draw(st.sampled_from([None, now.date() - 100 * DAY, now.date() - 60 * DAY])),
     )
-    return Given(dana, sam, pair, now, draw(st.integers(1, 2)), tuple(draw(st.lists(stretch, max_size=12))))
+    return Situation(dana, sam, pair, now, draw(st.integers(1, 2)), tuple(draw(st.lists(busy_times, max_size=12))))
 
 
-def works(who: Person, span: Span) -> bool:
-    """Whether every minute of it is inside one spell of work."""
+def is_working_time(who: Person, span: Span) -> bool:
+    """Return whether all of the span lies in spells of the person that touch."""
     day = get_local_date(who.zone, span.start)
-    around = [s for n in (-1, 0, 1) for s in list_spells(who, day + n * DAY)]
-    at = span.start
-    for spell in sorted(around):
-        if spell.start <= at < spell.end:
-            at = max(at, spell.end)
-    return at >= span.end
+    spells = [s for n in (-1, 0, 1) for s in list_spells(who, day + n * DAY)]
+    covered_until = span.start
+    for spell in sorted(spells):
+        if spell.start <= covered_until < spell.end:
+            covered_until = max(covered_until, spell.end)
+    return covered_until >= span.end
 
 
-def fits(given_: Given, story: Story, session: Session) -> None:
-    """T-1, T-2 for something we placed ourselves."""
+def assert_session_fits(situation: Situation, story: Story, session: Session) -> None:
+    """Assert T-1 and T-2 for a session that the program placed."""
     span = session.span
-    assert span.start > given_.now
+    assert span.start > situation.now
     assert span.start.minute % 15 == 0
-    assert 60 <= span.minutes <= given_.pair.minutes if session.kind is SessionKind.CAREER else span.minutes == 25
-    padded = Span(span.start - 15 * MINUTE, span.end + 15 * MINUTE)
-    for who in (given_.dana, given_.sam):
-        assert works(who, span)
-        assert not any(b.span.overlaps(padded) for b in story.calendars.busy.get(who.email, ()))
-    others = [s for s in story.state.sessions if s.booked and s.id != session.id]
-    assert not any(s.span.overlaps(padded) for s in others)
+    assert 60 <= span.minutes <= situation.pair.minutes if session.kind is SessionKind.CAREER else span.minutes == 25
+    span_with_buffer = Span(span.start - 15 * MINUTE, span.end + 15 * MINUTE)
+    for who in (situation.dana, situation.sam):
+        assert is_working_time(who, span)
+        assert not any(b.span.overlaps(span_with_buffer) for b in story.calendars.busy.get(who.email, ()))
+    other_sessions = [s for s in story.state.sessions if s.booked and s.id != session.id]
+    assert not any(s.span.overlaps(span_with_buffer) for s in other_sessions)
     days = [
-        get_local_date(given_.dana.zone, s.span.start) for s in story.sessions_of_kind(SessionKind.CAREER) if s.booked
+        get_local_date(situation.dana.zone, s.span.start)
+        for s in story.sessions_of_kind(SessionKind.CAREER)
+        if s.booked
     ]
     assert len(set(days)) == len(days)
 
 
-QUICK = settings(max_examples=45, deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow])
+FEW_EXAMPLES = settings(max_examples=45, deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow])
 
 
-@QUICK
-@given(givens())
-def test_for_anybody_there_is_a_session_that_fits_or_a_person_knows_why(given_: Given) -> None:
-    """T-1, T-2, T-4, T-13; the story itself asserts that planning again is a no-op."""
-    story = given_.story()
+@FEW_EXAMPLES
+@given(situations())
+def test_each_session_fits_or_is_unplaceable_with_a_mail(situation: Situation) -> None:
+    """T-1, T-2, T-4, T-13: `Story` also asserts that a second plan changes nothing."""
+    story = situation.make_story()
     story.tick()
     careers = story.sessions_of_kind(SessionKind.CAREER)
-    assert len(careers) == (3 if given_.pair.format is Format.SERIES else given_.ahead)
+    assert len(careers) == (3 if situation.pair.format is Format.SERIES else situation.ahead)
     for session in careers:
         if session.booked:
-            fits(given_, story, session)
+            assert_session_fits(situation, story, session)
             assert story.placed_event(session)
         elif session.topic in (Topic.ALL, Topic.NOW) or careers[careers.index(session) - 1].booked:
             assert session.unplaceable
-            told = {m.subject for m in story.mails("unplaceable")}
-            assert session.id in told or any(has_same_cause(session, story.session(one)) for one in told)
+            mail_subjects = {m.subject for m in story.mails("unplaceable")}
+            assert session.id in mail_subjects or any(
+                has_same_cause(session, story.session(other)) for other in mail_subjects
+            )
     starts = [s.span.start for s in careers if s.booked]
     assert starts == sorted(starts)
 
 
-@QUICK
-@given(givens(), st.sampled_from(["decline", "delete", "away", "talk", "leave", "move out"]))
-def test_for_anybody_what_is_lost_is_owed_and_found_again(given_: Given, what: str) -> None:
-    """R-8, T-10, T-14: whatever happens to it, the same session stands again or is unplaceable and told."""
-    story = given_.story()
+@FEW_EXAMPLES
+@given(situations(), st.sampled_from(["decline", "delete", "away", "talk", "leave", "move out"]))
+def test_changed_session_is_booked_again_or_unplaceable(situation: Situation, change: str) -> None:
+    """R-8, T-10, T-14: No change lets a session disappear; a new time lies in the working hours of both."""
+    story = situation.make_story()
     story.tick()
     story.tick_at(story.now + 20 * HOUR)
     session = story.next
     if not session.booked:
         return
-    happen(story, session, what)
+    change_session(story, session, change)
     assert [s for s in story.state.sessions if s.id == session.id]
-    for again in story.state.sessions:
-        assert again.booked or again.unplaceable
-        assert again.booked == bool(story.placed_event(again))
-        if again.booked and again.count:
-            assert again.span.start > story.now
-            assert works(given_.dana, again.span)
-            assert works(given_.sam, again.span)
+    for session_after in story.state.sessions:
+        assert session_after.booked or session_after.unplaceable
+        assert session_after.booked == bool(story.placed_event(session_after))
+        if session_after.booked and session_after.count:
+            assert session_after.span.start > story.now
+            assert is_working_time(situation.dana, session_after.span)
+            assert is_working_time(situation.sam, session_after.span)
 
 
-def happen(story: Story, session: Session, what: str) -> None:
-    if what in ("decline", "delete"):
-        getattr(story, what)(session)
-    elif what == "away":
+def change_session(story: Story, session: Session, change: str) -> None:
+    """Change the session, or ask for an ad hoc session."""
+    if change in ("decline", "delete"):
+        getattr(story, change)(session)
+    elif change == "away":
         story.book(story.state.report, session.span, ShowAs.AWAY)
-    elif what == "move out":
+    elif change == "move out":
         story.move(session, session.latest + DAY, 75)
     else:
-        trigger = Trigger.LEAVING if what == "leave" else Trigger.CHANGE
+        trigger = Trigger.LEAVING if change == "leave" else Trigger.CHANGE
         story.act(lambda p: actions.request_talk(p, trigger))
 
 
-@QUICK
-@given(givens())
-def test_for_anybody_mails_leave_at_their_hour(given_: Given) -> None:
-    """T-5, T-6, T-7: through a session and its contract, on clocks of anywhere."""
-    story = given_.story()
+@FEW_EXAMPLES
+@given(situations())
+def test_mails_of_a_session_are_due_at_their_times(situation: Situation) -> None:
+    """T-5, T-6, T-7: From before a session to its contract, in any time zone."""
+    story = situation.make_story()
     story.tick()
     first = story.next
     if not first.booked:
         return
     story.until(first.span.end + 12 * DAY)
     if story.session(first.id).count:
-        return  # something was booked over it; other tests look at that
-    dana, sam = given_.dana, given_.sam
-    for name, who in (("reflection_prompt", sam), ("brief", dana)):
-        for mail in (m for m in story.mails(name) if m.subject == first.id):
-            before(mail.due_at, who, first, given_.now)
+        return  # a clash deferred the session; other tests cover that
+    dana, sam = situation.dana, situation.sam
+    for mail_name, reader in (("reflection_prompt", sam), ("brief", dana)):
+        for mail in (m for m in story.mails(mail_name) if m.subject == first.id):
+            assert_before_session(mail.due_at, reader, first, situation.now)
     for mail in (m for m in story.mails("contract_reminder") if m.subject == first.id and m.number < 3):
-        in_time(mail.snapshot_at, dana, first)
+        assert_before_deadline(mail.snapshot_at, dana, first)
 
 
-def before(at: datetime, who: Person, session: Session, booked_at: datetime) -> None:
-    """At the start of a working day at most seven days before; or when it was booked, if that was later."""
-    assert is_mail_time(who, at) and at < session.span.start
-    if at - booked_at > 2 * MINUTE:
-        day = get_local_date(who.zone, at)
-        assert find_day_start(who, day) == at
-        assert get_local_date(who.zone, session.span.start) - day <= 7 * DAY or who.absences
+def assert_before_session(due_at: datetime, reader: Person, session: Session, booked_at: datetime) -> None:
+    """Assert that a mail is due at the start of a working day, at most seven days before the session.
+
+    A mail is due later if the session was booked later.
+    """
+    assert is_mail_time(reader, due_at) and due_at < session.span.start
+    if due_at - booked_at > 2 * MINUTE:
+        day = get_local_date(reader.zone, due_at)
+        assert find_day_start(reader, day) == due_at
+        assert get_local_date(reader.zone, session.span.start) - day <= 7 * DAY or reader.absences
 
 
-def in_time(at: datetime, who: Person, session: Session) -> None:
-    day = get_local_date(who.zone, at)
-    assert any(s.start <= at <= s.end for n in (0, 1) for s in list_spells(who, day - n * DAY))
-    assert at <= session.span.end + 46 * HOUR
+def assert_before_deadline(due_at: datetime, reader: Person, session: Session) -> None:
+    """Assert that a reminder is due in working hours, at least two hours before the contract deadline."""
+    day = get_local_date(reader.zone, due_at)
+    assert any(s.start <= due_at <= s.end for n in (0, 1) for s in list_spells(reader, day - n * DAY))
+    assert due_at <= session.span.end + 46 * HOUR
 
 
-def test_people_at_both_ends_of_a_day_meet_in_the_hour_they_share() -> None:
-    """T-2: St John's and Kathmandu, whose clocks are nine and a quarter hours apart."""
+def test_people_in_distant_zones_meet_in_their_shared_hour() -> None:
+    """T-2: St John's and Kathmandu, whose clocks are eight and a quarter hours apart in summer."""
     dana = person("Dana", "America/St_Johns", "CA-NL", "Mon-Fri 08:00-16:00")
     sam = person("Sam", "Asia/Kathmandu", "NP", "Mon-Fri 12:00-20:00")
     story = booked_story(Story(pair_of(dana, sam, minutes=60), dana, sam))
-    here, there = (story.next.span.start.astimezone(ZoneInfo(p.zone)) for p in (dana, sam))
-    assert (here.hour * 60 + here.minute) >= 8 * 60
-    assert (there.hour * 60 + there.minute) <= 19 * 60
-    assert works(dana, story.next.span)
-    assert works(sam, story.next.span)
+    dana_time, sam_time = (story.next.span.start.astimezone(ZoneInfo(p.zone)) for p in (dana, sam))
+    assert (dana_time.hour * 60 + dana_time.minute) >= 8 * 60
+    assert (sam_time.hour * 60 + sam_time.minute) <= 19 * 60
+    assert is_working_time(dana, story.next.span)
+    assert is_working_time(sam, story.next.span)
 
 
-def test_across_the_date_line_a_day_is_each_one_s_own() -> None:
-    """T-5, T-6: Apia's Tuesday is Honolulu's Monday."""
+def test_mails_count_days_in_the_reader_s_zone_across_the_date_line() -> None:
+    """T-5, T-6: Tuesday in Apia is Monday in Honolulu."""
     dana = person("Dana", "Pacific/Honolulu", "US", "Mon-Fri 08:00-18:00")
     sam = person("Sam", "Pacific/Apia", "WS", "Tue-Sat 08:00-18:00")
     story = booked_story(Story(pair_of(dana, sam), dana, sam))

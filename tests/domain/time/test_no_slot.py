@@ -1,4 +1,4 @@
-"""Why no slot is found, and what would help (R-8)."""
+"""Reasons why no time slot is possible, and remedies for that (R-8)."""
 
 from dataclasses import replace
 from datetime import datetime
@@ -22,39 +22,41 @@ from worker.domain.time.blockers import explain_no_slot, never_work_together, or
 from worker.domain.time.search import Search
 
 
-def test_no_shared_hours() -> None:
+def test_reason_names_people_who_share_no_working_hours() -> None:
     s = search(report=person("Sam", hours="Mon-Fri 19:00-23:00"))
     text = explain_in_words(s)
     assert "Dana and Sam share no working hours in the window: Dana works on 15 days, Sam works on 15 days." in text
     assert "If Dana's working hours ended 4 hours later, there would be room on 15 days." in text
 
 
-def test_longer_hours_are_offered_only_when_they_are_free() -> None:
-    late = person("Sam", hours="Mon-Fri 19:00-23:00")
-    evenings = [Span(utc(2027, 6, day, 15), utc(2027, 6, day, 23)) for day in range(7, 28) if day != 9]
-    s = search(report=late, busy=evenings)
+def test_longer_working_hours_are_suggested_only_for_days_with_free_evenings() -> None:
+    evening_worker = person("Sam", hours="Mon-Fri 19:00-23:00")
+    evenings = [
+        Span(utc(2027, 6, day, 15), utc(2027, 6, day, 23)) for day in range(7, 28) if day != 9
+    ]  # 9 June is free
+    s = search(report=evening_worker, busy=evenings)
     assert "If Dana's working hours ended 4 hours later, there would be room on 1 day." in explain_in_words(s)
 
 
-def test_overlap_under_an_hour() -> None:
+def test_reason_names_shared_hours_that_are_too_short() -> None:
     text = explain_in_words(search(report=person("Sam", hours="Mon-Fri 16:15-22:00"), minutes=60))
     assert "The longest time Dana and Sam are both at work is 45 minutes, under the 60 needed." in text
     assert "If Dana's working hours ended 1 hour later, there would be room on 15 days." in text
 
 
-def test_holidays_are_counted() -> None:
+def test_reason_counts_public_holidays() -> None:
     easter = Span(utc(2027, 3, 26), utc(2027, 3, 30))
     assert "Public holidays take 2 working days from Dana." in explain_in_words(search(window=easter))
 
 
-def test_an_unknown_calendar_is_named_with_its_reason() -> None:
+def test_reason_names_an_unknown_calendar_and_its_cause() -> None:
     s = replace(search(), free_busy={DANA.email: FREE, SAM.email: FreeBusy(is_known=False, reason="the grant is gone")})
     text = explain_in_words(s)
     assert "Sam's calendar is unknown (the grant is gone), and unknown time is never free." in text
     assert "Dana's calendar" not in text
 
 
-def test_a_shorter_session_is_offered_when_it_fits() -> None:
+def test_shorter_session_is_suggested_when_it_fits() -> None:
     gap = june_window(8, (10, 0), (11, 30))
     s = search(
         window=june_window(8, (9, 0), (17, 0)), busy=[Span(gap.start - DAY, gap.start), Span(gap.end, gap.end + DAY)]
@@ -62,7 +64,7 @@ def test_a_shorter_session_is_offered_when_it_fits() -> None:
     assert "With 60 minutes there is room on 1 day." in explain_in_words(s)
 
 
-def test_giving_up_the_buffer_is_offered_when_it_helps() -> None:
+def test_session_without_buffer_is_suggested_when_it_fits() -> None:
     gap = june_window(8, (10, 0), (11, 0))
     s = search(
         window=june_window(8, (9, 0), (17, 0)), busy=[Span(gap.start - DAY, gap.start), Span(gap.end, gap.end + DAY)]
@@ -70,7 +72,7 @@ def test_giving_up_the_buffer_is_offered_when_it_helps() -> None:
     assert "With 60 minutes and without the free 15 minutes on each side there is room on 1 day." in explain_in_words(s)
 
 
-def test_the_block_that_frees_most_is_named_by_its_time_only() -> None:
+def test_busy_time_that_frees_most_starts_is_named_by_its_time_only() -> None:
     leave = Span(utc(2027, 6, 6, 22), utc(2027, 6, 19, 22))
     s = search(busy=[leave, Span(utc(2027, 6, 20), utc(2027, 6, 28))])
     s = replace(
@@ -85,22 +87,22 @@ def test_the_block_that_frees_most_is_named_by_its_time_only() -> None:
     assert "Moving Dana's time away of Mon 7 Jun 00:00 to Sun 20 Jun 00:00 (Europe/Berlin) frees" in text
 
 
-def test_a_days_career_session_is_named_as_the_blocker() -> None:
-    other = TakenTime(june_window(8, (9, 0), (10, 15)), "other", SessionKind.CAREER)
-    s = replace(search(window=june_window(8, (9, 0), (17, 0))), taken_times={DANA.email: (other,)})
+def test_career_session_that_fills_a_day_is_named() -> None:
+    other_session = TakenTime(june_window(8, (9, 0), (10, 15)), "other", SessionKind.CAREER)
+    s = replace(search(window=june_window(8, (9, 0), (17, 0))), taken_times={DANA.email: (other_session,)})
     text = explain_in_words(s)
     assert "Dana already has a career session on 1 day with room." in text
     assert "Moving Dana's career session of Tue 8 Jun 09:00 to 10:15 (Europe/Berlin) frees" in text
 
 
-def test_a_day_that_is_full_isnt_freed_by_moving_something_else() -> None:
-    other = TakenTime(june_window(8, (9, 0), (10, 15)), "other", SessionKind.CAREER)
+def test_moving_a_meeting_is_not_suggested_on_a_day_with_a_career_session() -> None:
+    other_session = TakenTime(june_window(8, (9, 0), (10, 15)), "other", SessionKind.CAREER)
     s = search(window=june_window(8, (9, 0), (17, 0)), busy=[june_window(8, (11, 0), (17, 0))], minutes=60)
-    text = explain_in_words(replace(s, taken_times={DANA.email: (other,)}))
+    text = explain_in_words(replace(s, taken_times={DANA.email: (other_session,)}))
     assert "Moving Dana's career session of Tue 8 Jun 09:00 to 10:15 (Europe/Berlin) frees 4 starting times." in text
 
 
-def test_a_window_too_short_is_said_to_be() -> None:
+def test_reason_names_a_window_shorter_than_the_session() -> None:
     assert "The window holds 60 minutes, under the 75 needed." in explain_in_words(
         search(window=june_window(8, (9, 5), (10, 20)))
     )
@@ -108,8 +110,8 @@ def test_a_window_too_short_is_said_to_be() -> None:
 
 @given(searches())
 @settings(max_examples=60, deadline=None)
-def test_there_is_always_an_answer_and_what_it_offers_works(s: Search) -> None:
-    """R-8: silence is never the outcome."""
+def test_each_search_has_a_reason_and_each_remedy_gives_room(s: Search) -> None:
+    """R-8: The oracle confirms each remedy that the reasons name."""
     text = explain_in_words(s)
     assert text.startswith("There is room") == bool(find_starts_slowly(s))
     if "Without the free 15 minutes" in text:
@@ -122,18 +124,18 @@ def test_there_is_always_an_answer_and_what_it_offers_works(s: Search) -> None:
             start, end = reason.values["start"], reason.values["end"]
             assert isinstance(start, datetime)
             assert isinstance(end, datetime)
-            moved = without(s, Span(start, end))
-            assert len(find_starts_slowly(moved)) == reason.values["count"]
+            search_after_move = move_away(s, Span(start, end))
+            assert len(find_starts_slowly(search_after_move)) == reason.values["count"]
 
 
-def without(s: Search, span: Span) -> Search:
-    """The search as it is when whatever takes this time is moved away."""
+def move_away(s: Search, span: Span) -> Search:
+    """Return the search without busy and taken time of exactly this span."""
     calendars = {
-        email: replace(shown, busy=tuple(item for item in shown.busy if item.span != span))
-        for email, shown in s.free_busy.items()
+        email: replace(free_busy, busy=tuple(item for item in free_busy.busy if item.span != span))
+        for email, free_busy in s.free_busy.items()
     }
-    taken = {email: [item for item in items if item.span != span] for email, items in s.taken_times.items()}
-    return replace(s, free_busy=calendars, taken_times=taken)
+    taken_times = {email: [item for item in items if item.span != span] for email, items in s.taken_times.items()}
+    return replace(s, free_busy=calendars, taken_times=taken_times)
 
 
 #: Dana is away from 17 May to 8 June 2027. Wednesday and Thursday, 9 and 10 June, are her first days back.
@@ -141,60 +143,66 @@ LEAVE = BusyTime(Span(utc(2027, 5, 16, 22), utc(2027, 6, 8, 22)), ShowAs.AWAY)
 FIRST_DAYS_BACK = Span(utc(2027, 6, 9), utc(2027, 6, 11))
 
 
-def back_from_leave(*busy: Span, window: Span = FIRST_DAYS_BACK, minutes: int = 60) -> Search:
+def search_after_leave(*busy: Span, window: Span = FIRST_DAYS_BACK, minutes: int = 60) -> Search:
+    """A search on Dana's first days back after `LEAVE`."""
     calendars = {DANA.email: FreeBusy((LEAVE, *map(BusyTime, busy))), SAM.email: FREE}
     return replace(search(window=window, minutes=minutes), free_busy=calendars)
 
 
-def test_t16_days_after_a_long_absence_are_named_as_such() -> None:
-    s = back_from_leave()
+def test_t16_reason_names_days_too_soon_after_a_long_absence() -> None:
+    s = search_after_leave()
     assert "2 days with room are too soon after a long absence of Dana." in explain_in_words(s)
     assert "just lost" not in explain_in_words(s)
     reasons = explain_no_slot(replace(s, avoid=(june_window(9, (9, 0), (17, 0)),)))
     assert [reason.code for reason in reasons if reason.code in ("after_absence", "just_lost")] == ["after_absence"]
 
 
-def test_times_just_lost_are_named_only_when_they_would_be_possible() -> None:
-    s = back_from_leave(window=Span(FIRST_DAYS_BACK.start, utc(2027, 6, 12)))
+def test_reason_names_lost_times_only_when_they_are_possible() -> None:
+    s = search_after_leave(window=Span(FIRST_DAYS_BACK.start, utc(2027, 6, 12)))
     text = explain_in_words(replace(s, avoid=(june_window(11, (9, 0), (17, 0)),)))
     assert "2 days with room are too soon after a long absence of Dana." in text
     assert "All that is left are times just lost, on 1 day." in text
 
 
-def test_t16_moving_a_meeting_of_a_first_day_back_is_not_suggested() -> None:
+def test_t16_moving_a_meeting_on_a_first_day_back_is_not_suggested() -> None:
+    """Only a move of the leave itself would help."""
     meeting = june_window(9, (9, 0), (17, 0))
-    moves = [reason for reason in explain_no_slot(back_from_leave(meeting)) if reason.code == "moving"]
+    moves = [reason for reason in explain_no_slot(search_after_leave(meeting)) if reason.code == "moving"]
     assert [(move.values["start"], move.values["end"]) for move in moves] == [(LEAVE.span.start, LEAVE.span.end)]
 
 
 def test_t16_longer_hours_on_a_first_day_back_are_not_suggested() -> None:
-    evening = person("Sam", hours="Mon-Fri 17:00-22:00")
-    s = replace(back_from_leave(), report=evening)
+    evening_worker = person("Sam", hours="Mon-Fri 17:00-22:00")
+    s = replace(search_after_leave(), report=evening_worker)
     assert "working hours" not in explain_in_words(s).split("Dana and Sam share")[0]
 
 
-def test_t3a_moving_a_meeting_of_a_full_week_is_not_suggested() -> None:
-    taken = [TakenTime(june_window(day, (9, 0), (10, 0)), str(day), SessionKind.CAREER, in_turn=True) for day in (8, 9)]
+def test_t3a_moving_a_meeting_in_a_full_week_is_not_suggested() -> None:
+    sessions_in_turn = [
+        TakenTime(june_window(day, (9, 0), (10, 0)), str(day), SessionKind.CAREER, in_turn=True) for day in (8, 9)
+    ]
     s = search(window=june_window(10, (9, 0), (17, 0)), busy=[june_window(10, (9, 0), (13, 0))], minutes=60)
-    s = replace(s, taken_times={DANA.email: taken}, has_weekly_limit=True)
+    s = replace(s, taken_times={DANA.email: sessions_in_turn}, has_weekly_limit=True)
     text = explain_in_words(s)
     assert "On 1 day with room, Dana already has 2 first or overdue conversations that week." in text
     assert "Dana already has a career session on" not in text
     moves = [reason for reason in explain_no_slot(s) if reason.code == "moving"]
-    assert [move.values["start"] for move in moves] == [taken[0].span.start], "either session would free the week"
-    assert len(find_starts_slowly(without(s, taken[0].span))) == moves[0].values["count"]
+    assert [move.values["start"] for move in moves] == [sessions_in_turn[0].span.start], (
+        "moving one of the two sessions frees the week"
+    )
+    assert len(find_starts_slowly(move_away(s, sessions_in_turn[0].span))) == moves[0].values["count"]
 
 
-def test_t4_what_a_person_can_act_on_comes_first_and_public_holidays_last() -> None:
-    """T-4: for each of the two the own hour that frees most, then the other's, then the rest."""
+def test_t4_own_remedies_come_first_and_public_holidays_last() -> None:
+    """T-4: A reader's own busy time that frees most comes first, then the other person's, then the other reasons."""
     easter_week = Span(utc(2027, 3, 22), utc(2027, 3, 31))
     days = [22, 23, 24, 25, 30]
-    first = [Span(utc(2027, 3, day, 7), utc(2027, 3, day, 11)) for day in days]
-    later = [Span(utc(2027, 3, day, 11), utc(2027, 3, day, 16)) for day in days]
+    mornings = [Span(utc(2027, 3, day, 7), utc(2027, 3, day, 11)) for day in days]
+    afternoons = [Span(utc(2027, 3, day, 11), utc(2027, 3, day, 16)) for day in days]
     s = search(window=easter_week)
     calendars = {
-        DANA.email: FreeBusy(tuple(BusyTime(span) for span in first)),
-        SAM.email: FreeBusy(tuple(BusyTime(span) for span in later)),
+        DANA.email: FreeBusy(tuple(BusyTime(span) for span in mornings)),
+        SAM.email: FreeBusy(tuple(BusyTime(span) for span in afternoons)),
     }
     reasons = explain_no_slot(replace(s, free_busy=calendars))
     assert {reason.values["name"] for reason in reasons if reason.code == "moving"} == {"Dana", "Sam"}
@@ -206,7 +214,7 @@ def test_t4_what_a_person_can_act_on_comes_first_and_public_holidays_last() -> N
         assert {code for code, _ in codes[3:]} == {"holidays"}
 
 
-def test_a_meeting_of_both_is_named_once() -> None:
+def test_meeting_of_both_people_is_named_once() -> None:
     meeting = Span(utc(2027, 6, 6, 22), WINDOW.end)
     s = search(busy=[meeting])
     calendars = {who.email: FreeBusy((BusyTime(meeting),)) for who in (DANA, SAM)}
@@ -217,13 +225,15 @@ def test_a_meeting_of_both_is_named_once() -> None:
 
 @given(searches())
 @settings(max_examples=60, deadline=None)
-def test_the_order_leaves_nothing_out(s: Search) -> None:
+def test_ordering_for_a_reader_keeps_all_reasons(s: Search) -> None:
     reasons = explain_no_slot(s)
     assert sorted(map(repr, order_for_reader(reasons, "Sam"))) == sorted(map(repr, reasons))
 
 
-def test_t4_hours_that_never_meet() -> None:
+def test_t4_people_with_less_than_an_hour_in_common_never_work_together() -> None:
     now = utc(2027, 6, 7)
     assert never_work_together((DANA, person("Sam", hours="Mon-Fri 19:00-23:00")), now)
-    assert never_work_together((DANA, person("Sam", hours="Mon-Fri 16:15-23:00")), now), "45 minutes are no session"
+    assert never_work_together((DANA, person("Sam", hours="Mon-Fri 16:15-23:00")), now), (
+        "45 minutes are too short for a session"
+    )
     assert not never_work_together((DANA, person("Sam", hours="Tue 16:00-17:00")), now)
