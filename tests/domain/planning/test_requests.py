@@ -1,4 +1,4 @@
-"""What a person asks for: another time, an ad hoc conversation, a check-in (R-6, R-7, R-8; T-10, T-11, T-14)."""
+"""Requests of people: another time, an ad hoc session, a check-in (R-6, R-7, R-8; T-10, T-11, T-14)."""
 
 from dataclasses import replace
 from datetime import date, datetime
@@ -16,140 +16,141 @@ from worker.errors import Refused
 # --- another time ---
 
 
-def test_another_time_may_be_asked_for() -> None:
-    """T-10, R-8: ours, and it counts."""
+def test_request_for_another_time_defers_the_session() -> None:
+    """T-10, R-8: The program finds the new time, and the deferral counts."""
     story = booked_story()
-    was = story.next
-    story.act(lambda p: actions.request_time(p, p.sessions[was.id], None))
+    session = story.next
+    story.act(lambda p: actions.request_time(p, p.sessions[session.id], None))
     assert deferral_causes(story) == ["asked"]
-    assert story.next.id == was.id
-    assert story.next.span != was.span
+    assert story.next.id == session.id
+    assert story.next.span != session.span
 
 
 @pytest.mark.parametrize("start", [utc(2026, 9, 9, 8), utc(2026, 9, 12, 18), utc(2026, 12, 1, 10)])
 def test_the_time_wished_for_is_taken(start: datetime) -> None:
-    """R-9, T-11: whatever the rules would have preferred; late ones widen the window."""
+    """R-9, T-11: The requested time is taken whatever the rules prefer. A late one extends the window."""
     story = booked_story()
-    was = story.next
-    wish = Span(start, start + 75 * MINUTE)
-    story.act(lambda p: actions.request_time(p, p.sessions[was.id], wish))
-    assert (story.next.span, story.next.by_hand, story.next.count) == (wish, True, 1)
-    assert [p.span for p in story.our_events()] == [wish]
-    assert story.next.latest >= wish.end
+    session = story.next
+    requested_time = Span(start, start + 75 * MINUTE)
+    story.act(lambda p: actions.request_time(p, p.sessions[session.id], requested_time))
+    assert (story.next.span, story.next.by_hand, story.next.count) == (requested_time, True, 1)
+    assert [p.span for p in story.our_events()] == [requested_time]
+    assert story.next.latest >= requested_time.end
     story.recheck_free_busy()
-    assert story.next.span == wish
+    assert story.next.span == requested_time
 
 
-def test_what_is_owed_may_be_given_a_time_by_a_person() -> None:
-    """R-8: an unplaceable session that two people found an hour for; no deferral more."""
+def test_unplaceable_session_takes_a_requested_time() -> None:
+    """R-8: That is no further deferral."""
     story = Story()
     fill_days(story, SAM, date(2026, 9, 1), 250)
     story.tick()
-    wish = Span(utc(2026, 9, 20, 8), utc(2026, 9, 20, 9))
-    story.act(lambda p: actions.request_time(p, p.sessions[story.next.id], wish))
-    assert (story.next.span, story.next.count, story.next.unplaceable) == (wish, 0, None)
-    assert [p.span for p in story.our_events()] == [wish]
+    requested_time = Span(utc(2026, 9, 20, 8), utc(2026, 9, 20, 9))
+    story.act(lambda p: actions.request_time(p, p.sessions[story.next.id], requested_time))
+    assert (story.next.span, story.next.count, story.next.unplaceable) == (requested_time, 0, None)
+    assert [p.span for p in story.our_events()] == [requested_time]
 
 
-def test_a_time_wished_for_when_the_event_is_gone_is_another_event() -> None:
-    """R-8: the calendar would take the old key for the dead one."""
+def test_requested_time_after_a_deleted_event_creates_another_event() -> None:
+    """R-8: The calendar would take the old key for the deleted event."""
     session = session_of(NOW + 2 * WEEK)
-    gone = placed_event_of(session.key, session.span, is_gone=True)
-    owed = replace(session, state=SessionState.DEFERRED, start=None, end=None, count=1)
-    story = Story(state=state_of(owed, placed_events={session.key: gone}))
-    wish = Span(NOW + 3 * DAY, NOW + 3 * DAY + HOUR)
-    story.act(lambda p: actions.request_time(p, p.sessions["c1"], wish))
-    assert story.next.span == wish
+    deleted_event = placed_event_of(session.key, session.span, is_gone=True)
+    deferred_session = replace(session, state=SessionState.DEFERRED, start=None, end=None, count=1)
+    story = Story(state=state_of(deferred_session, placed_events={session.key: deleted_event}))
+    requested_time = Span(NOW + 3 * DAY, NOW + 3 * DAY + HOUR)
+    story.act(lambda p: actions.request_time(p, p.sessions["c1"], requested_time))
+    assert story.next.span == requested_time
     assert story.next.key != session.key
-    assert [p.span for p in story.our_events()] == [wish]
+    assert [p.span for p in story.our_events()] == [requested_time]
 
 
 @pytest.mark.parametrize(
-    ("wish", "words"),
+    ("requested_time", "passage"),
     [
         (Span(NOW - HOUR, NOW + HOUR), "in the past"),
         (Span(NOW, NOW + HOUR), "in the past"),
         (Span(NOW + HOUR, NOW + HOUR + 44 * MINUTE), "44 minutes are too few"),
     ],
 )
-def test_wishes_have_their_limits(wish: Span, words: str) -> None:
-    """T-1, R-1: never under 45 minutes whatever happens."""
+def test_wishes_have_their_limits(requested_time: Span, passage: str) -> None:
+    """T-1, R-1: A requested time is in the future and has at least 45 minutes."""
     p = PlanBuilder(NOW, state_of(session_of(NOW + DAY)), None, Policy())
-    with pytest.raises(Refused, match=words):
-        actions.request_time(p, p.sessions["c1"], wish)
+    with pytest.raises(Refused, match=passage):
+        actions.request_time(p, p.sessions["c1"], requested_time)
 
 
-def test_45_minutes_may_be_wished_for() -> None:
-    """T-1: by hand it may be that short, and the manager is told of it as of any other short one."""
+def test_requested_time_of_45_minutes_is_taken() -> None:
+    """T-1: The manager gets the mail about a short session."""
     story = booked_story()
-    wish = Span(utc(2026, 9, 29, 8), utc(2026, 9, 29, 8, 45))
-    story.act(lambda p: actions.request_time(p, p.sessions[story.next.id], wish))
-    assert story.next.span == wish
+    requested_time = Span(utc(2026, 9, 29, 8), utc(2026, 9, 29, 8, 45))
+    story.act(lambda p: actions.request_time(p, p.sessions[story.next.id], requested_time))
+    assert story.next.span == requested_time
     assert len(story.mails("short_session")) == 1
 
 
 @pytest.mark.parametrize(
     "state", [SessionState.HELD, SessionState.CONTRACTED, SessionState.UNFINISHED, SessionState.CANCELLED]
 )
-def test_what_is_over_can_t_be_moved(state: SessionState) -> None:
+def test_request_for_another_time_of_a_closed_session_is_refused(state: SessionState) -> None:
     assert "nothing to move" in get_refusal(session_of_state(state), actions.request_time, None)
 
 
-# --- soon ---
+# --- ad hoc sessions and check-ins ---
 
 
-def soon(trigger: Trigger = Trigger.DOUBT) -> Story:
+def make_story_with_ad_hoc_session(trigger: Trigger = Trigger.DOUBT) -> Story:
+    """A story in which somebody asked for an ad hoc session just now."""
     story = booked_story()
     story.act(lambda p: actions.request_talk(p, trigger))
     return story
 
 
-def test_an_ad_hoc_conversation_is_one_of_its_own() -> None:
-    """R-6: it takes nothing from the rhythm before it is held, and asks for a contract like any other."""
-    story = soon()
-    adhoc = next(s for s in story.sessions_of_kind(SessionKind.CAREER) if s.adhoc)
-    regular = next(s for s in story.sessions_of_kind(SessionKind.CAREER) if not s.adhoc)
-    assert adhoc.booked
-    assert regular.booked
-    assert adhoc.asks_contract
-    story.until(adhoc.span.end)
-    assert [m.subject for m in story.mails("contract_request")] == [adhoc.id]
+def test_ad_hoc_session_is_booked_besides_the_regular_session() -> None:
+    """R-6: The regular session stays booked. The ad hoc session asks for a contract like any other."""
+    story = make_story_with_ad_hoc_session()
+    adhoc_session = next(s for s in story.sessions_of_kind(SessionKind.CAREER) if s.adhoc)
+    regular_session = next(s for s in story.sessions_of_kind(SessionKind.CAREER) if not s.adhoc)
+    assert adhoc_session.booked
+    assert regular_session.booked
+    assert adhoc_session.asks_contract
+    story.until(adhoc_session.span.end)
+    assert [m.subject for m in story.mails("contract_request")] == [adhoc_session.id]
 
 
-def _talk_before(story: Story) -> tuple[Span, Span, Span]:
-    """The times of an ad hoc conversation and of the regular session, before and after somebody asked for the first."""
-    regular = booked_story(story).next
+def _request_ad_hoc_session(story: Story) -> tuple[Span, Span, Span]:
+    """Ask for an ad hoc session; return its span and the spans of the regular session before and after the request."""
+    regular_session = booked_story(story).next
     story.act(lambda p: actions.request_talk(p, Trigger.DOUBT))
-    adhoc = next(s for s in story.sessions_of_kind(SessionKind.CAREER) if s.adhoc)
-    moved = story.session(regular.id)
-    story.until(adhoc.span.end)
-    assert story.session(regular.id) == moved, "nothing more follows once the ad hoc conversation took place"
+    adhoc_session = next(s for s in story.sessions_of_kind(SessionKind.CAREER) if s.adhoc)
+    regular_after = story.session(regular_session.id)
+    story.until(adhoc_session.span.end)
+    assert story.session(regular_session.id) == regular_after, "holding the ad hoc session changes nothing"
     assert deferral_causes(story) == []
-    assert [p.span for p in story.our_events() if p.key == moved.key] == [moved.span]
-    return adhoc.span, regular.span, moved.span
+    assert [p.span for p in story.our_events() if p.key == regular_after.key] == [regular_after.span]
+    return adhoc_session.span, regular_session.span, regular_after.span
 
 
-def test_a_regular_session_soon_after_an_ad_hoc_conversation_moves_by_three_weeks_at_most() -> None:
-    """T-14: less than three weeks after it, the first session makes way; it is no deferral."""
-    adhoc, before, after = _talk_before(Story())
+def test_regular_session_moves_to_three_weeks_after_an_ad_hoc_session() -> None:
+    """T-14: The first session was less than three weeks after the ad hoc session. The move is no deferral."""
+    adhoc, before, after = _request_ad_hoc_session(Story())
     assert before.start - adhoc.end < 3 * WEEK <= after.start - adhoc.end
     assert after.start - before.start <= 3 * WEEK
 
 
-def test_a_regular_session_later_than_three_weeks_after_an_ad_hoc_conversation_stays() -> None:
-    """T-14: the ad hoc conversation does not re-anchor the rhythm."""
-    adhoc, before, after = _talk_before(Story(pair_of(start=NOW.date() + 7 * DAY)))
+def test_regular_session_more_than_three_weeks_after_an_ad_hoc_session_stays() -> None:
+    """T-14: The rhythm does not count from the ad hoc session."""
+    adhoc, before, after = _request_ad_hoc_session(Story(pair_of(start=NOW.date() + 7 * DAY)))
     assert before.start - adhoc.end > 3 * WEEK
     assert after == before
 
 
-def test_the_session_of_a_rhythm_makes_way_for_an_ad_hoc_conversation_and_keeps_its_rhythm() -> None:
-    """T-14, T-3: two weeks before the second session somebody asks to talk."""
+def test_second_session_moves_for_an_ad_hoc_session_and_keeps_its_rhythm() -> None:
+    """T-14, T-3: Somebody asks for an ad hoc session two weeks before the second session."""
     story = booked_story()
     story.until(story.next.span.end)
     second = story.next
     story.tick_at(second.span.start - 2 * WEEK)
-    adhoc, before, after = _talk_before(story)
+    adhoc, before, after = _request_ad_hoc_session(story)
     assert before == second.span
     assert 3 * WEEK <= after.start - adhoc.end < 4 * WEEK
     story.until(after.end)
@@ -158,16 +159,16 @@ def test_the_session_of_a_rhythm_makes_way_for_an_ad_hoc_conversation_and_keeps_
 
 @pytest.mark.parametrize("trigger", list(Trigger))
 def test_nothing_tells_why_it_was_asked_for(trigger: Trigger) -> None:
-    """R-6: no plan, history or message holds the reason."""
-    story = soon(trigger)
-    told = repr((story.decisions, story.state))
-    assert "A person asked to talk soon." in told
-    assert trigger.value not in told.replace("Leaving", "")
+    """R-6: No plan, history or mail contains the trigger."""
+    story = make_story_with_ad_hoc_session(trigger)
+    records = repr((story.decisions, story.state))
+    assert "A person asked to talk soon." in records
+    assert trigger.value not in records.replace("Leaving", "")
 
 
-def test_only_one_is_asked_for_at_a_time() -> None:
-    """T-14: a second asking finds the first."""
-    story = soon()
+def test_second_request_for_an_ad_hoc_session_is_refused_until_the_first_is_over() -> None:
+    """T-14."""
+    story = make_story_with_ad_hoc_session()
     with pytest.raises(Refused, match="requested already"):
         story.act(lambda p: actions.request_talk(p, Trigger.MOTIVATION))
     story.until(NOW + 7 * DAY)
@@ -175,7 +176,7 @@ def test_only_one_is_asked_for_at_a_time() -> None:
     assert len([s for s in story.sessions_of_kind(SessionKind.CAREER) if s.adhoc]) == 2
 
 
-def test_only_one_check_in_is_asked_for_at_a_time() -> None:
+def test_second_request_for_a_check_in_is_refused() -> None:
     """R-7."""
     story = booked_story()
     story.act(actions.request_check_in)
@@ -184,23 +185,23 @@ def test_only_one_check_in_is_asked_for_at_a_time() -> None:
     assert len(story.sessions_of_kind(SessionKind.CHECKIN)) == 1
 
 
-def test_a_check_in_and_a_conversation_soon_don_t_exclude_each_other() -> None:
-    story = soon()
+def test_check_in_and_ad_hoc_session_can_be_requested_together() -> None:
+    story = make_story_with_ad_hoc_session()
     story.act(actions.request_check_in)
     assert story.sessions_of_kind(SessionKind.CHECKIN)[0].booked
 
 
 @pytest.mark.parametrize(
-    ("fields", "why"),
+    ("fields", "refusal"),
     [
         ({"paused": True}, "paused. Resume it first"),
         ({"ended": EndReason.CHANGED}, "has ended"),
         ({"participation": Participation.NOT_CHOSEN}, "does not take part"),
     ],
 )
-def test_a_pair_for_which_nothing_is_planned_gets_no_session_soon(fields: dict[str, Any], why: str) -> None:
+def test_request_of_a_paused_ended_or_unchosen_pair_is_refused(fields: dict[str, Any], refusal: str) -> None:
     p = PlanBuilder(NOW, state_of(pair=pair_of(**fields)), None, Policy())
-    with pytest.raises(Refused, match=why):
+    with pytest.raises(Refused, match=refusal):
         actions.request_talk(p, Trigger.DOUBT)
-    with pytest.raises(Refused, match=why):
+    with pytest.raises(Refused, match=refusal):
         actions.request_check_in(p)

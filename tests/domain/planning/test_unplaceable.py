@@ -1,4 +1,4 @@
-"""Sessions without a time: a person is told why, once, and each is tried again (R-8; T-4, T-10, T-13)."""
+"""Unplaceable sessions: the mails with their reasons, and later attempts to place them (R-8; T-4, T-10, T-13)."""
 
 from datetime import UTC, date, datetime, time
 from itertools import pairwise
@@ -13,7 +13,8 @@ from worker.domain.time.worktime import add_weekdays
 # --- T-4: unplaceable ---
 
 
-def crowded(days: int = 400) -> Story:
+def make_crowded_story(days: int = 400) -> Story:
+    """A story in which Sam is busy day and night, so that the first session is unplaceable."""
     story = Story()
     fill_days(story, SAM, date(2026, 9, 1), days)
     story.tick()
@@ -21,25 +22,25 @@ def crowded(days: int = 400) -> Story:
 
 
 def test_t4_when_nothing_fits_both_are_told_why_at_once_and_every_four_weeks() -> None:
-    """T-4, R-8: silence is never the outcome."""
-    story = crowded()
+    """T-4, R-8: Each unplaceable session causes mails to both people."""
+    story = make_crowded_story()
     assert story.next.unplaceable
     assert story.next.owed
-    both = [(DANA.email, story.next.id), (SAM.email, story.next.id)]
-    assert [(m.to, m.subject) for m in story.mails("unplaceable")] == both
+    mails_to_both = [(DANA.email, story.next.id), (SAM.email, story.next.id)]
+    assert [(m.to, m.subject) for m in story.mails("unplaceable")] == mails_to_both
     assert [d.reason for d in story.decisions if d.what == "unplaceable"] == [
         format_reasons(story.next.unplaceable or ())
     ]
     story.until(NOW + 27 * DAY)
     assert len(story.mails("unplaceable")) == 2
     story.until(NOW + 29 * DAY)
-    assert len(story.mails("unplaceable")) == 4, "and again every four weeks"
+    assert len(story.mails("unplaceable")) == 4, "the mail is repeated after four weeks"
     assert len([d for d in story.decisions if d.what == "unplaceable"]) == 1
 
 
-def test_what_is_unplaceable_is_tried_again_each_day() -> None:
-    """T-10: at the daily look, and not in between."""
-    story = crowded()
+def test_unplaceable_session_is_tried_again_once_a_day() -> None:
+    """T-10: A plan in between does not read free/busy again."""
+    story = make_crowded_story()
     assert story.due == NOW + DAY
     story.calendars.busy.clear()
     story.tick_at(NOW + 12 * HOUR)
@@ -49,41 +50,41 @@ def test_what_is_unplaceable_is_tried_again_each_day() -> None:
     assert story.next.unplaceable is None
 
 
-def test_a_calendar_that_changed_is_reason_to_try_at_once() -> None:
-    story = crowded()
+def test_change_on_a_calendar_makes_an_unplaceable_session_tried_at_once() -> None:
+    story = make_crowded_story()
     story.now = NOW + HOUR
     story.clear()
     assert story.next.booked
 
 
-def test_what_becomes_unplaceable_goes_from_the_calendar() -> None:
-    """T-10: an event that stands where nobody comes helps nobody; a later one is another event."""
+def test_event_of_a_session_that_becomes_unplaceable_is_cancelled() -> None:
+    """T-10: When the session gets a time again, another event is created."""
     story = booked_story()
-    old = story.next
+    declined = story.next
     fill_days(story, SAM, date(2026, 9, 1), 200)
-    story.decline(old)
-    assert story.next.id == old.id
+    story.decline(declined)
+    assert story.next.id == declined.id
     assert story.next.unplaceable
     assert story.our_events() == []
     story.now += DAY
     story.clear()
     assert story.next.booked
-    assert story.next.key != old.key
+    assert story.next.key != declined.key
     assert [p.key for p in story.our_events()] == [story.next.key]
 
 
-def test_a_reason_that_changes_is_kept_and_not_mailed_again() -> None:
-    story = crowded()
-    first = story.next.unplaceable
+def test_changed_reason_of_an_unplaceable_session_is_stored_without_another_mail() -> None:
+    story = make_crowded_story()
+    first_reason = story.next.unplaceable
     story.calendars.unknown[DANA.email] = "no access"
     story.until(NOW + DAY)
-    assert story.next.unplaceable != first
+    assert story.next.unplaceable != first_reason
     assert len(story.mails("unplaceable")) == 2
 
 
-def test_unplaceable_a_second_time_is_told_a_second_time() -> None:
-    """T-4: in between it had a time."""
-    story = crowded()
+def test_session_that_becomes_unplaceable_again_causes_mails_again() -> None:
+    """T-4: The session had a time in between."""
+    story = make_crowded_story()
     story.now += HOUR
     story.clear()
     fill_days(story, SAM, date(2026, 9, 1), 400)
@@ -95,8 +96,11 @@ def test_unplaceable_a_second_time_is_told_a_second_time() -> None:
 # --- T-10: the windows of a deferred session ---
 
 
-def test_then_it_is_unplaceable_and_the_reason_counts() -> None:
-    """T-10: 60 minutes in twenty days don't exist either."""
+def test_deferred_session_without_room_for_60_minutes_is_unplaceable() -> None:
+    """T-10: The daily gap is a minute too short for 60 minutes and two buffers.
+
+    The mails carry the count of the deferral.
+    """
     story = booked_story()
     leave_daily_gap(story, 89)
     story.decline(story.next)
@@ -107,39 +111,39 @@ def test_then_it_is_unplaceable_and_the_reason_counts() -> None:
 # --- refusals ---
 
 
-def test_a_calendar_that_refuses_is_asked_again_later_and_later() -> None:
-    """T-4, R-8: after 5 minutes, then 20, then 80, and so on up to a day; each time a new event."""
+def test_refused_write_is_tried_again_after_growing_pauses() -> None:
+    """T-4, R-8: After 5, 20 and 80 minutes and so on, up to a day. Each attempt creates an event with another key."""
     story = Story()
     story.refuses = True
-    tried: list[datetime] = []
+    attempts: list[datetime] = []
     keys: set[str] = set()
     for _ in range(8):
-        while not (made := story.tick()).effects:
+        while not (attempt_plan := story.tick()).effects:
             assert story.due is not None
             story.now = max(story.due, story.now + MINUTE)
-        keys |= {m.key for m in made.effects if m.kind is EffectKind.CREATE}
-        tried.append(story.now)
-    waits = [(later - earlier) / MINUTE for earlier, later in pairwise(tried)]
-    assert waits == [5, 20, 80, 320, 1280, 1440, 1440]
+        keys |= {m.key for m in attempt_plan.effects if m.kind is EffectKind.CREATE}
+        attempts.append(story.now)
+    pauses = [(later - earlier) / MINUTE for earlier, later in pairwise(attempts)]
+    assert pauses == [5, 20, 80, 320, 1280, 1440, 1440]
     assert len(keys) == 8
 
 
-def test_once_it_takes_events_again_all_is_well() -> None:
-    """T-4."""
+def test_session_gets_its_event_once_the_calendar_accepts_writes() -> None:
+    """T-4: The refusals are no deferral."""
     story = Story()
     story.refuses = True
     story.tick()
     story.refuses = False
     story.until(NOW + 10 * MINUTE)
     assert story.placed_event(story.next)
-    assert story.next.count == 0  # nobody deferred anything
+    assert story.next.count == 0
 
 
-# --- odd states ---
+# --- people without shared hours ---
 
 
-def test_people_who_share_no_hour_are_told_how_to_meet() -> None:
-    """T-4, R-8: Apia and Berlin."""
+def test_reason_names_that_the_pair_shares_no_working_hours() -> None:
+    """T-4, R-8: Dana works in Berlin, Sam in Apia."""
     story = Story(report=person("Sam", "Pacific/Apia", "WS"))
     story.tick()
     assert "share no working hours" in format_reasons(story.next.unplaceable or ())
@@ -148,24 +152,24 @@ def test_people_who_share_no_hour_are_told_how_to_meet() -> None:
 # --- T-13: the parts of a series ---
 
 
-def test_a_part_without_room_in_its_days_is_put_later_and_the_next_part_after_it() -> None:
-    """T-13, T-4: five to ten working days after the part before; when there is no room, the window opens."""
+def test_part_without_room_in_its_window_is_placed_later_and_the_next_part_follows() -> None:
+    """T-13, T-4: Its window is five to ten working days after the earlier part, and is extended when it is full."""
     story = Story(pair_of(format=Format.SERIES))
     story.tick()
     first, second, _ = story.sessions_of_kind(SessionKind.CAREER)
-    begin = second.earliest
-    end = datetime.combine(add_weekdays(first.span.start.date(), 10), time(22), UTC)
-    assert begin <= second.span.start <= end
-    full = Story(pair_of(format=Format.SERIES))
-    full.calendars.book(SAM, begin, end)
-    full.tick()
-    _, late, last = full.sessions_of_kind(SessionKind.CAREER)
-    assert end < late.span.start < end + 3 * WEEK
-    assert late.span.end + 5 * DAY < last.span.start
+    window_start = second.earliest
+    window_end = datetime.combine(add_weekdays(first.span.start.date(), 10), time(22), UTC)
+    assert window_start <= second.span.start <= window_end
+    full_story = Story(pair_of(format=Format.SERIES))
+    full_story.calendars.book(SAM, window_start, window_end)
+    full_story.tick()
+    _, late_part, last_part = full_story.sessions_of_kind(SessionKind.CAREER)
+    assert window_end < late_part.span.start < window_end + 3 * WEEK
+    assert late_part.span.end + 5 * DAY < last_part.span.start
 
 
-def test_three_parts_without_a_time_take_one_mail() -> None:
-    """T-4, T-13: about the first, which the others wait for; once it has a time, the next part is told of."""
+def test_unplaceable_series_causes_mails_about_its_first_part_only() -> None:
+    """T-4, T-13: The later parts wait for the first. Once it has a time, the next part causes mails."""
     story = Story(pair_of(format=Format.SERIES))
     story.calendars.unknown[SAM.email] = "no access"
     story.tick()
@@ -178,13 +182,13 @@ def test_three_parts_without_a_time_take_one_mail() -> None:
     story.calendars.book(SAM, parts[0].target + 5 * DAY, NOW + 30 * WEEK)
     story.until(NOW + 4 * DAY)
     first, *others = story.sessions_of_kind(SessionKind.CAREER)
-    late = [part for part in others if part.unplaceable]
-    assert first.booked and late
-    assert [m.subject for m in story.mails("unplaceable")] == [first.id] * 2 + [late[0].id] * 2
+    unplaceable_parts = [part for part in others if part.unplaceable]
+    assert first.booked and unplaceable_parts
+    assert [m.subject for m in story.mails("unplaceable")] == [first.id] * 2 + [unplaceable_parts[0].id] * 2
 
 
-def test_what_was_asked_for_has_a_mail_of_its_own() -> None:
-    """T-4, T-14."""
+def test_unplaceable_ad_hoc_session_causes_its_own_mail() -> None:
+    """T-4, T-14: The regular session is unplaceable too."""
     story = Story()
     story.calendars.unknown[SAM.email] = "no access"
     story.tick()
