@@ -1,4 +1,4 @@
-"""R-37: what may be shown of the answers, whatever is subtracted from whatever."""
+"""Which pulse answers may be shown, so that no subtraction of shown counts reveals a few people (R-37)."""
 
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
@@ -6,7 +6,7 @@ from itertools import combinations
 
 import pytest
 from hypothesis import given
-from hypothesis import settings as effort
+from hypothesis import settings as example_settings
 from hypothesis import strategies as st
 
 from tests.support.proof import FULL
@@ -21,141 +21,162 @@ from worker.domain.pulse import (
 )
 
 
-def cell(name: str, people: Sequence[int], managers: int = 3, yes: int = 1) -> PulseCell:
-    """So many people, by number, who are spread over so many managers."""
-    tokens = {f"p{who}": f"m{who % managers}" for who in people}
-    return PulseCell(name=name, yes=min(yes, len(people)), no=len(people) - min(yes, len(people)), people=tokens)
+def make_cell(name: str, people: Sequence[int], managers: int = 3, yes: int = 1) -> PulseCell:
+    """Return a cell of these people, given by number, who are spread over so many managers."""
+    manager_by_person = {f"p{number}": f"m{number % managers}" for number in people}
+    return PulseCell(
+        name=name, yes=min(yes, len(people)), no=len(people) - min(yes, len(people)), people=manager_by_person
+    )
 
 
-def names(cells: Sequence[PulseCell]) -> list[str]:
-    return [one.name for one in cells]
+def get_names(cells: Sequence[PulseCell]) -> list[str]:
+    return [cell.name for cell in cells]
 
 
 def test_five_answers_of_three_managers_are_the_least() -> None:
-    assert not select_shown_cells([cell("a", range(4))], [])
-    assert not select_shown_cells([cell("a", range(9), managers=2)], [])
-    assert names(select_shown_cells([cell("a", range(5))], [])) == ["a"]
+    """R-37: A cell with fewer answers or fewer managers is not shown."""
+    assert not select_shown_cells([make_cell("a", range(4))], [])
+    assert not select_shown_cells([make_cell("a", range(9), managers=2)], [])
+    assert get_names(select_shown_cells([make_cell("a", range(5))], [])) == ["a"]
 
 
-def test_small_groups_are_merged_and_nothing_follows_from_the_whole() -> None:
-    """The whole is the sum of what is shown, so that it gives no group away."""
-    shown = select_shown_cells([cell("a", range(8)), cell("b", range(10, 13)), cell("c", range(20, 22))], [])
-    assert [(one.name, len(one.people)) for one in shown] == [("a", 8), (OTHERS, 5)]
-    shown = select_shown_cells([cell("a", range(8)), cell("b", range(10, 13))], [])
-    assert [(one.name, one.yes + one.no) for one in shown] == [(EVERYBODY, 11)]
-
-
-def test_a_round_that_differs_from_an_earlier_one_in_few_people_is_not_shown() -> None:
-    """One who joined would be told by subtraction; five of three managers would not."""
-    march = select_shown_cells([cell("a", range(12))], [])
-    assert not select_shown_cells([cell("a", range(13))], [march])
-    assert not select_shown_cells([cell("a", range(1, 13))], [march]), "one left, one joined"
-    assert names(select_shown_cells([cell("a", range(18))], [march])) == ["a"]
-    assert names(select_shown_cells([cell("a", range(12))], [march])) == ["a"], "the very same people"
-
-
-def test_a_renamed_group_is_the_same_people() -> None:
-    march = select_shown_cells([cell("a", range(12)), cell("b", range(20, 30))], [])
-    assert names(select_shown_cells([cell("c", range(12)), cell("b", range(20, 30))], [march])) == ["b", "c"]
-    assert not select_shown_cells([cell("c", range(13))], [march[:1]])
-
-
-def test_one_who_moves_between_groups_has_them_counted_together() -> None:
-    march = select_shown_cells([cell("a", range(12)), cell("b", range(20, 30)), cell("c", range(40, 50))], [])
+def test_small_groups_are_merged_into_large_cells() -> None:
+    """The sum of all shown cells is the total, so the total reveals no hidden group."""
     shown = select_shown_cells(
-        [cell("a", range(11)), cell("b", [11, *range(20, 30)]), cell("c", range(40, 50))], [march]
+        [make_cell("a", range(8)), make_cell("b", range(10, 13)), make_cell("c", range(20, 22))], []
     )
-    assert [(one.name, len(one.people)) for one in shown] == [("c", 10), (OTHERS, 22)]
+    assert [(cell.name, len(cell.people)) for cell in shown] == [("a", 8), (OTHERS, 5)]
+    shown = select_shown_cells([make_cell("a", range(8)), make_cell("b", range(10, 13))], [])
+    assert [(cell.name, cell.yes + cell.no) for cell in shown] == [(EVERYBODY, 11)]
 
 
-def test_movers_that_cancel_out_are_seen_through() -> None:
-    """Five move from one group to the other, and one joins: the two together differ in that one."""
-    march = select_shown_cells([cell("a", range(20)), cell("b", range(20, 40))], [])
-    shown = select_shown_cells([cell("a", range(15)), cell("b", [*range(15, 40), 50])], [march])
-    assert shown == ()
+def test_round_that_differs_from_an_earlier_one_in_few_people_is_not_shown() -> None:
+    """Subtraction would reveal the answer of one person who joined.
+
+    A difference of five people with three managers is safe.
+    """
+    march_cells = select_shown_cells([make_cell("a", range(12))], [])
+    assert not select_shown_cells([make_cell("a", range(13))], [march_cells])
+    assert not select_shown_cells([make_cell("a", range(1, 13))], [march_cells]), "one person left and one joined"
+    assert get_names(select_shown_cells([make_cell("a", range(18))], [march_cells])) == ["a"]
+    assert get_names(select_shown_cells([make_cell("a", range(12))], [march_cells])) == ["a"], "the people are the same"
 
 
-def test_who_is_asked_is_counted_in_large_cells_from_the_beginning() -> None:
-    managers = {f"p{who}": f"m{who % 3}" for who in range(20)}
-    groups = {who: "a" if number < 10 else "b" if number < 13 else "" for number, who in enumerate(managers)}
+def test_renamed_group_is_compared_by_its_people() -> None:
+    march_cells = select_shown_cells([make_cell("a", range(12)), make_cell("b", range(20, 30))], [])
+    assert get_names(select_shown_cells([make_cell("c", range(12)), make_cell("b", range(20, 30))], [march_cells])) == [
+        "b",
+        "c",
+    ]
+    assert not select_shown_cells([make_cell("c", range(13))], [march_cells[:1]])
+
+
+def test_groups_between_which_one_person_moves_are_merged() -> None:
+    march_cells = select_shown_cells(
+        [make_cell("a", range(12)), make_cell("b", range(20, 30)), make_cell("c", range(40, 50))], []
+    )
+    shown_cells = select_shown_cells(
+        [make_cell("a", range(11)), make_cell("b", [11, *range(20, 30)]), make_cell("c", range(40, 50))], [march_cells]
+    )
+    assert [(cell.name, len(cell.people)) for cell in shown_cells] == [("c", 10), (OTHERS, 22)]
+
+
+def test_two_groups_are_compared_together_when_people_move_between_them() -> None:
+    """Five people move from one group to the other, and one joins: together the groups differ by that one person."""
+    march_cells = select_shown_cells([make_cell("a", range(20)), make_cell("b", range(20, 40))], [])
+    shown_cells = select_shown_cells([make_cell("a", range(15)), make_cell("b", [*range(15, 40), 50])], [march_cells])
+    assert shown_cells == ()
+
+
+def test_people_are_assigned_to_large_cells_before_they_answer() -> None:
+    managers = {f"p{person_id}": f"m{person_id % 3}" for person_id in range(20)}
+    groups = {
+        person_id: "a" if number < 10 else "b" if number < 13 else "" for number, person_id in enumerate(managers)
+    }
     cells = assign_cells(groups, managers)
     assert Counter(cells.values()) == {"a": 10, OTHERS: 10}
     assert set(assign_cells(dict.fromkeys(managers, ""), managers).values()) == {EVERYBODY}
-    few = {who: managers[who] for who in list(managers)[:4]}
-    assert set(assign_cells(dict.fromkeys(few, "a"), few).values()) == {EVERYBODY}
+    four_people = {person_id: managers[person_id] for person_id in list(managers)[:4]}
+    assert set(assign_cells(dict.fromkeys(four_people, "a"), four_people).values()) == {EVERYBODY}
 
 
-# --- every subtraction of all that is ever shown ---
+# --- every subtraction of two shown counts ---
 
-_PEOPLE = 30
-_person = st.tuples(
-    st.sampled_from(["a", "b", "c", "d", ""]),  # the group; a rename is everybody's change of it
+_PEOPLE_COUNT = 30
+_people = st.tuples(
+    st.sampled_from(["a", "b", "c", "d", ""]),  # the group
     st.integers(0, 4),  # the manager
-    st.booleans(),
+    st.booleans(),  # whether the answer is yes
 )
-_steady = st.lists(_person, min_size=_PEOPLE, max_size=_PEOPLE)
-#: Between two rounds: who changes, and to what.
-_changes = st.lists(st.dictionaries(st.integers(0, _PEOPLE - 1), _person | st.none(), max_size=8), max_size=3)
+_first_rounds = st.lists(_people, min_size=_PEOPLE_COUNT, max_size=_PEOPLE_COUNT)
+#: For each later round, the people who change, by number. None: the person gives no answer any more.
+_changes = st.lists(st.dictionaries(st.integers(0, _PEOPLE_COUNT - 1), _people | st.none(), max_size=8), max_size=3)
+#: The new names of groups in each later round in which somebody changes.
 _renames = st.dictionaries(st.sampled_from("abcd"), st.sampled_from("abcdxy"), max_size=2)
 
 
-def rounds(first: list[tuple[str, int, bool]], changes: list[dict[int, tuple[str, int, bool] | None]],
+def show_rounds(first: list[tuple[str, int, bool]], changes: list[dict[int, tuple[str, int, bool] | None]],
            renames: dict[str, str]) -> list[tuple[PulseCell, ...]]:  # fmt: skip
-    """What is shown of each round, one after the other."""
-    world: dict[int, tuple[str, int, bool] | None] = dict(enumerate(first))
+    """Return the cells that are shown of each round, one round after the other."""
+    people: dict[int, tuple[str, int, bool] | None] = dict(enumerate(first))
     shown: list[tuple[PulseCell, ...]] = []
     for change in [{}, *changes]:
-        world |= change
-        answers = {f"p{who}": known for who, known in world.items() if known is not None}
-        managers = {who: f"m{known[1]}" for who, known in answers.items()}
-        groups = {who: renames.get(known[0], known[0]) if change else known[0] for who, known in answers.items()}
-        place = assign_cells(groups, managers)
+        people |= change
+        answers = {f"p{person_id}": person for person_id, person in people.items() if person is not None}
+        managers = {person_id: f"m{person[1]}" for person_id, person in answers.items()}
+        groups = {
+            person_id: renames.get(person[0], person[0]) if change else person[0]
+            for person_id, person in answers.items()
+        }
+        cell_names = assign_cells(groups, managers)
         cells = [
             PulseCell(
                 name=name,
-                yes=sum(answers[who][2] for who in place if place[who] == name),
-                no=sum(not answers[who][2] for who in place if place[who] == name),
-                people={who: managers[who] for who in place if place[who] == name},
+                yes=sum(answers[person_id][2] for person_id in cell_names if cell_names[person_id] == name),
+                no=sum(not answers[person_id][2] for person_id in cell_names if cell_names[person_id] == name),
+                people={person_id: managers[person_id] for person_id in cell_names if cell_names[person_id] == name},
             )
-            for name in sorted(set(place.values()))
+            for name in sorted(set(cell_names.values()))
         ]
         shown.append(select_shown_cells(cells, shown))
     return shown
 
 
-def views(shown: Sequence[PulseCell]) -> Iterator[Mapping[str, str]]:
-    """Every group of people whose counts can be had from a round: the unions of its cells."""
-    for size in range(1, len(shown) + 1):
-        for chosen in combinations(shown, size):
-            yield {who: manager for one in chosen for who, manager in one.people.items()}
+def list_views(shown_cells: Sequence[PulseCell]) -> Iterator[Mapping[str, str]]:
+    """Yield every group of people whose counts follow from a round: the unions of its cells."""
+    for size in range(1, len(shown_cells) + 1):
+        for cells in combinations(shown_cells, size):
+            yield {person_id: manager for cell in cells for person_id, manager in cell.people.items()}
 
 
-@effort(max_examples=2000 if FULL else 200, deadline=None)
+@example_settings(max_examples=2000 if FULL else 200, deadline=None)
 @pytest.mark.proof
-@given(_steady, _changes, _renames)
+@given(_first_rounds, _changes, _renames)
 def test_no_subtraction_of_two_views_tells_of_few_people(
     first: list[tuple[str, int, bool]],
     changes: list[dict[int, tuple[str, int, bool] | None]],
     renames: dict[str, str],
 ) -> None:
-    """R-37: group and whole, group and complement, round and round, across renames and moves."""
-    shown = rounds(first, changes, renames)
-    everything = [view for one in shown for view in views(one)]
-    assert all(is_large_enough(view) for view in everything)
-    for one, other in combinations(everything, 2):
-        differing = {who: {**one, **other}[who] for who in one.keys() ^ other.keys()}
-        assert not differing or is_large_enough(differing), (one, other)
-    for cells in shown:
-        assert all(one.yes + one.no == len(one.people) for one in cells)
+    """R-37: Views are compared within a round and between rounds, across renames and moves."""
+    shown_rounds = show_rounds(first, changes, renames)
+    all_views = [view for cells in shown_rounds for view in list_views(cells)]
+    assert all(is_large_enough(view) for view in all_views)
+    for first_view, second_view in combinations(all_views, 2):
+        differing = {
+            person_id: {**first_view, **second_view}[person_id] for person_id in first_view.keys() ^ second_view.keys()
+        }
+        assert not differing or is_large_enough(differing), (first_view, second_view)
+    for cells in shown_rounds:
+        assert all(cell.yes + cell.no == len(cell.people) for cell in cells)
 
 
-@effort(max_examples=100, deadline=None)
-@given(_steady, _changes, _renames)
-def test_what_is_shown_has_no_conflict_with_what_was(
+@example_settings(max_examples=100, deadline=None)
+@given(_first_rounds, _changes, _renames)
+def test_shown_cells_have_no_conflict_with_earlier_rounds(
     first: list[tuple[str, int, bool]],
     changes: list[dict[int, tuple[str, int, bool] | None]],
     renames: dict[str, str],
 ) -> None:
-    shown = rounds(first, changes, renames)
-    for number, cells in enumerate(shown):
-        assert all(find_conflicts(cells, earlier) == set() for earlier in shown[:number])
+    shown_rounds = show_rounds(first, changes, renames)
+    for number, cells in enumerate(shown_rounds):
+        assert all(find_conflicts(cells, earlier) == set() for earlier in shown_rounds[:number])

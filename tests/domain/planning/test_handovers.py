@@ -1,4 +1,4 @@
-"""R-36, T-18: the manager of a report changes; who is told what, and what becomes of open promises."""
+"""A change of the report's manager: its mails, and the open commitments of the former manager (R-36, T-18)."""
 
 from dataclasses import replace
 from datetime import date
@@ -20,87 +20,92 @@ from worker.domain.model import (
 from worker.domain.planning import actions
 from worker.domain.planning.handovers import can_choose_lines
 
-FORMER = PairId("old@corp.example", SAM.email)
-NEXT = PairId("new@corp.example", SAM.email)
+FORMER_PAIR = PairId("old@corp.example", SAM.email)
+NEXT_PAIR = PairId("new@corp.example", SAM.email)
 
 
-def promised() -> Story:
-    """A pair with a contract, whose manager has one promise open and one done."""
+def make_story_with_contract() -> Story:
+    """A story of a pair with a contract, whose manager has an open commitment (p1) and a done one (p3)."""
     story = booked_story(Story(pair_of(format=Format.COMBINED)))
     story.until(story.next.span.end)
     first = story.sessions_of_kind(SessionKind.CAREER)[0].id
     due = date(2026, 11, 27)
-    promises = [IdentifiedCommitment(id=name, owner=owner, due=due) for name, owner in (
+    commitments = [IdentifiedCommitment(id=name, owner=owner, due=due) for name, owner in (
         ("p1", Owner.MANAGER), ("p2", Owner.REPORT), ("p3", Owner.MANAGER))]  # fmt: skip
-    story.act(lambda p: actions.record_contract(p, p.sessions[first], promises, 1))
+    story.act(lambda p: actions.record_contract(p, p.sessions[first], commitments, 1))
     story.act(lambda p: actions.close_commitment(p, p.commitments["p3"], CommitmentStanding.DONE))
     return story
 
 
-def end(story: Story, why: EndReason, successor: PairId | None = NEXT) -> None:
-    outgoing = Handover(former_pair=story.pair.id, pair=successor, ended_at=story.now)
-    story.state = replace(story.state, outgoing_handover=outgoing)
-    story.change(ended=why)
+def end_pair(story: Story, reason: EndReason, successor: PairId | None = NEXT_PAIR) -> None:
+    """End the pair, as the roster does when it names another manager or none."""
+    handover = Handover(former_pair=story.pair.id, pair=successor, ended_at=story.now)
+    story.state = replace(story.state, outgoing_handover=handover)
+    story.change(ended=reason)
 
 
-def wait(story: Story, days: int) -> None:
-    """Let so many days pass; what waits to be sent by then is sent."""
+def run_days(story: Story, days: int) -> None:
+    """Let so many days pass, and plan at their end."""
     story.until(story.now + days * DAY)
     story.tick_at(story.now)
 
 
-def told(story: Story) -> list[tuple[str, str]]:
+def list_sent_mails(story: Story) -> list[tuple[str, str]]:
+    """Return the mails about the change that were sent, with their recipients."""
     names = ("pair_ended", "new_manager", "open_promises")
     return sorted((name, mail.to) for name in names for mail in story.sent(name))
 
 
 @pytest.mark.parametrize(
-    ("why", "successor", "expected"),
+    ("reason", "successor", "expected_mails"),
     [
-        (EndReason.CHANGED, NEXT, [("open_promises", DANA.email)]),
+        (EndReason.CHANGED, NEXT_PAIR, [("open_promises", DANA.email)]),
         (EndReason.CHANGED, None, [("open_promises", DANA.email), ("pair_ended", SAM.email)]),
-        (EndReason.MANAGER_LEFT, NEXT, []),
+        (EndReason.MANAGER_LEFT, NEXT_PAIR, []),
         (EndReason.MANAGER_LEFT, None, [("pair_ended", SAM.email)]),
         (EndReason.REPORT_LEFT, None, [("pair_ended", DANA.email)]),
     ],
 )
 def test_each_is_told_once_of_a_change(
-    why: EndReason, successor: PairId | None, expected: list[tuple[str, str]]
+    reason: EndReason, successor: PairId | None, expected_mails: list[tuple[str, str]]
 ) -> None:
-    """R-36, T-17: the report by the mail about the new manager when there is one; nobody before the next day."""
-    story = promised()
-    end(story, why, successor)
+    """R-36, T-17: No mail is sent before the next day.
+
+    If there is a new manager, the report learns of the change from the mail about that manager.
+    """
+    story = make_story_with_contract()
+    end_pair(story, reason, successor)
     story.tick_at(story.now + 2 * HOUR)
-    assert told(story) == []
-    wait(story, 5)
-    assert told(story) == expected
-    wait(story, 100)
-    assert told(story) == expected
+    assert list_sent_mails(story) == []
+    run_days(story, 5)
+    assert list_sent_mails(story) == expected_mails
+    run_days(story, 100)
+    assert list_sent_mails(story) == expected_mails
 
 
-def test_without_an_open_promise_the_old_manager_is_only_told_that_it_ended() -> None:
-    story = promised()
+def test_former_manager_without_open_commitments_gets_the_mail_about_the_end_only() -> None:
+    story = make_story_with_contract()
     story.act(lambda p: actions.close_commitment(p, p.commitments["p1"], CommitmentStanding.DONE))
-    end(story, EndReason.CHANGED)
-    wait(story, 5)
-    assert told(story) == [("pair_ended", DANA.email)]
+    end_pair(story, EndReason.CHANGED)
+    run_days(story, 5)
+    assert list_sent_mails(story) == [("pair_ended", DANA.email)]
 
 
-def test_promises_that_end_later_bring_no_second_mail() -> None:
-    """R-36: one mail to the old manager."""
-    story = promised()
-    end(story, EndReason.CHANGED)
-    wait(story, 5)
+def test_commitment_that_ends_later_causes_no_second_mail() -> None:
+    """R-36: The former manager gets one mail."""
+    story = make_story_with_contract()
+    end_pair(story, EndReason.CHANGED)
+    run_days(story, 5)
     story.act(lambda p: actions.close_commitment(p, p.commitments["p1"], CommitmentStanding.LET_GO))
-    wait(story, 5)
-    assert told(story) == [("open_promises", DANA.email)]
+    run_days(story, 5)
+    assert list_sent_mails(story) == [("open_promises", DANA.email)]
 
 
-def test_a_promise_stays_on_the_old_managers_calendar_until_it_ends() -> None:
-    """R-36, T-8: also where the manager moves it."""
-    story = promised()
-    end(story, EndReason.CHANGED)
-    wait(story, 5)
+def test_block_of_a_former_manager_s_commitment_stays_until_it_ends() -> None:
+    """R-36, T-8."""
+    story = make_story_with_contract()
+    end_pair(story, EndReason.CHANGED)
+    run_days(story, 5)
     block = story.placed_event(story.commitment("p1"))
     assert block is not None and not block.is_gone
     story.act(lambda p: actions.close_commitment(p, p.commitments["p1"], CommitmentStanding.LET_GO))
@@ -108,56 +113,59 @@ def test_a_promise_stays_on_the_old_managers_calendar_until_it_ends() -> None:
     assert story.placed_event(story.commitment("p1")) is None or story.placed_event(story.commitment("p1")).gone  # type: ignore[union-attr]
 
 
-def test_t18_promises_of_a_manager_who_left_end_when_the_report_is_told() -> None:
-    """T-17: not before the next day, so that a slip of the file ends none."""
-    story = promised()
-    end(story, EndReason.MANAGER_LEFT)
+def test_t18_commitments_of_a_manager_who_left_end_with_the_mail_to_the_report() -> None:
+    """T-17: They do not end before the next day, so that an error in the people file ends none."""
+    story = make_story_with_contract()
+    end_pair(story, EndReason.MANAGER_LEFT)
     story.tick_at(story.now + 2 * HOUR)
     assert story.commitment("p1").is_open
-    wait(story, 5)
+    run_days(story, 5)
     assert story.commitment("p1").standing is CommitmentStanding.LET_GO
-    assert story.commitment("p2").is_open, "what the report wants to do is the report's"
+    assert story.commitment("p2").is_open, "the report's own commitment goes on"
     assert story.commitment("p3").standing is CommitmentStanding.DONE
 
 
-def test_t18_a_slip_of_the_file_ends_no_promise() -> None:
-    story = promised()
-    end(story, EndReason.MANAGER_LEFT)
+def test_t18_roster_error_that_is_corrected_at_once_ends_no_commitment() -> None:
+    story = make_story_with_contract()
+    end_pair(story, EndReason.MANAGER_LEFT)
     story.tick_at(story.now + 2 * HOUR)
     story.state = replace(story.state, outgoing_handover=None)
     story.change(ended=EndReason.NO)
-    wait(story, 5)
+    run_days(story, 5)
     assert story.commitment("p1").is_open
 
 
-def begun() -> Story:
+def make_story_with_new_manager() -> Story:
+    """A story of a report whose former manager was another person."""
     story = Story(pair_of(format=Format.COMBINED))
-    story.state = replace(story.state, incoming_handover=Handover(former_pair=FORMER, pair=story.pair.id, ended_at=NOW))
+    story.state = replace(
+        story.state, incoming_handover=Handover(former_pair=FORMER_PAIR, pair=story.pair.id, ended_at=NOW)
+    )
     return booked_story(story)
 
 
-def test_the_report_is_told_of_the_new_manager_once_and_not_on_the_same_day() -> None:
+def test_report_gets_one_mail_about_the_new_manager_after_the_first_day() -> None:
     """R-36, T-17."""
-    story = begun()
+    story = make_story_with_new_manager()
     story.tick_at(NOW + 2 * HOUR)
-    assert told(story) == []
-    wait(story, 4)
-    assert told(story) == [("new_manager", SAM.email)]
-    wait(story, 120)
-    assert told(story) == [("new_manager", SAM.email)]
+    assert list_sent_mails(story) == []
+    run_days(story, 4)
+    assert list_sent_mails(story) == [("new_manager", SAM.email)]
+    run_days(story, 120)
+    assert list_sent_mails(story) == [("new_manager", SAM.email)]
 
 
-def test_r36_who_has_a_new_manager_is_not_introduced_once_more() -> None:
-    """R-23, R-36: one mail tells of the change, and what this is they know."""
-    story = begun()
-    wait(story, 4)
+def test_r36_report_with_a_new_manager_gets_no_second_introduction() -> None:
+    """R-23, R-36: The report knows Longarc already."""
+    story = make_story_with_new_manager()
+    run_days(story, 4)
     assert [mail.to for mail in story.mails("introduction")] == [DANA.email]
     assert {mail.to for mail in booked_story().mails("introduction")} == {DANA.email, SAM.email}
 
 
-def test_lines_can_be_chosen_until_the_first_session_with_the_new_manager() -> None:
+def test_handover_lines_can_be_chosen_until_the_first_session_begins() -> None:
     """R-36."""
-    story = begun()
+    story = make_story_with_new_manager()
     assert can_choose_lines(story.state, story.now)
     start = story.next.span.start
     assert not can_choose_lines(story.state, start)
@@ -165,8 +173,8 @@ def test_lines_can_be_chosen_until_the_first_session_with_the_new_manager() -> N
     assert not can_choose_lines(story.state, story.now)
 
 
-def test_a_pair_without_another_before_it_has_no_handover() -> None:
+def test_pair_without_a_former_manager_has_no_handover() -> None:
     story = booked_story()
-    wait(story, 3)
+    run_days(story, 3)
     assert not can_choose_lines(story.state, story.now)
     assert story.mails("new_manager") == []
