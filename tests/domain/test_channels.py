@@ -1,4 +1,4 @@
-"""Channels: when one is opened or renewed, and which is trusted."""
+"""When a channel is opened, renewed and trusted, and when its notifications cause polls."""
 
 from dataclasses import replace
 from datetime import timedelta
@@ -25,7 +25,7 @@ from worker.domain.model import WatchedCalendar
 
 
 @pytest.mark.parametrize(
-    ("calendar", "step"),
+    ("calendar", "expected_step"),
     [
         (UNWATCHED, ChannelStep.OPEN),
         (replace(UNWATCHED, next_id="b" * 32), ChannelStep.OPEN),
@@ -43,11 +43,11 @@ from worker.domain.model import WatchedCalendar
         ),
     ],
 )
-def test_each_channel_has_one_next_step(calendar: WatchedCalendar, step: ChannelStep) -> None:
-    assert choose_step(calendar, NOW) is step
+def test_state_of_a_channel_decides_its_next_step(calendar: WatchedCalendar, expected_step: ChannelStep) -> None:
+    assert choose_step(calendar, NOW) is expected_step
 
 
-def test_the_next_step_is_renewal_or_the_end_of_patience_with_our_own_write() -> None:
+def test_next_step_is_due_at_the_renewal_or_when_an_echo_is_overdue() -> None:
     assert find_next_step_at(watched_calendar()) == NOW + 2 * DAY
     assert find_next_step_at(watched_calendar(awaiting_since=NOW)) == NOW + MAX_ECHO_DELAY
     assert find_next_step_at(watched_calendar(awaiting_since=NOW, failures=1, opened_at=NOW)) == NOW + HOUR
@@ -55,31 +55,31 @@ def test_the_next_step_is_renewal_or_the_end_of_patience_with_our_own_write() ->
         find_next_step_at(UNWATCHED)
 
 
-def test_what_waits_is_due_later_so_that_no_step_is_taken_again_and_again() -> None:
-    spans = [-DAY, -HOUR, -MAX_ECHO_DELAY, -MINUTE, timedelta(0), MINUTE, HOUR]
-    for awaiting, opened, renewal in product([None, *spans[:5]], spans[:5], spans):
+def test_channel_without_a_step_now_has_its_next_step_in_the_future() -> None:
+    offsets = [-DAY, -HOUR, -MAX_ECHO_DELAY, -MINUTE, timedelta(0), MINUTE, HOUR]
+    for awaiting_offset, opened_offset, renewal_offset in product([None, *offsets[:5]], offsets[:5], offsets):
         for failures in range(4):
-            since = None if awaiting is None else NOW + awaiting
-            one = watched_calendar(
-                awaiting_since=since, opened_at=NOW + opened, renew_at=NOW + renewal, failures=failures
+            since = None if awaiting_offset is None else NOW + awaiting_offset
+            calendar = watched_calendar(
+                awaiting_since=since, opened_at=NOW + opened_offset, renew_at=NOW + renewal_offset, failures=failures
             )
-            assert choose_step(one, NOW) is not ChannelStep.WAIT or find_next_step_at(one) > NOW
+            assert choose_step(calendar, NOW) is not ChannelStep.WAIT or find_next_step_at(calendar) > NOW
 
 
 @pytest.mark.parametrize("life", [timedelta(0), -DAY, MINUTE])
-def test_a_channel_that_ends_at_once_is_not_opened_again_at_once(life: timedelta) -> None:
+def test_channel_with_a_short_life_is_renewed_after_the_minimum_time(life: timedelta) -> None:
     assert find_renewal_time("a" * 32, NOW, NOW + life) == NOW + MIN_RENEWAL
 
 
-def test_a_channel_is_renewed_near_half_of_its_life_but_not_all_at_once() -> None:
-    renewals = {find_renewal_time(f"{number:032x}", NOW, NOW + 7 * DAY) - NOW for number in range(50)}
-    assert len(renewals) > 40
-    assert all(3.1 * DAY < at < 3.9 * DAY for at in renewals)
+def test_channels_are_renewed_near_half_of_their_life_at_different_times() -> None:
+    renewal_ages = {find_renewal_time(f"{number:032x}", NOW, NOW + 7 * DAY) - NOW for number in range(50)}
+    assert len(renewal_ages) > 40
+    assert all(3.1 * DAY < age < 3.9 * DAY for age in renewal_ages)
 
 
-def test_each_failure_in_a_row_waits_longer_up_to_a_day() -> None:
-    waits = [find_retry_wait(failures) for failures in range(6)]
-    assert waits == [timedelta(0), HOUR, 4 * HOUR, DAY, DAY, DAY]
+def test_pause_grows_with_each_failure_up_to_a_day() -> None:
+    pauses = [find_retry_wait(failures) for failures in range(6)]
+    assert pauses == [timedelta(0), HOUR, 4 * HOUR, DAY, DAY, DAY]
 
 
 @pytest.mark.parametrize(
@@ -92,36 +92,42 @@ def test_each_failure_in_a_row_waits_longer_up_to_a_day() -> None:
         watched_calendar(awaiting_since=NOW - MAX_ECHO_DELAY),
     ],
 )
-def test_trust_has_to_be_earned_and_is_lost_by_silence_or_age(calendar: WatchedCalendar | None) -> None:
+def test_channel_that_is_unproven_expired_or_silent_is_not_trusted(calendar: WatchedCalendar | None) -> None:
     assert not is_trusted(calendar, NOW)
 
 
-def list_looks(notifications: list[float]) -> list[float]:
-    """The looks that follow from notifications; both in seconds."""
-    looks: list[float] = []
+def list_polls(notifications: list[float]) -> list[float]:
+    """Return the polls that follow from notifications, both in seconds after `NOW`."""
+    polls: list[float] = []
     hinted_at, count = None, 0
     for second in notifications:
-        look_at, count = schedule_hinted_poll(hinted_at, count, NOW + timedelta(seconds=second))
-        if look_at is not None:
-            hinted_at = look_at
-            looks.append((look_at - NOW).total_seconds())
-    return looks
+        poll_at, count = schedule_hinted_poll(hinted_at, count, NOW + timedelta(seconds=second))
+        if poll_at is not None:
+            hinted_at = poll_at
+            polls.append((poll_at - NOW).total_seconds())
+    return polls
 
 
-def test_a_storm_of_notifications_asks_for_two_looks_a_minute_and_a_calm_ends_it() -> None:
+def test_storm_of_notifications_causes_two_polls_a_minute_until_a_calm() -> None:
     storm = [float(second) for second in range(3600)]
-    looks = list_looks(storm)
-    assert looks[: MAX_RAPID_POLLS + 1] == [
+    polls = list_polls(storm)
+    assert polls[: MAX_RAPID_POLLS + 1] == [
         HINT_MERGE_PERIOD.total_seconds() * number for number in range(MAX_RAPID_POLLS + 1)
     ]
-    assert {b - a for a, b in pairwise(looks[MAX_RAPID_POLLS:])} == {STORM_MERGE_PERIOD.total_seconds()}
-    assert looks[-1] >= storm[-1], "the last one is not lost"
-    calm = looks[-1] + STORM_MERGE_PERIOD.total_seconds()
-    assert list_looks([*storm, calm, calm + 1])[-2:] == [calm, calm + HINT_MERGE_PERIOD.total_seconds()]
+    assert {b - a for a, b in pairwise(polls[MAX_RAPID_POLLS:])} == {STORM_MERGE_PERIOD.total_seconds()}
+    assert polls[-1] >= storm[-1], "a poll follows the last notification"
+    first_after_calm = polls[-1] + STORM_MERGE_PERIOD.total_seconds()
+    assert list_polls([*storm, first_after_calm, first_after_calm + 1])[-2:] == [
+        first_after_calm,
+        first_after_calm + HINT_MERGE_PERIOD.total_seconds(),
+    ]
 
 
-@pytest.mark.parametrize("apart", [0.5, 1, 4, 5, 7, 29, 30, 31, 600])
-def test_each_notification_is_followed_by_a_look_in_half_a_minute_at_most(apart: float) -> None:
-    told = [apart * number for number in range(200)]
-    looks = list_looks(told)
-    assert all(any(one <= look <= one + STORM_MERGE_PERIOD.total_seconds() for look in looks) for one in map(int, told))
+@pytest.mark.parametrize("seconds_apart", [0.5, 1, 4, 5, 7, 29, 30, 31, 600])
+def test_poll_follows_each_notification_within_half_a_minute(seconds_apart: float) -> None:
+    notifications = [seconds_apart * number for number in range(200)]
+    polls = list_polls(notifications)
+    assert all(
+        any(second <= poll <= second + STORM_MERGE_PERIOD.total_seconds() for poll in polls)
+        for second in map(int, notifications)
+    )

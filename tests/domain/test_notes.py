@@ -1,4 +1,4 @@
-"""Which conversations have notes, which notes no contract has taken up, and what is news (R-28, R-32)."""
+"""Sessions with notes, open notes, kept commitments as news, and handover lines (R-28, R-32, R-36)."""
 
 from dataclasses import replace
 from datetime import timedelta
@@ -35,7 +35,7 @@ from worker.domain.notes import (
 PAIR = PairId(DANA, SAM)
 
 
-def held(
+def make_held_session(
     topic: Topic = Topic.NOW, state: SessionState = SessionState.HELD, days_ago: int = 3, session_id: str = "s1"
 ) -> Session:
     end = START - days_ago * DAY
@@ -45,58 +45,63 @@ def held(
     )  # fmt: skip
 
 
-def note(author: Owner = Owner.MANAGER, days_ago: int = 3, session_id: str = "s1") -> SharedNote:
+def make_note(author: Owner = Owner.MANAGER, days_ago: int = 3, session_id: str = "s1") -> SharedNote:
     return SharedNote(pair=PAIR, session=session_id, author=author, held_at=START - days_ago * DAY, lines=("x",))
 
 
 @pytest.mark.parametrize(
-    ("session", "taken"),
+    ("session", "expected"),
     [
-        (held(Topic.NOW), True),
-        (held(Topic.DIRECTION), True),
-        (held(Topic.GAP), False),
-        (held(Topic.ALL), False),
-        (held(Topic.ALL, SessionState.UNFINISHED), True),
-        (held(Topic.GAP, SessionState.UNFINISHED), True),
-        (held(Topic.ALL, SessionState.CONTRACTED), False),
-        (replace(held(Topic.NOW), state=SessionState.BOOKED, held_at=None), False),
-        (replace(held(Topic.ALL), kind=SessionKind.REVIEW), False),
+        (make_held_session(Topic.NOW), True),
+        (make_held_session(Topic.DIRECTION), True),
+        (make_held_session(Topic.GAP), False),
+        (make_held_session(Topic.ALL), False),
+        (make_held_session(Topic.ALL, SessionState.UNFINISHED), True),
+        (make_held_session(Topic.GAP, SessionState.UNFINISHED), True),
+        (make_held_session(Topic.ALL, SessionState.CONTRACTED), False),
+        (replace(make_held_session(Topic.NOW), state=SessionState.BOOKED, held_at=None), False),
+        (replace(make_held_session(Topic.ALL), kind=SessionKind.REVIEW), False),
     ],
 )
-def test_r28_notes_belong_to_parts_of_a_series_and_to_what_ended_unfinished(session: Session, *, taken: bool) -> None:
-    assert can_have_notes(session) is taken
+def test_r28_notes_belong_to_parts_of_a_series_and_to_what_ended_unfinished(
+    session: Session, *, expected: bool
+) -> None:
+    assert can_have_notes(session) is expected
 
 
-def test_r28_the_note_is_about_the_last_conversation() -> None:
-    part, later = held(days_ago=20), held(Topic.ALL, SessionState.CONTRACTED, 5, "s2")
-    assert find_note_session([part], START) == part
-    assert find_note_session([part, later], START) is None
-    assert find_note_session([held(days_ago=200)], START) is None
+def test_r28_note_is_about_the_last_session_within_the_period() -> None:
+    first_part, later_session = (
+        make_held_session(days_ago=20),
+        make_held_session(Topic.ALL, SessionState.CONTRACTED, 5, "s2"),
+    )
+    assert find_note_session([first_part], START) == first_part
+    assert find_note_session([first_part, later_session], START) is None
+    assert find_note_session([make_held_session(days_ago=200)], START) is None
     assert find_note_session([], START) is None
 
 
 def test_r28_notes_stand_in_the_brief_until_a_contract_takes_them_up() -> None:
-    first, second = note(days_ago=30), note(Owner.REPORT, 15, "s2")
-    parts = [held(days_ago=30), held(Topic.DIRECTION, days_ago=15, session_id="s2")]
+    first, second = make_note(days_ago=30), make_note(Owner.REPORT, 15, "s2")
+    parts = [make_held_session(days_ago=30), make_held_session(Topic.DIRECTION, days_ago=15, session_id="s2")]
     assert select_open_notes([second, first], parts) == [first, second]
-    gap = held(Topic.GAP, SessionState.CONTRACTED, 2, "s3")
+    gap = make_held_session(Topic.GAP, SessionState.CONTRACTED, 2, "s3")
     assert select_open_notes([second, first], [*parts, gap]) == []
-    before = held(Topic.GAP, SessionState.CONTRACTED, 20, "s0")
-    assert select_open_notes([second, first], [*parts, before]) == [second]
+    earlier_contract = make_held_session(Topic.GAP, SessionState.CONTRACTED, 20, "s0")
+    assert select_open_notes([second, first], [*parts, earlier_contract]) == [second]
 
 
-def test_r28_a_note_is_three_lines_that_say_something() -> None:
+def test_r28_note_keeps_the_first_three_lines_that_are_not_empty() -> None:
     lines = ["", " one ", "x" * 999, "three", "four"]
     assert clean_note_lines(lines) == ("one", "x" * MAX_NOTE_CHARACTERS, "three")
 
 
-def test_r28_who_has_left_a_note_is_not_invited() -> None:
-    session = held()
-    assert find_session_without_note([session], [note(Owner.REPORT)], Owner.MANAGER, START) == session
-    assert find_session_without_note([session], [note(Owner.MANAGER)], Owner.MANAGER, START) is None
+def test_r28_person_who_wrote_a_note_is_not_invited_to_write_one() -> None:
+    session = make_held_session()
+    assert find_session_without_note([session], [make_note(Owner.REPORT)], Owner.MANAGER, START) == session
+    assert find_session_without_note([session], [make_note(Owner.MANAGER)], Owner.MANAGER, START) is None
 
 
-def commitment(owner: Owner, standing: CommitmentStanding, days_ago: int, name: str = "c1") -> Commitment:
+def make_commitment(owner: Owner, standing: CommitmentStanding, days_ago: int, name: str = "c1") -> Commitment:
     closed_at = START - days_ago * DAY
     return Commitment(
         id=name, pair=PAIR, session="s1", owner=owner, due=START.date(), recorded_at=closed_at - 30 * DAY,
@@ -105,31 +110,34 @@ def commitment(owner: Owner, standing: CommitmentStanding, days_ago: int, name: 
 
 
 def test_r32_only_what_the_other_one_has_done_lately_is_news() -> None:
-    done, mine = CommitmentStanding.DONE, Owner.MANAGER
-    theirs = [commitment(Owner.REPORT, done, 1, "c2"), commitment(Owner.REPORT, done, 9, "c1")]
-    others = [
-        commitment(Owner.MANAGER, done, 1),
-        commitment(Owner.REPORT, CommitmentStanding.LET_GO, 1),
-        commitment(Owner.REPORT, CommitmentStanding.CHANGED, 1),
-        commitment(Owner.REPORT, CommitmentStanding.OPEN, 1),
-        commitment(Owner.REPORT, done, NEWS_PERIOD.days),
+    done, reader = CommitmentStanding.DONE, Owner.MANAGER
+    kept_lately = [make_commitment(Owner.REPORT, done, 1, "c2"), make_commitment(Owner.REPORT, done, 9, "c1")]
+    other_commitments = [
+        make_commitment(Owner.MANAGER, done, 1),
+        make_commitment(Owner.REPORT, CommitmentStanding.LET_GO, 1),
+        make_commitment(Owner.REPORT, CommitmentStanding.CHANGED, 1),
+        make_commitment(Owner.REPORT, CommitmentStanding.OPEN, 1),
+        make_commitment(Owner.REPORT, done, NEWS_PERIOD.days),
     ]
-    assert [c.id for c in list_kept_commitments([*theirs, *others], mine, START)] == ["c1", "c2"]
+    assert [c.id for c in list_kept_commitments([*kept_lately, *other_commitments], reader, START)] == ["c1", "c2"]
 
 
 def test_r36_each_line_of_last_years_notes_can_go_on_the_newest_conversation_first() -> None:
-    """R-28, R-36: with whose it is, and the day of the conversation where the report is."""
-    old, early = note(days_ago=HANDOVER_PERIOD.days), note(Owner.MANAGER, days_ago=90)
-    theirs, own = note(Owner.MANAGER, days_ago=3), replace(note(Owner.REPORT, days_ago=3), lines=("y", "z"))
-    day, then = (START - days * DAY for days in (3, 90))
+    """R-28, R-36: Each line names its author and the day of the session in the report's time zone."""
+    expired_note, early_note = make_note(days_ago=HANDOVER_PERIOD.days), make_note(Owner.MANAGER, days_ago=90)
+    manager_note, report_note = (
+        make_note(Owner.MANAGER, days_ago=3),
+        replace(make_note(Owner.REPORT, days_ago=3), lines=("y", "z")),
+    )
+    day, early_day = (START - days * DAY for days in (3, 90))
     lines = [
         (HandoverLineKind.REPORT_NOTE, "y", day),
         (HandoverLineKind.REPORT_NOTE, "z", day),
         (HandoverLineKind.MANAGER_NOTE, "x", day),
     ]
-    lines.append((HandoverLineKind.MANAGER_NOTE, "x", then))
-    assert list_note_lines([old, theirs, early, own], "UTC", START) == [
-        HandoverLine(kind=kind, text=words, due=at.date()) for kind, words, at in lines
+    lines.append((HandoverLineKind.MANAGER_NOTE, "x", early_day))
+    assert list_note_lines([expired_note, manager_note, early_note, report_note], "UTC", START) == [
+        HandoverLine(kind=kind, text=text, due=instant.date()) for kind, text, instant in lines
     ]
-    at_noon = replace(theirs, held_at=day.replace(hour=12))
-    assert [line.due for line in list_note_lines([at_noon], "Pacific/Kiritimati", START)] == [(day + DAY).date()]
+    note_at_noon = replace(manager_note, held_at=day.replace(hour=12))
+    assert [line.due for line in list_note_lines([note_at_noon], "Pacific/Kiritimati", START)] == [(day + DAY).date()]

@@ -1,4 +1,4 @@
-"""Who takes part: one rule, decided in one place."""
+"""Whether a pair takes part: the rollout, its first day, pauses and undo."""
 
 from datetime import date, timedelta
 
@@ -14,13 +14,14 @@ GROUPS = {DANA: "Board", SAM: "Sales", KIM: "Legal", LEE: ""}
 NO_PAUSE = StandingPauses()
 
 
-def decide(
-    one: Pair, rollout: Rollout, pauses: StandingPauses = NO_PAUSE, zones: tuple[str, str] = ("UTC", "UTC")
+def get_participation(
+    decided_pair: Pair, rollout: Rollout, pauses: StandingPauses = NO_PAUSE, zones: tuple[str, str] = ("UTC", "UTC")
 ) -> Participation:
+    """Return whether the pair takes part at `START`."""
     manager, report = (
-        person(email, zone=zone, group=GROUPS[email]) for email, zone in zip(one.id.people, zones, strict=True)
+        person(email, zone=zone, group=GROUPS[email]) for email, zone in zip(decided_pair.id.people, zones, strict=True)
     )
-    return decide_participation(one, manager, report, rollout, pauses, START)
+    return decide_participation(decided_pair, manager, report, rollout, pauses, START)
 
 
 @pytest.mark.parametrize(
@@ -28,38 +29,40 @@ def decide(
     [
         (Rollout(), {SAM, KIM, LEE}),
         (Rollout(groups=("sales",)), {SAM}),
-        (Rollout(groups=("Board",)), set()),  # the group of the manager is not asked
+        (Rollout(groups=("Board",)), set()),  # the group of the manager does not count
         (Rollout(managers=(DANA,)), {SAM, KIM, LEE}),
         (Rollout(managers=(SAM,)), set()),
         (Rollout(addresses=(DANA,)), {SAM, KIM, LEE}),
         (Rollout(addresses=(KIM,)), {KIM}),
         (Rollout(groups=("Sales",), addresses=(LEE,)), {SAM, LEE}),
-        (Rollout(groups=()), set()),  # the last one was taken off the list: that does not mean everybody
+        (Rollout(groups=()), set()),  # an empty list chooses nobody; only no list at all chooses everybody
         (Rollout(groups=("",)), set()),
     ],
 )
-def test_a_pair_takes_part_by_its_manager_its_report_or_the_group_of_its_report(
+def test_manager_or_report_or_group_of_the_report_decides_whether_a_pair_takes_part(
     rollout: Rollout, reports: set[str]
 ) -> None:
-    assert {who for who in (SAM, KIM, LEE) if decide(pair(DANA, who), rollout) is Participation.YES} == reports
-    others = {decide(pair(DANA, who), rollout) for who in {SAM, KIM, LEE} - reports}
-    assert others <= {Participation.NOT_CHOSEN}
+    assert {
+        report for report in (SAM, KIM, LEE) if get_participation(pair(DANA, report), rollout) is Participation.YES
+    } == reports
+    other_participations = {get_participation(pair(DANA, report), rollout) for report in {SAM, KIM, LEE} - reports}
+    assert other_participations <= {Participation.NOT_CHOSEN}
 
 
 @pytest.mark.parametrize(
     ("zones", "hours"),
     [(("UTC", "UTC"), 0), (("Asia/Tokyo", "UTC"), 0), (("UTC", "America/Los_Angeles"), 7)],
 )
-def test_a_rollout_begins_when_its_day_has_begun_for_both(zones: tuple[str, str], hours: int) -> None:
+def test_rollout_begins_when_its_first_day_has_begun_for_both_people(zones: tuple[str, str], hours: int) -> None:
     day = START.date() + timedelta(days=1)
     rollout = Rollout(start=day)
-    begins = wall_to_utc("UTC", day, 0) + timedelta(hours=hours)
+    beginning = wall_to_utc("UTC", day, 0) + timedelta(hours=hours)
     manager, report = person(DANA, zone=zones[0]), person(SAM, zone=zones[1])
-    found = [
-        decide_participation(pair(), manager, report, rollout, NO_PAUSE, begins + timedelta(minutes=late))
-        for late in (-1, 0)
+    participations = [
+        decide_participation(pair(), manager, report, rollout, NO_PAUSE, beginning + timedelta(minutes=minutes))
+        for minutes in (-1, 0)
     ]
-    assert found == [Participation.NOT_BEGUN, Participation.YES]
+    assert participations == [Participation.NOT_BEGUN, Participation.YES]
 
 
 @pytest.mark.parametrize(
@@ -73,51 +76,59 @@ def test_a_rollout_begins_when_its_day_has_begun_for_both(zones: tuple[str, str]
         (StandingPauses(people=frozenset({KIM})), Participation.YES),
     ],
 )
-def test_a_standing_pause_holds_for_everybody_a_group_or_all_pairs_of_a_person(
+def test_standing_pause_applies_to_everybody_a_group_or_a_person(
     pauses: StandingPauses, expected: Participation
 ) -> None:
-    assert decide(pair(DANA, SAM), Rollout(), pauses) is expected
-    outside = decide(pair(DANA, SAM), Rollout(groups=("Legal",)), pauses)
-    assert outside is Participation.NOT_CHOSEN, "to end the pause would not begin anything"
+    assert get_participation(pair(DANA, SAM), Rollout(), pauses) is expected
+    participation_outside = get_participation(pair(DANA, SAM), Rollout(groups=("Legal",)), pauses)
+    assert participation_outside is Participation.NOT_CHOSEN, "the pair would not take part without the pause either"
 
 
-EVERYBODY, SALES, OF_DANA = PauseScope(), PauseScope(group="Sales"), PauseScope(person=DANA)
-PAUSED = {
-    EVERYBODY: StandingPauses(everybody=True),
+ALL_PAIRS, SALES, PAIRS_OF_DANA = PauseScope(), PauseScope(group="Sales"), PauseScope(person=DANA)
+PAUSES_BY_SCOPE = {
+    ALL_PAIRS: StandingPauses(everybody=True),
     SALES: StandingPauses(groups=frozenset({"Sales"})),
-    OF_DANA: StandingPauses(people=frozenset({DANA})),
+    PAIRS_OF_DANA: StandingPauses(people=frozenset({DANA})),
 }
 
 
-@pytest.mark.parametrize("scope", PAUSED)
-def test_what_is_paused_once_is_resumed_once_and_other_pauses_stay(scope: PauseScope) -> None:
-    paused = NO_PAUSE.pause(scope)
-    assert paused == paused.pause(scope) == PAUSED[scope]
-    assert paused.resume(scope) == NO_PAUSE.resume(scope) == NO_PAUSE
-    others = [one for one in PAUSED if one != scope]
-    both = NO_PAUSE.pause(others[0]).pause(others[1])
-    assert both.pause(scope).resume(scope) == both
+@pytest.mark.parametrize("scope", PAUSES_BY_SCOPE)
+def test_pause_or_resume_twice_is_the_same_as_once_and_keeps_other_pauses(scope: PauseScope) -> None:
+    pauses = NO_PAUSE.pause(scope)
+    assert pauses == pauses.pause(scope) == PAUSES_BY_SCOPE[scope]
+    assert pauses.resume(scope) == NO_PAUSE.resume(scope) == NO_PAUSE
+    other_scopes = [other_scope for other_scope in PAUSES_BY_SCOPE if other_scope != scope]
+    other_pauses = NO_PAUSE.pause(other_scopes[0]).pause(other_scopes[1])
+    assert other_pauses.pause(scope).resume(scope) == other_pauses
 
 
-def test_a_group_is_paused_and_resumed_in_upper_or_lower_case() -> None:
-    paused = StandingPauses(groups=frozenset({"SALES", "Board"}))
-    assert paused.pause(SALES) == paused
-    assert paused.resume(SALES) == StandingPauses(groups=frozenset({"Board"}))
+def test_case_of_a_group_name_does_not_matter_to_pauses() -> None:
+    pauses = StandingPauses(groups=frozenset({"SALES", "Board"}))
+    assert pauses.pause(SALES) == pauses
+    assert pauses.resume(SALES) == StandingPauses(groups=frozenset({"Board"}))
 
 
-def test_an_undo_lasts_as_long_as_everybody_is_paused() -> None:
-    """To pause or resume a part meanwhile neither ends it nor lets guests hear of a quiet one."""
-    undone = StandingPauses(groups=frozenset({"Sales"})).begin_undo(is_quiet=True)
-    assert (undone.everybody, undone.is_quiet, undone.is_undo_over) == (True, True, False)
-    for after in (undone.pause(EVERYBODY), undone.pause(OF_DANA), undone.resume(SALES)):
-        assert (after.is_quiet, after.is_undo_over) == (True, False)
-    resumed = undone.resume(EVERYBODY)
-    assert resumed == PAUSED[SALES]
-    assert resumed.is_undo_over
-    assert resumed.pause(EVERYBODY).is_quiet is False
+def test_undo_lasts_as_long_as_everybody_is_paused() -> None:
+    """A pause or resume of a part in the meantime does not end it, and a quiet undo stays quiet."""
+    pauses_during_undo = StandingPauses(groups=frozenset({"Sales"})).begin_undo(is_quiet=True)
+    assert (pauses_during_undo.everybody, pauses_during_undo.is_quiet, pauses_during_undo.is_undo_over) == (
+        True,
+        True,
+        False,
+    )
+    for changed_pauses in (
+        pauses_during_undo.pause(ALL_PAIRS),
+        pauses_during_undo.pause(PAIRS_OF_DANA),
+        pauses_during_undo.resume(SALES),
+    ):
+        assert (changed_pauses.is_quiet, changed_pauses.is_undo_over) == (True, False)
+    pauses_after_undo = pauses_during_undo.resume(ALL_PAIRS)
+    assert pauses_after_undo == PAUSES_BY_SCOPE[SALES]
+    assert pauses_after_undo.is_undo_over
+    assert pauses_after_undo.pause(ALL_PAIRS).is_quiet is False
 
 
-def test_a_rollout_names_people_by_any_of_their_addresses() -> None:
+def test_alias_in_a_rollout_becomes_the_address_of_its_person() -> None:
     rollout = Rollout(managers=("d@corp.example",), addresses=None, start=date(2027, 1, 1))
-    resolved = resolve_aliases(rollout, {"d@corp.example": DANA})
-    assert resolved == Rollout(managers=(DANA,), start=date(2027, 1, 1))
+    resolved_rollout = resolve_aliases(rollout, {"d@corp.example": DANA})
+    assert resolved_rollout == Rollout(managers=(DANA,), start=date(2027, 1, 1))

@@ -1,4 +1,4 @@
-"""What becomes of an effect that was tried, and how old a decision may be when it is carried out."""
+"""How an effect is settled after an attempt, and how old its snapshot may be."""
 
 from datetime import timedelta
 
@@ -11,17 +11,19 @@ from worker.domain.planning.planner import GIVE_UP_AFTER, MAX_SNAPSHOT_AGE, TELL
 SECOND = timedelta(seconds=1)
 
 
-def event(attempts: int = 1, what: EffectKind = EffectKind.CREATE, key: str = "event.create:c1.1") -> Effect:
-    return effect_of(kind=what, event="c1.1", key=key, attempts=attempts)
+def make_event_effect(
+    attempts: int = 1, kind: EffectKind = EffectKind.CREATE, key: str = "event.create:c1.1"
+) -> Effect:
+    return effect_of(kind=kind, event="c1.1", key=key, attempts=attempts)
 
 
-def mail(name: str = "brief", attempts: int = 1) -> Effect:
+def make_mail(name: str = "brief", attempts: int = 1) -> Effect:
     return effect_of(name, attempts=attempts)
 
 
-@pytest.mark.parametrize("message", [event(), mail()])
-def test_what_was_done_is_done(message: Effect) -> None:
-    settled = settle_effect(message, Outcome.DONE, NOW)
+@pytest.mark.parametrize("effect", [make_event_effect(), make_mail()])
+def test_effect_with_outcome_done_is_settled_as_done(effect: Effect) -> None:
+    settled = settle_effect(effect, Outcome.DONE, NOW)
     assert (settled.progress, settled.due_at, settled.needs_replanning, settled.alerts_operator) == (
         EffectProgress.DONE,
         None,
@@ -30,10 +32,10 @@ def test_what_was_done_is_done(message: Effect) -> None:
     )
 
 
-@pytest.mark.parametrize("message", [event(), mail()])
-def test_what_is_no_longer_true_is_dropped_and_planned_again(message: Effect) -> None:
-    """Nothing is lost by dropping: the next plan reads what is really there."""
-    settled = settle_effect(message, Outcome.STALE, NOW)
+@pytest.mark.parametrize("effect", [make_event_effect(), make_mail()])
+def test_stale_effect_is_dropped_and_its_pair_is_planned_again(effect: Effect) -> None:
+    """Nothing is lost: the next plan reads what is on the calendar."""
+    settled = settle_effect(effect, Outcome.STALE, NOW)
     assert (settled.progress, settled.needs_replanning, settled.alerts_operator) == (
         EffectProgress.DROPPED,
         True,
@@ -41,84 +43,94 @@ def test_what_is_no_longer_true_is_dropped_and_planned_again(message: Effect) ->
     )
 
 
-@pytest.mark.parametrize("message", [event(), mail(), event(GIVE_UP_AFTER + 1)])
-def test_what_is_refused_for_good_is_told_to_the_operator_and_planned_again(message: Effect) -> None:
-    """A permanent failure ends the message and makes its pair due."""
-    settled = settle_effect(message, Outcome.PERMANENT, NOW)
+@pytest.mark.parametrize("effect", [make_event_effect(), make_mail(), make_event_effect(GIVE_UP_AFTER + 1)])
+def test_permanent_failure_makes_the_effect_dead_and_alerts_the_operator(effect: Effect) -> None:
+    """The pair is planned again."""
+    settled = settle_effect(effect, Outcome.PERMANENT, NOW)
     assert (settled.progress, settled.needs_replanning, settled.alerts_operator) == (EffectProgress.DEAD, True, True)
 
 
 @pytest.mark.parametrize(
-    ("attempts", "minutes"), [(1, 1), (2, 2), (3, 4), (4, 8), (5, 16), (6, 32), (7, 60), (8, 60), (59, 60)]
+    ("attempts", "pause_minutes"), [(1, 1), (2, 2), (3, 4), (4, 8), (5, 16), (6, 32), (7, 60), (8, 60), (59, 60)]
 )
 @pytest.mark.parametrize("outcome", [Outcome.TRANSIENT, Outcome.UNCERTAIN])
-def test_what_may_work_later_is_tried_later_and_later(outcome: Outcome, attempts: int, minutes: int) -> None:
-    """1, 2, 4, … minutes, up to an hour; an event of unknown fate is looked for by its key before it is repeated."""
-    settled = settle_effect(event(attempts), outcome, NOW)
+def test_failed_attempt_is_repeated_after_growing_pauses(outcome: Outcome, attempts: int, pause_minutes: int) -> None:
+    """After 1, 2, 4 minutes and so on, up to an hour.
+
+    Before an event of uncertain outcome is written again, the calendar is searched for its key.
+    """
+    settled = settle_effect(make_event_effect(attempts), outcome, NOW)
     assert settled.progress is EffectProgress.WAITING
     assert settled.due_at is not None
-    assert minutes * MINUTE <= settled.due_at - NOW < minutes * MINUTE + 20 * SECOND
+    assert pause_minutes * MINUTE <= settled.due_at - NOW < pause_minutes * MINUTE + 20 * SECOND
     assert not settled.needs_replanning
 
 
-def test_many_that_fail_together_do_not_come_back_together() -> None:
-    """A service that was away is not met by everybody at the same second."""
-    found = {settle_effect(event(key=f"event.create:c{n}.1"), Outcome.TRANSIENT, NOW).due_at for n in range(40)}
-    assert len(found) > 8
+def test_effects_that_fail_together_are_repeated_at_different_times() -> None:
+    """A service that recovers does not get all attempts at once."""
+    due_times = {
+        settle_effect(make_event_effect(key=f"event.create:c{n}.1"), Outcome.TRANSIENT, NOW).due_at for n in range(40)
+    }
+    assert len(due_times) > 8
 
 
-@pytest.mark.parametrize(("asked", "waited"), [(30 * MINUTE, 30 * MINUTE), (5 * HOUR, 5 * HOUR)])
-def test_a_service_that_says_how_long_is_left_alone_so_long(asked: timedelta, waited: timedelta) -> None:
-    assert settle_effect(event(), Outcome.TRANSIENT, NOW, asked).due_at == NOW + waited
+@pytest.mark.parametrize(("retry_after", "pause"), [(30 * MINUTE, 30 * MINUTE), (5 * HOUR, 5 * HOUR)])
+def test_next_attempt_waits_as_long_as_the_service_asks(retry_after: timedelta, pause: timedelta) -> None:
+    assert settle_effect(make_event_effect(), Outcome.TRANSIENT, NOW, retry_after).due_at == NOW + pause
 
 
-def test_a_service_that_asks_for_less_is_not_asked_sooner() -> None:
-    settled = settle_effect(event(7), Outcome.TRANSIENT, NOW, SECOND)
+def test_shorter_pause_that_the_service_asks_for_does_not_bring_the_attempt_forward() -> None:
+    settled = settle_effect(make_event_effect(7), Outcome.TRANSIENT, NOW, SECOND)
     assert settled.due_at is not None
     assert settled.due_at >= NOW + HOUR
 
 
-def test_the_operator_hears_once_of_what_fails_again_and_again() -> None:
-    told = [settle_effect(event(n), Outcome.TRANSIENT, NOW).alerts_operator for n in range(1, GIVE_UP_AFTER)]
-    assert [n for n, each in enumerate(told, start=1) if each] == [TELL_OPERATOR_AFTER]
+def test_repeated_failures_alert_the_operator_once() -> None:
+    alerts = [
+        settle_effect(make_event_effect(n), Outcome.TRANSIENT, NOW).alerts_operator for n in range(1, GIVE_UP_AFTER)
+    ]
+    assert [n for n, is_alert in enumerate(alerts, start=1) if is_alert] == [TELL_OPERATOR_AFTER]
 
 
-@pytest.mark.parametrize("message", [event(GIVE_UP_AFTER), mail(attempts=GIVE_UP_AFTER)])
-def test_after_days_of_trying_it_is_given_up_and_told(message: Effect) -> None:
-    """The pair is planned again, so what is owed stays owed (R-8)."""
-    settled = settle_effect(message, Outcome.TRANSIENT, NOW)
+@pytest.mark.parametrize("effect", [make_event_effect(GIVE_UP_AFTER), make_mail(attempts=GIVE_UP_AFTER)])
+def test_effect_is_dead_after_the_last_attempt_and_alerts_the_operator(effect: Effect) -> None:
+    """R-8: The pair is planned again, so that an owed session stays owed."""
+    settled = settle_effect(effect, Outcome.TRANSIENT, NOW)
     assert (settled.progress, settled.needs_replanning, settled.alerts_operator) == (EffectProgress.DEAD, True, True)
 
 
-def test_it_is_tried_for_at_least_two_days_before_it_is_given_up() -> None:
-    waits = [settle_effect(event(n), Outcome.TRANSIENT, NOW).due_at for n in range(1, GIVE_UP_AFTER)]
-    assert sum((due - NOW for due in waits if due), timedelta()) >= 2 * DAY
+def test_attempts_go_on_for_at_least_two_days() -> None:
+    due_times = [settle_effect(make_event_effect(n), Outcome.TRANSIENT, NOW).due_at for n in range(1, GIVE_UP_AFTER)]
+    assert sum((due - NOW for due in due_times if due), timedelta()) >= 2 * DAY
 
 
-def test_some_are_sent_once_more_when_nobody_knows() -> None:
-    """With its Message-ID, so that a mail program shows one; and then it is for a human to see."""
-    once = settle_effect(mail(attempts=1), Outcome.UNCERTAIN, NOW, resend=True)
-    assert (once.progress, once.due_at) == (EffectProgress.WAITING, NOW)
-    twice = settle_effect(mail(attempts=2), Outcome.UNCERTAIN, NOW, resend=True)
-    assert (twice.progress, twice.alerts_operator) == (EffectProgress.UNCERTAIN, True)
+def test_mail_of_uncertain_outcome_that_may_be_resent_is_sent_once_more() -> None:
+    """The Message-ID stays, so that a mail program can show one copy.
+
+    After the second attempt the operator is alerted.
+    """
+    first_settlement = settle_effect(make_mail(attempts=1), Outcome.UNCERTAIN, NOW, resend=True)
+    assert (first_settlement.progress, first_settlement.due_at) == (EffectProgress.WAITING, NOW)
+    second_settlement = settle_effect(make_mail(attempts=2), Outcome.UNCERTAIN, NOW, resend=True)
+    assert (second_settlement.progress, second_settlement.alerts_operator) == (EffectProgress.UNCERTAIN, True)
 
 
-def test_other_mails_of_unknown_fate_are_not_repeated() -> None:
-    """Twice the same mail is worse than a human who looks."""
-    settled = settle_effect(mail(), Outcome.UNCERTAIN, NOW)
+def test_other_mail_of_uncertain_outcome_is_not_sent_again() -> None:
+    """A second copy is worse than an alert to the operator."""
+    settled = settle_effect(make_mail(), Outcome.UNCERTAIN, NOW)
     assert (settled.progress, settled.alerts_operator, settled.due_at) == (EffectProgress.UNCERTAIN, True, None)
 
 
 @pytest.mark.parametrize("outcome", list(Outcome))
 @pytest.mark.parametrize("attempts", [1, 2, TELL_OPERATOR_AFTER, GIVE_UP_AFTER])
 @pytest.mark.parametrize("resend", [False, True])
-@pytest.mark.parametrize("base", [event(), event(what=EffectKind.CANCEL), mail()])
-def test_every_ending_is_an_end_or_has_its_next_time(
+@pytest.mark.parametrize("base", [make_event_effect(), make_event_effect(kind=EffectKind.CANCEL), make_mail()])
+def test_settled_effect_is_finished_or_has_a_next_attempt(
     base: Effect, resend: bool, attempts: int, outcome: Outcome
 ) -> None:
-    """No message ever waits for nothing."""
-    message = effect_of(base.name, kind=base.kind, key=base.key, attempts=attempts)
-    settled = settle_effect(message, outcome, NOW, resend=resend)
+    """No effect waits without a time."""
+    effect = effect_of(base.name, kind=base.kind, key=base.key, attempts=attempts)
+    settled = settle_effect(effect, outcome, NOW, resend=resend)
     assert (settled.due_at is not None) == (settled.progress is EffectProgress.WAITING)
     assert settled.due_at is None or settled.due_at >= NOW
 
@@ -129,13 +141,13 @@ def test_every_ending_is_an_end_or_has_its_next_time(
 @pytest.mark.parametrize(
     ("age", "expected"), [(timedelta(), True), (MAX_SNAPSHOT_AGE, True), (MAX_SNAPSHOT_AGE + SECOND, False)]
 )
-def test_a_create_is_planned_again_when_its_snapshot_is_old(age: timedelta, expected: bool) -> None:
-    """Five minutes after the world was read the hour may be gone."""
-    assert is_fresh(event(), NOW + age) is expected
+def test_create_with_an_old_snapshot_is_not_fresh(age: timedelta, expected: bool) -> None:
+    """After five minutes somebody else may have taken the time."""
+    assert is_fresh(make_event_effect(), NOW + age) is expected
     assert timedelta(minutes=5) == MAX_SNAPSHOT_AGE
 
 
-@pytest.mark.parametrize("what", [EffectKind.UPDATE, EffectKind.CANCEL])
-def test_changes_to_what_stands_there_do_not_grow_old(what: EffectKind) -> None:
-    """They carry the version they expect."""
-    assert is_fresh(event(what=what), NOW + 3 * DAY)
+@pytest.mark.parametrize("kind", [EffectKind.UPDATE, EffectKind.CANCEL])
+def test_update_or_cancel_is_fresh_at_any_age(kind: EffectKind) -> None:
+    """Both name the version of the event that they expect."""
+    assert is_fresh(make_event_effect(kind=kind), NOW + 3 * DAY)
