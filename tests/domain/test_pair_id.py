@@ -7,22 +7,22 @@ import pytest
 from tests.support.pairs import DANA, SAM, pair_of
 from worker.domain.model import Owner, PairId
 
-ID = PairId("dana@corp.example", "sam@corp.example")
+PAIR_ID = PairId("dana@corp.example", "sam@corp.example")
 
 
-def test_pair_id_names_the_two() -> None:
+def test_pair_id_holds_the_addresses_of_manager_and_report() -> None:
     assert pair_of().id == PairId(DANA.email, SAM.email)
-    assert ID.people == ("dana@corp.example", "sam@corp.example")
+    assert PAIR_ID.people == ("dana@corp.example", "sam@corp.example")
 
 
-def test_text_of_pair_id_leads_back_to_it() -> None:
-    assert str(ID) == f"{ID}" == "dana@corp.example>sam@corp.example"
-    assert PairId.parse("dana@corp.example>sam@corp.example") == ID
-    assert hash(PairId.parse(str(ID))) == hash(ID)
+def test_text_of_pair_id_is_parsed_to_the_same_id() -> None:
+    assert str(PAIR_ID) == f"{PAIR_ID}" == "dana@corp.example>sam@corp.example"
+    assert PairId.parse("dana@corp.example>sam@corp.example") == PAIR_ID
+    assert hash(PairId.parse(str(PAIR_ID))) == hash(PAIR_ID)
 
 
 @pytest.mark.parametrize("text", ["", ">", "dana@corp.example", "dana@corp.example>", ">sam@corp.example", "a>b>c"])
-def test_other_text_is_no_pair_id(text: str) -> None:
+def test_text_without_two_addresses_is_no_pair_id(text: str) -> None:
     with pytest.raises(ValueError, match="manager>report"):
         PairId.parse(text)
 
@@ -32,12 +32,12 @@ def test_pair_ids_are_ordered_by_manager_then_report() -> None:
     assert sorted([third, second, first]) == [first, second, third]
 
 
-def test_json_does_not_take_pair_id_for_a_list() -> None:
-    """It has to be written as its text; a tuple would become a list without anybody's notice."""
+def test_json_refuses_a_pair_id() -> None:
+    """A pair id has to be written as text. A tuple would become a list without an error."""
     with pytest.raises(TypeError):
-        json.dumps(ID)
+        json.dumps(PAIR_ID)
 
 
 @pytest.mark.parametrize("owner", Owner)
-def test_owner_is_found_by_address_and_leads_back_to_it(owner: Owner) -> None:
-    assert ID.get_owner(owner.select(ID.manager, ID.report)) is owner
+def test_owner_of_an_address_selects_that_address_again(owner: Owner) -> None:
+    assert PAIR_ID.get_owner(owner.select(PAIR_ID.manager, PAIR_ID.report)) is owner

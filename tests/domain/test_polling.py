@@ -1,4 +1,4 @@
-"""Polling: how often a calendar is read, with a channel and without."""
+"""How often a calendar is polled, with a channel and without one."""
 
 from datetime import timedelta
 
@@ -17,13 +17,15 @@ PACE = PollingPace(every=5 * MINUTE, near=MINUTE)
     "calendar",
     [None, UNWATCHED, watched_calendar(proven_at=None), watched_calendar(awaiting_since=NOW - MAX_ECHO_DELAY)],
 )
-def test_a_calendar_without_a_trusted_channel_is_read_as_the_settings_say(calendar: WatchedCalendar | None) -> None:
+def test_calendar_without_a_trusted_channel_is_polled_at_the_interval_of_the_settings(
+    calendar: WatchedCalendar | None,
+) -> None:
     assert find_next_poll(DANA, NOW, PACE, watched=calendar) == NOW + PACE.every
 
 
 @pytest.mark.parametrize("owner", [None, person(DANA)])
 @pytest.mark.parametrize(
-    ("proven_for", "expected"),
+    ("proven_for", "expected_interval"),
     [
         (timedelta(0), TRIAL_INTERVAL),
         (TRIAL - MINUTE, TRIAL_INTERVAL),
@@ -31,43 +33,48 @@ def test_a_calendar_without_a_trusted_channel_is_read_as_the_settings_say(calend
         (TRIAL * 20, WATCHED_INTERVAL),
     ],
 )
-def test_a_trusted_calendar_is_read_after_an_hour_of_work_and_after_three_when_nothing_was_missed_for_a_week(
-    owner: Person | None, proven_for: timedelta, expected: timedelta
+def test_trusted_calendar_is_polled_each_hour_for_a_week_and_then_every_three_hours(
+    owner: Person | None, proven_for: timedelta, expected_interval: timedelta
 ) -> None:
-    """Give or take a quarter, so that not all are read at once."""
-    one = watched_calendar(proven_at=NOW - proven_for)
-    intervals = [find_next_poll(f"{n}@example.com", NOW, PACE, watched=one, owner=owner) - NOW for n in range(200)]
-    assert all(expected * 0.75 <= interval <= expected * 1.25 for interval in intervals)
-    assert abs(sum(intervals, timedelta(0)) / len(intervals) - expected) < 5 * MINUTE
+    """Intervals vary by a quarter, so that not all calendars are polled at once."""
+    calendar = watched_calendar(proven_at=NOW - proven_for)
+    intervals = [find_next_poll(f"{n}@example.com", NOW, PACE, watched=calendar, owner=owner) - NOW for n in range(200)]
+    assert all(expected_interval * 0.75 <= interval <= expected_interval * 1.25 for interval in intervals)
+    assert abs(sum(intervals, timedelta(0)) / len(intervals) - expected_interval) < 5 * MINUTE
 
 
-def test_the_time_in_which_the_owner_does_not_work_does_not_count() -> None:
-    evening = NOW.replace(hour=15)  # four in Berlin, an hour before the end of work
-    at = find_next_poll(DANA, evening, PACE, watched=watched_calendar(proven_at=NOW - TRIAL), owner=person(DANA))
+def test_time_outside_the_owner_s_working_hours_does_not_count() -> None:
+    late_afternoon = NOW.replace(hour=15)  # 16:00 in Berlin, an hour before the end of work
+    poll_at = find_next_poll(
+        DANA, late_afternoon, PACE, watched=watched_calendar(proven_at=NOW - TRIAL), owner=person(DANA)
+    )
     next_morning = NOW.replace(day=3, hour=8)
-    rest = at - next_morning
-    assert WATCHED_INTERVAL * 0.75 - HOUR <= rest <= WATCHED_INTERVAL * 1.25 - HOUR
+    time_after_morning = poll_at - next_morning
+    assert WATCHED_INTERVAL * 0.75 - HOUR <= time_after_morning <= WATCHED_INTERVAL * 1.25 - HOUR
 
 
-def test_a_trusted_calendar_is_read_once_a_day_while_its_owner_does_not_work() -> None:
+def test_trusted_calendar_is_polled_once_a_day_while_its_owner_does_not_work() -> None:
     saturday = NOW.replace(day=7)
     assert find_next_poll(DANA, saturday, PACE, watched=watched_calendar(), owner=person(DANA)) == saturday + DAY
-    never = person(DANA, hours=WorkingHours(((),) * 7))
-    assert find_next_poll(DANA, NOW, PACE, watched=watched_calendar(), owner=never) == NOW + DAY
+    owner_without_hours = person(DANA, hours=WorkingHours(((),) * 7))
+    assert find_next_poll(DANA, NOW, PACE, watched=watched_calendar(), owner=owner_without_hours) == NOW + DAY
 
 
-def test_what_is_about_to_happen_changes_nothing_for_a_trusted_channel() -> None:
-    alone = find_next_poll(DANA, NOW, PACE, watched=watched_calendar())
-    assert find_next_poll(DANA, NOW, PACE, watched=watched_calendar(), next_session=NOW + HOUR, changed_at=NOW) == alone
+def test_near_session_or_recent_change_does_not_matter_with_a_trusted_channel() -> None:
+    expected_poll = find_next_poll(DANA, NOW, PACE, watched=watched_calendar())
+    assert (
+        find_next_poll(DANA, NOW, PACE, watched=watched_calendar(), next_session=NOW + HOUR, changed_at=NOW)
+        == expected_poll
+    )
 
 
-def test_a_channel_that_ends_sooner_is_trusted_until_then() -> None:
+def test_calendar_is_polled_when_its_channel_expires_before_the_next_poll() -> None:
     assert find_next_poll(DANA, NOW, PACE, watched=watched_calendar(expires_at=NOW + 10 * MINUTE)) == NOW + 10 * MINUTE
     assert find_next_poll(DANA, NOW, PACE, watched=watched_calendar(expires_at=NOW + MINUTE)) == NOW + PACE.every
 
 
 @pytest.mark.parametrize(
-    ("session_in", "changed_ago", "interval"),
+    ("time_to_session", "time_since_change", "interval"),
     [
         (None, None, PACE.every),
         (3 * DAY, HOUR, PACE.every),
@@ -77,19 +84,19 @@ def test_a_channel_that_ends_sooner_is_trusted_until_then() -> None:
         (None, timedelta(0), PACE.near),
     ],
 )
-def test_without_a_channel_a_calendar_is_read_often_while_something_is_about_to_happen(
-    session_in: timedelta | None, changed_ago: timedelta | None, interval: timedelta
+def test_calendar_without_channel_is_polled_often_near_a_session_or_after_a_change(
+    time_to_session: timedelta | None, time_since_change: timedelta | None, interval: timedelta
 ) -> None:
-    next_session = None if session_in is None else NOW + session_in
-    changed_at = None if changed_ago is None else NOW - changed_ago
+    next_session = None if time_to_session is None else NOW + time_to_session
+    changed_at = None if time_since_change is None else NOW - time_since_change
     assert find_next_poll(DANA, NOW, PACE, next_session=next_session, changed_at=changed_at) == NOW + interval
 
 
-def test_a_calendar_is_never_read_more_seldom_than_the_setting_when_something_is_near() -> None:
+def test_near_interval_never_makes_polls_less_frequent() -> None:
     slow = PollingPace(every=MINUTE, near=5 * MINUTE)
     assert find_next_poll(DANA, NOW, slow, changed_at=NOW) == NOW + MINUTE
 
 
-def test_a_longer_setting_holds_for_watched_calendars_too() -> None:
-    slow = PollingPace(every=6 * HOUR, near=MINUTE)
-    assert find_next_poll(DANA, NOW, slow, watched=watched_calendar()) == NOW + 6 * HOUR
+def test_longer_interval_of_the_settings_applies_to_trusted_calendars_too() -> None:
+    slow_pace = PollingPace(every=6 * HOUR, near=MINUTE)
+    assert find_next_poll(DANA, NOW, slow_pace, watched=watched_calendar()) == NOW + 6 * HOUR

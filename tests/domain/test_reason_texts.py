@@ -1,4 +1,4 @@
-"""Reasons in words: each has its sentence, in English as the history keeps it."""
+"""The English sentence of each reason, as the history keeps it."""
 
 import ast
 from datetime import UTC, date, datetime, timedelta
@@ -11,12 +11,12 @@ from worker.domain.model import Reason, ReasonValue
 from worker.domain.reason_texts import BLOCKER_NAMES, SENTENCES, format_reasons
 
 EVENING = datetime(2026, 10, 6, 20, 30, tzinfo=UTC)
-HERE = "Europe/Berlin"
+BERLIN = "Europe/Berlin"
 
 
-def moving(**values: ReasonValue) -> Reason:
-    base: dict[str, ReasonValue] = {"what": "busy", "name": "Dana", "other": "", "start": EVENING}
-    return Reason("moving", {**base, "end": EVENING + timedelta(hours=1), "zone": HERE, "count": 1, **values})
+def make_moving_reason(**values: ReasonValue) -> Reason:
+    defaults: dict[str, ReasonValue] = {"what": "busy", "name": "Dana", "other": "", "start": EVENING}
+    return Reason("moving", {**defaults, "end": EVENING + timedelta(hours=1), "zone": BERLIN, "count": 1, **values})
 
 
 @pytest.mark.parametrize(
@@ -36,7 +36,7 @@ def moving(**values: ReasonValue) -> Reason:
             "It is 15 minutes away from 09:05, the hour the two prefer.",
         ),
         (
-            Reason("start_apart", {"at": EVENING, "zone": HERE, "other_zone": "UTC", "name": "Dana", "other": "Sam"}),
+            Reason("start_apart", {"at": EVENING, "zone": BERLIN, "other_zone": "UTC", "name": "Dana", "other": "Sam"}),
             "It starts at 22:30 for Dana and 20:30 for Sam.",
         ),
         (
@@ -57,34 +57,40 @@ def moving(**values: ReasonValue) -> Reason:
             Reason("unknown", {"name": "100 % Sam", "detail": ""}),
             "100 % Sam's calendar is unknown, and unknown time is never free.",
         ),
-        (moving(), "Moving Dana's busy time of Tue 6 Oct 22:30 to 23:30 (Europe/Berlin) frees 1 starting time."),
         (
-            moving(other="Sam", count=3, zone="UTC", end=EVENING + timedelta(hours=4)),
+            make_moving_reason(),
+            "Moving Dana's busy time of Tue 6 Oct 22:30 to 23:30 (Europe/Berlin) frees 1 starting time.",
+        ),
+        (
+            make_moving_reason(other="Sam", count=3, zone="UTC", end=EVENING + timedelta(hours=4)),
             "Moving Dana's busy time and Sam's of Tue 6 Oct 20:30 to Wed 7 Oct 00:30 (UTC) frees 3 starting times.",
         ),
         (Reason("verbatim", {"words": "written by 100 % hand"}), "Written by 100 % hand"),
     ],
 )
-def test_a_reason_has_its_sentence(reason: Reason, sentence: str) -> None:
+def test_reason_becomes_its_sentence(reason: Reason, sentence: str) -> None:
     assert format_reasons((reason,)) == sentence
 
 
-def test_every_reason_that_is_made_can_be_said_and_every_sentence_is_of_use() -> None:
-    """Codes are text: this is what keeps the two sides together."""
-    texts = {node.value for node in ast.walk(_domain()) if isinstance(node, ast.Constant)}
-    made = texts & set(SENTENCES)
-    assert made | {"verbatim"} == set(SENTENCES)
-    called = [node for node in ast.walk(_domain()) if isinstance(node, ast.Call) and ast.unparse(node.func) == "Reason"]
-    first = {node.args[0].value for node in called if isinstance(node.args[0], ast.Constant)}
-    assert first and first <= set(SENTENCES)
+def test_each_code_in_the_domain_has_a_sentence_and_each_sentence_is_used() -> None:
+    """Codes are strings, so no type check compares the two sides."""
+    strings = {node.value for node in ast.walk(_parse_domain()) if isinstance(node, ast.Constant)}
+    codes_with_sentence = strings & set(SENTENCES)
+    assert codes_with_sentence | {"verbatim"} == set(SENTENCES)
+    reason_calls = [
+        node for node in ast.walk(_parse_domain()) if isinstance(node, ast.Call) and ast.unparse(node.func) == "Reason"
+    ]
+    codes_of_calls = {node.args[0].value for node in reason_calls if isinstance(node.args[0], ast.Constant)}
+    assert codes_of_calls and codes_of_calls <= set(SENTENCES)
 
 
-def test_whatever_stands_in_the_way_has_a_name() -> None:
-    for what in BLOCKER_NAMES:
-        assert "Dana's" in format_reasons((moving(what=what),))
+def test_each_kind_of_busy_time_has_a_name() -> None:
+    for kind in BLOCKER_NAMES:
+        assert "Dana's" in format_reasons((make_moving_reason(what=kind),))
 
 
-def _domain() -> ast.Module:
+def _parse_domain() -> ast.Module:
+    """Return all code of `worker.domain` in one module, without the sentences themselves."""
     folder = Path(worker.domain.__file__).parent
     paths = [path for path in sorted(folder.rglob("*.py")) if path.name != "reason_texts.py"]
     return ast.Module([node for path in paths for node in ast.parse(path.read_text("utf-8")).body], [])

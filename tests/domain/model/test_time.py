@@ -28,6 +28,6 @@ def test_clipped_busy_time_lies_inside_the_window_and_is_never_empty(busy: list[
 
 
 def test_an_empty_span_is_inside_the_window_that_contains_its_start() -> None:
-    instant, window = Span(START, START), Span(START, START + timedelta(hours=1))
-    assert instant.has_part_in(window) and not instant.overlaps(window)
+    empty_span, window = Span(START, START), Span(START, START + timedelta(hours=1))
+    assert empty_span.has_part_in(window) and not empty_span.overlaps(window)
     assert not Span(window.end, window.end).has_part_in(window)

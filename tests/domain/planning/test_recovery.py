@@ -1,4 +1,4 @@
-"""Sessions that a restored database lacks, as their events show them."""
+"""Recovery of sessions that a restored database lacks, from their events."""
 
 from dataclasses import replace
 from datetime import datetime
@@ -26,69 +26,73 @@ from worker.domain.planning.recovery import recover_sessions
 PAIR = PairId(DANA, SAM)
 
 
-def state(*sessions: Session, **fields: Any) -> PairState:
+def make_state(*sessions: Session, **fields: Any) -> PairState:
     return PairState(pair=replace(pair(), **fields), manager=person(DANA), report=person(SAM), sessions=sessions)
 
 
-def event(key: str, start: datetime, minutes: int = 75) -> Event:
+def make_event(key: str, start: datetime, minutes: int = 75) -> Event:
     ref = EventRef(calendar=DANA, id=key, etag="1")
     return Event(ref=ref, span=Span(start, start + minutes * MINUTE), key=key, answers={SAM: Answer.ACCEPTED})
 
 
-def session(name: str, start: datetime | None, **fields: Any) -> Session:
+def make_session(name: str, start: datetime | None, **fields: Any) -> Session:
+    """Return a session that is booked at `start`, or owed without it."""
     base = Session(
         id=name, pair=PAIR, kind=SessionKind.CAREER, cycle=3, minutes=75, earliest=START, target=START, latest=START
     )
-    booked: dict[str, Any] = {"state": SessionState.BOOKED, "start": start, "end": start + HOUR} if start else {}
-    return replace(base, **{**booked, **fields})
+    booked_fields: dict[str, Any] = {"state": SessionState.BOOKED, "start": start, "end": start + HOUR} if start else {}
+    return replace(base, **{**booked_fields, **fields})
 
 
-def recover(known: PairState, *events: Event) -> list[Session]:
-    return recover_sessions(known, events, Policy())
+def recover(state: PairState, *events: Event) -> list[Session]:
+    return recover_sessions(state, events, Policy())
 
 
-def test_the_next_talk_of_the_rhythm_is_booked_where_its_event_stands() -> None:
-    held = session("c1", START - DAY, state=SessionState.HELD, held_at=START)
-    (found,) = recover(state(held), event("c2.1", START + 13 * WEEK))
-    assert (found.id, found.kind, found.cycle, found.adhoc) == ("c2", SessionKind.CAREER, 4, False)
-    assert (found.state, found.start, found.minutes) == (SessionState.BOOKED, START + 13 * WEEK, 75)
+def test_regular_session_is_recovered_at_the_time_of_its_event() -> None:
+    held_session = make_session("c1", START - DAY, state=SessionState.HELD, held_at=START)
+    (recovered,) = recover(make_state(held_session), make_event("c2.1", START + 13 * WEEK))
+    assert (recovered.id, recovered.kind, recovered.cycle, recovered.adhoc) == ("c2", SessionKind.CAREER, 4, False)
+    assert (recovered.state, recovered.start, recovered.minutes) == (SessionState.BOOKED, START + 13 * WEEK, 75)
 
 
-def test_a_talk_near_one_of_the_rhythm_was_asked_for() -> None:
-    (found,) = recover(state(session("c1", START + 2 * WEEK)), event("c2.1", START + DAY))
-    assert (found.adhoc, found.cycle) == (True, 3)
+def test_session_close_to_a_regular_one_is_recovered_as_ad_hoc() -> None:
+    (recovered,) = recover(make_state(make_session("c1", START + 2 * WEEK)), make_event("c2.1", START + DAY))
+    assert (recovered.adhoc, recovered.cycle) == (True, 3)
 
 
 @pytest.mark.parametrize(
     ("key", "minutes", "kind"),
     [("c2.1", 15, SessionKind.CHECKIN), ("r2.1", 25, SessionKind.REVIEW), ("c2.1", 45, SessionKind.CAREER)],
 )
-def test_the_kind_follows_from_the_id_and_the_length(key: str, minutes: int, kind: SessionKind) -> None:
-    (found,) = recover(state(), event(key, START + DAY, minutes))
-    assert found.kind is kind
+def test_id_and_length_of_an_event_decide_the_kind_of_its_session(key: str, minutes: int, kind: SessionKind) -> None:
+    (recovered,) = recover(make_state(), make_event(key, START + DAY, minutes))
+    assert recovered.kind is kind
 
 
-def test_an_event_that_was_created_again_counts_for_its_session() -> None:
-    known = session("c1", START + DAY, generation=1, count=1)
-    (found,) = recover(state(known), event("c1.2", START + 9 * DAY))
-    assert (found.generation, found.start, found.count) == (2, START + 9 * DAY, 1)
-    assert recover(state(known), event("c1.1", START + 9 * DAY)) == []
-    owed = session("c1", None)
-    (placed,) = recover(state(owed), event("c1.1", START + 9 * DAY))
-    assert placed.booked
+def test_event_of_a_later_generation_gives_its_session_a_new_time() -> None:
+    """An event of the same generation changes nothing, unless the session is owed."""
+    booked_session = make_session("c1", START + DAY, generation=1, count=1)
+    (recovered,) = recover(make_state(booked_session), make_event("c1.2", START + 9 * DAY))
+    assert (recovered.generation, recovered.start, recovered.count) == (2, START + 9 * DAY, 1)
+    assert recover(make_state(booked_session), make_event("c1.1", START + 9 * DAY)) == []
+    owed_session = make_session("c1", None)
+    (recovered_owed_session,) = recover(make_state(owed_session), make_event("c1.1", START + 9 * DAY))
+    assert recovered_owed_session.booked
 
 
-@pytest.mark.parametrize("ended", [SessionState.HELD, SessionState.CONTRACTED, SessionState.CANCELLED])
-def test_what_has_ended_does_not_begin_again(ended: SessionState) -> None:
-    known = session("c1", START - DAY, state=ended, held_at=START if ended is SessionState.HELD else None)
-    assert recover(state(known), event("c1.2", START + DAY)) == []
+@pytest.mark.parametrize("closed_state", [SessionState.HELD, SessionState.CONTRACTED, SessionState.CANCELLED])
+def test_closed_session_is_not_booked_again(closed_state: SessionState) -> None:
+    closed_session = make_session(
+        "c1", START - DAY, state=closed_state, held_at=START if closed_state is SessionState.HELD else None
+    )
+    assert recover(make_state(closed_session), make_event("c1.2", START + DAY)) == []
 
 
-def test_the_parts_of_a_series_are_told_by_their_order() -> None:
+def test_order_of_events_decides_the_parts_of_a_series() -> None:
     """T-13."""
-    events = [event(f"c{number}.1", START + number * WEEK) for number in (3, 1, 2, 16)]
-    found = recover(state(format=Format.SERIES), *events)
-    assert [(one.id, one.cycle, one.topic) for one in found] == [
+    events = [make_event(f"c{number}.1", START + number * WEEK) for number in (3, 1, 2, 16)]
+    recovered = recover(make_state(format=Format.SERIES), *events)
+    assert [(session.id, session.cycle, session.topic) for session in recovered] == [
         ("c1", 1, Topic.NOW),
         ("c2", 1, Topic.DIRECTION),
         ("c3", 1, Topic.GAP),
@@ -96,7 +100,7 @@ def test_the_parts_of_a_series_are_told_by_their_order() -> None:
     ]
 
 
-def test_what_is_no_session_is_left_alone() -> None:
-    promise, other = event("p1.1", START + DAY), event("nothing", START + DAY)
-    cancelled = replace(event("c9.1", START + DAY), cancelled=True)
-    assert recover(state(), promise, other, cancelled) == []
+def test_event_that_is_cancelled_or_of_no_session_recovers_nothing() -> None:
+    commitment_event, other_event = make_event("p1.1", START + DAY), make_event("nothing", START + DAY)
+    cancelled_event = replace(make_event("c9.1", START + DAY), cancelled=True)
+    assert recover(make_state(), commitment_event, other_event, cancelled_event) == []

@@ -1,4 +1,4 @@
-"""Time that is kept in blocks of 32 days is the same as without blocks, wherever they meet (T-2)."""
+"""Busy and working time in cached blocks of 32 days: the same as without blocks, also where two meet (T-2)."""
 
 from datetime import UTC, date, datetime, timedelta
 
@@ -18,7 +18,9 @@ blocks = st.integers(-200, 1200)
 #: Minutes from the place where two blocks meet, often exactly at it or a quarter-hour beside it.
 minutes = st.one_of(st.sampled_from((-16, -15, -1, 0, 1, 15, 16)), st.integers(-3_000, 3_000))
 #: The lengths of events in minutes, from a quarter-hour to three years.
-lengths = st.one_of(st.integers(1, 60), st.sampled_from((DAY // MINUTE, 33 * DAY // MINUTE, 3 * 366 * DAY // MINUTE)))
+event_lengths = st.one_of(
+    st.integers(1, 60), st.sampled_from((DAY // MINUTE, 33 * DAY // MINUTE, 3 * 366 * DAY // MINUTE))
+)
 
 
 def person(zone: str = "Europe/Berlin", hours: str = "Mon-Fri 09:00-17:00") -> Person:
@@ -39,9 +41,11 @@ def test_joined_blocks_hold_each_quarter_hour_of_the_window(first: int, size: in
     assert list(iterate_set_bits(join_blocks(first, size, get_bits))) == expected
 
 
-@given(blocks, minutes, st.integers(0, 1_500), st.lists(st.tuples(minutes, lengths), max_size=5), st.integers(0, 2))
+@given(
+    blocks, minutes, st.integers(0, 1_500), st.lists(st.tuples(minutes, event_lengths), max_size=5), st.integers(0, 2)
+)
 @settings(max_examples=150, deadline=None)
-def test_busy_time_is_whole_where_blocks_meet(
+def test_busy_time_is_complete_where_blocks_meet(
     block: int, start: int, length: int, events: list[tuple[int, int]], padding: int
 ) -> None:
     """Also before 1970, and for events that fill whole blocks."""
@@ -49,13 +53,17 @@ def test_busy_time_is_whole_where_blocks_meet(
     grid = QuarterGrid(Span(edge + start * MINUTE, edge + (start + length) * MINUTE))
     busy = [Span(edge + begin * MINUTE, edge + (begin + duration) * MINUTE) for begin, duration in events]
     margin = padding * QUARTER_HOUR
-    wide = [Span(span.start - margin, span.end + margin) for span in _round_outward(busy)]
+    spans_with_padding = [Span(span.start - margin, span.end + margin) for span in _round_outward(busy)]
     quarters = [
         Span(grid.get_instant(position), grid.get_instant(position) + QUARTER_HOUR) for position in range(grid.size)
     ]
-    touched = [position for position, part in enumerate(quarters) if any(part.overlaps(span) for span in wide)]
+    expected = [
+        position
+        for position, quarter in enumerate(quarters)
+        if any(quarter.overlaps(span) for span in spans_with_padding)
+    ]
     free_busy = FreeBusy(tuple(map(BusyTime, busy)))
-    assert list(iterate_set_bits(grid.find_busy(person(), free_busy, (), padding))) == touched
+    assert list(iterate_set_bits(grid.find_busy(person(), free_busy, (), padding))) == expected
 
 
 def _round_outward(spans: list[Span]) -> list[Span]:
@@ -84,9 +92,9 @@ HOURS = ("Mon-Fri 09:00-17:00", "Mon-Sun 22:00-06:00", "Mon-Sun 00:00-24:00", "M
 
 @given(st.sampled_from(ZONES), st.sampled_from(HOURS), st.integers(-100, 700), st.integers(-3, 2), st.integers(1, 40))
 @settings(max_examples=100, deadline=None)
-def test_working_time_is_whole_where_blocks_meet(zone: str, hours: str, block: int, step: int, days: int) -> None:
+def test_working_time_is_complete_where_blocks_meet(zone: str, hours: str, block: int, step: int, days: int) -> None:
     """Also before 1970, and where the clocks of a zone change."""
-    check_working_time(person(zone, hours), EPOCH_DAY + (BLOCK_DAYS * block + step) * DAY, days)
+    assert_working_time_is_that_of_spells(person(zone, hours), EPOCH_DAY + (BLOCK_DAYS * block + step) * DAY, days)
 
 
 @pytest.mark.parametrize("hours", HOURS)
@@ -101,13 +109,13 @@ def test_working_time_is_whole_where_blocks_meet(zone: str, hours: str, block: i
         ("Pacific/Kwajalein", date(1993, 8, 21)),
     ],
 )
-def test_working_time_is_whole_where_the_clocks_change(zone: str, day: date, hours: str) -> None:
-    check_working_time(person(zone, hours), day - DAY, 3)
+def test_working_time_is_complete_where_the_clocks_change(zone: str, day: date, hours: str) -> None:
+    assert_working_time_is_that_of_spells(person(zone, hours), day - DAY, 3)
 
 
-def check_working_time(who: Person, first: date, days: int) -> None:
+def assert_working_time_is_that_of_spells(worker: Person, first: date, days: int) -> None:
     """Compare the working time of these days in UTC with the spells of each day around them."""
     start = datetime.combine(first, datetime.min.time(), UTC)
     grid = QuarterGrid(Span(start, start + days * DAY))
-    around = [spell for step in range(-3, days + 3) for spell in list_spells(who, first + step * DAY)]
-    assert grid.find_working(who) == grid.find_filled(around)
+    spells = [spell for step in range(-3, days + 3) for spell in list_spells(worker, first + step * DAY)]
+    assert grid.find_working(worker) == grid.find_filled(spells)

@@ -1,4 +1,4 @@
-"""The working days on which a mail may reach somebody, far ahead too (T-16)."""
+"""The working days on which a mail may reach a person, also far ahead (T-16)."""
 
 from dataclasses import replace
 from datetime import date, datetime, time, timedelta
@@ -12,14 +12,14 @@ from worker.domain.time.mail_hours import find_day_start, find_following_day_sta
 TODAY = date(2026, 9, 9)
 
 
-def away_for(days: int) -> Person:
-    """Sam, who is out of office for so many days after today."""
-    first = datetime.combine(TODAY + DAY, time(), ZoneInfo(SAM.zone))
-    return replace(SAM, absences=(Span(first, first + timedelta(days=days)),))
+def make_absent_person(days: int) -> Person:
+    """Return Sam with an absence of so many days after today."""
+    first_midnight = datetime.combine(TODAY + DAY, time(), ZoneInfo(SAM.zone))
+    return replace(SAM, absences=(Span(first_midnight, first_midnight + timedelta(days=days)),))
 
 
-def test_the_following_working_day_is_sought_for_400_days() -> None:
+def test_search_for_the_next_working_day_ends_after_400_days() -> None:
     last_day = TODAY + 400 * DAY
     start = find_day_start(SAM, last_day)
-    assert start and find_following_day_start(away_for(399), TODAY) == start
-    assert find_following_day_start(away_for(400), TODAY) is None
+    assert start and find_following_day_start(make_absent_person(399), TODAY) == start
+    assert find_following_day_start(make_absent_person(400), TODAY) is None
