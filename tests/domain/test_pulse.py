@@ -42,12 +42,12 @@ def test_five_answers_of_three_managers_are_the_least() -> None:
 
 def test_small_groups_are_merged_into_large_cells() -> None:
     """The sum of all shown cells is the total, so the total reveals no hidden group."""
-    shown = select_shown_cells(
+    shown_cells = select_shown_cells(
         [make_cell("a", range(8)), make_cell("b", range(10, 13)), make_cell("c", range(20, 22))], []
     )
-    assert [(cell.name, len(cell.people)) for cell in shown] == [("a", 8), (OTHERS, 5)]
-    shown = select_shown_cells([make_cell("a", range(8)), make_cell("b", range(10, 13))], [])
-    assert [(cell.name, cell.yes + cell.no) for cell in shown] == [(EVERYBODY, 11)]
+    assert [(cell.name, len(cell.people)) for cell in shown_cells] == [("a", 8), (OTHERS, 5)]
+    shown_cells = select_shown_cells([make_cell("a", range(8)), make_cell("b", range(10, 13))], [])
+    assert [(cell.name, cell.yes + cell.no) for cell in shown_cells] == [(EVERYBODY, 11)]
 
 
 def test_round_that_differs_from_an_earlier_one_in_few_people_is_not_shown() -> None:
@@ -119,7 +119,7 @@ def show_rounds(first: list[tuple[str, int, bool]], changes: list[dict[int, tupl
            renames: dict[str, str]) -> list[tuple[PulseCell, ...]]:  # fmt: skip
     """Return the cells that are shown of each round, one round after the other."""
     people: dict[int, tuple[str, int, bool] | None] = dict(enumerate(first))
-    shown: list[tuple[PulseCell, ...]] = []
+    shown_rounds: list[tuple[PulseCell, ...]] = []
     for change in [{}, *changes]:
         people |= change
         answers = {f"p{person_id}": person for person_id, person in people.items() if person is not None}
@@ -138,8 +138,8 @@ def show_rounds(first: list[tuple[str, int, bool]], changes: list[dict[int, tupl
             )
             for name in sorted(set(cell_names.values()))
         ]
-        shown.append(select_shown_cells(cells, shown))
-    return shown
+        shown_rounds.append(select_shown_cells(cells, shown_rounds))
+    return shown_rounds
 
 
 def list_views(shown_cells: Sequence[PulseCell]) -> Iterator[Mapping[str, str]]:

@@ -281,11 +281,11 @@ def test_late_reminder_is_left_out_on_the_day_of_the_weekly_mail() -> None:
         make_story_at_end(utc(2026, 10, 7, 8)),
     )  # late from Friday on
     story.state = replace(story.state, report_count=3)
-    for one in (story, story_without_weekly_mail):
-        one.until(one.now + 8 * DAY)
+    for each_story in (story, story_without_weekly_mail):
+        each_story.until(each_story.now + 8 * DAY)
     late_days = [
-        [f"{m.snapshot_at:%a}" for m in one.mails("contract_reminder") if m.number > 2]
-        for one in (story, story_without_weekly_mail)
+        [f"{m.snapshot_at:%a}" for m in each_story.mails("contract_reminder") if m.number > 2]
+        for each_story in (story, story_without_weekly_mail)
     ]
     assert late_days == [["Tue", "Wed"], ["Mon", "Tue", "Wed"]]
     assert [f"{m.due_at:%a}" for m in story.mails("weekly")] == ["Mon"]
