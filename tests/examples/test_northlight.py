@@ -417,7 +417,7 @@ def test_the_page_names_the_number_of_people(demo: PlayedDemo) -> None:
     assert text[text.index('<ul class="legend">') :].partition("</ul>")[0].count("<li>") <= 8
 
 
-def test_names_and_subjects_are_escaped_on_the_page(demo: PlayedDemo) -> None:
+def test_the_html_of_mails_is_escaped_in_the_frames_of_the_page(demo: PlayedDemo) -> None:
     text = (demo.out / "index.html").read_text(encoding="utf-8")
     assert "Mara&#39;s birthday" not in text and "<b>Helen</b> drags" in text
     assert 'srcdoc="&lt;!DOCTYPE html&gt;' in text
