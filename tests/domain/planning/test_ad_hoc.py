@@ -1,5 +1,6 @@
 """Tests of ad hoc sessions and check-ins, which take place within days (R-6, R-7, R-8; T-1, T-2, T-11, T-14)."""
 
+from collections.abc import Callable
 from datetime import date
 
 import pytest
@@ -7,6 +8,7 @@ import pytest
 from tests.support.pairs import DANA, DAY, HOUR, MINUTE, NOW, SAM, count_shared_days, pair_of, session_of, state_of, utc
 from tests.support.stories import Story, booked_story, deferral_causes, fill_days, leave_daily_gap
 from worker.domain.model import (
+    MailName,
     OfferPurpose,
     Owner,
     Person,
@@ -19,6 +21,7 @@ from worker.domain.model import (
     Trigger,
 )
 from worker.domain.planning import actions
+from worker.domain.planning.plan_builder import PlanBuilder
 
 
 def request_adhoc_session(story: Story, trigger: Trigger = Trigger.DOUBT) -> Story:
@@ -203,3 +206,28 @@ def test_a_check_in_is_short_and_soon() -> None:
     (check_in,) = story.sessions_of_kind(SessionKind.CHECKIN)
     assert check_in.span.minutes == 15
     assert count_shared_days(NOW, check_in.span.start) <= 5
+
+
+@pytest.mark.parametrize(
+    "request_session",
+    [
+        actions.request_check_in,
+        lambda builder: actions.request_talk(builder, Trigger.DOUBT),
+        lambda builder: actions.request_talk(builder, Trigger.LEAVING),
+    ],
+)
+def test_requested_session_is_booked_after_its_window_when_the_calendar_refused_it_until_then(
+    request_session: Callable[[PlanBuilder], object],
+) -> None:
+    """Nobody gets a mail that nothing fits, since no search has failed (R-8, T-14)."""
+    story = Story()
+    story.tick()
+    story.refuses = True
+    story.act(request_session)
+    (requested,) = [s for s in story.state.sessions if s.adhoc or s.kind is SessionKind.CHECKIN]
+    story.until(requested.latest + HOUR)
+    story.refuses = False
+    story.until(story.now + 3 * DAY)
+    booked = story.session(requested.id)
+    assert booked.start is not None and booked.start > requested.latest
+    assert not story.mails(MailName.UNPLACEABLE)

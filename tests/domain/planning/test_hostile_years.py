@@ -31,7 +31,7 @@ from worker.domain.planning.plan_builder import PlanBuilder
 from worker.domain.planning.reviews import is_waiting_for_1on1
 from worker.errors import Refused
 
-Act = Callable[[Story, int], object]
+Action = Callable[[Story, int], object]
 
 
 def _pick_session(story: Story, n: int, *states: SessionState) -> Session | None:
@@ -172,7 +172,7 @@ def _set_refusal(story: Story, n: int) -> None:
 
 
 #: What people do at random; the second argument of each action is a random number.
-ACTIONS: list[Act] = [
+ACTIONS: list[Action] = [
     _decline_event,
     _delete_event,
     _move_event,
@@ -200,26 +200,29 @@ ACTIONS: list[Act] = [
     st.integers(1, 2),
     st.lists(st.tuples(st.sampled_from(ACTIONS), st.integers(0, 10_000), st.integers(1, 21 * 24)), max_size=12),
 )
-def test_whatever_people_do_nothing_is_lost(form: Format, ahead: int, storm: list[tuple[Act, int, int]]) -> None:
-    """R-8, T-4: the story asserts besides that no plan repeats itself and that no message's key comes twice."""
-    story = Story(pair_of(format=form), policy=Policy(ahead=ahead))
+def test_whatever_people_do_nothing_is_lost(format_: Format, ahead: int, steps: list[tuple[Action, int, int]]) -> None:
+    """Every owed session has a time in the end, unless a rule says otherwise (R-8, T-4).
+
+    The story also asserts that planning again changes nothing and that no effect has the key of another one.
+    """
+    story = Story(pair_of(format=format_), policy=Policy(ahead=ahead))
     story.tick()
-    for act, n, hours in storm:
+    for perform, n, hours in steps:
         story.until(story.now + hours * HOUR)
         try:
-            act(story, n)
+            perform(story, n)
         except Refused:
             story.tick()
-        holds(story)
+        assert_rules_hold(story)
     story.refuses = False
     story.change(paused=False)
     story.clear()
     story.until(story.now + 2 * DAY)
-    holds(story)
-    assert all(s.booked for s in story.state.sessions if s.owed and not waiting(story, s))
+    assert_rules_hold(story)
+    assert all(s.booked for s in story.state.sessions if s.owed and not is_allowed_to_wait(story, s))
 
 
-def holds(story: Story) -> None:
+def assert_rules_hold(story: Story) -> None:
     """Assert what holds at every moment."""
     open_sessions = [s for s in story.state.sessions if s.owed or s.booked]
     if story.pair.paused:
@@ -233,7 +236,7 @@ def holds(story: Story) -> None:
             reasons = (
                 session.booked,
                 session.unplaceable,
-                waiting(story, session),
+                is_allowed_to_wait(story, session),
                 is_waiting_for_retry(story, session.id),
             )
             assert any(reasons) or any(part.owed for part in list_earlier_parts(story, session))
@@ -276,7 +279,7 @@ def list_earlier_part_ends(story: Story, session: Session) -> list[datetime]:
     return [s.end for s in list_earlier_parts(story, session) if s.booked and s.end]
 
 
-def waiting(story: Story, session: Session) -> bool:
+def is_allowed_to_wait(story: Story, session: Session) -> bool:
     """Return whether the session may lack a time: a review that waits for a 1:1, or a session with an offer (T-14)."""
     builder = PlanBuilder(story.now, story.state, None, story.policy)
     return is_waiting_for_1on1(builder, session) or bool(list_open_times(session, story.now))

@@ -304,7 +304,7 @@ def find_lost_start(builder: PlanBuilder, session: Session) -> datetime | None:
 
 
 def _list_adhoc_attempts(builder: PlanBuilder, session: Session) -> Iterator[SearchAttempt]:
-    """Yield attempts within five weekdays of the request and, once the session is unplaceable, within ten (T-14)."""
+    """Yield attempts within five weekdays of the request and, when that window does not do, within ten (T-14)."""
     earliest = max(builder.now + ADHOC_LEAD_TIME, session.earliest)
     for end in _list_window_ends(builder, session, earliest, 2 * ADHOC_DAYS):
         for minutes in _list_lengths(builder, session):
@@ -314,19 +314,20 @@ def _list_adhoc_attempts(builder: PlanBuilder, session: Session) -> Iterator[Sea
 def _list_window_ends(
     builder: PlanBuilder, session: Session, earliest: datetime, later_end_days: int
 ) -> list[datetime]:
-    """Return the end of the session's window and, if the session is unplaceable, also a later end.
+    """Return the end of the session's window and, if the session is unplaceable or the window is over, a later end.
 
     The later end is `later_end_days` weekdays from now. When a session is unplaceable, people have been told that
-    nothing fits in the window itself.
+    nothing fits in the window itself. A window can be over because the calendar refused the event until then.
     """
     window_end = max(session.latest, earliest)
-    if not session.unplaceable:
+    is_window_over = window_end - earliest < timedelta(minutes=min(_list_lengths(builder, session)))
+    if not session.unplaceable and not is_window_over:
         return [window_end]
     return [window_end, max(builder.find_weekday_end(later_end_days, builder.now), earliest)]
 
 
 def _list_urgent_attempts(builder: PlanBuilder, session: Session) -> Iterator[SearchAttempt]:
-    """Yield attempts within two weekdays and, once the session is unplaceable, within five (T-14).
+    """Yield attempts within two weekdays and, when that window does not do, within five (T-14).
 
     Shorter lengths and the omission of buffers are tried before a later end.
     """
