@@ -1,4 +1,8 @@
-"""Commands that show or change what two people wrote down: both are told the same day, and the history has no word."""
+"""Tests of the operator's access to contents of a pair.
+
+Commands that show or change contents need a person and a reason, both people get a mail about that the same day, and
+the history holds neither contents nor reasons.
+"""
 
 from collections.abc import Iterator
 from datetime import timedelta
@@ -28,11 +32,11 @@ from worker.domain.model import ContentAccess, EndReason, PairId, SessionKind
 from worker.engine.contracts import OnBehalf
 
 PAIR = PairId(DANA, SAM)
-BASE = "https://longarc.corp.example"
+BASE_URL = "https://longarc.corp.example"
 
 
 @pytest.fixture(name="office")
-def small_office() -> Iterator[Office]:
+def create_office_in_memory() -> Iterator[Office]:
     office = Office("sqlite://", people(DANA, SAM), pairs(pair()), at=START)
     office.store.create_tables()
     office.tick()
@@ -40,10 +44,10 @@ def small_office() -> Iterator[Office]:
     office.close()
 
 
-# --- the mail ---
+# --- the mail about accesses ---
 
 
-def test_both_are_told_once_of_what_happened_within_a_quarter_of_an_hour(office: Office) -> None:
+def test_accesses_within_a_quarter_of_an_hour_share_one_mail_to_both(office: Office) -> None:
     office.worker.contracts.record_access(
         PAIR, OnBehalf(ContentAccess.SHOW_CONTRACT, SAM, "Sam asked for it by telephone")
     )
@@ -57,13 +61,13 @@ def test_both_are_told_once_of_what_happened_within_a_quarter_of_an_hour(office:
         assert all(words in " ".join(texts([mail]).split()) for mail in mails), words
     office.worker.contracts.record_access(PAIR, OnBehalf(ContentAccess.SHOW_CONTRACT, SAM, "Once more"))
     office.run(15 * MINUTE)
-    later = office.mails("content_accessed")[2:]
-    assert len(later) == 2
-    assert all("Once more" in texts([mail]) and "no page" not in texts([mail]) for mail in later)
+    later_mails = office.mails("content_accessed")[2:]
+    assert len(later_mails) == 2
+    assert all("Once more" in texts([mail]) and "no page" not in texts([mail]) for mail in later_mails)
 
 
-def test_what_happens_at_night_is_told_in_one_mail_in_the_morning(office: Office) -> None:
-    """T-16: it is no exception of the reader's hours, and counts as one of the three mails of the day."""
+def test_accesses_at_night_share_one_mail_in_the_morning(office: Office) -> None:
+    """T-16: mails about accesses keep to the reader's mail hours, and count for the limit of three mails a day."""
     office.run_to(START.replace(hour=19, minute=44))
     for reason in ("It is late", "It is later"):
         office.worker.contracts.record_access(PAIR, OnBehalf(ContentAccess.SHOW_CONTRACT, SAM, reason))
@@ -76,7 +80,7 @@ def test_what_happens_at_night_is_told_in_one_mail_in_the_morning(office: Office
     assert {mail.counts for mail in office.messages("content_accessed")} == {True}
 
 
-def test_who_left_today_is_told_tomorrow(office: Office) -> None:
+def test_person_who_left_today_gets_the_mail_tomorrow(office: Office) -> None:
     """T-17."""
     office.persons, office.pairs = people(DANA), {}
     office.apply()
@@ -87,8 +91,8 @@ def test_who_left_today_is_told_tomorrow(office: Office) -> None:
     assert [mail["To"].addresses[0].addr_spec for mail in office.mails("content_accessed")] == [DANA, SAM]
 
 
-def test_they_are_told_when_their_conversations_have_ended(office: Office) -> None:
-    """What they wrote down is still stored, and can still be opened."""
+def test_both_people_of_an_ended_pair_get_mails_about_accesses(office: Office) -> None:
+    """Their contents are still stored, so the operator can still open them."""
     del office.pairs[PAIR]
     office.apply()
     assert office.store.people.load_all_pairs()[PAIR].ended is not EndReason.NO
@@ -100,17 +104,17 @@ def test_they_are_told_when_their_conversations_have_ended(office: Office) -> No
     assert len(office.mails("content_accessed")) == 2
 
 
-# --- what stands on the calendar ---
+# --- private events of commitments ---
 
 
 @pytest.mark.parametrize(
-    ("kept", "shown"),
-    [("text", "Introduce Sam to the platform group"), ("link", f"{BASE}/team/contract/"), ("none", "")],
+    ("commitment_text", "body_text"),
+    [("text", "Introduce Sam to the platform group"), ("link", f"{BASE_URL}/team/contract/"), ("none", "")],
 )
-def test_the_event_of_a_promise_holds_what_the_setting_says(kept: str, shown: str) -> None:
-    """T-8. The address of a page holds no link that would open it for whoever reads the event."""
-    known = settings("sqlite://", base_url=BASE, event={"commitment_text": kept})
-    office, calendar = Office("sqlite://", people(DANA, SAM), pairs(pair()), known=known), Watched()
+def test_setting_decides_the_text_in_the_event_of_a_commitment(commitment_text: str, body_text: str) -> None:
+    """T-8. A link in the event is the address of a page, and not a personal link that signs its reader in."""
+    office_settings = settings("sqlite://", base_url=BASE_URL, event={"commitment_text": commitment_text})
+    office, calendar = Office("sqlite://", people(DANA, SAM), pairs(pair()), known=office_settings), Watched()
     office.worker.services.use(calendars={SERVICE: calendar})
     office.calendar = calendar
     office.tick()
@@ -119,47 +123,47 @@ def test_the_event_of_a_promise_holds_what_the_setting_says(kept: str, shown: st
     office.worker.contracts.record(session.id, contract(office.clock()))
     office.run(timedelta(minutes=5))
     (body,) = {draft.body for _, draft in calendar.drafts if not draft.guests}
-    assert body.rpartition("\n\n")[0] == (shown + session.id if kept == "link" else shown)
-    assert "/in/" not in body
+    assert body.rpartition("\n\n")[0] == (body_text + session.id if commitment_text == "link" else body_text)
+    assert "/in/" not in body, "personal links begin so"
     introduction = texts(office.mails("introduction"))
-    assert ("stand inside that private event" in " ".join(introduction.split())) is (kept == "text")
+    assert ("stand inside that private event" in " ".join(introduction.split())) is (commitment_text == "text")
     office.close()
 
 
 # --- the commands ---
 
 
-def test_commands_that_open_or_change_say_for_whom_and_why(terminal: Terminal) -> None:
-    """Nothing is shown or changed before, and nobody is told of what did not happen."""
+def test_commands_refuse_access_without_a_person_and_a_reason(terminal: Terminal) -> None:
+    """A refused command shows and changes nothing, and sends no mail."""
     session = record_held(terminal)
     terminal.output_of(*RECORD, session, write_contract_file(terminal), "--yes")
-    (one, *_), before = terminal.json_of("commitment", "list"), terminal.read_database()
+    (commitment, *_), before = terminal.json_of("commitment", "list"), terminal.read_database()
     commands = (
         ("contract", "show", session),
         ("contract", "record", session, write_contract_file(terminal), "--yes"),
         ("commitment", "list", "--pair", SAM, "--words"),
-        ("commitment", "done", one["commitment"]),
-        ("commitment", "change", one["commitment"], "--text", "Ask Ana"),
-        ("commitment", "let-go", one["commitment"]),
+        ("commitment", "done", commitment["commitment"]),
+        ("commitment", "change", commitment["commitment"], "--text", "Ask Ana"),
+        ("commitment", "let-go", commitment["commitment"]),
     )
-    for words in commands:
-        for some in ((), BEHALF[:2], BEHALF[2:], ("--on-behalf-of", DANA, "--reason", "  ")):
-            said = terminal.error_of(*words, *some, code=2)
-            assert "--on-behalf-of PERSON --reason" in said, (words, some)
-        said = terminal.error_of(*words, "--on-behalf-of", KIM, "--reason", WHY)
-        assert said == f"longarc: {KIM} is neither of the two. Give {DANA} or {SAM} to --on-behalf-of."
+    for command in commands:
+        for options in ((), BEHALF[:2], BEHALF[2:], ("--on-behalf-of", DANA, "--reason", "  ")):
+            error = terminal.error_of(*command, *options, code=2)
+            assert "--on-behalf-of PERSON --reason" in error, (command, options)
+        error = terminal.error_of(*command, "--on-behalf-of", KIM, "--reason", WHY)
+        assert error == f"longarc: {KIM} is neither of the two. Give {DANA} or {SAM} to --on-behalf-of."
     assert terminal.read_database() == before
 
 
-def test_each_access_leaves_a_line_without_content_and_a_mail_for_each(terminal: Terminal) -> None:
+def test_each_access_adds_a_history_line_without_content_and_a_mail_to_both(terminal: Terminal) -> None:
     session = record_held(terminal)
     terminal.output_of(*RECORD, session, write_contract_file(terminal), "--yes")
-    (one, two), before = terminal.json_of("commitment", "list"), terminal.read_database()
+    (first, second), before = terminal.json_of("commitment", "list"), terminal.read_database()
     terminal.output_of(*SHOW, session)
     terminal.output_of("commitment", "list", "--pair", SAM, "--words", "--on-behalf-of", SAM.upper(), "--reason", WHY)
-    terminal.output_of("commitment", "change", one["commitment"], "--text", SECRET, *BEHALF)
-    terminal.output_of("commitment", "done", one["commitment"], *BEHALF)
-    terminal.output_of("commitment", "let-go", two["commitment"], *BEHALF)
+    terminal.output_of("commitment", "change", first["commitment"], "--text", SECRET, *BEHALF)
+    terminal.output_of("commitment", "done", first["commitment"], *BEHALF)
+    terminal.output_of("commitment", "let-go", second["commitment"], *BEHALF)
     after = terminal.read_database()
     rows = [row for row in after["access"] if row not in before["access"]]
     assert [(row.what, row.on_behalf_of) for row in rows] == [
@@ -167,12 +171,12 @@ def test_each_access_leaves_a_line_without_content_and_a_mail_for_each(terminal:
         ("commitment done", DANA), ("commitment let-go", DANA),
     ]  # fmt: skip
     lines = [row for row in after["history"] if row.what == "access"]
-    assert len(lines) == 6
+    assert len(lines) == 6, "the five commands, and the recording of the contract before them"
     assert WHY not in str(lines) and SECRET not in str(lines)
     assert {row.to for row in after["message"] if row.name == "content_accessed"} == {DANA, SAM}
 
 
-def test_without_words_the_list_shows_no_content_and_needs_no_reason(terminal: Terminal) -> None:
+def test_commitment_list_without_words_shows_no_content_and_needs_no_reason(terminal: Terminal) -> None:
     terminal.output_of(*RECORD, record_held(terminal), write_contract_file(terminal), "--yes")
     before = terminal.read_database()
     assert SECRET not in terminal.output_of("commitment", "list")

@@ -1,4 +1,4 @@
-"""What the forecast says is what then happens, when everybody does what is asked."""
+"""Tests that the mails and sessions of a forecast become real when people do what they are asked."""
 
 from collections.abc import Iterable
 from dataclasses import replace
@@ -31,7 +31,10 @@ LENGTH = 13 * WEEK
 
 
 def build_office(at: datetime = START) -> Office:
-    """Dana leads four, one of them in series and one who begins in a month; Lee leads one, elsewhere."""
+    """Return an office where Dana leads four reports, and Lee leads Eve in New York.
+
+    Kim meets Dana in series, and Noah begins in 30 days.
+    """
     persons = {**people(DANA, SAM, KIM, ALEX, NOAH, LEE), EVE: person(EVE, zone="America/New_York", country="US")}
     listed = pairs(
         pair(DANA, SAM),
@@ -43,14 +46,16 @@ def build_office(at: datetime = START) -> Office:
     return Office(persons=persons, listed=listed, at=at)
 
 
-def forecast(office: Office, manager: str, length: timedelta = LENGTH) -> Forecast:
-    planned = [one for one in office.worker.sweep.preview() if one.state.pair.manager == manager]
+def forecast_manager(office: Office, manager: str, length: timedelta = LENGTH) -> Forecast:
+    """Return the forecast for all pairs of a manager."""
+    previews = [preview for preview in office.worker.sweep.preview() if preview.state.pair.manager == manager]
+    states_and_plans = [(preview.state, preview.plan) for preview in previews]
     now = office.clock()
-    return forecast_pairs([(one.state, one.plan) for one in planned], now, now + length, office.settings.policy)
+    return forecast_pairs(states_and_plans, now, now + length, office.settings.policy)
 
 
-def do_what_is_asked(office: Office, end: datetime) -> None:
-    """Let time pass; each contract is written down when it is asked for."""
+def run_with_contracts(office: Office, end: datetime) -> None:
+    """Let time pass until `end`, and record each contract as soon as its session has been held."""
     office.tick()
     while office.clock() < end:
         sessions = office.store.queries.list_sessions()
@@ -62,19 +67,23 @@ def do_what_is_asked(office: Office, end: datetime) -> None:
 
 
 def list_sent(office: Office, forecast: Forecast) -> list[tuple[str, str, str]]:
-    """The mails that went out to the manager or about a pair of the forecast: which, to whom and when."""
-    mine = {str(state.pair.id) for state in forecast.states_now}
+    """Return name, reader and time of the mails that were sent to the manager or about a pair of the forecast."""
+    pair_ids = {str(state.pair.id) for state in forecast.states_now}
     manager = forecast.states_now[0].manager.email
-    lines = [line for line in office.history("mail") if str(line["pair"]) in mine or line["fields"]["to"] == manager]
+    lines = [
+        line for line in office.history("mail") if str(line["pair"]) in pair_ids or line["fields"]["to"] == manager
+    ]
     return sorted((line["fields"]["message"], line["fields"]["to"], f"{line['at']:%m-%d %H:%M}") for line in lines)
 
 
 def list_expected(forecast: Forecast) -> list[tuple[str, str, str]]:
+    """Return name, reader and time of the mails in the forecast."""
     mails = [expected.mail for expected in forecast.mails]
     return sorted((mail.name, mail.to, f"{mail.due_at:%m-%d %H:%M}") for mail in mails)
 
 
 def list_times(states: Iterable[PairState]) -> set[tuple[PairId, str, datetime]]:
+    """Return pair, kind and start of each session that has a time."""
     return {
         (state.pair.id, f"{session.kind} {session.topic}", session.start)
         for state in states
@@ -84,47 +93,46 @@ def list_times(states: Iterable[PairState]) -> set[tuple[PairId, str, datetime]]
 
 
 @pytest.mark.parametrize("manager", [DANA, LEE])
-def test_it_says_what_then_happens(manager: str) -> None:
-    """Each mail to the minute, and each session, reviews included, where calendars stay as they are."""
+def test_forecast_from_the_start_equals_what_happens(manager: str) -> None:
+    """Each mail, to the minute, and each session, also reviews. The calendars do not change meanwhile."""
     office = build_office()
-    said = forecast(office, manager)
-    do_what_is_asked(office, START + LENGTH)
-    assert list_expected(said) == list_sent(office, said)
-    states = office.store.plans.load([state.pair.id for state in said.states_later], office.clock()).states
-    assert list_times(said.states_later) == list_times(states)
-    assert list_times(said.states_now) < list_times(said.states_later)
+    forecast = forecast_manager(office, manager)
+    run_with_contracts(office, START + LENGTH)
+    assert list_expected(forecast) == list_sent(office, forecast)
+    states = office.store.plans.load([state.pair.id for state in forecast.states_later], office.clock()).states
+    assert list_times(forecast.states_later) == list_times(states)
+    assert list_times(forecast.states_now) < list_times(forecast.states_later)
     office.close()
 
 
-def test_it_says_so_too_in_the_middle_of_things() -> None:
-    """From any day on: what was sent is not sent again, and what waits for the morning is."""
+def test_forecast_from_a_later_day_equals_what_happens() -> None:
+    """It contains mails that wait for the morning, and not those that were sent before."""
     office = build_office()
-    do_what_is_asked(office, START + 3 * WEEK + DAY / 2)
-    before = len(office.history("mail"))
-    assert before
-    said = forecast(office, DANA, 4 * WEEK)
-    known = set(list_sent(office, said))
-    do_what_is_asked(office, office.clock() + 4 * WEEK)
-    assert list_expected(said) == sorted(set(list_sent(office, said)) - known)
+    run_with_contracts(office, START + 3 * WEEK + DAY / 2)
+    assert office.history("mail")
+    forecast = forecast_manager(office, DANA, 4 * WEEK)
+    sent_before = set(list_sent(office, forecast))
+    run_with_contracts(office, office.clock() + 4 * WEEK)
+    assert list_expected(forecast) == sorted(set(list_sent(office, forecast)) - sent_before)
     office.close()
 
 
-def test_a_pair_without_a_time_gets_none_in_the_forecast() -> None:
-    """Calendars are taken for free only where a time was found in them; both hear of it once more after four weeks."""
+def test_forecast_gives_no_time_to_an_unplaceable_pair() -> None:
+    """Dana and Sam share no working day. The forecast assumes no free time, and repeats the mail every four weeks."""
     persons = people(DANA, SAM)
     persons[DANA] = replace(persons[DANA], hours=parse_hours("Mon-Tue 09:00-17:00"))
     persons[SAM] = replace(persons[SAM], hours=parse_hours("Wed-Fri 09:00-17:00"))
     office = Office(persons=persons)
-    said = forecast(office, DANA)
-    assert not any(session.booked for session in said.states_later[0].sessions)
-    assert {one.mail.name for one in said.mails} == {"unplaceable"}
-    assert len(said.mails) == 8, "both, at once and every four weeks for a quarter"
+    forecast = forecast_manager(office, DANA)
+    assert not any(session.booked for session in forecast.states_later[0].sessions)
+    assert {expected.mail.name for expected in forecast.mails} == {"unplaceable"}
+    assert len(forecast.mails) == 8, "four mails to each of the two: at once, and every four weeks for a quarter"
     office.close()
 
 
-def test_nothing_is_said_of_a_pair_whose_calendars_could_not_be_asked() -> None:
+def test_forecast_is_empty_when_free_busy_is_unknown() -> None:
     office = Office()
     office.calendar.fail = Fails(lambda: Unavailable("It is down."), "free_busy")
-    said = forecast(office, DANA)
-    assert said.mails == () and said.states_later == said.states_now
+    forecast = forecast_manager(office, DANA)
+    assert forecast.mails == () and forecast.states_later == forecast.states_now
     office.close()

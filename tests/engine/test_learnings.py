@@ -1,4 +1,4 @@
-"""R-35: a manager's sentence about their own learning goes into the next prompt of each report, once."""
+"""Tests of R-35: a learning of the manager is in the next reflection prompt of each report, and in no other mail."""
 
 import pytest
 
@@ -11,39 +11,40 @@ SENTENCE = "I advise before I have asked."
 PAIRS = (PairId(DANA, SAM), PairId(DANA, KIM))
 
 
-def company(url: str) -> Office:
-    office = Office(url, people(DANA, SAM, KIM), pairs(*(pair(*one.people) for one in PAIRS)))
+def make_office(url: str) -> Office:
+    """Return an office where Dana leads Sam and Kim, whose sessions are booked."""
+    office = Office(url, people(DANA, SAM, KIM), pairs(*(pair(*pair_id.people) for pair_id in PAIRS)))
     office.tick()
     return office
 
 
 def run_past_prompts(office: Office) -> None:
-    """Until both of the next conversations have begun."""
-    ends = [office.session(SessionKind.CAREER, one).span.start for one in PAIRS]
-    office.run_to(max(ends) + 2 * HOUR)
+    """Let time pass until the next career sessions of both pairs have begun."""
+    starts = [office.session(SessionKind.CAREER, pair_id).span.start for pair_id in PAIRS]
+    office.run_to(max(starts) + 2 * HOUR)
 
 
 def list_readers(office: Office) -> list[str]:
-    """Whose mails hold the sentence, one address for each mail."""
+    """Return the readers of the mails with the sentence: an address for each mail, sorted."""
     return sorted(str(mail["To"]).rpartition("<")[2].strip(">") for mail in office.mails() if SENTENCE in texts([mail]))
 
 
 def test_r35_each_report_reads_it_once_and_after_that_it_is_spent(database_url: str) -> None:
-    office = company(database_url)
+    office = make_office(database_url)
     office.store.learnings.write(PAIRS, SENTENCE, office.clock())
     office.run(2 * DAY)
     assert list_readers(office) == [] and len(office.store.learnings.load_waiting(PAIRS)) == 2
     run_past_prompts(office)
     assert list_readers(office) == [KIM, SAM]
     assert office.store.learnings.load_waiting(PAIRS) == {}
-    office.run(120 * DAY)  # the next prompts go out without it
+    office.run(120 * DAY)  # the next prompts do not contain the sentence
     assert len(office.mails("reflection_prompt")) >= 4
     assert list_readers(office) == [KIM, SAM]
     office.close()
 
 
 def test_r35_a_new_sentence_is_shown_again_and_an_empty_one_withdraws_it(database_url: str) -> None:
-    office = company(database_url)
+    office = make_office(database_url)
     for text in ("Never mind.", SENTENCE):
         office.store.learnings.write(PAIRS, text, office.clock())
     office.store.learnings.write(PAIRS[1:], "", office.clock())
@@ -56,9 +57,9 @@ def test_r35_a_new_sentence_is_shown_again_and_an_empty_one_withdraws_it(databas
     office.close()
 
 
-def test_r35_of_a_pair_that_ended_no_sentence_waits_for_a_later_one(database_url: str) -> None:
-    """Nobody could withdraw it any more, and a year later it would be told as news."""
-    office = company(database_url)
+def test_r35_learning_of_an_ended_pair_is_deleted(database_url: str) -> None:
+    """The manager of an ended pair can't withdraw it, so it must not be sent when the pair continues."""
+    office = make_office(database_url)
     office.store.learnings.write(PAIRS, SENTENCE, office.clock())
     all_pairs, office.pairs = office.pairs, {PAIRS[1]: office.pairs[PAIRS[1]]}
     office.apply()
@@ -70,8 +71,8 @@ def test_r35_of_a_pair_that_ended_no_sentence_waits_for_a_later_one(database_url
     office.close()
 
 
-def test_r35_a_prompt_that_failed_has_spent_nothing(database_url: str) -> None:
-    office = company(database_url)
+def test_r35_failed_prompt_contains_the_sentence_when_it_is_sent_later(database_url: str) -> None:
+    office = make_office(database_url)
     office.store.learnings.write(PAIRS, SENTENCE, office.clock())
     office.mailer.fail = Fails(Unavailable, "send", times=2)
     run_past_prompts(office)
@@ -80,9 +81,9 @@ def test_r35_a_prompt_that_failed_has_spent_nothing(database_url: str) -> None:
     office.close()
 
 
-def test_r35_a_prompt_of_unknown_fate_counts_as_read(database_url: str) -> None:
-    """Nobody reads the sentence twice; at worst once less."""
-    office = company(database_url)
+def test_r35_prompt_of_unknown_outcome_counts_as_read(database_url: str) -> None:
+    """A report may miss the sentence, and never reads it twice."""
+    office = make_office(database_url)
     office.run_to(office.clock() + 2 * DAY)
     office.store.learnings.write(PAIRS, SENTENCE, office.clock())
     office.mailer.forgetful = True
@@ -106,7 +107,8 @@ def test_r35_a_process_that_dies_after_the_mail_left_has_spent_the_sentence(data
         office.run_to(office.session().span.start)
     office.mailer.fail = None
     assert list_readers(office) == [SAM]
-    assert list(office.store.learnings.load_waiting(PAIRS)) == [PAIRS[0]]  # it left, and nothing was stored yet
+    # the prompt was sent, but the process ended before it stored that
+    assert list(office.store.learnings.load_waiting(PAIRS)) == [PAIRS[0]]
     office.clock.advance(LEASE + HOUR)
     office.run(120 * DAY)
     assert list_readers(office) == [SAM]
@@ -114,8 +116,8 @@ def test_r35_a_process_that_dies_after_the_mail_left_has_spent_the_sentence(data
     office.close()
 
 
-def test_r35_a_talk_that_the_report_asked_for_is_about_the_report_and_spends_nothing(database_url: str) -> None:
-    office = company(database_url)
+def test_r35_prompt_of_a_talk_requested_by_the_report_has_no_learning(database_url: str) -> None:
+    office = make_office(database_url)
     office.store.learnings.write(PAIRS[:1], SENTENCE, office.clock())
     office.worker.actions.request_talk(PAIRS[0], Trigger.DOUBT, by=Owner.REPORT)
     office.run(9 * DAY)
@@ -125,8 +127,8 @@ def test_r35_a_talk_that_the_report_asked_for_is_about_the_report_and_spends_not
     office.close()
 
 
-def test_r35_it_is_sealed_anew_with_a_new_key_and_follows_a_new_address(database_url: str) -> None:
-    office = company(database_url)
+def test_r35_learning_is_resealed_and_stays_with_a_person_whose_address_changes(database_url: str) -> None:
+    office = make_office(database_url)
     office.store.learnings.write(PAIRS, SENTENCE, office.clock())
     assert office.store.content.reseal_all() >= 2
     new = "kim.tran@corp.example"
@@ -134,5 +136,5 @@ def test_r35_it_is_sealed_anew_with_a_new_key_and_follows_a_new_address(database
     aliases = [PersonAlias(KIM, new, AliasSource.PEOPLE_FILE)]
     office.store.people.apply_import(persons, listed, office.clock(), aliases)
     waiting = office.store.learnings.load_waiting([PairId(DANA, SAM), PairId(DANA, new)])
-    assert [one.text for one in waiting.values()] == [SENTENCE, SENTENCE]
+    assert [learning.text for learning in waiting.values()] == [SENTENCE, SENTENCE]
     office.close()

@@ -1,4 +1,4 @@
-"""Mails reach people in their working hours, three a day, and the rest in one (T-16)."""
+"""Tests of mail hours: people get mails in their working hours, up to three a day, and one overflow mail (T-16)."""
 
 from collections.abc import Iterator
 from dataclasses import replace
@@ -34,16 +34,16 @@ EVENING = START.replace(hour=19)
 
 @pytest.fixture
 def office() -> Iterator[Office]:
-    known = {who: person(who) for who in (BOSS, *REPORTS)}
-    made = Office(persons=known, listed=pairs(*(pair(BOSS, report) for report in REPORTS)))
-    yield made
-    made.close()
+    persons = {email: person(email) for email in (BOSS, *REPORTS)}
+    office = Office(persons=persons, listed=pairs(*(pair(BOSS, report) for report in REPORTS)))
+    yield office
+    office.close()
 
 
-def notices(office: Office, count: int, name: str = MailName.PAIR_ENDED, to: str = BOSS) -> list[str]:
-    """Mails about as many pairs, due now, that can wait."""
+def add_mails(office: Office, count: int, name: str = MailName.PAIR_ENDED, to: str = BOSS) -> list[str]:
+    """Add mails about different pairs to the outbox, due now and counted for the daily limit. Returns their keys."""
     now = office.clock()
-    made = [
+    mails = [
         Effect(
             key=f"{name}:{n}:{now:%d%H%M}",
             kind=EffectKind.MAIL,
@@ -57,13 +57,13 @@ def notices(office: Office, count: int, name: str = MailName.PAIR_ENDED, to: str
         )
         for n in range(count)
     ]
-    for mail in made:
+    for mail in mails:
         office.store.outbox.add_mail(mail)
-    return [mail.key for mail in made]
+    return [mail.key for mail in mails]
 
 
-def test_one_introduction_names_all_reports(office: Office) -> None:
-    """R-23, T-16: however many reports; each report has one of their own."""
+def test_manager_gets_one_introduction_with_all_reports(office: Office) -> None:
+    """R-23, T-16: each of the eight reports gets an introduction too."""
     office.run(2 * DAY)
     (mail,) = [m for m in office.mails("introduction") if BOSS in str(m["To"])]
     text = mail.get_body(("plain",)).get_content()  # type: ignore[union-attr]
@@ -71,10 +71,10 @@ def test_one_introduction_names_all_reports(office: Office) -> None:
     assert len(office.mails("introduction")) == 9
 
 
-def test_what_can_wait_waits_for_the_morning(office: Office) -> None:
-    """T-16: decided or left over at night, it leaves when the reader's day begins."""
+def test_mail_that_is_due_at_night_waits_for_the_morning(office: Office) -> None:
+    """T-16: the mail is sent when the working hours of its reader begin."""
     office.clock.move_to(EVENING)
-    (key,) = notices(office, 1, MailName.CONTENT_ACCESSED)
+    (key,) = add_mails(office, 1, MailName.CONTENT_ACCESSED)
     office.worker.outbox.run("w")
     (row,) = [m for m in office.messages("content_accessed") if m.key == key]
     assert row.progress is EffectProgress.WAITING
@@ -82,8 +82,8 @@ def test_what_can_wait_waits_for_the_morning(office: Office) -> None:
 
 
 @pytest.mark.parametrize(("first", "last"), [(3, 5), (10, 12), (4, 9), (6, 7), (0, 12)])
-def test_reading_a_part_of_the_calendar_makes_no_one_away_longer(first: int, last: int) -> None:
-    """T-16: an absence before, after or around what was read stays as long as it is, and no longer."""
+def test_reading_a_part_of_a_calendar_does_not_change_an_absence(first: int, last: int) -> None:
+    """T-16: this holds for an absence before, after, within or around the window that was read."""
     away = Span(START + 6 * DAY, START + 8 * DAY)
     window = Span(START + first * DAY, START + last * DAY)
     busy = (BusyTime(away.clip(window), ShowAs.AWAY),) if away.overlaps(window) else ()
@@ -93,8 +93,8 @@ def test_reading_a_part_of_the_calendar_makes_no_one_away_longer(first: int, las
     assert changes == {}
 
 
-def test_an_absence_is_remembered_while_mails_count_from_a_day_in_it() -> None:
-    """T-7, T-16: a manager who comes back still has three working days for a contract that became late meanwhile."""
+def test_past_absence_is_kept_while_reminders_depend_on_it() -> None:
+    """T-7, T-16: a manager who comes back has three working days for a contract that became late during the absence."""
     away = Span(START - 10 * DAY, START + 4 * DAY)
     window = Span(START, START + 30 * DAY)
     snapshot = FreeBusySnapshot(
@@ -102,20 +102,20 @@ def test_an_absence_is_remembered_while_mails_count_from_a_day_in_it() -> None:
     )
     state, changes = update_absences(state_of(manager=replace(DANA, absences=(away,))), snapshot, START)
     assert state.manager.absences == (away,) and changes == {}
-    late = list_late_reminder_times(state.manager, START - 8 * DAY)
-    assert late[0] >= away.end
+    reminder_times = list_late_reminder_times(state.manager, START - 8 * DAY)
+    assert reminder_times[0] >= away.end
     long_ago = Span(START - 90 * DAY, START - 70 * DAY)
     state, _ = update_absences(state_of(manager=replace(DANA, absences=(long_ago, away))), snapshot, START)
     assert state.manager.absences == (away,)
 
 
-def test_out_of_office_is_no_working_day(office: Office) -> None:
-    """T-16: as far as the calendar told when it was last read."""
+def test_mail_waits_until_the_end_of_an_absence(office: Office) -> None:
+    """T-16: the stored absences count, which were read from the calendar."""
     office.run(HOUR)
     with office.store.database.write() as connection:
-        away = [Span(START, START + 2 * DAY)]
-        connection.execute(tables.person.update().where(tables.person.c.email == BOSS).values(away=away))
-    notices(office, 1, MailName.CONTENT_ACCESSED)
+        absences = [Span(START, START + 2 * DAY)]
+        connection.execute(tables.person.update().where(tables.person.c.email == BOSS).values(away=absences))
+    add_mails(office, 1, MailName.CONTENT_ACCESSED)
     office.worker.outbox.run("w")
     (row,) = office.messages("content_accessed")
     assert row.due_at == START + 2 * DAY
@@ -126,10 +126,10 @@ def end_pairs(office: Office) -> None:
         connection.execute(tables.pair.update().values(ended=EndReason.CHANGED))
 
 
-def test_three_mails_leave_a_day_and_the_rest_is_one_the_next_morning(office: Office) -> None:
-    """T-16: whichever process sends them; a line each, told once, and nothing is lost."""
+def test_mails_above_three_a_day_are_folded_into_one_the_next_morning(office: Office) -> None:
+    """T-16: the limit holds across processes. Each folded mail has one line in the overflow mail, and none is lost."""
     end_pairs(office)
-    keys = notices(office, 6)
+    keys = add_mails(office, 6)
     second = office.add_worker("second")
     assert office.worker.outbox.run("w", limit=2) == 2
     assert second.outbox.run("w", limit=2) == 1
@@ -145,40 +145,40 @@ def test_three_mails_leave_a_day_and_the_rest_is_one_the_next_morning(office: Of
     assert office.worker.outbox.run("w") == 1
     (mail,) = office.mails("overflow")
     text = mail.get_body(("plain",)).get_content()  # type: ignore[union-attr]
-    told = [n for n in range(8) if f"with R{n} have come to an end" in text]
-    assert len(told) == 3
-    assert {key for key, _ in office.mailer.sent if key.startswith("pair_ended")} == set(keys) - {
-        m.key for m in office.messages("pair_ended") if int(m.subject[1:]) in told
-    }
+    numbers_in_overflow = [n for n in range(8) if f"with R{n} have come to an end" in text]
+    assert len(numbers_in_overflow) == 3
+    folded_keys = {m.key for m in office.messages("pair_ended") if int(m.subject[1:]) in numbers_in_overflow}
+    sent_keys = {key for key, _ in office.mailer.sent if key.startswith("pair_ended")}
+    assert sent_keys == set(keys) - folded_keys
 
 
-def test_a_mail_that_belongs_to_no_session_names_none_in_the_history(office: Office) -> None:
-    """The history's `session`, and so the ledger's, is never an address."""
+def test_personal_mail_has_no_session_and_no_pair_in_the_history(office: Office) -> None:
+    """The field `session` of the history, and so of the ledger, is never an address."""
     office.run(4 * WEEK)
-    told = [line for line in office.history("mail") if line["fields"]["message"] in ("introduction", "weekly")]
-    assert {line["fields"]["message"] for line in told if line["pair"] is None} == {"introduction", "weekly"}
+    lines = [line for line in office.history("mail") if line["fields"]["message"] in ("introduction", "weekly")]
+    assert {line["fields"]["message"] for line in lines if line["pair"] is None} == {"introduction", "weekly"}
     assert not [line for line in office.history() if "@" in line["session"]]
 
 
-def test_a_changed_address_keeps_the_mails_about_several_pairs(office: Office) -> None:
-    """R-20, T-16: one introduction, and one mail in the week in which the address changed."""
+def test_manager_with_a_new_address_gets_no_personal_mail_twice(office: Office) -> None:
+    """R-20, T-16: no second introduction, and no second weekly mail in the week in which the address changed."""
     office.run(3 * WEEK + 2 * HOUR)
     (weekly,) = [m for m in office.messages("weekly") if m.snapshot_at >= START + 3 * WEEK]
     new = "chief@corp.example"
     office.persons = {**{r: office.persons[r] for r in REPORTS}, new: replace(office.persons[BOSS], email=new)}
     office.pairs = pairs(*(pair(new, report) for report in REPORTS))
-    renamed = [PersonAlias(BOSS, new, AliasSource.PEOPLE_FILE)]
-    office.store.people.apply_import(office.persons, office.pairs, office.clock(), renamed)
+    aliases = [PersonAlias(BOSS, new, AliasSource.PEOPLE_FILE)]
+    office.store.people.apply_import(office.persons, office.pairs, office.clock(), aliases)
     assert list_columns_with_address(office, BOSS) == set()
     office.run(2 * DAY)
     assert [m.key for m in office.messages("weekly") if m.snapshot_at >= START + 3 * WEEK] == [weekly.key]
     assert len([m for m in office.mails("introduction") if new in str(m["To"])]) == 0
 
 
-def test_what_is_no_longer_true_is_not_told_in_the_overflow_either(office: Office) -> None:
-    """T-16, R-24: of pairs that go on again nothing is said; without a line the mail does not leave."""
+def test_overflow_mail_without_a_valid_line_is_dropped(office: Office) -> None:
+    """T-16, R-24: the folded mails say that pairs have ended; when the pairs continue, these lines are left out."""
     end_pairs(office)
-    notices(office, 5)
+    add_mails(office, 5)
     office.worker.outbox.run("w")
     with office.store.database.write() as connection:
         connection.execute(tables.pair.update().values(ended=EndReason.NO))
@@ -188,8 +188,8 @@ def test_what_is_no_longer_true_is_not_told_in_the_overflow_either(office: Offic
     assert [m.progress for m in office.messages("overflow")] == [EffectProgress.DROPPED]
 
 
-def test_a_manager_of_eight_gets_one_mail_a_week(office: Office) -> None:
-    """R-20: on Monday morning, in place of a mail for each commitment; a manager of one keeps those."""
+def test_manager_of_eight_gets_one_weekly_mail_on_mondays(office: Office) -> None:
+    """R-20: the weekly mail replaces the mails about single commitments."""
     office.run(8 * WEEK)
     weeklies = [m for m in office.messages("weekly") if m.progress is EffectProgress.DONE]
     assert weeklies and all(m.due_at.weekday() == 0 for m in weeklies)
