@@ -1,19 +1,21 @@
-"""What the operator is told on a bad day: each cause at once, and no more than once an hour, with a count."""
+"""Tests of operator alerts: a new cause is mailed at once, and then at most one digest an hour counts its alerts."""
 
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from itertools import pairwise
 
 import pytest
+from sqlalchemy import select
 
 from tests.support.companies import DAY, HOUR, MINUTE, START, Fails, Office, company, texts
 from worker.errors import Forbidden, Permanent
 from worker.store.alerts import MAX_STORED_TEXTS
 from worker.store.store import Store
+from worker.store.tables import outbox
 
 
-def bad_day(office: Office) -> None:
-    """Calendars refuse everything for hours, and when they are back mail is refused."""
+def run_with_failing_services(office: Office) -> None:
+    """Let 30 hours pass: for 6 hours calendars refuse requests, after that the mail server refuses 30 mails."""
     office.calendar.fail = Fails(lambda: Forbidden("not on this calendar"), "create", "changes")
     office.run(6 * HOUR)
     office.calendar.fail = None
@@ -21,109 +23,110 @@ def bad_day(office: Office) -> None:
     office.run(DAY)
 
 
-def test_a_bad_day_is_one_alert_for_a_cause_and_hour(database_url: str) -> None:
+def test_cause_with_many_alerts_is_mailed_once_an_hour(database_url: str) -> None:
     office = Office(database_url, *company(12))
-    bad_day(office)
-    sent = [message for message in office.messages("operator_alert") if message.progress != "dropped"]
-    raised = [message for message in office.messages("operator_alert") if "more:" not in message.key]
-    assert len(raised) > 3 * len(sent), "nobody reads that many"
-    causes = {message.key: fields["cause"] for message, fields in zip(sent, fields_of(office), strict=True)}
-    hours = Counter((causes[message.key], (message.snapshot_at - START) // HOUR) for message in sent)
-    assert max(hours.values()) <= 2
+    run_with_failing_services(office)
+    alerts = office.messages("operator_alert")
+    mailed = [alert for alert in alerts if alert.progress != "dropped"]
+    without_digests = [alert for alert in alerts if "more:" not in alert.key]
+    assert len(without_digests) > 3 * len(mailed), "there are far more alerts than mails"
+    causes = {alert.key: fields["cause"] for alert, fields in zip(mailed, list_mailed_fields(office), strict=True)}
+    counts_by_hour = Counter((causes[alert.key], (alert.snapshot_at - START) // HOUR) for alert in mailed)
+    assert max(counts_by_hour.values()) <= 2
     for cause in set(causes.values()):
-        times = sorted(message.snapshot_at for message in sent if causes[message.key] == cause)
+        times = sorted(alert.snapshot_at for alert in mailed if causes[alert.key] == cause)
         assert all(later - earlier >= HOUR for earlier, later in pairwise(times))
     office.close()
 
 
-def fields_of(office: Office) -> list[dict[str, str]]:
-    from sqlalchemy import select
-
-    from worker.store.tables import outbox
-
-    sent = select(outbox.c.fields).where(outbox.c.name == "operator_alert", outbox.c.progress != "dropped")
-    return [row["fields"] for row in office.rows(sent.order_by(outbox.c.id))]
+def list_mailed_fields(office: Office) -> list[dict[str, str]]:
+    """Return the fields of the operator alerts that are not dropped."""
+    query = select(outbox.c.fields).where(outbox.c.name == "operator_alert", outbox.c.progress != "dropped")
+    return [row["fields"] for row in office.rows(query.order_by(outbox.c.id))]
 
 
-def tell(store: Store, key: str, words: str, minutes: int = 0) -> None:
-    store.outbox.alert(key, words, START + minutes * MINUTE, "ops@corp.example")
+def add_alert(store: Store, key: str, text: str, minutes: int = 0) -> None:
+    """Add an alert, raised so many minutes after START. The part of the key before the colon is its cause."""
+    store.outbox.alert(key, text, START + minutes * MINUTE, "ops@corp.example")
 
 
-def test_what_follows_within_the_hour_is_counted_in_one_mail(office: Office) -> None:
-    tell(office.store, "sync:a", "The calendar of a can't be read.")
+def test_alerts_within_an_hour_of_the_first_are_counted_in_one_digest(office: Office) -> None:
+    add_alert(office.store, "sync:a", "The calendar of a can't be read.")
     office.tick()
-    before = len(office.mails("operator_alert"))
+    first_count = len(office.mails("operator_alert"))
     for n in range(19):
-        tell(office.store, f"sync:{n}", "The calendar of b can't be read." if n else "The calendar of c is full.", n)
-    tell(office.store, "sync:3", "The calendar of b can't be read.", 5)
-    tell(office.store, "people:1", "The people file has problems.", 5)
+        add_alert(
+            office.store, f"sync:{n}", "The calendar of b can't be read." if n else "The calendar of c is full.", n
+        )
+    add_alert(office.store, "sync:3", "The calendar of b can't be read.", 5)
+    add_alert(office.store, "people:1", "The people file has problems.", 5)
     office.run(2 * HOUR)
-    mails = office.mails("operator_alert")[before:]
-    assert (before, len(mails)) == (1, 2)
-    said = " ".join(texts(mails).split())
-    assert "The people file has problems." in said
-    assert "In the last hour 19 more of the same kind were noticed:" in said
-    assert "18 times: The calendar of b can't be read." in said and "The calendar of c is full." in said
-    assert len(office.store.outbox.list_alerts(START)) == 21, "the operator's page lists each"
+    mails = office.mails("operator_alert")[first_count:]
+    assert (first_count, len(mails)) == (1, 2)
+    text = " ".join(texts(mails).split())
+    assert "The people file has problems." in text
+    assert "In the last hour 19 more of the same kind were noticed:" in text
+    assert "18 times: The calendar of b can't be read." in text and "The calendar of c is full." in text
+    assert len(office.store.outbox.list_alerts(START)) == 21, "the operator's page lists each alert"
 
 
-def test_a_mail_about_very_many_alerts_stays_short(office: Office) -> None:
-    """However many differ: each is counted, the most frequent are named, and what is kept of them has an end."""
-    tell(office.store, "plan:first", "Planning the first pair failed.")
+def test_digest_of_many_different_alerts_stays_short(office: Office) -> None:
+    """The digest counts all alerts, and quotes the most frequent. The number of stored texts is limited."""
+    add_alert(office.store, "plan:first", "Planning the first pair failed.")
     for n in range(250):
-        tell(office.store, f"plan:{n}", f"Planning pair {n} failed.")
+        add_alert(office.store, f"plan:{n}", f"Planning pair {n} failed.")
         if n < 2:
-            tell(office.store, f"plan:{n}:again", "Planning pair 0 failed.")
-    [count] = [fields for fields in fields_of(office) if "listed" in fields]
-    assert "252 more of the same kind were noticed" in count["words"]
-    assert "3 times: Planning pair 0 failed." in count["words"] and "And 240 others." in count["words"]
-    assert len(count["listed"]) <= MAX_STORED_TEXTS
+            add_alert(office.store, f"plan:{n}:again", "Planning pair 0 failed.")
+    [digest] = [fields for fields in list_mailed_fields(office) if "listed" in fields]
+    assert "252 more of the same kind were noticed" in digest["words"]
+    assert "3 times: Planning pair 0 failed." in digest["words"] and "And 240 others." in digest["words"]
+    assert len(digest["listed"]) <= MAX_STORED_TEXTS
 
 
-def test_while_a_cause_goes_on_it_is_told_each_hour_and_afterwards_at_once_again(office: Office) -> None:
+def test_continuing_cause_is_mailed_hourly_and_after_a_quiet_hour_at_once(office: Office) -> None:
     for minute in range(0, 180, 10):
         office.clock.move_to(START + minute * MINUTE)
         office.tick()
-        tell(office.store, f"sync:{minute}", f"It is minute {minute}.", minute)
+        add_alert(office.store, f"sync:{minute}", f"It is minute {minute}.", minute)
         office.tick()
     office.run(HOUR)
     assert len(office.mails("operator_alert")) == 4
     office.run(HOUR)
-    later = (office.clock() - START) // MINUTE
-    tell(office.store, "sync:later", "Once more.", later)
+    minute = (office.clock() - START) // MINUTE
+    add_alert(office.store, "sync:later", "Once more.", minute)
     office.tick()
     assert len(office.mails("operator_alert")) == 5 and "Once more." in texts(office.mails("operator_alert")[-1:])
 
 
-def test_clocks_that_differ_keep_no_alert_back(office: Office) -> None:
-    """An alert from a machine whose clock is ahead waits, is a count that left early, or is hours away."""
-    tell(office.store, "sync:ahead", "By a clock that is ahead.", 2)
-    tell(office.store, "sync:right", "By a clock that is right.")
+def test_machines_with_wrong_clocks_do_not_delay_alerts(office: Office) -> None:
+    """A machine whose clock is ahead may add alerts and digests of later times. They do not hold back others."""
+    add_alert(office.store, "sync:ahead", "By a clock that is ahead.", 2)
+    add_alert(office.store, "sync:right", "By a clock that is right.")
     office.clock.move_to(START + 63 * MINUTE)
     office.tick()
-    assert len(office.mails("operator_alert")) == 2, "the alert and the count"
-    tell(office.store, "sync:behind", "By a clock that is behind.", 60)
+    assert len(office.mails("operator_alert")) == 2, "the first alert and the digest"
+    add_alert(office.store, "sync:behind", "By a clock that is behind.", 60)
     office.run(HOUR)
-    tell(office.store, "people:away", "By a clock that is hours ahead.", 600)
-    tell(office.store, "people:now", "In the hour that it is.", 123)
+    add_alert(office.store, "people:away", "By a clock that is hours ahead.", 600)
+    add_alert(office.store, "people:now", "In the hour that it is.", 123)
     office.run(MINUTE)
-    told = texts(office.mails("operator_alert"))
+    text = texts(office.mails("operator_alert"))
     for clock in ("is ahead", "is right", "is behind"):
-        assert told.count(f"By a clock that {clock}.") >= 1, clock
-    assert "In the hour that it is." in told
-    assert "hours ahead" not in told
+        assert text.count(f"By a clock that {clock}.") >= 1, clock
+    assert "In the hour that it is." in text
+    assert "hours ahead" not in text, "this alert is due only when it is that late"
 
 
 @pytest.mark.databases("sqlite", "postgresql")
-def test_many_processes_raise_one_alert(database_url: str) -> None:
+def test_concurrent_alerts_of_a_cause_make_one_mail_and_one_digest(database_url: str) -> None:
     office = Office(database_url)
     office.tick()
     with ThreadPoolExecutor(6) as pool:
-        list(pool.map(lambda n: tell(office.store, f"sync:{n % 9}", f"Calendar {n % 9}."), range(36)))
+        list(pool.map(lambda n: add_alert(office.store, f"sync:{n % 9}", f"Calendar {n % 9}."), range(36)))
     office.run(2 * HOUR)
     mails = office.mails("operator_alert")
-    told = texts(mails)
+    text = texts(mails)
     assert len(mails) == 2
-    assert all(f"Calendar {n}." in told for n in range(9))
+    assert all(f"Calendar {n}." in text for n in range(9))
     assert len(office.store.outbox.list_alerts(START)) == 9
     office.close()

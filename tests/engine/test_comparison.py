@@ -1,4 +1,4 @@
-"""A calendar that its service tells to be unchanged is not read, and counts as read (R-9: all others are read)."""
+"""Tests that a calendar is not read when its service reports it as unchanged; all others are read (R-9)."""
 
 from collections import Counter
 from collections.abc import Iterator, Mapping, Set
@@ -12,21 +12,22 @@ from worker.engine.comparison import SMALL_CLAIM_PERIOD
 from worker.errors import Forbidden, Unavailable
 from worker.providers.memory import MemoryCalendar
 
-OFTEN = 10 * MINUTE
+INTERVAL = 10 * MINUTE
+#: More than twice the 20 calendars that a worker usually claims at once.
 COUNT = 45
 
 
 class ComparingCalendar(MemoryCalendar):
-    """A service that tells which calendars have not changed, unless it is silent or fails."""
+    """A service that reports which calendars are unchanged. It reports none while `is_silent`, or raises `error`."""
 
     def __init__(self) -> None:
         super().__init__()
-        self.compared: list[int] = []
+        self.comparisons: list[int] = []  #: how many calendars each request compared
         self.error: Exception | None = None
         self.is_silent = False
 
     def find_unchanged(self, cursors: Mapping[Address, Cursor]) -> Set[Address]:
-        self.compared.append(len(cursors))
+        self.comparisons.append(len(cursors))
         if self.error:
             raise self.error
         return {address for address, cursor in cursors.items() if self._is_current(address, cursor)}
@@ -35,20 +36,20 @@ class ComparingCalendar(MemoryCalendar):
         return not self.is_silent and max(self._get_index(address).last_changes.values(), default=0) <= int(cursor)
 
 
-class Poll:
-    """An office with many managers, whose calendars are looked at often."""
+class PolledOffice:
+    """An office with many managers, whose calendars are polled every ten minutes."""
 
     def __init__(self, url: str) -> None:
-        known = settings(url, sync={"every": "10 minutes", "full_every": "1 day"})
-        self.office = Office(url, *company(COUNT, 1), known=known)
+        sync_settings = settings(url, sync={"every": "10 minutes", "full_every": "1 day"})
+        self.office = Office(url, *company(COUNT, 1), known=sync_settings)
         self.calendar = ComparingCalendar()
         self.office.worker.services.use(calendars={SERVICE: self.calendar})
-        self.look()
+        self.poll()
 
-    def look(self, after: timedelta = timedelta()) -> int:
-        """Read what is due by then. Returns how many calendars the service was asked to read."""
+    def poll(self, after: timedelta = timedelta()) -> int:
+        """Poll the calendars that are due after this time. Returns how many calendars were read."""
         self.office.clock.advance(after)
-        self.calendar.compared.clear()
+        self.calendar.comparisons.clear()
         if self.calendar.fail is None or isinstance(self.calendar.fail, RecordedOperations):
             self.calendar.fail = RecordedOperations()
         while self.office.worker.sync.run("one"):
@@ -57,45 +58,46 @@ class Poll:
 
 
 @pytest.fixture
-def poll(database_url: str) -> Iterator[Poll]:
-    made = Poll(database_url)
-    yield made
-    made.office.close()
+def polled(database_url: str) -> Iterator[PolledOffice]:
+    polled = PolledOffice(database_url)
+    yield polled
+    polled.office.close()
 
 
-def test_many_calendars_are_compared_at_once_and_the_changed_one_is_read(poll: Poll) -> None:
-    assert (poll.look(OFTEN), poll.calendar.compared) == (0, [20, COUNT - 20])  # now it is known that services compare
-    assert (poll.look(OFTEN), poll.calendar.compared) == (0, [COUNT])
-    assert poll.office.store.load_next_due().calendar == poll.office.clock() + OFTEN
-    poll.calendar.add("m7@corp.example", span(poll.office.clock() + DAY))
-    assert (poll.look(OFTEN), poll.calendar.compared) == (1, [COUNT])
+def test_many_calendars_are_compared_at_once_and_only_a_changed_one_is_read(polled: PolledOffice) -> None:
+    # at the first of these polls, the worker does not know yet that the service can compare
+    assert (polled.poll(INTERVAL), polled.calendar.comparisons) == (0, [20, COUNT - 20])
+    assert (polled.poll(INTERVAL), polled.calendar.comparisons) == (0, [COUNT])
+    assert polled.office.store.load_next_due().calendar == polled.office.clock() + INTERVAL
+    polled.calendar.add("m7@corp.example", span(polled.office.clock() + DAY))
+    assert (polled.poll(INTERVAL), polled.calendar.comparisons) == (1, [COUNT])
 
 
-def test_once_a_day_all_are_read_in_full_nevertheless(poll: Poll) -> None:
-    poll.look(OFTEN)
-    assert poll.look(DAY) == 2 * COUNT  # what changed, and then everything
-    assert poll.calendar.compared == []
+def test_all_calendars_are_read_completely_once_a_day(polled: PolledOffice) -> None:
+    polled.poll(INTERVAL)
+    assert polled.poll(DAY) == 2 * COUNT  # for each calendar the changes, and then all events
+    assert polled.calendar.comparisons == []
 
 
 @pytest.mark.parametrize("error", [Forbidden(), Unavailable(), RuntimeError("a fault")])
-def test_a_comparison_that_fails_keeps_no_calendar_from_being_read(poll: Poll, error: Exception) -> None:
-    poll.calendar.error = error
-    assert poll.look(OFTEN) == COUNT
+def test_calendars_are_read_when_their_comparison_fails(polled: PolledOffice, error: Exception) -> None:
+    polled.calendar.error = error
+    assert polled.poll(INTERVAL) == COUNT
 
 
-def test_many_are_not_claimed_again_soon_after_they_were_compared_in_vain(poll: Poll) -> None:
-    """Calendars that have to be read are shared among processes, a few for each."""
-    poll.calendar.is_silent = True
-    assert (poll.look(OFTEN), poll.calendar.compared) == (COUNT, [20, COUNT - 20, COUNT - 40])
-    assert (poll.look(OFTEN), poll.calendar.compared) == (COUNT, [20, 20, COUNT - 40])
-    poll.calendar.is_silent = False
-    assert (poll.look(SMALL_CLAIM_PERIOD - OFTEN), poll.calendar.compared) == (0, [COUNT])
+def test_few_calendars_are_claimed_for_an_hour_after_a_useless_comparison(polled: PolledOffice) -> None:
+    """Calendars that have to be read are shared among processes, so no process may claim many of them."""
+    polled.calendar.is_silent = True
+    assert (polled.poll(INTERVAL), polled.calendar.comparisons) == (COUNT, [20, COUNT - 20, COUNT - 40])
+    assert (polled.poll(INTERVAL), polled.calendar.comparisons) == (COUNT, [20, 20, COUNT - 40])
+    polled.calendar.is_silent = False
+    assert (polled.poll(SMALL_CLAIM_PERIOD - INTERVAL), polled.calendar.comparisons) == (0, [COUNT])
 
 
-def test_a_calendar_that_could_not_be_read_and_has_not_changed_is_in_order(poll: Poll) -> None:
-    poll.calendar.is_silent, poll.calendar.fail = True, Fails(Unavailable, "changes")
-    poll.look(OFTEN)
-    assert poll.office.store.calendars.load_failures()[SERVICE].calendars == COUNT
-    poll.calendar.is_silent, poll.calendar.fail = False, None
-    assert poll.look(OFTEN) == 0
-    assert poll.office.store.calendars.load_failures() == {}
+def test_unchanged_calendar_ends_the_failure_of_an_earlier_reading(polled: PolledOffice) -> None:
+    polled.calendar.is_silent, polled.calendar.fail = True, Fails(Unavailable, "changes")
+    polled.poll(INTERVAL)
+    assert polled.office.store.calendars.load_failures()[SERVICE].calendars == COUNT
+    polled.calendar.is_silent, polled.calendar.fail = False, None
+    assert polled.poll(INTERVAL) == 0
+    assert polled.office.store.calendars.load_failures() == {}

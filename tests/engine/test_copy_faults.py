@@ -1,4 +1,4 @@
-"""A guest's copy that fails while the program books: worker, outbox and a CalDAV server that delivers nothing."""
+"""Tests of a booking on a CalDAV server, which delivers no invitations, when writing the report's copy fails once."""
 
 import threading
 from collections.abc import Iterator
@@ -18,28 +18,31 @@ from worker.providers import base
 
 
 class Fault:
-    """Stands before the calendar server and spoils the first copy that is put into the guest's calendar."""
+    """Wraps the calendar server, and lets the first write to the report's calendar fail.
+
+    With `silent`, the server does not answer until the client gives up, otherwise it answers 503. With `stored`, the
+    copy is stored all the same.
+    """
 
     def __init__(self, *, silent: bool, stored: bool) -> None:
         self._silent = silent
         self._stored = stored
-        self._left = 1
-        self.given_up = threading.Event()  #: nobody waits for the answer any more
-        self.has_struck = False
+        self.client_gave_up = threading.Event()  #: the client does not wait for the answer any more
+        self.has_occurred = False
 
-    def around(self, app: Any) -> Any:
-        def served(environ: dict[str, Any], start_response: Any) -> Any:
-            if not (self._left and environ["REQUEST_METHOD"] == "PUT" and SAM in environ["PATH_INFO"]):
+    def wrap(self, app: Any) -> Any:
+        def serve(environ: dict[str, Any], start_response: Any) -> Any:
+            if self.has_occurred or environ["REQUEST_METHOD"] != "PUT" or SAM not in environ["PATH_INFO"]:
                 return app(environ, start_response)
-            self._left, self.has_struck = 0, True
+            self.has_occurred = True
             if self._stored:
                 list(app(environ, lambda *_: None))
             if self._silent:
-                self.given_up.wait(20)
+                self.client_gave_up.wait(20)
             start_response("503 Service Unavailable", [("Content-Length", "0")])
             return [b""]
 
-        return served
+        return serve
 
 
 @pytest.fixture(params=["503", "503 after it was stored", "time-out", "time-out after it was stored"])
@@ -50,45 +53,45 @@ def fault(request: pytest.FixtureRequest) -> Fault:
 @pytest.fixture
 def servers(fault: Fault, tmp_path: Path) -> Iterator[EmbeddedServers]:
     with EmbeddedServers(
-        tmp_path / "servers", [DANA, SAM, "longarc@corp.example"], wrap_caldav=fault.around
-    ) as embedded:
-        yield embedded
-        fault.given_up.set()
+        tmp_path / "servers", [DANA, SAM, "longarc@corp.example"], wrap_caldav=fault.wrap
+    ) as embedded_servers:
+        yield embedded_servers
+        fault.client_gave_up.set()
 
 
-def events(servers: EmbeddedServers, who: str) -> list[Event]:
-    """Our events on somebody's calendar, as the server lists them."""
+def list_our_events(servers: EmbeddedServers, email: str) -> list[Event]:
+    """Return our events on the person's calendar, as the server lists them."""
     reader = base.load_factory(base.CALENDAR_FACTORIES, "caldav")({"url": servers.caldav_url, "timeout": 10})
-    told = reader.changes(who, None, Span(START - 24 * HOUR, START + 200 * 24 * HOUR)).events
+    events = reader.changes(email, None, Span(START - 24 * HOUR, START + 200 * 24 * HOUR)).events
     reader.close()
-    return [event for event in told if event.key]
+    return [event for event in events if event.key]
 
 
-def test_a_booking_whose_copy_failed_once_stands_once_for_both(
+def test_booking_with_a_failed_copy_ends_with_one_event_on_each_calendar(
     servers: EmbeddedServers, fault: Fault, tmp_path: Path
 ) -> None:
-    """R-1: whatever the server did with it, and whether it said so."""
+    """R-1: this holds whether or not the server stored the copy, and whether or not it answered."""
     url = f"sqlite:///{tmp_path / 'longarc.db'}"
     migrate(url)
-    known = settings(
+    company_settings = settings(
         url,
         calendars={"caldav": {"url": servers.caldav_url, "attendee_copies": True, "timeout": "1 second"}},
         mailers={"smtp": {"host": "127.0.0.1", "port": servers.smtp_port, "security": "none"}},
         mail={"from": "longarc@corp.example", "operator_by": "smtp"},
     )
     clock = SteppedClock(START)
-    worker = build(known, clock)
-    persons = {who: replace(person(who), calendar="caldav", mail="smtp") for who in (DANA, SAM)}
+    worker = build(company_settings, clock)
+    persons = {email: replace(person(email), calendar="caldav", mail="smtp") for email in (DANA, SAM)}
     worker.store.people.apply_import(persons, pairs(pair()), clock())
     worker.store.people.set_stored_value("people", "as of today")
     worker.tick()
-    fault.given_up.set()
-    assert fault.has_struck
+    fault.client_gave_up.set()
+    assert fault.has_occurred
     for _ in range(6):
         clock.move_to(clock() + HOUR)
         worker.tick()
-    (session,) = [one for one in worker.store.queries.list_sessions() if one.booked]
-    standing = {who: [(one.key, one.span) for one in events(servers, who)] for who in (DANA, SAM)}
-    assert standing == {who: [(session.key, session.span)] for who in (DANA, SAM)}
+    (session,) = [session for session in worker.store.queries.list_sessions() if session.booked]
+    for email in (DANA, SAM):
+        assert [(event.key, event.span) for event in list_our_events(servers, email)] == [(session.key, session.span)]
     assert session.count == 0
     worker.close()

@@ -1,7 +1,8 @@
-"""Killed at any boundary, it goes on as if nothing had happened: one event a session, no message lost.
+"""Tests that a process killed at any boundary leaves a state from which another process completes the work.
 
-A process is killed with SIGKILL in the middle of its work on a SQLite file, while the calendar server and the mail
-server live on outside of it. A new process, beyond the leases of the dead one, has to bring everything to its end.
+A process is killed with SIGKILL while it works on a SQLite file. The calendar server and the mail server keep running.
+When the leases of the killed process have ended, a new process has to complete everything: one event for each session,
+and no mail lost. A boundary is a point before or after a write to the database or a request to a service.
 """
 
 from collections.abc import Iterator, Sequence
@@ -21,9 +22,9 @@ from tests.support.crash_stories import (
 )
 from tests.support.proof import FULL
 
-#: Hundreds of processes live and die here, one after the other: a busy machine needs its time for them.
+#: These tests run hundreds of processes one after the other, which takes long on a busy machine.
 pytestmark = pytest.mark.timeout(3600 if FULL else 600)
-#: What is done until the kill: before, to get there, and then the work in which it is killed.
+#: For each kind of effect: the steps that prepare the company, and the steps in which the process is killed.
 WORK: dict[str, tuple[list[list[str]], list[list[str]]]] = {
     "create": ([["people"]], [["tick"]]),
     "update": ([["people"], ["tick"]], [["defer"], ["tick"]]),
@@ -32,48 +33,53 @@ WORK: dict[str, tuple[list[list[str]], list[list[str]]]] = {
 }
 
 
-#: What comes before every effect alike: with the creation of an event it is gone through once.
+#: Boundaries before every effect. The bounded proof kills there only while an event is created.
 COMMON = ("sync", "sweep.claim", "outbox.claim")
 
 
-#: Where it is another service that is called; all the others are the same whatever service it is.
+#: Boundaries of requests to a service. With Google and Microsoft, the bounded proof kills only there, since the other
+#: boundaries do not depend on the service.
 CALLS = ("create", "update", "cancel", "send")
 
 
-def chosen(work: str, boundaries: Sequence[str], servers: Servers) -> Iterator[int]:
-    """The first boundary, and each that is passed for the first time when something was done since the one before: in
-    between two others nothing is, so that both deaths leave the same behind. In the long proof, all of them."""
+def choose_boundaries(work: str, boundaries: Sequence[str], servers: Servers) -> Iterator[int]:
+    """Yield the numbers of the boundaries at which a process is killed: in the full proof all.
+
+    In the bounded proof, these are the first boundary, and each that is passed for the first time. A boundary is left
+    out when nothing is done between the one before and itself, since killing at either leaves the same state.
+    """
     for number, name in enumerate(boundaries):
         if not FULL and isinstance(servers, GoogleServers | OutlookServers) and not name.startswith(CALLS):
             continue
         if not FULL and number and boundaries[number - 1] != f"{name.removesuffix(' after')} before":
             continue
         is_first = boundaries.index(name) == number and (work == "create" or not name.startswith(COMMON))
-        # What a contract puts on calendars takes the same steps as the creation that is gone through whole.
+        # the steps that write the event of a commitment are those of "create", where all of them are tried
         if FULL or is_first or (name.startswith("step.") and work != "mail"):
             yield number
 
 
 @pytest.mark.proof
 @pytest.mark.parametrize("work", WORK)
-def test_killed_at_each_boundary_it_comes_to_the_same_end(
+def test_work_of_a_process_killed_at_any_boundary_is_completed(
     starter: ProcessStarter, servers: Servers, sqlite_schema: Path, tmp_path: Path, work: str
 ) -> None:
-    before, steps = WORK[work]
+    preparation, steps = WORK[work]
     companies = PreparedCompanies(starter, servers, tmp_path, sqlite_schema, work)
-    whole = companies.prepare(before)
-    assert whole.run_process(steps) == 0
-    check_end(whole)
-    passed = whole.boundaries
-    assert {"sweep.claim before", "sweep.commit after", "outbox.begin after", "outbox.settle before"} <= set(passed)
-    assert {f"{'send' if work == 'mail' else work} {side}" for side in ("before", "after")} <= set(passed)
-    for number in chosen(work, passed, servers):
-        company = companies.prepare(before)
-        assert company.run_process(steps, kill=number) == KILLED, passed[number]
-        assert company.boundaries == passed[: number + 1]
-        company.at += HOUR
+    undisturbed = companies.prepare(preparation)
+    assert undisturbed.run_process(steps) == 0
+    check_end(undisturbed)
+    boundaries = undisturbed.boundaries
+    assert {"sweep.claim before", "sweep.commit after", "outbox.begin after"} <= set(boundaries)
+    assert "outbox.settle before" in boundaries
+    assert {f"{'send' if work == 'mail' else work} {side}" for side in ("before", "after")} <= set(boundaries)
+    for number in choose_boundaries(work, boundaries, servers):
+        company = companies.prepare(preparation)
+        assert company.run_process(steps, kill=number) == KILLED, boundaries[number]
+        assert company.boundaries == boundaries[: number + 1]
+        company.at += HOUR  # longer than all leases
         assert company.run_process([*steps, ["run", (company.at + HOUR).isoformat()]]) == 0
         try:
             check_end(company)
         except AssertionError as error:
-            raise AssertionError(f"killed at boundary {number}, {passed[number]}: {error}") from error
+            raise AssertionError(f"killed at boundary {number}, {boundaries[number]}: {error}") from error

@@ -76,7 +76,7 @@ def company(tmp_path: Path) -> Company:
     return Company(tmp_path)
 
 
-def test_a_directory_without_a_version_is_read_once_a_day(company: Company) -> None:
+def test_directory_without_a_version_is_read_once_a_day(company: Company) -> None:
     company.import_staff()
     for _ in range(5):
         company.clock.move_to(company.clock() + HOUR)

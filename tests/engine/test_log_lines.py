@@ -1,4 +1,4 @@
-"""What the program logs while it works: events with their action, addresses at most, and no reason or name."""
+"""Tests of the log lines of the program: they have an action, may contain addresses, and contain no name or reason."""
 
 import logging
 import re
@@ -9,8 +9,8 @@ from tests.support.companies import DAY, Office, contract
 from worker.logs import Action
 
 
-def test_log_lines_name_an_action_and_nobody_by_name(office: Office, caplog: pytest.LogCaptureFixture) -> None:
-    """R-23. The reasons of decisions name people; they are in the history alone."""
+def test_log_lines_have_an_action_and_contain_no_name(office: Office, caplog: pytest.LogCaptureFixture) -> None:
+    """R-23. The reasons of decisions contain names, so they are in the history alone."""
     caplog.set_level(logging.INFO, "worker")
     office.run(DAY)
     office.decline(office.session())
@@ -24,6 +24,6 @@ def test_log_lines_name_an_action_and_nobody_by_name(office: Office, caplog: pyt
     text = "\n".join(f"{record.getMessage()} {record.__dict__}" for record in records)
     assert not re.search(r"\b(Dana|Sam)\b", text)
     assert "platform group" not in text
-    decided = [record.getMessage() for record in records if getattr(record, "action", "") == Action.DECISION]
-    assert "dana@corp.example>sam@corp.example: session career booked" in decided
-    assert any(line.endswith("session career booked") for line in decided)
+    decisions = [record.getMessage() for record in records if getattr(record, "action", "") == Action.DECISION]
+    assert "dana@corp.example>sam@corp.example: session career booked" in decisions
+    assert any(line.endswith("session career booked") for line in decisions)

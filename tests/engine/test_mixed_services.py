@@ -1,6 +1,7 @@
-"""A company on two services: one manager at Google with a report at Microsoft, and one the other way round.
+"""Tests of pairs across two calendar services: a Google manager with a Microsoft report, and the other way round.
 
-Each side's time comes from its own service, and the invitation goes between them as mail with a calendar part.
+Each person's free/busy comes from the person's own service. The services exchange invitations and answers as mails
+with a calendar part.
 """
 
 from collections.abc import Iterator
@@ -20,25 +21,25 @@ from worker.domain.model import Address, DeferralCause, PairId, Session, Span
 from worker.store.store import NextDue
 
 MAX, EVA = "max@corp.example", "eva@corp.example"
-AT = {DANA: "google", SAM: "outlook", MAX: "outlook", EVA: "google"}
-#: The pairs by who organizes where.
-BOTH = [(DANA, SAM), (MAX, EVA)]
+SERVICES = {DANA: "google", SAM: "outlook", MAX: "outlook", EVA: "google"}
+#: Manager and report of the two pairs.
+PAIRS = [(DANA, SAM), (MAX, EVA)]
 
 
-class Mixed(Office):
-    """Two pairs across the two services, and the mail that goes between them."""
+class MixedOffice(Office):
+    """An office with two pairs across the two services, and a carrier of the mails between the services."""
 
     def __init__(self, stack: ExitStack) -> None:
-        listed = {one: replace(who, calendar=AT[one]) for one, who in people(*AT).items()}
+        persons = {email: replace(person, calendar=SERVICES[email]) for email, person in people(*SERVICES).items()}
         super().__init__(
-            persons=listed,
-            listed=pairs(*(pair(one, other) for one, other in BOTH)),
-            known=settings(sync=DAILY),  # these services tell of no change
+            persons=persons,
+            listed=pairs(*(pair(manager, report) for manager, report in PAIRS)),
+            known=settings(sync=DAILY),  # these services send no notifications, so calendars are polled
         )
-        self.google = GoogleCompany({one: listed[one] for one in (DANA, EVA)}, self.clock)
+        self.google = GoogleCompany({email: persons[email] for email in (DANA, EVA)}, self.clock)
         stack.callback(self.google.stop)
         double = stack.enter_context(Double())
-        self.graph = GraphCompany(double, [listed[one] for one in (SAM, MAX)])
+        self.graph = GraphCompany(double, [persons[email] for email in (SAM, MAX)])
         self.carrier = MailCarrier(self.google.google, double)
         self.worker.services.use(calendars={"google": self.google, "outlook": self.graph})
         stack.callback(self.close)
@@ -48,81 +49,84 @@ class Mixed(Office):
         self.carrier.carry()
         return next_due
 
-    def busy(self, who: Address, first: float, last: float) -> None:
-        """Each day of the next weeks, from one hour to the other, UTC."""
+    def add_busy_hours(self, email: Address, first: float, last: float) -> None:
+        """Make the person busy between these two hours (UTC) of each of the next 60 days."""
         for day in range(60):
             midnight = START.replace(hour=0) + day * DAY
             span = Span(midnight + first * HOUR, midnight + last * HOUR)
-            (self.google if AT[who] == "google" else self.graph).add(who, span)
+            (self.google if SERVICES[email] == "google" else self.graph).add(email, span)
 
-    def seen_by(self, who: Address) -> list[Span]:
-        """When somebody's own calendar shows the invitation that came by mail."""
-        if AT[who] == "outlook":
-            items = self.graph.double.world.mailboxes[who].items.values()
+    def list_invitations(self, email: Address) -> list[Span]:
+        """Return the times of the invitations that came by mail to the person's own calendar."""
+        if SERVICES[email] == "outlook":
+            items = self.graph.double.world.mailboxes[email].items.values()
             return [Span(i.start, i.end) for i in items if i.properties.get("subject") == "Invitation"]
-        shelf = self.google.google.calendars.person_calendars[who]
-        found = [e for e in shelf.entries.values() if e.fields.get("summary") == "Invitation" and not e.cancelled]
-        return [Span(*entry.span(shelf.zone)) for entry in found]
+        calendar = self.google.google.calendars.person_calendars[email]
+        entries = [e for e in calendar.entries.values() if e.fields.get("summary") == "Invitation" and not e.cancelled]
+        return [Span(*entry.span(calendar.zone)) for entry in entries]
 
-    def career(self, one: Address, other: Address) -> Session:
-        return self.session(pair_id=PairId(one, other))
+    def get_session(self, manager: Address, report: Address) -> Session:
+        """Return the career session of the pair that is booked or owed."""
+        return self.session(pair_id=PairId(manager, report))
 
 
 @pytest.fixture
-def mixed() -> Iterator[Mixed]:
+def office() -> Iterator[MixedOffice]:
     with ExitStack() as stack:
-        yield Mixed(stack)
+        yield MixedOffice(stack)
 
 
-def test_each_side_s_time_comes_from_its_own_service(mixed: Mixed) -> None:
-    """T-2: only the two hours from 13:00 are free on both calendars, which are read at different places."""
-    for manager, report in BOTH:
-        mixed.busy(manager, 0, 13)
-        mixed.busy(report, 15, 24)
-    mixed.run(HOUR)
-    for one, other in BOTH:
-        span = mixed.career(one, other).span
+def test_free_busy_of_each_person_comes_from_their_own_service(office: MixedOffice) -> None:
+    """T-2: only the two hours from 13:00 are free on both calendars, which are on different services."""
+    for manager, report in PAIRS:
+        office.add_busy_hours(manager, 0, 13)
+        office.add_busy_hours(report, 15, 24)
+    office.run(HOUR)
+    for manager, report in PAIRS:
+        span = office.get_session(manager, report).span
         assert span.start.hour * 60 + span.start.minute >= 13 * 60
         assert span.end.hour * 60 + span.end.minute <= 15 * 60
 
 
-@pytest.mark.parametrize(("one", "other"), BOTH, ids=["google to outlook", "outlook to google"])
-def test_the_invitation_comes_as_mail_and_the_answer_goes_back(mixed: Mixed, one: Address, other: Address) -> None:
-    """R-2, R-8, T-10: booked, told by mail, declined by mail, moved, and told again under the same UID."""
-    mixed.run(HOUR)
-    first = mixed.career(one, other)
-    assert mixed.seen_by(other) == [first.span]
-    mixed.carrier.answer(other, "DECLINED")
-    mixed.run(DAY)  # by then every calendar was looked at
-    again = mixed.career(one, other)
-    assert again.count == 1
-    assert again.span != first.span
-    assert mixed.seen_by(other) == [again.span]
-    (deferral,) = mixed.store.plans.load([again.pair], mixed.clock()).states[0].deferrals
-    assert (deferral.cause, deferral.who) == (DeferralCause.DECLINED, other)
-    mine = [found for mail in mixed.carrier.carried if (found := read(mail)).guest == other]
-    assert [m.method for m in mine if m.method != "REPLY"][:2] == ["REQUEST", "REQUEST"]
-    assert len({m.uid for m in mine}) == 1
-    numbers = [m.sequence for m in mine if m.method == "REQUEST"]
-    assert numbers == sorted(set(numbers))
+@pytest.mark.parametrize(("manager", "report"), PAIRS, ids=["google to outlook", "outlook to google"])
+def test_declined_invitation_from_another_service_moves_the_session(
+    office: MixedOffice, manager: Address, report: Address
+) -> None:
+    """R-2, R-8, T-10: the report declines by mail, and gets the new time by mail under the same UID."""
+    office.run(HOUR)
+    first_session = office.get_session(manager, report)
+    assert office.list_invitations(report) == [first_session.span]
+    office.carrier.answer(report, "DECLINED")
+    office.run(DAY)  # by then every calendar has been polled
+    moved_session = office.get_session(manager, report)
+    assert moved_session.count == 1
+    assert moved_session.span != first_session.span
+    assert office.list_invitations(report) == [moved_session.span]
+    (deferral,) = office.store.plans.load([moved_session.pair], office.clock()).states[0].deferrals
+    assert (deferral.cause, deferral.who) == (DeferralCause.DECLINED, report)
+    calendar_mails = [part for mail in office.carrier.carried if (part := read(mail)).guest == report]
+    assert [mail.method for mail in calendar_mails if mail.method != "REPLY"][:2] == ["REQUEST", "REQUEST"]
+    assert len({mail.uid for mail in calendar_mails}) == 1
+    sequence_numbers = [mail.sequence for mail in calendar_mails if mail.method == "REQUEST"]
+    assert sequence_numbers == sorted(set(sequence_numbers))
 
 
-def test_our_own_invitation_is_not_taken_for_something_booked_over_it(mixed: Mixed) -> None:
-    """T-10: on the report's own service it is an event like any other, accepted or not."""
-    mixed.run(HOUR)
-    booked = {pair_: mixed.career(*pair_).span for pair_ in BOTH}
-    for _, other in BOTH:
-        mixed.carrier.answer(other, "ACCEPTED")
-    last = max(span.start for span in booked.values())
-    mixed.run_to(last - timedelta(hours=5))
-    assert {pair_: mixed.career(*pair_).span for pair_ in BOTH} == booked
-    assert not mixed.mails("booked_over_warning")
+def test_our_own_invitation_is_not_treated_as_a_clash(office: MixedOffice) -> None:
+    """T-10: on the report's service, the invitation looks like any other event."""
+    office.run(HOUR)
+    spans = {pair_: office.get_session(*pair_).span for pair_ in PAIRS}
+    for _, report in PAIRS:
+        office.carrier.answer(report, "ACCEPTED")
+    last_start = max(span.start for span in spans.values())
+    office.run_to(last_start - timedelta(hours=5))
+    assert {pair_: office.get_session(*pair_).span for pair_ in PAIRS} == spans
+    assert not office.mails("booked_over_warning")
 
 
-def test_what_ends_is_taken_off_the_other_service_too(mixed: Mixed) -> None:
-    mixed.run(HOUR)
-    for one, other in BOTH:
-        mixed.store.people.set_paused(PairId(one, other), is_paused=True, now=mixed.clock())
-    mixed.run(HOUR)
-    assert [mixed.seen_by(other) for _, other in BOTH] == [[], []]
-    assert {read(mail).method for mail in mixed.carrier.carried} == {"REQUEST", "CANCEL"}
+def test_pausing_a_pair_removes_the_invitation_from_the_other_service(office: MixedOffice) -> None:
+    office.run(HOUR)
+    for manager, report in PAIRS:
+        office.store.people.set_paused(PairId(manager, report), is_paused=True, now=office.clock())
+    office.run(HOUR)
+    assert [office.list_invitations(report) for _, report in PAIRS] == [[], []]
+    assert {read(mail).method for mail in office.carrier.carried} == {"REQUEST", "CANCEL"}
