@@ -20,7 +20,7 @@ def test_conversations_are_counted_when_they_were_held() -> None:
     assert told["Conversations held"] == "2"  # the review is none
     assert told["Closed with a contract"] == "1, 1 of them within 48 hours"
     assert told["Left unfinished"] == "1"
-    assert told["Put off"] == "1: 1 declined"
+    assert told["Deferrals"] == "1: 1 declined"
 
 
 def test_a_session_held_twice_counts_once_and_one_not_held_never() -> None:

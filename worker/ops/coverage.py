@@ -12,12 +12,11 @@ from statistics import median
 
 from worker.domain.disclosure import choose_groups
 from worker.domain.model import Commitment, CommitmentStanding, Owner, PairId, Person, Session
+from worker.domain.planning.contract_mails import CONTRACT_PERIOD
 from worker.errors import Refused
 from worker.store.statistics import Statistics
 from worker.store.store import Store
 
-#: A contract is in time when it is recorded within this time after the end of its session.
-CONTRACT_DEADLINE = timedelta(hours=48)
 #: The name of the group of pairs whose report has no group in the people file.
 NO_GROUP = "no group"
 #: The name of the total of all groups shown.
@@ -192,7 +191,7 @@ def _count_sessions(
     for session, held_at in held_sessions:  # `held_at` is the end of the session
         if not session.adhoc:
             counts.days_late.append(max((held_at.date() - session.target.date()).days, 0))
-        is_recorded, deadline = session.id in recorded_at, held_at + CONTRACT_DEADLINE
+        is_recorded, deadline = session.id in recorded_at, held_at + CONTRACT_PERIOD
         if is_recorded or now > deadline:
             counts.contracts.append(is_recorded and recorded_at[session.id] <= deadline)
     regular_held = [session for session, _ in held_sessions if not session.adhoc]

@@ -15,6 +15,7 @@ from itertools import count
 from typing import Any
 
 from worker.domain.model import (
+    CONTRACT_TOPICS,
     Address,
     Answer,
     Contract,
@@ -29,7 +30,6 @@ from worker.domain.model import (
 )
 from worker.domain.time.worktime import add_working_days, get_local_date, list_spells
 from worker.errors import LongarcError
-from worker.simulation.summary import CONTRACT_TOPICS
 from worker.simulation.world import LedgerLine, SimulatedWorld
 
 QUARTER_HOUR = timedelta(minutes=15)

@@ -6,15 +6,11 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
-from worker.domain.model import SessionState, Topic
+from worker.domain.model import CONTRACT_TOPICS, SessionState
+from worker.domain.planning.contract_mails import CONTRACT_PERIOD
 
-#: A contract is recorded in time if it is recorded within this time after the end of its session.
-CONTRACT_DEADLINE = timedelta(hours=48)
 #: The most sessions without a time that the summary names.
 MAX_NAMED_SESSIONS = 12
-#: The topics of sessions after which a contract is due, and which count as conversations: single sessions, and the last
-#: ones of series of three (T-13).
-CONTRACT_TOPICS = frozenset({Topic.ALL.value, Topic.GAP.value})
 
 
 @dataclass(slots=True)
@@ -112,11 +108,11 @@ class Summary:
             for session in held_sessions.values()
             if session.contracted_at and session.held_end
         ]
-        in_time_count = sum(delay <= CONTRACT_DEADLINE for delay in contract_delays)
+        in_time_count = sum(delay <= CONTRACT_PERIOD for delay in contract_delays)
         states = Counter(session.state for session in self.career_sessions.values())
         yield "Pairs that met", f"{len({session.pair for session in held_sessions.values()}):,} of {pair_count:,}"
         yield "Conversations held", f"{len(self.list_conversations()):,}{ad_hoc_figures}"
-        yield "Put off", _format_counts(self.deferral_causes)
+        yield "Deferrals", _format_counts(self.deferral_causes)
         yield "Without a time", _format_sessions(self.list_without_time())
         yield "Closed with a contract", f"{len(contract_delays):,}, {in_time_count:,} of them within 48 hours"
         yield "Left unfinished", f"{states[SessionState.UNFINISHED.value]:,}"

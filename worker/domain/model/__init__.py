@@ -77,6 +77,7 @@ from worker.domain.model.plans import (
 from worker.domain.model.pushed import WAVE_PAUSE, PushedPerson, PushLog, fold_user_name
 from worker.domain.model.reasons import Reason, Reasons, ReasonValue
 from worker.domain.model.sessions import (
+    CONTRACT_TOPICS,
     Deferral,
     DeferralCause,
     IntendedTime,
@@ -99,6 +100,7 @@ from worker.domain.model.voices import (
 )
 
 __all__ = [
+    "CONTRACT_TOPICS",
     "LIVE_PROGRESS",
     "MAX_HANDOVER_GAP",
     "MAX_LEARNING_CHARS",

@@ -31,6 +31,10 @@ class Topic(StrEnum):
     GAP = "gap"  #: how to get from the present to that direction
 
 
+#: The topics of sessions after which a contract is due: single sessions, and the last parts of series (T-13).
+CONTRACT_TOPICS = (Topic.ALL, Topic.GAP)
+
+
 class SessionState(StrEnum):
     """The state of a session."""
 
@@ -149,8 +153,8 @@ class Session:
 
     @property
     def asks_contract(self) -> bool:
-        """Whether a contract is due after this session, which has all topics or is the last of a series (T-13)."""
-        return self.kind is SessionKind.CAREER and self.topic in (Topic.ALL, Topic.GAP)
+        """Whether a contract is due after this session."""
+        return self.kind is SessionKind.CAREER and self.topic in CONTRACT_TOPICS
 
     @property
     def is_closed(self) -> bool:
