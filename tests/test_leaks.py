@@ -312,7 +312,7 @@ def test_every_word_that_was_planted_reached_whom_it_was_for(lived: Lived) -> No
     )
 
 
-def test_nothing_that_was_written_to_disk_holds_a_word(lived: Lived) -> None:
+def test_no_file_contains_readable_content(lived: Lived) -> None:
     """Database, write-ahead log, queue, and the log at DEBUG, statements and all."""
     files = [path for path in lived.folder.rglob("*") if path.is_file()]
     assert {"longarc.db", "longarc.db-wal", "longarc.queue.db", "longarc.log"} <= {path.name for path in files}
@@ -324,7 +324,7 @@ def test_the_log_did_tell_something(lived: Lived) -> None:
         assert sign in lived.log, sign
 
 
-def test_no_row_holds_a_word(lived: Lived) -> None:
+def test_no_row_of_the_database_contains_readable_content(lived: Lived) -> None:
     """Read through the database itself, whatever its pages look like."""
     with lived.office.store.database.read() as connection:
         for name in tables.metadata.tables:
@@ -343,7 +343,7 @@ def test_no_error_says_a_word(lived: Lived) -> None:
     assert hidden_in(lived.errors.encode()) == set()
 
 
-def test_events_are_neutral_and_private_blocks_are_the_managers_own(lived: Lived) -> None:
+def test_only_blocks_of_the_manager_contain_content(lived: Lived) -> None:
     """A block shows what the manager promised, has no guests, lies on the manager's calendar, and a neutral title."""
     shown: set[str] = set()
     for calendar, draft in lived.calendar.drafts:
@@ -357,7 +357,7 @@ def test_events_are_neutral_and_private_blocks_are_the_managers_own(lived: Lived
     assert {guest.email for draft in whole for guest in draft.guests} == {SAM, KIM}
 
 
-def test_only_the_two_read_what_the_two_agreed_on(lived: Lived) -> None:
+def test_only_mails_to_the_pair_contain_its_content(lived: Lived) -> None:
     for key, mail in lived.office.mailer.sent:
         if to(mail) not in (DANA, SAM):
             assert readable(mail) == set(), key
@@ -367,7 +367,7 @@ def test_only_the_two_read_what_the_two_agreed_on(lived: Lived) -> None:
         assert to(mail) in (DANA, SAM, KIM, OPERATOR, PRIYA)
 
 
-def test_why_a_talk_was_asked_for_is_read_by_the_manager_alone(lived: Lived) -> None:
+def test_only_the_manager_reads_the_reason_for_an_ad_hoc_session(lived: Lived) -> None:
     """R-6: neither the words nor the kind of reason reach anybody else, and no calendar shows that there was one."""
     readers = {to(mail) for _, mail in lived.office.mailer.sent if WORDS["trigger"] in readable(mail)}
     assert readers == {DANA}
@@ -380,7 +380,7 @@ def test_why_a_talk_was_asked_for_is_read_by_the_manager_alone(lived: Lived) -> 
     assert len({subject for subject in subjects if subject.startswith("Career")}) == 1
 
 
-def test_why_the_report_moved_it_is_read_by_the_manager_alone(lived: Lived) -> None:
+def test_only_the_manager_reads_why_the_report_moved_a_session(lived: Lived) -> None:
     """R-18: in the mail about the new time, and in no other; in the clear is only that something was said."""
     found = [
         (key.partition(":")[0], to(mail)) for key, mail in lived.office.mailer.sent if WORDS["move"] in readable(mail)
@@ -396,20 +396,20 @@ def test_why_a_command_opened_content_is_read_by_the_two_alone(lived: Lived) -> 
     assert readers == {DANA, SAM}
 
 
-def test_what_a_manager_learned_is_read_by_the_report_alone_and_once(lived: Lived) -> None:
+def test_one_prompt_to_the_report_contains_the_managers_learning(lived: Lived) -> None:
     """R-35"""
     mails = [(key, to(mail)) for key, mail in lived.office.mailer.sent if WORDS["learning"] in readable(mail)]
     assert [(key.partition(":")[0], reader) for key, reader in mails] == [("reflection_prompt", SAM)]
 
 
-def test_notes_for_both_stand_in_the_brief_alone(lived: Lived) -> None:
+def test_only_the_brief_contains_notes(lived: Lived) -> None:
     """R-28: the report reads them on the page; no mail to anybody else holds them."""
     for word in (WORDS["note.manager"], WORDS["note.report"]):
         found = [(key.partition(":")[0], to(mail)) for key, mail in lived.office.mailer.sent if word in readable(mail)]
         assert found == [("brief", DANA)]
 
 
-def test_a_third_voice_is_heard_by_the_report_alone(lived: Lived) -> None:
+def test_no_mail_contains_question_or_answer_of_a_third_voice(lived: Lived) -> None:
     """R-30: no mail holds question or answer; nothing but one mail each tells that there was one."""
     mails = [(key.partition(":")[0], to(mail), mail) for key, mail in lived.office.mailer.sent]
     assert all(ON_PAGES.isdisjoint(readable(mail)) for _, _, mail in mails)
@@ -453,7 +453,7 @@ def test_the_operator_hears_of_trouble_and_of_nothing_else(lived: Lived) -> None
 # --- when the manager changes ---
 
 
-def test_r36_a_new_manager_reads_what_was_passed_on_and_nobody_else_does(tmp_path: Path) -> None:
+def test_r36_only_the_new_manager_reads_the_lines_passed_on(tmp_path: Path) -> None:
     """R-36: two lines go on; the database holds no word of them, no mail to anybody else, and no history line."""
     url = f"sqlite:///{tmp_path / 'longarc.db'}"
     migrate(url)

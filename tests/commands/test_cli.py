@@ -158,7 +158,7 @@ def test_unusable_and_unreachable_databases_are_each_reported_in_one_line(fresh_
         assert "hunter2" not in error
 
 
-def test_r23_an_error_nobody_foresaw_does_not_repeat_what_was_said() -> None:
+def test_r23_an_unexpected_error_shows_its_type_and_not_its_text() -> None:
     """The text of an unexpected error may hold content, so only its type is shown."""
     assert describe_failure(ValueError(SECRET)).startswith("longarc: an unexpected error (ValueError)")
     assert SECRET not in describe_failure(KeyError(SECRET))
@@ -294,7 +294,7 @@ def test_status_lists_uncertain_mails_unplaceable_sessions_and_suspensions(termi
 # --- commands that change something ---
 
 
-def test_talk_keeps_the_reason_sealed(terminal: Terminal) -> None:
+def test_talk_stores_the_reason_sealed(terminal: Terminal) -> None:
     """R-6: the reason is never written where anyone but the manager can read it."""
     output = terminal.output_of("talk", SAM, "--trigger", "leaving", "--reason", "-", given=SECRET)
     session_id = output.partition(":")[0]
@@ -347,7 +347,7 @@ def test_defer_without_a_time_counts_a_deferral(terminal: Terminal) -> None:
     assert (terminal.session(session_id).state, terminal.session(session_id).count) == (SessionState.DEFERRED, 1)
 
 
-def test_r18_defer_keeps_the_reports_reason_sealed_and_both_are_told(terminal: Terminal) -> None:
+def test_r18_defer_seals_the_reports_reason_and_both_get_a_mail(terminal: Terminal) -> None:
     """R-18: the person is stored, the reason sealed; both get a mail because a command acted in somebody's name."""
     session_id = terminal.booked_session().id
     output = terminal.output_of("defer", session_id, "--on-behalf-of", SAM, "--reason", "-", given=SECRET)

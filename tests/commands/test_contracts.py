@@ -47,12 +47,12 @@ def test_r14_a_contract_is_recorded_shown_and_sealed(terminal: Terminal) -> None
     assert SECRET.encode() not in b"".join(path.read_bytes() for path in terminal.folder.glob("longarc.db*"))
 
 
-def test_r15_a_late_contract_is_said_to_be_late(terminal: Terminal) -> None:
+def test_r15_the_output_names_the_missed_deadline_of_a_late_contract(terminal: Terminal) -> None:
     session = next(session for session in terminal.sessions() if session.state is SessionState.UNFINISHED)
     assert "The contract was due by " in terminal.output_of(*RECORD, session.id, write_contract_file(terminal), "--yes")
 
 
-def test_r16_promises_are_questioned_by_line_and_recorded_only_when_confirmed(terminal: Terminal) -> None:
+def test_r16_a_questioned_promise_is_recorded_only_after_confirmation(terminal: Terminal) -> None:
     session_id, file = record_held(terminal), write_contract_file(terminal, f"Get Sam a promotion, says {SECRET},")
     result = terminal.run(*RECORD, session_id, file, given="n\n")
     assert result.exit_code == 1
@@ -274,7 +274,7 @@ def test_due_dates_far_away_are_refused_and_change_nothing(terminal: Terminal) -
 # --- keys ---
 
 
-def test_r23_an_operator_without_the_key_sees_how_it_goes_and_opens_nothing(terminal: Terminal) -> None:
+def test_r23_an_operator_without_the_key_sees_states_and_no_content(terminal: Terminal) -> None:
     session_id = record_held(terminal)
     terminal.output_of(*RECORD, session_id, write_contract_file(terminal), "--yes")
     for key in ("", Fernet.generate_key().decode()):

@@ -15,7 +15,7 @@ def write_note_file(terminal: Terminal, *lines: str) -> str:
     return terminal.write("note.txt", "\n".join(lines))
 
 
-def test_r28_a_note_is_added_and_shown_and_both_are_told(terminal: Terminal) -> None:
+def test_r28_a_note_is_added_and_shown_and_both_get_a_mail(terminal: Terminal) -> None:
     session_id, before = find_unfinished_session(terminal), terminal.read_database()
     file = write_note_file(terminal, f"Begin with {SECRET}", "", "then the rest")
     assert "The note will be in the next brief" in terminal.output_of(*ADD, session_id, file, *BEHALF)

@@ -63,9 +63,7 @@ def make_note(author: Owner = Owner.MANAGER, days_ago: int = 3, session_id: str 
         (replace(make_held_session(Topic.ALL), kind=SessionKind.REVIEW), False),
     ],
 )
-def test_r28_notes_belong_to_parts_of_a_series_and_to_what_ended_unfinished(
-    session: Session, *, expected: bool
-) -> None:
+def test_r28_notes_belong_to_early_parts_and_unfinished_sessions(session: Session, *, expected: bool) -> None:
     assert can_have_notes(session) is expected
 
 
@@ -80,7 +78,7 @@ def test_r28_note_is_about_the_last_session_within_the_period() -> None:
     assert find_note_session([], START) is None
 
 
-def test_r28_notes_stand_in_the_brief_until_a_contract_takes_them_up() -> None:
+def test_r28_notes_stay_open_until_the_next_contract() -> None:
     first, second = make_note(days_ago=30), make_note(Owner.REPORT, 15, "s2")
     parts = [make_held_session(days_ago=30), make_held_session(Topic.DIRECTION, days_ago=15, session_id="s2")]
     assert select_open_notes([second, first], parts) == [first, second]
@@ -109,7 +107,7 @@ def make_commitment(owner: Owner, standing: CommitmentStanding, days_ago: int, n
     )  # fmt: skip
 
 
-def test_r32_only_what_the_other_one_has_done_lately_is_news() -> None:
+def test_r32_only_recently_kept_commitments_of_the_other_are_listed() -> None:
     done, reader = CommitmentStanding.DONE, Owner.MANAGER
     kept_lately = [make_commitment(Owner.REPORT, done, 1, "c2"), make_commitment(Owner.REPORT, done, 9, "c1")]
     other_commitments = [
@@ -122,7 +120,7 @@ def test_r32_only_what_the_other_one_has_done_lately_is_news() -> None:
     assert [c.id for c in list_kept_commitments([*kept_lately, *other_commitments], reader, START)] == ["c1", "c2"]
 
 
-def test_r36_each_line_of_last_years_notes_can_go_on_the_newest_conversation_first() -> None:
+def test_r36_note_lines_of_the_handover_period_are_listed_newest_first() -> None:
     """R-28, R-36: Each line names its author and the day of the session in the report's time zone."""
     expired_note, early_note = make_note(days_ago=HANDOVER_PERIOD.days), make_note(Owner.MANAGER, days_ago=90)
     manager_note, report_note = (

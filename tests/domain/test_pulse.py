@@ -33,7 +33,7 @@ def get_names(cells: Sequence[PulseCell]) -> list[str]:
     return [cell.name for cell in cells]
 
 
-def test_five_answers_of_three_managers_are_the_least() -> None:
+def test_a_shown_cell_has_five_answers_of_three_managers() -> None:
     """R-37: A cell with fewer answers or fewer managers is not shown."""
     assert not select_shown_cells([make_cell("a", range(4))], [])
     assert not select_shown_cells([make_cell("a", range(9), managers=2)], [])
@@ -152,7 +152,7 @@ def list_views(shown_cells: Sequence[PulseCell]) -> Iterator[Mapping[str, str]]:
 @example_settings(max_examples=2000 if FULL else 200, deadline=None)
 @pytest.mark.proof
 @given(_first_rounds, _changes, _renames)
-def test_no_subtraction_of_two_views_tells_of_few_people(
+def test_no_difference_of_two_views_is_a_small_group(
     first: list[tuple[str, int, bool]],
     changes: list[dict[int, tuple[str, int, bool] | None]],
     renames: dict[str, str],

@@ -29,7 +29,7 @@ def list_readers(office: Office) -> list[str]:
     return sorted(str(mail["To"]).rpartition("<")[2].strip(">") for mail in office.mails() if SENTENCE in texts([mail]))
 
 
-def test_r35_each_report_reads_it_once_and_after_that_it_is_spent(database_url: str) -> None:
+def test_r35_each_report_reads_a_learning_once(database_url: str) -> None:
     office = make_office(database_url)
     office.store.learnings.write(PAIRS, SENTENCE, office.clock())
     office.run(2 * DAY)
@@ -43,7 +43,7 @@ def test_r35_each_report_reads_it_once_and_after_that_it_is_spent(database_url: 
     office.close()
 
 
-def test_r35_a_new_sentence_is_shown_again_and_an_empty_one_withdraws_it(database_url: str) -> None:
+def test_r35_a_new_learning_replaces_the_old_and_an_empty_one_withdraws_it(database_url: str) -> None:
     office = make_office(database_url)
     for text in ("Never mind.", SENTENCE):
         office.store.learnings.write(PAIRS, text, office.clock())
@@ -93,7 +93,7 @@ def test_r35_prompt_of_unknown_outcome_counts_as_read(database_url: str) -> None
     office.close()
 
 
-def test_r35_a_process_that_dies_after_the_mail_left_has_spent_the_sentence(database_url: str) -> None:
+def test_r35_a_crash_after_the_send_does_not_repeat_the_learning(database_url: str) -> None:
     office = Office(database_url)
     office.run(2 * DAY)
     office.store.learnings.write(PAIRS[:1], SENTENCE, office.clock())

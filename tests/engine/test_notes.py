@@ -90,7 +90,7 @@ def mark_commitment_done(office: Office, owner: Owner) -> None:
 # --- notes ---
 
 
-def test_r28_notes_after_a_part_stand_in_the_briefs_until_the_contract(series_office: Office) -> None:
+def test_r28_briefs_contain_the_notes_of_a_part_until_the_contract(series_office: Office) -> None:
     first = get_part(series_office, Topic.NOW)
     series_office.worker.notes.save(first.id, Owner.REPORT, ["Less on-call, more teaching"])
     series_office.worker.notes.save(first.id, Owner.MANAGER, ["Ask about Berlin", "in spring"])
@@ -109,7 +109,7 @@ def test_r28_notes_after_a_part_stand_in_the_briefs_until_the_contract(series_of
     assert later_briefs and "teaching" not in texts(later_briefs)
 
 
-def test_r28_each_is_invited_once_in_a_mail_that_goes_anyway(series_office: Office) -> None:
+def test_r28_prompt_and_brief_invite_to_notes_once_for_each_part(series_office: Office) -> None:
     """The reflection prompt invites the report and the brief the manager; when they are sent again, neither invites."""
     series_office.run_to(get_part(series_office, Topic.DIRECTION).span.start - HOUR)
     assert list_mails_with(series_office, INVITATION) == ["reflection_prompt", "brief"]
@@ -171,7 +171,7 @@ def test_r28_notes_stay_with_a_person_whose_address_changes(series_office: Offic
 # --- mentions of kept commitments ---
 
 
-def test_r32_what_the_report_has_done_is_told_to_the_manager_once(contract_office: Office) -> None:
+def test_r32_one_mail_mentions_the_reports_kept_commitment_to_the_manager(contract_office: Office) -> None:
     mail_count = len(contract_office.mails())
     mark_commitment_done(contract_office, Owner.REPORT)
     contract_office.tick()
@@ -185,7 +185,7 @@ def test_r32_what_the_report_has_done_is_told_to_the_manager_once(contract_offic
     assert len(list_mails_with(contract_office, KEPT)) == 1
 
 
-def test_r32_what_the_manager_has_done_is_told_to_the_report_once(contract_office: Office) -> None:
+def test_r32_one_mail_mentions_the_managers_kept_commitment_to_the_report(contract_office: Office) -> None:
     contract_office.run(40 * DAY)
     mark_commitment_done(contract_office, Owner.MANAGER)
     contract_office.run(120 * DAY)
@@ -194,7 +194,7 @@ def test_r32_what_the_manager_has_done_is_told_to_the_report_once(contract_offic
     assert all(SAM in str(mail["To"]) for mail in contract_office.mails() if KEPT_FIRST_PERSON in join_texts([mail]))
 
 
-def test_r32_a_mail_that_is_tried_again_says_it_once_all_the_same(contract_office: Office) -> None:
+def test_r32_a_mail_tried_again_keeps_its_mention(contract_office: Office) -> None:
     """The mail that reserved the mention contains it when it is tried again, and no other mail does."""
     contract_office.run(40 * DAY)
     mark_commitment_done(contract_office, Owner.MANAGER)
@@ -223,7 +223,7 @@ def refuse_prompts(office: Office, operation: str) -> None:
         raise Forbidden("no mailbox of that name")
 
 
-def test_r32_two_mails_at_one_moment_do_not_both_say_it(office: Office) -> None:
+def test_r32_only_one_of_two_mails_reserves_a_mention(office: Office) -> None:
     mentions = office.store.mentions
     assert mentions.reserve("brief:1", Owner.MANAGER, ["c1", "c2"]) == {"c1", "c2"}
     assert mentions.reserve("review_note:1", Owner.MANAGER, ["c1", "c3"]) == {"c3"}
@@ -247,7 +247,7 @@ def test_mention_of_an_invitation_contains_the_session_id(series_office: Office)
     assert make_note_mention(first) == f"note:{first.id}"
 
 
-def test_r28_nobody_else_reads_a_note(database_url: str) -> None:
+def test_r28_only_mails_to_the_manager_about_the_pair_contain_its_note(database_url: str) -> None:
     """A report's note appears in mails to Dana about Sam, and not in those about her other report Kim."""
     office = Office(
         database_url,

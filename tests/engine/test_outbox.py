@@ -258,7 +258,7 @@ def test_the_built_in_template_replaces_a_broken_one_and_the_operator_gets_one_a
 # --- people who act while a write of ours is under way ---
 
 
-def test_a_hand_move_while_our_update_waits_counts(office: Office) -> None:
+def test_a_hand_move_replaces_a_waiting_update(office: Office) -> None:
     session = book_first_session(office)
     office.decline(session)
     office.calendar.fail = Fails(Unavailable, "update", times=1)

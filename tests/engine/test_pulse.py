@@ -82,7 +82,7 @@ def read_all_tables(office: Office) -> dict[str, list[tuple[Any, ...]]]:
 # --- the mail with the question ---
 
 
-def test_each_report_is_asked_by_one_mail_and_no_manager_is(office: Office) -> None:
+def test_each_report_and_no_manager_gets_one_pulse_mail(office: Office) -> None:
     office.run(3 * DAY)
     mails = office.mails("pulse")
     assert sorted(re.findall(r"<(.*?)>", " ".join(str(mail["To"]) for mail in mails))) == REPORTS
@@ -175,7 +175,7 @@ def test_a_new_address_does_not_give_a_second_answer(office: Office) -> None:
     assert office.worker.pulse.get_status(new_address, ROUND) is PulseStatus.ANSWERED
 
 
-def test_an_answer_leaves_the_same_trace_whatever_it_is(database_file: Path, tmp_path: Path) -> None:
+def test_yes_and_no_leave_the_same_trace_in_the_database(database_file: Path, tmp_path: Path) -> None:
     """One sealed value changes, and the new values of a yes and a no have the same length. No other row of any table
     changes."""
     traces = []
@@ -195,7 +195,7 @@ def test_an_answer_leaves_the_same_trace_whatever_it_is(database_file: Path, tmp
     assert traces[0] == traces[1]
 
 
-def test_even_what_is_sealed_does_not_join_a_person_and_an_answer(office: Office) -> None:
+def test_the_opened_round_connects_no_person_with_an_answer(office: Office) -> None:
     """The opened value contains the tokens of the people who have answered, in order of the tokens, and the counts of
     large cells."""
     for report in reversed(REPORTS):
@@ -292,7 +292,7 @@ def test_too_few_answers_are_neither_shown_nor_kept(office: Office) -> None:
     assert read_all_tables(office)["pulse_round"] == [(ROUND, None, [])]
 
 
-def test_what_may_not_be_shown_is_gone_when_the_round_closes(office: Office) -> None:
+def test_a_closing_round_deletes_the_counts_of_small_groups(office: Office) -> None:
     """Six reports of sales and two others answer. Only the count of all eight is kept, and no other count is stored,
     sealed or not."""
     sales, two_others = REPORTS[1::2], REPORTS[:4:2]

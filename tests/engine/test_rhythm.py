@@ -19,7 +19,7 @@ def list_career_sessions(office: Office) -> list[Session]:
     return sorted(sessions, key=lambda s: s.span.start if s.start else s.target)
 
 
-def test_two_ahead_stay_where_they_are() -> None:
+def test_a_second_session_ahead_keeps_its_time() -> None:
     """T-15: with two sessions booked ahead, the second keeps its time when the first is closed, and a third is
     booked."""
     office = Office(known=settings(rules={"ahead": 2}))

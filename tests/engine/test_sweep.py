@@ -282,7 +282,7 @@ def test_a_sweep_whose_leases_have_ended_writes_nothing(database_url: str) -> No
     office.close()
 
 
-def test_there_is_always_a_next_session_the_moment_one_is_held(office: Office) -> None:
+def test_the_next_session_is_booked_once_one_is_held(office: Office) -> None:
     """R-3, T-4."""
     office.tick()
     held = office.hold()

@@ -79,7 +79,7 @@ def test_a_declined_session_gets_a_new_time_at_once(office: Office) -> None:
 
 
 @pytest.mark.parametrize(("person", "cause"), [(DANA, "deleted"), (SAM, "declined")])
-def test_a_deleted_event_is_owed_and_made_anew(office: Office, person: str, cause: str) -> None:
+def test_a_deleted_event_defers_the_session_to_a_new_event(office: Office, person: str, cause: str) -> None:
     """R-8: a guest who deletes their own copy declines."""
     session = book_first_session(office)
     office.calendar.remove(person, session.key)
@@ -394,7 +394,7 @@ def test_recurring_meetings_of_exactly_the_two_are_stored_as_1on1s(database_url:
     office.close()
 
 
-def test_a_review_inside_a_1on1_follows_it(database_url: str) -> None:
+def test_a_review_moves_to_the_next_1on1_when_its_own_is_deleted(database_url: str) -> None:
     """T-9, R-7: the review has no event of its own. A note is sent on its day. The review moves to the next 1:1 when
     its own is deleted."""
     office = Office(database_url, listed=pairs(pair(review=ReviewMode.IN_1ON1)))

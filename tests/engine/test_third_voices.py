@@ -52,7 +52,7 @@ def test_r30_simultaneous_questions_do_not_exceed_the_limit(office: Office) -> N
 
 
 @pytest.mark.databases("sqlite", "postgresql")
-def test_r30_of_two_answers_at_once_one_is_kept(office: Office) -> None:
+def test_r30_one_of_several_simultaneous_answers_is_stored(office: Office) -> None:
     voice = ask(office)
     with ThreadPoolExecutor(4) as pool:
         results = list(
@@ -77,7 +77,7 @@ def test_r30_an_answer_to_an_erased_or_ended_question_is_not_stored(office: Offi
     assert len(office.rows(select(tables.third_voice))) == 2, "an erased question has no row"
 
 
-def test_r30_mails_come_in_working_hours_and_only_while_they_are_wanted(office: Office) -> None:
+def test_r30_a_request_is_sent_in_working_hours_unless_it_is_erased(office: Office) -> None:
     office.run_to(START.replace(hour=20))
     ask(office)
     office.run(timedelta(days=2))

@@ -222,7 +222,7 @@ def test_the_answer_i_dont_know_yet_is_in_the_brief_and_the_summary(demo: Played
     assert any("“I don't know yet,” says Arjun" in path.read_text("utf-8") for path in summaries)
 
 
-def test_a_contract_forgotten_ends_unfinished_and_one_comes_late(demo: PlayedDemo) -> None:
+def test_one_session_ends_unfinished_and_one_contract_comes_late(demo: PlayedDemo) -> None:
     """R-15, R-17"""
     (unfinished_session,) = demo.find_lines(what="session", state="unfinished")
     reminders = demo.find_lines(message="contract_reminder", session=unfinished_session["session"])
@@ -309,7 +309,7 @@ def test_every_mail_is_saved_as_source_html_and_text(demo: PlayedDemo) -> None:
             assert re.sub(PAGE_LINK, "", "\n".join(file)) == re.sub(PAGE_LINK, "", "\n".join(content.splitlines()))
 
 
-def test_the_calendars_hold_the_sessions(demo: PlayedDemo, store: Store) -> None:
+def test_both_calendars_hold_each_booked_session_as_private_event(demo: PlayedDemo, store: Store) -> None:
     """R-2, R-23: read with another library than the one that wrote the files."""
     calendars = {address: list(read_events(demo.out / "calendars" / f"{address}.ics")) for address in cast.ZONES}
     booked_sessions = [s for s in store.queries.list_sessions() if s.booked and s.sequence]
@@ -324,7 +324,7 @@ def test_the_calendars_hold_the_sessions(demo: PlayedDemo, store: Store) -> None
             assert events[0].summary.value.startswith(("Career conversation: ", "Contract review: "))
 
 
-def test_time_for_promises_stands_with_the_manager_alone(demo: PlayedDemo) -> None:
+def test_blocks_are_only_on_calendars_of_managers_and_have_no_attendee(demo: PlayedDemo) -> None:
     """R-19, R-23"""
     for address in cast.ZONES:
         blocks = [

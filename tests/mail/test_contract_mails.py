@@ -31,7 +31,7 @@ def test_the_request_holds_a_template_that_parses_once_it_is_filled_in() -> None
     assert mail.says("the outcome is not mine")
 
 
-def test_reminders_grow_firmer_and_stay_without_blame() -> None:
+def test_contract_reminders_become_firmer_without_blame() -> None:
     """R-15, T-7"""
     context = replace(TO_MANAGER, name="contract_reminder", deadline=NOW + timedelta(days=2))
     mails = [render(replace(context, reminder=number)) for number in range(1, 6)]  # the last three are late
@@ -48,7 +48,7 @@ def render_summary(**fields: object) -> Mail:
     return render(replace(TO_REPORT, name="contract_summary", **fields))  # type: ignore[arg-type]
 
 
-def test_the_summary_has_the_four_parts_and_progress_comes_first() -> None:
+def test_the_summary_begins_with_progress_and_has_the_four_parts() -> None:
     """R-14, R-24"""
     mail = render_summary()
     order = (
@@ -73,7 +73,7 @@ def test_the_manager_gets_the_summary_that_the_report_received() -> None:
     assert to_manager.html_text.split() == ["Sam", "received", "this:", *to_report.html_text.split()]
 
 
-def test_what_is_due_within_the_week_is_flagged() -> None:
+def test_the_summary_flags_commitments_due_within_seven_days() -> None:
     """R-21: a commitment due in seven days is flagged, one due in eight days is not."""
     due = NOW.date() + timedelta(days=7)
     soon, later = (WrittenCommitment(text="call", due=day) for day in (due, due + timedelta(days=1)))
@@ -81,7 +81,7 @@ def test_what_is_due_within_the_week_is_flagged() -> None:
     assert render_summary(contract=Contract(manager=(later,))).omits("within the week")
 
 
-def test_who_supports_a_step_and_what_success_looks_like_is_shown_when_given() -> None:
+def test_the_summary_shows_support_and_success_of_a_commitment() -> None:
     """R-26"""
     mail = render_summary()
     assert mail.says("with the support of: Priya")

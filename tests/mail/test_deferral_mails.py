@@ -36,7 +36,7 @@ def render_notice(count: int, **fields: object) -> Mail:
     return render(replace(context, **fields))  # type: ignore[arg-type]
 
 
-def test_deferral_notices_grow_firmer() -> None:
+def test_deferral_notices_become_firmer_without_blame() -> None:
     """R-10, T-12: the first is plain; the second has the count; the third asks for a choice, or for an obstacle."""
     first, second, third = render_notice(1), render_notice(2), render_notice(3, **OFFER_FIELDS)
     assert first.omits("second time")
@@ -71,7 +71,7 @@ def test_the_text_of_a_cause_depends_on_the_reader_and_on_who_acted(cause: Defer
 
 @pytest.mark.parametrize("cause", list(DeferralCause))
 @pytest.mark.parametrize("count", [1, 2, 3])
-def test_the_report_is_not_told_what_kept_the_manager(cause: DeferralCause, count: int) -> None:
+def test_the_notice_to_the_report_omits_the_managers_reason(cause: DeferralCause, count: int) -> None:
     """R-38, T-12: the report reads that the time had to move, without the manager's reason, for every count."""
     deferrals = tuple(
         Deferral(session=SESSION.id, number=number, at=NOW, cause=cause, who=DANA.email, was=OPTIONS[0])
@@ -103,7 +103,7 @@ def test_r18_a_notice_about_a_move_by_hand_quotes_the_report_and_has_no_count() 
     assert mail.omits("time it has moved") and mail.omits("needs a new time")
 
 
-def test_both_may_take_another_of_three_times() -> None:
+def test_the_notice_offers_two_other_times_to_both() -> None:
     """R-38, T-12: the end of the offer is in the reader's time zone; the booked time is not offered again."""
     links = {"choose": "https://longarc.example/choose"}
     to_manager, to_report = (

@@ -39,7 +39,7 @@ from worker.mail.samples import (
 )
 
 
-def test_the_introduction_says_who_can_read_what_to_both() -> None:
+def test_the_introduction_explains_to_both_who_can_read_content() -> None:
     """R-23, R-24, R-4"""
     to_report = render(replace(TO_MANAGER, name="introduction", to=SAM))
     assert to_report.says("Longarc shows it to you and Dana alone")
@@ -170,7 +170,7 @@ def test_the_warning_of_a_clash_names_its_deadline() -> None:
     )
 
 
-def test_unplaceable_says_why_and_what_would_help() -> None:
+def test_the_mail_about_an_unplaceable_session_names_reasons_and_remedies() -> None:
     """R-8: the time to be moved has a date for its end only when it ends on another day."""
     evening = datetime(2026, 11, 24, 22, 30, tzinfo=UTC)
     absence: dict[str, ReasonValue] = {
@@ -202,7 +202,7 @@ def test_the_manager_gets_a_mail_about_a_shortened_session() -> None:
     assert mail.says("Under 45 minutes it counts as deferred")
 
 
-def test_a_due_commitment_is_told_to_its_owner_with_the_way_to_close_it() -> None:
+def test_only_the_managers_mail_about_a_due_commitment_names_a_command() -> None:
     """R-20: the manager gets it too. Only the manager's mail names a command."""
     context = replace(TO_MANAGER, name="commitment_due", commitments=COMMITMENTS[:1], due=COMMITMENTS[0].commitment.due)
     assert render(context).says("longarc commitment done c1")
@@ -212,7 +212,7 @@ def test_a_due_commitment_is_told_to_its_owner_with_the_way_to_close_it() -> Non
     assert mail.omits("longarc commitment")
 
 
-def test_the_review_note_names_what_is_up_this_month() -> None:
+def test_the_review_note_names_the_review_points_of_this_month() -> None:
     """R-7: a review point of another month is left out."""
     mail = render(replace(TO_MANAGER, name="review_note", commitments=COMMITMENTS))
     assert mail.says("how the first architecture review went")

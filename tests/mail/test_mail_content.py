@@ -141,7 +141,7 @@ def _get_ad_hoc_prompt(by: Owner, reason: str = "", **mail: str) -> str:
     return texts(prompts)
 
 
-def test_r27_the_report_s_prompt_knows_no_reason_that_the_report_did_not_give() -> None:
+def test_r27_the_prompt_depends_on_reasons_of_the_report_alone() -> None:
     """R-6: the manager's reason is left out; the report's own chooses the questions, but is not quoted."""
     by_report, by_manager = (_get_ad_hoc_prompt(by, "The zephyrine offer") for by in (Owner.REPORT, Owner.MANAGER))
     assert "You asked for this talk" in by_report and "Where do you feel it most" in by_report

@@ -70,7 +70,7 @@ def test_every_mail_has_the_usual_headers(name: str) -> None:
         assert mail.headers["Subject"].strip()
 
 
-def test_subjects_hold_no_word_of_a_conversation() -> None:
+def test_subjects_of_mails_contain_no_content() -> None:
     """R-23: other people may see a subject in a notification, in a log or on a screen."""
     secret = "Nightingale"
     promise = replace(COMMITMENTS[0].promise, text=secret, support=secret, success=secret)
@@ -86,7 +86,7 @@ def test_subjects_hold_no_word_of_a_conversation() -> None:
 # --- headers ---
 
 
-def test_what_the_manager_says_comes_in_the_managers_name() -> None:
+def test_prompt_and_summary_have_the_manager_as_sender() -> None:
     """R-2, R-11: the prompt and the summary have the manager's name as sender, and go back to the manager."""
     for name in ("reflection_prompt", "contract_summary"):
         headers = render(replace(TO_REPORT, name=name)).headers

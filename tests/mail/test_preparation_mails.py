@@ -27,7 +27,7 @@ from worker.mail.samples import (
 
 
 @pytest.mark.parametrize("topic", list(Topic))
-def test_the_prompt_is_a_note_from_one_person_to_another(topic: Topic) -> None:
+def test_the_prompt_has_no_form_no_list_and_no_link(topic: Topic) -> None:
     """R-11: no form, no heading, no list, nothing to fill in, no answer expected, nothing stored."""
     mail = render(replace(TO_REPORT, session=replace(SESSION, topic=topic)))
     assert not {"h1", "h2", "h3", "ul", "li", "b", "strong", "table", "a"} & set(HtmlText(mail.html).tags)
@@ -38,7 +38,7 @@ def test_the_prompt_is_a_note_from_one_person_to_another(topic: Topic) -> None:
     assert len(mail.text.split()) < 230
 
 
-def test_each_topic_gives_other_things_to_think_about() -> None:
+def test_each_topic_has_a_prompt_of_its_own() -> None:
     """R-4, R-11"""
     prompts = {topic: render(replace(TO_REPORT, session=replace(SESSION, topic=topic))) for topic in Topic}
     assert len({mail.text for mail in prompts.values()}) == len(Topic)
@@ -46,7 +46,7 @@ def test_each_topic_gives_other_things_to_think_about() -> None:
         assert prompts[Topic.ALL].says(words)
 
 
-def test_the_prompt_asks_for_the_habit_of_looking_back() -> None:
+def test_the_prompt_asks_for_reflection_and_may_contain_a_learning() -> None:
     """R-25: a leader's own learning may come first, as an example."""
     plain = render(TO_REPORT)
     assert plain.says("what have you learned these past months, what surprised you, and what would you do differently?")
@@ -55,7 +55,7 @@ def test_the_prompt_asks_for_the_habit_of_looking_back() -> None:
     assert with_learning.says("My own answer, to go first: I still talk too early.")
 
 
-def test_r27_a_prompt_speaks_to_the_reason_that_the_report_gave_and_never_names_it() -> None:
+def test_r27_the_prompt_depends_on_the_reports_trigger_and_never_names_it() -> None:
     """R-6: the prompt does not name it, since somebody else may see the screen of the report."""
     neutral, texts = render(TO_REPORT), set()
     for trigger in Trigger:
@@ -77,7 +77,7 @@ def test_r33_the_review_note_asks_whether_the_direction_still_feels_right() -> N
     assert mail.says("change together or let go")
 
 
-def test_r34_the_rhythm_named_is_the_one_the_pair_has_now() -> None:
+def test_r34_the_introduction_names_the_current_rhythm_of_the_pair() -> None:
     """R-5: in a transition the shorter one; the word quarter stands for 13 weeks alone."""
     introduction = replace(TO_MANAGER, name="introduction", pair=replace(PAIR, every=Interval(months=6)))
     assert render(introduction).says("every 6 months: 75 minutes")
@@ -85,7 +85,7 @@ def test_r34_the_rhythm_named_is_the_one_the_pair_has_now() -> None:
     assert shorter.says("every 6 weeks: 75 minutes") and shorter.omits("quarter")
 
 
-def test_only_after_a_contract_does_the_prompt_ask_what_changed() -> None:
+def test_the_prompt_asks_what_changed_only_after_a_contract() -> None:
     """R-13"""
     assert render(TO_REPORT).says("what has changed since last time?")
     assert render(replace(TO_REPORT, contract=None)).omits("since last time")
@@ -112,7 +112,7 @@ def test_the_brief_begins_with_the_managers_own_commitments() -> None:
     assert mail.text.count("late") == 1, "a commitment that is done is not called late"
 
 
-def test_a_commitment_that_changed_or_was_let_go_is_not_called_late() -> None:
+def test_a_commitment_changed_or_let_go_is_not_called_late() -> None:
     """R-18: goals change, without blame."""
     mail = render_brief(
         commitments=(
@@ -125,7 +125,7 @@ def test_a_commitment_that_changed_or_was_let_go_is_not_called_late() -> None:
     assert mail.omits("late")
 
 
-def test_the_brief_gives_all_six_things_to_think_through_and_what_to_leave_out() -> None:
+def test_the_brief_lists_six_points_and_what_not_to_prepare() -> None:
     """R-12, R-13"""
     mail = render_brief()
     for words in (
@@ -144,7 +144,7 @@ def test_the_brief_gives_all_six_things_to_think_through_and_what_to_leave_out()
 
 
 @pytest.mark.parametrize("topic", list(Topic))
-def test_the_hardest_questions_need_trust(topic: Topic) -> None:
+def test_only_a_pair_with_trust_gets_the_hardest_questions(topic: Topic) -> None:
     """R-12: the brief has them only for a pair with `trust`."""
     session = replace(SESSION, topic=topic)
     without_trust = render_brief(session=session)
@@ -163,14 +163,14 @@ def test_the_hardest_questions_need_trust(topic: Topic) -> None:
         (Topic.ALL, ["Where are you now?", "Where do you want to go?", "How do we close the gap?"], []),
     ],
 )
-def test_the_question_bank_follows_the_topic(topic: Topic, present: list[str], absent: list[str]) -> None:
+def test_the_brief_has_the_questions_of_its_topic(topic: Topic, present: list[str], absent: list[str]) -> None:
     """R-4, R-12"""
     mail = render_brief(session=replace(SESSION, topic=topic))
     assert all(mail.says(words) for words in present)
     assert all(mail.omits(words) for words in absent)
 
 
-def test_the_brief_tells_plainly_of_deferrals_and_of_what_was_left_unfinished() -> None:
+def test_the_brief_names_deferrals_and_unfinished_sessions() -> None:
     """R-10, R-17"""
     mail = render_brief(count=2, deferrals=DEFERRALS[:2], unfinished=(datetime(2026, 7, 31, 15, tzinfo=UTC),))
     assert mail.says("This conversation was moved 2 times before it came to this time.")
@@ -178,14 +178,14 @@ def test_the_brief_tells_plainly_of_deferrals_and_of_what_was_left_unfinished() 
     assert render_brief(deferrals=DEFERRALS[:1]).says("This conversation was moved once before it came to this time.")
 
 
-def test_r34_the_count_in_a_brief_is_that_of_this_session() -> None:
+def test_r34_the_brief_counts_the_deferrals_of_its_session_alone() -> None:
     """The count of the cycle includes moves of earlier sessions, which would confuse the manager."""
     mail = render_brief(count=3, deferrals=DEFERRALS[:1])
     assert mail.says("moved once") and mail.omits("moved 3 times")
     assert render_brief(count=2).omits("moved")
 
 
-def test_r34_the_manager_says_by_heart_where_this_person_wants_to_go_before_reading_on() -> None:
+def test_r34_the_brief_first_asks_for_the_reports_goal_from_memory() -> None:
     mail = render_brief()
     for form in (mail.text, mail.html_text):
         flat = " ".join(form.split())
@@ -194,7 +194,7 @@ def test_r34_the_manager_says_by_heart_where_this_person_wants_to_go_before_read
         )
 
 
-def test_r34_there_is_one_opening() -> None:
+def test_r34_the_brief_suggests_one_way_to_begin_the_session() -> None:
     """R-13: what has changed, then the manager's own promises, if there are any."""
     mail = render_brief()
     by_link = render_brief(by_link=True, contract=None, commitments=(), links={"contract": "https://x.example/c"})
@@ -206,14 +206,14 @@ def test_r34_there_is_one_opening() -> None:
     assert without_promises.omits("what you did of yours")
 
 
-def test_r27_the_brief_asks_what_must_not_be_promised_and_what_if_it_is_not_to_be_had_here() -> None:
+def test_r27_the_brief_asks_what_the_manager_must_not_promise() -> None:
     for topic in Topic:
         mail = render_brief(session=replace(SESSION, topic=topic))
         assert mail.says("What must you not promise: a promotion, money, a role that is not yours to give?")
         assert mail.says("is not to be had here, say so plainly") is (topic is not Topic.NOW)
 
 
-def test_r27_where_it_is_about_direction_nobody_is_pushed_for_certainty() -> None:
+def test_r27_only_a_brief_about_direction_warns_against_pressing_for_certainty() -> None:
     for topic in Topic:
         mail = render_brief(session=replace(SESSION, topic=topic))
         about_direction = topic in (Topic.ALL, Topic.DIRECTION)
@@ -222,7 +222,7 @@ def test_r27_where_it_is_about_direction_nobody_is_pushed_for_certainty() -> Non
             assert mail.says(words), words
 
 
-def test_r27_each_reason_of_a_talk_on_request_has_two_lines_of_its_own() -> None:
+def test_r27_the_brief_has_two_lines_of_advice_for_each_trigger() -> None:
     usual_question_count, sections = render_brief().text.count("?"), set()
     for trigger in Trigger:
         mail = render_brief(trigger=f"{trigger}: It came up.")
@@ -235,7 +235,7 @@ def test_r27_each_reason_of_a_talk_on_request_has_two_lines_of_its_own() -> None
     assert render_brief(trigger="leaving").says("Do not ask who it is, what they pay or how far it has gone.")
 
 
-def test_r29_the_brief_lists_what_there_is_and_promises_none_of_it() -> None:
+def test_r29_the_brief_lists_openings_and_calls_them_no_offer() -> None:
     mail = render_brief(openings=OPENINGS)
     assert mail.says("Lead of the billing migration")
     assert mail.says("Project in Engineering, until Wednesday, March 31, 2027. Six months for half the week.")
@@ -245,7 +245,7 @@ def test_r29_the_brief_lists_what_there_is_and_promises_none_of_it() -> None:
     assert render_brief().omits("What there is here")
 
 
-def test_r27_the_brief_is_read_on_a_phone_in_two_minutes() -> None:
+def test_r27_the_brief_has_at_most_450_words() -> None:
     """At about 240 words a minute, without contract and commitments. The limit is 450 words."""
     for topic in Topic:
         words = re.findall(
@@ -254,7 +254,7 @@ def test_r27_the_brief_is_read_on_a_phone_in_two_minutes() -> None:
         assert len(words) <= 450, (topic, len(words))
 
 
-def test_the_reason_for_an_ad_hoc_conversation_is_in_the_brief_alone() -> None:
+def test_only_the_brief_contains_the_reason_for_an_ad_hoc_session() -> None:
     """R-6: only the manager may read it."""
     reason = "leaving: An offer from the harbour company."
     assert render_brief(trigger=reason).says("Because of another employer, or a thought of leaving.")

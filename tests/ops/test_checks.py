@@ -167,7 +167,7 @@ def test_a_people_file_with_problems_tells_them_all(tmp_path: Path) -> None:
     assert "No such file" in the_only(wrong(config))
 
 
-def test_r29_openings_that_are_over_are_named_and_problems_are_told(tmp_path: Path) -> None:
+def test_r29_the_check_finds_expired_openings_and_faults_of_the_file(tmp_path: Path) -> None:
     config, file = lay_out(tmp_path, IN_MEMORY), tmp_path / "openings.csv"
     assert not [one for one in look(config) if "openings.csv" in one.statement]  # the file is no duty
     file.write_text("title,kind,until\nLead it,project,2099-12-31\nOld,path,2020-01-31\n")

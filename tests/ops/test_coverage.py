@@ -115,7 +115,7 @@ def find_smallest_difference(shown: list[frozenset[PairId]]) -> list[frozenset[P
 
 @effort(max_examples=120, deadline=None)
 @given(st.lists(st.tuples(*(st.integers(0, 3),) * 3, st.integers(0, 5)), max_size=45))
-def test_r22_no_group_is_ever_small_in_any_view_or_between_two(rows: list[tuple[int, int, int, int]]) -> None:
+def test_r22_groups_in_views_and_between_them_are_large_enough(rows: list[tuple[int, int, int, int]]) -> None:
     pairs = {PairId(f"m{row[3]}", f"r{n}"): row for n, row in enumerate(rows)}
     group_names = {
         name: {pair: str(row[k]) for pair, row in pairs.items()} for k, name in enumerate(("group", "country", "zone"))
@@ -180,7 +180,7 @@ def germany(store: Store, quarter: Quarter = QUARTER, now: datetime = AFTER) -> 
     return group
 
 
-def test_every_pair_is_held_or_not(store: Store) -> None:
+def test_each_pair_counts_as_held_missing_or_due_later(store: Store) -> None:
     told = count_coverage(store, QUARTER, AFTER)
     assert [(group.name, group.pairs, group.held) for group in told.groups] == [("DE", 6, 6)]
     assert (told.hidden_count, told.total) == (3, None)  # three in France are too few
@@ -226,7 +226,7 @@ def test_another_quarter_knows_nothing_of_this_one(store: Store) -> None:
     assert count_coverage(store, Quarter(2026, 2), AFTER).groups == ()  # nobody was there yet
 
 
-def test_contracts_within_48_hours_and_days_late(store: Store) -> None:
+def test_contracts_in_time_and_days_late_are_counted(store: Store) -> None:
     """R-15: of six, three were recorded in time, one too late, and two never."""
     sessions = held(store)[:6]
     group = germany(store)
@@ -245,7 +245,7 @@ def test_contracts_within_48_hours_and_days_late(store: Store) -> None:
     assert germany(store).median_days_late == 1
 
 
-def test_deferrals_of_the_quarter(store: Store) -> None:
+def test_only_deferrals_of_the_quarter_are_counted(store: Store) -> None:
     one = held(store)[0]
     with store.database.write() as connection:
         for number, at in enumerate((AFTER, AFTER - 9 * DAY, QUARTER.start - DAY), 1):
@@ -254,7 +254,7 @@ def test_deferrals_of_the_quarter(store: Store) -> None:
     assert germany(store).deferrals == 2
 
 
-def test_r20_commitments_kept_on_either_side(store: Store) -> None:
+def test_r20_kept_commitments_are_counted_for_each_owner(store: Store) -> None:
     """The first four pairs promised something on each side; what has changed or was let go is no broken promise."""
     mine = {c.pair: c for c in store.queries.list_commitments() if c.owner is Owner.MANAGER}
     listed = sorted(mine)
@@ -285,7 +285,7 @@ def shown(folder: Path, *words: str) -> str:
     return result.stdout
 
 
-def test_r22_nothing_that_is_shown_is_about_one_person(store: Store, tmp_path: Path) -> None:
+def test_r22_the_output_names_no_person_and_no_small_group(store: Store, tmp_path: Path) -> None:
     table, told = shown(tmp_path), json.loads(shown(tmp_path, "--json"))
     for everything in (table, json.dumps(told)):
         assert "@" not in everything
@@ -301,7 +301,7 @@ def test_r22_nothing_that_is_shown_is_about_one_person(store: Store, tmp_path: P
     assert [one["name"] for one in by_zone["groups"]] == ["Europe/Berlin"]
 
 
-def test_r22_the_people_file_s_groups_are_counted_where_it_names_any(store: Store, tmp_path: Path) -> None:
+def test_r22_groups_of_the_people_file_are_counted(store: Store, tmp_path: Path) -> None:
     """Five of the six in Germany are designers, the others nobody's: the country is no longer shown, the group is."""
     result = CliRunner(
         env={"LONGARC_DATABASE_URL": f"sqlite:///{tmp_path / 'longarc.db'}", "LONGARC_CONFIG": None}

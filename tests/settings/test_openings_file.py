@@ -58,7 +58,7 @@ def test_columns_come_in_any_order_and_optional_ones_may_be_absent(tmp_path: Pat
         ("\u200b \u200e,path,2027-01-31,,,,", "title", "The title is missing."),
     ],
 )  # fmt: skip
-def test_a_bad_cell_says_where_and_what_to_write(tmp_path: Path, row: str, column: str, says: str) -> None:
+def test_the_error_of_a_bad_cell_names_place_and_remedy(tmp_path: Path, row: str, column: str, says: str) -> None:
     (line,) = problems(tmp_path, HEADER + "Fine,project,2027-01-31,,,,\n" + row + "\n")
     assert line.startswith(f"openings.csv:line 3, {column}: ")
     assert says in line
@@ -78,7 +78,7 @@ def opening(title: str, group: str = "", days: int = 30, line: int = 0) -> Openi
     return Opening(title=title, kind=OpeningKind.PATH, until=TODAY + timedelta(days=days), group=group, line=line)
 
 
-def test_r29_up_to_five_that_are_current_those_of_the_company_or_the_group_first() -> None:
+def test_r29_at_most_five_current_openings_are_selected_own_group_and_company_first() -> None:
     listed = [
         opening("past", "Design", -1),
         opening("far", "Sales", 5),

@@ -56,7 +56,7 @@ def violations(ledger: str, size: int, days: int, company: Company | None = None
 
 
 @pytest.mark.parametrize(("behave", "seed"), [("calm", 1), ("busy", 2), ("hostile", 3)])
-def test_no_promise_is_broken_whatever_people_do(behave: str, seed: int) -> None:
+def test_simulated_people_cause_no_violation_of_the_rules(behave: str, seed: int) -> None:
     """R-3, R-8, T-1 … T-12 over a quarter and more of a small company."""
     size, days = 7, 75
     assert violations(live(size, days, behave, seed), size, days) == []

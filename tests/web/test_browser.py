@@ -76,7 +76,7 @@ def assert_summary_and_block(page: Page, company: CompanyOnServers, report: str)
     [(SAM, DESKTOP, True), (KIM, PHONE, True), (ALEX, DESKTOP, False)],
     ids=["desktop", "phone", "without script"],
 )
-def test_from_the_mail_to_the_calendar(
+def test_a_contract_goes_from_the_mails_link_to_calendar_and_report(
     company: CompanyOnServers, report: str, size: dict[str, int], has_script: bool
 ) -> None:
     link = company.link(DANA, f"You and {get_first_name(report)} have talked")

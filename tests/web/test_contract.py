@@ -15,7 +15,7 @@ from worker.links import Purpose
 from worker.web.contract_form import ContractForm
 
 
-def test_it_is_written_seen_and_sent(company: WebCompany) -> None:
+def test_r14_r15_both_receive_the_contract_that_the_preview_showed(company: WebCompany) -> None:
     """R-14, R-15: the contract has four parts, and the mail has the text of the preview."""
     client, page = company.open_contract_form()
     session = company.held_session().id
@@ -90,7 +90,7 @@ def test_r31_a_promise_of_feedback_gets_a_hint_beside_the_line(company: WebCompa
     assert "Say what was done, what it led to, and what to try next" in preview
 
 
-def test_a_script_keeps_it_quietly_and_hears_what_is_asked(company: WebCompany) -> None:
+def test_r16_a_script_saves_the_draft_and_receives_the_questions(company: WebCompany) -> None:
     """R-16: the form shows the questions beside the line, too."""
     client, page = company.open_contract_form()
     form = client.get(page)
@@ -161,7 +161,7 @@ def test_missing_and_invalid_entries_are_reported_beside_their_fields(
     assert company.office.store.content.list_revisions(page.split("/")[2]) == []
 
 
-def test_last_times_contract_stands_beside_it_own_commitments_first(company: WebCompany) -> None:
+def test_r12_r20_the_form_shows_the_last_contract_with_own_commitments_first(company: WebCompany) -> None:
     client, page = company.open_contract_form()
     last_contract = text(client.get(page)).partition("Last time")[2]
     assert last_contract.index("Your commitments") < last_contract.index("Sam’s commitments")
@@ -245,7 +245,7 @@ def test_a_contract_based_on_an_older_revision_is_refused(company: WebCompany) -
 
 
 @pytest.mark.parametrize(("action", "standing"), [("done", "done"), ("let-go", "let_go"), ("change", "open")])
-def test_a_commitment_is_done_changed_or_let_go(company: WebCompany, action: str, standing: str) -> None:
+def test_r18_a_commitment_can_be_done_changed_or_let_go(company: WebCompany, action: str, standing: str) -> None:
     session, commitment_id = company.contracted_session(DANA, KIM).id, company.open_commitment_id("manager", DANA, KIM)
     client = company.visitor(DANA, Purpose.CONTRACT, session)
     fields = {"text": SECRETS[KIM], "due": "2026-12-24", "reason": "Plans change"}
@@ -294,7 +294,7 @@ def test_an_invalid_new_date_is_reported_beside_its_field(company: WebCompany, d
     assert f'id="{commitment_id}-wrong"' in page and f'aria-describedby="{commitment_id}-wrong"' in page
 
 
-def test_we_did_not_meet(company: WebCompany) -> None:
+def test_r8_a_session_that_did_not_take_place_gets_another_time(company: WebCompany) -> None:
     client, page = company.open_contract_form()
     session = company.held_session().id
     assert send(client, page, f"/contract/{session}/not-met").status_code == 303

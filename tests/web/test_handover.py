@@ -86,7 +86,7 @@ def test_t5_r35_the_prompts_continue_their_rotation_with_a_new_manager(handover_
     assert new_numbers == [(former_numbers[-1] + 1) % 3]
 
 
-def test_nothing_passes_untouched(handover_company: WebCompany) -> None:
+def test_r36_without_a_choice_of_the_report_nothing_reaches_the_new_manager(handover_company: WebCompany) -> None:
     """R-36: no content of the former pair is in the mails or on the pages of the new manager."""
     office = handover_company.office
     office.run_to(next(s for s in handover_company.sessions(LEE, SAM) if s.booked).span.start)
@@ -99,7 +99,7 @@ def test_nothing_passes_untouched(handover_company: WebCompany) -> None:
         assert "quillwort" not in answer and "zephyrine" not in answer, path
 
 
-def test_what_is_ticked_stands_in_the_first_brief_and_nothing_else(handover_company: WebCompany) -> None:
+def test_r36_the_first_brief_has_only_the_lines_that_the_report_chose(handover_company: WebCompany) -> None:
     office, client = handover_company.office, handover_company.visitor(SAM, Purpose.ME)
     before = handover_company.read_database()
     page = text(client.get("/me"))
@@ -118,7 +118,7 @@ def test_what_is_ticked_stands_in_the_first_brief_and_nothing_else(handover_comp
     assert "What would make this the right place" in person_page and PROMISE not in person_page
 
 
-def test_notes_for_both_are_lines_too_and_go_on_only_when_ticked(company: WebCompany) -> None:
+def test_r28_r36_a_note_is_passed_on_only_when_the_report_chose_it(company: WebCompany) -> None:
     """R-28, R-36: each line of a note is chosen by itself, and is shown with its author."""
     office, session = company.office, company.held_session()
     office.run_to(session.span.end + 9 * DAY)  # the session ends without a contract, so that notes belong to it
@@ -140,7 +140,7 @@ def test_notes_for_both_are_lines_too_and_go_on_only_when_ticked(company: WebCom
     assert "marigolds" not in text(company.visitor(DANA, Purpose.TEAM).get("/team"))
 
 
-def test_a_line_can_be_taken_back_and_added_until_the_first_session(handover_company: WebCompany) -> None:
+def test_the_report_can_change_the_choice_until_the_first_session(handover_company: WebCompany) -> None:
     office, client = handover_company.office, handover_company.visitor(SAM, Purpose.ME)
     question_id, plan_id = find_line_id(client, "What would make this"), find_line_id(client, "Draft one page")
     send(client, "/me", "/me/handover", line=question_id)
@@ -204,7 +204,7 @@ def test_r36_the_block_of_a_promise_that_the_former_manager_keeps_stays(handover
     assert "Your promises to Sam" not in text(handover_company.visitor(DANA, Purpose.TEAM).get("/team"))
 
 
-def test_a_promise_handed_on_is_only_a_proposal_to_the_report(handover_company: WebCompany) -> None:
+def test_r36_a_promise_offered_to_the_new_manager_needs_the_reports_choice(handover_company: WebCompany) -> None:
     """R-36: the new manager can read the promise only after the report passed it on."""
     promise_id = find_promise_id(handover_company)
     assert decide(handover_company, "offer", promise_id) == 303
@@ -241,7 +241,7 @@ def test_a_manager_decides_only_about_own_promises_of_ended_pairs(handover_compa
     assert get_standing(handover_company, promise_id) is CommitmentStanding.OPEN
 
 
-def test_t18_when_the_manager_left_promises_end_and_the_report_is_told(company: WebCompany) -> None:
+def test_t18_promises_end_when_the_manager_leaves_and_the_mail_mentions_it(company: WebCompany) -> None:
     """T-18, T-17: the mail about the new manager says that a promise ended; only the report's page has its text."""
     office = company.office
     office.worker.contracts.record(company.held_session().id, contract(office.clock(), PROMISE))

@@ -80,7 +80,7 @@ def open_time_page(company: WebCompany, address: str, way: str) -> tuple[FlaskCl
 
 @pytest.mark.parametrize("way", ["mail", "page"])
 @pytest.mark.parametrize("address", [DANA, SAM])
-def test_r38_t11_one_press_moves_it_and_counts_as_nothing(company: WebCompany, address: str, way: str) -> None:
+def test_r38_t11_one_press_moves_a_session_without_a_deferral(company: WebCompany, address: str, way: str) -> None:
     """R-38, T-11: the page proposes three times with reasons; Longarc sends no mail, since calendars tell both."""
     session, mail_count = company.next_session(), len(company.office.mailer.sent)
     client, page = open_time_page(company, address, way)
@@ -152,7 +152,7 @@ def list_link_claims(company: WebCompany, name: str, address: str) -> list[LinkC
 
 
 @pytest.mark.databases("sqlite", "postgresql")
-def test_mails_about_a_booked_session_link_to_other_times_for_it(pair_company: WebCompany) -> None:
+def test_r38_mails_about_a_booked_session_link_to_the_page_for_another_time(pair_company: WebCompany) -> None:
     """R-38: each link belongs to the reader of the mail, and to open the page changes nothing."""
     session = pair_company.next_session()
     pair_company.office.run_to(session.span.start - HOUR)
@@ -171,7 +171,7 @@ def test_mails_about_a_booked_session_link_to_other_times_for_it(pair_company: W
 # --- repeated, outdated and simultaneous presses ---
 
 
-def test_pressing_twice_ends_in_one_move_and_the_same_page(company: WebCompany) -> None:
+def test_r38_two_presses_of_one_form_make_one_move(company: WebCompany) -> None:
     """R-38: a form is sent again when the network is slow or somebody goes back and presses again."""
     session = company.next_session()
     client, page = company.visitor(SAM, Purpose.TIME, session.id), f"/time/{session.id}"
@@ -199,7 +199,7 @@ def test_r38_an_outdated_form_moves_nothing_and_shows_the_booked_time(company: W
     assert len(new_forms) == 3 and press(clients[SAM], new_forms[0]).status_code == 303
 
 
-def test_a_time_that_was_booked_meanwhile_is_not_taken_and_three_others_are_shown(company: WebCompany) -> None:
+def test_r38_a_busy_time_is_refused_and_three_others_are_proposed(company: WebCompany) -> None:
     """R-38: both calendars are read again at the moment of the press."""
     session = company.next_session()
     client, page = company.visitor(DANA, Purpose.TIME, session.id), f"/time/{session.id}"
@@ -262,7 +262,7 @@ def press_at_once(
 
 
 @pytest.mark.databases("sqlite", "postgresql")
-def test_both_press_at_once_and_one_time_holds(pair_company: WebCompany) -> None:
+def test_r38_of_two_simultaneous_presses_one_moves_the_session(pair_company: WebCompany) -> None:
     """R-38: the other person reads that the page was outdated, and both pages show the same time."""
     session, page = pair_company.next_session(), f"/time/{pair_company.next_session().id}"
     clients = {address: pair_company.visitor(address, Purpose.TIME, session.id) for address in (DANA, SAM)}
@@ -315,7 +315,7 @@ def test_r38_a_session_within_the_hour_or_begun_cannot_be_moved(
     assert answer.status_code == 409 and company.next_session().span == session.span
 
 
-def test_the_link_of_an_old_mail_says_what_holds_now(company: WebCompany) -> None:
+def test_r38_the_link_of_an_old_mail_names_the_next_conversation(company: WebCompany) -> None:
     """R-38: the session of the mail was held; the reader's own pages link to the next one."""
     held_session, next_session = company.held_session(), company.next_session()
     for address in (DANA, SAM):
@@ -344,7 +344,7 @@ def test_a_press_for_a_cancelled_session_is_refused_with_an_explanation(company:
 # --- calendars that can't be read ---
 
 
-def test_a_calendar_that_can_not_be_read_is_named_and_nothing_moves(company: WebCompany) -> None:
+def test_r38_an_unreadable_calendar_is_named_and_nothing_moves(company: WebCompany) -> None:
     """R-38: the reader can still insist on a requested time."""
     session = company.next_session()
     client, page = company.visitor(SAM, Purpose.TIME, session.id), f"/time/{session.id}"

@@ -21,7 +21,7 @@ def end_without_contract(company: WebCompany) -> Session:
     return loaded
 
 
-def test_r28_either_leaves_a_note_and_both_pages_show_it(company: WebCompany) -> None:
+def test_r28_a_note_of_either_of_the_two_is_shown_on_both_pages(company: WebCompany) -> None:
     session = end_without_contract(company)
     sam, dana = company.visitor(SAM, Purpose.ME), company.visitor(DANA, Purpose.TEAM)
     assert "Leave a note about" in text(sam.get("/me")) and "Leave a note about" in text(dana.get(SAM_PAGE))
@@ -68,7 +68,7 @@ def test_r28_both_files_have_the_notes_of_the_pair(company: WebCompany) -> None:
         assert all(pair["notes"] == [] for pair in pairs if pair["report"] != SAM)
 
 
-def test_r32_a_page_shows_what_was_kept_until_a_mail_has_told_it(company: WebCompany) -> None:
+def test_r32_the_page_shows_a_kept_commitment_until_a_mail_mentions_it(company: WebCompany) -> None:
     """To open the page does not count as a mention; the mail does."""
     mention = "Sam has done what was promised: Draft one page on direction"
     sam, dana = company.visitor(SAM, Purpose.ME), company.visitor(DANA, Purpose.TEAM)

@@ -31,7 +31,7 @@ def test_the_reports_page_shows_the_contract_and_the_commitments(company: WebCom
     assert SECRETS[KIM] not in page
 
 
-def test_a_report_ends_own_commitments_and_no_others(company: WebCompany) -> None:
+def test_r18_a_report_ends_only_own_commitments(company: WebCompany) -> None:
     """R-18."""
     own_id, kims_id = company.open_commitment_id("report"), company.open_commitment_id("report", DANA, KIM)
     client = company.visitor(SAM, Purpose.ME)
@@ -46,7 +46,7 @@ def test_a_report_ends_own_commitments_and_no_others(company: WebCompany) -> Non
     assert second_answer.status_code == 409 and "ended already" in text(second_answer)
 
 
-def test_a_report_may_talk_sooner_and_only_the_manager_reads_why(company: WebCompany) -> None:
+def test_r6_only_the_manager_reads_why_a_report_wants_to_talk(company: WebCompany) -> None:
     """R-6: the reason is in the manager's brief and file, and in no other mail, page or file."""
     client = company.visitor(SAM, Purpose.ME)
     fields = {"trigger": "doubt", "reason": "Somebody wrote to me from <Oslo>", "at-once": "yes"}
@@ -83,7 +83,7 @@ def test_a_second_request_for_a_check_in_is_refused(company: WebCompany) -> None
     assert second_answer.status_code == 409 and "asked for already" in text(second_answer)
 
 
-def test_the_format_is_the_reports_choice(company: WebCompany) -> None:
+def test_r4_the_report_chooses_the_format(company: WebCompany) -> None:
     """R-4: a session that is booked far ahead becomes a series, and the people file does not undo the choice."""
     client = company.visitor(SAM, Purpose.ME)
     assert 'value="combined" checked' in client.get("/me").get_data(as_text=True)
@@ -137,9 +137,7 @@ def test_the_page_of_a_person_without_pairs_has_an_explanation(company: WebCompa
     assert "no career conversations as a manager" in text(alex.get("/team"))
 
 
-def test_r29_the_report_s_page_lists_openings_and_keeps_nothing_of_who_looks(
-    saved_company: SavedCompany, tmp_path: Path
-) -> None:
+def test_r29_the_reports_page_lists_openings_and_stores_nothing(saved_company: SavedCompany, tmp_path: Path) -> None:
     """R-24: opening the page writes no row; the report answers an opening with a mail of their own."""
     file = tmp_path / "openings.csv"
     company = WebCompany.of(saved_company, tmp_path, openings=str(file))
@@ -165,7 +163,7 @@ def test_r29_the_report_s_page_lists_openings_and_keeps_nothing_of_who_looks(
 # --- the manager ---
 
 
-def test_the_managers_page_shows_people_by_name_and_what_is_owed_first(company: WebCompany) -> None:
+def test_the_managers_page_begins_with_what_the_manager_has_to_do(company: WebCompany) -> None:
     page = text(company.visitor(DANA, Purpose.TEAM).get("/team"))
     assert page.index("What you promised") < page.index("Kim Tran") < page.index("Sam Okafor")
     assert SECRETS[KIM] in page and "Alex" not in page
@@ -190,7 +188,7 @@ def test_r17_r20_the_page_asks_for_no_contract_older_than_a_later_one(company: W
     assert request in text(company.visitor(DANA, Purpose.TEAM).get("/team")), "reminders are still sent for it"
 
 
-def test_there_are_no_scores_and_no_ranking(company: WebCompany) -> None:
+def test_r24_the_managers_pages_have_no_scores_and_no_ranking(company: WebCompany) -> None:
     client = company.visitor(DANA, Purpose.TEAM)
     for path in ("/team", SAM_PAGE):
         page = text(client.get(path)).lower()
@@ -218,7 +216,7 @@ def test_r12_the_manager_sets_and_withdraws_trust(company: WebCompany) -> None:
     assert not company.office.store.people.load_all_pairs()[pair_id].trust
 
 
-def test_in_transition_they_talk_more_often_until_a_day(company: WebCompany) -> None:
+def test_r5_a_transition_moves_the_next_conversation_nearer_until_it_ends(company: WebCompany) -> None:
     """R-5: without the transition the next conversation is far away again."""
     client, before = company.visitor(DANA, Purpose.TEAM), company.next_session().target
     until = company.office.clock().date() + timedelta(days=200)
@@ -251,7 +249,7 @@ def test_a_manager_records_whether_a_conversation_took_place(company: WebCompany
     assert send(client, SAM_PAGE, f"{SAM_PAGE}/session/{session.id}/forgotten").status_code == 404
 
 
-def test_r35_a_manager_keeps_one_sentence_of_their_own_learning_and_may_withdraw_it(company: WebCompany) -> None:
+def test_r35_a_manager_saves_and_withdraws_one_sentence_of_learning(company: WebCompany) -> None:
     """No other person's page or file shows it."""
     client, sentence = company.visitor(DANA, Purpose.TEAM), "I advise before <b>I</b> have asked."
     answer = send(client, "/team", "/team/learning", learning=f" {sentence}\n")
@@ -384,7 +382,7 @@ def test_t12_an_offered_time_is_booked_without_a_deferral(company: WebCompany) -
 # --- the operator ---
 
 
-def test_the_operator_sees_whether_it_works_and_groups_of_five(company: WebCompany) -> None:
+def test_r22_the_operators_page_shows_alerts_and_counts_and_no_names(company: WebCompany) -> None:
     """R-22: pairs of groups that are too small are not counted by group."""
     company.office.store.outbox.alert(
         "calendar", "The calendar refused a write.", company.office.clock(), "ops@corp.example"
@@ -444,9 +442,7 @@ def test_r16_pages_words_dates_and_lint_are_in_the_readers_language(company: Web
 
 
 @pytest.mark.parametrize("action", ["let-go", "change"])
-def test_r18_what_the_report_changes_is_told_to_the_manager_in_the_reports_words(
-    company: WebCompany, action: str
-) -> None:
+def test_r18_the_manager_reads_the_reports_reason_for_a_changed_commitment(company: WebCompany, action: str) -> None:
     """R-18: in the contract summary to both, on both pages and in the manager's file."""
     own_id = company.open_commitment_id("report")
     client, session = company.visitor(SAM, Purpose.ME), company.contracted_session().id
@@ -464,7 +460,7 @@ def test_r18_what_the_report_changes_is_told_to_the_manager_in_the_reports_words
     assert "toadflax" in company.visitor(DANA, Purpose.TEAM).get("/team/data").get_data(as_text=True)
 
 
-def test_r38_the_reports_file_leaves_out_what_kept_the_manager(company: WebCompany) -> None:
+def test_r38_the_reports_file_has_no_reason_of_the_manager(company: WebCompany) -> None:
     """R-38, T-12: the report's file counts the deferrals; only the manager's file names the manager as their cause."""
     company.office.worker.actions.defer_session(company.next_session().id, by=DANA)
     company.office.tick()

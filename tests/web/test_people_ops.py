@@ -41,7 +41,7 @@ def sign_in_as_people_ops(company: WebCompany) -> FlaskClient:
     return client
 
 
-def test_opening_is_added_changed_and_taken_out_and_reports_see_it(company: WebCompany) -> None:
+def test_r29_an_opening_is_added_changed_and_removed_and_reports_see_it(company: WebCompany) -> None:
     client = sign_in_as_people_ops(company)
     version = hidden(client.get(PAGE), "version")
     assert send(client, PAGE, PAGE, version=version, **OPENING).headers["Location"] == f"{PAGE}?said=openings"
@@ -112,7 +112,7 @@ def test_openings_are_changed_only_by_people_ops_with_valid_forms(company: WebCo
     assert not company.office.settings.openings_file.exists()
 
 
-def test_pilot_is_named_by_groups_and_nobody_by_address(company: WebCompany) -> None:
+def test_r22_the_page_names_the_groups_of_the_pilot_and_no_address(company: WebCompany) -> None:
     """R-22: managers who are named one by one may be too few for a group."""
     assert "The pilot is for" not in text(sign_in_as_people_ops(company).get("/people-ops"))
     rollout = Rollout(groups=("Sales", "Legal"), managers=(DANA, LEE))

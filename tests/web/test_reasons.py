@@ -56,7 +56,7 @@ def load_lost_times(company: WebCompany, address: str, purpose: Purpose) -> list
 # --- a move ---
 
 
-def test_r18_why_the_report_moved_it_is_told_to_the_manager(company: WebCompany) -> None:
+def test_r18_the_manager_reads_why_the_report_moved_a_session(company: WebCompany) -> None:
     """R-18: in one mail, on both pages and in both files, but not in subjects of mails and not in the history."""
     session = move_session(company, SAM)
     assert "What should Dana know?" in read_time_page(company, SAM, session)
@@ -164,7 +164,7 @@ def test_no_reason_is_accepted_for_a_session_that_did_not_move(company: WebCompa
 
 
 @pytest.mark.parametrize("requester", list(Owner))
-def test_r18_why_a_talk_was_asked_for_is_on_the_manager_s_page_until_it_is_over(
+def test_r6_r18_the_managers_page_shows_an_ad_hoc_reason_until_it_is_held(
     company: WebCompany, requester: Owner
 ) -> None:
     """R-6, R-18: no page of the report and no page for another time shows it."""

@@ -131,7 +131,7 @@ def request_page(company: WebCompany, cookie: str, method: str, path: str) -> in
 # --- whose pages they are ---
 
 
-def test_every_page_with_every_other_persons_link_answers_as_if_it_were_not_there(company: WebCompany) -> None:
+def test_r23_no_link_opens_pages_of_another_link(company: WebCompany) -> None:
     """R-23: such pages are refused as if they did not exist, and nothing is changed."""
     all_visitors = list_visitors(company)
     pages = {visitor: set(list_pages(company, visitor)) for visitor in all_visitors}
@@ -322,7 +322,7 @@ def test_a_mail_in_a_page_is_sandboxed_and_has_no_links_of_its_reader(company: W
     assert "/in/" not in answer.get_data(as_text=True), "the report's link must not be shown to the manager"
 
 
-def test_nothing_secret_is_in_a_log(company: WebCompany, caplog: pytest.LogCaptureFixture) -> None:
+def test_logs_contain_no_content_no_token_and_no_key(company: WebCompany, caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level("DEBUG")
     logging.getLogger("sqlalchemy.engine").setLevel("DEBUG")
     link = company.link(DANA, Purpose.CONTRACT, company.held_session().id)

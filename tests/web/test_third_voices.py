@@ -29,7 +29,7 @@ def list_request_recipients(company: WebCompany) -> list[str]:
     return [str(mail["To"]) for mail in company.office.mails("third_voice_request")]
 
 
-def test_r30_one_mail_in_the_reports_name_holds_nothing_of_the_question(company: WebCompany) -> None:
+def test_r30_the_request_mail_names_the_report_and_not_the_question(company: WebCompany) -> None:
     assert ask_as_sam(company) == 303
     company.office.run(3 * DAY)
     (mail,) = (mail for mail in company.office.mails("third_voice_request"))
@@ -44,7 +44,7 @@ def test_r30_one_mail_in_the_reports_name_holds_nothing_of_the_question(company:
     assert len(list_request_recipients(company)) == 1
 
 
-def test_r30_the_answer_reaches_the_report_alone(company: WebCompany) -> None:
+def test_r30_only_the_report_can_read_the_answer(company: WebCompany) -> None:
     priya, page = company.visitor(PRIYA, Purpose.VOICE, company.third_voice_id()), f"/voice/{company.third_voice_id()}"
     question_page = text(priya.get(page))
     assert (
@@ -77,7 +77,7 @@ def test_r30_the_answer_reaches_the_report_alone(company: WebCompany) -> None:
     assert row.to and "@" not in row.to, "the row must hold a tag in the place of the address"
 
 
-def test_r30_one_answer_and_no_more(company: WebCompany) -> None:
+def test_r30_a_question_is_answered_only_once(company: WebCompany) -> None:
     page = f"/voice/{company.third_voice_id()}"
     first, second = (company.visitor(PRIYA, Purpose.VOICE, company.third_voice_id()) for _ in range(2))
     token = hidden(second.get(page), "token")
@@ -109,7 +109,7 @@ def test_r30_logs_do_not_mention_questions_or_answers(company: WebCompany, caplo
     assert "GET /me 200" in log_lines and "voice" not in repr(log_lines)
 
 
-def test_r30_the_link_ends_after_thirty_days(company: WebCompany) -> None:
+def test_r30_the_link_of_a_third_voice_expires(company: WebCompany) -> None:
     page, link = f"/voice/{company.third_voice_id()}", company.link(PRIYA, Purpose.VOICE, company.third_voice_id())
     (voice,) = company.office.worker.third_voices.list_voices(SAM)
     company.office.clock.move_to(voice.expires_at - HOUR)
@@ -145,7 +145,9 @@ def test_r30_opening_changes_nothing_and_forged_forms_are_refused(company: WebCo
         (OPERATOR, "somebody other than you"),
     ],
 )
-def test_r30_whom_a_report_may_not_ask(company: WebCompany, address: str, reason: str) -> None:
+def test_r30_a_question_to_an_address_that_is_not_allowed_is_refused(
+    company: WebCompany, address: str, reason: str
+) -> None:
     before = company.read_database()
     client = company.visitor(SAM, Purpose.ME)
     answer = send(client, "/me", "/me/voice", address=address, question="What should I do more of?")
@@ -200,7 +202,7 @@ def test_r30_a_setting_allows_questions_to_people_outside_the_company(
     company.office.close()
 
 
-def test_r30_three_questions_are_open_at_most_also_when_some_are_erased(company: WebCompany) -> None:
+def test_r30_at_most_three_questions_are_open_and_erased_ones_count(company: WebCompany) -> None:
     """Otherwise a report could ask everybody by erasing one question after the other."""
     assert [ask_as_sam(company, question=f"Question {number}?") for number in range(MAX)] == [303] * (MAX - 1) + [422]
     client = company.visitor(SAM, Purpose.ME)
@@ -213,7 +215,7 @@ def test_r30_three_questions_are_open_at_most_also_when_some_are_erased(company:
     assert send(company.visitor(SAM, Purpose.ME), "/me", "/me/voice", address=LEE, question=" ").status_code == 422
 
 
-def test_r30_erasing_takes_question_answer_and_link_away(company: WebCompany) -> None:
+def test_r30_an_erased_question_has_no_answer_no_link_and_no_mail(company: WebCompany) -> None:
     voice_id, page = company.third_voice_id(), f"/voice/{company.third_voice_id()}"
     priya, sam = company.visitor(PRIYA, Purpose.VOICE, voice_id), company.visitor(SAM, Purpose.ME)
     token = hidden(priya.get(page), "token")
@@ -239,7 +241,7 @@ def test_r30_only_the_reports_file_has_question_and_answer(company: WebCompany) 
     assert "third_voices" not in managers_file
 
 
-def test_r30_a_refused_mail_is_told_to_the_report_and_not_to_the_operator(company: WebCompany) -> None:
+def test_r30_a_refused_mail_is_shown_to_the_report_and_causes_no_alert(company: WebCompany) -> None:
     company.office.mailer.fail = Fails(lambda: Forbidden(f"no mailbox {LEE}"), "send", times=1)
     assert ask_as_sam(company) == 303
     due = next(m.due_at for m in company.office.messages("third_voice_request") if m.is_live)

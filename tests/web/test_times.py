@@ -29,7 +29,9 @@ def choose_time(company: WebCompany, address: str, session: Session, span: Span)
 
 
 @pytest.mark.parametrize("address", [DANA, SAM])
-def test_either_of_the_two_takes_one_by_one_press(company: WebCompany, offered_session: Session, address: str) -> None:
+def test_r38_t12_either_of_the_two_chooses_an_offered_time(
+    company: WebCompany, offered_session: Session, address: str
+) -> None:
     """R-38, T-12: the offer ends, and the choice counts as no deferral."""
     assert choose_time(company, address, offered_session, offered_session.options[1]) == 303
     session = company.next_session()
@@ -116,7 +118,9 @@ def test_the_booked_time_can_be_chosen_and_ends_the_offer(company: WebCompany, o
 
 
 @pytest.mark.parametrize("address", [KIM, LEE])
-def test_another_persons_link_opens_nothing(company: WebCompany, offered_session: Session, address: str) -> None:
+def test_r23_links_of_other_people_do_not_open_the_page(
+    company: WebCompany, offered_session: Session, address: str
+) -> None:
     """R-23: the link is refused although it names the id of this session."""
     assert (
         company.visitor(address, Purpose.TIME, offered_session.id).get(f"/time/{offered_session.id}").status_code == 404

@@ -311,7 +311,7 @@ def test_r23_questions_repeat_only_words_of_the_rules(text: str, due: date | Non
 
 
 @pytest.mark.parametrize(("days", "expected"), [(0, True), (7, True), (8, False), (-1, True)])
-def test_r21_due_within_seven_days_is_urgent(days: int, expected: bool) -> None:
+def test_r21_a_commitment_due_within_seven_days_is_urgent(days: int, expected: bool) -> None:
     assert is_urgent(TODAY + timedelta(days=days), TODAY) is expected
 
 
@@ -327,7 +327,7 @@ def test_r21_due_within_seven_days_is_urgent(days: int, expected: bool) -> None:
     ],
 )
 @pytest.mark.parametrize("owner", Owner)
-def test_r31_a_promise_of_feedback_is_met_with_a_hint(text: str, locale: str, owner: Owner) -> None:
+def test_r31_a_promise_of_feedback_gets_a_hint(text: str, locale: str, owner: Owner) -> None:
     """The hint names what was done, what it led to and what to try next.
 
     It does not keep the contract from being recorded.
@@ -350,5 +350,5 @@ def test_r31_a_promise_of_feedback_is_met_with_a_hint(text: str, locale: str, ow
         ("Die Feedbackrunde vorbereiten", "de"),
     ],
 )
-def test_r31_asking_for_feedback_is_no_promise_to_give_it(text: str, locale: str) -> None:
+def test_r31_a_request_for_feedback_gets_no_hint(text: str, locale: str) -> None:
     assert "feedback" not in [question.code for question in list_questions(text, Owner.MANAGER, locale=locale)]

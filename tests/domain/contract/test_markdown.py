@@ -88,7 +88,7 @@ def clear_line_numbers(contract: Contract) -> Contract:
     )
 
 
-def test_r14_the_four_parts_are_read() -> None:
+def test_r14_the_four_parts_of_a_contract_are_read() -> None:
     assert parse_contract(FULL_FILE, "c.md") == Contract(
         report=(
             WrittenCommitment(
@@ -184,7 +184,7 @@ def test_r14_empty_part_needs_the_word_none() -> None:
 
 @settings(max_examples=150)
 @given(CONTRACTS)
-def test_r14_what_is_written_reads_back_the_same(contract: Contract) -> None:
+def test_r14_a_rendered_contract_is_parsed_without_a_change(contract: Contract) -> None:
     assert clear_line_numbers(parse_contract(render_contract(contract, "Dana and Sam"), "c.md")) == contract
 
 

@@ -20,7 +20,7 @@ def test_r18_commitment_with_the_same_words_keeps_its_id_at_any_place_and_date()
     assert match_commitments(OLD_COMMITMENTS, [MENTOR_QUESTION, moved_commitment]) == ["c2", "c1"]
 
 
-def test_r18_a_promise_reworded_goes_on() -> None:
+def test_r18_a_reworded_commitment_keeps_its_id() -> None:
     assert match_commitments(
         OLD_COMMITMENTS, [replace(INTRODUCTION, text="Introduce Sam to the new head of platform")]
     ) == ["c1"]

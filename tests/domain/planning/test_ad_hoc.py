@@ -40,7 +40,7 @@ def get_adhoc_span(story: Story) -> Span:
     return get_adhoc_session(story).span
 
 
-def test_an_ad_hoc_conversation_is_within_five_working_days() -> None:
+def test_an_ad_hoc_session_is_booked_on_the_day_of_the_request() -> None:
     """It is on the day of the request, and not within four hours (T-14, R-6)."""
     story = request_adhoc_session(Story())
     assert count_shared_days(NOW, get_adhoc_span(story).start) == 0
@@ -139,7 +139,7 @@ def test_ad_hoc_session_does_not_replace_the_regular_one() -> None:
     assert story.session(next_session.id).span == next_session.span
 
 
-def test_when_leaving_is_signalled_it_is_within_two() -> None:
+def test_a_session_about_leaving_is_within_two_working_days() -> None:
     """An urgent session ignores the preference of the pair (T-14)."""
     story = Story(pair_of(preference=Preference(weekday=4, minute=15 * 60)))
     request_adhoc_session(story, Trigger.LEAVING)
@@ -199,7 +199,7 @@ def test_ad_hoc_session_has_no_later_date_before_the_mail() -> None:
     assert len(story.mails("unplaceable")) == 1
 
 
-def test_a_check_in_is_short_and_soon() -> None:
+def test_a_check_in_takes_15_minutes_within_five_weekdays() -> None:
     """A check-in takes 15 minutes, within five weekdays of the request (R-7)."""
     story = booked_story()
     story.act(actions.request_check_in)

@@ -80,7 +80,7 @@ def test_the_window_of_a_short_rhythm_is_narrower() -> None:
         (date(2027, 6, 1), SIX_WEEKS),
     ],
 )
-def test_the_rhythm_is_tighter_as_long_as_the_transition_lasts(
+def test_a_transition_shortens_the_rhythm_until_it_ends(
     transition_until: date | None, expected_interval: Interval
 ) -> None:
     """R-5: The shorter rhythm counts if the transition lasts until the target that it gives."""
@@ -198,7 +198,7 @@ def test_cycle_after_a_cancelled_one_has_the_next_number() -> None:
 # --- series ---
 
 
-def test_a_series_has_three_parts_five_to_ten_shared_working_days_apart() -> None:
+def test_a_series_has_three_parts_with_targets_a_week_apart() -> None:
     """T-13, R-4: Only the last part asks for a contract."""
     parts = _make_next_cycle(format=Format.SERIES)
     assert [p.topic for p in parts] == [Topic.NOW, Topic.DIRECTION, Topic.GAP]
@@ -274,7 +274,7 @@ def test_ids_use_the_alphabet_that_each_calendar_service_accepts(number: int) ->
 # --- over a longer time ---
 
 
-def test_two_years_of_a_quarterly_rhythm() -> None:
+def test_a_quarterly_rhythm_keeps_each_session_near_its_target() -> None:
     """R-1, R-3: Each session is near its target, and the next one is booked when a session is held."""
     story = Story()
     held_days: list[date] = []

@@ -24,7 +24,7 @@ def make_story_deferred_three_times() -> Story:
     return story
 
 
-def test_from_the_third_deferral_on_three_times_are_held() -> None:
+def test_the_third_deferral_offers_three_times_to_choose_from() -> None:
     """The times are on three days, the first is booked, and the manager is asked to choose (T-12, R-10)."""
     story = make_story_deferred_three_times()
     options = story.next.options
@@ -61,7 +61,7 @@ def test_moved_review_has_no_offer() -> None:
     assert story.session(review.id).options == ()
 
 
-def test_the_times_are_held_for_three_working_days() -> None:
+def test_an_offer_ends_and_the_session_keeps_its_time() -> None:
     """The offer ends at 18:00 in the manager's zone; the session keeps its time (T-12)."""
     story = booked_story()
     story.decline(story.next)
@@ -172,7 +172,7 @@ def test_time_within_four_hours_can_not_be_chosen() -> None:
     assert list_open_times(session, first_time.start - 3 * HOUR) == offer.times[1:]
 
 
-def test_both_are_told_of_each_deferral_once() -> None:
+def test_both_get_one_notice_of_each_deferral() -> None:
     """A new time that a person chose needs no notice (T-12, R-38)."""
     story = make_deferred_story()
     assert [(m.to, m.number) for m in story.mails("deferral_notice")] == [(DANA.email, 1), (SAM.email, 1)]

@@ -33,7 +33,7 @@ def book_clash(story: Story, who: Person = DANA, show: ShowAs = ShowAs.BUSY) -> 
 
 
 @pytest.mark.parametrize("busy_person", BOTH_PEOPLE, ids=lambda participant: participant.name)
-def test_booked_over_is_warned_of_and_defers_a_day_later(busy_person: Person) -> None:
+def test_a_clash_causes_a_warning_and_a_deferral_a_day_later(busy_person: Person) -> None:
     """T-10, R-8: The session moves a day after the warning if the clash remains."""
     story = make_story_before_session(6 * DAY)
     book_clash(story, busy_person)
@@ -251,7 +251,7 @@ def test_unknown_time_does_not_defer_a_session() -> None:
 
 
 @pytest.mark.parametrize("left", [5 * HOUR, 12 * DAY])
-def test_out_of_office_acts_at_once(left: timedelta) -> None:
+def test_an_absence_defers_the_session_at_once(left: timedelta) -> None:
     """T-10: An absence needs no warning, even twelve days ahead."""
     story = make_story_before_session(left)
     session = story.next

@@ -81,7 +81,7 @@ def revise_contract(story: Story, due: date | None, revision: int = 2) -> None:
 # --- the time of a block ---
 
 
-def test_it_stands_on_the_latest_working_day_before_it_is_due() -> None:
+def test_a_block_is_on_the_last_working_day_before_the_due_date() -> None:
     """A block takes 30 minutes of the manager's working hours, on the manager's calendar alone (T-8, R-19)."""
     story = make_story_with_commitment()
     span = get_block(story)
@@ -132,7 +132,7 @@ def test_block_is_an_all_day_event_when_only_a_day_off_remains() -> None:
     assert get_block(story) == make_day_span(DANA, date(2026, 9, 19))
 
 
-def test_what_is_due_today_still_gets_a_time_today() -> None:
+def test_a_commitment_due_today_gets_a_block_today() -> None:
     """The block of a commitment that is due today does not begin in the past (T-8, R-21)."""
     story = Story(
         state=state_of(make_contracted_session(), commitments=(commitment_of(NOW.date()),)), now=NOW + 5 * HOUR
@@ -211,7 +211,7 @@ def test_block_is_an_all_day_event_when_free_busy_is_unknown() -> None:
 
 
 @pytest.mark.parametrize("standing", [CommitmentStanding.DONE, CommitmentStanding.LET_GO])
-def test_it_goes_when_the_commitment_ends(standing: CommitmentStanding) -> None:
+def test_a_block_is_cancelled_when_its_commitment_ends(standing: CommitmentStanding) -> None:
     """T-8, R-18."""
     story = make_story_with_commitment()
     story.act(lambda builder: actions.close_commitment(builder, builder.commitments["p1"], standing))
@@ -228,7 +228,7 @@ def test_block_is_cancelled_when_a_revision_omits_the_commitment() -> None:
     assert story.placed_event(story.commitment()) is None
 
 
-def test_it_follows_the_date() -> None:
+def test_a_block_follows_a_changed_due_date() -> None:
     """The block moves to another time as the same event when the due date changes (T-8, R-18)."""
     story = make_story_with_commitment()
     revise_contract(story, date(2026, 9, 25))
@@ -269,7 +269,7 @@ def test_new_wording_does_not_restore_a_deleted_block() -> None:
     assert story.placed_event(story.commitment()) is None
 
 
-def test_moving_it_by_hand_is_respected() -> None:
+def test_a_hand_move_of_a_block_is_respected() -> None:
     """A block that the manager moves keeps its new time, and the due date does not change (T-8)."""
     story = make_story_with_commitment()
     start = utc(2026, 9, 16, 18)

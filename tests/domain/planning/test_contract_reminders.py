@@ -43,7 +43,7 @@ def make_story_at_end(start: datetime = SESSION_START, manager: Person = DANA) -
     return story
 
 
-def test_the_contract_is_asked_for_at_the_session_s_end() -> None:
+def test_the_contract_is_requested_at_the_end_of_the_session() -> None:
     """T-7, R-15: The mail leaves at once, and the deadline is 48 hours later."""
     story = make_story_at_end()
     assert [(m.to, m.snapshot_at) for m in story.mails("contract_request")] == [(DANA.email, story.now)]
@@ -65,7 +65,7 @@ def test_session_without_contract_gets_no_contract_request() -> None:
         assert story.mails("contract_request") == []
 
 
-def test_two_reminders_and_three_late_mails_and_then_it_is_unfinished() -> None:
+def test_a_session_ends_unfinished_after_two_reminders_and_three_late_ones() -> None:
     """T-7, R-15, R-17: The session ends on a Monday in Berlin, and nobody records a contract."""
     story = make_story_at_end()
     story.until(utc(2026, 10, 20))
@@ -183,7 +183,7 @@ def test_reminders_are_inside_working_hours_and_before_the_deadline(
     assert get_local_date(dana.zone, late_times[0]) > get_local_date(dana.zone, end + 48 * HOUR)
 
 
-def test_each_of_the_two_days_that_follow_has_a_reminder_where_it_leaves_time() -> None:
+def test_each_of_the_next_two_days_has_a_reminder_before_the_deadline() -> None:
     """T-7: Each of the two days after the end has one reminder, if two hours are left to the deadline.
 
     The session ends on Monday to Wednesday, at any quarter-hour from 09:00 to 22:45 in Berlin.

@@ -131,7 +131,7 @@ def test_deleting_the_event_of_a_held_session_is_no_deferral() -> None:
     assert deferral_causes(story) == []
 
 
-def test_each_deferral_is_announced_to_both_with_its_count() -> None:
+def test_both_get_a_mail_with_the_count_of_each_deferral() -> None:
     """Both people get a mail with the count once the new time is on the calendar (R-10, T-12)."""
     story = booked_story()
     for count in (1, 2, 3, 4):
@@ -144,7 +144,9 @@ def test_each_deferral_is_announced_to_both_with_its_count() -> None:
 
 
 @pytest.mark.parametrize(("absent_person", "readers"), [(DANA, [SAM]), (SAM, [DANA, SAM])], ids=["manager", "report"])
-def test_a_manager_who_is_away_needs_no_mail_that_it_moved(absent_person: Person, readers: list[Person]) -> None:
+def test_a_first_absence_of_the_manager_causes_no_mail_to_the_manager(
+    absent_person: Person, readers: list[Person]
+) -> None:
     """The manager sees the new time on the calendar; the report gets a notice in any case (T-12, R-38)."""
     story = booked_story()
     story.book(absent_person, story.next.span, ShowAs.AWAY)
@@ -165,7 +167,7 @@ def test_r18_manager_gets_one_notice_about_an_explanation_of_the_report() -> Non
         assert [(m.to, m.number) for m in story.mails("deferral_notice")] == [(SAM.email, 1), (DANA.email, 1)]
 
 
-def test_a_second_deferral_is_told_to_a_manager_who_knows_of_it() -> None:
+def test_the_manager_gets_a_notice_of_a_second_own_absence() -> None:
     """From the second deferral on, the manager gets a notice even after an absence of their own (R-10, T-12)."""
     story = booked_story()
     for _ in range(2):
@@ -260,7 +262,9 @@ def test_moving_a_session_to_an_earlier_time_is_no_deferral() -> None:
     ("minutes", "mail_count", "deferral_count"),
     [(75, 0, 0), (60, 0, 0), (59, 1, 0), (45, 1, 0), (44, 0, 1), (15, 0, 1)],
 )
-def test_a_person_may_shorten_to_45_and_that_is_flagged(minutes: int, mail_count: int, deferral_count: int) -> None:
+def test_a_session_shortened_to_45_minutes_stays_and_causes_a_mail(
+    minutes: int, mail_count: int, deferral_count: int
+) -> None:
     """The manager gets a mail about 45 to 59 minutes; less than 45 minutes is a deferral (T-1, R-1)."""
     story = booked_story()
     story.move(story.next, story.next.span.start, minutes)
@@ -381,7 +385,7 @@ def test_refused_change_is_written_again_after_five_minutes() -> None:
 # --- several deferrals ---
 
 
-def test_whatever_happens_it_is_owed_until_it_is_held() -> None:
+def test_a_session_deferred_six_times_keeps_its_history_and_is_held() -> None:
     """One session loses its time in six ways, keeps its complete history, and is held in the end (R-8)."""
     story = booked_story(Story(pair_of(start=date(2026, 6, 29))))
     session_id = story.next.id

@@ -66,7 +66,7 @@ def list_sent_mails(story: Story) -> list[tuple[str, str]]:
         (EndReason.REPORT_LEFT, None, [("pair_ended", DANA.email)]),
     ],
 )
-def test_each_is_told_once_of_a_change(
+def test_each_person_gets_one_mail_about_the_end_of_a_pair(
     reason: EndReason, successor: PairId | None, expected_mails: list[tuple[str, str]]
 ) -> None:
     """R-36, T-17: No mail is sent before the next day.

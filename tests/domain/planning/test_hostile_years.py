@@ -200,7 +200,9 @@ ACTIONS: list[Action] = [
     st.integers(1, 2),
     st.lists(st.tuples(st.sampled_from(ACTIONS), st.integers(0, 10_000), st.integers(1, 21 * 24)), max_size=12),
 )
-def test_whatever_people_do_nothing_is_lost(format_: Format, ahead: int, steps: list[tuple[Action, int, int]]) -> None:
+def test_every_owed_session_gets_a_time_after_hostile_actions(
+    format_: Format, ahead: int, steps: list[tuple[Action, int, int]]
+) -> None:
     """Every owed session has a time in the end, unless a rule says otherwise (R-8, T-4).
 
     The story also asserts that planning again changes nothing and that no effect has the key of another one.

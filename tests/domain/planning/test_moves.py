@@ -39,7 +39,7 @@ def shift_session(session: Session, by: timedelta) -> Span:
 # --- proposed times ---
 
 
-def test_three_times_are_proposed_on_three_days_each_with_its_reasons() -> None:
+def test_three_times_on_three_days_are_proposed_with_reasons() -> None:
     """R-38: No proposed time overlaps the current one.
 
     The reasons that both people see are about this session alone; the details are about the manager's other sessions.
@@ -127,7 +127,7 @@ def test_meeting_directly_after_a_distant_requested_time_is_an_objection() -> No
 
 
 @pytest.mark.parametrize("who", [DANA, SAM])
-def test_t11_one_press_of_either_is_a_hand_move_and_no_deferral(who: Person) -> None:
+def test_t11_a_press_of_either_moves_the_session_without_a_deferral(who: Person) -> None:
     """R-38, T-11: No count and no mail follow. The session stays, and the rhythm counts from the new time."""
     story = booked_story()
     session_before, new_span = (
@@ -144,7 +144,7 @@ def test_t11_one_press_of_either_is_a_hand_move_and_no_deferral(who: Person) -> 
     assert abs(next_session.target - (new_span.end + 13 * WEEK)) < DAY < new_span.start - session_before.span.start
 
 
-def test_t11_what_stands_at_that_hour_is_intended() -> None:
+def test_t11_busy_time_at_a_chosen_time_is_intended() -> None:
     """T-11: The person saw the busy time, so no warning and no move follow."""
     story = booked_story()
     new_span = shift_session(story.next, -DAY if story.next.span.start.weekday() else DAY)
@@ -156,7 +156,7 @@ def test_t11_what_stands_at_that_hour_is_intended() -> None:
     assert deferral_causes(story) == ["moved"] and story.next.span == new_span
 
 
-def test_a_move_past_the_window_counts_as_on_the_calendar() -> None:
+def test_a_move_past_the_window_counts_as_a_deferral() -> None:
     """T-10, T-11: A move past the window is a deferral, and the session keeps the chosen time."""
     story = booked_story()
     new_span = shift_session(story.next, 10 * WEEK)
@@ -271,7 +271,7 @@ def test_review_inside_a_1on1_cannot_be_moved() -> None:
 # --- the report's reason (R-18) ---
 
 
-def test_r18_the_report_may_say_why_after_the_own_move_and_not_after_the_managers() -> None:
+def test_r18_the_report_can_explain_only_own_moves() -> None:
     story = booked_story()
     press_time(story, proposals.propose_times(make_builder_with_calendars(story), story.next).times[0].span, SAM.email)
     builder = PlanBuilder(story.now, story.state, None, story.policy)

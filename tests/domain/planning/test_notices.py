@@ -79,7 +79,7 @@ ZONE_CASES = [
 
 
 @pytest.mark.parametrize(("zone", "country", "start", "expected", "instant"), ZONE_CASES)
-def test_the_prompt_is_due_at_the_start_of_a_working_day_at_least_two_days_before(
+def test_the_prompt_is_due_on_a_working_morning_two_days_before(
     zone: str, country: str, start: datetime, expected: str, instant: datetime
 ) -> None:
     """The prompt follows the report's local clock, even when the clock changes before the session (T-5)."""
@@ -204,7 +204,7 @@ def test_mails_before_a_session_are_due_at_the_start_of_a_working_day(
 # --- mails before a session ---
 
 
-def test_prompt_and_brief_leave_once_at_their_hour() -> None:
+def test_prompt_and_brief_are_sent_once_when_they_are_due() -> None:
     """The report gets the prompt, and the manager gets the brief (T-5, T-6, R-11, R-12)."""
     story = booked_story()
     story.until(story.next.span.end)
@@ -306,7 +306,7 @@ def test_introduction_waits_until_a_session_is_booked() -> None:
 # --- commitments ---
 
 
-def test_what_is_due_is_said_at_nine_on_the_day() -> None:
+def test_the_owner_gets_a_mail_at_nine_when_a_commitment_is_due() -> None:
     """The owner of the commitment gets the mail at 9:00 in their own zone, manager and report alike (R-20)."""
     due = date(2026, 9, 15)
     managers_commitment, reports_commitment = commitment_of(due), commitment_of(due, Owner.REPORT, id="p2")

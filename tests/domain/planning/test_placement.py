@@ -332,7 +332,7 @@ def test_deferred_session_moves_its_existing_event() -> None:
 
 
 @pytest.mark.parametrize("ahead", [1, 2, 3])
-def test_so_many_sessions_are_held_in_advance(ahead: int) -> None:
+def test_the_policy_gives_the_number_of_sessions_booked_ahead(ahead: int) -> None:
     """T-15, R-3: As many sessions are booked as the policy says, each in the window after the session before it."""
     story = booked_story(Story(policy=Policy(ahead=ahead)))
     for _ in range(2):

@@ -172,7 +172,7 @@ END_REASONS = [EndReason.REPORT_LEFT, EndReason.MANAGER_LEFT, EndReason.BOTH_LEF
 
 
 @pytest.mark.parametrize("fields", [{"paused": True}, *({"ended": reason} for reason in END_REASONS)])
-def test_a_pair_that_rests_or_ends_has_nothing_to_come_on_any_calendar(fields: dict[str, object]) -> None:
+def test_a_paused_or_ended_pair_has_no_future_sessions_and_no_mails(fields: dict[str, object]) -> None:
     """All future events are cancelled, and no mail about the pair is sent any more; the history stays (R-24)."""
     story = make_story_with_contract()
     assert len(list_future_keys(story)) == 5
@@ -308,7 +308,7 @@ def test_a_transition_brings_the_next_session_nearer() -> None:
     assert story.next.target == session_before.target
 
 
-def test_a_transition_ends_by_itself() -> None:
+def test_the_normal_rhythm_returns_after_the_end_of_a_transition() -> None:
     """The first session after the end of the transition follows a quarter later (R-5)."""
     story = booked_story(Story(pair_of(transition_until=date(2026, 12, 1))))
     ends: list[datetime] = []

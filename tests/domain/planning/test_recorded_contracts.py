@@ -38,7 +38,7 @@ def record_first_contract(story: Story, *commitments: IdentifiedCommitment, revi
 # --- the contract ---
 
 
-def test_a_contract_closes_the_conversation_and_both_get_it() -> None:
+def test_a_contract_closes_the_session_and_both_get_the_summary() -> None:
     """Both people get the summary at once (T-7, R-14, R-15)."""
     story = story_at_end()
     story.now += HOUR
@@ -55,7 +55,7 @@ def test_a_contract_closes_the_conversation_and_both_get_it() -> None:
 
 
 @pytest.mark.parametrize(("hours", "late"), [(47, None), (48, None), (49, True)])
-def test_lateness_is_recorded(hours: int, late: bool | None) -> None:
+def test_the_history_records_a_contract_after_its_deadline(hours: int, late: bool | None) -> None:
     """The history says that the contract was recorded after its deadline of 48 hours (R-15, R-22)."""
     story = story_at_end()
     story.tick_at(story.now + hours * HOUR)
@@ -65,7 +65,7 @@ def test_lateness_is_recorded(hours: int, late: bool | None) -> None:
     assert ("after its deadline" in decision.reason) is bool(late)
 
 
-def test_a_contract_is_a_live_document() -> None:
+def test_a_revision_reaches_both_and_ends_omitted_commitments() -> None:
     """Both people get each revision. A commitment that a revision omits ends as changed (R-14, R-18)."""
     story = story_at_end()
     record_first_contract(story, MANAGERS_COMMITMENT, REPORTS_COMMITMENT)
@@ -96,7 +96,7 @@ def test_revision_does_not_change_a_done_commitment() -> None:
     assert story.commitment("p2").standing is CommitmentStanding.DONE
 
 
-def test_an_unfinished_conversation_is_finished_by_its_contract() -> None:
+def test_a_late_contract_closes_an_unfinished_session() -> None:
     """R-17."""
     story = story_at_end()
     story.until(story.now + 20 * DAY)
@@ -146,7 +146,7 @@ def test_second_part_of_a_series_can_have_the_contract() -> None:
     ("standing", "words"),
     [(CommitmentStanding.DONE, "done"), (CommitmentStanding.LET_GO, "let go"), (CommitmentStanding.CHANGED, "changed")],
 )
-def test_a_commitment_ends_without_blame(standing: CommitmentStanding, words: str) -> None:
+def test_the_history_records_how_a_commitment_ended(standing: CommitmentStanding, words: str) -> None:
     """The history says when and how the commitment ended, and nothing of its text (R-18, R-24)."""
     story = Story(state=state_of(commitments=(commitment_of(DUE, Owner.REPORT),)))
     story.act(lambda builder: actions.close_commitment(builder, builder.commitments["p1"], standing))

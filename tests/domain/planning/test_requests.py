@@ -27,7 +27,7 @@ def test_request_for_another_time_defers_the_session() -> None:
 
 
 @pytest.mark.parametrize("start", [utc(2026, 9, 9, 8), utc(2026, 9, 12, 18), utc(2026, 12, 1, 10)])
-def test_the_time_wished_for_is_taken(start: datetime) -> None:
+def test_a_requested_time_is_booked_whatever_the_rules_prefer(start: datetime) -> None:
     """R-9, T-11: The requested time is taken whatever the rules prefer. A late one extends the window."""
     story = booked_story()
     session = story.next
@@ -72,7 +72,7 @@ def test_requested_time_after_a_deleted_event_creates_another_event() -> None:
         (Span(NOW + HOUR, NOW + HOUR + 44 * MINUTE), "44 minutes are too few"),
     ],
 )
-def test_wishes_have_their_limits(requested_time: Span, passage: str) -> None:
+def test_a_requested_time_in_the_past_or_under_45_minutes_is_refused(requested_time: Span, passage: str) -> None:
     """T-1, R-1: A requested time is in the future and has at least 45 minutes."""
     p = PlanBuilder(NOW, state_of(session_of(NOW + DAY)), None, Policy())
     with pytest.raises(Refused, match=passage):
@@ -158,7 +158,7 @@ def test_second_session_moves_for_an_ad_hoc_session_and_keeps_its_rhythm() -> No
 
 
 @pytest.mark.parametrize("trigger", list(Trigger))
-def test_nothing_tells_why_it_was_asked_for(trigger: Trigger) -> None:
+def test_no_plan_history_or_mail_contains_the_trigger(trigger: Trigger) -> None:
     """R-6: No plan, history or mail contains the trigger."""
     story = make_story_with_ad_hoc_session(trigger)
     records = repr((story.decisions, story.state))

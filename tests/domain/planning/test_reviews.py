@@ -68,7 +68,7 @@ def list_review_days(story: Story) -> list[date]:
 # --- reviews with an event of their own ---
 
 
-def test_reviews_are_booked_when_the_contract_is_there() -> None:
+def test_reviews_are_booked_one_and_two_months_after_the_contract() -> None:
     """Two reviews of 25 minutes are booked, one and two months after the contract (T-9, R-7)."""
     story = make_story_with_contract()
     assert list_review_days(story) == [date(2026, 10, 28), date(2026, 11, 30)]
@@ -244,7 +244,7 @@ def test_manager_gets_the_review_note_on_the_day_of_the_review() -> None:
 # --- reviews inside a 1:1 ---
 
 
-def test_inside_a_1on1_there_is_no_event() -> None:
+def test_a_review_inside_a_1on1_has_no_event_of_its_own() -> None:
     """The review takes the time of the first 1:1 from its target day on, without an event of its own (T-9, R-7)."""
     story = make_story_with_contract(ReviewMode.IN_1ON1, MONDAY_1ON1S)
     assert [s.start for s in list_reviews(story)] == [utc(2026, 11, 2, 14), utc(2026, 11, 30, 14)]
@@ -265,7 +265,7 @@ def test_review_inside_a_1on1_does_not_change_when_planned_again() -> None:
     assert {s.generation for s in list_reviews(story)} == {1}
 
 
-def test_the_note_leaves_at_the_start_of_the_day_of_the_1on1() -> None:
+def test_the_review_note_is_sent_on_the_morning_of_the_1on1() -> None:
     """The manager gets the review note, and the report gets none (T-9)."""
     story = make_story_with_contract(ReviewMode.IN_1ON1, MONDAY_1ON1S)
     story.until(utc(2026, 12, 1))

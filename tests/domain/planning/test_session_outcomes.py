@@ -21,7 +21,7 @@ from worker.domain.planning import actions
 # --- not held ---
 
 
-def test_what_did_not_take_place_is_owed() -> None:
+def test_a_session_that_did_not_take_place_gets_another_time() -> None:
     """The session gets another time soon, with another event. The cause of its deferral is stored (R-8, T-10)."""
     story = story_at_end()
     session = first_session(story)
@@ -93,7 +93,7 @@ def test_future_or_contracted_session_can_not_be_recorded_as_not_held(session: S
 # --- held ---
 
 
-def test_a_session_is_taken_as_held_when_its_end_has_passed() -> None:
+def test_a_session_counts_as_held_when_its_end_has_passed() -> None:
     """The next session is booked at that instant (T-7, R-3)."""
     story = story_at_end()
     assert first_session(story).state is SessionState.HELD

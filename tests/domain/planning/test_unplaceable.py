@@ -21,7 +21,7 @@ def make_crowded_story(days: int = 400) -> Story:
     return story
 
 
-def test_t4_when_nothing_fits_both_are_told_why_at_once_and_every_four_weeks() -> None:
+def test_t4_both_get_mails_about_an_unplaceable_session_every_four_weeks() -> None:
     """T-4, R-8: Each unplaceable session causes mails to both people."""
     story = make_crowded_story()
     assert story.next.unplaceable

@@ -58,7 +58,9 @@ class TestServerThatSchedules:
         moved_event = provider.update(event.ref, replace(event_draft, span=span(11, 13)))
         assert moved_event.answers == {sam: Answer.NEEDS_ACTION}
 
-    def test_the_server_is_left_to_invite(self, provider: CalDavCalendar, hands: SchedulingHands) -> None:
+    def test_the_invitation_is_left_to_the_calendar_server(
+        self, provider: CalDavCalendar, hands: SchedulingHands
+    ) -> None:
         dana, sam = hands.person(), hands.person()
         event_draft = draft(dana, sam)
         event = provider.create(dana, event_draft)
@@ -121,7 +123,9 @@ def test_free_busy_costs_one_request_for_each_person(
     assert interceptor.methods == ["REPORT"] * 3
 
 
-def test_no_title_is_asked_for(provider: CalDavCalendar, hands: CalDavHands, interceptor: RequestInterceptor) -> None:
+def test_requests_for_events_ask_for_no_title(
+    provider: CalDavCalendar, hands: CalDavHands, interceptor: RequestInterceptor
+) -> None:
     """R-23: the requests name the properties to send, and the title is none of them."""
     bodies: list[bytes] = []
 

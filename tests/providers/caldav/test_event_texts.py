@@ -27,7 +27,7 @@ pytestmark = pytest.mark.usefixtures("untouched_server")
 # --- written events ---------------------------------------------------------------------------------------------------
 
 
-def test_what_is_written_is_private_and_complete(provider: CalDavCalendar, hands: CalDavHands) -> None:
+def test_a_written_event_is_private_and_complete(provider: CalDavCalendar, hands: CalDavHands) -> None:
     """R-23: the event is private, and has all properties that another program needs to show it."""
     dana, sam = hands.person(), hands.person()
     event = provider.create(dana, draft(dana, sam, reminders=(15, 60), sequence=3))
