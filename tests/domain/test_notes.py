@@ -64,6 +64,7 @@ def make_note(author: Owner = Owner.MANAGER, days_ago: int = 3, session_id: str 
     ],
 )
 def test_r28_notes_belong_to_early_parts_and_unfinished_sessions(session: Session, *, expected: bool) -> None:
+    """R-28: The last part of a series and a combined session can have notes only if they end unfinished."""
     assert can_have_notes(session) is expected
 
 
@@ -79,6 +80,7 @@ def test_r28_note_is_about_the_last_session_within_the_period() -> None:
 
 
 def test_r28_notes_stay_open_until_the_next_contract() -> None:
+    """R-28: A contract closes the notes of the sessions before it."""
     first, second = make_note(days_ago=30), make_note(Owner.REPORT, 15, "s2")
     parts = [make_held_session(days_ago=30), make_held_session(Topic.DIRECTION, days_ago=15, session_id="s2")]
     assert select_open_notes([second, first], parts) == [first, second]
@@ -108,6 +110,7 @@ def make_commitment(owner: Owner, standing: CommitmentStanding, days_ago: int, n
 
 
 def test_r32_only_recently_kept_commitments_of_the_other_are_listed() -> None:
+    """R-32: Commitments that changed, were let go or are open are left out."""
     done, reader = CommitmentStanding.DONE, Owner.MANAGER
     kept_lately = [make_commitment(Owner.REPORT, done, 1, "c2"), make_commitment(Owner.REPORT, done, 9, "c1")]
     other_commitments = [

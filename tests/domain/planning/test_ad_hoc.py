@@ -41,7 +41,7 @@ def get_adhoc_span(story: Story) -> Span:
 
 
 def test_an_ad_hoc_session_is_booked_on_the_day_of_the_request() -> None:
-    """It is on the day of the request, and not within four hours (T-14, R-6)."""
+    """It begins at least four hours after the request (T-14, R-6)."""
     story = request_adhoc_session(Story())
     assert count_shared_days(NOW, get_adhoc_span(story).start) == 0
     assert get_adhoc_span(story).start >= NOW + 4 * HOUR

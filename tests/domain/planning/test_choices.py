@@ -62,7 +62,7 @@ def test_moved_review_has_no_offer() -> None:
 
 
 def test_an_offer_ends_and_the_session_keeps_its_time() -> None:
-    """The offer ends at 18:00 in the manager's zone; the session keeps its time (T-12)."""
+    """The offer ends at 18:00 in the manager's zone, after three working days (T-12)."""
     story = booked_story()
     story.decline(story.next)
     offer, span = story.next.offer, story.next.span

@@ -272,6 +272,7 @@ def test_review_inside_a_1on1_cannot_be_moved() -> None:
 
 
 def test_r18_the_report_can_explain_only_own_moves() -> None:
+    """R-18: After a move of the manager, the report has no deferral to explain."""
     story = booked_story()
     press_time(story, proposals.propose_times(make_builder_with_calendars(story), story.next).times[0].span, SAM.email)
     builder = PlanBuilder(story.now, story.state, None, story.policy)

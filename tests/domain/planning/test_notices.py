@@ -82,7 +82,7 @@ ZONE_CASES = [
 def test_the_prompt_is_due_on_a_working_morning_two_days_before(
     zone: str, country: str, start: datetime, expected: str, instant: datetime
 ) -> None:
-    """The prompt follows the report's local clock, even when the clock changes before the session (T-5)."""
+    """It is due at least two days before, by the report's local clock, even if the clock changes (T-5)."""
     report = person("Sam", zone, country)
     prompt_time = find_prompt_time(report, start)
     assert prompt_time == instant

@@ -92,6 +92,7 @@ def test_person_with_unknown_or_missing_free_busy_gets_no_slot(s: Search) -> Non
 
 
 def test_a_buffer_of_15_minutes_stays_free_on_each_side() -> None:
+    """T-2: Without the buffer, two more quarter-hours are possible starts."""
     s = search(
         window=june_window(8, (9, 0), (17, 0)),
         busy=[june_window(8, (9, 0), (10, 0)), june_window(8, (11, 45), (17, 0))],
