@@ -1,7 +1,7 @@
 """What `worker.providers.base` promises about channels, as tests that every calendar service with channels inherits.
 
-A provider's test class derives from `ChannelContract`, says in `read` how its vendor's notifications are parsed, and
-has three fixtures: `provider`; `hands`, which acts on its calendars as people do; and `service`, the side of the double
+A provider's test class derives from `ChannelContract`, defines in `read` how its vendor's notifications are parsed, and
+has three fixtures: `provider`; `hands`, which changes its calendars as people do; and `service`, the part of the double
 that sends notifications. Where services differ, a class attribute says so.
 """
 
@@ -40,7 +40,7 @@ class NotifyingProvider(CalendarProvider, NotifyingCalendar, Protocol):
 
 
 class NotifyingService(Protocol):
-    """The side of a double that sends notifications."""
+    """The part of a double that sends notifications."""
 
     routes: dict[str, str]  #: by public base URL: the URL on this machine to which requests are sent
 
@@ -52,11 +52,11 @@ class NotifyingService(Protocol):
 
 
 class Listener:
-    """The server behind the public address: it keeps the requests, and answers the validation of an address."""
+    """The server behind the public address: it keeps the notifications, and answers validations of the address."""
 
     def __init__(self, url: str = "") -> None:
         self.url = url  #: on this machine
-        self.statuses: list[int] = []  #: with which the next requests are answered; then 202
+        self.statuses: list[int] = []  #: of the answers to the next requests; later answers have 202
         self.requests: list[ReceivedRequest] = []
         self._changed = Condition()
 
@@ -90,15 +90,15 @@ def listen() -> Iterator[Listener]:
 
 def channel_of(calendar: Address, path: str, **changed: Any) -> Channel:
     """Return a channel that can be opened; `changed` replaces fields."""
-    number = secrets.token_hex(16)
-    given = Channel(id=number, calendar=calendar, token=f"{number}.{secrets.token_hex(32)}", url=PUBLIC + path)
-    return replace(given, **changed)
+    channel_id = secrets.token_hex(16)
+    token = f"{channel_id}.{secrets.token_hex(32)}"
+    return replace(Channel(id=channel_id, calendar=calendar, token=token, url=PUBLIC + path), **changed)
 
 
 class ChannelContract:
-    """One test for each promise of a calendar service that tells of changes."""
+    """One test for each promise of a calendar service that sends notifications of changes."""
 
-    path = "/notify/google"  #: of the address for notifications
+    path = "/notify/google"  #: in the address to which notifications go
     renews = False  #: the service can prolong a channel
     longest = timedelta(days=7)  #: that the service keeps a channel open
 
@@ -124,14 +124,18 @@ class ChannelContract:
         return replace(channel, remote_id=provider.open_channel(channel).remote_id)
 
     def list_received(self, service: NotifyingService, listener: Listener) -> list[Notification]:
-        """Wait until nothing is due, and return all notifications but those that a channel was opened."""
+        """Wait until nothing is due, and return all notifications except those that a channel was opened."""
         service.settle()
-        parsed = [notification for request in list(listener.requests) for notification in self.read(request)]
-        return [notification for notification in parsed if notification.kind is not NotificationKind.OPENED]
+        notifications = [notification for request in list(listener.requests) for notification in self.read(request)]
+        return [notification for notification in notifications if notification.kind is not NotificationKind.OPENED]
 
-    # --- notifications ----------------------------------------------------------------------------------------------
+    def list_tokens(self, service: NotifyingService, listener: Listener) -> set[str]:
+        """Return the tokens of all notifications that `list_received` returns."""
+        return {notification.token for notification in self.list_received(service, listener)}
 
-    def test_a_change_is_told_with_the_token_and_the_names_of_the_channel(
+    # --- notifications ------------------------------------------------------------------------------------------------
+
+    def test_a_notification_has_the_token_and_the_ids_of_the_channel(
         self, provider: NotifyingProvider, hands: Hands, service: NotifyingService, listener: Listener
     ) -> None:
         dana = hands.person()
@@ -139,34 +143,34 @@ class ChannelContract:
         assert channel.remote_id
         assert self.list_received(service, listener) == []
         hands.add(dana, span(5, 14))
-        told = self.list_received(service, listener)
-        assert told
-        for one in told:
-            assert (one.kind, one.token) == (NotificationKind.CHANGED, channel.token)
-            assert one.remote_id == channel.remote_id
-            assert one.channel_id in ("", channel.id)
+        notifications = self.list_received(service, listener)
+        assert notifications
+        for notification in notifications:
+            assert (notification.kind, notification.token) == (NotificationKind.CHANGED, channel.token)
+            assert notification.remote_id == channel.remote_id
+            assert notification.channel_id in ("", channel.id)
 
-    def test_every_kind_of_change_is_told_our_own_included(
+    def test_each_change_is_notified_including_our_own(
         self, provider: NotifyingProvider, hands: Hands, service: NotifyingService, listener: Listener
     ) -> None:
-        """The echo of our own write is the only proof that a channel works."""
+        """The worker needs the echo of its own write as the proof that a channel works."""
         dana, sam = hands.person(), hands.person()
         self.open(provider, dana)
         wanted = draft(dana, sam)
-        theirs: list[str] = []
+        event_names: list[str] = []
         changes: list[Callable[[], object]] = [
             lambda: provider.create(dana, wanted),
             lambda: hands.move(dana, wanted.key, span(10, 9, 75)),
             lambda: hands.delete(dana, wanted.key),
-            lambda: theirs.append(hands.add(dana, span(5, 14))),
-            lambda: hands.remove(dana, theirs[0]),
+            lambda: event_names.append(hands.add(dana, span(5, 14))),
+            lambda: hands.remove(dana, event_names[0]),
         ]
         for change in changes:
-            before = len(self.list_received(service, listener))
+            count_before = len(self.list_received(service, listener))
             change()
-            assert len(self.list_received(service, listener)) > before
+            assert len(self.list_received(service, listener)) > count_before
 
-    def test_a_change_elsewhere_is_not_told(
+    def test_a_change_of_another_calendar_is_not_notified(
         self, provider: NotifyingProvider, hands: Hands, service: NotifyingService, listener: Listener
     ) -> None:
         dana, sam = hands.person(), hands.person()
@@ -178,23 +182,23 @@ class ChannelContract:
         self, provider: NotifyingProvider, hands: Hands, service: NotifyingService, listener: Listener
     ) -> None:
         dana, sam = hands.person(), hands.person()
-        of_dana, of_sam = self.open(provider, dana), self.open(provider, sam)
-        assert of_dana.remote_id != of_sam.remote_id
+        danas_channel, sams_channel = self.open(provider, dana), self.open(provider, sam)
+        assert danas_channel.remote_id != sams_channel.remote_id
         hands.add(sam, span(5, 14))
-        assert {one.token for one in self.list_received(service, listener)} == {of_sam.token}
+        assert self.list_tokens(service, listener) == {sams_channel.token}
 
-    # --- open, renewed, closed --------------------------------------------------------------------------------------
+    # --- opening, renewing, closing -----------------------------------------------------------------------------------
 
-    def test_an_open_channel_says_when_it_ends(
+    def test_opening_returns_the_end_of_the_channel(
         self, provider: NotifyingProvider, hands: Hands, listener: Listener
     ) -> None:
-        """T-1: aware, in UTC."""
+        """T-1: the end is an aware time in UTC, at about the longest life that the service offers."""
         opened = provider.open_channel(self.channel(hands.person()))
         assert opened.expires_at.utcoffset() == timedelta(0)
         now = datetime.now(UTC)
         assert now + self.longest - timedelta(days=1) < opened.expires_at < now + self.longest + _MARGIN
 
-    def test_renewing_prolongs_a_channel_or_says_that_this_is_impossible(
+    def test_renewing_prolongs_a_channel_or_returns_none(
         self, provider: NotifyingProvider, hands: Hands, service: NotifyingService, listener: Listener
     ) -> None:
         dana = hands.person()
@@ -207,9 +211,9 @@ class ChannelContract:
         else:
             assert renewed is None
         hands.add(dana, span(5, 14))
-        assert self.list_received(service, listener), "renewing took the channel away"
+        assert self.list_received(service, listener), "the channel works after the attempt to renew it"
 
-    def test_a_closed_channel_is_silent(
+    def test_a_closed_channel_sends_no_notifications(
         self, provider: NotifyingProvider, hands: Hands, service: NotifyingService, listener: Listener
     ) -> None:
         dana = hands.person()
@@ -217,7 +221,7 @@ class ChannelContract:
         hands.add(dana, span(5, 14))
         assert self.list_received(service, listener) == []
 
-    def test_closing_what_is_gone_succeeds(
+    def test_closing_a_closed_or_lost_channel_succeeds(
         self, provider: NotifyingProvider, hands: Hands, service: NotifyingService, listener: Listener
     ) -> None:
         dana, sam = hands.person(), hands.person()
@@ -230,7 +234,7 @@ class ChannelContract:
         hands.add(sam, span(5, 14))
         assert self.list_received(service, listener) == []
 
-    def test_what_the_service_has_lost_is_silent_and_is_not_renewed(
+    def test_a_channel_that_the_service_lost_sends_nothing_and_is_not_renewed(
         self, provider: NotifyingProvider, hands: Hands, service: NotifyingService, listener: Listener
     ) -> None:
         dana = hands.person()
@@ -243,7 +247,7 @@ class ChannelContract:
     def test_opening_twice_leaves_one_channel_or_is_a_conflict(
         self, provider: NotifyingProvider, hands: Hands, service: NotifyingService, listener: Listener
     ) -> None:
-        """As the worker opens it again when the first answer was lost."""
+        """The worker opens a channel again when the answer to the first request was lost."""
         dana = hands.person()
         channel = self.channel(dana)
         opened = [provider.open_channel(channel)]
@@ -252,9 +256,10 @@ class ChannelContract:
         except Conflict as conflict:
             assert "\n" not in str(conflict)
         hands.add(dana, span(5, 14))
-        assert {one.remote_id for one in self.list_received(service, listener)} == {opened[-1].remote_id}
+        notifications = self.list_received(service, listener)
+        assert {notification.remote_id for notification in notifications} == {opened[-1].remote_id}
 
-    # --- what is refused --------------------------------------------------------------------------------------------
+    # --- refusals -----------------------------------------------------------------------------------------------------
 
     def test_an_address_without_tls_is_refused(
         self, provider: NotifyingProvider, hands: Hands, service: NotifyingService, listener: Listener
@@ -263,7 +268,7 @@ class ChannelContract:
         self.check_refused(provider, self.channel(hands.person(), url=f"http://longarc.example{self.path}"))
         assert listener.requests == []
 
-    def test_an_address_that_cannot_be_reached_is_refused_or_never_proven(
+    def test_an_address_that_cannot_be_reached_is_refused_or_gets_no_notification(
         self, provider: NotifyingProvider, hands: Hands, service: NotifyingService, listener: Listener
     ) -> None:
         dana = hands.person()
@@ -291,7 +296,7 @@ class ChannelContract:
 
 
 class SecondChannelContract(ChannelContract):
-    """The same, and what a service promises that can't renew: two channels of a calendar can be open at once."""
+    """For a service that can't renew channels: then two channels of a calendar can be open at once."""
 
     def test_closing_one_channel_leaves_the_other(
         self, provider: NotifyingProvider, hands: Hands, service: NotifyingService, listener: Listener
@@ -300,8 +305,8 @@ class SecondChannelContract(ChannelContract):
         dana = hands.person()
         old, new = self.open(provider, dana), self.open(provider, dana)
         hands.add(dana, span(5, 14))
-        assert {one.token for one in self.list_received(service, listener)} == {old.token, new.token}
+        assert self.list_tokens(service, listener) == {old.token, new.token}
         provider.close_channel(old)
         listener.requests.clear()
         hands.add(dana, span(6, 14))
-        assert {one.token for one in self.list_received(service, listener)} == {new.token}
+        assert self.list_tokens(service, listener) == {new.token}

@@ -12,26 +12,26 @@ from worker.providers.base import CalendarProvider
 class FreeBusyContract:
     """One test for each promise about the time that a calendar shows."""
 
-    reads_away = True  #: the service tells out of office from busy
-    reads_tentative = True  #: the service tells tentative from busy
+    reads_away = True  #: the service distinguishes out of office from busy
+    reads_tentative = True  #: the service distinguishes tentative from busy
 
-    # --- unknown is never free --------------------------------------------------------------------------------------
+    # --- known and unknown time ---------------------------------------------------------------------------------------
 
-    def test_unknown_is_never_free(self, provider: CalendarProvider, hands: Hands) -> None:
+    def test_an_unreadable_calendar_is_unknown_and_not_free(self, provider: CalendarProvider, hands: Hands) -> None:
         """T-2: a person whose calendar can't be read is in the answer as unknown, with a reason in one line."""
-        known, unknown = hands.person(), hands.stranger()
-        found = provider.free_busy([known, unknown], WINDOW)
-        assert set(found) == {known, unknown}
-        assert found[known].is_known and found[known].busy == ()
-        assert not found[unknown].is_known and found[unknown].busy == ()
-        assert found[unknown].reason and "\n" not in found[unknown].reason
+        person, stranger = hands.person(), hands.stranger()
+        results = provider.free_busy([person, stranger], WINDOW)
+        assert set(results) == {person, stranger}
+        assert results[person].is_known and results[person].busy == ()
+        assert not results[stranger].is_known and results[stranger].busy == ()
+        assert results[stranger].reason and "\n" not in results[stranger].reason
 
     def test_a_request_for_nobody_has_an_empty_answer(self, provider: CalendarProvider, hands: Hands) -> None:
         assert dict(provider.free_busy([], WINDOW)) == {}
 
-    # --- how time counts --------------------------------------------------------------------------------------------
+    # --- busy time ----------------------------------------------------------------------------------------------------
 
-    def test_busy_is_clipped_and_sorted(self, provider: CalendarProvider, hands: Hands) -> None:
+    def test_busy_time_is_sorted_and_clipped_to_the_window(self, provider: CalendarProvider, hands: Hands) -> None:
         person = hands.person()
         hands.add(person, span(5, 14))
         hands.add(person, Span(at(4, 22), at(5, 2)))
@@ -39,8 +39,8 @@ class FreeBusyContract:
         hands.add(person, span(7, 9))
         window = Span(at(5, 0), at(6, 0))
         busy = provider.free_busy([person], window)[person].busy
-        assert [one.span for one in busy] == [Span(at(5, 0), at(5, 2)), span(5, 14), Span(at(5, 23), at(6, 0))]
-        assert all(one.show_as is ShowAs.BUSY and one.key is None for one in busy)
+        assert [period.span for period in busy] == [Span(at(5, 0), at(5, 2)), span(5, 14), Span(at(5, 23), at(6, 0))]
+        assert all(period.show_as is ShowAs.BUSY and period.key is None for period in busy)
 
     def test_an_event_that_only_touches_the_window_is_outside(self, provider: CalendarProvider, hands: Hands) -> None:
         person = hands.person()
@@ -52,16 +52,16 @@ class FreeBusyContract:
         person = hands.person("America/New_York")
         hands.add(person, span(5, 14))
         event = provider.create(person, draft(person))
-        [busy, own] = provider.free_busy([person], WINDOW)[person].busy
-        for one in (busy.span, own.span, event.span):
-            assert one.start.utcoffset() == one.end.utcoffset() == timedelta(0)
+        [first, second] = provider.free_busy([person], WINDOW)[person].busy
+        for period in (first.span, second.span, event.span):
+            assert period.start.utcoffset() == period.end.utcoffset() == timedelta(0)
 
-    def test_transparent_is_free(self, provider: CalendarProvider, hands: Hands) -> None:
+    def test_an_event_shown_as_free_leaves_the_time_free(self, provider: CalendarProvider, hands: Hands) -> None:
         person = hands.person()
         hands.add(person, span(5, 14), show=None)
         assert provider.free_busy([person], WINDOW)[person].busy == ()
 
-    def test_tentative_and_away_are_told_apart(self, provider: CalendarProvider, hands: Hands) -> None:
+    def test_tentative_and_out_of_office_differ_from_busy(self, provider: CalendarProvider, hands: Hands) -> None:
         person = hands.person()
         hands.add(person, span(5, 14), show=ShowAs.TENTATIVE)
         hands.add(person, span(6, 14), show=ShowAs.AWAY)
@@ -78,7 +78,7 @@ class FreeBusyContract:
             (Answer.DECLINED, None),
         ],
     )
-    def test_an_invitation_counts_as_its_guest_has_answered_it(
+    def test_the_guests_answer_decides_how_an_invitation_counts(
         self, provider: CalendarProvider, hands: Hands, answer: Answer, expected: ShowAs | None
     ) -> None:
         """An invitation that is not answered yet is tentative; a declined one is free."""
@@ -102,7 +102,7 @@ class FreeBusyContract:
             ("Africa/Cairo", date(2027, 4, 29), date(2027, 4, 30)),  # the clocks skip the midnight of the 30th
         ],
     )
-    def test_all_day_is_busy_on_those_days_where_the_owner_lives(
+    def test_an_all_day_event_is_busy_on_its_days_in_the_owners_time_zone(
         self, provider: CalendarProvider, hands: Hands, zone: str, first: date, last: date
     ) -> None:
         person = hands.person(zone)
@@ -115,23 +115,27 @@ class FreeBusyContract:
         [event] = provider.changes(person, None, window).events
         assert event.all_day and event.span == expected
 
-    def test_all_day_transparent_is_free(self, provider: CalendarProvider, hands: Hands) -> None:
+    def test_an_all_day_event_shown_as_free_leaves_its_days_free(
+        self, provider: CalendarProvider, hands: Hands
+    ) -> None:
         person = hands.person("Europe/Berlin")
         hands.add_all_day(person, date(2027, 3, 9), date(2027, 3, 10), opaque=False)
         assert provider.free_busy([person], WINDOW)[person].busy == ()
 
-    def test_a_series_counts_by_its_occurrences(self, provider: CalendarProvider, hands: Hands) -> None:
-        """A moved occurrence is busy where it was moved to only; a cancelled one is free."""
+    def test_each_occurrence_of_a_series_is_busy_at_its_own_time(
+        self, provider: CalendarProvider, hands: Hands
+    ) -> None:
+        """A moved occurrence is busy at its new time only. A cancelled occurrence is free."""
         person = hands.person()
         series = hands.add_daily(person, span(8, 9, 30), times=4)
         hands.move_occurrence(person, series, 1, span(9, 15, 30))
         hands.cancel_occurrence(person, series, 2)
         busy = provider.free_busy([person], WINDOW)[person].busy
-        assert [one.span for one in busy] == [span(8, 9, 30), span(9, 15, 30), span(11, 9, 30)]
+        assert [period.span for period in busy] == [span(8, 9, 30), span(9, 15, 30), span(11, 9, 30)]
 
-    def test_an_occurrence_moved_into_the_window_is_seen(self, provider: CalendarProvider, hands: Hands) -> None:
+    def test_an_occurrence_moved_into_the_window_is_busy(self, provider: CalendarProvider, hands: Hands) -> None:
         person = hands.person()
         series = hands.add_daily(person, span(8, 9, 30), times=3)
         hands.move_occurrence(person, series, 2, span(20, 9, 30))
         busy = provider.free_busy([person], Span(at(20, 0), at(21, 0)))[person].busy
-        assert [one.span for one in busy] == [span(20, 9, 30)]
+        assert [period.span for period in busy] == [span(20, 9, 30)]

@@ -1,9 +1,9 @@
 """What `worker.providers.base` promises, as tests that every provider inherits.
 
-The test class of a calendar derives from `CalendarContract` and brings two fixtures: `provider`, and `hands`, which
-does to its calendars what people do. Where services answer differently, a class attribute of the test class says so.
-What only some services can do has a class of its own (`GuestDeletionContract`, `GuestMoveContract`), which the test
-class of such a service inherits as well, so that no test is collected only to be skipped.
+The test class of a calendar derives from `CalendarContract` and has two fixtures: `provider`, and `hands`, which
+changes its calendars as people do. Where services answer differently, a class attribute of the test class says so.
+Tests that apply to some services only are in classes of their own (`GuestDeletionContract`, `GuestMoveContract`), which
+the test classes of these services inherit as well, so that no test is collected only to be skipped.
 """
 
 from concurrent.futures import ThreadPoolExecutor
@@ -24,12 +24,12 @@ from worker.providers.base import CalendarProvider, Mailer
 class CalendarContract(FreeBusyContract):
     """One test for each promise of a calendar."""
 
-    remembers_cancelled = True  #: the service can tell a key that was cancelled from one that was never used
+    remembers_cancelled = True  #: the service distinguishes a key that was cancelled from one that was never used
     hand_moves_ask_anew = True  #: when the organizer moves the event by hand, all guests have to answer again
 
-    # --- our events -------------------------------------------------------------------------------------------------
+    # --- our events ---------------------------------------------------------------------------------------------------
 
-    def test_what_is_created_can_be_found(self, provider: CalendarProvider, hands: Hands) -> None:
+    def test_a_created_event_is_found_by_its_key(self, provider: CalendarProvider, hands: Hands) -> None:
         dana, sam = hands.person(), hands.person()
         wanted = draft(dana, sam)
         event = provider.create(dana, wanted)
@@ -39,7 +39,7 @@ class CalendarContract(FreeBusyContract):
         assert event.answers == {sam: Answer.NEEDS_ACTION}
         assert provider.find(dana, wanted.key) == event
 
-    def test_what_was_never_created_is_not_found(self, provider: CalendarProvider, hands: Hands) -> None:
+    def test_a_key_that_was_never_used_is_not_found(self, provider: CalendarProvider, hands: Hands) -> None:
         assert provider.find(hands.person(), "s0.1") is None
 
     def test_creating_twice_gives_one_event(self, provider: CalendarProvider, hands: Hands) -> None:
@@ -49,7 +49,7 @@ class CalendarContract(FreeBusyContract):
         for person in (dana, sam):
             assert len(provider.free_busy([person], WINDOW)[person].busy) == 1
 
-    def test_creating_at_the_same_time_gives_one_event(self, provider: CalendarProvider, hands: Hands) -> None:
+    def test_four_creations_at_the_same_time_give_one_event(self, provider: CalendarProvider, hands: Hands) -> None:
         dana, sam = hands.person(), hands.person()
         wanted = draft(dana, sam)
         with ThreadPoolExecutor(4) as pool:
@@ -57,19 +57,21 @@ class CalendarContract(FreeBusyContract):
         assert len({event.ref.id for event in created}) == 1
         assert len(provider.free_busy([dana], WINDOW)[dana].busy) == 1
 
-    def test_creating_again_gives_the_event_as_people_left_it(self, provider: CalendarProvider, hands: Hands) -> None:
+    def test_creating_again_returns_the_event_as_people_have_changed_it(
+        self, provider: CalendarProvider, hands: Hands
+    ) -> None:
         """R-9: nothing that people did is undone by repeating a create."""
         dana, _, wanted = book(provider, hands)
         hands.move(dana, wanted.key, span(10, 9, 75))
         assert provider.create(dana, wanted).span == span(10, 9, 75)
 
-    def test_keys_of_any_shape_are_kept(self, provider: CalendarProvider, hands: Hands) -> None:
+    def test_keys_with_any_characters_are_kept(self, provider: CalendarProvider, hands: Hands) -> None:
         dana = hands.person()
         for key in ("a/../b?c#d e.1", "ü" * 60, "S1.1", "s1.1"):
             event = provider.create(dana, draft(dana, key=key))
             assert event.key == key
-            found = provider.find(dana, key)
-            assert found is not None and found.key == key
+            stored_event = provider.find(dana, key)
+            assert stored_event is not None and stored_event.key == key
         assert len(provider.free_busy([dana], WINDOW)[dana].busy) == 4
 
     def test_our_event_is_distinguished_from_one_at_the_same_time(
@@ -80,7 +82,7 @@ class CalendarContract(FreeBusyContract):
         for person in (dana, sam):
             hands.add(person, wanted.span)
             busy = provider.free_busy([person], WINDOW)[person].busy
-            assert sorted(one.key or "" for one in busy) == ["", wanted.key]
+            assert sorted(period.key or "" for period in busy) == ["", wanted.key]
             events = provider.changes(person, None, WINDOW).events
             assert sorted(event.key or "" for event in events) == ["", wanted.key]
 
@@ -99,14 +101,14 @@ class CalendarContract(FreeBusyContract):
         assert (event.all_day, event.span) == (True, day)
         assert provider.find(dana, event.key or "") == event
 
-    def test_update_makes_the_event_what_the_draft_says(self, provider: CalendarProvider, hands: Hands) -> None:
+    def test_update_gives_the_event_the_time_of_the_draft(self, provider: CalendarProvider, hands: Hands) -> None:
         dana, sam = hands.person(), hands.person()
         wanted = draft(dana, sam)
         event = provider.create(dana, wanted)
-        moved = provider.update(event.ref, replace(wanted, span=span(11, 13, 60), sequence=1))
-        assert moved.span == span(11, 13, 60)
-        assert moved.ref.id == event.ref.id and moved.ref.etag != event.ref.etag
-        assert provider.find(dana, wanted.key) == moved
+        moved_event = provider.update(event.ref, replace(wanted, span=span(11, 13, 60), sequence=1))
+        assert moved_event.span == span(11, 13, 60)
+        assert moved_event.ref.id == event.ref.id and moved_event.ref.etag != event.ref.etag
+        assert provider.find(dana, wanted.key) == moved_event
         for person in (dana, sam):
             assert [busy.span for busy in provider.free_busy([person], WINDOW)[person].busy] == [span(11, 13, 60)]
 
@@ -117,18 +119,18 @@ class CalendarContract(FreeBusyContract):
         hands.answer(dana, sam, wanted.key, Answer.DECLINED)
         event = provider.find(dana, wanted.key)
         assert event is not None and event.answers == {sam: Answer.DECLINED}
-        moved = provider.update(event.ref, replace(wanted, span=span(11, 13, 60)))
-        assert moved.answers == {sam: Answer.NEEDS_ACTION}
-        assert provider.find(dana, wanted.key) == moved
+        moved_event = provider.update(event.ref, replace(wanted, span=span(11, 13, 60)))
+        assert moved_event.answers == {sam: Answer.NEEDS_ACTION}
+        assert provider.find(dana, wanted.key) == moved_event
 
     def test_an_update_that_moves_nothing_keeps_answers(self, provider: CalendarProvider, hands: Hands) -> None:
         dana, sam, wanted = book(provider, hands)
         hands.answer(dana, sam, wanted.key, Answer.ACCEPTED)
         event = provider.find(dana, wanted.key)
         assert event is not None
-        renamed = provider.update(event.ref, replace(wanted, subject="Career conversation"))
-        assert renamed.answers == {sam: Answer.ACCEPTED}
-        assert provider.find(dana, wanted.key) == renamed
+        renamed_event = provider.update(event.ref, replace(wanted, subject="Career conversation"))
+        assert renamed_event.answers == {sam: Answer.ACCEPTED}
+        assert provider.find(dana, wanted.key) == renamed_event
 
     def test_a_stale_etag_raises_conflict_and_changes_nothing(self, provider: CalendarProvider, hands: Hands) -> None:
         dana, sam = hands.person(), hands.person()
@@ -139,11 +141,11 @@ class CalendarContract(FreeBusyContract):
             provider.update(event.ref, replace(wanted, span=span(11, 13, 60)))
         with pytest.raises(Conflict):
             provider.cancel(event.ref)
-        found = provider.find(dana, wanted.key)
-        assert found is not None and found.span == span(10, 9, 75)
+        stored_event = provider.find(dana, wanted.key)
+        assert stored_event is not None and stored_event.span == span(10, 9, 75)
         assert [busy.span for busy in provider.free_busy([dana], WINDOW)[dana].busy] == [span(10, 9, 75)]
 
-    def test_an_update_of_what_is_gone_is_refused(self, provider: CalendarProvider, hands: Hands) -> None:
+    def test_an_update_of_a_cancelled_event_is_refused(self, provider: CalendarProvider, hands: Hands) -> None:
         dana = hands.person()
         wanted = draft(dana)
         event = provider.create(dana, wanted)
@@ -160,9 +162,7 @@ class CalendarContract(FreeBusyContract):
         for person in (dana, sam):
             assert provider.free_busy([person], WINDOW)[person].busy == ()
 
-    def test_a_quiet_cancel_takes_the_event_off_every_calendar_as_well(
-        self, provider: CalendarProvider, hands: Hands
-    ) -> None:
+    def test_a_quiet_cancel_takes_the_event_off_every_calendar(self, provider: CalendarProvider, hands: Hands) -> None:
         dana, sam = hands.person(), hands.person()
         wanted = draft(dana, sam)
         provider.cancel(provider.create(dana, wanted).ref, quiet=True)
@@ -170,7 +170,7 @@ class CalendarContract(FreeBusyContract):
         for person in (dana, sam):
             assert provider.free_busy([person], WINDOW)[person].busy == ()
 
-    def test_cancelling_what_is_gone_succeeds(self, provider: CalendarProvider, hands: Hands) -> None:
+    def test_cancelling_a_cancelled_event_succeeds(self, provider: CalendarProvider, hands: Hands) -> None:
         dana, sam = hands.person(), hands.person()
         event = provider.create(dana, draft(dana, sam))
         provider.cancel(event.ref)
@@ -186,18 +186,20 @@ class CalendarContract(FreeBusyContract):
         provider.cancel(replace(event.ref, etag=""))
         assert provider.find(dana, wanted.key) is None
 
-    def test_what_was_cancelled_is_never_brought_back(self, provider: CalendarProvider, hands: Hands) -> None:
+    def test_creating_never_brings_a_cancelled_event_back(self, provider: CalendarProvider, hands: Hands) -> None:
         dana = hands.person()
         wanted = draft(dana)
         provider.cancel(provider.create(dana, wanted).ref)
-        if not self.remembers_cancelled:  # then keys keep the promise: what is booked again has the next number
+        if not self.remembers_cancelled:  # then the generation in the key has to tell the new event from the old one
             assert provider.create(dana, replace(wanted, key=f"{wanted.key[:-1]}2")).key != wanted.key
             return
         with pytest.raises(Conflict):
             provider.create(dana, wanted)
         assert provider.free_busy([dana], WINDOW)[dana].busy == ()
 
-    def test_we_touch_only_what_is_ours(self, provider: CalendarProvider, hands: Hands) -> None:
+    def test_events_of_other_programs_are_neither_updated_nor_cancelled(
+        self, provider: CalendarProvider, hands: Hands
+    ) -> None:
         dana = hands.person()
         hands.add(dana, span(9, 10))
         [event] = provider.changes(dana, None, WINDOW).events
@@ -209,7 +211,9 @@ class CalendarContract(FreeBusyContract):
                 provider.cancel(replace(event.ref, etag=etag))
         assert len(provider.free_busy([dana], WINDOW)[dana].busy) == 1
 
-    def test_a_calendar_out_of_reach_is_refused_for_good(self, provider: CalendarProvider, hands: Hands) -> None:
+    def test_requests_about_an_unreadable_calendar_are_refused_for_good(
+        self, provider: CalendarProvider, hands: Hands
+    ) -> None:
         stranger = hands.stranger()
         for attempt in (
             lambda: provider.create(stranger, draft(stranger)),
@@ -219,29 +223,31 @@ class CalendarContract(FreeBusyContract):
                 attempt()
             assert "\n" not in str(caught.value)
 
-    def test_a_guest_without_a_calendar_here_is_no_obstacle(self, provider: CalendarProvider, hands: Hands) -> None:
+    def test_a_guest_without_a_calendar_in_the_service_can_be_invited(
+        self, provider: CalendarProvider, hands: Hands
+    ) -> None:
         dana, outsider = hands.person(), "sam@elsewhere.example"
         wanted = draft(dana, outsider)
         assert provider.create(dana, wanted).answers == {outsider: Answer.NEEDS_ACTION}
-        found = provider.find(dana, wanted.key)
-        assert found is not None and found.answers == {outsider: Answer.NEEDS_ACTION}
+        stored_event = provider.find(dana, wanted.key)
+        assert stored_event is not None and stored_event.answers == {outsider: Answer.NEEDS_ACTION}
 
-    # --- what people do to our events -------------------------------------------------------------------------------
+    # --- changes that people make to our events -----------------------------------------------------------------------
 
     @pytest.mark.parametrize("answer", [Answer.ACCEPTED, Answer.TENTATIVE, Answer.DECLINED])
-    def test_each_answer_comes_back(self, provider: CalendarProvider, hands: Hands, answer: Answer) -> None:
+    def test_changes_report_the_guests_answer(self, provider: CalendarProvider, hands: Hands, answer: Answer) -> None:
         dana, sam, wanted = book(provider, hands)
         cursor = provider.changes(dana, None, WINDOW).cursor
         hands.answer(dana, sam, wanted.key, answer)
         changes = provider.changes(dana, cursor, WINDOW)
         assert not changes.is_full
         assert [(event.key, event.answers) for event in changes.events] == [(wanted.key, {sam: answer})]
-        found = provider.find(dana, wanted.key)
-        assert found is not None and found.answers == {sam: answer}
+        stored_event = provider.find(dana, wanted.key)
+        assert stored_event is not None and stored_event.answers == {sam: answer}
         expected = [] if answer is Answer.DECLINED else [wanted.key]
         assert [busy.key for busy in provider.free_busy([sam], WINDOW)[sam].busy] == expected
 
-    def test_the_organizers_move_comes_back_and_reaches_the_guest(
+    def test_changes_report_the_organizers_move_and_the_guest_gets_it(
         self, provider: CalendarProvider, hands: Hands
     ) -> None:
         """R-9, T-11: a hand move is seen, with its new time, on both calendars."""
@@ -251,7 +257,7 @@ class CalendarContract(FreeBusyContract):
         cursor = provider.changes(dana, None, WINDOW).cursor
         hands.move(dana, wanted.key, span(10, 9, 75))
         changes = provider.changes(dana, cursor, WINDOW)
-        assert [(one.ref.id, one.key, one.span) for one in changes.events] == [
+        assert [(changed.ref.id, changed.key, changed.span) for changed in changes.events] == [
             (event.ref.id, wanted.key, span(10, 9, 75))
         ]
         for person in (dana, sam):
@@ -268,7 +274,7 @@ class CalendarContract(FreeBusyContract):
         expected = Answer.NEEDS_ACTION if self.hand_moves_ask_anew else Answer.DECLINED
         assert event.answers == {sam: expected}
 
-    def test_a_move_out_of_the_window_is_among_the_changes(self, provider: CalendarProvider, hands: Hands) -> None:
+    def test_changes_report_a_move_out_of_the_window(self, provider: CalendarProvider, hands: Hands) -> None:
         """R-8: an event that was moved out of the window is not reported as deleted."""
         dana, _, wanted = book(provider, hands)
         cursor = provider.changes(dana, None, WINDOW).cursor
@@ -277,7 +283,7 @@ class CalendarContract(FreeBusyContract):
         for changes in (provider.changes(dana, cursor, WINDOW), provider.changes(dana, None, WINDOW)):
             assert [(event.key, event.span) for event in changes.events] == [(wanted.key, far)]
 
-    def test_the_organizers_delete_comes_back_and_reaches_the_guest(
+    def test_changes_report_the_organizers_deletion_and_the_guest_loses_the_event(
         self, provider: CalendarProvider, hands: Hands
     ) -> None:
         dana, sam = hands.person(), hands.person()
@@ -290,7 +296,7 @@ class CalendarContract(FreeBusyContract):
         assert provider.find(dana, wanted.key) is None
         assert provider.free_busy([sam], WINDOW)[sam].busy == ()
 
-    # --- changes ----------------------------------------------------------------------------------------------------
+    # --- changes ------------------------------------------------------------------------------------------------------
 
     def test_changes_without_a_cursor_list_everything_in_the_window(
         self, provider: CalendarProvider, hands: Hands
@@ -316,17 +322,17 @@ class CalendarContract(FreeBusyContract):
     def test_each_change_is_listed_once(self, provider: CalendarProvider, hands: Hands) -> None:
         person = hands.person()
         hands.add(person, span(5, 14))
-        old = hands.add(person, span(6, 14))
+        to_remove = hands.add(person, span(6, 14))
         [first, second] = sorted(provider.changes(person, None, WINDOW).events, key=_by_start)
         cursor = provider.changes(person, None, WINDOW).cursor
         hands.add(person, span(7, 14))
-        hands.remove(person, old)
+        hands.remove(person, to_remove)
         changes = provider.changes(person, cursor, WINDOW)
         assert [event.span for event in changes.events] == [span(7, 14)]
         assert changes.deleted_ids == (second.ref.id,)
         assert first.ref.id not in changes.deleted_ids
-        again = provider.changes(person, changes.cursor, WINDOW)
-        assert (again.events, again.deleted_ids) == ((), ())
+        later_changes = provider.changes(person, changes.cursor, WINDOW)
+        assert (later_changes.events, later_changes.deleted_ids) == ((), ())
 
     def test_a_changed_series_is_listed_whole(self, provider: CalendarProvider, hands: Hands) -> None:
         person = hands.person()
@@ -336,8 +342,8 @@ class CalendarContract(FreeBusyContract):
         assert len({event.ref.id for event in before.events}) == 3
         hands.cancel_occurrence(person, series, 1)
         after = provider.changes(person, before.cursor, WINDOW)
-        alive = sorted(event.span for event in after.events if not event.cancelled)
-        assert alive == [span(8, 9, 30), span(10, 9, 30)]
+        remaining_spans = sorted(event.span for event in after.events if not event.cancelled)
+        assert remaining_spans == [span(8, 9, 30), span(10, 9, 30)]
         assert {event.series for event in after.events} == {before.events[0].series}
         hands.remove(person, series)
         assert provider.changes(person, after.cursor, WINDOW).deleted_ids == (before.events[0].series,)
@@ -352,22 +358,22 @@ class CalendarContract(FreeBusyContract):
         assert changes.is_full and [event.span for event in changes.events] == [span(5, 14)]
 
     def test_an_expired_cursor_gives_a_full_listing(self, provider: CalendarProvider, hands: Hands) -> None:
-        """An event that isn't listed is gone, and the new cursor works."""
+        """The full listing leaves out the event that was deleted, and returns a cursor that works."""
         dana, sam = hands.person(), hands.person()
-        kept, lost = draft(dana, sam), draft(dana, sam, span=span(10, 10))
-        provider.create(dana, kept)
-        provider.create(dana, lost)
+        draft_to_keep, draft_to_delete = draft(dana, sam), draft(dana, sam, span=span(10, 10))
+        provider.create(dana, draft_to_keep)
+        provider.create(dana, draft_to_delete)
         cursor = provider.changes(dana, None, WINDOW).cursor
-        hands.delete(dana, lost.key)
-        hands.answer(dana, sam, kept.key, Answer.ACCEPTED)
+        hands.delete(dana, draft_to_delete.key)
+        hands.answer(dana, sam, draft_to_keep.key, Answer.ACCEPTED)
         changes = provider.changes(dana, hands.expire_cursor(dana, cursor), WINDOW)
         assert changes.is_full
-        assert [(event.key, event.answers) for event in changes.events] == [(kept.key, {sam: Answer.ACCEPTED})]
+        assert [(event.key, event.answers) for event in changes.events] == [(draft_to_keep.key, {sam: Answer.ACCEPTED})]
         assert provider.free_busy([sam], WINDOW)[sam].busy != ()
         after = provider.changes(dana, changes.cursor, WINDOW)
         assert (after.events, after.deleted_ids, after.is_full) == ((), (), False)
 
-    def test_a_meeting_of_two_names_organizer_and_guest(self, provider: CalendarProvider, hands: Hands) -> None:
+    def test_an_event_of_two_people_names_organizer_and_guest(self, provider: CalendarProvider, hands: Hands) -> None:
         """T-9: the program recognizes a 1:1 by its organizer and guest, on both calendars."""
         dana, sam = hands.person(), hands.person()
         hands.invite(dana, sam, span(5, 14), Answer.ACCEPTED)
@@ -376,7 +382,7 @@ class CalendarContract(FreeBusyContract):
             assert (event.organizer, dict(event.answers)) == (dana, {sam: Answer.ACCEPTED})
             assert event.key is None
 
-    # --- checks ----------------------------------------------------------------------------------------------------
+    # --- checks -------------------------------------------------------------------------------------------------------
 
     def test_a_check_that_succeeds_changes_nothing(self, provider: CalendarProvider, hands: Hands) -> None:
         person = hands.person()
@@ -386,7 +392,7 @@ class CalendarContract(FreeBusyContract):
         changes = provider.changes(person, cursor, WINDOW)
         assert (changes.events, changes.deleted_ids) == ((), ())
 
-    def test_a_check_that_fails_says_what_to_do(self, provider: CalendarProvider, hands: Hands) -> None:
+    def test_a_check_that_fails_gives_a_remedy(self, provider: CalendarProvider, hands: Hands) -> None:
         failed = [finding for finding in provider.check(hands.stranger()) if not finding.ok]
         assert failed and all(finding.remedy and "\n" not in finding.remedy for finding in failed)
 
@@ -403,8 +409,8 @@ class GuestDeletionContract:
         assert (event.key, event.answers, event.span) == (wanted.key, {sam: Answer.DECLINED}, wanted.span)
         assert provider.create(dana, wanted).answers == {sam: Answer.DECLINED}
         assert provider.free_busy([sam], WINDOW)[sam].busy == ()
-        moved = provider.update(event.ref, replace(wanted, span=span(11, 13)))
-        assert moved.answers == {sam: Answer.NEEDS_ACTION}
+        moved_event = provider.update(event.ref, replace(wanted, span=span(11, 13)))
+        assert moved_event.answers == {sam: Answer.NEEDS_ACTION}
         assert [busy.span for busy in provider.free_busy([sam], WINDOW)[sam].busy] == [span(11, 13)]
 
     def test_an_update_that_moves_nothing_does_not_bring_the_event_back(
@@ -415,8 +421,8 @@ class GuestDeletionContract:
         hands.delete(sam, wanted.key)
         event = provider.find(dana, wanted.key)
         assert event is not None
-        renamed = provider.update(event.ref, replace(wanted, subject="Career conversation"))
-        assert renamed.answers == {sam: Answer.DECLINED}
+        renamed_event = provider.update(event.ref, replace(wanted, subject="Career conversation"))
+        assert renamed_event.answers == {sam: Answer.DECLINED}
         assert provider.free_busy([sam], WINDOW)[sam].busy == ()
 
 
@@ -438,13 +444,13 @@ def _by_start(event: Event) -> datetime:
 class MailerContract:
     """One test for each promise of a mailer.
 
-    A test class brings two fixtures: `mailer`, and `inbox`, a function that returns what reached an address.
+    A test class has two fixtures: `mailer`, and `inbox`, a function that returns the messages that reached an address.
     """
 
     knows_what_it_sent = True  #: the service can say whether it sent a message
     keeps_message_ids = True  #: the service leaves our Message-ID as it is
 
-    def test_a_message_arrives_as_it_was_written(self, mailer: Mailer, inbox: Any) -> None:
+    def test_a_message_arrives_unchanged(self, mailer: Mailer, inbox: Any) -> None:
         message = letter("sam@example.org")
         mailer.send(message, "m1")
         [arrived] = inbox("sam@example.org")
@@ -452,15 +458,15 @@ class MailerContract:
             assert arrived[name] == message[name]
         assert _body(arrived) == _body(message)
 
-    def test_was_sent_answers_what_the_service_knows(self, mailer: Mailer, inbox: Any) -> None:
-        before = mailer.was_sent("m2")
+    def test_was_sent_reports_whether_the_service_sent_a_message(self, mailer: Mailer, inbox: Any) -> None:
+        answer_before = mailer.was_sent("m2")
         mailer.send(letter("sam@example.org"), "m2")
         if self.knows_what_it_sent:
-            assert (before, mailer.was_sent("m2"), mailer.was_sent("other")) == (False, True, False)
+            assert (answer_before, mailer.was_sent("m2"), mailer.was_sent("other")) == (False, True, False)
         else:
-            assert (before, mailer.was_sent("m2")) == (None, None)
+            assert (answer_before, mailer.was_sent("m2")) == (None, None)
 
-    def test_a_header_can_not_be_smuggled_in(self, mailer: Mailer, inbox: Any) -> None:
+    def test_a_line_break_in_a_header_is_refused(self, mailer: Mailer, inbox: Any) -> None:
         for value in ("Hello\r\nBcc: eve@example.org", "Hello\nX: y", "Hello\rX: y"):
             with pytest.raises(ValueError, match=r"linefeed|carriage"):
                 letter("sam@example.org", subject=value)

@@ -1,6 +1,6 @@
 """What `worker.roster.base` promises, as tests that every source inherits.
 
-A test class derives from `RosterContract` and brings two fixtures: `source`, and `directory`, an `Administrator` of the
+A test class derives from `RosterContract` and has two fixtures: `source`, and `directory`, an `Administrator` of the
 directory that the source reads. Where directories differ, a class attribute of the test class says so.
 """
 
@@ -16,10 +16,10 @@ NOW = datetime(2027, 1, 15, 7, 0, tzinfo=UTC)
 
 
 class Administrator(Protocol):
-    """Does to a directory what administrators do. People are named by their primary addresses."""
+    """Changes a directory as administrators do. People are named by their primary addresses."""
 
     def add(self, address: str, name: str, manager: str = "", group: str = "") -> None:
-        """Add a person, whose manager is there already."""
+        """Add a person. The manager has to be in the directory."""
 
     def add_manager(self, address: str, manager: str) -> None:
         """Add one more manager to a person, where the directory can hold several."""
@@ -39,8 +39,8 @@ class Administrator(Protocol):
 
 def find(records: list[RosterRecord], address: str) -> RosterRecord:
     """Return the record with this address among its addresses."""
-    (record,) = [one for one in records if address in [known.casefold() for known in one.addresses]]
-    return record
+    (match,) = [record for record in records if address in [alias.casefold() for alias in record.addresses]]
+    return match
 
 
 class RosterContract:
@@ -72,19 +72,19 @@ class RosterContract:
         if self.has_directory_ids:
             assert len({record.directory_id.casefold() for record in records} - {""}) == 2
 
-    def test_name_and_group_come_as_they_stand(self, source: RosterSource, directory: Administrator) -> None:
+    def test_name_and_group_are_returned_unchanged(self, source: RosterSource, directory: Administrator) -> None:
         directory.add("ann@x.example", "Änne Groß", group="Design")
         ann = find(self.read(source), "ann@x.example")
         assert (ann.name, ann.group, ann.is_active, ann.managers) == ("Änne Groß", "Design", True, ())
 
-    def test_the_id_outlives_a_change_of_address(self, source: RosterSource, directory: Administrator) -> None:
+    def test_a_change_of_address_keeps_the_directory_id(self, source: RosterSource, directory: Administrator) -> None:
         directory.add("ann@x.example", "Ann Doe")
-        before = find(self.read(source), "ann@x.example")
+        old_record = find(self.read(source), "ann@x.example")
         directory.rename("ann@x.example", "ann.roe@x.example")
-        after = find(self.read(source), "ann.roe@x.example")
-        assert after.addresses[0].casefold() == "ann.roe@x.example"
-        assert after.directory_id == before.directory_id
-        assert ("ann@x.example" in after.addresses) is self.keeps_old_addresses
+        new_record = find(self.read(source), "ann.roe@x.example")
+        assert new_record.addresses[0].casefold() == "ann.roe@x.example"
+        assert new_record.directory_id == old_record.directory_id
+        assert ("ann@x.example" in new_record.addresses) is self.keeps_old_addresses
 
     def test_a_disabled_person_is_returned_as_inactive(self, source: RosterSource, directory: Administrator) -> None:
         directory.add("ann@x.example", "Ann Doe")
@@ -94,13 +94,13 @@ class RosterContract:
         assert not find(records, "ann@x.example").is_active
         assert find(records, "bo@x.example").is_active and find(records, "bo@x.example").managers
 
-    def test_a_deleted_person_is_gone(self, source: RosterSource, directory: Administrator) -> None:
+    def test_a_deleted_person_is_not_returned(self, source: RosterSource, directory: Administrator) -> None:
         directory.add("ann@x.example", "Ann Doe")
         directory.add("bo@x.example", "Bo Roe")
         directory.delete("bo@x.example")
         assert [record.addresses[0].casefold() for record in self.read(source)] == ["ann@x.example"]
 
-    def test_every_manager_is_named(self, source: RosterSource, directory: Administrator) -> None:
+    def test_every_manager_of_a_person_is_returned(self, source: RosterSource, directory: Administrator) -> None:
         directory.add("ann@x.example", "Ann Doe")
         directory.add("cy@x.example", "Cy Poe")
         directory.add("bo@x.example", "Bo Roe", "ann@x.example")
@@ -109,32 +109,30 @@ class RosterContract:
             directory.add_manager("bo@x.example", "cy@x.example")
             assert len(find(self.read(source), "bo@x.example").managers) == 2
 
-    def test_half_a_reading_is_never_returned(self, source: RosterSource, directory: Administrator) -> None:
+    def test_a_reading_that_breaks_off_raises_an_error(self, source: RosterSource, directory: Administrator) -> None:
         for number in range(self.people_count):
             directory.add(f"p{number:03}@x.example", f"Person {number:03}")
         directory.break_off()
-        with pytest.raises(LongarcError) as raised:
+        with pytest.raises(LongarcError) as raised:  # so no record of those that were read is returned
             self.read(source)
         assert "p000@x.example" not in str(raised.value) and "Person 000" not in str(raised.value)
 
     def test_the_version_changes_with_the_directory(self, source: RosterSource, directory: Administrator) -> None:
         directory.add("ann@x.example", "Ann Doe")
-        before = source.get_version()
-        assert source.get_version() == before
+        old_version = source.get_version()
+        assert source.get_version() == old_version
         directory.add("bo@x.example", "Bo Roe")
-        assert before is None or source.get_version() != before
+        assert old_version is None or source.get_version() != old_version
 
-    def test_checking_a_directory_that_works_finds_nothing(
+    def test_check_of_a_working_directory_returns_its_records(
         self, source: RosterSource, directory: Administrator
     ) -> None:
         directory.add("ann@x.example", "Ann Doe")
         check = source.check()
         assert check.findings and all(finding.ok for finding in check.findings)
-        assert check.records == self.read(source), "so that nobody has to read a large directory twice"
+        assert check.records == self.read(source), "the caller of `check` need not read a large directory a second time"
 
-    def test_checking_a_directory_that_fails_gives_a_remedy(
-        self, source: RosterSource, directory: Administrator
-    ) -> None:
+    def test_check_of_a_failing_directory_gives_a_remedy(self, source: RosterSource, directory: Administrator) -> None:
         directory.add("ann@x.example", "Ann Doe")
         directory.break_off()
         check = source.check()

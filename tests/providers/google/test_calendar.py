@@ -100,7 +100,7 @@ class TestLearnedAliases(CalendarContract, GuestDeletionContract):
     def hands(self, double: Google) -> GoogleHands:
         return GoogleHands(double.calendars, aliased=True)
 
-    def test_a_meeting_of_two_names_organizer_and_guest(self, provider: CalendarProvider, hands: Hands) -> None:
+    def test_an_event_of_two_people_names_organizer_and_guest(self, provider: CalendarProvider, hands: Hands) -> None:
         """T-9: a guest of another meeting has the address that Google shows, until our invitation shows whose it is."""
         dana, sam = hands.person(), hands.person()
         hands.invite(dana, sam, span(5, 14), Answer.ACCEPTED)
