@@ -15,13 +15,13 @@ from tests.support.companies import DANA, SAM
 from worker.clock import SteppedClock, utcnow
 from worker.providers.google.auth import EVENTS_READ_SCOPE, FREE_BUSY_SCOPE, OWNED_EVENTS_SCOPE
 
-DAY = {"start": {"date": "2027-03-09"}, "end": {"date": "2027-03-10"}}
+ALL_DAY = {"start": {"date": "2027-03-09"}, "end": {"date": "2027-03-10"}}
 EVENTS = "/calendar/v3/calendars/primary/events"
 KIM = "kim@corp.example"
 
 
-def at(hour: int, day: int = 9, zone: str = "UTC") -> dict[str, Any]:
-    """Start and end of an event of one hour in March 2027."""
+def make_times(hour: int, day: int = 9, zone: str = "UTC") -> dict[str, Any]:
+    """Return start and end of an event of one hour in March 2027."""
     hours = {"start": hour, "end": hour + 1}
     return {side: {"dateTime": f"2027-03-{day:02d}T{h:02d}:00:00", "timeZone": zone} for side, h in hours.items()}
 
@@ -41,7 +41,7 @@ def hands(double: Google) -> GoogleHands:
 
 
 class PlainClient:
-    """Sends requests by plain HTTP, as Dana unless `who` names somebody else."""
+    """Sends requests by plain HTTP, as Dana unless `who` is another person."""
 
     def __init__(self, double: Google) -> None:
         self._double = double
@@ -50,18 +50,18 @@ class PlainClient:
         self, verb: str, path: str, body: Any = None, scope: str = OWNED_EVENTS_SCOPE, who: str = DANA, **headers: str
     ) -> requests.Response:
         token = self._double.tokens.issue_token(who, {scope})["access_token"]
-        sent = {"Authorization": f"Bearer {token}", **headers}
-        return requests.request(verb, self._double.url + path, json=body, headers=sent, timeout=10)
+        all_headers = {"Authorization": f"Bearer {token}", **headers}
+        return requests.request(verb, self._double.url + path, json=body, headers=all_headers, timeout=10)
 
-    def listed(self, query: str = "") -> list[str]:
-        """The titles of the events in a list with this query; of a deleted one its status."""
+    def list_titles(self, query: str = "") -> list[str]:
+        """Return the titles of the events in a list with this query; the status of an event that was deleted."""
         answer = self("GET", EVENTS + query)
         assert answer.status_code == 200, answer.text
-        return [str(one.get("summary", one["status"])) for one in answer.json()["items"]]
+        return [str(item.get("summary", item["status"])) for item in answer.json()["items"]]
 
 
 @pytest.fixture
-def ask(double: Google) -> PlainClient:
+def client(double: Google) -> PlainClient:
     return PlainClient(double)
 
 
@@ -72,7 +72,7 @@ def ask(double: Google) -> PlainClient:
     ("query", "titles"),
     [
         ("?q=budget", ["Budget"]),
-        ("?q=sam@corp", ["Talk"]),
+        ("?q=sam@corp", ["Talk"]),  # a guest's address
         ("?q=budget talk", []),
         ("?eventTypes=focusTime", ["Focus"]),
         ("?eventTypes=focusTime&eventTypes=default", ["Talk", "Budget", "Focus"]),
@@ -88,81 +88,81 @@ def ask(double: Google) -> PlainClient:
     ],
 )
 def test_each_parameter_of_a_list_selects_events(
-    ask: PlainClient, hands: GoogleHands, query: str, titles: list[str]
+    client: PlainClient, hands: GoogleHands, query: str, titles: list[str]
 ) -> None:
-    hands.insert(DANA, **at(9), summary="Talk", id="talk1", attendees=[{"email": SAM}])
+    hands.insert(DANA, **make_times(9), summary="Talk", id="talk1", attendees=[{"email": SAM}])
     properties = {"shared": {"team": "red"}, "private": {"mine": "yes"}}
-    hands.insert(DANA, **at(12), summary="Budget", extendedProperties=properties)
-    hands.insert(DANA, **at(15), summary="Focus", eventType="focusTime")
-    hands.remove(DANA, hands.insert(DANA, **at(18), summary="Gone"))
+    hands.insert(DANA, **make_times(12), summary="Budget", extendedProperties=properties)
+    hands.insert(DANA, **make_times(15), summary="Focus", eventType="focusTime")
+    hands.remove(DANA, hands.insert(DANA, **make_times(18), summary="Gone"))
     hands.patch(DANA, "talk1", location="Room 4")
-    assert ask.listed(query) == titles
+    assert client.list_titles(query) == titles
 
 
-def test_updated_min_lists_changed_and_deleted_events(ask: PlainClient, hands: GoogleHands, double: Google) -> None:
+def test_updated_min_lists_changed_and_deleted_events(client: PlainClient, hands: GoogleHands, double: Google) -> None:
     clock = SteppedClock(utcnow())
     double.calendars._clock = clock
-    hands.insert(DANA, **at(9), summary="Old")
-    lost = hands.insert(DANA, **at(10), summary="Lost")
+    hands.insert(DANA, **make_times(9), summary="Old")
+    to_delete = hands.insert(DANA, **make_times(10), summary="Deleted")
     clock.advance(timedelta(days=1))
-    hands.insert(DANA, **at(11), summary="New")
-    hands.remove(DANA, lost)
+    hands.insert(DANA, **make_times(11), summary="New")
+    hands.remove(DANA, to_delete)
     since = f"{clock():%Y-%m-%dT%H:%M:%SZ}"
-    assert sorted(ask.listed(f"?updatedMin={since}")) == ["New", "cancelled"]
+    assert sorted(client.list_titles(f"?updatedMin={since}")) == ["New", "cancelled"]
     clock.advance(timedelta(days=40))
-    answer = ask("GET", f"{EVENTS}?updatedMin={since}")
+    answer = client("GET", f"{EVENTS}?updatedMin={since}")
     assert (answer.status_code, answer.json()["error"]["errors"][0]["reason"]) == (410, "updatedMinTooLongAgo")
 
 
-def test_the_zone_of_an_answer_is_the_one_asked_for(ask: PlainClient, hands: GoogleHands) -> None:
-    hands.insert(DANA, **at(9, zone="Europe/Berlin"), id="talk1")
-    [event] = ask("GET", f"{EVENTS}?timeZone=America/New_York").json()["items"]
+def test_times_of_an_answer_are_in_the_requested_zone(client: PlainClient, hands: GoogleHands) -> None:
+    hands.insert(DANA, **make_times(9, zone="Europe/Berlin"), id="talk1")
+    [event] = client("GET", f"{EVENTS}?timeZone=America/New_York").json()["items"]
     assert event["start"] == {"dateTime": "2027-03-09T03:00:00-05:00", "timeZone": "Europe/Berlin"}
-    assert ask("GET", f"{EVENTS}/talk1").json()["start"]["dateTime"] == "2027-03-09T08:00:00Z"
-    assert ask("GET", f"{EVENTS}?timeZone=Mars/Olympus").status_code == 400
+    assert client("GET", f"{EVENTS}/talk1").json()["start"]["dateTime"] == "2027-03-09T08:00:00Z"
+    assert client("GET", f"{EVENTS}?timeZone=Mars/Olympus").status_code == 400
 
 
-def test_more_guests_than_asked_for_are_left_out(ask: PlainClient, hands: GoogleHands) -> None:
+def test_guests_beyond_max_attendees_are_left_out(client: PlainClient, hands: GoogleHands) -> None:
     guests = [{"email": DANA}, {"email": SAM}, {"email": KIM}]
-    hands.insert(DANA, **at(9), id="talk1", attendees=guests)
-    few = ask("GET", f"{EVENTS}/talk1?maxAttendees=2").json()
-    assert [one["email"] for one in few["attendees"]] == [DANA] and few["attendeesOmitted"] is True
-    assert len(ask("GET", f"{EVENTS}/talk1?maxAttendees=3").json()["attendees"]) == 3
+    hands.insert(DANA, **make_times(9), id="talk1", attendees=guests)
+    event = client("GET", f"{EVENTS}/talk1?maxAttendees=2").json()
+    assert [guest["email"] for guest in event["attendees"]] == [DANA] and event["attendeesOmitted"] is True
+    assert len(client("GET", f"{EVENTS}/talk1?maxAttendees=3").json()["attendees"]) == 3
 
 
-def test_an_occurrence_is_found_by_its_original_start(ask: PlainClient, hands: GoogleHands) -> None:
-    hands.insert(DANA, **at(9), id="series1", recurrence=["RRULE:FREQ=DAILY;COUNT=5"])
-    hands.patch(DANA, "series1_20270311T090000Z", **at(16, day=20))
+def test_instances_are_selected_by_start_status_and_page(client: PlainClient, hands: GoogleHands) -> None:
+    hands.insert(DANA, **make_times(9), id="series1", recurrence=["RRULE:FREQ=DAILY;COUNT=5"])
+    hands.patch(DANA, "series1_20270311T090000Z", **make_times(16, day=20))
     hands.patch(DANA, "series1_20270312T090000Z", status="cancelled")
     path = f"{EVENTS}/series1/instances"
-    [moved] = ask("GET", f"{path}?originalStart=2027-03-11T09:00:00Z").json()["items"]
+    [moved] = client("GET", f"{path}?originalStart=2027-03-11T09:00:00Z").json()["items"]
     assert moved["start"]["dateTime"] == "2027-03-20T16:00:00Z"
     assert moved["originalStartTime"]["dateTime"] == "2027-03-11T09:00:00Z"
-    assert len(ask("GET", path).json()["items"]) == 4
-    assert len(ask("GET", f"{path}?showDeleted=true").json()["items"]) == 5
-    assert len(ask("GET", f"{path}?timeMin=2027-03-13T00:00:00Z").json()["items"]) == 2
-    page = ask("GET", f"{path}?maxResults=3").json()
-    assert len(ask("GET", f"{path}?maxResults=3&pageToken={page['nextPageToken']}").json()["items"]) == 1
+    assert len(client("GET", path).json()["items"]) == 4
+    assert len(client("GET", f"{path}?showDeleted=true").json()["items"]) == 5
+    assert len(client("GET", f"{path}?timeMin=2027-03-13T00:00:00Z").json()["items"]) == 2
+    page = client("GET", f"{path}?maxResults=3").json()
+    assert len(client("GET", f"{path}?maxResults=3&pageToken={page['nextPageToken']}").json()["items"]) == 1
 
 
-def test_a_guest_leaves_one_occurrence_and_keeps_the_others(ask: PlainClient, hands: GoogleHands) -> None:
+def test_a_guest_leaves_one_occurrence_and_keeps_the_others(client: PlainClient, hands: GoogleHands) -> None:
     rule = ["RRULE:FREQ=DAILY;COUNT=3"]
-    hands.insert(DANA, **at(9), id="series1", recurrence=rule, attendees=[{"email": SAM}])
-    ask("DELETE", f"{EVENTS}/series1_20270310T090000Z", who=SAM)
-    starts = [one["id"][-16:-8] for one in ask("GET", f"{EVENTS}?singleEvents=true", who=SAM).json()["items"]]
+    hands.insert(DANA, **make_times(9), id="series1", recurrence=rule, attendees=[{"email": SAM}])
+    client("DELETE", f"{EVENTS}/series1_20270310T090000Z", who=SAM)
+    starts = [item["id"][-16:-8] for item in client("GET", f"{EVENTS}?singleEvents=true", who=SAM).json()["items"]]
     assert starts == ["20270309", "20270311"]
-    seen = ask("GET", f"{EVENTS}?singleEvents=true").json()["items"]
-    answers = [one["attendees"][0]["responseStatus"] for one in seen]
+    items = client("GET", f"{EVENTS}?singleEvents=true").json()["items"]
+    answers = [item["attendees"][0]["responseStatus"] for item in items]
     assert answers == ["needsAction", "declined", "needsAction"]
 
 
-def test_an_unchanged_event_is_not_sent_again(ask: PlainClient, hands: GoogleHands) -> None:
-    hands.insert(DANA, **at(9), id="talk1")
-    etag = ask("GET", f"{EVENTS}/talk1").headers["ETag"]
-    same = ask("GET", f"{EVENTS}/talk1", **{"If-None-Match": etag})
-    assert (same.status_code, same.content) == (304, b"")
+def test_if_none_match_returns_304_for_an_unchanged_event(client: PlainClient, hands: GoogleHands) -> None:
+    hands.insert(DANA, **make_times(9), id="talk1")
+    etag = client("GET", f"{EVENTS}/talk1").headers["ETag"]
+    answer = client("GET", f"{EVENTS}/talk1", **{"If-None-Match": etag})
+    assert (answer.status_code, answer.content) == (304, b"")
     hands.patch(DANA, "talk1", location="Room 4")
-    assert ask("GET", f"{EVENTS}/talk1", **{"If-None-Match": etag}).status_code == 200
+    assert client("GET", f"{EVENTS}/talk1", **{"If-None-Match": etag}).status_code == 200
 
 
 @pytest.mark.parametrize(
@@ -179,87 +179,96 @@ def test_an_unchanged_event_is_not_sent_again(ask: PlainClient, hands: GoogleHan
         "1799575200",
     ],
 )
-def test_only_times_of_rfc_3339_are_accepted(ask: PlainClient, moment: str) -> None:
-    assert ask("GET", f"{EVENTS}?timeMin={moment}").status_code == 400
+def test_only_times_of_rfc_3339_are_accepted(client: PlainClient, moment: str) -> None:
+    assert client("GET", f"{EVENTS}?timeMin={moment}").status_code == 400
     body = {"timeMin": moment, "timeMax": "2027-03-10T10:00:00Z", "items": [{"id": DANA}]}
-    assert ask("POST", "/calendar/v3/freeBusy", body, FREE_BUSY_SCOPE).status_code == 400
-    if moment != "2027-03-09T10:00:00":  # with a zone beside it, this is valid
-        event = {**at(11), "start": {"dateTime": moment, "timeZone": "UTC"}}
-        assert ask("POST", EVENTS, event).status_code == 400
+    assert client("POST", "/calendar/v3/freeBusy", body, FREE_BUSY_SCOPE).status_code == 400
+    if moment != "2027-03-09T10:00:00":  # in an event this time is valid, since the field `timeZone` gives its zone
+        event = {**make_times(11), "start": {"dateTime": moment, "timeZone": "UTC"}}
+        assert client("POST", EVENTS, event).status_code == 400
 
 
-def test_free_busy_is_in_the_requested_zone(ask: PlainClient, hands: GoogleHands) -> None:
-    hands.insert(DANA, **at(9))
+def test_free_busy_is_in_the_requested_zone(client: PlainClient, hands: GoogleHands) -> None:
+    hands.insert(DANA, **make_times(9))
     body = {"timeMin": "2027-03-09T00:00:00Z", "timeMax": "2027-03-10T00:00:00Z", "timeZone": "Europe/Berlin"}
-    answer = ask("POST", "/calendar/v3/freeBusy", {**body, "items": [{"id": "primary"}]}, FREE_BUSY_SCOPE).json()
+    answer = client("POST", "/calendar/v3/freeBusy", {**body, "items": [{"id": "primary"}]}, FREE_BUSY_SCOPE).json()
     assert answer["calendars"]["primary"]["busy"][0]["start"] == "2027-03-09T10:00:00+01:00"
 
 
 # --- forms of answers -----------------------------------------------------------------------------------------------
 
 
-def test_an_event_has_the_fields_that_google_adds(ask: PlainClient) -> None:
-    event = ask("POST", EVENTS, {**at(9), "id": "talk1", "attendees": [{"email": SAM}]}).json()
+def test_an_event_has_the_fields_that_google_adds(client: PlainClient) -> None:
+    event = client("POST", EVENTS, {**make_times(9), "id": "talk1", "attendees": [{"email": SAM}]}).json()
     assert event["iCalUID"] == "talk1@google.com" and event["eventType"] == "default" and event["sequence"] == 0
     assert event["creator"] == event["organizer"] == {"email": DANA, "self": True}
     assert event["created"].endswith("Z") and event["htmlLink"].startswith("https://www.google.com/calendar/event")
-    moved = ask("PATCH", f"{EVENTS}/talk1", at(10)).json()
+    moved = client("PATCH", f"{EVENTS}/talk1", make_times(10)).json()
     assert moved["sequence"] == 1 and moved["updated"] >= event["updated"]
     assert moved["created"] == event["created"] and moved["etag"] != event["etag"]
 
 
-def test_read_only_fields_in_a_body_are_ignored(ask: PlainClient) -> None:
+def test_read_only_fields_in_a_body_are_ignored(client: PlainClient) -> None:
     """Some clients read an event, change it and write it back with all its fields."""
-    event = ask("POST", EVENTS, {**at(9), "id": "talk1", "attendees": [{"email": SAM}]}).json()
-    forged = {"htmlLink": "https://elsewhere.example", "created": "2001-01-01T00:00:00Z", "organizer": {"email": SAM}}
-    again = ask("PUT", f"{EVENTS}/talk1", {**event, **forged, "summary": "Talk"}).json()
-    assert again["summary"] == "Talk"
-    assert {name: again[name] for name in forged} == {name: event[name] for name in forged}
+    event = client("POST", EVENTS, {**make_times(9), "id": "talk1", "attendees": [{"email": SAM}]}).json()
+    read_only_fields = {
+        "htmlLink": "https://elsewhere.example",
+        "created": "2001-01-01T00:00:00Z",
+        "organizer": {"email": SAM},
+    }
+    answer = client("PUT", f"{EVENTS}/talk1", {**event, **read_only_fields, "summary": "Talk"}).json()
+    assert answer["summary"] == "Talk"
+    assert {name: answer[name] for name in read_only_fields} == {name: event[name] for name in read_only_fields}
 
 
-def test_a_guests_copy_does_not_show_the_organizers_own_fields(ask: PlainClient, hands: GoogleHands) -> None:
-    own = {
+def test_a_guests_copy_does_not_show_the_organizers_own_fields(client: PlainClient, hands: GoogleHands) -> None:
+    organizer_fields = {
         "reminders": {"useDefault": False, "overrides": [{"method": "popup", "minutes": 7}]},
         "extendedProperties": {"private": {"secret": "x"}, "shared": {"team": "red"}},
         "colorId": "3",
     }
-    hands.insert(DANA, **at(9), id="talk1", attendees=[{"email": SAM}], **own)
-    mine, theirs = (ask("GET", f"{EVENTS}/talk1", who=who).json() for who in (DANA, SAM))
-    assert mine.items() >= own.items()
-    assert theirs["reminders"] == {"useDefault": True} and "colorId" not in theirs
-    assert theirs["extendedProperties"] == {"shared": {"team": "red"}}
-    assert theirs["attendees"][0]["self"] is True and "self" not in theirs["organizer"]
-    ask("PATCH", f"{EVENTS}/talk1", {"transparency": "transparent"}, who=SAM)
-    assert "transparency" not in ask("GET", f"{EVENTS}/talk1").json()
-    assert ask("GET", f"{EVENTS}/talk1", who=SAM).json()["transparency"] == "transparent"
+    hands.insert(DANA, **make_times(9), id="talk1", attendees=[{"email": SAM}], **organizer_fields)
+    original, copy = (client("GET", f"{EVENTS}/talk1", who=who).json() for who in (DANA, SAM))
+    assert original.items() >= organizer_fields.items()
+    assert copy["reminders"] == {"useDefault": True} and "colorId" not in copy
+    assert copy["extendedProperties"] == {"shared": {"team": "red"}}
+    assert copy["attendees"][0]["self"] is True and "self" not in copy["organizer"]
+    client("PATCH", f"{EVENTS}/talk1", {"transparency": "transparent"}, who=SAM)
+    assert "transparency" not in client("GET", f"{EVENTS}/talk1").json()
+    assert client("GET", f"{EVENTS}/talk1", who=SAM).json()["transparency"] == "transparent"
 
 
-def test_guests_are_shown_by_the_primary_address_of_the_account(double: Google, ask: PlainClient) -> None:
+def test_guests_are_shown_by_the_primary_address_of_the_account(double: Google, client: PlainClient) -> None:
     double.calendars.add_person(KIM, shown_as="Kimberly@corp.example")
-    event = ask("POST", EVENTS, {**at(9), "id": "talk1", "attendees": [{"email": KIM}, {"email": SAM}]}).json()
-    assert [one["email"] for one in event["attendees"]] == ["Kimberly@corp.example", SAM]
-    both = [{"email": KIM}, {"email": "kimberly@corp.example"}]
-    assert len(ask("PATCH", f"{EVENTS}/talk1", {"attendees": both}).json()["attendees"]) == 1
+    event = client(
+        "POST", EVENTS, {**make_times(9), "id": "talk1", "attendees": [{"email": KIM}, {"email": SAM}]}
+    ).json()
+    assert [guest["email"] for guest in event["attendees"]] == ["Kimberly@corp.example", SAM]
+    both_addresses = [{"email": KIM}, {"email": "kimberly@corp.example"}]
+    assert len(client("PATCH", f"{EVENTS}/talk1", {"attendees": both_addresses}).json()["attendees"]) == 1
 
 
-def test_a_meet_link_is_created_at_once_or_later_or_refused(double: Google, ask: PlainClient) -> None:
-    wish = {"createRequest": {"requestId": "r1", "conferenceSolutionKey": {"type": "hangoutsMeet"}}}
+def test_a_meet_link_is_created_at_once_or_later_or_refused(double: Google, client: PlainClient) -> None:
+    request = {"createRequest": {"requestId": "r1", "conferenceSolutionKey": {"type": "hangoutsMeet"}}}
     path = f"{EVENTS}?conferenceDataVersion=1"
-    ready = ask("POST", path, {**at(9), "conferenceData": wish}).json()
-    assert ready["hangoutLink"] == ready["conferenceData"]["entryPoints"][0]["uri"]
-    assert "conferenceData" not in ask("POST", EVENTS, {**at(9), "conferenceData": wish}).json(), "version 0 drops it"
+    event = client("POST", path, {**make_times(9), "conferenceData": request}).json()
+    assert event["hangoutLink"] == event["conferenceData"]["entryPoints"][0]["uri"]
+    assert "conferenceData" not in client("POST", EVENTS, {**make_times(9), "conferenceData": request}).json(), (
+        "the default version, 0, ignores the request"
+    )
     double.calendars.meet_takes_time = True
-    later = ask("POST", path, {**at(9), "id": "later1", "conferenceData": wish}).json()
+    pending = client("POST", path, {**make_times(9), "id": "later1", "conferenceData": request}).json()
     assert (
-        later["conferenceData"]["createRequest"]["status"] == {"statusCode": "pending"} and "hangoutLink" not in later
+        pending["conferenceData"]["createRequest"]["status"] == {"statusCode": "pending"}
+        and "hangoutLink" not in pending
     )
     double.calendars.finish_meet()
-    done = ask("GET", f"{EVENTS}/later1").json()
-    assert done["hangoutLink"] and done["etag"] != later["etag"]
+    finished = client("GET", f"{EVENTS}/later1").json()
+    assert finished["hangoutLink"] and finished["etag"] != pending["etag"]
     double.calendars.without_meet.add(DANA)
-    refused = ask("POST", path, {**at(9), "conferenceData": wish})
-    error = refused.json()["error"]
-    assert (refused.status_code, error["errors"][0]["reason"]) == (400, "invalid")
+    refusal = client("POST", path, {**make_times(9), "conferenceData": request})
+    error = refusal.json()["error"]
+    assert (refusal.status_code, error["errors"][0]["reason"]) == (400, "invalid")
     assert error["message"] == "Invalid conference type value."
 
 
@@ -282,52 +291,56 @@ def test_a_meet_link_is_created_at_once_or_later_or_refused(double: Google, ask:
         [""],
     ],
 )
-def test_an_invalid_recurrence_rule_is_refused_and_breaks_no_later_list(ask: PlainClient, lines: list[str]) -> None:
-    assert ask("POST", EVENTS, {**at(9), "id": "talk1", "summary": "Good"}).status_code == 200
+def test_an_invalid_recurrence_rule_is_refused_and_breaks_no_later_list(client: PlainClient, lines: list[str]) -> None:
+    assert client("POST", EVENTS, {**make_times(9), "id": "talk1", "summary": "Good"}).status_code == 200
     for verb, path in (("POST", EVENTS), ("PATCH", f"{EVENTS}/talk1")):
-        refused = ask(verb, path, {**at(9), "recurrence": lines})
-        assert (refused.status_code, refused.json()["error"]["message"]) == (400, "Invalid recurrence rule.")
-    assert ask.listed() == ask.listed("?singleEvents=true&orderBy=startTime") == ["Good"]
+        refusal = client(verb, path, {**make_times(9), "recurrence": lines})
+        assert (refusal.status_code, refusal.json()["error"]["message"]) == (400, "Invalid recurrence rule.")
+    assert client.list_titles() == client.list_titles("?singleEvents=true&orderBy=startTime") == ["Good"]
 
 
 @pytest.mark.parametrize(
     ("event", "lines", "count"),
     [
-        (at(9, zone="Europe/Berlin"), ["RRULE:FREQ=DAILY;UNTIL=20270311"], 3),
-        (at(9, zone="Europe/Berlin"), ["RRULE:FREQ=DAILY;UNTIL=20270311T090000"], 3),
-        (at(9), ["RRULE:FREQ=WEEKLY;BYDAY=TU,TH;COUNT=4", "EXDATE:20270311T090000Z"], 3),
-        (at(9, zone="Europe/Berlin"), ["RRULE:FREQ=DAILY;COUNT=3", "EXDATE;TZID=Europe/Berlin:20270310T090000"], 2),
-        (at(9), ["RDATE:20270401T090000Z,20270402T090000Z"], 3),
-        (DAY, ["RRULE:FREQ=DAILY;UNTIL=20270311", "EXDATE;VALUE=DATE:20270310"], 2),
+        (make_times(9, zone="Europe/Berlin"), ["RRULE:FREQ=DAILY;UNTIL=20270311"], 3),
+        (make_times(9, zone="Europe/Berlin"), ["RRULE:FREQ=DAILY;UNTIL=20270311T090000"], 3),
+        (make_times(9), ["RRULE:FREQ=WEEKLY;BYDAY=TU,TH;COUNT=4", "EXDATE:20270311T090000Z"], 3),
+        (
+            make_times(9, zone="Europe/Berlin"),
+            ["RRULE:FREQ=DAILY;COUNT=3", "EXDATE;TZID=Europe/Berlin:20270310T090000"],
+            2,
+        ),
+        (make_times(9), ["RDATE:20270401T090000Z,20270402T090000Z"], 3),
+        (ALL_DAY, ["RRULE:FREQ=DAILY;UNTIL=20270311", "EXDATE;VALUE=DATE:20270310"], 2),
     ],
 )
 def test_a_recurrence_rule_gives_its_occurrences(
-    ask: PlainClient, event: dict[str, Any], lines: list[str], count: int
+    client: PlainClient, event: dict[str, Any], lines: list[str], count: int
 ) -> None:
-    assert ask("POST", EVENTS, {**event, "recurrence": lines}).status_code == 200
-    assert len(ask.listed("?singleEvents=true")) == count
+    assert client("POST", EVENTS, {**event, "recurrence": lines}).status_code == 200
+    assert len(client.list_titles("?singleEvents=true")) == count
 
 
-def test_equal_rules_with_equal_starts_repeat_in_their_own_zones(ask: PlainClient) -> None:
-    """Daylight saving time begins in one of the zones at the end of March."""
+def test_equal_rules_with_equal_starts_repeat_in_their_own_zones(client: PlainClient) -> None:
+    """Both series start at 09:00 UTC. From 28 March on, summer time puts the series of Berlin an hour earlier."""
     rule = {"recurrence": ["RRULE:FREQ=WEEKLY;COUNT=4"]}
     for zone, hour in (("Europe/Berlin", 10), ("UTC", 9)):
-        assert ask("POST", EVENTS, {**at(hour, zone=zone), **rule, "summary": zone}).status_code == 200
-    items = ask("GET", f"{EVENTS}?singleEvents=true&orderBy=startTime").json()["items"]
-    last = {one["summary"]: one["start"]["dateTime"] for one in items}
-    assert last == {"Europe/Berlin": "2027-03-30T08:00:00Z", "UTC": "2027-03-30T09:00:00Z"}
+        assert client("POST", EVENTS, {**make_times(hour, zone=zone), **rule, "summary": zone}).status_code == 200
+    items = client("GET", f"{EVENTS}?singleEvents=true&orderBy=startTime").json()["items"]
+    last_starts = {item["summary"]: item["start"]["dateTime"] for item in items}
+    assert last_starts == {"Europe/Berlin": "2027-03-30T08:00:00Z", "UTC": "2027-03-30T09:00:00Z"}
 
 
 # --- refusals -------------------------------------------------------------------------------------------------------
 
 
-def test_a_missing_scope_is_reported_as_google_reports_it(ask: PlainClient) -> None:
-    answer = ask("POST", EVENTS, at(9), EVENTS_READ_SCOPE)
+def test_the_refusal_of_a_missing_scope_has_googles_fields(client: PlainClient) -> None:
+    answer = client("POST", EVENTS, make_times(9), EVENTS_READ_SCOPE)
     error = answer.json()["error"]
     assert (answer.status_code, error["code"], error["status"]) == (403, 403, "PERMISSION_DENIED")
     assert error["message"] == "Request had insufficient authentication scopes."
-    [inner] = error["errors"]
-    assert inner == {"message": "Insufficient Permission", "domain": "global", "reason": "insufficientPermissions"}
+    [reason] = error["errors"]
+    assert reason == {"message": "Insufficient Permission", "domain": "global", "reason": "insufficientPermissions"}
     [detail] = error["details"]
     assert detail["reason"] == "ACCESS_TOKEN_SCOPE_INSUFFICIENT"
     assert detail["metadata"] == {"service": "calendar-json.googleapis.com", "method": "calendar.events.insert"}
@@ -337,30 +350,30 @@ def test_a_missing_scope_is_reported_as_google_reports_it(ask: PlainClient) -> N
     )
 
 
-def test_requests_about_an_account_without_a_calendar_are_refused(double: Google, ask: PlainClient) -> None:
+def test_requests_about_an_account_without_a_calendar_are_refused(double: Google, client: PlainClient) -> None:
     double.calendars.without_calendar.add(DANA)
-    answer = ask("GET", EVENTS)
+    answer = client("GET", EVENTS)
     assert answer.status_code == 403 and answer.json()["error"]["errors"][0]["reason"] == "notACalendarUser"
     body = {"timeMin": "2027-03-09T00:00:00Z", "timeMax": "2027-03-10T00:00:00Z", "items": [{"id": DANA}]}
-    answer = ask("POST", "/calendar/v3/freeBusy", body, FREE_BUSY_SCOPE, who=SAM).json()["calendars"][DANA]
+    answer = client("POST", "/calendar/v3/freeBusy", body, FREE_BUSY_SCOPE, who=SAM).json()["calendars"][DANA]
     assert answer["errors"][0]["reason"] == "notFound"
 
 
 def test_requests_of_a_service_account_without_quota_user_share_one_limit(double: Google) -> None:
-    """Whomever it acts for. With `quotaUser`, or the header for it, each user has a limit of their own."""
+    """It does not matter for whom the account acts. With `quotaUser`, or its header, each user has a separate limit."""
     double.quota.per_user = 4
 
-    def status(who: str, query: str = "", **headers: str) -> int:
+    def get_status(who: str, query: str = "", **headers: str) -> int:
         token = double.tokens.issue_token(who, {OWNED_EVENTS_SCOPE}, account="robot@iam.example")["access_token"]
-        sent = {"Authorization": f"Bearer {token}", **headers}
-        return requests.get(f"{double.url}{EVENTS}{query}", headers=sent, timeout=10).status_code
+        all_headers = {"Authorization": f"Bearer {token}", **headers}
+        return requests.get(f"{double.url}{EVENTS}{query}", headers=all_headers, timeout=10).status_code
 
-    assert [status(who) for who in (DANA, SAM, KIM, DANA, SAM)] == [200, 200, 200, 200, 403]
-    assert [status(who, f"?quotaUser={who[:3]}") for who in (DANA, SAM) * 2] == [200] * 4
-    assert status(KIM, **{"X-Goog-Quota-User": "kim"}) == 200
-    assert status(KIM, f"?quotaUser={'x' * 41}") == 400
+    assert [get_status(who) for who in (DANA, SAM, KIM, DANA, SAM)] == [200, 200, 200, 200, 403]
+    assert [get_status(who, f"?quotaUser={who[:3]}") for who in (DANA, SAM) * 2] == [200] * 4
+    assert get_status(KIM, **{"X-Goog-Quota-User": "kim"}) == 200
+    assert get_status(KIM, f"?quotaUser={'x' * 41}") == 400
     double.quota.per_project = 5
-    assert status(DANA, "?quotaUser=another") == 403
+    assert get_status(DANA, "?quotaUser=another") == 403
 
 
 @pytest.mark.parametrize(
@@ -393,8 +406,8 @@ def test_requests_of_a_service_account_without_quota_user_share_one_limit(double
         ("POST", f"{EVENTS}/watch", 400),
     ],
 )
-def test_every_request_is_answered_in_json(ask: PlainClient, verb: str, path: str, status: int) -> None:
-    answer = ask(
+def test_every_request_is_answered_in_json(client: PlainClient, verb: str, path: str, status: int) -> None:
+    answer = client(
         verb, path, scope=OWNED_EVENTS_SCOPE if "colors" not in path else "https://www.googleapis.com/auth/calendar"
     )
     assert answer.status_code == status, answer.text
@@ -405,8 +418,8 @@ def test_every_request_is_answered_in_json(ask: PlainClient, verb: str, path: st
 @pytest.mark.parametrize("body", [b"", b"null", b"[]", b'"x"', b"{", b"\xff\xfe", b'{"start": 7}', b'{"start": {}}'])
 def test_an_invalid_body_is_refused(double: Google, body: bytes) -> None:
     token = double.tokens.issue_token(DANA, {OWNED_EVENTS_SCOPE})["access_token"]
-    sent = {"Authorization": f"Bearer {token}", "Content-Type": "application/json"}
-    answer = requests.post(f"{double.url}{EVENTS}", data=body, headers=sent, timeout=10)
+    headers = {"Authorization": f"Bearer {token}", "Content-Type": "application/json"}
+    answer = requests.post(f"{double.url}{EVENTS}", data=body, headers=headers, timeout=10)
     assert answer.status_code == 400 and answer.json()["error"]["code"] == 400
 
 
@@ -431,12 +444,12 @@ def test_malformed_http_is_answered_in_json(double: Google, text: str, status: i
 
 def test_an_invalid_part_of_a_batch_does_not_affect_the_others(double: Google) -> None:
     token = double.tokens.issue_token(DANA, {OWNED_EVENTS_SCOPE})["access_token"]
-    good = f"GET {EVENTS} HTTP/1.1\r\nAuthorization: Bearer {token}\r\n\r\n"
-    parts = [good, "", "GET\r\n\r\n", "GET http://[ HTTP/1.1\r\n\r\n", good]
-    heads = [f"--b\r\nContent-Type: application/http\r\nContent-ID: <{n}>\r\n\r\n{one}" for n, one in enumerate(parts)]
-    body = "\r\n".join([*heads, "--b--\r\n"])
-    sent = {"Authorization": f"Bearer {token}", "Content-Type": "multipart/mixed; boundary=b"}
-    answer = requests.post(f"{double.url}/batch/calendar/v3", data=body, headers=sent, timeout=10)
+    valid_part = f"GET {EVENTS} HTTP/1.1\r\nAuthorization: Bearer {token}\r\n\r\n"
+    parts = [valid_part, "", "GET\r\n\r\n", "GET http://[ HTTP/1.1\r\n\r\n", valid_part]
+    part_head = "--b\r\nContent-Type: application/http\r\nContent-ID: <{}>\r\n\r\n"
+    body = "\r\n".join([*(part_head.format(n) + part for n, part in enumerate(parts)), "--b--\r\n"])
+    headers = {"Authorization": f"Bearer {token}", "Content-Type": "multipart/mixed; boundary=b"}
+    answer = requests.post(f"{double.url}/batch/calendar/v3", data=body, headers=headers, timeout=10)
     assert answer.status_code == 200
     assert [line.split()[1] for line in answer.text.splitlines() if line.startswith("HTTP/1.1")] == [
         "200",

@@ -57,7 +57,7 @@ def listener(channels: Channels) -> Iterator[Listener]:
 
 
 class PlainClient:
-    """Sends requests by plain HTTP, as Dana unless `who` names somebody else."""
+    """Sends POST requests by plain HTTP, as Dana unless `who` is another person."""
 
     def __init__(self, double: Google) -> None:
         self._double = double
@@ -69,45 +69,45 @@ class PlainClient:
         headers = {"Authorization": f"Bearer {token}"}
         return requests.post(self._double.url + path, json=body, headers=headers, timeout=10)
 
-    def open(self, **changed: Any) -> dict[str, Any]:
-        """Open a channel, and return the answer."""
-        answer = self(WATCH, {**CHANNEL, **changed})
+    def open(self, **fields: Any) -> dict[str, Any]:
+        """Open a channel, and return the answer. `fields` replace those of `CHANNEL`."""
+        answer = self(WATCH, {**CHANNEL, **fields})
         assert answer.status_code == 200, answer.text
         content: dict[str, Any] = answer.json()
         return content
 
-    def stop(self, opened: dict[str, Any], **changed: Any) -> int:
-        """Stop a channel, and return the status of the answer."""
-        return self(STOP, {"id": opened["id"], "resourceId": opened["resourceId"]}, **changed).status_code
+    def stop(self, channel: dict[str, Any], **options: Any) -> int:
+        """Stop a channel, and return the status of the answer. `options` are arguments of `__call__`."""
+        return self(STOP, {"id": channel["id"], "resourceId": channel["resourceId"]}, **options).status_code
 
 
 @pytest.fixture
-def ask(double: Google) -> PlainClient:
+def client(double: Google) -> PlainClient:
     return PlainClient(double)
 
 
-def states(channels: Channels, listener: Listener) -> list[str]:
-    """The states of the notifications received, when nothing more is due."""
+def list_states(channels: Channels, listener: Listener) -> list[str]:
+    """Wait until no notification is due, and return the states of those received."""
     channels.settle()
     return [request.headers["X-Goog-Resource-State"] for request in listener.requests]
 
 
-def numbers(channels: Channels, listener: Listener) -> list[int]:
-    """The numbers of the notifications received, when nothing more is due."""
+def list_numbers(channels: Channels, listener: Listener) -> list[int]:
+    """Wait until no notification is due, and return the numbers of those received."""
     channels.settle()
     return [int(request.headers["X-Goog-Message-Number"]) for request in listener.requests]
 
 
-def refusal(answer: requests.Response) -> tuple[int, str]:
-    """The status and the reason of a refusal."""
+def read_refusal(answer: requests.Response) -> tuple[int, str]:
+    """Return the status and the reason of a refusal."""
     return answer.status_code, str(answer.json()["error"]["errors"][0]["reason"])
 
 
 # --- opening --------------------------------------------------------------------------------------------------------
 
 
-def test_the_answer_to_watch_has_googles_fields(ask: PlainClient) -> None:
-    answer = ask.open(params={"ttl": "604800"})
+def test_the_answer_to_watch_has_googles_fields(client: PlainClient) -> None:
+    answer = client.open(params={"ttl": "604800"})
     assert answer == {
         "kind": "api#channel",
         "id": "c1",
@@ -118,20 +118,20 @@ def test_the_answer_to_watch_has_googles_fields(ask: PlainClient) -> None:
     }
 
 
-def test_the_resource_id_depends_only_on_what_is_watched(ask: PlainClient) -> None:
-    """It depends neither on the channel nor on `quotaUser`. A filter of the events makes it another resource."""
-    first = ask.open()
-    for number, (query, same) in enumerate(
+def test_the_resource_id_depends_only_on_what_is_watched(client: PlainClient) -> None:
+    """It depends neither on the channel nor on `quotaUser`. A list with a filter is another resource."""
+    first = client.open()
+    for number, (query, is_same_resource) in enumerate(
         [("", True), ("?alt=json&quotaUser=q&prettyPrint=false", True), ("?eventTypes=default", False)]
     ):
-        other = ask(WATCH + query, {**CHANNEL, "id": f"other{number}"}).json()
+        second = client(WATCH + query, {**CHANNEL, "id": f"second{number}"}).json()
         for name in ("resourceId", "resourceUri"):
-            assert (other[name] == first[name]) is same
-    assert ask(WATCH, {**CHANNEL, "id": "sams"}, who=SAM).json()["resourceId"] != first["resourceId"]
+            assert (second[name] == first[name]) is is_same_resource
+    assert client(WATCH, {**CHANNEL, "id": "of-sam"}, who=SAM).json()["resourceId"] != first["resourceId"]
 
 
 @pytest.mark.parametrize(
-    ("changed", "life"),
+    ("fields", "life"),
     [
         ({}, timedelta(hours=1)),
         ({"params": {"ttl": "604800"}}, WEEK),
@@ -143,13 +143,13 @@ def test_the_resource_id_depends_only_on_what_is_watched(ask: PlainClient) -> No
     ],
 )
 def test_a_channel_lives_for_the_requested_time_but_a_week_at_most(
-    ask: PlainClient, changed: dict[str, Any], life: timedelta
+    client: PlainClient, fields: dict[str, Any], life: timedelta
 ) -> None:
-    assert int(ask.open(**changed)["expiration"]) == int((NOW + life).timestamp()) * 1000
+    assert int(client.open(**fields)["expiration"]) == int((NOW + life).timestamp()) * 1000
 
 
 @pytest.mark.parametrize(
-    ("changed", "answer"),
+    ("fields", "expected"),
     [
         ({"address": "http://longarc.example/hook"}, (400, "push.webhookUrlNotHttps")),
         ({"address": "longarc.example"}, (400, "push.webhookUrlNotHttps")),
@@ -172,22 +172,22 @@ def test_a_channel_lives_for_the_requested_time_but_a_week_at_most(
     ],
 )
 def test_an_invalid_channel_is_refused(
-    ask: PlainClient, channels: Channels, changed: dict[str, Any], answer: tuple[int, str]
+    client: PlainClient, channels: Channels, fields: dict[str, Any], expected: tuple[int, str]
 ) -> None:
-    assert refusal(ask(WATCH, {**CHANNEL, **changed})) == answer
+    assert read_refusal(client(WATCH, {**CHANNEL, **fields})) == expected
     assert channels.list_open() == []
 
 
-def test_the_longest_values_are_accepted(ask: PlainClient) -> None:
-    ask.open(id="i" * 64, token="t" * 256)
+def test_the_longest_values_are_accepted(client: PlainClient) -> None:
+    client.open(id="i" * 64, token="t" * 256)
 
 
-def test_a_channel_id_can_never_be_used_again(ask: PlainClient) -> None:
-    opened = ask.open()
+def test_a_channel_id_can_never_be_used_again(client: PlainClient) -> None:
+    channel = client.open()
     for who in (DANA, SAM):
-        assert refusal(ask(WATCH, CHANNEL, who=who)) == (400, "channelIdNotUnique")
-    assert ask.stop(opened) == 204
-    assert refusal(ask(WATCH, CHANNEL)) == (400, "channelIdNotUnique")
+        assert read_refusal(client(WATCH, CHANNEL, who=who)) == (400, "channelIdNotUnique")
+    assert client.stop(channel) == 204
+    assert read_refusal(client(WATCH, CHANNEL)) == (400, "channelIdNotUnique")
 
 
 @pytest.mark.parametrize(
@@ -203,53 +203,53 @@ def test_a_channel_id_can_never_be_used_again(ask: PlainClient) -> None:
         (f"{WATCH}?eventTypes=default", OWNED_EVENTS_SCOPE, 200),
     ],
 )
-def test_a_calendar_is_watched_by_whoever_may_list_its_events(
-    ask: PlainClient, path: str, scope: str, status: int
+def test_watching_a_calendar_needs_the_right_to_list_its_events(
+    client: PlainClient, path: str, scope: str, status: int
 ) -> None:
-    assert ask(path, CHANNEL, scope).status_code == status
+    assert client(path, CHANNEL, scope).status_code == status
 
 
 @pytest.mark.parametrize("status", [403, 429])
-def test_opening_can_be_throttled(double: Google, ask: PlainClient, status: int) -> None:
+def test_a_fault_can_refuse_to_open_a_channel(double: Google, client: PlainClient, status: int) -> None:
     double.faults.add("calendar.events.watch", "rateLimitExceeded", status=status)
-    assert refusal(ask(WATCH, CHANNEL)) == (status, "rateLimitExceeded")
-    ask.open()
+    assert read_refusal(client(WATCH, CHANNEL)) == (status, "rateLimitExceeded")
+    client.open()
 
 
 # --- closing --------------------------------------------------------------------------------------------------------
 
 
-def test_a_channel_is_stopped_by_its_opener_with_both_ids(ask: PlainClient, channels: Channels) -> None:
-    opened = ask.open()
-    assert ask.stop(opened, who=SAM) == 404
-    assert ask.stop({**opened, "resourceId": "other"}) == 404
-    assert ask.stop({**opened, "id": "other"}) == 404
-    assert refusal(ask(STOP, {"id": "c1"})) == (400, "required")
+def test_a_channel_is_stopped_by_its_opener_with_both_ids(client: PlainClient, channels: Channels) -> None:
+    channel = client.open()
+    assert client.stop(channel, who=SAM) == 404
+    assert client.stop({**channel, "resourceId": "other"}) == 404
+    assert client.stop({**channel, "id": "other"}) == 404
+    assert read_refusal(client(STOP, {"id": "c1"})) == (400, "required")
     assert [watch.id for watch in channels.list_open()] == ["c1"]
-    assert ask.stop(opened, scope=GMAIL_SEND_SCOPE) == 403
-    assert ask.stop(opened, scope=EVENTS_READ_SCOPE) == 204
+    assert client.stop(channel, scope=GMAIL_SEND_SCOPE) == 403
+    assert client.stop(channel, scope=EVENTS_READ_SCOPE) == 204
     assert channels.list_open() == []
-    assert ask.stop(opened) == 404
+    assert client.stop(channel) == 404
 
 
-def test_one_more_notification_may_come_after_stop(
-    double: Google, ask: PlainClient, channels: Channels, hands: GoogleHands, listener: Listener
+def test_a_fault_can_send_one_notification_after_stop(
+    double: Google, client: PlainClient, channels: Channels, hands: GoogleHands, listener: Listener
 ) -> None:
     double.faults.add("notification.stopped", "trailing")
-    assert ask.stop(ask.open()) == 204
+    assert client.stop(client.open()) == 204
     for day in (5, 6):
         hands.add(DANA, span(day, 14))
-    assert states(channels, listener)[-1] == "exists"
-    assert states(channels, listener).count("exists") == 1
+    assert list_states(channels, listener)[-1] == "exists"
+    assert list_states(channels, listener).count("exists") == 1
 
 
 # --- notifications --------------------------------------------------------------------------------------------------
 
 
 def test_a_notification_has_googles_headers_and_no_body(
-    ask: PlainClient, channels: Channels, hands: GoogleHands, listener: Listener
+    client: PlainClient, channels: Channels, hands: GoogleHands, listener: Listener
 ) -> None:
-    opened = ask.open(params={"ttl": "604800"})
+    channel = client.open(params={"ttl": "604800"})
     hands.add(DANA, span(5, 14))
     first, second = listener.wait_for(2)
     for request, state in ((first, "sync"), (second, "exists")):
@@ -257,144 +257,146 @@ def test_a_notification_has_googles_headers_and_no_body(
         assert request.headers["Content-Length"] == "0"
         headers = {name.lower(): value for name, value in request.headers.items()}
         headers = {name: value for name, value in headers.items() if name.startswith("x-goog-")}
-        number, ends = headers.pop("x-goog-message-number"), headers.pop("x-goog-channel-expiration")
+        number, expiration = headers.pop("x-goog-message-number"), headers.pop("x-goog-channel-expiration")
         assert int(number) == 1 if state == "sync" else int(number) > 1
-        assert parsedate_to_datetime(ends) == NOW + WEEK
+        assert parsedate_to_datetime(expiration) == NOW + WEEK
         assert headers == {
             "x-goog-channel-id": "c1",
             "x-goog-channel-token": "secret",
-            "x-goog-resource-id": opened["resourceId"],
-            "x-goog-resource-uri": opened["resourceUri"],
+            "x-goog-resource-id": channel["resourceId"],
+            "x-goog-resource-uri": channel["resourceUri"],
             "x-goog-resource-state": state,
         }
 
 
-def test_a_channel_without_a_token_sends_none(ask: PlainClient, listener: Listener) -> None:
-    assert "token" not in ask.open(token=None)
+def test_a_channel_without_a_token_sends_no_token(client: PlainClient, listener: Listener) -> None:
+    assert "token" not in client.open(token=None)
     [first] = listener.wait_for(1)
     assert "X-Goog-Channel-Token" not in first.headers
 
 
 def test_each_write_is_notified_for_every_calendar_that_shows_the_event(
-    ask: PlainClient, channels: Channels, hands: GoogleHands, listener: Listener
+    client: PlainClient, channels: Channels, hands: GoogleHands, listener: Listener
 ) -> None:
-    """A notification goes through each channel once. The guests' calendars change with the organizer's."""
-    ask.open(id="one")
-    ask.open(id="two")
-    ask(WATCH, {**CHANNEL, "id": "sams"}, who=SAM)
+    """Each open channel of such a calendar sends one notification. Dana has two channels, and her guest Sam has one."""
+    client.open(id="dana-1")
+    client.open(id="dana-2")
+    client(WATCH, {**CHANNEL, "id": "sam"}, who=SAM)
 
     def pop_channels() -> list[str]:
-        """The channels of the notifications since the last call."""
+        """Return the ids of the channels through which notifications came since the last call."""
         channels.settle()
-        names = sorted(request.headers["X-Goog-Channel-ID"] for request in listener.requests)
+        channel_ids = sorted(request.headers["X-Goog-Channel-ID"] for request in listener.requests)
         listener.requests.clear()
-        return names
+        return channel_ids
 
-    assert pop_channels() == ["one", "sams", "two"]  # sync
-    name = hands.insert(DANA, **whole_day(), attendees=[{"email": SAM}])
-    assert pop_channels() == ["one", "sams", "two"]
-    hands.patch(SAM, name, attendees=[{"email": SAM, "responseStatus": "accepted"}], attendeesOmitted=True)
-    assert pop_channels() == ["one", "sams", "two"]
-    hands.patch(DANA, name, attendees=[])
-    assert pop_channels() == ["one", "sams", "two"]
-    hands.patch(DANA, name, summary="Without Sam")
-    assert pop_channels() == ["one", "two"]
-    hands.remove(DANA, name)
-    assert pop_channels() == ["one", "two"]
+    assert pop_channels() == ["dana-1", "dana-2", "sam"]  # each channel begins with a notification of the state `sync`
+    event = hands.insert(DANA, **make_whole_day(), attendees=[{"email": SAM}])
+    assert pop_channels() == ["dana-1", "dana-2", "sam"]
+    hands.patch(SAM, event, attendees=[{"email": SAM, "responseStatus": "accepted"}], attendeesOmitted=True)
+    assert pop_channels() == ["dana-1", "dana-2", "sam"]
+    hands.patch(DANA, event, attendees=[])
+    assert pop_channels() == ["dana-1", "dana-2", "sam"]
+    hands.patch(DANA, event, summary="Without Sam")
+    assert pop_channels() == ["dana-1", "dana-2"]
+    hands.remove(DANA, event)
+    assert pop_channels() == ["dana-1", "dana-2"]
     hands.add(SAM, span(5, 14))
-    assert pop_channels() == ["sams"]
-    hands.get(DANA, name)
+    assert pop_channels() == ["sam"]
+    hands.get(DANA, event)
     assert pop_channels() == []
 
 
-def whole_day() -> dict[str, Any]:
+def make_whole_day() -> dict[str, Any]:
+    """Return the start and end of an all-day event."""
     return {"start": {"date": "2027-03-09"}, "end": {"date": "2027-03-10"}}
 
 
-def test_numbers_rise_and_are_not_consecutive(
-    ask: PlainClient, channels: Channels, hands: GoogleHands, listener: Listener
+def test_message_numbers_rise_and_are_not_consecutive(
+    client: PlainClient, channels: Channels, hands: GoogleHands, listener: Listener
 ) -> None:
-    ask.open()
+    client.open()
     for day in range(5, 15):
         hands.add(DANA, span(day, 14))
-    received = numbers(channels, listener)
-    assert received == sorted(set(received)) and received[0] == 1 and received != list(range(1, 12))
+    message_numbers = list_numbers(channels, listener)
+    assert message_numbers == sorted(set(message_numbers)) and message_numbers[0] == 1
+    assert message_numbers != list(range(1, 12))
 
 
-@pytest.mark.parametrize("lost", [False, True])
-def test_sync_can_be_had_before_the_answer(
-    double: Google, ask: PlainClient, channels: Channels, listener: Listener, lost: bool
+@pytest.mark.parametrize("is_lost", [False, True])
+def test_the_sync_notification_can_arrive_before_the_answer_to_watch(
+    double: Google, client: PlainClient, channels: Channels, listener: Listener, is_lost: bool
 ) -> None:
     channels.answers_first = False
-    if lost:
+    if is_lost:
         double.faults.add("notification.sync", "lost")
-    ask.open()
-    assert [request.headers["X-Goog-Resource-State"] for request in listener.requests] == ([] if lost else ["sync"])
+    client.open()
+    assert [request.headers["X-Goog-Resource-State"] for request in listener.requests] == ([] if is_lost else ["sync"])
 
 
-def test_nothing_comes_after_the_channel_expired(
-    ask: PlainClient, clock: SteppedClock, channels: Channels, hands: GoogleHands, listener: Listener
+def test_an_expired_channel_sends_no_notifications(
+    client: PlainClient, clock: SteppedClock, channels: Channels, hands: GoogleHands, listener: Listener
 ) -> None:
-    """The channel ends without a message, and notifications that wait for another attempt are dropped."""
-    opened = ask.open()
+    """The end itself causes no notification, and notifications that wait for another attempt are dropped."""
+    channel = client.open()
     channels.settle()
     listener.statuses = [503]
     hands.add(DANA, span(5, 14))
     channels.settle()
     clock.advance(timedelta(hours=1))
     hands.add(DANA, span(6, 14))
-    assert states(channels, listener) == ["sync", "exists"]
-    assert channels.list_open() == [] and ask.stop(opened) == 404
+    assert list_states(channels, listener) == ["sync", "exists"]
+    assert channels.list_open() == [] and client.stop(channel) == 404
 
 
 @pytest.mark.parametrize("status", [500, 502, 503, 504])
 def test_after_a_server_error_a_notification_is_sent_again_at_growing_intervals(
-    ask: PlainClient, clock: SteppedClock, channels: Channels, hands: GoogleHands, listener: Listener, status: int
+    client: PlainClient, clock: SteppedClock, channels: Channels, hands: GoogleHands, listener: Listener, status: int
 ) -> None:
-    ask.open()
+    client.open()
     channels.settle()
     listener.statuses = [status, status]
     hands.add(DANA, span(5, 14))
-    assert states(channels, listener) == ["sync", "exists"]
+    assert list_states(channels, listener) == ["sync", "exists"]
     clock.advance(timedelta(seconds=1))
-    assert states(channels, listener) == ["sync", "exists", "exists"]
+    assert list_states(channels, listener) == ["sync", "exists", "exists"]
     clock.advance(timedelta(seconds=1))
-    assert states(channels, listener) == ["sync", "exists", "exists"]
+    assert list_states(channels, listener) == ["sync", "exists", "exists"]
     clock.advance(timedelta(seconds=1))
-    assert states(channels, listener) == ["sync", "exists", "exists", "exists"]
+    assert list_states(channels, listener) == ["sync", "exists", "exists", "exists"]
     clock.advance(timedelta(minutes=30))
-    received = numbers(channels, listener)
-    assert len(received) == 4 and len(set(received)) == 2
+    message_numbers = list_numbers(channels, listener)
+    assert len(message_numbers) == 4 and len(set(message_numbers)) == 2
 
 
 @pytest.mark.parametrize("status", [200, 201, 202, 204, 400, 401, 404, 410, 429, 302])
 def test_after_any_other_status_a_notification_is_not_sent_again(
-    ask: PlainClient, clock: SteppedClock, channels: Channels, hands: GoogleHands, listener: Listener, status: int
+    client: PlainClient, clock: SteppedClock, channels: Channels, hands: GoogleHands, listener: Listener, status: int
 ) -> None:
-    ask.open()
+    client.open()
     channels.settle()
     listener.statuses = [status]
     hands.add(DANA, span(5, 14))
     channels.settle()
     clock.advance(timedelta(minutes=30))
-    assert states(channels, listener) == ["sync", "exists"]
+    assert list_states(channels, listener) == ["sync", "exists"]
 
 
 def test_a_redirect_is_not_followed(
-    ask: PlainClient, channels: Channels, hands: GoogleHands, listener: Listener
+    client: PlainClient, channels: Channels, hands: GoogleHands, listener: Listener
 ) -> None:
     def redirect(request: Request) -> None:
         request.reply(302, b"", Location=f"{listener.url}/hook")
 
     with serve(redirect) as server:
         channels.routes[PUBLIC] = server.url.rstrip("/")
-        ask.open()
-        assert states(channels, listener) == []
+        client.open()
+        assert list_states(channels, listener) == []
         assert len(server.requests) == 1
 
 
 def test_an_address_that_does_not_answer_in_time_is_tried_again(
-    ask: PlainClient, clock: SteppedClock, channels: Channels, listener: Listener
+    client: PlainClient, clock: SteppedClock, channels: Channels, listener: Listener
 ) -> None:
     def hang(request: Request) -> None:
         request.server.stopped.wait()
@@ -402,98 +404,100 @@ def test_an_address_that_does_not_answer_in_time_is_tried_again(
     channels.timeout = 0.2
     with serve(hang) as server:
         channels.routes[PUBLIC] = server.url.rstrip("/")
-        ask.open()
-        assert states(channels, listener) == [] and len(server.requests) == 1
+        client.open()
+        assert list_states(channels, listener) == [] and len(server.requests) == 1
     channels.timeout = 5.0
     channels.routes[PUBLIC] = listener.url
     clock.advance(timedelta(seconds=1))
-    assert states(channels, listener) == ["sync"]
+    assert list_states(channels, listener) == ["sync"]
 
 
 def test_an_unreachable_address_is_tried_again(
-    ask: PlainClient, clock: SteppedClock, channels: Channels, listener: Listener
+    client: PlainClient, clock: SteppedClock, channels: Channels, listener: Listener
 ) -> None:
     del channels.routes[PUBLIC]
-    ask.open()
-    assert states(channels, listener) == []
+    client.open()
+    assert list_states(channels, listener) == []
     channels.routes[PUBLIC] = listener.url
     clock.advance(timedelta(seconds=1))
-    assert states(channels, listener) == ["sync"]
+    assert list_states(channels, listener) == ["sync"]
 
 
 # --- faults ---------------------------------------------------------------------------------------------------------
 
 
-def test_a_fault_can_leave_out_the_first_notifications(
-    double: Google, ask: PlainClient, channels: Channels, hands: GoogleHands, listener: Listener
+def test_a_fault_can_let_the_first_notifications_pass(
+    double: Google, client: PlainClient, channels: Channels, hands: GoogleHands, listener: Listener
 ) -> None:
     double.faults.add("notification.exists", "lost", passing=2)
-    ask.open()
+    client.open()
     for day in range(5, 9):
         hands.add(DANA, span(day, 14))
-    assert states(channels, listener) == ["sync"] + ["exists"] * 3
+    assert list_states(channels, listener) == ["sync"] + ["exists"] * 3
 
 
 def test_a_fault_can_lose_a_share_of_the_notifications(
-    double: Google, ask: PlainClient, channels: Channels, hands: GoogleHands, listener: Listener
+    double: Google, client: PlainClient, channels: Channels, hands: GoogleHands, listener: Listener
 ) -> None:
     double.faults.add("notification.exists", "lost", times=10_000, share=0.25)
-    ask.open()
+    client.open()
     for _ in range(100):
         hands.add(DANA, span(5, 14))
-    assert 60 < len(states(channels, listener)) < 90
+    assert 60 < len(list_states(channels, listener)) < 90
 
 
-def test_a_notification_can_be_duplicated(
-    double: Google, ask: PlainClient, channels: Channels, hands: GoogleHands, listener: Listener
+def test_a_fault_can_duplicate_a_notification(
+    double: Google, client: PlainClient, channels: Channels, hands: GoogleHands, listener: Listener
 ) -> None:
     double.faults.add("notification.exists", "duplicated", who=DANA)
-    ask.open()
+    client.open()
     hands.add(DANA, span(5, 14))
-    assert states(channels, listener) == ["sync", "exists", "exists"]
+    assert list_states(channels, listener) == ["sync", "exists", "exists"]
 
 
-def test_a_notification_can_be_delayed(
-    double: Google, ask: PlainClient, clock: SteppedClock, channels: Channels, hands: GoogleHands, listener: Listener
+def test_a_fault_can_delay_a_notification(
+    double: Google, client: PlainClient, clock: SteppedClock, channels: Channels, hands: GoogleHands, listener: Listener
 ) -> None:
     double.faults.add("notification.exists", "delayed", delay=timedelta(minutes=5))
-    ask.open()
+    client.open()
     hands.add(DANA, span(5, 14))
     clock.advance(timedelta(seconds=299))
-    assert states(channels, listener) == ["sync"]
+    assert list_states(channels, listener) == ["sync"]
     clock.advance(timedelta(seconds=1))
-    assert states(channels, listener) == ["sync", "exists"]
+    assert list_states(channels, listener) == ["sync", "exists"]
 
 
-def test_a_notification_can_be_overtaken_by_the_next(
-    double: Google, ask: PlainClient, channels: Channels, hands: GoogleHands, listener: Listener
+def test_a_fault_can_send_a_notification_after_the_next_one(
+    double: Google, client: PlainClient, channels: Channels, hands: GoogleHands, listener: Listener
 ) -> None:
     double.faults.add("notification.exists", "overtaken")
-    ask.open()
+    client.open()
     hands.add(DANA, span(5, 14))
-    assert states(channels, listener) == ["sync"]
+    assert list_states(channels, listener) == ["sync"]
     hands.add(DANA, span(6, 14))
-    first, second, third = numbers(channels, listener)
+    first, second, third = list_numbers(channels, listener)
     assert first < third < second
 
 
-def test_a_channel_can_be_lost(ask: PlainClient, channels: Channels, hands: GoogleHands, listener: Listener) -> None:
-    opened = ask.open()
+def test_a_lost_channel_sends_nothing_and_can_not_be_stopped(
+    client: PlainClient, channels: Channels, hands: GoogleHands, listener: Listener
+) -> None:
+    channel = client.open()
     channels.settle()
     channels.lose(channels.list_open()[0])
     hands.add(DANA, span(5, 14))
-    assert states(channels, listener) == ["sync"] and ask.stop(opened) == 404
+    assert list_states(channels, listener) == ["sync"] and client.stop(channel) == 404
 
 
 def test_nothing_is_sent_after_the_double_has_ended(
-    ask: PlainClient, channels: Channels, hands: GoogleHands, listener: Listener
+    client: PlainClient, channels: Channels, hands: GoogleHands, listener: Listener
 ) -> None:
-    """A notification that waits for another attempt does not delay the end of the double, whose thread ends too."""
+    """The thread of the double ends with it, even while a notification waits for another attempt."""
     listener.statuses = [503]
-    ask.open()
+    client.open()
     channels.settle()
     assert "google-notifications" in [thread.name for thread in enumerate_threads()]
     channels.close()
     assert "google-notifications" not in [thread.name for thread in enumerate_threads()]
     hands.add(DANA, span(5, 14))
-    assert states(channels, listener) == ["sync"]
+    assert list_states(channels, listener) == ["sync"]

@@ -1,5 +1,7 @@
-"""Clients of Google Calendar by others work with the double of Google, unmodified: google-api-python-client with
-google-auth, gcsa, and gcal_sync."""
+"""Public client libraries of Google Calendar work unmodified with the double of Google.
+
+They are google-api-python-client with google-auth, gcsa, and gcal_sync.
+"""
 
 import asyncio
 import base64
@@ -26,7 +28,7 @@ from gcsa.google_calendar import GoogleCalendar, SendUpdatesMode
 from gcsa.recurrence import DAILY, Recurrence
 from gcsa.reminders import PopupReminder
 from google.auth.exceptions import RefreshError
-from google.oauth2.credentials import Credentials as Granted
+from google.oauth2.credentials import Credentials as UserCredentials
 from google.oauth2.service_account import Credentials
 from googleapiclient.channel import new_webhook_channel, notification_from_headers
 from googleapiclient.discovery import build
@@ -40,13 +42,13 @@ from tests.support.companies import DANA, SAM
 
 CALENDAR = "https://www.googleapis.com/auth/calendar"
 SEND = "https://www.googleapis.com/auth/gmail.send"
-NINE = datetime(2027, 3, 9, 9, tzinfo=UTC)
+START = datetime(2027, 3, 9, 9, tzinfo=UTC)
 HOUR, DAY = timedelta(hours=1), timedelta(days=1)
 NOBODY = "nobody@corp.example"
 
 
-def times(start: datetime = NINE) -> dict[str, Any]:
-    """The fields `start` and `end` of an event of one hour."""
+def make_times(start: datetime = START) -> dict[str, Any]:
+    """Return the fields `start` and `end` of an event of one hour."""
     return {"start": {"dateTime": start.isoformat()}, "end": {"dateTime": (start + HOUR).isoformat()}}
 
 
@@ -65,21 +67,21 @@ def hands(double: Google) -> GoogleHands:
     return GoogleHands(double.calendars)
 
 
-def credentials(double: Google, scope: str = CALENDAR, who: str = DANA) -> Any:
-    """The credentials of google-auth for a service account that acts for that person."""
-    make: Any = Credentials
-    return make.from_service_account_info(double.tokens.service_account(), scopes=[scope], subject=who)
+def make_credentials(double: Google, scope: str = CALENDAR, who: str = DANA) -> Any:
+    """Return the credentials of google-auth for a service account that acts for that person."""
+    untyped_class: Any = Credentials
+    return untyped_class.from_service_account_info(double.tokens.service_account(), scopes=[scope], subject=who)
 
 
-def service(double: Google, api: str = "calendar", version: str = "v3", **options: Any) -> Any:
-    """The client of google-api-python-client for that API."""
+def build_service(double: Google, api: str = "calendar", version: str = "v3", **options: Any) -> Any:
+    """Return the client of google-api-python-client for that API."""
     endpoint = f"{double.url}/calendar/v3/" if api == "calendar" else f"{double.url}/"
-    signed = options.pop("credentials", None) or credentials(double)
-    return build(api, version, credentials=signed, client_options={"api_endpoint": endpoint})
+    used_credentials = options.pop("credentials", None) or make_credentials(double)
+    return build(api, version, credentials=used_credentials, client_options={"api_endpoint": endpoint})
 
 
-def refusal(request: Any) -> tuple[int, str]:
-    """The status and the reason with which a request is refused."""
+def get_refusal(request: Any) -> tuple[int, str]:
+    """Execute a request that is refused, and return the status and the reason."""
     with pytest.raises(HttpError) as caught:
         request.execute()
     return caught.value.resp.status, str(json.loads(caught.value.content)["error"]["errors"][0]["reason"])
@@ -88,78 +90,78 @@ def refusal(request: Any) -> tuple[int, str]:
 # --- google-api-python-client ---------------------------------------------------------------------------------------
 
 
-def test_google_client_inserts_lists_changes_and_deletes(double: Google) -> None:
-    events = service(double).events()
-    created = events.insert(calendarId="primary", body={**times(), "summary": "Talk"}, sendUpdates="all").execute()
+def test_google_client_inserts_lists_changes_and_deletes_events(double: Google) -> None:
+    events = build_service(double).events()
+    created = events.insert(calendarId="primary", body={**make_times(), "summary": "Talk"}, sendUpdates="all").execute()
     assert created["summary"] == "Talk" and created["start"]["dateTime"] == "2027-03-09T10:00:00+01:00"
-    [listed] = events.list(calendarId="primary", singleEvents=True, orderBy="startTime").execute()["items"]
-    assert listed == created == events.get(calendarId=DANA, eventId=created["id"]).execute()
-    change = events.patch(calendarId="primary", eventId=created["id"], body={"location": "Room 4"})
-    change.headers["If-Match"] = created["etag"]
-    changed = change.execute()
-    assert (changed["summary"], changed["location"]) == ("Talk", "Room 4")
-    stale = events.delete(calendarId="primary", eventId=created["id"])
-    stale.headers["If-Match"] = created["etag"]
-    assert refusal(stale) == (412, "conditionNotMet")
-    written = events.update(calendarId="primary", eventId=created["id"], body={**changed, "summary": "Other"}).execute()
-    assert written["summary"] == "Other"
+    [item] = events.list(calendarId="primary", singleEvents=True, orderBy="startTime").execute()["items"]
+    assert item == created == events.get(calendarId=DANA, eventId=created["id"]).execute()
+    patch = events.patch(calendarId="primary", eventId=created["id"], body={"location": "Room 4"})
+    patch.headers["If-Match"] = created["etag"]
+    patched = patch.execute()
+    assert (patched["summary"], patched["location"]) == ("Talk", "Room 4")
+    stale_deletion = events.delete(calendarId="primary", eventId=created["id"])
+    stale_deletion.headers["If-Match"] = created["etag"]
+    assert get_refusal(stale_deletion) == (412, "conditionNotMet")
+    updated = events.update(calendarId="primary", eventId=created["id"], body={**patched, "summary": "Other"}).execute()
+    assert updated["summary"] == "Other"
     events.delete(calendarId="primary", eventId=created["id"]).execute()
-    assert refusal(events.delete(calendarId="primary", eventId=created["id"])) == (410, "deleted")
+    assert get_refusal(events.delete(calendarId="primary", eventId=created["id"])) == (410, "deleted")
 
 
-def test_google_client_pages_and_synchronizes(double: Google, hands: GoogleHands) -> None:
-    events = service(double).events()
+def test_google_client_reads_pages_and_changes_by_sync_token(double: Google, hands: GoogleHands) -> None:
+    events = build_service(double).events()
     for number in range(5):
-        hands.insert(DANA, **times(NINE + number * DAY))
+        hands.insert(DANA, **make_times(START + number * DAY))
     request, pages = events.list(calendarId="primary", maxResults=2), []
     while request is not None:
         pages.append(request.execute())
         request = events.list_next(request, pages[-1])
     assert [len(page["items"]) for page in pages] == [2, 2, 1]
     token = pages[-1]["nextSyncToken"]
-    lost = pages[0]["items"][0]["id"]
-    hands.remove(DANA, lost)
-    since = events.list(calendarId="primary", syncToken=token).execute()
-    assert [(one["id"], one["status"]) for one in since["items"]] == [(lost, "cancelled")]
-    assert events.list(calendarId="primary", syncToken=since["nextSyncToken"]).execute()["items"] == []
+    deleted_id = pages[0]["items"][0]["id"]
+    hands.remove(DANA, deleted_id)
+    changes = events.list(calendarId="primary", syncToken=token).execute()
+    assert [(item["id"], item["status"]) for item in changes["items"]] == [(deleted_id, "cancelled")]
+    assert events.list(calendarId="primary", syncToken=changes["nextSyncToken"]).execute()["items"] == []
     double.calendars.expire_sync_tokens(DANA)
-    assert refusal(events.list(calendarId="primary", syncToken=token)) == (410, "fullSyncRequired")
+    assert get_refusal(events.list(calendarId="primary", syncToken=token)) == (410, "fullSyncRequired")
 
 
 def test_google_client_reads_and_changes_a_series(double: Google) -> None:
-    events = service(double).events()
+    events = build_service(double).events()
     zone = {"timeZone": "Europe/Berlin"}
-    body = {side: {**at, **zone} for side, at in times().items()}
+    body = {side: {**value, **zone} for side, value in make_times().items()}
     series = events.insert(calendarId="primary", body={**body, "recurrence": ["RRULE:FREQ=DAILY;COUNT=3"]}).execute()
-    listed = events.instances(calendarId="primary", eventId=series["id"]).execute()["items"]
-    assert {one["recurringEventId"] for one in listed} == {series["id"]} and len(listed) == 3
-    second = listed[1]
-    moved = events.patch(calendarId="primary", eventId=second["id"], body=times(NINE + 6 * HOUR + DAY)).execute()
+    occurrences = events.instances(calendarId="primary", eventId=series["id"]).execute()["items"]
+    assert {item["recurringEventId"] for item in occurrences} == {series["id"]} and len(occurrences) == 3
+    second = occurrences[1]
+    moved = events.patch(calendarId="primary", eventId=second["id"], body=make_times(START + 6 * HOUR + DAY)).execute()
     assert moved["originalStartTime"] == second["start"]
-    events.delete(calendarId="primary", eventId=listed[2]["id"]).execute()
-    left = events.list(calendarId="primary", singleEvents=True).execute()["items"]
-    assert [one["id"] for one in left] == [listed[0]["id"], second["id"]]
-    bad = {**body, "recurrence": ["RRULE:FREQ=NEVER"]}
-    assert refusal(events.insert(calendarId="primary", body=bad)) == (400, "invalid")
+    events.delete(calendarId="primary", eventId=occurrences[2]["id"]).execute()
+    items = events.list(calendarId="primary", singleEvents=True).execute()["items"]
+    assert [item["id"] for item in items] == [occurrences[0]["id"], second["id"]]
+    invalid_body = {**body, "recurrence": ["RRULE:FREQ=NEVER"]}
+    assert get_refusal(events.insert(calendarId="primary", body=invalid_body)) == (400, "invalid")
 
 
-def test_google_client_asks_for_free_and_busy(double: Google, hands: GoogleHands) -> None:
-    hands.insert(SAM, **times())
-    body = {"timeMin": NINE.isoformat(), "timeMax": (NINE + DAY).isoformat(), "items": [{"id": SAM}, {"id": NOBODY}]}
-    calendars = service(double).freebusy().query(body=body).execute()["calendars"]
+def test_google_client_queries_free_busy(double: Google, hands: GoogleHands) -> None:
+    hands.insert(SAM, **make_times())
+    body = {"timeMin": START.isoformat(), "timeMax": (START + DAY).isoformat(), "items": [{"id": SAM}, {"id": NOBODY}]}
+    calendars = build_service(double).freebusy().query(body=body).execute()["calendars"]
     assert calendars[SAM]["busy"] == [{"start": "2027-03-09T09:00:00Z", "end": "2027-03-09T10:00:00Z"}]
     assert calendars[NOBODY]["errors"][0]["reason"] == "notFound"
 
 
 def test_google_client_sends_a_batch(double: Google) -> None:
-    """Each part has its own answer, also when another part is refused."""
-    events = service(double).events()
+    """Each part of the batch gets its own answer, although one of them is refused."""
+    events = build_service(double).events()
     answers: dict[str, Any] = {}
     batch = BatchHttpRequest(
         callback=lambda name, answer, error: answers.update({name: error or answer}),
         batch_uri=f"{double.url}/batch/calendar/v3",
     )
-    batch.add(events.insert(calendarId="primary", body={**times(), "id": "batched1"}), request_id="a")
+    batch.add(events.insert(calendarId="primary", body={**make_times(), "id": "batched1"}), request_id="a")
     batch.add(events.get(calendarId="primary", eventId="nothing"), request_id="b")
     batch.add(events.list(calendarId="primary"), request_id="c")
     batch.execute()
@@ -174,27 +176,27 @@ def test_google_client_watches_a_calendar(double: Google, hands: GoogleHands) ->
         channels.routes[PUBLIC] = listener.url
         expiration = datetime.now() + 30 * DAY  # noqa: DTZ005 -- the library takes no zone
         channel = new_webhook_channel(f"{PUBLIC}/google", token="secret", expiration=expiration.replace(microsecond=0))
-        api = service(double)
+        api = build_service(double)
         answer = api.events().watch(calendarId=DANA, body=channel.body()).execute()
         assert answer.keys() == {"kind", "id", "resourceId", "resourceUri", "token", "expiration"}
         channel.update(answer)
         assert 0 < datetime.fromtimestamp(int(channel.expiration) / 1000, UTC).timestamp() - time() <= 7 * 86400
-        hands.insert(DANA, **times())
-        hands.insert(SAM, **times())
+        hands.insert(DANA, **make_times())
+        hands.insert(SAM, **make_times())
         channels.settle()
-        read: Any = notification_from_headers
-        received = [read(channel, dict(request.headers)) for request in listener.requests]
-        assert [one.state for one in received] == ["sync", "exists"]
-        assert received[0].message_number == 1 < received[1].message_number
-        assert {(one.resource_id, one.resource_uri) for one in received} == {
+        parse: Any = notification_from_headers
+        notifications = [parse(channel, dict(request.headers)) for request in listener.requests]
+        assert [notification.state for notification in notifications] == ["sync", "exists"]
+        assert notifications[0].message_number == 1 < notifications[1].message_number
+        assert {(notification.resource_id, notification.resource_uri) for notification in notifications} == {
             (channel.resource_id, channel.resource_uri)
         }
         api.channels().stop(body=channel.body()).execute()
-        hands.insert(DANA, **times())
+        hands.insert(DANA, **make_times())
         channels.settle()
         assert len(listener.requests) == 2
-        assert refusal(api.channels().stop(body=channel.body())) == (404, "notFound")
-        assert refusal(api.events().watch(calendarId=DANA, body=channel.body())) == (400, "channelIdNotUnique")
+        assert get_refusal(api.channels().stop(body=channel.body())) == (404, "notFound")
+        assert get_refusal(api.events().watch(calendarId=DANA, body=channel.body())) == (400, "channelIdNotUnique")
 
 
 def test_google_client_sends_mail(double: Google) -> None:
@@ -202,24 +204,27 @@ def test_google_client_sends_mail(double: Google) -> None:
     message["From"], message["To"], message["Subject"] = DANA, SAM, "Grüße"
     message.set_content("Bis Dienstag")
     raw = base64.urlsafe_b64encode(message.as_bytes()).decode()
-    messages = service(double, "gmail", "v1", credentials=credentials(double, SEND)).users().messages()
+    messages = build_service(double, "gmail", "v1", credentials=make_credentials(double, SEND)).users().messages()
     assert messages.send(userId="me", body={"raw": raw}).execute()["id"]
-    [(who, sent)] = double.gmail.sent
-    assert (who, sent["Subject"], sent.get_content().strip()) == (DANA, "Grüße", "Bis Dienstag")
-    assert refusal(messages.send(userId="me", body={"raw": "a+b/"})) == (400, "invalidArgument")
+    [(sender, mail)] = double.gmail.sent
+    assert (sender, mail["Subject"], mail.get_content().strip()) == (DANA, "Grüße", "Bis Dienstag")
+    assert get_refusal(messages.send(userId="me", body={"raw": "a+b/"})) == (400, "invalidArgument")
 
 
-def test_google_client_reads_refusals(double: Google) -> None:
-    events = service(double).events()
-    created = events.insert(calendarId="primary", body={**times(), "id": "taken1"}).execute()
-    assert refusal(events.insert(calendarId="primary", body={**times(), "id": created["id"]})) == (409, "duplicate")
-    assert refusal(events.list(calendarId=SAM)) == (404, "notFound")
-    assert refusal(events.insert(calendarId="primary", body={"summary": "Timeless"})) == (400, "required")
-    narrow = service(double, credentials=credentials(double, SEND))
-    assert refusal(narrow.events().list(calendarId="primary")) == (403, "insufficientPermissions")
-    for ungranted in (credentials(double, f"{CALENDAR}.readonly"), credentials(double, who=NOBODY)):
+def test_google_client_raises_errors_for_refused_requests(double: Google) -> None:
+    events = build_service(double).events()
+    created = events.insert(calendarId="primary", body={**make_times(), "id": "taken1"}).execute()
+    assert get_refusal(events.insert(calendarId="primary", body={**make_times(), "id": created["id"]})) == (
+        409,
+        "duplicate",
+    )
+    assert get_refusal(events.list(calendarId=SAM)) == (404, "notFound")
+    assert get_refusal(events.insert(calendarId="primary", body={"summary": "Timeless"})) == (400, "required")
+    mail_service = build_service(double, credentials=make_credentials(double, SEND))
+    assert get_refusal(mail_service.events().list(calendarId="primary")) == (403, "insufficientPermissions")
+    for refused_credentials in (make_credentials(double, f"{CALENDAR}.readonly"), make_credentials(double, who=NOBODY)):
         with pytest.raises(RefreshError):
-            service(double, credentials=ungranted).events().list(calendarId="primary").execute()
+            build_service(double, credentials=refused_credentials).events().list(calendarId="primary").execute()
 
 
 # --- gcsa -----------------------------------------------------------------------------------------------------------
@@ -229,59 +234,61 @@ def test_google_client_reads_refusals(double: Google) -> None:
 def gcsa(double: Google) -> GoogleCalendar:
     """The client of gcsa. It knows only the address of Google, so its service is replaced by one for the double."""
     token = double.tokens.issue_token(DANA, {CALENDAR})["access_token"]
-    make: Any = Granted
-    signed = make(token)
-    calendar = GoogleCalendar(credentials=signed)
-    calendar.service = service(double, credentials=signed)
+    untyped_class: Any = UserCredentials
+    user_credentials = untyped_class(token)
+    calendar = GoogleCalendar(credentials=user_credentials)
+    calendar.service = build_service(double, credentials=user_credentials)
     return calendar
 
 
-def gcsa_event(title: str, start: datetime = NINE, **more: Any) -> Event:
+def make_gcsa_event(title: str, start: datetime = START, **more: Any) -> Event:
     return Event(title, start=start, end=start + HOUR, timezone="Europe/Berlin", **more)
 
 
-def titles(calendar: GoogleCalendar, **query: Any) -> list[str]:
-    query = {"time_min": NINE - DAY, "time_max": NINE + 30 * DAY, "timezone": "Europe/Berlin", **query}
-    return [one.summary for one in calendar.get_events(**query)]
+def list_titles(calendar: GoogleCalendar, **query: Any) -> list[str]:
+    """Return the titles of the events in the 30 days from `START`, and on the day before."""
+    query = {"time_min": START - DAY, "time_max": START + 30 * DAY, "timezone": "Europe/Berlin", **query}
+    return [event.summary for event in calendar.get_events(**query)]
 
 
-def test_gcsa_adds_finds_changes_and_deletes(double: Google, gcsa: GoogleCalendar) -> None:
+def test_gcsa_adds_finds_changes_and_deletes_events(double: Google, gcsa: GoogleCalendar) -> None:
     guest = Attendee(SAM, display_name="Sam", optional=True)
     event = gcsa.add_event(
-        gcsa_event("Talk", attendees=guest, reminders=PopupReminder(minutes_before_start=7), location="Room 4"),
+        make_gcsa_event("Talk", attendees=guest, reminders=PopupReminder(minutes_before_start=7), location="Room 4"),
         send_updates=SendUpdatesMode.ALL,
     )
     assert [notice.to for notice in double.calendars.notices] == [SAM]
-    found = gcsa.get_event(event.event_id)
-    assert (found.summary, found.start, found.location) == ("Talk", NINE, "Room 4")
-    assert [one.minutes_before_start for one in found.reminders] == [7] and found.attendees[0].email == SAM
-    found.summary, found.start, found.end = "Other", NINE + DAY, NINE + DAY + HOUR
-    assert gcsa.update_event(found).start == NINE + DAY
-    assert titles(gcsa, query="other") == ["Other"] and titles(gcsa, query="nothing") == []
-    gcsa.delete_event(found)
-    assert titles(gcsa) == []
+    event = gcsa.get_event(event.event_id)
+    assert (event.summary, event.start, event.location) == ("Talk", START, "Room 4")
+    assert [reminder.minutes_before_start for reminder in event.reminders] == [7]
+    assert event.attendees[0].email == SAM
+    event.summary, event.start, event.end = "Other", START + DAY, START + DAY + HOUR
+    assert gcsa.update_event(event).start == START + DAY
+    assert list_titles(gcsa, query="other") == ["Other"] and list_titles(gcsa, query="nothing") == []
+    gcsa.delete_event(event)
+    assert list_titles(gcsa) == []
 
 
-def test_gcsa_repeats_and_asks_for_a_link(gcsa: GoogleCalendar) -> None:
-    series = gcsa.add_event(gcsa_event("Stand-up", recurrence=Recurrence.rule(freq=DAILY, count=3)))
+def test_gcsa_adds_a_series_and_a_meet_link(gcsa: GoogleCalendar) -> None:
+    series = gcsa.add_event(make_gcsa_event("Stand-up", recurrence=Recurrence.rule(freq=DAILY, count=3)))
     occurrences = list(gcsa.get_instances(series, timezone="Europe/Berlin"))
-    assert [one.start for one in occurrences] == [NINE, NINE + DAY, NINE + 2 * DAY]
+    assert [occurrence.start for occurrence in occurrences] == [START, START + DAY, START + 2 * DAY]
     gcsa.delete_event(occurrences[1])
-    assert titles(gcsa, single_events=True, order_by="startTime") == ["Stand-up", "Stand-up"]
-    wish = ConferenceSolutionCreateRequest(SolutionType.HANGOUTS_MEET)
-    linked = gcsa.add_event(gcsa_event("Call", NINE + 5 * HOUR, conference_solution=wish))
-    assert linked.conference_solution.entry_points[0].uri.startswith("https://meet.google.com/")
+    assert list_titles(gcsa, single_events=True, order_by="startTime") == ["Stand-up", "Stand-up"]
+    conference = ConferenceSolutionCreateRequest(SolutionType.HANGOUTS_MEET)
+    call = gcsa.add_event(make_gcsa_event("Call", START + 5 * HOUR, conference_solution=conference))
+    assert call.conference_solution.entry_points[0].uri.startswith("https://meet.google.com/")
 
 
-def test_gcsa_asks_for_free_and_busy_and_calendars(gcsa: GoogleCalendar, hands: GoogleHands) -> None:
-    hands.insert(SAM, **times())
-    window = {"time_min": NINE - DAY, "time_max": NINE + DAY, "timezone": "UTC"}
+def test_gcsa_reads_free_busy_calendars_and_settings(gcsa: GoogleCalendar, hands: GoogleHands) -> None:
+    hands.insert(SAM, **make_times())
+    window = {"time_min": START - DAY, "time_max": START + DAY, "timezone": "UTC"}
     [block] = gcsa.get_free_busy(SAM, **window).calendars[SAM]
-    assert (block.start, block.end) == (NINE, NINE + HOUR)
+    assert (block.start, block.end) == (START, START + HOUR)
     with pytest.raises(FreeBusyQueryError):
         gcsa.get_free_busy(NOBODY, **window)
     assert gcsa.get_calendar().timezone == "Europe/Berlin"
-    assert [one.summary for one in gcsa.get_calendar_list()] == [DANA]
+    assert [calendar.summary for calendar in gcsa.get_calendar_list()] == [DANA]
     assert gcsa.get_settings().timezone == "Europe/Berlin"
     with pytest.raises(HttpError):
         gcsa.get_event("nothing")
@@ -308,23 +315,23 @@ def run_gcal_sync(
 
     async def run() -> None:
         async with aiohttp.ClientSession() as session:
-            signed = token or double.tokens.issue_token(DANA, {scope})["access_token"]
-            await work(GoogleCalendarService(Auth(session, double, signed)))
+            access_token = token or double.tokens.issue_token(DANA, {scope})["access_token"]
+            await work(GoogleCalendarService(Auth(session, double, access_token)))
 
     asyncio.run(run())
 
 
-def make_synced_event(title: str, start: datetime = NINE) -> SyncedEvent:
-    ends = {"start": DateOrDatetime(date_time=start), "end": DateOrDatetime(date_time=start + HOUR)}
-    return SyncedEvent(summary=title, **ends)
+def make_synced_event(title: str, start: datetime = START) -> SyncedEvent:
+    times = {"start": DateOrDatetime(date_time=start), "end": DateOrDatetime(date_time=start + HOUR)}
+    return SyncedEvent(summary=title, **times)
 
 
-def test_gcal_sync_creates_lists_changes_and_deletes(double: Google) -> None:
+def test_gcal_sync_creates_lists_changes_and_deletes_events(double: Google) -> None:
     async def work(api: GoogleCalendarService) -> None:
         await api.async_create_event("primary", make_synced_event("Talk"))
-        request = ListEventsRequest(calendar_id="primary", start_time=NINE - DAY, end_time=NINE + DAY)
+        request = ListEventsRequest(calendar_id="primary", start_time=START - DAY, end_time=START + DAY)
         [event] = (await api.async_list_events(request)).items
-        assert event.summary == "Talk" and event.start.value == NINE and event.id
+        assert event.summary == "Talk" and event.start.value == START and event.id
         await api.async_patch_event("primary", event.id, {"summary": "Other"})
         assert (await api.async_get_event("primary", event.id)).summary == "Other"
         await api.async_delete_event("primary", event.id)
@@ -335,42 +342,43 @@ def test_gcal_sync_creates_lists_changes_and_deletes(double: Google) -> None:
     run_gcal_sync(double, work)
 
 
-def test_gcal_sync_pages(double: Google, hands: GoogleHands) -> None:
+def test_gcal_sync_reads_all_pages_of_events(double: Google, hands: GoogleHands) -> None:
     double.calendars.page_size = 2
     for number in range(5):
-        hands.insert(DANA, **times(NINE + number * DAY))
+        hands.insert(DANA, **make_times(START + number * DAY))
 
     async def work(api: GoogleCalendarService) -> None:
-        request = ListEventsRequest(calendar_id="primary", start_time=NINE - DAY)
-        pages = [len(page.items) async for page in await api.async_list_events(request)]
-        assert pages == [2, 2, 1]
+        request = ListEventsRequest(calendar_id="primary", start_time=START - DAY)
+        page_lengths = [len(page.items) async for page in await api.async_list_events(request)]
+        assert page_lengths == [2, 2, 1]
 
     run_gcal_sync(double, work)
 
 
 def test_gcal_sync_keeps_a_copy_up_to_date(double: Google, hands: GoogleHands) -> None:
-    """The copy follows by sync tokens, with series as rules. After an invalid token it is read anew."""
+    """The client updates its copy by sync tokens, and expands series itself. After an invalid token it reads all."""
     zone = {"timeZone": "Europe/Berlin"}
-    series = {side: {**at, **zone} for side, at in times().items()}
+    series = {side: {**value, **zone} for side, value in make_times().items()}
     hands.insert(DANA, **series, summary="Stand-up", recurrence=["RRULE:FREQ=DAILY;COUNT=3"])
-    lost = hands.insert(DANA, **times(NINE + 10 * DAY), summary="Lost")
+    deleted_id = hands.insert(DANA, **make_times(START + 10 * DAY), summary="Deleted")
 
     async def work(api: GoogleCalendarService) -> None:
         manager = CalendarEventSyncManager(api, "primary")
 
-        async def copy() -> list[str]:
+        async def update_copy() -> list[str]:
+            """Update the copy, and return the titles of its events."""
             await manager.run()
-            request = LocalListEventsRequest(start_time=NINE - DAY, end_time=NINE + 30 * DAY)
+            request = LocalListEventsRequest(start_time=START - DAY, end_time=START + 30 * DAY)
             return [event.summary for event in (await manager.store_service.async_list_events(request)).events]
 
-        assert await copy() == ["Stand-up"] * 3 + ["Lost"]
-        hands.remove(DANA, lost)
-        hands.insert(DANA, **times(NINE + 20 * DAY), summary="New")
-        assert await copy() == ["Stand-up"] * 3 + ["New"]
+        assert await update_copy() == ["Stand-up"] * 3 + ["Deleted"]
+        hands.remove(DANA, deleted_id)
+        hands.insert(DANA, **make_times(START + 20 * DAY), summary="New")
+        assert await update_copy() == ["Stand-up"] * 3 + ["New"]
         double.calendars.expire_sync_tokens(DANA)
         with pytest.raises(InvalidSyncTokenException):
-            await api.async_list_events_page(SyncEventsRequest(calendar_id="primary", sync_token="dead"))
-        assert await copy() == ["Stand-up"] * 3 + ["New"]
+            await api.async_list_events_page(SyncEventsRequest(calendar_id="primary", sync_token="invalid"))
+        assert await update_copy() == ["Stand-up"] * 3 + ["New"]
 
     run_gcal_sync(double, work)
 
@@ -378,7 +386,9 @@ def test_gcal_sync_keeps_a_copy_up_to_date(double: Google, hands: GoogleHands) -
 @pytest.mark.parametrize(
     ("scope", "token", "error"), [(SEND, "", ApiForbiddenException), (CALENDAR, "forged", AuthException)]
 )
-def test_gcal_sync_reads_refusals(double: Google, scope: str, token: str, error: type[Exception]) -> None:
+def test_gcal_sync_raises_errors_for_refused_requests(
+    double: Google, scope: str, token: str, error: type[Exception]
+) -> None:
     async def work(api: GoogleCalendarService) -> None:
         with pytest.raises(error):
             await api.async_list_calendars()
