@@ -1,4 +1,4 @@
-"""The servers that come with Longarc: really working, cleanly gone."""
+"""The calendar and mail servers that come with Longarc: they work, and they end completely."""
 
 import smtplib
 import socket
@@ -30,106 +30,106 @@ DRAFT = EventDraft(
 )  # fmt: skip
 
 
-def test_it_starts_for_many_people_and_leaves_nothing_behind(tmp_path: Path) -> None:
-    before = set(threading.enumerate())
+def test_the_servers_start_for_fifty_people_and_leave_no_thread_or_port(tmp_path: Path) -> None:
+    threads_before = set(threading.enumerate())
     with EmbeddedServers(tmp_path, [f"p{number}@example.org" for number in range(50)]) as servers:
         ports = (int(servers.caldav_url.split(":")[2].partition("/")[0]), servers.smtp_port)
-        # A connection is left open, as a program that crashed would leave it.
-        held = HTTPConnection("127.0.0.1", ports[0], timeout=5)
-        held.request("PROPFIND", "/p7@example.org/calendar/", headers={"Depth": "0"})
-        assert held.getresponse().status == 207
-    assert set(threading.enumerate()) - before == set()
+        # A program that crashes leaves its connection open.
+        open_connection = HTTPConnection("127.0.0.1", ports[0], timeout=5)
+        open_connection.request("PROPFIND", "/p7@example.org/calendar/", headers={"Depth": "0"})
+        assert open_connection.getresponse().status == 207
+    assert set(threading.enumerate()) - threads_before == set()
     for port in ports:
-        with socket.socket() as free:
-            free.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            free.bind(("127.0.0.1", port))
-    held.close()
+        with socket.socket() as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            probe.bind(("127.0.0.1", port))
+    open_connection.close()
 
 
 def find_listening_socket(port: int) -> str:
-    """The number by which Linux knows the socket that listens at this port."""
-    lines = [line.split() for line in Path("/proc/net/tcp").read_text().splitlines()]
-    (number,) = [line[9] for line in lines if line[1].endswith(f":{port:04X}") and line[3] == "0A"]
-    return number
+    """Return the inode of the socket that listens at this port."""
+    rows = [line.split() for line in Path("/proc/net/tcp").read_text().splitlines()]
+    (inode,) = [row[9] for row in rows if row[1].endswith(f":{port:04X}") and row[3] == "0A"]  # state 0A: listening
+    return inode
 
 
 @pytest.mark.skipif(not Path("/proc/net/tcp").exists(), reason="only Linux tells which socket listens")
-def test_the_ports_in_new_settings_are_free_for_nobody_else_until_the_servers_listen(tmp_path: Path) -> None:
+def test_the_servers_use_the_sockets_that_new_settings_reserve(tmp_path: Path) -> None:
     folder = EmbeddedFolder(tmp_path, first_ports=(0, 0, 0))
     folder.write_missing_files()
     settings = load_settings(folder.settings_file, {})
     ports = folder.read_ports(settings)
-    before = [find_listening_socket(port) for port in ports]
+    reserved_sockets = [find_listening_socket(port) for port in ports]
     with folder.start_servers(settings, []) as servers:
-        assert [find_listening_socket(port) for port in ports] == before
+        assert [find_listening_socket(port) for port in ports] == reserved_sockets
         with smtplib.SMTP(servers.smtp_host, servers.smtp_port) as session:
             assert session.noop()[0] == 250
-    with folder.start_servers(settings, []):  # again, at the same ports
-        assert [find_listening_socket(port) for port in ports] != before
+    with folder.start_servers(settings, []):  # a restart opens new sockets at the same ports
+        assert [find_listening_socket(port) for port in ports] != reserved_sockets
 
 
-def test_calendars_outlive_a_restart(tmp_path: Path) -> None:
-    for number in range(2):
+def test_calendars_keep_their_events_after_a_restart(tmp_path: Path) -> None:
+    for start_number in range(2):
         with EmbeddedServers(tmp_path, [DANA, SAM]) as servers:
             provider = build_calendar({"url": servers.caldav_url, "attendee_copies": True})
-            if not number:
+            if start_number == 0:
                 provider.create(DANA, DRAFT)
             for person in (DANA, SAM):
                 assert provider.find(person, "s1.1") is not None
             provider.close()
 
 
-def test_a_person_comes_with_a_zone(tmp_path: Path) -> None:
+def test_a_new_calendar_has_the_zone_of_its_person(tmp_path: Path) -> None:
     with EmbeddedServers(tmp_path, [DANA], zones={DANA: "Australia/Lord_Howe"}) as servers:
         provider = build_calendar({"url": servers.caldav_url})
         assert str(provider.get_collection(DANA).zone) == "Australia/Lord_Howe"
         servers.add_person(SAM, "Europe/Berlin")
-        servers.add_person(SAM, "Asia/Tokyo")  # is there already, and stays
+        servers.add_person(SAM, "Asia/Tokyo")  # the calendar exists, and keeps its zone
         assert str(provider.get_collection(SAM).zone) == "Europe/Berlin"
         provider.close()
 
 
-def test_each_recipient_gets_the_mail(tmp_path: Path) -> None:
+def test_each_recipient_gets_the_mail_before_and_after_a_restart(tmp_path: Path) -> None:
     message = EmailMessage()
     message["From"], message["To"], message["Subject"] = DANA, f"{SAM}, Kim@Example.org", "Grüße"
     message.set_content("Hallo")
-    for number in range(2):  # a restart does not write over what came before
+    for start_number in range(2):  # the second start keeps the mail of the first
         with EmbeddedServers(tmp_path, []) as servers, smtplib.SMTP(servers.smtp_host, servers.smtp_port) as session:
             session.send_message(message)
             for person in (SAM, "kim@example.org"):
                 paths = maildir.list_messages(embedded.get_mailbox_path(servers.mail_folder, person))
-                assert len(paths) == number + 1
+                assert len(paths) == start_number + 1
                 assert BytesParser(policy=default).parsebytes(paths[-1].read_bytes())["Subject"] == "Grüße"
     assert len(list((tmp_path / "eml").glob("*.eml"))) == 2
 
 
 @pytest.mark.parametrize("recipient", ["../../escape", "..", "a/b@example.org", ".hidden", "%2e%2e"])
-def test_no_recipient_leads_out_of_the_folder(tmp_path: Path, recipient: str) -> None:
-    place = embedded.get_mailbox_path(tmp_path, recipient)
-    assert place.parent == tmp_path and place.name and not place.name.startswith(".")
+def test_the_mailbox_of_any_recipient_is_inside_the_folder(tmp_path: Path, recipient: str) -> None:
+    mailbox = embedded.get_mailbox_path(tmp_path, recipient)
+    assert mailbox.parent == tmp_path and mailbox.name and not mailbox.name.startswith(".")
 
 
-def test_only_this_machine_can_reach_it(tmp_path: Path) -> None:
+def test_the_servers_listen_on_the_loopback_address_only(tmp_path: Path) -> None:
     with EmbeddedServers(tmp_path, []) as servers:
         assert servers.caldav_url.startswith("http://127.0.0.1:") and servers.smtp_host == "127.0.0.1"
 
 
-@pytest.mark.parametrize("which", ["caldav_port", "smtp_port"])
-def test_a_port_that_is_taken_is_named(tmp_path: Path, which: str) -> None:
-    before = set(threading.enumerate())
-    with socket.create_server(("127.0.0.1", 0)) as taken:
-        port = taken.getsockname()[1]
-        with pytest.raises(LongarcError, match=str(port)), EmbeddedServers(tmp_path, [], **{which: port}):
+@pytest.mark.parametrize("parameter", ["caldav_port", "smtp_port"])
+def test_the_error_names_a_port_in_use_and_no_thread_stays(tmp_path: Path, parameter: str) -> None:
+    threads_before = set(threading.enumerate())
+    with socket.create_server(("127.0.0.1", 0)) as blocker:
+        port = blocker.getsockname()[1]
+        with pytest.raises(LongarcError, match=str(port)), EmbeddedServers(tmp_path, [], **{parameter: port}):
             pass
-    assert set(threading.enumerate()) - before == set()
+    assert set(threading.enumerate()) - threads_before == set()
 
 
-@pytest.mark.parametrize(("place", "setting"), [(0, "calendars.caldav.url"), (1, "mailers.smtp.port")])
-def test_a_port_that_is_taken_is_told_with_the_setting_that_names_it(tmp_path: Path, place: int, setting: str) -> None:
-    with socket.create_server(("127.0.0.1", 0)) as taken:
-        port = taken.getsockname()[1]
+@pytest.mark.parametrize(("position", "setting"), [(0, "calendars.caldav.url"), (1, "mailers.smtp.port")])
+def test_the_error_for_a_port_in_use_names_its_setting(tmp_path: Path, position: int, setting: str) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as blocker:
+        port = blocker.getsockname()[1]
         ports = [0, 0]
-        ports[place] = port
+        ports[position] = port
         with pytest.raises(LongarcError) as raised, EmbeddedServers(tmp_path, [], *ports):
             pass
     assert str(raised.value) == (
@@ -138,7 +138,7 @@ def test_a_port_that_is_taken_is_told_with_the_setting_that_names_it(tmp_path: P
     )
 
 
-def test_without_the_extra_it_says_what_to_install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_error_for_a_missing_extra_says_what_to_install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "aiosmtpd.controller", None)
     with pytest.raises(LongarcError, match=r"checkout\[embedded\]"), EmbeddedServers(tmp_path, []):
         pass

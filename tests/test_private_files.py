@@ -1,4 +1,4 @@
-"""What the program writes is for its owner alone, whatever the umask: files 0600, folders 0700."""
+"""The program's files are for their owner alone, under any umask: files have mode 0600, and folders 0700."""
 
 import os
 import stat
@@ -26,102 +26,107 @@ KEY = Fernet.generate_key().decode()
 
 
 @pytest.fixture(autouse=True, params=[0o000, 0o022], ids=["umask 000", "umask 022"])
-def open_handed(request: pytest.FixtureRequest) -> Iterator[None]:
-    """A umask under which others may read a file unless the program says otherwise."""
-    before = os.umask(request.param)
+def permissive_umask(request: pytest.FixtureRequest) -> Iterator[None]:
+    """A umask under which other users may read a file unless the program sets its mode."""
+    umask_before = os.umask(request.param)
     yield
-    os.umask(before)
+    os.umask(umask_before)
 
 
-def open_to_others(folder: Path) -> list[str]:
-    """What in the folder others than its owner may read, write or enter."""
+def list_files_open_to_others(folder: Path) -> list[str]:
+    """Return the files and folders in the folder that other users may read, write or enter, with their modes."""
     modes = {path.relative_to(folder): stat.S_IMODE(path.lstat().st_mode) for path in folder.rglob("*")}
     assert modes
     return [f"{path} {mode:o}" for path, mode in modes.items() if mode & 0o077]
 
 
-def test_the_database_and_its_journals(tmp_path: Path) -> None:
+def test_the_database_and_its_write_ahead_log_are_private(tmp_path: Path) -> None:
     store = new_store(f"sqlite:///{tmp_path / 'var' / 'deep' / 'longarc.db'}")
     store.migrate()
     assert (tmp_path / "var" / "deep" / "longarc.db-wal").exists()
-    assert open_to_others(tmp_path) == []
+    assert list_files_open_to_others(tmp_path) == []
     store.close()
 
 
-def test_a_maildir(tmp_path: Path) -> None:
+def test_a_maildir_is_private(tmp_path: Path) -> None:
     message = EmailMessage()
     message["To"] = "sam@corp.example"
     MaildirMailer(tmp_path / "out" / "mail").send(message, "m1")
     deliver(tmp_path / "in", b"To: sam@corp.example\r\n\r\n")
-    assert open_to_others(tmp_path) == []
+    assert list_files_open_to_others(tmp_path) == []
 
 
-def test_grants(tmp_path: Path) -> None:
+def test_stored_grants_are_private(tmp_path: Path) -> None:
     TokenFolder(tmp_path / "var" / "google", [KEY]).save("dana@corp.example", "token")
-    kept = TokenCacheFile(tmp_path / "grants" / "outlook", Seal([KEY]))
-    with kept.hold_lock():
-        kept.write("{}")
-    assert open_to_others(tmp_path) == []
+    cache = TokenCacheFile(tmp_path / "grants" / "outlook", Seal([KEY]))
+    with cache.hold_lock():
+        cache.write("{}")
+    assert list_files_open_to_others(tmp_path) == []
 
 
-def test_a_folder_to_try_it_in_and_its_servers(tmp_path: Path) -> None:
-    house = EmbeddedFolder(tmp_path / "var", first_ports=(0, 0, 0))
-    house.write_missing_files()
-    house.release_ports()
+def test_the_embedded_folder_and_the_mail_in_it_are_private(tmp_path: Path) -> None:
+    folder = EmbeddedFolder(tmp_path / "var", first_ports=(0, 0, 0))
+    folder.write_missing_files()
+    folder.release_ports()
     with EmbeddedServers(tmp_path / "var", ["dana@corp.example"], username="longarc", password="guess") as servers:
         deliver(get_mailbox_path(servers.mail_folder, "dana@corp.example"), b"To: dana@corp.example\r\n\r\n")
     calendars = {path for path in tmp_path.rglob("*") if "calendars" in path.parts}
     assert calendars
-    others = [one for one in open_to_others(tmp_path) if not one.startswith("var/calendars/")]
-    assert others == []  # the calendar server's own files lie in a folder that nobody else enters
+    # the calendar server's own files have other modes, but are in a folder that other users can't enter
+    assert [file for file in list_files_open_to_others(tmp_path) if not file.startswith("var/calendars/")] == []
 
 
-def test_an_existing_file_is_replaced_whole_and_becomes_private(tmp_path: Path) -> None:
+def test_writing_replaces_an_existing_file_and_makes_it_private(tmp_path: Path) -> None:
     (tmp_path / "grant").write_bytes(b"old")
     private_files.write(tmp_path / "grant", b"new")
     assert (tmp_path / "grant").read_bytes() == b"new"
-    assert open_to_others(tmp_path) == []
+    assert list_files_open_to_others(tmp_path) == []
     assert [path.name for path in tmp_path.iterdir()] == ["grant"]
     with pytest.raises(FileExistsError):
         private_files.write_new(tmp_path / "grant", b"other")
 
 
-def test_a_file_where_a_folder_belongs_is_told(tmp_path: Path) -> None:
+def test_the_error_names_a_file_that_stands_where_a_folder_belongs(tmp_path: Path) -> None:
     (tmp_path / "var").write_bytes(b"")
     with pytest.raises(OSError, match="var"):
         private_files.make_folder(tmp_path / "var" / "mail")
 
 
-def test_folders_that_are_there_stay_as_they_are(tmp_path: Path) -> None:
+def test_an_existing_folder_keeps_its_mode(tmp_path: Path) -> None:
     (tmp_path / "shared").mkdir(0o755)
     before = (tmp_path / "shared").stat().st_mode
     private_files.make_folder(tmp_path / "shared" / "ours")
     assert (tmp_path / "shared").stat().st_mode == before
 
 
-def outside(*words: str) -> subprocess.CompletedProcess[str]:
-    bare = {name: os.environ[name] for name in ("PATH", "HOME") if name in os.environ}
-    command = [sys.executable, "-m", "worker", *words]
-    return subprocess.run(command, cwd=ROOT, env=bare, capture_output=True, text=True, check=False)
+def run_command(*arguments: str) -> subprocess.CompletedProcess[str]:
+    """Run a command of Longarc in a new process, without settings from the environment."""
+    env = {name: os.environ[name] for name in ("PATH", "HOME") if name in os.environ}
+    command = [sys.executable, "-m", "worker", *arguments]
+    return subprocess.run(command, cwd=ROOT, env=env, capture_output=True, text=True, check=False)
 
 
-def test_everything_that_a_command_leaves(tmp_path: Path) -> None:
-    """Libraries' files too: the umask of a command is its own."""
+def test_all_files_that_a_command_writes_are_private(tmp_path: Path) -> None:
+    """A command sets its own umask, so files that libraries write are private too."""
     people = ROOT / "config" / "people.example.csv"
     out = tmp_path / "deep" / "result"
-    done = outside("simulate", "--from", "2027-01-04", "--days", "14", "--people", str(people), "--out", str(out))
-    assert done.returncode == 0, done.stderr
-    assert open_to_others(tmp_path) == []
+    process = run_command(
+        "simulate", "--from", "2027-01-04", "--days", "14", "--people", str(people), "--out", str(out)
+    )
+    assert process.returncode == 0, process.stderr
+    assert list_files_open_to_others(tmp_path) == []
 
 
-def test_the_queue_of_a_consumer(settings_file: Path) -> None:
-    """Started as `huey_consumer worker.tasks.huey`, without a command of ours around it."""
+def test_the_queue_of_a_huey_consumer_is_private(settings_file: Path) -> None:
+    """The module `worker.tasks` alone has to see to that: `huey_consumer worker.tasks.huey` runs no command of ours."""
     code = "from worker import tasks; tasks.get_worker().store.migrate(); tasks.tick()"
     env = {"LONGARC_CONFIG": str(settings_file), "LONGARC_KEY": KEY, "PATH": os.environ["PATH"]}
-    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, env=env, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr
+    process = subprocess.run(
+        [sys.executable, "-c", code], cwd=ROOT, env=env, capture_output=True, text=True, check=False
+    )
+    assert process.returncode == 0, process.stderr
     assert {"longarc.db", "longarc.queue.db"} <= {path.name for path in (settings_file.parent / "var").iterdir()}
-    assert open_to_others(settings_file.parent / "var") == []
+    assert list_files_open_to_others(settings_file.parent / "var") == []
 
 
 @pytest.fixture
@@ -131,17 +136,17 @@ def settings_file(tmp_path: Path) -> Path:
     return tmp_path / "longarc.toml"
 
 
-def test_check_warns_of_a_key_and_a_database_that_others_can_read(fresh_terminal: Terminal) -> None:
+def test_check_warns_of_a_key_and_a_database_that_other_users_can_read(fresh_terminal: Terminal) -> None:
     key = fresh_terminal.folder / "key"
     key.write_text(KEY)
     key.chmod(0o644)
     fresh_terminal.output_of("people", "--apply")
     (fresh_terminal.folder / "longarc.db").chmod(0o640)
     fresh_terminal.env = {**fresh_terminal.env, "LONGARC_KEY": "", "LONGARC_KEY_FILE": str(key)}
-    [warning] = [one for one in fresh_terminal.json_of("check") if one["what"].startswith("Other users")]
+    [warning] = [finding for finding in fresh_terminal.json_of("check") if finding["what"].startswith("Other users")]
     assert warning["ok"]
     assert warning["remedy"] == f"chmod go= {key} {fresh_terminal.folder / 'longarc.db'}"
     assert f"! {warning['what']}" in fresh_terminal.run("check").output
     key.chmod(0o600)
     (fresh_terminal.folder / "longarc.db").chmod(0o600)
-    assert not [one for one in fresh_terminal.json_of("check") if one["what"].startswith("Other users")]
+    assert not [finding for finding in fresh_terminal.json_of("check") if finding["what"].startswith("Other users")]

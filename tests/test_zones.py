@@ -1,4 +1,4 @@
-"""Time zones follow the pinned package `tzdata`, wherever this program starts and whatever the machine has."""
+"""Time zones come from the pinned package `tzdata` at every entry point, and never from the machine's zone files."""
 
 import os
 import subprocess
@@ -12,8 +12,8 @@ import pytest
 from tests.support import ROOT
 from worker.ops.machine_checks import check_time_zones, check_user, get_zone_release
 
-#: What is started by hand or by others; each must put the pinned zones before the machine's.
-ENTRIES = (
+#: The modules that start a process. Each has to make Python read the pinned zones instead of the machine's.
+ENTRY_POINTS = (
     "worker.cli",
     "worker.__main__",
     "worker.tasks",
@@ -28,8 +28,8 @@ ENTRIES = (
 
 
 @pytest.fixture(scope="module")
-def old_zones(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Zone files of a machine that was never updated: there every zone is UTC."""
+def wrong_zones(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder of wrong zone files, in which every zone is UTC, in place of those of an outdated machine."""
     folder = tmp_path_factory.mktemp("zoneinfo")
     source = next(Path(path) for path in sys.path if (Path(path) / "tzdata" / "zoneinfo" / "UTC").is_file())
     for name in ("America/Vancouver", "Europe/Berlin"):
@@ -38,8 +38,9 @@ def old_zones(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-#: Starts nothing that this program reads zones with; then imports each module in a process of its own.
-IMPORTS_EACH = """
+#: Imports the libraries once, which is slow, and then each module of the arguments in a fork of this process.
+#: Prints the module, the number of our modules that were imported before it, and Vancouver's offset in January 2027.
+IMPORT_SCRIPT = """
 import os, sys
 import flask, hypothesis, icalendar, jinja2, pydantic, pytest, requests, sqlalchemy
 for module in sys.argv[1:]:
@@ -56,32 +57,32 @@ for module in sys.argv[1:]:
 
 
 @pytest.fixture(scope="module")
-def offsets(old_zones: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
-    """Vancouver's offset in January 2027 as each entry point reads it on such a machine."""
-    env = {**os.environ, "PYTHONTZPATH": str(old_zones), "PYTHONPATH": str(ROOT)}
-    command = [sys.executable, "-c", IMPORTS_EACH, *ENTRIES]
+def offsets(wrong_zones: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+    """What the import script printed for each entry point, on a machine with the wrong zone files."""
+    env = {**os.environ, "PYTHONTZPATH": str(wrong_zones), "PYTHONPATH": str(ROOT)}
+    command = [sys.executable, "-c", IMPORT_SCRIPT, *ENTRY_POINTS]
     folder = tmp_path_factory.mktemp("elsewhere")
-    done = subprocess.run(command, cwd=folder, env=env, capture_output=True, text=True, check=True)
-    return dict(line.split(" ", 1) for line in done.stdout.splitlines())
+    process = subprocess.run(command, cwd=folder, env=env, capture_output=True, text=True, check=True)
+    return dict(line.split(" ", 1) for line in process.stdout.splitlines())
 
 
-@pytest.mark.parametrize("module", ENTRIES)
+@pytest.mark.parametrize("module", ENTRY_POINTS)
 def test_every_entry_point_reads_the_pinned_zones(module: str, offsets: dict[str, str]) -> None:
-    assert offsets[module] == "0 -1 day, 17:00:00"
+    assert offsets[module] == "0 -1 day, 17:00:00"  # no module of ours was imported before, and the offset is -7 hours
 
 
-def test_these_tests_read_the_pinned_zones() -> None:
+def test_the_tests_read_the_pinned_zones() -> None:
     assert TZPATH == ()
     assert get_zone_release() >= "2026f"
 
 
 def test_vancouver_stays_on_summer_time_from_november_2026() -> None:
-    wall = datetime(2027, 1, 12, 9, tzinfo=ZoneInfo("America/Vancouver"))
-    assert wall.astimezone(UTC) == datetime(2027, 1, 12, 16, tzinfo=UTC)
+    local_time = datetime(2027, 1, 12, 9, tzinfo=ZoneInfo("America/Vancouver"))
+    assert local_time.astimezone(UTC) == datetime(2027, 1, 12, 16, tzinfo=UTC)
 
 
 @pytest.mark.parametrize(
-    ("version", "today", "old"),
+    ("version", "today", "is_old"),
     [
         ("2026f", date(2026, 11, 28), False),
         ("2026f", date(2027, 6, 30), False),
@@ -91,13 +92,13 @@ def test_vancouver_stays_on_summer_time_from_november_2026() -> None:
         ("nobody's", date(2026, 11, 28), True),
     ],
 )
-def test_zones_older_than_a_year_are_a_warning(version: str, today: date, old: bool) -> None:
+def test_check_warns_of_zones_older_than_a_year(version: str, today: date, is_old: bool) -> None:
     finding = check_time_zones(today, version)
     assert finding.ok
     assert version in finding.statement
-    assert bool(finding.remedy) is old
+    assert bool(finding.remedy) is is_old
 
 
-def test_root_is_a_warning_and_nobody_else() -> None:
-    assert [one.ok and bool(one.remedy) for one in check_user(0)] == [True]
+def test_check_warns_of_root_and_of_no_other_user() -> None:
+    assert [finding.ok and bool(finding.remedy) for finding in check_user(0)] == [True]
     assert list(check_user(1000)) == []

@@ -1,4 +1,4 @@
-"""python-o365, a client of Microsoft Graph by others, works with the double, unmodified."""
+"""python-o365, a public client library for Microsoft Graph, works unmodified with the double."""
 
 from collections.abc import Iterator
 from datetime import UTC, date, datetime, timedelta
@@ -60,8 +60,8 @@ def account(double: Double) -> Account:
     )
 
 
-def view(calendar: Any, **options: Any) -> list[Any]:
-    """The events of March."""
+def list_march_events(calendar: Any, **options: Any) -> list[Any]:
+    """Return the events of March 2027."""
     return list(
         calendar.get_events(start_recurring=MARCH[0], end_recurring=MARCH[1], include_recurring=True, **options)
     )
@@ -75,7 +75,7 @@ def book(calendar: Any, subject: str = "Talk", start: datetime = START) -> Any:
     return event
 
 
-def test_events_are_made_changed_listed_and_deleted(account: Account, double: Double) -> None:
+def test_o365_creates_changes_lists_and_deletes_events(account: Account, double: Double) -> None:
     calendar = account.schedule().get_default_calendar()
     event = calendar.new_event("Talk")
     event.start, event.end = START, START + HOUR
@@ -88,29 +88,29 @@ def test_events_are_made_changed_listed_and_deleted(account: Account, double: Do
 
     event.subject, event.end = "Longer", START + 2 * HOUR
     assert event.save()
-    [listed] = view(calendar)
-    assert (listed.subject, listed.start, listed.end) == ("Longer", START, START + 2 * HOUR)
-    assert [one.address for one in listed.attendees] == [SAM]
+    [event_in_list] = list_march_events(calendar)
+    assert (event_in_list.subject, event_in_list.start, event_in_list.end) == ("Longer", START, START + 2 * HOUR)
+    assert [attendee.address for attendee in event_in_list.attendees] == [SAM]
     assert calendar.get_event(event.object_id).subject == "Longer"
 
     assert event.delete()
-    assert view(calendar) == [] and not double.world.mailboxes[SAM].items
+    assert list_march_events(calendar) == [] and not double.world.mailboxes[SAM].items
 
 
-def test_lists_are_filtered_ordered_and_paged(account: Account) -> None:
+def test_o365_filters_orders_and_pages_lists(account: Account) -> None:
     calendar = account.schedule().get_default_calendar()
-    for n, subject in enumerate(("b", "c", "a")):
-        book(calendar, subject, START + n * HOUR)
-    ordered = view(calendar, order_by="subject", limit=10)
-    assert [one.subject for one in ordered] == ["a", "b", "c"]
-    assert len(view(calendar, limit=3, batch=2)) == 3
+    for number, subject in enumerate(("b", "c", "a")):
+        book(calendar, subject, START + number * HOUR)
+    events = list_march_events(calendar, order_by="subject", limit=10)
+    assert [event.subject for event in events] == ["a", "b", "c"]
+    assert len(list_march_events(calendar, limit=3, batch=2)) == 3
     query = calendar.new_query().equals("subject", "c")
-    assert [one.subject for one in view(calendar, query=query)] == ["c"]
-    part = calendar.new_query().select("subject")
-    assert sorted(one.subject for one in view(calendar, query=part)) == ["a", "b", "c"]
+    assert [event.subject for event in list_march_events(calendar, query=query)] == ["c"]
+    query_of_subjects = calendar.new_query().select("subject")
+    assert sorted(event.subject for event in list_march_events(calendar, query=query_of_subjects)) == ["a", "b", "c"]
 
 
-def test_whole_days_and_teams_meetings_work(account: Account) -> None:
+def test_o365_creates_all_day_events_and_teams_meetings(account: Account) -> None:
     calendar = account.schedule().get_default_calendar()
     event = calendar.new_event("Away")
     event.start, event.is_all_day, event.show_as = date(2027, 3, 10), True, "oof"
@@ -118,12 +118,12 @@ def test_whole_days_and_teams_meetings_work(account: Account) -> None:
     talk = calendar.new_event("Talk")
     talk.start, talk.end, talk.is_online_meeting = START, START + HOUR, True
     assert talk.save()
-    found = {one.subject: one for one in view(calendar)}
-    assert found["Away"].is_all_day and found["Away"].start.astimezone(BERLIN).date() == date(2027, 3, 10)
-    assert found["Talk"].is_online_meeting
+    events = {event.subject: event for event in list_march_events(calendar)}
+    assert events["Away"].is_all_day and events["Away"].start.astimezone(BERLIN).date() == date(2027, 3, 10)
+    assert events["Talk"].is_online_meeting
 
 
-def test_series_and_their_instances_work(account: Account) -> None:
+def test_o365_creates_a_series_and_deletes_an_instance(account: Account) -> None:
     calendar = account.schedule().get_default_calendar()
     event = calendar.new_event("Weekly")
     event.start, event.end = START, START + HOUR
@@ -132,52 +132,52 @@ def test_series_and_their_instances_work(account: Account) -> None:
     )
     assert event.save()
     instances = list(calendar.get_event(event.object_id).get_occurrences(*MARCH))
-    assert [one.start.day for one in sorted(instances, key=lambda one: one.start)] == [9, 16, 23]
-    assert {one.start.astimezone(BERLIN).hour for one in instances} == {10}
+    assert [instance.start.day for instance in sorted(instances, key=lambda instance: instance.start)] == [9, 16, 23]
+    assert {instance.start.astimezone(BERLIN).hour for instance in instances} == {10}
     assert instances[0].delete()
-    assert len(view(calendar)) == 2
+    assert len(list_march_events(calendar)) == 2
 
 
-def test_invitations_are_answered_and_meetings_cancelled(account: Account, double: Double) -> None:
+def test_o365_answers_an_invitation_and_cancels_a_meeting(account: Account, double: Double) -> None:
     calendar = account.schedule().get_default_calendar()
     event = calendar.new_event("Talk")
     event.start, event.end = START, START + HOUR
     event.attendees.add([SAM])
     event.save()
-    theirs = account.schedule(resource=SAM).get_default_calendar()
-    [copy] = view(theirs)
+    sams_calendar = account.schedule(resource=SAM).get_default_calendar()
+    [copy] = list_march_events(sams_calendar)
     assert copy.accept_event("With pleasure", tentatively=False)
-    [listed] = view(calendar)
-    assert [one.response_status.status.value for one in listed.attendees] == ["accepted"]
+    [event_in_list] = list_march_events(calendar)
+    assert [attendee.response_status.status.value for attendee in event_in_list.attendees] == ["accepted"]
     assert event.cancel_event("Another time")
-    assert view(theirs) == view(calendar) == []
+    assert list_march_events(sams_calendar) == list_march_events(calendar) == []
 
 
-def test_free_busy_is_read(account: Account, double: Double) -> None:
+def test_o365_reads_free_busy(account: Account, double: Double) -> None:
     Hands(double).add(SAM, Span(START.astimezone(UTC), (START + HOUR).astimezone(UTC)), show=ShowAs.AWAY)
     schedules = account.schedule().get_availability([SAM, "nobody@example.org"], START - HOUR, START + 2 * HOUR, 60)
-    by_person = {one["scheduleId"]: one for one in schedules}
+    by_person = {schedule["scheduleId"]: schedule for schedule in schedules}
     assert by_person[SAM]["availabilityView"] == ["free", "out of office", "free"]
     assert "error" in by_person["nobody@example.org"]
 
 
-def test_calendars_are_listed(account: Account) -> None:
+def test_o365_lists_the_calendars(account: Account) -> None:
     [calendar] = account.schedule().list_calendars()
     assert calendar.calendar_id == account.schedule().get_default_calendar().calendar_id
     book(calendar)
-    assert len(view(calendar)) == 1
+    assert len(list_march_events(calendar)) == 1
 
 
-def test_mail_is_sent(account: Account, double: Double) -> None:
+def test_o365_sends_mail(account: Account, double: Double) -> None:
     message = account.new_message()
     message.to.add(SAM)
     message.subject, message.body = "Hello", "Words"
     assert message.send()
-    [(recipient, sent)] = double.mails.outbox
-    assert recipient == SAM and sent["Subject"] == "Hello"
+    [(recipient, mail)] = double.mails.outbox
+    assert recipient == SAM and mail["Subject"] == "Hello"
 
 
-def test_errors_are_raised(account: Account, double: Double) -> None:
+def test_o365_raises_errors_for_refused_requests(account: Account, double: Double) -> None:
     calendar = account.schedule().get_default_calendar()
     event = book(calendar)
     event.delete()
@@ -188,25 +188,26 @@ def test_errors_are_raised(account: Account, double: Double) -> None:
         account.schedule(resource="nobody@example.org").get_default_calendar()
     double.blocked.add(DANA)
     with pytest.raises(requests.HTTPError, match="AppOnly AccessPolicy"):
-        view(calendar)
+        list_march_events(calendar)
 
 
 # --- requests for which python-o365 has no method, through its connection -------------------------------------------
 
 
-def test_delta_queries_and_batches_work(account: Account, double: Double) -> None:
+def test_o365_connection_runs_delta_queries_and_batches(account: Account, double: Double) -> None:
     calendar = account.schedule().get_default_calendar()
     base = f"{double.endpoint}/users/{DANA}"
     bounds = {"startDateTime": MARCH[0].isoformat(), "endDateTime": MARCH[1].isoformat()}
     first = account.con.get(f"{base}/calendarView/delta()", params=bounds).json()
     event = book(calendar)
     changes = account.con.get(first["@odata.deltaLink"]).json()
-    assert {one["id"] for one in changes["value"]} == {event.object_id}
+    assert {item["id"] for item in changes["value"]} == {event.object_id}
     event.delete()
     changes = account.con.get(changes["@odata.deltaLink"]).json()
-    assert [one["@removed"] for one in changes["value"]] == [{"reason": "deleted"}]
+    assert [item["@removed"] for item in changes["value"]] == [{"reason": "deleted"}]
     steps = [
-        {"id": str(n), "method": "GET", "url": f"/users/{who}/events"} for n, who in enumerate((DANA, SAM, "x@y.z"))
+        {"id": str(number), "method": "GET", "url": f"/users/{who}/events"}
+        for number, who in enumerate((DANA, SAM, "x@y.z"))
     ]
     answer = account.con.post(f"{double.endpoint}/$batch", data={"requests": steps}).json()
-    assert {one["id"]: one["status"] for one in answer["responses"]} == {"0": 200, "1": 200, "2": 404}
+    assert {response["id"]: response["status"] for response in answer["responses"]} == {"0": 200, "1": 200, "2": 404}

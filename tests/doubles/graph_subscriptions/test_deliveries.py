@@ -1,4 +1,4 @@
-"""The notifications of the double of Microsoft Graph: which are sent, when, and with which faults."""
+"""The double of Microsoft Graph sends notifications of changes, in time or with the faults that a test plans."""
 
 from datetime import UTC, datetime, timedelta
 from itertools import pairwise
@@ -24,18 +24,20 @@ from tests.support.loopback import serve
 from worker.clock import SteppedClock
 from worker.domain.model import Answer
 
-# --- what is sent -----------------------------------------------------------------------------------------------------
+# --- notifications ----------------------------------------------------------------------------------------------------
 
 
-def test_every_change_by_anybody_is_notified(client: Any, double: Double, endpoint: Endpoint, hands: Hands) -> None:
+def test_each_change_of_a_subscribed_calendar_is_notified(
+    client: Any, double: Double, endpoint: Endpoint, hands: Hands
+) -> None:
     subscribe(client)
     event = hands.add(DANA, slot(0))
-    box = double.world.mailboxes[DANA]
-    box.record_change(box.items[event])
+    mailbox = double.world.mailboxes[DANA]
+    mailbox.record_change(mailbox.items[event])
     hands.remove(DANA, event)
     series = hands.add_daily(DANA, slot(2), 3)
     hands.cancel_occurrence(DANA, series, 1)
-    add(double, 4, who=SAM)
+    add(double, 4, who=SAM)  # on a calendar without a subscription
     double.subscriptions.settle()
     assert endpoint.changes[:3] == ["created", "updated", "deleted"]
     changed_ids = {item["resourceData"]["id"] for item in endpoint.items[3:]}
@@ -58,7 +60,7 @@ def test_only_the_subscribed_kinds_of_change_are_notified(
     assert endpoint.changes == ["deleted"]
 
 
-def test_several_notifications_come_in_one_request(client: Any, double: Double, endpoint: Endpoint) -> None:
+def test_one_request_holds_several_notifications(client: Any, double: Double, endpoint: Endpoint) -> None:
     subscribe(client)
     subscribe(client, f"users/{SAM}/events")
     double.subscriptions.rules.batch_size = 3
@@ -70,7 +72,7 @@ def test_several_notifications_come_in_one_request(client: Any, double: Double, 
     assert len({item["subscriptionId"] for item in endpoint.bodies[0][1]["value"]}) == 2
 
 
-def test_notifications_come_twice_late_out_of_order_or_not_at_all(
+def test_faults_can_duplicate_lose_reorder_and_delay_notifications(
     client: Any, double: Double, endpoint: Endpoint
 ) -> None:
     subscribe(client)
@@ -86,6 +88,7 @@ def test_notifications_come_twice_late_out_of_order_or_not_at_all(
         double.subscriptions.settle()
 
     def list_received() -> list[int]:
+        """Return the position of the event in `ids` for each notification."""
         return [ids.index(item["resourceData"]["id"].removeprefix("AAMkAGI2")) for item in endpoint.items]
 
     assert list_received() == [0, 0, 3, 2]
@@ -97,17 +100,21 @@ def test_notifications_come_twice_late_out_of_order_or_not_at_all(
 def test_the_loss_of_notifications_is_reported_as_a_lifecycle_event(
     client: Any, double: Double, endpoint: Endpoint
 ) -> None:
-    opened = subscribe(client)
+    subscription = subscribe(client)
     double.subscriptions.mishaps.append(Mishap(lost=True, missed=True))
     add(double, 0)
     double.subscriptions.settle()
     [(path, body)] = endpoint.bodies
     [item] = body["value"]
     assert path == "/lifecycle" and "resourceData" not in item and "changeType" not in item
-    assert (item["lifecycleEvent"], item["subscriptionId"], item["clientState"]) == ("missed", opened["id"], STATE)
+    assert (item["lifecycleEvent"], item["subscriptionId"], item["clientState"]) == (
+        "missed",
+        subscription["id"],
+        STATE,
+    )
 
 
-def test_a_wrong_client_state_can_be_sent(client: Any, double: Double, endpoint: Endpoint) -> None:
+def test_a_fault_can_send_a_wrong_client_state(client: Any, double: Double, endpoint: Endpoint) -> None:
     subscribe(client)
     double.subscriptions.mishaps.append(Mishap(client_state="forged"))
     add(double, 0, 1)
@@ -119,11 +126,11 @@ def test_a_wrong_client_state_can_be_sent(client: Any, double: Double, endpoint:
 def test_a_notification_may_come_after_its_subscription_was_deleted(
     client: Any, double: Double, endpoint: Endpoint, trailing: bool
 ) -> None:
-    opened = subscribe(client)
+    subscription = subscribe(client)
     double.subscriptions.mishaps.append(Mishap(trailing=trailing, times=1))
     with double.subscriptions.paused():
         add(double, 0, 1)
-        client.delete_subscription(opened["id"])
+        client.delete_subscription(subscription["id"])
     double.subscriptions.settle()
     assert endpoint.changes == ["created"] * trailing
 
@@ -141,33 +148,35 @@ def test_the_clock_of_the_service_can_be_replaced(client: Any, double: Double, e
     assert endpoint.changes == ["created"]
 
 
-def test_the_service_may_remove_a_subscription_and_says_so(client: Any, double: Double, endpoint: Endpoint) -> None:
-    opened = subscribe(client)
-    double.subscriptions.remove(opened["id"])
+def test_the_removal_of_a_subscription_is_a_lifecycle_event(client: Any, double: Double, endpoint: Endpoint) -> None:
+    subscription = subscribe(client)
+    double.subscriptions.remove(subscription["id"])
     add(double, 0)
     double.subscriptions.settle()
     assert endpoint.changes == ["subscriptionRemoved"] and list(client.list_subscriptions()) == []
 
 
-def test_the_service_asks_for_a_new_authorization(client: Any, double: Double, endpoint: Endpoint) -> None:
-    """The app answers by POST …/reauthorize or by renewing, not by both within ten minutes."""
-    opened = subscribe(client)
-    double.subscriptions.ask_to_reauthorize(opened["id"])
+def test_a_request_for_a_new_authorization_is_a_lifecycle_event(
+    client: Any, double: Double, endpoint: Endpoint
+) -> None:
+    """The app has to answer by POST …/reauthorize or by renewing. It can't do both within ten minutes."""
+    subscription = subscribe(client)
+    double.subscriptions.ask_to_reauthorize(subscription["id"])
     double.subscriptions.settle()
     assert endpoint.changes == ["reauthorizationRequired"]
-    answer = client.con.post(f"{double.endpoint}/subscriptions/{opened['id']}/reauthorize")
+    answer = client.con.post(f"{double.endpoint}/subscriptions/{subscription['id']}/reauthorize")
     assert answer.status_code == 204
     with pytest.raises(requests.HTTPError, match="400"):
-        client.renew_subscription(opened["id"], expiration_minutes=600)
+        client.renew_subscription(subscription["id"], expiration_minutes=600)
     double.subscriptions.advance(TEN_MINUTES)
-    assert client.renew_subscription(opened["id"], expiration_minutes=600)
+    assert client.renew_subscription(subscription["id"], expiration_minutes=600)
 
 
 def test_a_changed_address_is_validated_again(client: Any, double: Double, endpoint: Endpoint) -> None:
-    opened = subscribe(client)
+    subscription = subscribe(client)
     with pytest.raises(requests.HTTPError, match="400"):
-        client.update_subscription(opened["id"], notification_url="https://elsewhere.example/")
-    client.update_subscription(opened["id"], notification_url="https://longarc.example/new")
+        client.update_subscription(subscription["id"], notification_url="https://elsewhere.example/")
+    client.update_subscription(subscription["id"], notification_url="https://longarc.example/new")
     add(double, 0)
     double.subscriptions.settle()
     assert [path for path, _ in endpoint.bodies] == ["/new"] and len(endpoint.validations) == 3
@@ -180,35 +189,35 @@ def test_a_refused_notification_is_sent_again_for_four_hours(client: Any, double
     subscribe(client)
     endpoint.status = 503
     add(double, 0)
-    waits, step = [], timedelta(seconds=10)
+    delays = []
     for _ in range(20):
         double.subscriptions.settle()
         if not double.subscriptions.next_due:
             break
-        waits.append(double.subscriptions.next_due - double.subscriptions.now())
-        double.subscriptions.advance(waits[-1] + timedelta(milliseconds=1))
-    assert len(endpoint.bodies) == len(waits) + 1
-    assert waits[0] <= step and all(later > earlier for earlier, later in pairwise(waits))
-    assert sum(waits, timedelta()) <= timedelta(hours=4)
+        delays.append(double.subscriptions.next_due - double.subscriptions.now())
+        double.subscriptions.advance(delays[-1] + timedelta(milliseconds=1))
+    assert len(endpoint.bodies) == len(delays) + 1
+    assert delays[0] <= timedelta(seconds=10) and all(later > earlier for earlier, later in pairwise(delays))
+    assert sum(delays, timedelta()) <= timedelta(hours=4)
     endpoint.status = 202
     add(double, 1)
     double.subscriptions.settle()
-    assert len(endpoint.bodies) == len(waits) + 2
+    assert len(endpoint.bodies) == len(delays) + 2
 
 
 def slow_down(double: Double, endpoint: Endpoint, seconds: float) -> None:
-    """Let each answer take so many seconds from now on, by the double's stopwatch."""
-    seconds_passed = [0.0]
-    double.subscriptions.stopwatch = lambda: seconds_passed[0]
+    """Make the double measure that each answer from now on takes so many seconds."""
+    elapsed_seconds = [0.0]
+    double.subscriptions.stopwatch = lambda: elapsed_seconds[0]
 
-    def think() -> None:
-        seconds_passed[0] += seconds
+    def add_seconds() -> None:
+        elapsed_seconds[0] += seconds
 
-    endpoint.think = think
+    endpoint.think = add_seconds
 
 
 @pytest.mark.parametrize(("slow_count", "is_delayed"), [(1, False), (2, True)])
-def test_an_endpoint_waits_when_more_than_a_tenth_of_its_answers_are_slow(
+def test_notifications_wait_when_more_than_a_tenth_of_the_answers_are_slow(
     client: Any, double: Double, endpoint: Endpoint, slow_count: int, is_delayed: bool
 ) -> None:
     subscribe(client)
@@ -227,7 +236,9 @@ def test_an_endpoint_waits_when_more_than_a_tenth_of_its_answers_are_slow(
     assert len(endpoint.bodies) == 11
 
 
-def test_an_endpoint_that_is_far_too_slow_loses_notifications(client: Any, double: Double, endpoint: Endpoint) -> None:
+def test_an_endpoint_with_answers_over_ten_seconds_loses_notifications(
+    client: Any, double: Double, endpoint: Endpoint
+) -> None:
     subscribe(client)
     double.subscriptions.rules.batch_size = 1
     slow_down(double, endpoint, 10.5)
