@@ -124,7 +124,7 @@ def make_contract(day: date) -> Contract:
     )
 
 
-class RecordingCalendar(MemoryCalendar):
+class Watched(MemoryCalendar):
     """A calendar service that keeps each event draft that is written, with the calendar."""
 
     def __init__(self) -> None:
@@ -145,7 +145,7 @@ class Traces:
     """What the program has written from the first career session to the next."""
 
     office: Office
-    calendar: RecordingCalendar
+    calendar: Watched
     folder: Path  #: with the database, the queue, the log and the error output
     log: str
     errors: str  #: the texts of errors raised by calls that had content as an argument
@@ -177,7 +177,7 @@ def traces(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Traces]:
     office.close()
 
 
-def run_cycle(url: str) -> tuple[Office, RecordingCalendar, str]:
+def run_cycle(url: str) -> tuple[Office, Watched, str]:
     """Let the program work for Dana and Sam from the first career session to the start of the next.
 
     Kim is another report of Dana's, who may read nothing of Sam's. The calendar and mail services fail for a while, so
@@ -185,7 +185,7 @@ def run_cycle(url: str) -> tuple[Office, RecordingCalendar, str]:
     """
     migrate(url)
     office = Office(url, people(DANA, SAM, KIM), pairs(pair(), pair(DANA, KIM)), known=settings(url))
-    calendar = RecordingCalendar()
+    calendar = Watched()
     office.calendar = calendar
     office.worker.services.use(calendars={"memory": calendar})
     office.tick()
