@@ -71,7 +71,7 @@ def pair(manager: Address = DANA, report: Address = SAM, **fields: Any) -> Pair:
 
 
 def pairs(*listed: Pair) -> dict[PairId, Pair]:
-    return {one.id: one for one in listed}
+    return {pair_.id: pair_ for pair_ in listed}
 
 
 def company(count: int, reports: int = 6) -> tuple[dict[Address, Person], dict[PairId, Pair]]:
@@ -95,13 +95,13 @@ def settings(url: str = "sqlite://", key: str = KEY, **fields: Any) -> Settings:
     Unless `fields` has a section `sync`, calendars are polled once a week, which is less often than a file may say:
     calendars in memory tell of their changes.
     """
-    given: dict[str, Any] = {
+    required_fields: dict[str, Any] = {
         "database": url,
         "operator": OPERATOR,
         "mail": {"from": "longarc@corp.example", "operator_by": SERVICE},
-        "keys": tuple(SecretStr(one) for one in key.split(",")),
+        "keys": tuple(SecretStr(part) for part in key.split(",")),
     }
-    loaded = Settings.model_validate({**given, **fields})
+    loaded = Settings.model_validate({**required_fields, **fields})
     if "sync" in fields:
         return loaded
     seldom = timedelta(days=7)
@@ -259,9 +259,13 @@ class Office:
 
     def session(self, kind: SessionKind = SessionKind.CAREER, pair_id: PairId | None = None) -> Session:
         """Return the only session of that kind that is booked or owed."""
-        found = [s for s in self.store.queries.list_sessions(pair_id) if s.kind is kind and (s.booked or s.owed)]
-        assert len(found) == 1, found
-        return found[0]
+        sessions = [
+            session
+            for session in self.store.queries.list_sessions(pair_id)
+            if session.kind is kind and (session.booked or session.owed)
+        ]
+        assert len(sessions) == 1, sessions
+        return sessions[0]
 
     def rows(self, query: Select[Any]) -> list[Mapping[str, Any]]:
         """Return the rows of a query."""
@@ -270,8 +274,8 @@ class Office:
 
     def messages(self, name: str = "") -> list[Effect]:
         """Return the rows of the outbox: the mails of that name, the effects of that kind, or all."""
-        found = self._messages()
-        return [m for m in found if name in ("", m.name, m.kind.value)]
+        effects = self._messages()
+        return [effect for effect in effects if name in ("", effect.name, effect.kind.value)]
 
     def _messages(self) -> list[Effect]:
         with self.store.database.read() as connection:
@@ -301,9 +305,9 @@ class Office:
 
     def event(self, session: Session) -> Event:
         """Return the session's event on the manager's calendar."""
-        found = self.calendar.find(session.pair.manager, session.key)
-        assert found is not None
-        return found
+        event = self.calendar.find(session.pair.manager, session.key)
+        assert event is not None
+        return event
 
     # --- what people do ---
 

@@ -70,7 +70,7 @@ WINDOW = Span(at(1, 0), at(31, 0))
 
 def draft(organizer: Address, *guests: Address, key: str = "", **changed: Any) -> EventDraft:
     """Return the draft of a session's event; `changed` replaces fields."""
-    given = EventDraft(
+    usual_draft = EventDraft(
         key=key or f"s{next(_NUMBERS)}.1",
         subject="Career conversation: Dana and Sam",
         body="Ein Gespräch, kein Bericht; mit Komma, Strichpunkt\nund zweiter Zeile.",
@@ -79,7 +79,7 @@ def draft(organizer: Address, *guests: Address, key: str = "", **changed: Any) -
         organizer=Guest(organizer, "Dana Ö."),
         guests=tuple(Guest(guest, "Sam") for guest in guests),
     )
-    return replace(given, **changed)
+    return replace(usual_draft, **changed)
 
 
 def days(zone: str, first: date, last: date) -> Span:

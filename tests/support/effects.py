@@ -22,8 +22,8 @@ def make_uncertain_failure() -> Unavailable:
 
 def get_only_effect(office: Office, name: str) -> Effect:
     """Return the only row of the outbox of that kind, or the only mail of that name."""
-    (found,) = office.messages(name)
-    return found
+    (effect,) = office.messages(name)
+    return effect
 
 
 def book_first_session(office: Office) -> Session:

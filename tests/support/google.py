@@ -8,7 +8,7 @@ from worker.domain.model import Span
 from worker.providers.google.auth import ACCOUNT_SCOPES, TokenFolder
 
 #: Methods of the Google APIs, as the double names them.
-LIST, INSERT, PATCH, DELETE, GET = (f"calendar.events.{one}" for one in ("list", "insert", "patch", "delete", "get"))
+LIST, INSERT, PATCH, DELETE, GET = (f"calendar.events.{name}" for name in ("list", "insert", "patch", "delete", "get"))
 
 QUERY, SENDING = "calendar.freebusy.query", "gmail.users.messages.send"
 

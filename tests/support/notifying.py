@@ -63,11 +63,11 @@ class NotifyingCalendar(MemoryCalendar):
 
     def renew_channel(self, channel: Channel) -> OpenedChannel | None:
         self._begin("renew_channel")
-        known = self.service_channels.get(channel.remote_id)
-        if not self.can_renew or known is None:
+        service_channel = self.service_channels.get(channel.remote_id)
+        if not self.can_renew or service_channel is None:
             return None
-        known.expires_at = self._clock() + CHANNEL_LIFETIME
-        return OpenedChannel(channel.remote_id, self._end("renew_channel", known.expires_at))
+        service_channel.expires_at = self._clock() + CHANNEL_LIFETIME
+        return OpenedChannel(channel.remote_id, self._end("renew_channel", service_channel.expires_at))
 
     def close_channel(self, channel: Channel) -> None:
         self._begin("close_channel")
@@ -91,20 +91,31 @@ class NotifyingCalendar(MemoryCalendar):
 
     def notify(self, calendar: Address, kind: NotificationKind = NotificationKind.CHANGED) -> None:
         """Send a notification through each channel of that calendar that has not expired."""
-        for one in self.service_channels.values():
-            if one.channel.calendar == calendar and one.expires_at > self._clock():
-                self._send(one, kind)
+        for service_channel in self.service_channels.values():
+            if service_channel.channel.calendar == calendar and service_channel.expires_at > self._clock():
+                self._send(service_channel, kind)
 
-    def _send(self, one: ServiceChannel, kind: NotificationKind) -> None:
+    def _send(self, service_channel: ServiceChannel, kind: NotificationKind) -> None:
         if not self.loses_notifications:
             self.undelivered.append(
-                Notification(one.channel.token, kind, channel_id=one.channel.id, remote_id=one.channel.remote_id)
+                Notification(
+                    service_channel.channel.token,
+                    kind,
+                    channel_id=service_channel.channel.id,
+                    remote_id=service_channel.channel.remote_id,
+                )
             )
 
     def channels_of(self, calendar: Address) -> list[Channel]:
         """The channels of that calendar that have not expired."""
-        found = [one for one in self.service_channels.values() if one.expires_at > self._clock()]
-        return [one.channel for one in found if one.channel.calendar == calendar]
+        open_channels = [
+            service_channel
+            for service_channel in self.service_channels.values()
+            if service_channel.expires_at > self._clock()
+        ]
+        return [
+            service_channel.channel for service_channel in open_channels if service_channel.channel.calendar == calendar
+        ]
 
 
 class NotifyingOffice(Office):
@@ -115,7 +126,10 @@ class NotifyingOffice(Office):
     def __init__(self, url: str = "sqlite://", **more: Any) -> None:
         self.sync_delays: list[timedelta] = []  #: the delays after which each sync was asked for
         known = more.pop("known", None) or notification_settings(url)
-        persons = {one: replace(who, calendar=NOTIFYING_SERVICE) for one, who in people(DANA, SAM).items()}
+        persons = {
+            address: replace(known_person, calendar=NOTIFYING_SERVICE)
+            for address, known_person in people(DANA, SAM).items()
+        }
         super().__init__(url, persons, pairs(pair()), known=known, **more)
 
     def add_worker(self, holder: str, clock: Clock | None = None) -> Worker:
@@ -133,7 +147,7 @@ class NotifyingOffice(Office):
     def deliver_notifications(self) -> int:
         """Deliver the notifications that were sent so far, and return how many the program accepted."""
         sent, self.calendar.undelivered = self.calendar.undelivered, []
-        return sum(self.channels.accept(one) is not None for one in sent)
+        return sum(self.channels.accept(notification) is not None for notification in sent)
 
     def tick(self, *, hint: bool = False) -> Any:
         self.deliver_notifications()
@@ -141,9 +155,9 @@ class NotifyingOffice(Office):
 
     def watched_calendar(self, calendar: Address = DANA) -> WatchedCalendar:
         """What the database holds about the channel of that calendar."""
-        found = self.store.channels.load(calendar)
-        assert found is not None
-        return found
+        watched_calendar = self.store.channels.load(calendar)
+        assert watched_calendar is not None
+        return watched_calendar
 
     def tick_until_quiet(self, rounds: int = 20) -> None:
         """Tick until no more notifications are sent."""

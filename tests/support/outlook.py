@@ -18,9 +18,12 @@ def mails_to_sam(double: Double) -> list[EmailMessage]:
     return [message for to, message in double.mails.outbox if to == "sam@example.org"]
 
 
-def request_with_token(double: Double, method: str, path: str, **given: Any) -> requests.Response:
-    """Send a request with a valid token to the double, and return its answer. `given`: more arguments of `requests`."""
+def request_with_token(double: Double, method: str, path: str, **options: Any) -> requests.Response:
+    """Send a request with a valid token to the double, and return its answer. `options` are for `requests`."""
     from worker.providers.outlook import auth
 
-    headers = {"Authorization": f"Bearer {auth.build_tokens(section(double)).get_token()}", **given.pop("headers", {})}
-    return requests.request(method, f"{double.endpoint}/{path}", headers=headers, timeout=10, **given)
+    headers = {
+        "Authorization": f"Bearer {auth.build_tokens(section(double)).get_token()}",
+        **options.pop("headers", {}),
+    }
+    return requests.request(method, f"{double.endpoint}/{path}", headers=headers, timeout=10, **options)

@@ -80,9 +80,9 @@ class Directory:
     def body(answer: TestResponse) -> dict[str, Any]:
         """Return the JSON of an answer."""
         assert answer.content_type.partition(";")[0] == "application/scim+json"
-        found = json.loads(answer.text)
-        assert isinstance(found, dict)
-        return found
+        content = json.loads(answer.text)
+        assert isinstance(content, dict)
+        return content
 
 
 @dataclass

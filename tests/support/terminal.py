@@ -94,28 +94,28 @@ class Terminal:
     def sessions(self, kind: SessionKind = SessionKind.CAREER) -> list[Session]:
         """The sessions of Dana and Sam of that kind."""
         store = self.open_store()
-        found = [one for one in store.queries.list_sessions(PairId.parse(PAIR)) if one.kind is kind]
+        sessions = [session for session in store.queries.list_sessions(PairId.parse(PAIR)) if session.kind is kind]
         store.close()
-        return found
+        return sessions
 
     def session(self, session_id: str) -> Session:
         store = self.open_store()
-        found = store.queries.get_session(session_id)
+        session = store.queries.get_session(session_id)
         store.close()
-        assert found is not None
-        return found
+        assert session is not None
+        return session
 
     def booked_session(self) -> Session:
         """The booked career session of Dana and Sam."""
-        return next(one for one in self.sessions() if one.booked)
+        return next(session for session in self.sessions() if session.booked)
 
     def read_database(self) -> dict[str, list[Any]]:
         """The rows of each table of the database."""
         store = self.open_store()
         with store.database.read() as connection:
-            found = {table.name: list(connection.execute(select(table))) for table in tables.metadata.sorted_tables}
+            rows = {table.name: list(connection.execute(select(table))) for table in tables.metadata.sorted_tables}
         store.close()
-        return found
+        return rows
 
 
 @pytest.fixture(scope="session", name="saved_database")

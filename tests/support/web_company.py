@@ -48,8 +48,8 @@ QUESTION = "What would you miss if I stopped doing peppermint reviews?"
 NEXT_CONVERSATION = START + 5 * WEEK + 2 * DAY + 7 * HOUR
 BASE = "https://longarc.corp.example"
 PEOPLE = {
-    one.email: one
-    for one in (
+    member.email: member
+    for member in (
         person(DANA, name="Dana Whitfield"),
         person(SAM, name="Sam Okafor", zone="Europe/London", country="GB", locale="en_GB"),
         person(KIM, name="Kim Tran"),
@@ -86,9 +86,9 @@ def play_month(file: Path) -> SavedCompany:
     url = f"sqlite:///{file}"
     office = Office(url, PEOPLE, PAIRS, known=settings(url))
     office.run_to(START + 4 * WEEK)
-    for one in PAIRS.values():
-        held = [s for s in office.store.queries.list_sessions(one.id) if s.held_at]
-        office.worker.contracts.record(held[-1].id, contract(office.clock(), SECRETS[one.report]))
+    for pair_ in PAIRS.values():
+        held_sessions = [session for session in office.store.queries.list_sessions(pair_.id) if session.held_at]
+        office.worker.contracts.record(held_sessions[-1].id, contract(office.clock(), SECRETS[pair_.report]))
     office.run(DAY)
     kept = next(c for c in office.store.queries.list_commitments(PairId(DANA, SAM)) if c.owner == "manager")
     office.worker.contracts.mark_done(kept.id)
@@ -104,8 +104,8 @@ def play_month(file: Path) -> SavedCompany:
 
 def _find_booked_session(office: Office) -> Session:
     """Return the booked career session of Dana and Sam."""
-    found = office.store.queries.list_sessions(PairId(DANA, SAM))
-    return next(s for s in found if s.kind is SessionKind.CAREER and s.booked)
+    sessions = office.store.queries.list_sessions(PairId(DANA, SAM))
+    return next(session for session in sessions if session.kind is SessionKind.CAREER and session.booked)
 
 
 @dataclass
@@ -132,25 +132,25 @@ class WebCompany:
 
     def sessions(self, manager: str = DANA, report: str = SAM) -> list[Session]:
         """The career sessions of that pair."""
-        found = self.office.store.queries.list_sessions(PairId(manager, report))
-        return [one for one in found if one.kind is SessionKind.CAREER]
+        sessions = self.office.store.queries.list_sessions(PairId(manager, report))
+        return [session for session in sessions if session.kind is SessionKind.CAREER]
 
     def contracted_session(self, manager: str = DANA, report: str = SAM) -> Session:
         """The session of that pair that has a contract."""
-        return next(one for one in self.sessions(manager, report) if one.state == "contracted")
+        return next(session for session in self.sessions(manager, report) if session.state == "contracted")
 
     def held_session(self) -> Session:
         """The session of Dana and Sam whose contract is still to be written."""
-        return next(one for one in self.sessions() if one.state == "held")
+        return next(session for session in self.sessions() if session.state == "held")
 
     def next_session(self, manager: str = DANA, report: str = SAM) -> Session:
         """The session of that pair that is booked or owed."""
-        return next(one for one in self.sessions(manager, report) if one.booked or one.owed)
+        return next(session for session in self.sessions(manager, report) if session.booked or session.owed)
 
     def open_commitment_id(self, owner: str, manager: str = DANA, report: str = SAM) -> str:
         """The id of an open commitment of that owner: `manager` or `report`."""
-        found = self.office.store.queries.list_commitments(PairId(manager, report))
-        return next(one.id for one in found if one.owner == owner and one.is_open)
+        commitments = self.office.store.queries.list_commitments(PairId(manager, report))
+        return next(commitment.id for commitment in commitments if commitment.owner == owner and commitment.is_open)
 
     def link(self, who: str, purpose: Purpose, about: str = "", age: timedelta = timedelta(0)) -> str:
         """The path of a link as mails contain it. `age`: how long ago the link was issued."""
@@ -201,9 +201,9 @@ def text(answer: TestResponse) -> str:
 
 def hidden(answer: TestResponse, name: str) -> str:
     """The value of the hidden field of that name in a form of that page."""
-    found = re.search(rf'name="{name}" value="([^"]*)"', answer.get_data(as_text=True))
-    assert found, text(answer)
-    return found[1]
+    match = re.search(rf'name="{name}" value="([^"]*)"', answer.get_data(as_text=True))
+    assert match, text(answer)
+    return match[1]
 
 
 def send(client: FlaskClient, page: str, target: str, **fields: str) -> TestResponse:

@@ -61,14 +61,14 @@ class CompanyOnServers:
             self.clock.move_to(max(min(due_instants), self.clock() + timedelta(seconds=1)))
 
     def all_held(self) -> bool:
-        return all(self.session(one).state is SessionState.HELD for one in REPORTS)
+        return all(self.session(report).state is SessionState.HELD for report in REPORTS)
 
     # --- what the company has ---
 
     def session(self, report: str) -> Session:
         """The first conversation with that report."""
-        found = self.worker.store.queries.list_sessions(PairId(DANA, report))
-        return next(one for one in found if one.kind is SessionKind.CAREER)
+        sessions = self.worker.store.queries.list_sessions(PairId(DANA, report))
+        return next(session for session in sessions if session.kind is SessionKind.CAREER)
 
     def mails(self, who: str, subject: str = "") -> list[EmailMessage]:
         """The mails in somebody's mailbox, oldest first."""
@@ -81,21 +81,23 @@ class CompanyOnServers:
         for mail in reversed(self.mails(who)):
             body = mail.get_body(("plain",))
             text = body.get_content() if body else ""
-            found = re.search(rf"{re.escape(BASE)}/in/\S+", text)
-            if found and about in text:
-                return found[0]
+            match = re.search(rf"{re.escape(BASE)}/in/\S+", text)
+            if match and about in text:
+                return match[0]
         raise AssertionError(f"no link for {who} about {about}")
 
     def blocks(self, report: str) -> list[Event]:
         """The events on the manager's calendar for the manager's commitments to that report."""
-        keys = {one.key for one in self.commitments(report, Owner.MANAGER)}
+        keys = {commitment.key for commitment in self.commitments(report, Owner.MANAGER)}
         window = Span(self.clock() - timedelta(days=2), self.clock() + timedelta(days=200))
         provider = self.worker.services.get_calendar("caldav")
-        return [one for one in provider.changes(DANA, None, window).events if one.key in keys and not one.cancelled]
+        return [
+            event for event in provider.changes(DANA, None, window).events if event.key in keys and not event.cancelled
+        ]
 
     def commitments(self, report: str, owner: Owner) -> list[Commitment]:
-        found = self.worker.store.queries.list_commitments(PairId(DANA, report))
-        return [one for one in found if one.owner is owner]
+        commitments = self.worker.store.queries.list_commitments(PairId(DANA, report))
+        return [commitment for commitment in commitments if commitment.owner is owner]
 
     # --- the browser ---
 
@@ -122,11 +124,11 @@ def run_company(folder: Path) -> Iterator[CompanyOnServers]:
 
     The contract with the last report is recorded.
     """
-    people = {one: person(one, calendar="caldav", mail="smtp") for one in (DANA, *REPORTS)}
+    people = {address: person(address, calendar="caldav", mail="smtp") for address in (DANA, *REPORTS)}
     clock = SteppedClock(START)
     with EmbeddedServers(folder, list(people), zones=dict.fromkeys(people, "Europe/Berlin")) as servers:
         url = f"sqlite:///{folder / 'longarc.db'}"
-        known = settings(
+        company_settings = settings(
             url,
             operator=OPERATOR,
             base_url=BASE,
@@ -137,8 +139,8 @@ def run_company(folder: Path) -> Iterator[CompanyOnServers]:
         )
         store = new_store(url)
         store.migrate()
-        store.people.apply_import(people, pairs(*(pair(DANA, one, start=START.date()) for one in REPORTS)), START)
-        worker = build(known, clock, store=store, holder="company")
+        store.people.apply_import(people, pairs(*(pair(DANA, report, start=START.date()) for report in REPORTS)), START)
+        worker = build(company_settings, clock, store=store, holder="company")
         with PageServer(worker) as pages, sync_playwright() as playwright:
             resolver_rule = f"MAP longarc.test:80 127.0.0.1:{pages.port}"
             arguments = [

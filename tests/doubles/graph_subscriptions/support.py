@@ -45,8 +45,8 @@ class Endpoint:
         self.think()
         if name == "validationToken":
             self.validations.append(request.path)
-            given = {"status": 200, "Content_Type": "text/plain; charset=utf-8", **self.validation_reply}
-            request.reply(given.pop("status"), self.change_token(unquote_plus(value)).encode(), **given)
+            reply = {"status": 200, "Content_Type": "text/plain; charset=utf-8", **self.validation_reply}
+            request.reply(reply.pop("status"), self.change_token(unquote_plus(value)).encode(), **reply)
             return
         self.bodies.append((parts.path, json.loads(request.asked.body)))
         request.reply(self.status, b"")
@@ -92,14 +92,14 @@ def connect(double: Double, client: str = CLIENT) -> Any:
 
 def subscribe(client: Any, resource: str = EVENTS, changes: str = "created,updated,deleted", **more: Any) -> Any:
     """Create a subscription, and return it. `more`: other arguments of python-o365. Raises HTTPError."""
-    given = {
+    options = {
         "expiration_minutes": 10_000,
         "client_state": STATE,
         "lifecycle_notification_url": LIFECYCLE,
         "latest_supported_tls_version": "v1_2",
         **more,
     }
-    return client.create_subscription(given.pop("notification_url", URL), resource, changes, **given)
+    return client.create_subscription(options.pop("notification_url", URL), resource, changes, **options)
 
 
 def slot(hour: int) -> Span:
