@@ -1,4 +1,4 @@
-"""The settings: what is wrong is said at once and where, secrets stay out of the file and out of sight (section 8)."""
+"""Loading the settings: defaults, values, retired settings, secrets, and the problems of a faulty file."""
 
 import json
 import re
@@ -20,8 +20,8 @@ from worker.settings.load import RETIRED_SETTINGS, Settings, list_known_keys, li
 CONFIG = ROOT / "config"
 EXAMPLE = (CONFIG / "longarc.example.toml").read_text(encoding="utf-8")
 KEY = Fernet.generate_key().decode()
-#: Not set by default, so there is no default to show.
-UNSET = {
+#: Keys without a default. The example file shows a value for each of them in a comment.
+KEYS_WITHOUT_DEFAULT = {
     ("templates",),
     ("openings",),
     ("rules", "first_spread"),
@@ -35,94 +35,98 @@ UNSET = {
 }
 
 
-def read(folder: Path, text: str, **env: str) -> Settings:
+def load_text(folder: Path, text: str, **env: str) -> Settings:
     path = folder / "longarc.toml"
     path.write_text(text, encoding="utf-8")
     return load_settings(path, env)
 
 
-def problems(folder: Path, text: str, **env: str) -> list[str]:
+def list_problems(folder: Path, text: str, **env: str) -> list[str]:
     with pytest.raises(Problems) as raised:
-        read(folder, text, **env)
+        load_text(folder, text, **env)
     return [str(problem) for problem in raised.value.problems]
 
 
-def only(folder: Path, text: str, **env: str) -> str:
-    found = problems(folder, text, **env)
-    assert len(found) == 1, found
-    return found[0]
+def get_only_problem(folder: Path, text: str, **env: str) -> str:
+    problems = list_problems(folder, text, **env)
+    assert len(problems) == 1, problems
+    return problems[0]
 
 
-# --- what is there when nothing is said -----------------------------------------------------------------------------
+# --- defaults --------------------------------------------------------------------------------------------------------
 
 
-def test_without_a_file_everything_has_its_default() -> None:
-    found = load_settings(None, {})
-    assert found == Settings()
-    assert (found.database, found.people, found.queue) == ("sqlite:///var/longarc.db", Path("people.csv"), "")
-    assert found.policy == Policy()
-    assert (found.rules.default_every, found.rules.default_minutes) == (Interval(weeks=13), 75)
-    assert (found.mail.sender, found.mail.domain, found.mail.operator_by) == ("longarc@localhost", "localhost", "smtp")
-    assert (found.sync.every, found.sync.full_every) == (timedelta(minutes=5), timedelta(days=1))
-    assert (found.log.level, found.log.format, found.keys) == ("INFO", "text", ())
+def test_settings_without_a_file_have_their_defaults() -> None:
+    loaded = load_settings(None, {})
+    assert loaded == Settings()
+    assert (loaded.database, loaded.people, loaded.queue) == ("sqlite:///var/longarc.db", Path("people.csv"), "")
+    assert loaded.policy == Policy()
+    assert (loaded.rules.default_every, loaded.rules.default_minutes) == (Interval(weeks=13), 75)
+    assert (loaded.mail.sender, loaded.mail.domain, loaded.mail.operator_by) == (
+        "longarc@localhost",
+        "localhost",
+        "smtp",
+    )
+    assert (loaded.sync.every, loaded.sync.full_every) == (timedelta(minutes=5), timedelta(days=1))
+    assert (loaded.log.level, loaded.log.format, loaded.keys) == ("INFO", "text", ())
 
 
 def test_r23_titles_are_neutral_by_default() -> None:
     event = load_settings(None, {}).event
-    named = event.subject.format(manager="Dana", report="Sam")
-    assert named == "Career conversation: Dana and Sam"
+    subject = event.subject.format(manager="Dana", report="Sam")
+    assert subject == "Career conversation: Dana and Sam"
     assert event.commitment_subject.format(report="Sam") == "A promise to Sam"
     assert event.body.format(manager="Dana", report="Sam")
 
 
-def test_the_example_shows_every_key_with_its_default(tmp_path: Path) -> None:
-    opened = re.sub(r"^#(?=\w+ = )", "", EXAMPLE, flags=re.MULTILINE)
-    whole = read(tmp_path, opened)
-    assert whole.templates == tmp_path / "templates"
-    unset = re.sub(
+def test_example_file_contains_every_key_with_its_default(tmp_path: Path) -> None:
+    uncommented = re.sub(r"^#(?=\w+ = )", "", EXAMPLE, flags=re.MULTILINE)
+    all_settings = load_text(tmp_path, uncommented)
+    assert all_settings.templates == tmp_path / "templates"
+    only_defaults = re.sub(
         r"^(templates|openings|first_spread|ca_file|service_account|certificate|account|groups|managers|addresses"
         r"|start) = .*$",
         "",
-        opened,
+        uncommented,
         flags=re.MULTILINE,
     )
-    assert read(tmp_path, unset) == read(tmp_path, EXAMPLE) == read(tmp_path, "")
+    assert load_text(tmp_path, only_defaults) == load_text(tmp_path, EXAMPLE) == load_text(tmp_path, "")
 
-    def keys(part: dict[str, Any], at: tuple[str, ...] = ()) -> set[tuple[str, ...]]:
-        return {(*at, name) for name in part}.union(
-            *(keys(v, (*at, n)) for n, v in part.items() if isinstance(v, dict))
+    def collect_keys(section: dict[str, Any], prefix: tuple[str, ...] = ()) -> set[tuple[str, ...]]:
+        return {(*prefix, name) for name in section}.union(
+            *(collect_keys(value, (*prefix, name)) for name, value in section.items() if isinstance(value, dict))
         )
 
-    assert keys(tomllib.loads(opened)) == set(list_known_keys())
-    assert keys(tomllib.loads(opened)) - keys(tomllib.loads(unset)) == UNSET
+    assert collect_keys(tomllib.loads(uncommented)) == set(list_known_keys())
+    assert collect_keys(tomllib.loads(uncommented)) - collect_keys(tomllib.loads(only_defaults)) == KEYS_WITHOUT_DEFAULT
 
 
-# --- what was a setting once -----------------------------------------------------------------------------------------
+# --- retired settings ------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("key", RETIRED_SETTINGS, ids=".".join)
 @pytest.mark.parametrize("value", ["21", "'soon'", "0", "[1, 2]", "{a = 1}"])
-def test_t19_a_retired_setting_is_accepted_whatever_its_value(tmp_path: Path, key: tuple[str, str], value: str) -> None:
+def test_t19_retired_setting_is_accepted_with_any_value(tmp_path: Path, key: tuple[str, str], value: str) -> None:
     section, name = key
     assert key not in set(list_known_keys())
-    assert read(tmp_path, f"[{section}]\n{name} = {value}\n") == read(tmp_path, "")
+    assert load_text(tmp_path, f"[{section}]\n{name} = {value}\n") == load_text(tmp_path, "")
     (tmp_path / "longarc.toml").write_text(f"[{section}]\n{name} = {value}\n", encoding="utf-8")
     (retired,) = list_retired_settings(tmp_path / "longarc.toml")
     assert (retired.where, retired.remedy) == (f"longarc.toml:2: {section}.{name}", RETIRED_SETTINGS[key])
 
 
 @pytest.mark.parametrize("text", ["", "rules = 3\n", "[rules]\nahead = 1\n"])
-def test_a_file_without_retired_settings_has_none(tmp_path: Path, text: str) -> None:
+def test_no_retired_settings_are_listed_for_a_file_without_them(tmp_path: Path, text: str) -> None:
     path = tmp_path / "longarc.toml"
     path.write_text(text, encoding="utf-8")
     assert list_retired_settings(path) == list_retired_settings(None) == []
 
 
-# --- what is set ----------------------------------------------------------------------------------------------------
+# --- values ----------------------------------------------------------------------------------------------------------
 
 
-def test_what_is_written_is_what_counts(tmp_path: Path) -> None:
-    found = read(
+def test_values_in_the_file_replace_the_defaults(tmp_path: Path) -> None:
+    loaded = load_text(
         tmp_path,
         """
         database = "postgresql://db.example.com/longarc"
@@ -150,23 +154,27 @@ def test_what_is_written_is_what_counts(tmp_path: Path) -> None:
         format = "json"
         """,
     )
-    assert found.people == tmp_path / "hr" / "people.csv"
-    assert (found.operator, found.locale, found.base_url) == ("ops@example.com", "pt_BR", "https://longarc.example.com")
-    assert found.templates == Path("/etc/longarc/mails")
-    assert found.policy == Policy(
+    assert loaded.people == tmp_path / "hr" / "people.csv"
+    assert (loaded.operator, loaded.locale, loaded.base_url) == (
+        "ops@example.com",
+        "pt_BR",
+        "https://longarc.example.com",
+    )
+    assert loaded.templates == Path("/etc/longarc/mails")
+    assert loaded.policy == Policy(
         ahead=2, transition_every=Interval(months=1), min_minutes=75, max_cancels=5, first_spread=Interval(weeks=8)
     )
-    assert (found.event.video, found.event.reminders) == (True, (1440, 10))
-    assert (found.mail.sender, found.mail.domain) == ("longarc@example.com", "example.com")
-    assert (found.sync.every, found.log.level, found.log.format) == (timedelta(seconds=90), "DEBUG", "json")
+    assert (loaded.event.video, loaded.event.reminders) == (True, (1440, 10))
+    assert (loaded.mail.sender, loaded.mail.domain) == ("longarc@example.com", "example.com")
+    assert (loaded.sync.every, loaded.log.level, loaded.log.format) == (timedelta(seconds=90), "DEBUG", "json")
 
 
-def test_a_domain_of_its_own_is_kept(tmp_path: Path) -> None:
-    assert read(tmp_path, '[mail]\nfrom = "l@a.org"\ndomain = "Mail.a.org"').mail.domain == "mail.a.org"
+def test_mail_domain_can_differ_from_the_domain_of_the_sender(tmp_path: Path) -> None:
+    assert load_text(tmp_path, '[mail]\nfrom = "l@a.org"\ndomain = "Mail.a.org"').mail.domain == "mail.a.org"
 
 
-def test_factories_get_plain_values_and_their_password(tmp_path: Path) -> None:
-    found = read(
+def test_sections_of_services_contain_plain_values_and_the_password(tmp_path: Path) -> None:
+    loaded = load_text(
         tmp_path,
         """
         [calendars.caldav]
@@ -179,24 +187,24 @@ def test_factories_get_plain_values_and_their_password(tmp_path: Path) -> None:
         """,
         LONGARC_CALDAV_PASSWORD="open sesame",
     )
-    assert found.get_calendar_section("caldav") == {
+    assert loaded.get_calendar_section("caldav") == {
         "url": "https://dav.example.com/{email}/calendar/",
         "username": "longarc",
         "attendee_copies": False,
         "timeout": 60.0,
         "password": "open sesame",
     }
-    smtp = found.get_mailer_section("smtp")
+    smtp = loaded.get_mailer_section("smtp")
     assert (smtp["host"], smtp["port"], smtp["security"], smtp["timeout"]) == ("localhost", 2525, "starttls", 20.0)
     assert smtp["ca_file"] == str(tmp_path / "ca.pem")
     assert "password" not in smtp
-    assert found.get_mailer_section("maildir") == {"folder": str(tmp_path / "var/mail")}
-    assert found.get_calendar_section("memory") == {}
+    assert loaded.get_mailer_section("maildir") == {"folder": str(tmp_path / "var/mail")}
+    assert loaded.get_calendar_section("memory") == {}
     with pytest.raises(KeyError):
-        found.get_calendar_section("smtp")
+        loaded.get_calendar_section("smtp")
 
 
-def test_a_calendar_nobody_placed_says_so_when_it_is_used() -> None:
+def test_caldav_section_without_an_address_raises_a_problem() -> None:
     with pytest.raises(
         Problems, match=r"calendars\.caldav\.url: This calendar service is used, but its address is not set"
     ):
@@ -206,34 +214,34 @@ def test_a_calendar_nobody_placed_says_so_when_it_is_used() -> None:
 # --- secrets --------------------------------------------------------------------------------------------------------
 
 
-def test_secrets_come_from_the_environment_or_from_files_it_names(tmp_path: Path) -> None:
+def test_secrets_are_read_from_the_environment_or_from_files_it_names(tmp_path: Path) -> None:
     (tmp_path / "smtp").write_text(" pass word \n", encoding="utf-8")
-    other = Fernet.generate_key().decode()
-    found = load_settings(
+    second_key = Fernet.generate_key().decode()
+    loaded = load_settings(
         None,
         {
-            "LONGARC_KEY": f"{KEY}, {other}",
+            "LONGARC_KEY": f"{KEY}, {second_key}",
             "LONGARC_SMTP_PASSWORD_FILE": str(tmp_path / "smtp"),
             "LONGARC_CALDAV_PASSWORD": "",
             "LONGARC_DATABASE_URL": "postgresql://longarc:hidden@db/longarc",
             "LONGARC_QUEUE_URL": "redis://:hidden@cache",
         },
     )
-    assert [key.get_secret_value() for key in found.keys] == [KEY, other]
-    assert found.get_mailer_section("smtp")["password"] == " pass word "
-    assert (found.database, found.queue) == ("postgresql://longarc:hidden@db/longarc", "redis://:hidden@cache")
+    assert [key.get_secret_value() for key in loaded.keys] == [KEY, second_key]
+    assert loaded.get_mailer_section("smtp")["password"] == " pass word "
+    assert (loaded.database, loaded.queue) == ("postgresql://longarc:hidden@db/longarc", "redis://:hidden@cache")
 
 
-def test_a_secret_never_shows_when_settings_are_printed(tmp_path: Path) -> None:
+def test_printed_settings_contain_no_secret(tmp_path: Path) -> None:
     env = {"LONGARC_KEY": KEY, "LONGARC_SMTP_PASSWORD": "hidden", "LONGARC_DATABASE_URL": "postgresql://a:hidden@db/x"}
-    found = read(tmp_path, "", **env)
-    for shown in (repr(found), str(found), f"{found.keys}", f"{found.passwords}"):
-        assert "hidden" not in shown
-        assert KEY not in shown
+    loaded = load_text(tmp_path, "", **env)
+    for printed in (repr(loaded), str(loaded), f"{loaded.keys}", f"{loaded.passwords}"):
+        assert "hidden" not in printed
+        assert KEY not in printed
 
 
 @pytest.mark.parametrize(
-    ("text", "where", "says"),
+    ("text", "place", "remedy"),
     [
         ('[mailers.smtp]\npassword = "hidden"', "longarc.toml:2: mailers.smtp.password", "LONGARC_SMTP_PASSWORD or"),
         (
@@ -259,15 +267,15 @@ def test_a_secret_never_shows_when_settings_are_printed(tmp_path: Path) -> None:
         ),
     ],
 )
-def test_a_secret_in_the_file_is_refused_and_not_repeated(tmp_path: Path, text: str, where: str, says: str) -> None:
-    line = only(tmp_path, text)
-    assert line.startswith(f"{where}: ")
-    assert says in line
-    assert "hidden" not in line
+def test_secret_in_the_file_is_refused_without_repeating_it(tmp_path: Path, text: str, place: str, remedy: str) -> None:
+    problem = get_only_problem(tmp_path, text)
+    assert problem.startswith(f"{place}: ")
+    assert remedy in problem
+    assert "hidden" not in problem
 
 
-def test_a_secret_given_twice_or_not_readable_is_a_problem(tmp_path: Path) -> None:
-    found = problems(
+def test_secret_that_is_set_twice_or_unreadable_is_a_problem(tmp_path: Path) -> None:
+    problems = list_problems(
         tmp_path,
         "",
         LONGARC_KEY=KEY,
@@ -275,22 +283,25 @@ def test_a_secret_given_twice_or_not_readable_is_a_problem(tmp_path: Path) -> No
         LONGARC_SMTP_PASSWORD_FILE=str(tmp_path / "none"),
         LONGARC_CALDAV_PASSWORD_FILE=str(tmp_path),
     )
-    assert found[0] == "LONGARC_KEY: Both LONGARC_KEY and LONGARC_KEY_FILE are set. Set one of them."
-    assert all("can't be read" in line for line in found[1:])
-    assert [line.split(":")[0] for line in found[1:]] == ["LONGARC_SMTP_PASSWORD_FILE", "LONGARC_CALDAV_PASSWORD_FILE"]
+    assert problems[0] == "LONGARC_KEY: Both LONGARC_KEY and LONGARC_KEY_FILE are set. Set one of them."
+    assert all("can't be read" in problem for problem in problems[1:])
+    assert [problem.split(":")[0] for problem in problems[1:]] == [
+        "LONGARC_SMTP_PASSWORD_FILE",
+        "LONGARC_CALDAV_PASSWORD_FILE",
+    ]
 
 
-def test_what_the_environment_says_is_blamed_on_it_and_not_repeated(tmp_path: Path) -> None:
+def test_problem_of_an_environment_variable_names_it_without_its_value(tmp_path: Path) -> None:
     (tmp_path / "key").write_text("hidden")
     (tmp_path / "url").write_text("postgresql://a:hid@den@db/x\n")
     files = {"LONGARC_KEY_FILE": str(tmp_path / "key"), "LONGARC_DATABASE_URL_FILE": str(tmp_path / "url")}
-    found = problems(tmp_path, 'database = "sqlite:///x.db"', LONGARC_QUEUE_URL="redis://:hidden@a:b", **files)
-    assert sorted(line.partition(".")[0] for line in found) == [
+    problems = list_problems(tmp_path, 'database = "sqlite:///x.db"', LONGARC_QUEUE_URL="redis://:hidden@a:b", **files)
+    assert sorted(problem.partition(".")[0] for problem in problems) == [
         "LONGARC_DATABASE_URL_FILE: There is more than one `@` in this address",
         "LONGARC_KEY_FILE: Key 1 of 1 is not 32 bytes in URL-safe base64",
         "LONGARC_QUEUE_URL: The port is not valid",
     ]
-    assert not any(part in line for line in found for part in ("hid@", "den@", "hidden"))
+    assert not any(secret_part in problem for problem in problems for secret_part in ("hid@", "den@", "hidden"))
 
 
 @pytest.mark.parametrize(
@@ -302,30 +313,32 @@ def test_what_the_environment_says_is_blamed_on_it_and_not_repeated(tmp_path: Pa
         "postgresql://db.example.com:5432/x",
     ],
 )
-def test_the_address_of_a_database_is_kept_as_it_is_given(url: str) -> None:
+def test_valid_database_address_is_kept_unchanged(url: str) -> None:
     assert load_settings(None, {"LONGARC_DATABASE_URL": url}).database == url
 
 
-def test_a_file_that_holds_something_else_than_keys_is_one_problem(tmp_path: Path) -> None:
+def test_key_file_with_several_invalid_keys_gives_one_problem(tmp_path: Path) -> None:
     (tmp_path / "notes").write_text(f"these are my notes {KEY}\nand no key\n")
-    assert only(tmp_path, "", LONGARC_KEY_FILE=str(tmp_path / "notes")) == (
+    assert get_only_problem(tmp_path, "", LONGARC_KEY_FILE=str(tmp_path / "notes")) == (
         "LONGARC_KEY_FILE: 7 of 8 keys are not 32 bytes in URL-safe base64; the first is key 1. "
         "Create a key with `longarc key`. Separate several keys by commas."
     )
 
 
-@pytest.mark.parametrize("key", ["short", KEY[:-2], "ä" * 44, KEY + KEY], ids=["short", "cut", "signs", "twice"])
-def test_a_key_that_is_none_is_not_repeated(tmp_path: Path, key: str) -> None:
-    line = only(tmp_path, "", LONGARC_KEY=f"{KEY},{key}")
-    assert line.startswith("LONGARC_KEY: Key 2 of 2 is not 32 bytes")
-    assert key not in line
+@pytest.mark.parametrize(
+    "key", ["short", KEY[:-2], "ä" * 44, KEY + KEY], ids=["too short", "end cut off", "not ASCII", "two keys joined"]
+)
+def test_problem_of_an_invalid_key_does_not_contain_it(tmp_path: Path, key: str) -> None:
+    problem = get_only_problem(tmp_path, "", LONGARC_KEY=f"{KEY},{key}")
+    assert problem.startswith("LONGARC_KEY: Key 2 of 2 is not 32 bytes")
+    assert key not in problem
 
 
-# --- what is wrong --------------------------------------------------------------------------------------------------
+# --- problems --------------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
-    ("text", "line"),
+    ("text", "expected"),
     [
         ("[rules]\nahead = 3", "2: rules.ahead: This is not a whole number from 1 to 2."),
         ('[rules]\n\nahead = "2"', "3: rules.ahead: This is not a whole number from 1 to 2."),
@@ -435,27 +448,30 @@ def test_a_key_that_is_none_is_not_repeated(tmp_path: Path, key: str) -> None:
         ("a = " + "[" * 20_000, "Brackets are nested too deeply."),
     ],
 )
-def test_a_problem_says_where_it_stands_and_what_to_write(tmp_path: Path, text: str, line: str) -> None:
-    found = only(tmp_path, text)
-    assert found.startswith("longarc.toml:")
-    assert line in found
+def test_problem_names_its_place_and_the_remedy(tmp_path: Path, text: str, expected: str) -> None:
+    problem = get_only_problem(tmp_path, text)
+    assert problem.startswith("longarc.toml:")
+    assert expected in problem
 
 
-def test_all_problems_come_at_once_in_the_order_of_the_file(tmp_path: Path) -> None:
+def test_all_problems_are_reported_in_the_order_of_the_file(tmp_path: Path) -> None:
     text = 'queue = 1\n[rules]\nahead = 9\nwhat = 1\n[mailers.smtp]\npassword = "x"\nsecurity = "ssl"'
-    found = problems(tmp_path, text, LONGARC_KEY="short")
-    assert [line.split(": ")[0] for line in found] == [*(f"longarc.toml:{n}" for n in (1, 3, 4, 6, 7)), "LONGARC_KEY"]
+    problems = list_problems(tmp_path, text, LONGARC_KEY="short")
+    assert [problem.split(": ")[0] for problem in problems] == [
+        *(f"longarc.toml:{line_number}" for line_number in (1, 3, 4, 6, 7)),
+        "LONGARC_KEY",
+    ]
 
 
 @pytest.mark.parametrize("content", [b"\xff\xfe", b"# caf\xe9"])
-def test_a_file_that_is_no_text_is_a_problem(tmp_path: Path, content: bytes) -> None:
+def test_file_that_is_not_utf8_is_a_problem(tmp_path: Path, content: bytes) -> None:
     path = tmp_path / "longarc.toml"
     path.write_bytes(content)
     with pytest.raises(Problems, match="This is not UTF-8"):
         load_settings(path, {})
 
 
-def test_a_file_that_can_t_be_read_is_a_problem(tmp_path: Path) -> None:
+def test_unreadable_file_is_a_problem(tmp_path: Path) -> None:
     for path in (tmp_path / "none.toml", tmp_path):
         with pytest.raises(Problems, match="The settings can't be read"):
             load_settings(path, {})
@@ -466,13 +482,13 @@ VALUES = st.none() | st.booleans() | st.integers() | st.text(max_size=20) | st.l
 
 @settings(max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.dictionaries(st.sampled_from(sorted(list_known_keys())), VALUES, max_size=4), st.text(max_size=40))
-def test_whatever_is_in_the_file_only_problems_are_raised(
-    tmp_path: Path, chosen: dict[tuple[str, ...], object], tail: str
+def test_loading_any_file_raises_nothing_but_problems(
+    tmp_path: Path, values: dict[tuple[str, ...], object], last_text: str
 ) -> None:
-    lines = [f"{'.'.join(key)} = {json.dumps(value)}" for key, value in chosen.items()]
+    lines = [f"{'.'.join(key)} = {json.dumps(value)}" for key, value in values.items()]
     path = tmp_path / "longarc.toml"
-    path.write_text("\n".join([*lines, tail]), encoding="utf-8", errors="replace")
+    path.write_text("\n".join([*lines, last_text]), encoding="utf-8", errors="replace")
     try:
-        load_settings(path, {"LONGARC_KEY": tail})
+        load_settings(path, {"LONGARC_KEY": last_text})
     except Problems as raised:
         assert all(problem.remedy for problem in raised.problems)

@@ -1,6 +1,6 @@
-"""The database as the program's only truth: leases, wakes, fences, unique keys, the history, and people.
+"""The store: leases, wakes, the outbox, the history, and the import of people.
 
-Everything here holds on SQLite and on PostgreSQL.
+Every test runs on SQLite and on PostgreSQL.
 """
 
 import threading
@@ -54,163 +54,165 @@ from worker.store.outbox import Doubt, EffectResult
 from worker.store.store import Store
 from worker.store.types import format_reasons, parse_reasons
 
-UNTIL = START + 10 * MINUTE
+LEASE_END = START + 10 * MINUTE
 
 PAIR = PairId(DANA, SAM)
 
-OTHER = PairId(DANA, KIM)
+OTHER_PAIR = PairId(DANA, KIM)
 
 
 @pytest.fixture
 def store(database_url: str) -> Iterator[Store]:
-    """Dana, with Sam and Kim, known since `START`."""
-    made = new_store(database_url)
-    made.people.apply_import(people(DANA, SAM, KIM), pairs(pair(), pair(DANA, KIM)), START)
-    yield made
-    made.close()
+    """A store with Dana and her reports Sam and Kim, imported at `START`."""
+    store = new_store(database_url)
+    store.people.apply_import(people(DANA, SAM, KIM), pairs(pair(), pair(DANA, KIM)), START)
+    yield store
+    store.close()
 
 
 @pytest.fixture
-def second(database_url: str, store: Store) -> Iterator[Store]:
-    """Another process on the same database."""
-    made = new_store(database_url)
-    yield made
-    made.close()
+def second_store(database_url: str, store: Store) -> Iterator[Store]:
+    """The store of another process on the same database."""
+    second_store = new_store(database_url)
+    yield second_store
+    second_store.close()
 
 
-def message(key: str, what: EffectKind = EffectKind.MAIL, subject: str = "s1", **fields: object) -> Effect:
-    made = Effect(key=key, kind=what, pair=PAIR, subject=subject, due_at=START, snapshot_at=START, event="s1.1")
-    return replace(made, **fields)  # type: ignore[arg-type]
+def make_effect(key: str, kind: EffectKind = EffectKind.MAIL, subject: str = "s1", **fields: object) -> Effect:
+    effect = Effect(key=key, kind=kind, pair=PAIR, subject=subject, due_at=START, snapshot_at=START, event="s1.1")
+    return replace(effect, **fields)  # type: ignore[arg-type]
 
 
-def commit(store: Store, *messages: Effect, pair_id: PairId = PAIR, due: timedelta = DAY) -> None:
-    """Have these messages decided, as a sweep does."""
-    assert store.plans.claim_pairs([pair_id], START, "sweep", UNTIL) == [pair_id]
+def commit_effects(store: Store, *effects: Effect, pair_id: PairId = PAIR, due: timedelta = DAY) -> None:
+    """Put these effects into the outbox, as a sweep does."""
+    assert store.plans.claim_pairs([pair_id], START, "sweep", LEASE_END) == [pair_id]
     wakes = store.plans.load([pair_id], START).wake_counts
-    store.plans.commit([Plan(pair=pair_id, effects=messages, due_at=START + due)], wakes, "sweep", START)
+    store.plans.commit([Plan(pair=pair_id, effects=effects, due_at=START + due)], wakes, "sweep", START)
     store.plans.release("sweep")
 
 
-def row(store: Store, key: str) -> Effect:
+def load_effect(store: Store, key: str) -> Effect:
     with store.database.read() as connection:
-        found = connection.execute(select(tables.outbox).where(tables.outbox.c.key == key)).mappings().one()
-        return rows.read_effect(found)
+        effect_row = connection.execute(select(tables.outbox).where(tables.outbox.c.key == key)).mappings().one()
+        return rows.read_effect(effect_row)
 
 
-# --- a person is in one sweep at a time ---
+# --- each person is in at most one sweep at a time ---
 
 
-def test_two_sweeps_never_have_the_same_person(store: Store, second: Store) -> None:
-    assert set(store.plans.claim(START, "one", UNTIL, 10)) == {PAIR, OTHER}
-    assert second.plans.claim(START, "two", UNTIL, 10) == []
-    assert second.plans.claim_pairs([PAIR], START, "two", UNTIL) == []
+def test_two_sweeps_never_claim_the_same_person(store: Store, second_store: Store) -> None:
+    assert set(store.plans.claim(START, "one", LEASE_END, 10)) == {PAIR, OTHER_PAIR}
+    assert second_store.plans.claim(START, "two", LEASE_END, 10) == []
+    assert second_store.plans.claim_pairs([PAIR], START, "two", LEASE_END) == []
 
 
-def test_pairs_that_share_somebody_overlap(store: Store, second: Store) -> None:
-    """Dana is manager in one pair and in the other: whoever plans the one has her time in hand for both."""
-    assert store.plans.claim_pairs([PAIR], START, "one", UNTIL) == [PAIR]
-    assert second.plans.claim_pairs([OTHER], START, "two", UNTIL) == []
+def test_pairs_with_a_common_manager_are_not_claimed_by_two_sweeps(store: Store, second_store: Store) -> None:
+    """Dana is the manager of both pairs, and a sweep leases all the people of its pairs."""
+    assert store.plans.claim_pairs([PAIR], START, "one", LEASE_END) == [PAIR]
+    assert second_store.plans.claim_pairs([OTHER_PAIR], START, "two", LEASE_END) == []
     store.plans.release("one")
-    assert second.plans.claim_pairs([OTHER], START, "two", UNTIL) == [OTHER]
+    assert second_store.plans.claim_pairs([OTHER_PAIR], START, "two", LEASE_END) == [OTHER_PAIR]
 
 
-def test_a_report_who_manages_others_is_one_person(store: Store, second: Store) -> None:
-    lower = pair(SAM, "eve@corp.example")
-    store.people.apply_import(people(DANA, SAM, KIM, "eve@corp.example"), pairs(pair(), pair(DANA, KIM), lower), START)
-    assert store.plans.claim_pairs([PAIR], START, "one", UNTIL) == [PAIR]
-    assert second.plans.claim_pairs([lower.id, OTHER], START, "two", UNTIL) == []
+def test_pair_of_a_report_who_is_also_a_manager_is_not_claimed_twice(store: Store, second_store: Store) -> None:
+    pair_below = pair(SAM, "eve@corp.example")
+    store.people.apply_import(
+        people(DANA, SAM, KIM, "eve@corp.example"), pairs(pair(), pair(DANA, KIM), pair_below), START
+    )
+    assert store.plans.claim_pairs([PAIR], START, "one", LEASE_END) == [PAIR]
+    assert second_store.plans.claim_pairs([pair_below.id, OTHER_PAIR], START, "two", LEASE_END) == []
 
 
-def test_a_lease_that_ran_out_is_taken_over_and_its_holder_writes_nothing(store: Store, second: Store) -> None:
-    store.plans.claim_pairs([PAIR], START, "one", UNTIL)
+def test_holder_of_a_lease_that_was_taken_over_writes_nothing(store: Store, second_store: Store) -> None:
+    store.plans.claim_pairs([PAIR], START, "one", LEASE_END)
     wakes = store.plans.load([PAIR], START).wake_counts
-    assert second.plans.claim_pairs([PAIR], UNTIL - timedelta(seconds=1), "two", UNTIL + HOUR) == []
-    assert second.plans.claim_pairs([PAIR], UNTIL, "two", UNTIL + HOUR) == [PAIR]
-    line = Decision(at=START, what="session", pair=PAIR, reason="Too late.")
-    late = Plan(pair=PAIR, effects=(message("late"),), decisions=(line,), due_at=UNTIL + DAY)
+    assert second_store.plans.claim_pairs([PAIR], LEASE_END - timedelta(seconds=1), "two", LEASE_END + HOUR) == []
+    assert second_store.plans.claim_pairs([PAIR], LEASE_END, "two", LEASE_END + HOUR) == [PAIR]
+    decision = Decision(at=START, what="session", pair=PAIR, reason="Too late.")
+    late_plan = Plan(pair=PAIR, effects=(make_effect("late"),), decisions=(decision,), due_at=LEASE_END + DAY)
     with pytest.raises(LeaseLost):
-        store.plans.commit([late], wakes, "one", UNTIL)
+        store.plans.commit([late_plan], wakes, "one", LEASE_END)
     assert store.outbox.count_by_progress() == {}
     assert store.queries.list_history() == []
     assert store.load_next_due().pair == START
 
 
-def test_a_lease_that_ran_out_is_lost_even_when_nobody_took_it(store: Store) -> None:
-    store.plans.claim_pairs([PAIR], START, "one", UNTIL)
+def test_holder_of_an_expired_lease_writes_nothing(store: Store) -> None:
+    store.plans.claim_pairs([PAIR], START, "one", LEASE_END)
     wakes = store.plans.load([PAIR], START).wake_counts
     with pytest.raises(LeaseLost):
-        store.plans.commit([Plan(pair=PAIR, effects=(message("late"),))], wakes, "one", UNTIL)
+        store.plans.commit([Plan(pair=PAIR, effects=(make_effect("late"),))], wakes, "one", LEASE_END)
     assert store.outbox.count_by_progress() == {}
 
 
-def test_one_lost_lease_undoes_the_whole_sweep(store: Store, second: Store) -> None:
-    """All or nothing: the other pair of the same sweep isn't written either, nor what goes along with it."""
-    mine = pair(KIM, "eve@corp.example")
-    store.people.apply_import(people(DANA, SAM, KIM, "eve@corp.example"), pairs(pair(), mine), START)
-    assert set(store.plans.claim(START, "one", UNTIL, 10)) >= {PAIR, mine.id}
-    wakes = store.plans.load([PAIR, mine.id], START).wake_counts
+def test_one_lost_lease_rolls_back_the_whole_sweep(store: Store, second_store: Store) -> None:
+    """Neither the other pair of the same sweep nor the additional write is stored."""
+    disjoint_pair = pair(KIM, "eve@corp.example")
+    store.people.apply_import(people(DANA, SAM, KIM, "eve@corp.example"), pairs(pair(), disjoint_pair), START)
+    assert set(store.plans.claim(START, "one", LEASE_END, 10)) >= {PAIR, disjoint_pair.id}
+    wakes = store.plans.load([PAIR, disjoint_pair.id], START).wake_counts
     store.plans.release("one")
-    store.plans.claim_pairs([mine.id], START, "one", UNTIL)
-    second.plans.claim_pairs([PAIR], START, "two", UNTIL)
-    along: list[str] = []
-    plans = [Plan(pair=mine.id, effects=(message("m", pair=mine.id),)), Plan(pair=PAIR)]
+    store.plans.claim_pairs([disjoint_pair.id], START, "one", LEASE_END)
+    second_store.plans.claim_pairs([PAIR], START, "two", LEASE_END)
+    additional_writes: list[str] = []
+    plans = [Plan(pair=disjoint_pair.id, effects=(make_effect("m", pair=disjoint_pair.id),)), Plan(pair=PAIR)]
     with pytest.raises(LeaseLost):
-        store.plans.commit(plans, wakes, "one", START, lambda _: along.append("written"))
-    assert store.outbox.count_by_progress() == {} and along == []
+        store.plans.commit(plans, wakes, "one", START, lambda _: additional_writes.append("written"))
+    assert store.outbox.count_by_progress() == {} and additional_writes == []
 
 
-def test_what_goes_along_is_written_with_the_plan_or_not_at_all(store: Store) -> None:
-    store.plans.claim_pairs([PAIR], START, "one", UNTIL)
+def test_plan_is_not_stored_when_the_additional_write_fails(store: Store) -> None:
+    store.plans.claim_pairs([PAIR], START, "one", LEASE_END)
     wakes = store.plans.load([PAIR], START).wake_counts
 
-    def fails(_: object) -> None:
+    def fail(_: object) -> None:
         raise RuntimeError("the other half failed")
 
     with pytest.raises(RuntimeError):
-        store.plans.commit([Plan(pair=PAIR, effects=(message("m"),))], wakes, "one", START, fails)
+        store.plans.commit([Plan(pair=PAIR, effects=(make_effect("m"),))], wakes, "one", START, fail)
     assert store.outbox.count_by_progress() == {}
 
 
 @pytest.mark.parametrize("holders", [2, 6])
-def test_claiming_at_once_gives_each_pair_to_one(database_url: str, holders: int) -> None:
-    """However the claims fall, no person is ever in two hands, and every pair is claimed by somebody in the end."""
-    persons, listed = company(40, reports=4)
+def test_concurrent_claims_never_share_a_person(database_url: str, holders: int) -> None:
+    """No person is claimed by two holders, and at least one holder gets pairs."""
+    persons, company_pairs = company(40, reports=4)
     stores = [new_store(database_url) for _ in range(holders)]
-    stores[0].people.apply_import(persons, listed, START)
-    gate = threading.Barrier(holders)
+    stores[0].people.apply_import(persons, company_pairs, START)
+    barrier = threading.Barrier(holders)
 
-    def claim(number: int) -> list[PairId]:
-        gate.wait()
-        return stores[number].plans.claim(START, f"holder{number}", UNTIL, 15)
+    def claim(holder_number: int) -> list[PairId]:
+        barrier.wait()
+        return stores[holder_number].plans.claim(START, f"holder{holder_number}", LEASE_END, 15)
 
     with ThreadPoolExecutor(holders) as pool:
-        taken = list(pool.map(claim, range(holders)))
-    hands = [{who for pair_id in mine for who in pair_id.people} for mine in taken]
-    assert sum(map(len, hands)) == len(set().union(*hands))
-    assert any(taken)
-    for number, one in enumerate(stores):
-        one.plans.release(f"holder{number}")
-        one.close()
+        claimed_pairs = list(pool.map(claim, range(holders)))
+    claimed_people = [{email for pair_id in holder_pairs for email in pair_id.people} for holder_pairs in claimed_pairs]
+    assert sum(map(len, claimed_people)) == len(set().union(*claimed_people))
+    assert any(claimed_pairs)
+    for holder_number, holder_store in enumerate(stores):
+        holder_store.plans.release(f"holder{holder_number}")
+        holder_store.close()
 
 
 # --- wakes ---
 
 
-def test_a_wake_during_a_sweep_is_not_lost_when_it_commits(store: Store, second: Store) -> None:
-    store.plans.claim_pairs([PAIR], START, "one", UNTIL)
+def test_wake_during_a_sweep_survives_its_commit(store: Store, second_store: Store) -> None:
+    store.plans.claim_pairs([PAIR], START, "one", LEASE_END)
     wakes = store.plans.load([PAIR], START).wake_counts
-    second.plans.wake([PAIR], START + MINUTE, reread_free_busy=True)
+    second_store.plans.wake([PAIR], START + MINUTE, reread_free_busy=True)
     plan = Plan(pair=PAIR, due_at=START + 30 * DAY, used_free_busy=True)
     store.plans.commit([plan], wakes, "one", START + MINUTE)
     store.plans.release("one")
-    assert PAIR in store.plans.claim(START + MINUTE, "two", UNTIL, 10)
+    assert PAIR in store.plans.claim(START + MINUTE, "two", LEASE_END, 10)
     assert store.plans.load([PAIR], START).states[0].free_busy_used_at is None
 
 
-def test_without_a_wake_the_pair_rests_until_it_is_due(store: Store) -> None:
-    store.plans.claim(START, "one", UNTIL, 10)
-    wakes = store.plans.load([PAIR, OTHER], START).wake_counts
-    plans = [Plan(pair=PAIR, due_at=START + 2 * DAY, used_free_busy=True), Plan(pair=OTHER)]
+def test_pair_without_a_wake_is_claimed_when_it_is_due(store: Store) -> None:
+    store.plans.claim(START, "one", LEASE_END, 10)
+    wakes = store.plans.load([PAIR, OTHER_PAIR], START).wake_counts
+    plans = [Plan(pair=PAIR, due_at=START + 2 * DAY, used_free_busy=True), Plan(pair=OTHER_PAIR)]
     store.plans.commit(plans, wakes, "one", START)
     store.plans.release("one")
     assert store.load_next_due().pair == START + 2 * DAY
@@ -218,165 +220,173 @@ def test_without_a_wake_the_pair_rests_until_it_is_due(store: Store) -> None:
     assert store.plans.load([PAIR], START).states[0].free_busy_used_at == START
 
 
-#: The daily look at calendars that is a fortnight later, or the last before it.
-FORTNIGHTLY = floor_to_shared_grid(START + 14 * DAY, DAY)
+#: The last daily time of the shared grid that is at most 14 days after START.
+LAST_GRID_TIME = floor_to_shared_grid(START + 14 * DAY, DAY)
 
 
-def test_every_pair_is_looked_at_once_a_fortnight_however_little_there_is_to_wait_for(store: Store) -> None:
-    store.plans.claim(START, "one", UNTIL, 10)
-    wakes = store.plans.load([PAIR, OTHER], START).wake_counts
-    store.plans.commit([Plan(pair=PAIR), Plan(pair=OTHER, due_at=START + 90 * DAY)], wakes, "one", START)
-    assert store.load_next_due().pair == FORTNIGHTLY
+def test_every_pair_is_due_again_within_14_days(store: Store) -> None:
+    store.plans.claim(START, "one", LEASE_END, 10)
+    wakes = store.plans.load([PAIR, OTHER_PAIR], START).wake_counts
+    store.plans.commit([Plan(pair=PAIR), Plan(pair=OTHER_PAIR, due_at=START + 90 * DAY)], wakes, "one", START)
+    assert store.load_next_due().pair == LAST_GRID_TIME
 
 
-def test_a_wake_never_puts_a_pair_off(store: Store) -> None:
-    store.plans.wake([PAIR, OTHER], START + DAY)
+def test_wake_never_delays_a_pair(store: Store) -> None:
+    store.plans.wake([PAIR, OTHER_PAIR], START + DAY)
     assert store.load_next_due().pair == START
 
 
 # --- the outbox ---
 
 
-def test_changes_of_one_event_are_claimed_one_at_a_time_and_in_order(store: Store, second: Store) -> None:
-    """A create and the update after it are never in two hands; mails of the subject don't wait for them."""
-    commit(
+def test_effects_of_one_event_are_claimed_one_at_a_time_and_in_order(store: Store, second_store: Store) -> None:
+    """The update of an event waits for its create, and mails about the same session wait for neither."""
+    commit_effects(
         store,
-        message("create", EffectKind.CREATE),
-        message("update", EffectKind.UPDATE),
-        message("mail"),
-        message("create-2", EffectKind.CREATE, subject="s2"),
+        make_effect("create", EffectKind.CREATE),
+        make_effect("update", EffectKind.UPDATE),
+        make_effect("mail"),
+        make_effect("create-2", EffectKind.CREATE, subject="s2"),
     )
-    first = [one.effect.key for one in store.outbox.claim(START, "one", UNTIL, 10)]
-    assert sorted(first) == ["create", "create-2", "mail"]
-    assert second.outbox.claim(START, "two", UNTIL, 10) == []
-    store.outbox.begin("create", "one", UNTIL)
+    first_claimed_keys = [claimed.effect.key for claimed in store.outbox.claim(START, "one", LEASE_END, 10)]
+    assert sorted(first_claimed_keys) == ["create", "create-2", "mail"]
+    assert second_store.outbox.claim(START, "two", LEASE_END, 10) == []
+    store.outbox.begin("create", "one", LEASE_END)
     store.outbox.settle(
-        EffectResult(effect=message("create"), began_at=START, settlement=Settlement(EffectProgress.DONE)), "one", START
+        EffectResult(effect=make_effect("create"), began_at=START, settlement=Settlement(EffectProgress.DONE)),
+        "one",
+        START,
     )
-    assert [one.effect.key for one in second.outbox.claim(START, "two", UNTIL, 10)] == ["update"]
+    assert [claimed.effect.key for claimed in second_store.outbox.claim(START, "two", LEASE_END, 10)] == ["update"]
 
 
-def test_a_change_that_is_tried_again_keeps_those_after_it_waiting(store: Store) -> None:
-    commit(store, message("create", EffectKind.CREATE), message("update", EffectKind.UPDATE))
-    store.outbox.claim(START, "one", UNTIL, 10)
-    store.outbox.begin("create", "one", UNTIL)
-    again = Settlement(EffectProgress.WAITING, due_at=START + HOUR)
-    store.outbox.settle(EffectResult(effect=message("create"), began_at=START, settlement=again), "one", START)
-    assert store.outbox.claim(START + MINUTE, "one", UNTIL, 10) == []
-    assert [c.effect.key for c in store.outbox.claim(START + HOUR, "one", START + 2 * HOUR, 10)] == ["create"]
+def test_effect_that_is_tried_again_blocks_later_effects_of_its_event(store: Store) -> None:
+    commit_effects(store, make_effect("create", EffectKind.CREATE), make_effect("update", EffectKind.UPDATE))
+    store.outbox.claim(START, "one", LEASE_END, 10)
+    store.outbox.begin("create", "one", LEASE_END)
+    retry = Settlement(EffectProgress.WAITING, due_at=START + HOUR)
+    store.outbox.settle(EffectResult(effect=make_effect("create"), began_at=START, settlement=retry), "one", START)
+    assert store.outbox.claim(START + MINUTE, "one", LEASE_END, 10) == []
+    assert [claimed.effect.key for claimed in store.outbox.claim(START + HOUR, "one", START + 2 * HOUR, 10)] == [
+        "create"
+    ]
 
 
-def test_whoever_lost_a_message_neither_begins_nor_settles_it(store: Store, second: Store) -> None:
-    commit(store, message("mail"))
-    store.outbox.claim(START, "one", UNTIL, 10)
-    assert second.outbox.claim(UNTIL - timedelta(seconds=1), "two", UNTIL + HOUR, 10) == []
-    (taken,) = second.outbox.claim(UNTIL, "two", UNTIL + HOUR, 10)
-    assert taken.doubt is Doubt.NONE
-    assert not store.outbox.begin("mail", "one", UNTIL)
-    assert second.outbox.begin("mail", "two", UNTIL + HOUR)
-    span = Span(START, UNTIL)
+def test_holder_of_a_lost_lease_neither_begins_nor_settles_the_effect(store: Store, second_store: Store) -> None:
+    commit_effects(store, make_effect("mail"))
+    store.outbox.claim(START, "one", LEASE_END, 10)
+    assert second_store.outbox.claim(LEASE_END - timedelta(seconds=1), "two", LEASE_END + HOUR, 10) == []
+    (claimed,) = second_store.outbox.claim(LEASE_END, "two", LEASE_END + HOUR, 10)
+    assert claimed.doubt is Doubt.NONE
+    assert not store.outbox.begin("mail", "one", LEASE_END)
+    assert second_store.outbox.begin("mail", "two", LEASE_END + HOUR)
+    span = Span(START, LEASE_END)
     placed = PlacedEvent(key="s1.1", ref=EventRef(DANA, "e1", "1"), span=span, written_span=span)
-    stale = EffectResult(
-        effect=message("mail"),
+    stale_result = EffectResult(
+        effect=make_effect("mail"),
         began_at=START,
         settlement=Settlement(EffectProgress.DONE, needs_replanning=True),
         placed=placed,
         history_fields={},
     )
-    store.outbox.settle(stale, "one", START)
-    assert row(store, "mail").progress is EffectProgress.SENDING
+    store.outbox.settle(stale_result, "one", START)
+    assert load_effect(store, "mail").progress is EffectProgress.SENDING
     assert store.queries.list_history() == []
     with store.database.read() as connection:
         assert connection.execute(select(tables.event)).all() == []
 
 
-def test_what_was_begun_and_never_ended_is_found_as_lost(store: Store, second: Store) -> None:
-    commit(store, message("mail"))
-    store.outbox.claim(START, "one", UNTIL, 10)
-    assert store.outbox.begin("mail", "one", UNTIL)
-    (found,) = second.outbox.claim(UNTIL, "two", UNTIL + HOUR, 10)
-    assert found.doubt is Doubt.UNKNOWN and found.effect.attempts == 1
+def test_effect_that_was_begun_and_not_settled_is_claimed_with_doubt(store: Store, second_store: Store) -> None:
+    commit_effects(store, make_effect("mail"))
+    store.outbox.claim(START, "one", LEASE_END, 10)
+    assert store.outbox.begin("mail", "one", LEASE_END)
+    (claimed,) = second_store.outbox.claim(LEASE_END, "two", LEASE_END + HOUR, 10)
+    assert claimed.doubt is Doubt.UNKNOWN and claimed.effect.attempts == 1
 
 
-def test_beginning_renews_the_lease(store: Store, second: Store) -> None:
-    """The last of a long batch begins late; while its call is under way nobody else may take it for lost."""
-    commit(store, message("mail"))
-    store.outbox.claim(START, "one", UNTIL, 10)
-    store.outbox.begin("mail", "one", UNTIL + 4 * MINUTE)
-    assert second.outbox.claim(UNTIL, "two", UNTIL + HOUR, 10) == []
-    assert len(second.outbox.claim(UNTIL + 4 * MINUTE, "two", UNTIL + HOUR, 10)) == 1
+def test_begin_extends_the_lease_of_an_effect(store: Store, second_store: Store) -> None:
+    """The last effect of a long batch begins late, and no other process may claim it while its call runs."""
+    commit_effects(store, make_effect("mail"))
+    store.outbox.claim(START, "one", LEASE_END, 10)
+    store.outbox.begin("mail", "one", LEASE_END + 4 * MINUTE)
+    assert second_store.outbox.claim(LEASE_END, "two", LEASE_END + HOUR, 10) == []
+    assert len(second_store.outbox.claim(LEASE_END + 4 * MINUTE, "two", LEASE_END + HOUR, 10)) == 1
 
 
-def test_a_key_stands_in_the_outbox_once(store: Store) -> None:
-    commit(store, message("mail", name="brief"))
-    commit(store, message("mail", name="brief", to="somebody@else.example"))
+def test_outbox_keeps_the_first_effect_of_each_key(store: Store) -> None:
+    commit_effects(store, make_effect("mail", name="brief"))
+    commit_effects(store, make_effect("mail", name="brief", to="somebody@else.example"))
     assert store.outbox.count_by_progress() == {"waiting": 1}
-    assert row(store, "mail").to == ""
+    assert load_effect(store, "mail").to == ""
 
 
-def test_an_alert_of_one_key_is_told_once(store: Store) -> None:
+def test_outbox_keeps_the_first_alert_of_each_key(store: Store) -> None:
     store.outbox.alert("same", "first words", START, "ops@corp.example")
     store.outbox.alert("same", "other words", START, "ops@corp.example")
-    (claimed,) = store.outbox.claim(START, "one", UNTIL, 10)
+    (claimed,) = store.outbox.claim(START, "one", LEASE_END, 10)
     assert claimed.alert_text == "first words"
 
 
 # --- the history ---
 
 
-def test_history_only_grows(store: Store) -> None:
+def test_history_lines_are_only_appended(store: Store) -> None:
     def decide(*reasons: str) -> None:
-        lines = tuple(Decision(at=START, what="session", pair=PAIR, reason=reason, session="s1") for reason in reasons)
-        store.plans.claim_pairs([PAIR], START, "one", UNTIL)
+        decisions = tuple(
+            Decision(at=START, what="session", pair=PAIR, reason=reason, session="s1") for reason in reasons
+        )
+        store.plans.claim_pairs([PAIR], START, "one", LEASE_END)
         wakes = store.plans.load([PAIR], START).wake_counts
-        store.plans.commit([Plan(pair=PAIR, decisions=lines)], wakes, "one", START)
+        store.plans.commit([Plan(pair=PAIR, decisions=decisions)], wakes, "one", START)
 
     decide("first", "second")
-    before = store.queries.list_history()
+    earlier_lines = store.queries.list_history()
     decide("third")
-    after = store.queries.list_history(session_id="s1")
-    assert after[:2] == before
-    assert [line["reason"] for line in after] == ["first", "second", "third"]
-    assert [line["reason"] for line in store.queries.list_history_after(after[1]["id"])] == ["third"]
+    all_lines = store.queries.list_history(session_id="s1")
+    assert all_lines[:2] == earlier_lines
+    assert [line["reason"] for line in all_lines] == ["first", "second", "third"]
+    assert [line["reason"] for line in store.queries.list_history_after(all_lines[1]["id"])] == ["third"]
 
 
-def test_a_deferral_once_written_stays_as_it_was(store: Store, office: Office) -> None:
-    """Written twice, it is there once, with its first cause."""
+def test_stored_deferral_is_never_overwritten(store: Store, office: Office) -> None:
+    """A deferral that is written twice is stored once, with its first cause."""
     office.tick()
     session = office.session()
 
     def defer(cause: DeferralCause) -> None:
-        one = Deferral(session=session.id, number=1, at=START, cause=cause)
-        office.store.plans.claim_pairs([session.pair], START, "one", UNTIL)
+        deferral = Deferral(session=session.id, number=1, at=START, cause=cause)
+        office.store.plans.claim_pairs([session.pair], START, "one", LEASE_END)
         wakes = office.store.plans.load([session.pair], START).wake_counts
-        counted = replace(session, count=1)
-        office.store.plans.commit([Plan(pair=session.pair, sessions=(counted,), deferrals=(one,))], wakes, "one", START)
+        deferred_session = replace(session, count=1)
+        office.store.plans.commit(
+            [Plan(pair=session.pair, sessions=(deferred_session,), deferrals=(deferral,))], wakes, "one", START
+        )
 
     defer(DeferralCause.DECLINED)
     defer(DeferralCause.ASKED)
     (state,) = office.store.plans.load([session.pair], START).states
-    assert [d.cause for d in state.deferrals] == [DeferralCause.DECLINED]
+    assert [deferral.cause for deferral in state.deferrals] == [DeferralCause.DECLINED]
 
 
 # --- people ---
 
 
-def test_who_leaves_the_file_has_left_and_may_come_back(store: Store) -> None:
-    everybody, all_pairs = people(DANA, SAM, KIM), pairs(pair(), pair(DANA, KIM))
-    without = {email: one for email, one in everybody.items() if email != SAM}
-    store.people.apply_import(without, pairs(pair(DANA, KIM)), START + DAY)
+def test_person_missing_from_the_roster_leaves_and_can_return(store: Store) -> None:
+    all_persons, all_pairs = people(DANA, SAM, KIM), pairs(pair(), pair(DANA, KIM))
+    remaining_persons = {email: person_here for email, person_here in all_persons.items() if email != SAM}
+    store.people.apply_import(remaining_persons, pairs(pair(DANA, KIM)), START + DAY)
     assert set(store.people.load_current_people()) == {DANA, KIM}
     assert store.people.load_all_pairs()[PAIR].ended is EndReason.REPORT_LEFT
-    later = {one.id: replace(one, first_seen=(START + 40 * DAY).date()) for one in all_pairs.values()}
-    store.people.apply_import(everybody, later, START + 40 * DAY)
-    back = store.people.load_all_pairs()[PAIR]
-    assert (back.ended, back.first_seen) == (EndReason.NO, START.date())
+    returning_pairs = {item.id: replace(item, first_seen=(START + 40 * DAY).date()) for item in all_pairs.values()}
+    store.people.apply_import(all_persons, returning_pairs, START + 40 * DAY)
+    returned_pair = store.people.load_all_pairs()[PAIR]
+    assert (returned_pair.ended, returned_pair.first_seen) == (EndReason.NO, START.date())
     assert set(store.people.load_current_people()) == {DANA, SAM, KIM}
     assert PAIR in store.plans.claim(START + 40 * DAY, "one", START + 41 * DAY, 10)
 
 
 @pytest.mark.parametrize(
-    ("gone", "why"),
+    ("missing_emails", "reason"),
     [
         ((SAM,), EndReason.REPORT_LEFT),
         ((DANA,), EndReason.MANAGER_LEFT),
@@ -384,73 +394,79 @@ def test_who_leaves_the_file_has_left_and_may_come_back(store: Store) -> None:
         ((), EndReason.CHANGED),
     ],
 )
-def test_why_a_pair_ended_is_known(store: Store, gone: tuple[str, ...], why: EndReason) -> None:
-    here = {email: one for email, one in people(DANA, SAM, KIM).items() if email not in gone}
-    store.people.apply_import(here, {}, START + DAY)
-    assert store.people.load_all_pairs()[PAIR].ended is why
+def test_ended_pair_keeps_the_reason_of_its_end(
+    store: Store, missing_emails: tuple[str, ...], reason: EndReason
+) -> None:
+    remaining_persons = {
+        email: person_here for email, person_here in people(DANA, SAM, KIM).items() if email not in missing_emails
+    }
+    store.people.apply_import(remaining_persons, {}, START + DAY)
+    assert store.people.load_all_pairs()[PAIR].ended is reason
 
 
-def test_current_people_and_pairs_are_read_as_of_one_moment(store: Store, second: Store) -> None:
-    """Another process imports a new report between the two statements."""
+def test_current_people_and_pairs_are_read_in_one_snapshot(store: Store, second_store: Store) -> None:
+    """Another process imports a new report between the two statements that read the roster."""
 
     def import_report(*_: object) -> None:
-        second.people.apply_import(
+        second_store.people.apply_import(
             people(DANA, SAM, KIM, "new@corp.example"), pairs(pair(DANA, "new@corp.example")), START
         )
 
     event.listen(store.database.engine, "after_cursor_execute", import_report, once=True)
-    known, current = store.people.load_current_roster()
-    assert (set(known), {one.id for one in current}) == ({DANA, SAM, KIM}, {PAIR, OTHER})
-    known, current = store.people.load_current_roster()
-    assert [one.report in known for one in current] == [True]
+    persons, current_pairs = store.people.load_current_roster()
+    assert (set(persons), {current_pair.id for current_pair in current_pairs}) == ({DANA, SAM, KIM}, {PAIR, OTHER_PAIR})
+    persons, current_pairs = store.people.load_current_roster()
+    assert [current_pair.report in persons for current_pair in current_pairs] == [True]
 
 
-def test_another_manager_ends_one_pair_and_begins_another(store: Store) -> None:
+def test_new_manager_ends_the_old_pair_and_begins_a_new_pair(store: Store) -> None:
     store.people.apply_import(people(DANA, SAM, KIM), pairs(pair(KIM, SAM), pair(DANA, KIM)), START + DAY)
-    known = store.people.load_all_pairs()
-    assert known[PAIR].ended is EndReason.CHANGED
-    assert known[PairId(KIM, SAM)].is_active
+    all_pairs = store.people.load_all_pairs()
+    assert all_pairs[PAIR].ended is EndReason.CHANGED
+    assert all_pairs[PairId(KIM, SAM)].is_active
     assert store.calendars.claim(START + DAY, "one", START + 2 * DAY, 10)[-1].address == KIM
 
 
-def test_taking_over_the_same_file_again_wakes_nobody(store: Store) -> None:
-    store.plans.claim(START, "one", UNTIL, 10)
-    wakes = store.plans.load([PAIR, OTHER], START).wake_counts
-    store.plans.commit([Plan(pair=PAIR), Plan(pair=OTHER)], wakes, "one", START)
+def test_import_wakes_only_pairs_that_changed(store: Store) -> None:
+    store.plans.claim(START, "one", LEASE_END, 10)
+    wakes = store.plans.load([PAIR, OTHER_PAIR], START).wake_counts
+    store.plans.commit([Plan(pair=PAIR), Plan(pair=OTHER_PAIR)], wakes, "one", START)
     store.plans.release("one")
     store.people.apply_import(people(DANA, SAM, KIM), pairs(pair(), pair(DANA, KIM)), START + MINUTE)
-    assert store.load_next_due().pair == FORTNIGHTLY
+    assert store.load_next_due().pair == LAST_GRID_TIME
     store.people.apply_import(people(DANA, SAM, KIM), pairs(pair(minutes=90), pair(DANA, KIM)), START + MINUTE)
-    assert store.plans.claim(START + MINUTE, "one", UNTIL, 10) == [PAIR]
+    assert store.plans.claim(START + MINUTE, "one", LEASE_END, 10) == [PAIR]
 
 
-def test_what_a_file_would_change_is_told_before(office: Office) -> None:
+def test_preview_of_an_import_lists_its_changes(office: Office) -> None:
     office.tick()
-    difference = office.store.people.preview_import(people(DANA, KIM), pairs(pair(DANA, KIM)))
-    assert (difference.added_people, difference.removed_people) == ((KIM,), (SAM,))
-    assert (difference.added_pairs, difference.ended_pairs, difference.cancel_count) == ((OTHER,), (PAIR,), 1)
+    changes = office.store.people.preview_import(people(DANA, KIM), pairs(pair(DANA, KIM)))
+    assert (changes.added_people, changes.removed_people) == ((KIM,), (SAM,))
+    assert (changes.added_pairs, changes.ended_pairs, changes.cancel_count) == ((OTHER_PAIR,), (PAIR,), 1)
 
 
-def test_a_new_time_zone_reaches_the_planner(store: Store) -> None:
-    moved = {**people(DANA, KIM), SAM: person(SAM, zone="America/New_York", country="US")}
-    store.people.apply_import(moved, pairs(pair(), pair(DANA, KIM)), START + DAY)
+def test_planner_reads_the_new_time_zone_of_a_person(store: Store) -> None:
+    persons = {**people(DANA, KIM), SAM: person(SAM, zone="America/New_York", country="US")}
+    store.people.apply_import(persons, pairs(pair(), pair(DANA, KIM)), START + DAY)
     assert store.plans.load([PAIR], START).states[0].report.zone == "America/New_York"
 
 
-@pytest.mark.parametrize(("who", "woken"), [(SAM, [PAIR]), (DANA, [PAIR, OTHER])])
-def test_whose_file_says_something_else_has_their_pairs_planned_at_once(
-    store: Store, who: str, woken: list[PairId]
+@pytest.mark.parametrize(("changed_email", "due_pairs"), [(SAM, [PAIR]), (DANA, [PAIR, OTHER_PAIR])])
+def test_change_of_a_person_makes_all_their_pairs_due(
+    store: Store, changed_email: str, due_pairs: list[PairId]
 ) -> None:
-    store.plans.claim(START, "one", UNTIL, 10)
-    wakes = store.plans.load([PAIR, OTHER], START).wake_counts
-    store.plans.commit([Plan(pair=PAIR), Plan(pair=OTHER)], wakes, "one", START)
+    store.plans.claim(START, "one", LEASE_END, 10)
+    wakes = store.plans.load([PAIR, OTHER_PAIR], START).wake_counts
+    store.plans.commit([Plan(pair=PAIR), Plan(pair=OTHER_PAIR)], wakes, "one", START)
     store.people.apply_import(
-        {**people(DANA, SAM, KIM), who: person(who, zone="Asia/Tokyo")}, pairs(pair(), pair(DANA, KIM)), START + MINUTE
+        {**people(DANA, SAM, KIM), changed_email: person(changed_email, zone="Asia/Tokyo")},
+        pairs(pair(), pair(DANA, KIM)),
+        START + MINUTE,
     )
-    assert sorted(store.plans.claim(START + MINUTE, "one", UNTIL, 10)) == sorted(woken)
+    assert sorted(store.plans.claim(START + MINUTE, "one", LEASE_END, 10)) == sorted(due_pairs)
 
 
-def test_people_pauses_outlast_the_people_file(store: Store) -> None:
+def test_import_does_not_end_a_pause(store: Store) -> None:
     store.people.set_paused(PAIR, is_paused=True, now=START)
     store.people.apply_import(people(DANA, SAM, KIM), pairs(pair(minutes=90), pair(DANA, KIM)), START + DAY)
     assert store.people.load_all_pairs()[PAIR].paused
@@ -461,9 +477,9 @@ def test_people_pauses_outlast_the_people_file(store: Store) -> None:
 # --- the rest ---
 
 
-def test_a_database_out_of_reach_is_named_without_its_password(tmp_path: Path) -> None:
+def test_error_of_an_unreachable_database_names_it_without_the_password(tmp_path: Path) -> None:
     (tmp_path / "folder").mkdir()
-    (tmp_path / "no.db").write_text("this is not a database, however long one looks at it" * 99)
+    (tmp_path / "no.db").write_text("this is not a database" * 200)
     for url in (
         f"sqlite:///{tmp_path / 'folder'}",
         f"sqlite:///{tmp_path / 'no.db'}",
@@ -472,32 +488,32 @@ def test_a_database_out_of_reach_is_named_without_its_password(tmp_path: Path) -
         "postgresql://127.0.0.1:1/longarc?nonsense=Hyacinth",
     ):
         store = new_store(url)
-        with pytest.raises(DatabaseUnreachable, match=r"^The database \S+ can't be reached: [^\n]+[^.]\.$") as caught:
+        with pytest.raises(DatabaseUnreachable, match=r"^The database \S+ can't be reached: [^\n]+[^.]\.$") as raised:
             store.load_next_due()
-        assert "Hyacinth" not in str(caught.value)
+        assert "Hyacinth" not in str(raised.value)
         store.close()
 
 
-def test_an_error_of_the_database_shows_no_value(store: Store) -> None:
-    """R-23: errors are logged."""
+def test_r23_database_errors_contain_no_values(store: Store) -> None:
+    """Errors are logged, and values can be content of conversations (R-23)."""
     with pytest.raises(SQLAlchemyError) as raised, store.database.write() as connection:
         connection.execute(select(tables.person.c.email).where(text("nonsense = :it")), {"it": "sentinel"})
     assert "nonsense" in str(raised.value) and "sentinel" not in str(raised.value)
 
 
-def test_instants_come_back_as_they_were_to_the_second_and_in_utc(store: Store) -> None:
-    odd = START.replace(hour=23, minute=59, second=59)
-    commit(store, message("mail", start=odd, due_at=odd))
-    assert row(store, "mail").start == odd
-    assert store.load_next_due().effect == odd
+def test_times_are_stored_to_the_second_in_utc(store: Store) -> None:
+    last_second = START.replace(hour=23, minute=59, second=59)
+    commit_effects(store, make_effect("mail", start=last_second, due_at=last_second))
+    assert load_effect(store, "mail").start == last_second
+    assert store.load_next_due().effect == last_second
 
 
-def test_why_there_is_no_time_is_kept_as_it_was_found() -> None:
-    """Reasons go into a text column and come back as the same values; words of an older version stay words."""
-    why = (
+def test_reasons_for_no_time_are_stored_and_parsed_unchanged() -> None:
+    """Text that an older version stored becomes the reason `verbatim`."""
+    reasons = (
         Reason("moving", {"what": "busy", "name": "Zoë", "other": "", "start": START, "end": START, "count": 2}),
         Reason("after_target", {"day": date(2026, 10, 6), "target": date(2026, 10, 5), "count": 1}),
         Reason("no_change"),
     )
-    assert parse_reasons(format_reasons(why)) == why
+    assert parse_reasons(format_reasons(reasons)) == reasons
     assert parse_reasons("Dana is never there.") == (Reason("verbatim", {"words": "Dana is never there."}),)
