@@ -1,4 +1,4 @@
-"""Short stories for the auditor's rules of when conversations are: series, rhythms, talks soon, first sessions."""
+"""The auditor's rules about days of sessions: ad hoc sessions, series, rhythms and first sessions."""
 
 from dataclasses import replace
 from datetime import date, datetime, timedelta
@@ -30,34 +30,34 @@ from worker.domain.model import Format, Interval, Pair
 @pytest.mark.parametrize(
     ("start", "expected"), [("09-11 09:00", []), ("09-14 09:00", []), ("09-17 09:00", ["T-14"]), ("", ["T-14"])]
 )
-def test_who_asks_to_talk_soon_talks_soon(start: str, expected: list[str]) -> None:
-    """T-14: within five working days of the asking."""
-    given_time = [
+def test_ad_hoc_session_is_within_five_working_days(start: str, expected: list[str]) -> None:
+    """T-14: within five working days of the request."""
+    booking = [
         session("09-07 06:00", "c5", "booked", start, key="c5.1"),
         event("09-07 06:00", "create", "c5.1", start),
     ]
-    ahead = first_booking("09-07 05:00", "c1", "09-22 09:00")
-    asked = [human("09-07 06:00", "talk", "c5"), session("09-07 06:00", "c5", "owed")]
-    assert list_broken_rules(*ahead, *asked, *(given_time if start else []), last="09-07 07:00") == expected
+    regular_booking = first_booking("09-07 05:00", "c1", "09-22 09:00")
+    request = [human("09-07 06:00", "talk", "c5"), session("09-07 06:00", "c5", "owed")]
+    assert list_broken_rules(*regular_booking, *request, *(booking if start else []), last="09-07 07:00") == expected
 
 
-def test_who_knows_that_it_can_not_be_soon_gets_a_later_day() -> None:
-    """T-14, R-8: five working days hold no time, a person is told, and then a later day is better than none."""
-    ahead = first_booking("09-07 05:00", "c1", "09-22 09:00")
-    asked = [human("09-07 06:00", "talk", "c5"), session("09-07 06:00", "c5", "owed")]
-    told = [
+def test_ad_hoc_session_may_be_later_after_a_mail_about_the_lack_of_time() -> None:
+    """T-14, R-8: when five working days have no time and a mail says so, a later day is allowed."""
+    regular_booking = first_booking("09-07 05:00", "c1", "09-22 09:00")
+    request = [human("09-07 06:00", "talk", "c5"), session("09-07 06:00", "c5", "owed")]
+    unplaceable_lines = [
         line("09-07 06:00", "unplaceable", "c5", reason="Nothing is free.", **CAREER_FIELDS),
         mail("09-07 08:00", "unplaceable", M, "c5"),
     ]
-    later = [
+    later_booking = [
         session("09-08 05:00", "c5", "booked", "09-17 09:00", key="c5.1"),
         event("09-08 05:00", "create", "c5.1", "09-17 09:00"),
     ]
-    assert list_broken_rules(*ahead, *asked, *told, *later, last="09-08 06:00") == []
+    assert list_broken_rules(*regular_booking, *request, *unplaceable_lines, *later_booking, last="09-08 06:00") == []
 
 
 @pytest.mark.parametrize(("start", "expected"), [("09-23 09:00", []), ("09-17 09:00", ["T-13"])])
-def test_a_series_is_five_to_ten_working_days_apart(start: str, expected: list[str]) -> None:
+def test_parts_of_a_series_are_five_to_ten_working_days_apart(start: str, expected: list[str]) -> None:
     """T-13."""
     pair = replace(FIRST_PAIR, format=Format.SERIES)
     parts = first_booking("09-07 05:00", "c1", "09-15 09:00", topic="now")
@@ -68,23 +68,31 @@ def test_a_series_is_five_to_ten_working_days_apart(start: str, expected: list[s
 
 
 @pytest.mark.parametrize("is_held", [True, False])
-def test_no_part_of_a_series_is_held_before_an_earlier_one(is_held: bool) -> None:
+def test_parts_of_a_series_are_held_in_order(is_held: bool) -> None:
     """T-13."""
-    first = first_booking("09-07 05:00", "c1", "09-15 09:00" if is_held else "10-15 09:00", topic="now")
-    second = first_booking("09-07 05:00", "c2", "09-23 09:00", topic="direction")
-    held = [session(f"{day} 10:15", one, "held", f"{day} 09:00") for day, one in (("09-15", "c1"), ("09-23", "c2"))]
-    broken = list_broken_rules(
-        *first, *second, *held[0 if is_held else 1 :], pairs=(replace(FIRST_PAIR, format=Format.SERIES),)
+    first_part = first_booking("09-07 05:00", "c1", "09-15 09:00" if is_held else "10-15 09:00", topic="now")
+    second_part = first_booking("09-07 05:00", "c2", "09-23 09:00", topic="direction")
+    held_sessions = [
+        session(f"{day} 10:15", session_id, "held", f"{day} 09:00")
+        for day, session_id in (("09-15", "c1"), ("09-23", "c2"))
+    ]
+    broken_rules = list_broken_rules(
+        *first_part,
+        *second_part,
+        *held_sessions[0 if is_held else 1 :],
+        pairs=(replace(FIRST_PAIR, format=Format.SERIES),),
     )
-    assert ("T-13" in broken) is not is_held
+    assert ("T-13" in broken_rules) is not is_held
 
 
-def test_a_later_series_is_not_held_against_the_one_before() -> None:
+def test_order_of_parts_does_not_apply_across_two_series() -> None:
     """T-13."""
-    told = first_booking("09-07 05:00", "c1", "09-15 09:00", topic="gap")
-    later = first_booking("09-15 10:15", "c2", "12-15 10:00", topic="now")
-    held = session("09-15 10:15", "c1", "held", "09-15 09:00")
-    assert "T-13" not in list_broken_rules(*told, *later, held, pairs=(replace(FIRST_PAIR, format=Format.SERIES),))
+    last_part = first_booking("09-07 05:00", "c1", "09-15 09:00", topic="gap")
+    next_series = first_booking("09-15 10:15", "c2", "12-15 10:00", topic="now")
+    held_session = session("09-15 10:15", "c1", "held", "09-15 09:00")
+    assert "T-13" not in list_broken_rules(
+        *last_part, *next_series, held_session, pairs=(replace(FIRST_PAIR, format=Format.SERIES),)
+    )
 
 
 QUARTERLY = Interval(weeks=13)
@@ -102,85 +110,93 @@ QUARTERLY = Interval(weeks=13)
         (QUARTERLY, "2026-10-20", "12-15 10:00", []),
     ],
 )
-def test_each_pair_has_its_rhythm(every: Interval, transition: str | None, start: str, expected: list[str]) -> None:
-    """T-3, R-5: the pair's own rhythm, the tighter one in transition."""
-    ends = date.fromisoformat(transition) if transition else None
-    pair = replace(FIRST_PAIR, every=every, transition_until=ends)
+def test_next_session_follows_the_rhythm_of_the_pair(
+    every: Interval, transition: str | None, start: str, expected: list[str]
+) -> None:
+    """T-3, R-5: the rhythm of the pair applies, and in a transition the shorter one."""
+    transition_end = date.fromisoformat(transition) if transition else None
+    pair = replace(FIRST_PAIR, every=every, transition_until=transition_end)
     assert list_broken_rules(*HELD_AND_ASKED, *first_booking("09-15 10:15", "c2", start), pairs=(pair,)) == expected
 
 
-def _talk_soon(start: str) -> list[Line]:
-    """Somebody asks to talk five days before, and they do."""
+def make_ad_hoc_session(start: str) -> list[Line]:
+    """Return the lines of an ad hoc session at `start` that was requested five days before."""
     asked_at = f"{datetime.fromisoformat(stamp(start)) - timedelta(days=5):%m-%d %H:%M}"
-    asked = [human(asked_at, "talk", "c5"), session(asked_at, "c5", "owed")]
-    booked = session(asked_at, "c5", "booked", start, key="c5.1")
-    friday = f"{datetime.fromisoformat(stamp(start)) - timedelta(days=3):%m-%d} 08:00"
-    prompt = mail(friday, "reflection_prompt", R, "c5", start, number=1)
-    return [*asked, booked, event(asked_at, "create", "c5.1", start), prompt]
+    request = [human(asked_at, "talk", "c5"), session(asked_at, "c5", "owed")]
+    booked_session = session(asked_at, "c5", "booked", start, key="c5.1")
+    prompt_at = f"{datetime.fromisoformat(stamp(start)) - timedelta(days=3):%m-%d} 08:00"
+    prompt = mail(prompt_at, "reflection_prompt", R, "c5", start, number=1)
+    return [*request, booked_session, event(asked_at, "create", "c5.1", start), prompt]
 
 
 @pytest.mark.parametrize(
-    ("talk", "start", "expected"),
+    ("ad_hoc_start", "start", "expected"),
     [
         ("12-07 10:00", "12-29 10:00", []),
         ("12-07 10:00", "12-22 10:00", ["T-14"]),
-        ("12-07 10:00", "2027-03-09 10:00", ["T-3"]),  # 13 weeks after the ad hoc one
+        ("12-07 10:00", "2027-03-09 10:00", ["T-3"]),  # 13 weeks after the ad hoc session
         ("11-16 10:00", "12-15 10:00", []),
     ],
 )
-def test_an_ad_hoc_conversation_moves_the_regular_one_by_three_weeks_at_most(
-    talk: str, start: str, expected: list[str]
+def test_ad_hoc_session_moves_the_regular_session_by_at_most_three_weeks(
+    ad_hoc_start: str, start: str, expected: list[str]
 ) -> None:
-    """T-14: the next is due on 15 December; less than three weeks before, an ad hoc one moves it, and no further."""
-    asked = _talk_soon(talk)
-    at = str(asked[0]["at"])[5:16].replace("T", " ")
-    booked = first_booking("09-15 10:15", "c2", "12-16 10:00")
-    moved = [
-        session(at, "c2", "owed"),
-        session(at, "c2", "booked", start, key="c2.1", reason="The rhythm counts from another day now."),
-        event(at, "update", "c2.1", start),
+    """T-14: an ad hoc session less than three weeks before the due day, 15 December, moves the regular session."""
+    ad_hoc_session = make_ad_hoc_session(ad_hoc_start)
+    requested_at = str(ad_hoc_session[0]["at"])[5:16].replace("T", " ")
+    regular_booking = first_booking("09-15 10:15", "c2", "12-16 10:00")
+    moved_regular_session = [
+        session(requested_at, "c2", "owed"),
+        session(requested_at, "c2", "booked", start, key="c2.1", reason="The rhythm counts from another day now."),
+        event(requested_at, "update", "c2.1", start),
     ]
-    ledger = sorted([*HELD_AND_ASKED, *booked, *asked, *moved], key=lambda one: str(one["at"]))
+    ledger = sorted(
+        [*HELD_AND_ASKED, *regular_booking, *ad_hoc_session, *moved_regular_session],
+        key=lambda ledger_line: str(ledger_line["at"]),
+    )
     assert set(list_broken_rules(*ledger)) - {"T-7", "R-17"} == set(expected)
 
 
 @pytest.mark.parametrize(("start", "expected"), [("2027-01-12 10:00", set()), ("2027-02-02 10:00", {"T-3a"})])
-def test_an_ad_hoc_conversation_after_the_due_day_moves_the_regular_one_as_far(start: str, expected: set[str]) -> None:
-    """T-14: the next was due on 15 December, and stood two weeks later, for want of a time before."""
-    asked = _talk_soon("12-21 10:00")
-    moved = [
+def test_ad_hoc_session_after_the_due_day_moves_the_regular_session_as_far(start: str, expected: set[str]) -> None:
+    """T-14: the session was due on 15 December, and is booked two weeks later because no earlier time was free."""
+    ad_hoc_session = make_ad_hoc_session("12-21 10:00")
+    moved_regular_session = [
         session("12-16 10:00", "c2", "owed"),
         session("12-16 10:00", "c2", "booked", start, key="c2.1", reason="The rhythm counts from another day now."),
         event("12-16 10:00", "update", "c2.1", start),
     ]
     ledger = sorted(
-        [*HELD_AND_ASKED, *first_booking("09-15 10:15", "c2", "12-30 10:00"), *asked, *moved],
-        key=lambda one: str(one["at"]),
+        [*HELD_AND_ASKED, *first_booking("09-15 10:15", "c2", "12-30 10:00"), *ad_hoc_session, *moved_regular_session],
+        key=lambda ledger_line: str(ledger_line["at"]),
     )
     assert set(list_broken_rules(*ledger)) & {"T-3", "T-3a", "T-14"} == expected
 
 
 # --- first sessions ---
 
-THREE = replace(SECOND_PAIR, report=R3, start=None)
-LATER = replace(FIRST_PAIR, start=date(2026, 10, 5))
+THIRD_PAIR = replace(SECOND_PAIR, report=R3, start=None)
+LATER_PAIR = replace(FIRST_PAIR, start=date(2026, 10, 5))
 
 
-def of_pair(pair: Pair, lines: list[Line]) -> list[Line]:
-    """The same of another pair of the manager's."""
-    named = {"pair": f"{pair.manager}>{pair.report}"}
-    return [{**one, **named, **({"attendees": [pair.report]} if one.get("attendees") else {})} for one in lines]
+def assign_to_pair(pair: Pair, lines: list[Line]) -> list[Line]:
+    """Return these lines with another pair of the same manager."""
+    pair_field = {"pair": f"{pair.manager}>{pair.report}"}
+    return [
+        {**ledger_line, **pair_field, **({"attendees": [pair.report]} if ledger_line.get("attendees") else {})}
+        for ledger_line in lines
+    ]
 
 
 @pytest.mark.parametrize(
     ("start", "expected"),
     [("09-09 09:00", []), ("09-21 09:00", []), ("10-12 09:00", []), ("10-14 09:00", ["T-3a"])],
 )
-def test_a_lone_pair_first_meets_around_two_weeks_from_now(start: str, expected: list[str]) -> None:
-    """T-3a: two weeks before its turn to three after; its start was long ago."""
+def test_only_pair_of_a_manager_first_meets_within_five_weeks(start: str, expected: list[str]) -> None:
+    """T-3a: the window is from two weeks before the turn to three weeks after. The pair's start is long past."""
     lines = first_booking("09-07 05:00", "c1", start)
-    ahead = [one for one in lines if start == "09-09 09:00"]
-    prompt = [mail("09-07 07:00", "reflection_prompt", R, "c1", start)] if ahead else []
+    lines_at_first_day = [ledger_line for ledger_line in lines if start == "09-09 09:00"]
+    prompt = [mail("09-07 07:00", "reflection_prompt", R, "c1", start)] if lines_at_first_day else []
     assert list_broken_rules(*lines, *prompt) == expected
 
 
@@ -194,33 +210,45 @@ def test_a_lone_pair_first_meets_around_two_weeks_from_now(start: str, expected:
         (R3, "11-13 09:00", ["T-3a"]),
     ],
 )
-def test_the_pairs_of_a_manager_first_meet_in_turn(report: str, start: str, expected: list[str]) -> None:
-    """T-3a: the second of three in four weeks, the third in six; the window reaches from two weeks before to three
-    after."""
-    team = (FIRST_PAIR, replace(SECOND_PAIR, start=None), THREE)
+def test_pairs_of_a_manager_first_meet_in_turn(report: str, start: str, expected: list[str]) -> None:
+    """T-3a: the turns of three pairs are in two, four and six weeks. Each window is from two weeks before the turn to
+    three weeks after."""
+    team = (FIRST_PAIR, replace(SECOND_PAIR, start=None), THIRD_PAIR)
     starts = {R: "09-21 09:00", R2: "10-05 09:00", R3: "10-19 09:00", report: start}
     starts[R] = "09-22 09:00"
-    lines = [of_pair(pair, first_booking("09-07 05:00", f"c{pair.report[0]}", starts[pair.report])) for pair in team]
-    assert list_broken_rules(*(one for some in lines for one in some), pairs=team) == expected
+    lines = [
+        assign_to_pair(pair, first_booking("09-07 05:00", f"c{pair.report[0]}", starts[pair.report])) for pair in team
+    ]
+    assert (
+        list_broken_rules(*(ledger_line for lines_of_pair in lines for ledger_line in lines_of_pair), pairs=team)
+        == expected
+    )
 
 
-def test_who_is_in_transition_or_waited_longer_comes_first() -> None:
-    """T-3a: the last by address, in transition, is the first in turn."""
-    team = (FIRST_PAIR, replace(SECOND_PAIR, start=None), replace(THREE, transition_until=date(2027, 3, 1)))
+def test_pair_in_transition_is_first_in_turn() -> None:
+    """T-3a: the pair in transition is the first in turn, although its address is the last."""
+    team = (FIRST_PAIR, replace(SECOND_PAIR, start=None), replace(THIRD_PAIR, transition_until=date(2027, 3, 1)))
     starts = {R: "10-06 09:00", R2: "10-13 09:00", R3: "09-11 09:00"}
-    lines = [of_pair(pair, first_booking("09-07 05:00", f"c{pair.report[0]}", starts[pair.report])) for pair in team]
-    flat = [one for some in lines for one in some]
-    assert list_broken_rules(*flat, pairs=team) == []
-    assert list_broken_rules(*flat, pairs=(*team[:2], THREE)) == ["T-3a"]
+    lines = [
+        assign_to_pair(pair, first_booking("09-07 05:00", f"c{pair.report[0]}", starts[pair.report])) for pair in team
+    ]
+    ledger = [ledger_line for lines_of_pair in lines for ledger_line in lines_of_pair]
+    assert list_broken_rules(*ledger, pairs=team) == []
+    assert list_broken_rules(*ledger, pairs=(*team[:2], THIRD_PAIR)) == ["T-3a"]
 
 
 @pytest.mark.parametrize(("start", "expected"), [("10-07 09:00", ["T-3a"]), ("10-13 09:00", [])])
-def test_a_week_holds_two_first_sessions_of_a_manager(start: str, expected: list[str]) -> None:
+def test_week_of_a_manager_has_at_most_two_first_sessions(start: str, expected: list[str]) -> None:
     """T-3a."""
-    team = (FIRST_PAIR, replace(SECOND_PAIR, start=None), THREE)
+    team = (FIRST_PAIR, replace(SECOND_PAIR, start=None), THIRD_PAIR)
     starts = {R: "10-05 09:00", R2: "10-06 09:00", R3: start}
-    lines = [of_pair(pair, first_booking("09-07 05:00", f"c{pair.report[0]}", starts[pair.report])) for pair in team]
-    assert list_broken_rules(*(one for some in lines for one in some), pairs=team) == expected
+    lines = [
+        assign_to_pair(pair, first_booking("09-07 05:00", f"c{pair.report[0]}", starts[pair.report])) for pair in team
+    ]
+    assert (
+        list_broken_rules(*(ledger_line for lines_of_pair in lines for ledger_line in lines_of_pair), pairs=team)
+        == expected
+    )
 
 
 @pytest.mark.parametrize(
@@ -233,34 +261,37 @@ def test_a_week_holds_two_first_sessions_of_a_manager(start: str, expected: list
         ("10-02 09:00", ["T-3a"]),
     ],
 )
-def test_a_pair_that_begins_meets_two_to_five_weeks_after_its_start(start: str, expected: list[str]) -> None:
-    """T-3a: never before it."""
-    assert list_broken_rules(*first_booking("09-27 23:00", "c1", start), pairs=(LATER,)) == expected
+def test_new_pair_first_meets_two_to_five_weeks_after_its_start(start: str, expected: list[str]) -> None:
+    """T-3a: a pair never meets before its start."""
+    assert list_broken_rules(*first_booking("09-27 23:00", "c1", start), pairs=(LATER_PAIR,)) == expected
 
 
-def test_no_deferred_session_lies_before_the_start() -> None:
+def test_deferred_session_is_not_booked_before_the_start() -> None:
     """T-3a, T-10."""
     pair = replace(FIRST_PAIR, start=date(2026, 9, 14))
-    lost = [
+    deferral = [
         human("09-08 08:00", "decline", "c1", "09-29 09:00", calendar=R),
         session("09-08 08:00", "c1", "deferred", count=1, cause="declined"),
     ]
-    first = first_booking("09-07 05:00", "c1", "09-29 09:00")
+    first_lines = first_booking("09-07 05:00", "c1", "09-29 09:00")
     for start, expected in (("09-28 09:00", []), ("09-11 09:00", ["T-10", "T-3a"])):
-        again = [
+        new_booking = [
             session("09-08 08:00", "c1", "booked", start, count=1, key="c1.1", reason="It is soon."),
             event("09-08 08:00", "update", "c1.1", start),
             mail("09-08 08:00", "deferral_notice", M, "c1", start, number=1),
             mail("09-08 08:00", "deferral_notice", R, "c1", start, number=1),
         ]
-        assert list_broken_rules(*first, *lost, *again, pairs=(pair,)) == expected
+        assert list_broken_rules(*first_lines, *deferral, *new_booking, pairs=(pair,)) == expected
 
 
-def test_nobody_hears_of_us_earlier_than_seven_days_before_the_start() -> None:
-    """T-3a, T-4: until then there need not be a session, and from then on there is one."""
-    assert list_broken_rules(pairs=(LATER,), last="09-27 22:00") == []
-    assert list_broken_rules(pairs=(LATER,), last="09-28 05:00") == ["T-4"]
-    ahead = first_booking("09-27 23:00", "c1", "10-20 09:00")
-    assert list_broken_rules(*ahead, pairs=(LATER,)) == []
-    assert list_broken_rules(mail("09-27 22:00", "introduction", M), *ahead, pairs=(LATER,)) == ["T-16", "T-3a"]
-    assert list_broken_rules(*first_booking("09-27 22:00", "c1", "10-20 09:00"), pairs=(LATER,)) == ["T-3a"]
+def test_no_mail_or_booking_is_earlier_than_seven_days_before_the_start() -> None:
+    """T-3a, T-4: from seven days before the start on there has to be a session, and before that nothing is sent."""
+    assert list_broken_rules(pairs=(LATER_PAIR,), last="09-27 22:00") == []
+    assert list_broken_rules(pairs=(LATER_PAIR,), last="09-28 05:00") == ["T-4"]
+    booking_on_first_day = first_booking("09-27 23:00", "c1", "10-20 09:00")
+    assert list_broken_rules(*booking_on_first_day, pairs=(LATER_PAIR,)) == []
+    assert list_broken_rules(mail("09-27 22:00", "introduction", M), *booking_on_first_day, pairs=(LATER_PAIR,)) == [
+        "T-16",
+        "T-3a",
+    ]
+    assert list_broken_rules(*first_booking("09-27 22:00", "c1", "10-20 09:00"), pairs=(LATER_PAIR,)) == ["T-3a"]

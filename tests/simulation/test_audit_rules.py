@@ -1,4 +1,4 @@
-"""Short stories for the auditor's rules, where the quarter of `test_audit` does not tell enough."""
+"""The auditor's rules on short ledgers, for cases that the quarter of `test_audit` does not contain."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -51,29 +51,32 @@ from worker.domain.model import ReviewMode
         ([*BOOKED, mail("09-07 08:00", "unplaceable", M, "c1")], ["T-4"]),
     ],
 )
-def test_who_has_no_session_knows_why(lines: list[Line], expected: list[str]) -> None:
-    """T-4: unplaceable only with a reason, told to a person, while it is so."""
+def test_pair_without_a_session_gets_a_mail_with_the_reason(lines: list[Line], expected: list[str]) -> None:
+    """T-4: a session without a time has a reason and a mail about it, and such a mail is sent for no other session."""
     assert list_broken_rules(*lines, last="09-07 09:00") == expected
 
 
-def test_one_mail_speaks_for_all_conversations_of_a_pair_while_it_holds() -> None:
-    """T-4: three parts of a series without a time, and one mail."""
-    both = [line("09-07 05:00", "unplaceable", one, reason="Nothing is free.", **CAREER_FIELDS) for one in ("c1", "c2")]
-    told = mail("09-07 08:00", "unplaceable", M, "c1")
-    assert list_broken_rules(*both, told, last="09-07 09:00") == []
-    found = session("09-07 05:00", "c1", "booked", "09-22 09:00", key="c1.1")
-    assert "T-4" in list_broken_rules(*both, found, told, last="09-07 09:00")
+def test_one_mail_covers_all_unplaceable_sessions_of_a_pair() -> None:
+    """T-4: one mail is enough for two parts of a series without a time, until one of them gets a time."""
+    unplaceable_sessions = [
+        line("09-07 05:00", "unplaceable", session_id, reason="Nothing is free.", **CAREER_FIELDS)
+        for session_id in ("c1", "c2")
+    ]
+    unplaceable_mail = mail("09-07 08:00", "unplaceable", M, "c1")
+    assert list_broken_rules(*unplaceable_sessions, unplaceable_mail, last="09-07 09:00") == []
+    booked_session = session("09-07 05:00", "c1", "booked", "09-22 09:00", key="c1.1")
+    assert "T-4" in list_broken_rules(*unplaceable_sessions, booked_session, unplaceable_mail, last="09-07 09:00")
 
 
-def test_deferred_and_unplaceable_is_told() -> None:
-    """T-4, T-10: a deferral may end in a reason instead of a time, not in silence."""
-    lost = session("09-08 09:00", "c1", "deferred", count=1, cause="asked")
-    told = [
+def test_deferred_session_may_be_unplaceable_with_a_reason_and_a_mail() -> None:
+    """T-4, T-10: a deferred session gets a new time, or it is unplaceable with a reason and a mail."""
+    deferred_session = session("09-08 09:00", "c1", "deferred", count=1, cause="asked")
+    unplaceable_lines = [
         line("09-08 09:00", "unplaceable", "c1", reason="Nothing is free.", **CAREER_FIELDS),
         mail("09-08 09:00", "unplaceable", M, "c1"),
     ]
-    assert list_broken_rules(*BOOKED, lost, *told, last="09-08 10:00") == []
-    assert list_broken_rules(*BOOKED, lost, last="09-08 10:00") == ["T-10", "T-4"]
+    assert list_broken_rules(*BOOKED, deferred_session, *unplaceable_lines, last="09-08 10:00") == []
+    assert list_broken_rules(*BOOKED, deferred_session, last="09-08 10:00") == ["T-10", "T-4"]
 
 
 @pytest.mark.parametrize(
@@ -87,55 +90,59 @@ def test_deferred_and_unplaceable_is_told() -> None:
         ("career", "09-16 09:00", 75, []),
     ],
 )
-def test_two_pairs_share_a_manager(kind: str, start: str, minutes: int, expected: list[str]) -> None:
-    """T-2: no overlap, a quarter of an hour between, one career session a day."""
-    name = "r9" if kind == "checkin" else "d1"
-    there = of_other_pair(*first_booking("09-07 05:01", name, start, minutes, kind=kind))
-    ahead = [] if kind == "career" else of_other_pair(*first_booking("09-07 05:00", "d1", "09-22 09:00"))
-    assert list_broken_rules(*BOOKED, *ahead, *there, pairs=(FIRST_PAIR, SECOND_PAIR)) == expected
+def test_sessions_of_two_pairs_of_a_manager_keep_their_distance(
+    kind: str, start: str, minutes: int, expected: list[str]
+) -> None:
+    """T-2: sessions of one manager are a quarter of an hour apart, with at most one career session a day."""
+    session_id = "r9" if kind == "checkin" else "d1"
+    tested_booking = of_other_pair(*first_booking("09-07 05:01", session_id, start, minutes, kind=kind))
+    future_booking = [] if kind == "career" else of_other_pair(*first_booking("09-07 05:00", "d1", "09-22 09:00"))
+    assert list_broken_rules(*BOOKED, *future_booking, *tested_booking, pairs=(FIRST_PAIR, SECOND_PAIR)) == expected
 
 
-def test_what_a_human_did_is_not_ours() -> None:
-    """T-2, T-11: a hand move onto another session, outside the hours, is respected; what we place then is not."""
-    hand = "09-22 06:10"
-    ours = of_other_pair(*first_booking("09-07 05:00", "d1", "09-22 09:00"))
-    theirs = [
-        human("09-07 06:00", "move", "c1", hand, calendar=M),
-        session("09-07 06:00", "c1", "booked", hand, cause="moved"),
+def test_hand_move_breaks_no_rule_of_booking() -> None:
+    """T-2, T-11: people may move a session onto another one and outside the hours. Longarc may not book over it."""
+    moved_start = "09-22 06:10"
+    other_booking = of_other_pair(*first_booking("09-07 05:00", "d1", "09-22 09:00"))
+    hand_move = [
+        human("09-07 06:00", "move", "c1", moved_start, calendar=M),
+        session("09-07 06:00", "c1", "booked", moved_start, cause="moved"),
     ]
-    assert list_broken_rules(*BOOKED, *ours, *theirs, pairs=(FIRST_PAIR, SECOND_PAIR)) == []
-    late = of_other_pair(*first_booking("09-07 07:00", "d1", "09-22 09:00"))
-    assert list_broken_rules(*BOOKED, *theirs, *late, pairs=(FIRST_PAIR, SECOND_PAIR)) == ["T-2", "T-4"]
+    assert list_broken_rules(*BOOKED, *other_booking, *hand_move, pairs=(FIRST_PAIR, SECOND_PAIR)) == []
+    later_booking = of_other_pair(*first_booking("09-07 07:00", "d1", "09-22 09:00"))
+    assert list_broken_rules(*BOOKED, *hand_move, *later_booking, pairs=(FIRST_PAIR, SECOND_PAIR)) == ["T-2", "T-4"]
 
 
-def test_what_a_person_chose_is_not_ours() -> None:
-    chosen = first_booking("09-07 05:00", "c1", "09-19 06:10")
-    chosen[0]["reason"] = "A person chose this time."
-    assert list_broken_rules(*chosen) == []
+def test_time_that_a_person_chose_breaks_no_rule_of_booking() -> None:
+    chosen_booking = first_booking("09-07 05:00", "c1", "09-19 06:10")
+    chosen_booking[0]["reason"] = "A person chose this time."
+    assert list_broken_rules(*chosen_booking) == []
 
 
-@pytest.mark.parametrize(("later", "expected"), [(False, ["T-11"]), (True, [])])
-@pytest.mark.parametrize("act", ["book_over", "out_of_office"])
-def test_what_stood_where_a_person_put_the_session_is_no_conflict(act: str, later: bool, expected: list[str]) -> None:
-    """T-11: it counts only when somebody put something there afterwards."""
-    moved = [
+@pytest.mark.parametrize(("is_created_later", "expected"), [(False, ["T-11"]), (True, [])])
+@pytest.mark.parametrize("action", ["book_over", "out_of_office"])
+def test_event_that_a_person_moved_the_session_onto_is_no_conflict(
+    action: str, is_created_later: bool, expected: list[str]
+) -> None:
+    """T-11: an event is a conflict only when it was created after a person moved the session to that time."""
+    hand_move = [
         human("09-07 06:00", "move", "c1", "09-15 10:00", calendar=M),
         session("09-07 06:00", "c1", "booked", "09-15 10:00", cause="moved"),
     ]
-    taken = [human("09-08 06:00", act, "c1", "09-15 10:00", calendar=M)] if later else []
-    readers = (R,) if act == "book_over" else (M, R)  # the manager was warned
-    lost = [
+    conflict = [human("09-08 06:00", action, "c1", "09-15 10:00", calendar=M)] if is_created_later else []
+    readers = (R,) if action == "book_over" else (M, R)  # the manager already got the warning
+    deferral = [
         mail("09-08 08:00", "booked_over_warning", M, "c1", "09-15 10:00"),
-        session("09-09 09:00", "c1", "deferred", count=1, cause="booked_over" if act == "book_over" else act),
+        session("09-09 09:00", "c1", "deferred", count=1, cause="booked_over" if action == "book_over" else action),
         session("09-09 09:00", "c1", "booked", "09-17 09:00", count=1, key="c1.1"),
         event("09-09 09:00", "update", "c1.1", "09-17 09:00"),
-        *(mail("09-09 09:00", "deferral_notice", who, "c1", "09-17 09:00", number=1) for who in readers),
+        *(mail("09-09 09:00", "deferral_notice", reader, "c1", "09-17 09:00", number=1) for reader in readers),
     ]
-    assert list_broken_rules(*BOOKED, *moved, *taken, *lost) == expected
+    assert list_broken_rules(*BOOKED, *hand_move, *conflict, *deferral) == expected
 
 
 @pytest.mark.parametrize(
-    ("cause", "who", "readers", "expected"),
+    ("cause", "actor", "readers", "expected"),
     [
         ("out_of_office", M, (R,), []),
         ("out_of_office", M, (M, R), ["T-12"]),
@@ -145,34 +152,37 @@ def test_what_stood_where_a_person_put_the_session_is_no_conflict(act: str, late
         ("declined", R, (R,), ["T-12"]),
     ],
 )
-def test_a_manager_is_told_of_a_move_unless_they_know_of_it(
-    cause: str, who: str, readers: Sequence[str], expected: list[str]
+def test_manager_gets_a_deferral_notice_unless_they_caused_the_move(
+    cause: str, actor: str, readers: Sequence[str], expected: list[str]
 ) -> None:
-    """T-12, R-38: the report in any case."""
-    act = human("09-08 09:00", "decline" if cause == "declined" else cause, "c1", "09-15 09:00", calendar=who)
-    lost = [
-        session("09-08 09:00", "c1", "deferred", count=1, cause=cause, who=who),
+    """T-12, R-38: the report gets the notice in every case."""
+    action = human("09-08 09:00", "decline" if cause == "declined" else cause, "c1", "09-15 09:00", calendar=actor)
+    deferral = [
+        session("09-08 09:00", "c1", "deferred", count=1, cause=cause, who=actor),
         session("09-08 09:00", "c1", "booked", "09-17 09:00", count=1, key="c1.1"),
         event("09-08 09:00", "update", "c1.1", "09-17 09:00"),
         *(mail("09-08 09:00", "deferral_notice", reader, "c1", "09-17 09:00", number=1) for reader in readers),
     ]
-    assert list_broken_rules(*BOOKED, act, *lost) == expected
+    assert list_broken_rules(*BOOKED, action, *deferral) == expected
 
 
-@pytest.mark.parametrize(("gap", "expected"), [(2, ["T-11"]), (4, [])])
-def test_a_session_that_moved_three_times_in_a_week_is_a_question(gap: int, expected: list[str]) -> None:
-    """T-11: what is booked over it then moves it no more; moves that lie further apart are none of it."""
+@pytest.mark.parametrize(("days_between", "expected"), [(2, ["T-11"]), (4, [])])
+def test_session_is_not_moved_a_fourth_time_within_seven_days(days_between: int, expected: list[str]) -> None:
+    """T-11: a fourth automatic move within seven days is a fault. Moves that are further apart are not."""
     ledger, start = [*first_booking("09-07 05:00", "c1", "10-01 09:00")], datetime(2026, 9, 8, 9, tzinfo=UTC)
     for count in (1, 2, 3, 4):
-        at = f"{start + (count - 1) * gap * timedelta(days=1):%m-%d %H:%M}"
-        warned = f"{start + (count - 1) * gap * timedelta(days=1) - timedelta(days=1):%m-%d %H:%M}"
-        was, new = f"10-0{count} 09:00" if count < 2 else f"10-{count + 3:02} 09:00", f"10-{count + 4:02} 09:00"
+        at = f"{start + (count - 1) * days_between * timedelta(days=1):%m-%d %H:%M}"
+        warned_at = f"{start + (count - 1) * days_between * timedelta(days=1) - timedelta(days=1):%m-%d %H:%M}"
+        old_start, new_start = (
+            f"10-0{count} 09:00" if count < 2 else f"10-{count + 3:02} 09:00",
+            f"10-{count + 4:02} 09:00",
+        )
         ledger += [
-            mail(warned, "booked_over_warning", M, "c1", was),
+            mail(warned_at, "booked_over_warning", M, "c1", old_start),
             session(at, "c1", "deferred", count=count, cause="booked_over"),
-            session(at, "c1", "booked", new, count=count, key="c1.1"),
-            event(at, "update", "c1.1", new),
-            mail(at, "deferral_notice", M, "c1", new, number=count),
+            session(at, "c1", "booked", new_start, count=count, key="c1.1"),
+            event(at, "update", "c1.1", new_start),
+            mail(at, "deferral_notice", M, "c1", new_start, number=count),
         ]
     assert [rule for rule in list_broken_rules(*ledger) if rule == "T-11"] == expected
 
@@ -180,45 +190,48 @@ def test_a_session_that_moved_three_times_in_a_week_is_a_question(gap: int, expe
 BLOCK: Line = {"kind": "commitment", "attendees": [], "due": "2026-09-16"}
 
 
-def test_a_commitment_takes_no_time_of_a_session() -> None:
-    """T-8, T-2: whichever comes second is at fault; a note for the day takes no time."""
+def test_block_for_a_commitment_does_not_overlap_a_session() -> None:
+    """T-8, T-2: of a block and a session at one time, the later one is at fault. An all-day block takes no time."""
     block = event("09-07 05:30", "create", "p1.1", "09-15 09:00", 30, **BLOCK)
     assert list_broken_rules(*BOOKED, block) == ["T-8"]
-    first = {**block, "at": stamp("09-07 05:00")}
-    assert list_broken_rules(first, *BOOKED) == ["T-2"]
-    note = event("09-07 05:30", "create", "p1.1", "09-15 23:00", 1440, **BLOCK)
-    assert list_broken_rules(*BOOKED, note) == []
-    beside = event("09-07 05:30", "create", "p2.1", "09-15 10:15", 30, **BLOCK)
-    assert list_broken_rules(*BOOKED, beside) == []
-    again = {**beside, "session": "p3", "key": "p3.1"}
-    assert list_broken_rules(*BOOKED, beside, again) == ["T-8"]
+    earlier_block = {**block, "at": stamp("09-07 05:00")}
+    assert list_broken_rules(earlier_block, *BOOKED) == ["T-2"]
+    all_day_block = event("09-07 05:30", "create", "p1.1", "09-15 23:00", 1440, **BLOCK)
+    assert list_broken_rules(*BOOKED, all_day_block) == []
+    adjacent_block = event("09-07 05:30", "create", "p2.1", "09-15 10:15", 30, **BLOCK)
+    assert list_broken_rules(*BOOKED, adjacent_block) == []
+    second_block = {**adjacent_block, "session": "p3", "key": "p3.1"}
+    assert list_broken_rules(*BOOKED, adjacent_block, second_block) == ["T-8"]
 
 
-@pytest.mark.parametrize("moved_by", ["booked_over", "out_of_office", "holiday"])
-def test_the_last_hours_are_quiet(moved_by: str) -> None:
-    """T-10: inside the last four hours only a decline or a deletion moves it."""
-    after = [
+@pytest.mark.parametrize("cause", ["booked_over", "out_of_office", "holiday"])
+def test_only_a_decline_moves_a_session_in_its_last_four_hours(cause: str) -> None:
+    """T-10: within four hours of its start, only a decline or a deletion moves a session."""
+    new_booking = [
         session("09-15 06:00", "c1", "booked", "09-21 09:00", count=1, key="c1.1"),
         event("09-15 06:00", "update", "c1.1", "09-21 09:00"),
         mail("09-15 06:00", "deferral_notice", M, "c1", "09-21 09:00", number=1),
         mail("09-15 06:00", "deferral_notice", R, "c1", "09-21 09:00", number=1),
     ]
-    lost = session("09-15 06:00", "c1", "deferred", count=1, cause=moved_by)
-    assert list_broken_rules(*BOOKED, *PREPARED, lost, *after) == ["T-10"]
-    declined = {**lost, "cause": "declined"}
-    said = human("09-15 06:00", "decline", "c1", "09-15 09:00", calendar=R)
-    assert list_broken_rules(*BOOKED, *PREPARED, said, declined, *after) == []
-    drifted = {**lost, "state": "owed", "count": 0, "cause": ""}
+    deferral = session("09-15 06:00", "c1", "deferred", count=1, cause=cause)
+    assert list_broken_rules(*BOOKED, *PREPARED, deferral, *new_booking) == ["T-10"]
+    declined_deferral = {**deferral, "cause": "declined"}
+    decline = human("09-15 06:00", "decline", "c1", "09-15 09:00", calendar=R)
+    assert list_broken_rules(*BOOKED, *PREPARED, decline, declined_deferral, *new_booking) == []
+    session_without_time = {**deferral, "state": "owed", "count": 0, "cause": ""}
     assert (
-        list_broken_rules(*BOOKED, *PREPARED, drifted, *first_booking("09-15 06:00", "c2", "09-21 09:00"))[0] == "T-10"
+        list_broken_rules(*BOOKED, *PREPARED, session_without_time, *first_booking("09-15 06:00", "c2", "09-21 09:00"))[
+            0
+        ]
+        == "T-10"
     )
 
 
 @pytest.mark.parametrize(("hours", "expected"), [(24, []), (20, ["T-10"]), (None, ["T-10"])])
-def test_booked_over_waits_a_day_after_a_warning(hours: int | None, expected: list[str]) -> None:
+def test_session_that_is_booked_over_moves_a_day_after_the_warning(hours: int | None, expected: list[str]) -> None:
     """T-10."""
-    warned = datetime(2026, 9, 9, 9, tzinfo=UTC) - timedelta(hours=hours or 0)
-    warning = mail(f"{warned:%m-%d %H:%M}", "booked_over_warning", M, "c1", "09-15 09:00")
+    warned_at = datetime(2026, 9, 9, 9, tzinfo=UTC) - timedelta(hours=hours or 0)
+    warning = mail(f"{warned_at:%m-%d %H:%M}", "booked_over_warning", M, "c1", "09-15 09:00")
     lines = [
         *BOOKED,
         *([warning] if hours else []),
@@ -231,15 +244,15 @@ def test_booked_over_waits_a_day_after_a_warning(hours: int | None, expected: li
     assert list_broken_rules(*lines) == expected
 
 
-def test_nothing_moves_without_a_cause() -> None:
-    """T-10: another time for a booked session, with no deferral and no human."""
-    again = session("09-08 09:00", "c1", "booked", "09-16 09:00", key="c1.1")
-    assert list_broken_rules(*BOOKED, again, event("09-08 09:00", "update", "c1.1", "09-16 09:00")) == ["T-10"]
+def test_booked_session_does_not_move_without_a_cause() -> None:
+    """T-10: the session gets another time without a deferral and without an action of a person."""
+    second_booking = session("09-08 09:00", "c1", "booked", "09-16 09:00", key="c1.1")
+    assert list_broken_rules(*BOOKED, second_booking, event("09-08 09:00", "update", "c1.1", "09-16 09:00")) == ["T-10"]
 
 
 @pytest.mark.parametrize(("minutes", "start", "expected"), [(75, "09-14 09:00", ["R-9"]), (30, "09-15 09:00", [])])
-def test_a_move_within_the_rules_is_respected(minutes: int, start: str, expected: list[str]) -> None:
-    """R-9, T-11: it may be deferred only when it got too short or too late."""
+def test_hand_move_within_the_rules_is_not_undone(minutes: int, start: str, expected: list[str]) -> None:
+    """R-9, T-11: a session that a person moved is deferred only when it became too short or too late."""
     lines = [
         human("09-08 09:00", "move", "c1", start, minutes, calendar=M),
         session("09-08 09:00", "c1", "deferred", count=1, cause="moved_out"),
@@ -251,81 +264,95 @@ def test_a_move_within_the_rules_is_respected(minutes: int, start: str, expected
     assert list_broken_rules(*BOOKED, *lines) == expected
 
 
-def test_a_prompt_follows_a_far_move_once_more() -> None:
-    """T-5: again when the session moved by more than 14 days after it went out, and only then."""
-    far = [
+def test_second_prompt_follows_a_move_by_more_than_14_days() -> None:
+    """T-5: a second prompt goes out when the session moved by more than 14 days after the first prompt."""
+    far_move = [
         human("09-11 09:00", "move", "c1", "10-02 09:00", calendar=M),
         session("09-11 09:00", "c1", "booked", "10-02 09:00", cause="moved"),
     ]
-    again = mail("09-30 07:00", "reflection_prompt", R, "c1", "10-02 09:00", number=1)
-    assert list_broken_rules(*BOOKED, PREPARED[0], *far, again) == []
-    assert list_broken_rules(*BOOKED, PREPARED[0], *far, last="09-30 09:00") == ["T-5"]
+    second_prompt = mail("09-30 07:00", "reflection_prompt", R, "c1", "10-02 09:00", number=1)
+    assert list_broken_rules(*BOOKED, PREPARED[0], *far_move, second_prompt) == []
+    assert list_broken_rules(*BOOKED, PREPARED[0], *far_move, last="09-30 09:00") == ["T-5"]
 
 
-def test_a_prompt_for_a_late_booking_goes_out_at_once() -> None:
-    """T-5: at once with four hours left, later not at all."""
-    moved = [
+def test_prompt_for_a_move_to_the_same_day_goes_out_at_once() -> None:
+    """T-5: a prompt goes out at once when at least four hours are left, and otherwise not at all."""
+    hand_move = [
         human("09-14 09:00", "move", "c1", "09-14 15:00", calendar=M),
         session("09-14 09:00", "c1", "booked", "09-14 15:00", cause="moved"),
         mail("09-14 09:00", "brief", M, "c1", "09-14 15:00"),
     ]
     lines = first_booking("09-07 05:00", "c1", "09-24 09:00")
-    at_once = mail("09-14 09:00", "reflection_prompt", R, "c1", "09-14 15:00")
-    assert list_broken_rules(*lines, *moved, last="09-14 09:30") == ["T-5"]
-    assert list_broken_rules(*lines, *moved, at_once) == []
-    short = [{**one, "at": stamp("09-14 11:30")} for one in moved]
-    assert list_broken_rules(*lines, *short) == []
-    assert list_broken_rules(*lines, *short, {**at_once, "at": stamp("09-14 11:30")}) == ["T-5"]
+    prompt = mail("09-14 09:00", "reflection_prompt", R, "c1", "09-14 15:00")
+    assert list_broken_rules(*lines, *hand_move, last="09-14 09:30") == ["T-5"]
+    assert list_broken_rules(*lines, *hand_move, prompt) == []
+    late_move = [{**line_of_move, "at": stamp("09-14 11:30")} for line_of_move in hand_move]
+    assert list_broken_rules(*lines, *late_move) == []
+    assert list_broken_rules(*lines, *late_move, {**prompt, "at": stamp("09-14 11:30")}) == ["T-5"]
 
 
-def test_a_resting_pair_is_left_alone() -> None:
-    """T-4 holds for active pairs; a pause ends what was booked, with its reason."""
+def test_paused_pair_needs_no_session() -> None:
+    """T-4 applies to active pairs. A pause cancels the booked session, with the pause as its reason."""
     assert list_broken_rules(pairs=(replace(FIRST_PAIR, paused=True),)) == []
-    off = session("09-08 09:00", "c1", "cancelled", reason="The pair is paused.")
+    cancelled_session = session("09-08 09:00", "c1", "cancelled", reason="The pair is paused.")
     assert (
-        list_broken_rules(*BOOKED, off, event("09-08 09:00", "cancel", "c1.1", "09-15 09:00"), last="12-31 00:00") == []
+        list_broken_rules(
+            *BOOKED, cancelled_session, event("09-08 09:00", "cancel", "c1.1", "09-15 09:00"), last="12-31 00:00"
+        )
+        == []
     )
-    why = {**off, "reason": "No longer wanted."}
-    assert list_broken_rules(*BOOKED, why, last="12-31 00:00") == ["T-4"]
+    cancelled_without_pause = {**cancelled_session, "reason": "No longer wanted."}
+    assert list_broken_rules(*BOOKED, cancelled_without_pause, last="12-31 00:00") == ["T-4"]
 
 
-def test_a_review_inside_a_1on1_has_no_event() -> None:
-    """T-9: it takes the time of the 1:1, whatever that is."""
+def test_review_inside_a_1on1_has_no_event() -> None:
+    """T-9: such a review takes place at the time of the 1:1, and no rule about times applies to it."""
     pair = replace(FIRST_PAIR, review=ReviewMode.IN_1ON1)
-    inside = session("09-07 06:00", "r1", "booked", "09-15 10:20", 30)
-    assert list_broken_rules(*BOOKED, inside, pairs=(pair,)) == []
-    assert list_broken_rules(*BOOKED, inside) == ["T-2", "T-4", "T-9"]
-    calm = first_booking("09-07 05:00", "c1", "09-22 09:00")
-    note = mail("09-15 08:00", "review_note", M, "r1", "09-15 10:20")
-    assert list_broken_rules(*calm, inside, note, pairs=(pair,)) == []
-    assert list_broken_rules(*calm, inside, last="09-15 08:30", pairs=(pair,)) == ["T-9"]
+    review = session("09-07 06:00", "r1", "booked", "09-15 10:20", 30)
+    assert list_broken_rules(*BOOKED, review, pairs=(pair,)) == []
+    assert list_broken_rules(*BOOKED, review) == ["T-2", "T-4", "T-9"]
+    career_booking = first_booking("09-07 05:00", "c1", "09-22 09:00")
+    review_note = mail("09-15 08:00", "review_note", M, "r1", "09-15 10:20")
+    assert list_broken_rules(*career_booking, review, review_note, pairs=(pair,)) == []
+    assert list_broken_rules(*career_booking, review, last="09-15 08:30", pairs=(pair,)) == ["T-9"]
 
 
-def test_a_review_has_a_contract_and_lies_a_month_after_it_far_from_career_sessions() -> None:
+def test_review_needs_a_contract_and_keeps_its_distance_from_career_sessions() -> None:
     """T-9."""
-    recorded = [
+    contract_lines = [
         human("09-16 08:00", "record_contract", "c1", "09-15 09:00", count=0),
         session("09-16 08:00", "c1", "contracted", "09-15 09:00"),
-        *(mail("09-16 08:00", "contract_summary", who, "c1") for who in (M, R)),
+        *(mail("09-16 08:00", "contract_summary", reader, "c1") for reader in (M, R)),
     ]
-    following = first_booking("09-15 10:15", "c2", "12-15 10:00")
+    next_booking = first_booking("09-15 10:15", "c2", "12-15 10:00")
 
-    def broken(at: str, start: str, *told: Line) -> list[str]:
-        there = first_booking(at, "r1", start, 25, kind="review")
-        return [rule for rule in list_broken_rules(*HELD_AND_ASKED, *following, *told, *there) if rule == "T-9"]
+    def list_broken_review_rules(at: str, start: str, *more_lines: Line) -> list[str]:
+        review_booking = first_booking(at, "r1", start, 25, kind="review")
+        return [
+            rule
+            for rule in list_broken_rules(*HELD_AND_ASKED, *next_booking, *more_lines, *review_booking)
+            if rule == "T-9"
+        ]
 
-    assert broken("09-16 08:00", "10-16 08:00", *recorded) == []
-    assert broken("09-16 08:00", "10-02 08:00", *recorded) == [], "ten working days before"
-    assert broken("09-16 08:00", "10-01 08:00", *recorded) == ["T-9"]
-    assert broken("09-16 08:00", "12-08 08:00", *recorded) == ["T-9"], "too near to the next session"
-    assert broken("09-16 08:00", "10-16 08:00") == ["T-9"], "there is nothing to review"
+    assert list_broken_review_rules("09-16 08:00", "10-16 08:00", *contract_lines) == []
+    assert list_broken_review_rules("09-16 08:00", "10-02 08:00", *contract_lines) == [], (
+        "the first day of the window, ten working days before the target"
+    )
+    assert list_broken_review_rules("09-16 08:00", "10-01 08:00", *contract_lines) == ["T-9"]
+    assert list_broken_review_rules("09-16 08:00", "12-08 08:00", *contract_lines) == ["T-9"], (
+        "a review too close to the next session is a fault"
+    )
+    assert list_broken_review_rules("09-16 08:00", "10-16 08:00") == ["T-9"], "a review without a contract is a fault"
 
 
-@pytest.mark.parametrize("name", ["deferral_notice", "booked_over_warning", "unplaceable"])
-def test_a_review_moves_without_a_mail(name: str) -> None:
+@pytest.mark.parametrize("mail_name", ["deferral_notice", "booked_over_warning", "unplaceable"])
+def test_move_of_a_review_sends_no_mail(mail_name: str) -> None:
     """T-9."""
-    review = first_booking("09-07 05:00", "r1", "10-16 08:00", 25, kind="review")
-    told = mail("09-08 08:00", name, M, "r1", "10-16 08:00", number=0)
-    assert len(list_broken_rules(*BOOKED, *review, told)) == len(list_broken_rules(*BOOKED, *review)) + 1
-    lost = session("09-08 08:00", "r1", "deferred", count=1, cause="asked", kind="review")
-    assert "T-9" in list_broken_rules(*BOOKED, *review, lost)
+    review_booking = first_booking("09-07 05:00", "r1", "10-16 08:00", 25, kind="review")
+    mail_about_review = mail("09-08 08:00", mail_name, M, "r1", "10-16 08:00", number=0)
+    assert (
+        len(list_broken_rules(*BOOKED, *review_booking, mail_about_review))
+        == len(list_broken_rules(*BOOKED, *review_booking)) + 1
+    )
+    deferred_review = session("09-08 08:00", "r1", "deferred", count=1, cause="asked", kind="review")
+    assert "T-9" in list_broken_rules(*BOOKED, *review_booking, deferred_review)

@@ -1,4 +1,4 @@
-"""Each count finds the one fault that is planted in a good ledger, and nothing in the good one."""
+"""The counts find each fault that is added to a good ledger, and no fault in the good ledger."""
 
 import ast
 from dataclasses import replace
@@ -33,37 +33,37 @@ from worker.domain.model import Pair, Span
 YEAR = Year(persons=PERSONS, pairs={str(FIRST_PAIR.id): FIRST_PAIR}, away={}, start=START, end=END)
 
 
-def count(plant: Change = lambda lines: lines, pair: Pair = FIRST_PAIR, **fields: Any) -> Counts:
-    """The counts of the good quarter with a fault in it."""
-    return count_ledger(plant(quarter()), replace(YEAR, pairs={str(pair.id): pair}, **fields))
+def count(change: Change = lambda lines: lines, pair: Pair = FIRST_PAIR, **fields: Any) -> Counts:
+    """Return the counts of the good quarter after this change."""
+    return count_ledger(change(quarter()), replace(YEAR, pairs={str(pair.id): pair}, **fields))
 
 
 def count_faults(counts: Counts) -> dict[str, int]:
-    """How many faults each list has; lists without any aside."""
+    """Return the number of faults in each list that is not empty."""
     lists = {name: getattr(counts, name) for name in Counts.__dataclass_fields__}
     return {name: len(faults) for name, faults in lists.items() if isinstance(faults, tuple) and faults}
 
 
-def part(at: str, name: str, state: str, start: str, topic: str) -> dict[str, Any]:
-    return session(at, name, state, start, topic=topic)
+def make_part(at: str, session_id: str, state: str, start: str, topic: str) -> dict[str, Any]:
+    return session(at, session_id, state, start, topic=topic)
 
 
 BOOKED_EARLY = session("10-02 08:00", "c2", "booked", "11-30 10:00", count=1)
-SECOND_MAILS = [mail("10-20 10:00", "commitment_due", R, due=f"2026-10-{day}") for day in range(20, 25)]
-PLANTED: dict[str, tuple[Change, dict[str, int]]] = {
+MAILS_OF_ONE_DAY = [mail("10-20 10:00", "commitment_due", R, due=f"2026-10-{day}") for day in range(20, 25)]
+CHANGED_QUARTERS: dict[str, tuple[Change, dict[str, int]]] = {
     "rebooked 16 days before the time it lost": (
         add(session("10-01 08:00", "c2", "deferred", count=1, cause="declined"), BOOKED_EARLY),
         {"rebooked_long_before": 1},
     ),
-    "moved 16 days ahead by a person": (
+    "moved 16 days ahead by a person, which is no fault": (
         add({**BOOKED_EARLY, "cause": "moved"}),
         {},
     ),
-    "held four weeks after the one before": (
+    "held four weeks after the session before": (
         add(*first_booking("09-20 09:00", "c9", "10-15 09:00"), session("10-15 10:15", "c9", "held", "10-15 09:00")),
         {"too_close": 1, "reviews_without_reason": 1},
     ),
-    "four weeks after one that was not held after all": (
+    "four weeks after a session that was not held, which is no fault": (
         add(
             *first_booking("09-20 09:00", "c9", "10-15 09:00"),
             session("10-15 10:15", "c9", "held", "10-15 09:00"),
@@ -71,7 +71,7 @@ PLANTED: dict[str, tuple[Change, dict[str, int]]] = {
         ),
         {},
     ),
-    "an ad hoc talk four weeks after": (
+    "an ad hoc session four weeks later, which is no fault": (
         add(
             human("10-10 08:00", "talk", "c9"),
             *first_booking("10-10 08:00", "c9", "10-15 09:00"),
@@ -81,26 +81,26 @@ PLANTED: dict[str, tuple[Change, dict[str, int]]] = {
     ),
     "the third part before the second": (
         add(
-            part("10-01 08:00", "a1", "booked", "10-05 08:00", "now"),
-            part("10-01 08:00", "a2", "booked", "10-20 08:00", "direction"),
-            part("10-01 08:00", "a3", "booked", "10-14 08:00", "gap"),
+            make_part("10-01 08:00", "a1", "booked", "10-05 08:00", "now"),
+            make_part("10-01 08:00", "a2", "booked", "10-20 08:00", "direction"),
+            make_part("10-01 08:00", "a3", "booked", "10-14 08:00", "gap"),
         ),
         {"out_of_order": 1},
     ),
     "the second part held while the first has no time": (
         add(
-            part("10-01 08:00", "a1", "booked", "10-05 08:00", "now"),
-            part("10-01 08:00", "a2", "booked", "10-12 08:00", "direction"),
-            part("10-02 08:00", "a1", "deferred", "10-05 08:00", "now"),
-            part("10-12 09:15", "a2", "held", "10-12 08:00", "direction"),
+            make_part("10-01 08:00", "a1", "booked", "10-05 08:00", "now"),
+            make_part("10-01 08:00", "a2", "booked", "10-12 08:00", "direction"),
+            make_part("10-02 08:00", "a1", "deferred", "10-05 08:00", "now"),
+            make_part("10-12 09:15", "a2", "held", "10-12 08:00", "direction"),
         ),
         {"out_of_order": 1},
     ),
-    "two parts in the wrong order for an hour": (
+    "two parts in the wrong order for one hour, which is no fault": (
         add(
-            part("10-01 08:00", "a1", "booked", "10-12 08:00", "now"),
-            part("10-01 08:00", "a2", "booked", "10-05 08:00", "direction"),
-            part("10-01 09:00", "a2", "booked", "10-20 08:00", "direction"),
+            make_part("10-01 08:00", "a1", "booked", "10-12 08:00", "now"),
+            make_part("10-01 08:00", "a2", "booked", "10-05 08:00", "direction"),
+            make_part("10-01 09:00", "a2", "booked", "10-20 08:00", "direction"),
         ),
         {},
     ),
@@ -112,11 +112,11 @@ PLANTED: dict[str, tuple[Change, dict[str, int]]] = {
         add(session("10-10 08:00", "c8", "contracted", "10-09 09:00")),
         {"reviews_without_reason": 1},
     ),
-    "a review after a talk that left no contract": (
+    "a review after a session without a contract": (
         add(*first_booking("09-20 09:00", "c9", "10-18 09:00"), session("10-18 10:15", "c9", "held", "10-18 09:00")),
         {"reviews_without_reason": 1, "too_close": 1},
     ),
-    "a mail that a review lost its time": (
+    "a deferral notice about a review": (
         add(mail("10-12 09:00", "deferral_notice", M, "r1", "10-19 09:00")),
         {"review_notices": 1},
     ),
@@ -128,11 +128,11 @@ PLANTED: dict[str, tuple[Change, dict[str, int]]] = {
         edit({"message": "reflection_prompt", "session": "c2"}, at=stamp("12-12 10:00")),
         {"outside_hours": 1},
     ),
-    "a request at night": (
+    "a contract request at night, which is no fault": (
         edit({"message": "contract_request", "session": "c2"}, at=stamp("12-16 22:00")),
         {},
     ),
-    "a notice at night of tomorrow's time": (
+    "a notice at night about a time tomorrow, which is no fault": (
         combine(
             add(session("12-15 22:00", "c2", "booked", "12-22 10:00", count=1)),
             edit({"session": "c2", "state": "held"}, at=stamp("12-16 11:15")),
@@ -140,57 +140,59 @@ PLANTED: dict[str, tuple[Change, dict[str, int]]] = {
         ),
         {},
     ),
-    "a notice at night of a time next week": (
+    "a notice at night about a time next week": (
         add(mail("12-05 22:01", "deferral_notice", M, "c2", "12-16 10:00", number=1)),
         {"outside_hours": 1},
     ),
-    "five mails of a day": (add(*SECOND_MAILS), {"crowded_days": 1}),
-    "four mails of a day": (add(*SECOND_MAILS[:4]), {}),
+    "five mails on one day": (add(*MAILS_OF_ONE_DAY), {"crowded_days": 1}),
+    "four mails on one day, which is no fault": (add(*MAILS_OF_ONE_DAY[:4]), {}),
 }
 
 
-@pytest.mark.parametrize(("plant", "expected"), PLANTED.values(), ids=PLANTED.keys())
-def test_each_count_finds_what_was_planted(plant: Change, expected: dict[str, int]) -> None:
+@pytest.mark.parametrize(("change", "expected"), CHANGED_QUARTERS.values(), ids=CHANGED_QUARTERS.keys())
+def test_each_fault_is_counted_in_its_list(change: Change, expected: dict[str, int]) -> None:
     """T-9, T-10, T-13, T-16."""
-    faults, base = count_faults(count(plant)), count_faults(count())
-    assert {name: n - base.get(name, 0) for name, n in faults.items() if n != base.get(name, 0)} == expected
+    faults, base_counts = count_faults(count(change)), count_faults(count())
+    assert {
+        name: number - base_counts.get(name, 0) for name, number in faults.items() if number != base_counts.get(name, 0)
+    } == expected
 
 
-def test_nothing_is_found_in_a_good_quarter() -> None:
+def test_good_quarter_has_no_faults() -> None:
     assert count_faults(count()) == {}
 
 
-def test_each_time_before_the_start_is_counted() -> None:
-    """T-10: never before `start`. The good quarter has two: the first time of a session, and its second."""
+def test_times_before_the_start_of_the_pair_are_counted() -> None:
+    """T-10: with this start, the first and the second time of session c1 are before it."""
     assert count_faults(count(pair=replace(FIRST_PAIR, start=date(2026, 9, 20))))["before_start"] == 2
 
 
-def test_a_mail_on_a_day_out_of_office_is_outside_working_hours() -> None:
-    """T-16: out of office is no working day for mails."""
+def test_mail_on_a_day_out_of_office_is_outside_working_hours() -> None:
+    """T-16: mails are not sent on a day out of office."""
     away = {R: (Span(datetime(2026, 12, 14, tzinfo=UTC), datetime(2026, 12, 15, tzinfo=UTC)),)}
     assert len(count(away=away).outside_hours) == len(count().outside_hours) + 1
 
 
-def test_a_series_is_one_conversation_and_a_session_held_twice_counts_once() -> None:
-    lines = add(
+def test_series_and_session_held_twice_count_as_one_conversation_each() -> None:
+    add_series = add(
         *(
-            part("10-01 08:00", f"a{n}", "booked", f"10-{n}2 08:00", topic)
-            for n, topic in enumerate(("now", "direction", "gap"))
+            make_part("10-01 08:00", f"a{number}", "booked", f"10-{number}2 08:00", topic)
+            for number, topic in enumerate(("now", "direction", "gap"))
         ),
         *(
-            part(f"10-{n}2 09:15", f"a{n}", "held", f"10-{n}2 08:00", topic)
-            for n, topic in enumerate(("now", "direction", "gap"))
+            make_part(f"10-{number}2 09:15", f"a{number}", "held", f"10-{number}2 08:00", topic)
+            for number, topic in enumerate(("now", "direction", "gap"))
         ),
         session("09-17 12:00", "c1", "deferred", count=2, cause="not_held"),
         session("09-17 13:00", "c1", "held", "09-17 09:00", count=2),
     )
-    before = count()
-    assert before.conversations == 2
-    assert count(lines).conversations == 3
-    assert count(combine(lines, drop(session="a2", state="held"))).conversations == 2
+    counts_before = count()
+    assert counts_before.conversations == 2
+    assert count(add_series).conversations == 3
+    assert count(combine(add_series, drop(session="a2", state="held"))).conversations == 2
 
 
-def test_shares_are_of_all_mails_and_rhythms() -> None:
+def test_sum_of_two_years_keeps_the_shares() -> None:
     counts = count()
     assert counts.promised == pytest.approx(115 / 91, abs=0.01)
     assert counts.mails_per_conversation == counts.mails / 2
@@ -199,17 +201,17 @@ def test_shares_are_of_all_mails_and_rhythms() -> None:
     assert both_years.held_share == counts.held_share
 
 
-def test_the_table_has_a_row_for_each_count_and_a_column_for_each_company() -> None:
+def test_table_has_a_row_for_each_count_and_a_column_for_each_company() -> None:
     table = format_table({"one": count(), "two": count()}).splitlines()
     assert table[0] == "| what | promised | one | two |"
     assert len(table) == 2 + len(ROWS)
 
 
-def test_it_counts_apart_from_the_planner() -> None:
-    """Only the nouns and the arithmetic of working time are imported."""
-    allowed = {"worker.domain.model", "worker.domain.time.worktime"}
+def test_counts_import_nothing_of_the_planner() -> None:
+    """The counts import only the model and the arithmetic of working time."""
+    allowed_modules = {"worker.domain.model", "worker.domain.time.worktime"}
     for module in (ROOT / "tests/support/counts").glob("*.py"):
         tree = ast.parse(module.read_text(encoding="utf-8"))
         names = {node.module or "" for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)}
         names |= {name.name for node in ast.walk(tree) if isinstance(node, ast.Import) for name in node.names}
-        assert {name for name in names if name.startswith("worker")} <= allowed
+        assert {name for name in names if name.startswith("worker")} <= allowed_modules
