@@ -1,4 +1,4 @@
-"""`longarc check` asks the public address as Microsoft does, and says what services have shown of reaching it."""
+"""`longarc check` requests the notification address as Microsoft does, and reports whether services reach it."""
 
 from collections.abc import Iterator
 from dataclasses import replace
@@ -19,37 +19,41 @@ from worker.settings.load import Settings
 from worker.store.tables import channel
 from worker.web.server import PageServer
 
-BASE = "https://longarc.corp.example"
-CLOSED = "127.0.0.1:1"
+BASE_URL = "https://longarc.corp.example"
+UNUSED_ADDRESS = "127.0.0.1:1"
 
 
 @pytest.fixture
 def proxy(tmp_path: Path) -> Iterator[CompanyProxy]:
-    with serve_proxy(tmp_path) as running:
-        yield running
+    with serve_proxy(tmp_path) as proxy:
+        yield proxy
 
 
-def known(notify_url: str, url: str = "sqlite://", listen: str = CLOSED, **more: Any) -> Settings:
+def make_settings(notify_url: str, url: str = "sqlite://", listen: str = UNUSED_ADDRESS, **options: Any) -> Settings:
     pages = {"listen": listen}
-    return settings(url, base_url=more.pop("base_url", BASE), sync={"notify_url": notify_url}, pages=pages, **more)
+    return settings(
+        url, base_url=options.pop("base_url", BASE_URL), sync={"notify_url": notify_url}, pages=pages, **options
+    )
 
 
-def roster(calendar: str) -> Roster:
-    persons = {who: replace(one, calendar=calendar) for who, one in people(DANA, SAM).items()}
+def make_roster(calendar: str) -> Roster:
+    persons = {
+        email: replace(calendar_person, calendar=calendar) for email, calendar_person in people(DANA, SAM).items()
+    }
     return Roster(persons, pairs(pair()))
 
 
-def check(given: Settings, calendar: str = "google", ca_file: str = "") -> list[Finding]:
-    return list(check_notifications(given, roster(calendar), START, ca_file))
+def list_findings(known_settings: Settings, calendar: str = "google", ca_file: str = "") -> list[Finding]:
+    return list(check_notifications(known_settings, make_roster(calendar), START, ca_file))
 
 
-def one_with(findings: list[Finding], words: str) -> Finding:
-    [found] = [one for one in findings if words in one.statement]
-    return found
+def get_finding(findings: list[Finding], words: str) -> Finding:
+    [finding] = [candidate for candidate in findings if words in candidate.statement]
+    return finding
 
 
-def database(tmp_path: Path, **columns: Any) -> str:
-    """A database where Dana's channel is like that."""
+def create_database(tmp_path: Path, **columns: Any) -> str:
+    """Create a database where Dana's channel has these columns. Return its URL."""
     url = f"sqlite:///{tmp_path / 'longarc.db'}"
     store = new_store(url)
     store.migrate()
@@ -59,12 +63,12 @@ def database(tmp_path: Path, **columns: Any) -> str:
     return url
 
 
-def test_request_to_ourselves_comes_back_from_the_pages_letter_by_letter(proxy: CompanyProxy) -> None:
-    office = Office("sqlite://", known=known(proxy.url, listen="127.0.0.1:0"))
+def test_validation_request_returns_from_the_pages_unchanged(proxy: CompanyProxy) -> None:
+    office = Office("sqlite://", known=make_settings(proxy.url, listen="127.0.0.1:0"))
     with PageServer(office.worker) as pages:
         proxy.pages_port = pages.port
         assert try_address(proxy.url, proxy.ca_file) is None
-        [finding, *_] = check(known(proxy.url), ca_file=proxy.ca_file)
+        [finding, *_] = list_findings(make_settings(proxy.url), ca_file=proxy.ca_file)
     office.close()
     assert finding == Finding(f"{proxy.url}/notify leads to the pages from here (sync.notify_url)", True)
     [token] = parse_qs(urlsplit(proxy.asked[0]).query)["validationToken"]
@@ -88,47 +92,49 @@ def test_request_to_ourselves_comes_back_from_the_pages_letter_by_letter(proxy: 
         (ProxyAnswer(204), "answers 204", "pass POST"),
     ],
 )
-def test_what_a_proxy_does_instead_is_named_with_what_helps(
+def test_wrong_answer_of_a_proxy_is_reported_with_a_remedy(
     proxy: CompanyProxy, answer: ProxyAnswer, what: str, remedy: str
 ) -> None:
     proxy.answer = answer
-    [finding, *_] = check(known(proxy.url, listen=proxy.listen), ca_file=proxy.ca_file)
+    [finding, *_] = list_findings(make_settings(proxy.url, listen=proxy.listen), ca_file=proxy.ca_file)
     assert not finding.ok
     assert what in finding.statement and remedy in finding.remedy
     assert "\n" not in finding.remedy and len(proxy.asked) == 1
 
 
-def test_certificate_that_the_world_does_not_trust_is_wrong_whoever_trusts_it_here(
+def test_certificate_of_a_private_authority_is_refused_although_this_machine_trusts_it(
     proxy: CompanyProxy, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("REQUESTS_CA_BUNDLE", proxy.ca_file)
-    [finding, *_] = check(known(proxy.url, listen=proxy.listen))
+    [finding, *_] = list_findings(make_settings(proxy.url, listen=proxy.listen))
     assert not finding.ok and "invalid certificate" in finding.statement
     assert "public authority" in finding.remedy
 
 
-def test_without_an_answer_it_names_firewall_and_name() -> None:
-    given = known("https://127.0.0.1:1", base_url="https://127.0.0.1:1")
+def test_unreachable_address_is_reported_with_the_firewall_as_a_remedy() -> None:
+    unreachable_settings = make_settings("https://127.0.0.1:1", base_url="https://127.0.0.1:1")
     problem = try_address("https://127.0.0.1:1")
     assert problem is not None and "does not respond (ConnectionError)" in problem.what
     assert "firewall" in problem.remedy
-    assert one_with(check(given), "the pages are not running at").ok
+    assert get_finding(list_findings(unreachable_settings), "the pages are not running at").ok
 
 
-def test_while_the_pages_do_not_run_nothing_is_wrong_yet(proxy: CompanyProxy) -> None:
+def test_wrong_answer_is_no_failure_while_the_pages_are_not_running(proxy: CompanyProxy) -> None:
     proxy.answer = ProxyAnswer(502)
-    [finding, *_] = check(known(proxy.url), ca_file=proxy.ca_file)
-    assert finding.ok and f"the pages are not running at {CLOSED}" in finding.statement
+    [finding, *_] = list_findings(make_settings(proxy.url), ca_file=proxy.ca_file)
+    assert finding.ok and f"the pages are not running at {UNUSED_ADDRESS}" in finding.statement
     assert finding.remedy == "Start `longarc run` first, then run this again."
     proxy.answer = ProxyAnswer(302, headers={"Location": "/login"})
-    [finding, *_] = check(known(proxy.url), ca_file=proxy.ca_file)
+    [finding, *_] = list_findings(make_settings(proxy.url), ca_file=proxy.ca_file)
     assert finding.ok and "redirects" in finding.statement and "services follow no redirect" in finding.remedy
 
 
-def test_where_services_arrive_it_is_well_that_this_machine_does_not(proxy: CompanyProxy, tmp_path: Path) -> None:
-    opened = {"service": "outlook", "expires_at": START + DAY}
-    given = known("https://127.0.0.1:1", database(tmp_path, **opened), proxy.listen)
-    first, second = check(given, "outlook")
+def test_address_passes_when_services_reach_it_although_this_machine_does_not(
+    proxy: CompanyProxy, tmp_path: Path
+) -> None:
+    open_channel = {"service": "outlook", "expires_at": START + DAY}
+    unreachable_settings = make_settings("https://127.0.0.1:1", create_database(tmp_path, **open_channel), proxy.listen)
+    first, second = list_findings(unreachable_settings, "outlook")
     assert first.ok and "can't be reached from here, but services reach it" in first.statement
     assert second == Finding(
         "Microsoft 365 reaches the address: notifications came through 0 of its 1 open channels", True
@@ -151,17 +157,17 @@ def test_where_services_arrive_it_is_well_that_this_machine_does_not(proxy: Comp
         ("outlook", {"expires_at": START - timedelta(1)}, True, "once `longarc run` has opened channels"),
     ],
 )
-def test_each_service_alone_shows_that_it_reaches_us(
+def test_channels_of_each_service_show_whether_it_reaches_the_address(
     proxy: CompanyProxy, tmp_path: Path, service: str, columns: dict[str, Any], ok: bool, words: str
 ) -> None:
-    given = known(proxy.url, database(tmp_path, service=service, **columns))
-    finding = check(given, service)[-1]
+    known_settings = make_settings(proxy.url, create_database(tmp_path, service=service, **columns))
+    finding = list_findings(known_settings, service)[-1]
     assert words in finding.statement and finding.ok is ok
     assert finding.ok or finding.remedy == "No right answer."
 
 
-def test_without_an_address_it_says_what_would_help_where_it_would() -> None:
-    [finding] = check(known(""))
+def test_missing_notification_address_is_reported_where_it_would_help() -> None:
+    [finding] = list_findings(make_settings(""))
     assert finding.ok and "sync.notify_url" in finding.remedy
-    assert check(known("", base_url="http://127.0.0.1:8030")) == []
-    assert check(known(""), "caldav") == []
+    assert list_findings(make_settings("", base_url="http://127.0.0.1:8030")) == []
+    assert list_findings(make_settings(""), "caldav") == []

@@ -1,4 +1,4 @@
-"""The page about a quarter in a real browser: one file, at every width, in print, and whatever people are called."""
+"""The page of the preview, in a real browser: one file, at every width, in print, and with unusual names."""
 
 import re
 from collections.abc import Iterator
@@ -23,14 +23,14 @@ from worker.ops.preview.quarter import QuarterPreview, build_quarter
 from worker.ops.preview.sample_mails import render_samples
 
 CHROMIUM = find_chromium()
-needs_browser = pytest.mark.skipif(not CHROMIUM, reason="there is no Chromium on PATH, and `make setup` brought none")
+needs_browser = pytest.mark.skipif(not CHROMIUM, reason="no Chromium is on PATH or installed by `make setup`")
 
-EVIL = "<script>alert('it runs')</script>"
-#: Names as people have them, and as nobody should.
+SCRIPT_NAME = "<script>alert('it runs')</script>"
+#: Names in several scripts and directions, very long names, and names that contain code.
 NAMES = {
     "m0": "Dana Whitfield",
     "m1": "عمر حداد",
-    "r0": EVIL,
+    "r0": SCRIPT_NAME,
     "r1": "שרה כהן",
     "r2": "Bartholomew Featherstonehaugh-Cholmondeley-Wriothesley the Younger of Northumberland",
     "r3": 'Sam "; DROP TABLE pair; -- & Söhne',
@@ -40,25 +40,25 @@ NAMES = {
 
 
 def build_office() -> Office:
-    """Two managers and six reports, one who never works when the manager does, and one without a free hour."""
-    persons = {f"{who}@corp.example": person(f"{who}@corp.example", name=name) for who, name in NAMES.items()}
+    """Two managers and six reports. r5 never works at the same time as the manager, and r2 has no free hour."""
+    persons = {f"{key}@corp.example": person(f"{key}@corp.example", name=name) for key, name in NAMES.items()}
     persons["m1@corp.example"] = replace(persons["m1@corp.example"], zone="Asia/Dubai", country="AE", locale="de")
     persons["r5@corp.example"] = replace(persons["r5@corp.example"], zone="Pacific/Honolulu", country="US")
-    listed = pairs(
+    company_pairs = pairs(
         *(pair("m0@corp.example", f"r{number}@corp.example") for number in (0, 1, 2)),
         pair("m0@corp.example", "r3@corp.example", format=Format.SERIES),
         pair("m1@corp.example", "r4@corp.example"),
         pair("m1@corp.example", "r5@corp.example"),
     )
-    office = Office(persons=persons, listed=listed, known=settings(base_url="https://longarc.corp.example"))
+    office = Office(persons=persons, listed=company_pairs, known=settings(base_url="https://longarc.corp.example"))
     for day in range(200):
         office.calendar.add("r2@corp.example", span(START + day * DAY, minutes=600))
     return office
 
 
-@pytest.fixture(scope="module", name="made")
-def made_page(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Path, QuarterPreview]]:
-    """The page of that company, and what it was made of."""
+@pytest.fixture(scope="module", name="page_and_preview")
+def render_page_and_preview(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Path, QuarterPreview]]:
+    """The file with the page of that company, and the preview from which it was rendered."""
     office = build_office()
     quarter = build_quarter(office.worker.sweep.preview(), office.clock(), office.settings.policy)
     samples = render_samples(quarter.samples, office.settings, office.worker.mail_renderer)
@@ -70,36 +70,36 @@ def made_page(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Path, 
 
 
 @pytest.fixture(scope="module", name="browser")
-def browser_without_a_network() -> Iterator[Browser]:
+def launch_browser() -> Iterator[Browser]:
     with sync_playwright() as playwright:
-        started = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox", "--disable-dev-shm-usage"])
-        yield started
-        started.close()
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox", "--disable-dev-shm-usage"])
+        yield browser
+        browser.close()
 
 
 @contextmanager
-def looking(browser: Browser, file: Path, **how: Any) -> Iterator[Page]:
-    """Somebody's browser with the file open. Fails on what it asks of anybody else, and on what its policy forbids."""
-    context = browser.new_context(reduced_motion="reduce", **how)
-    page, asked, complaints = context.new_page(), list[str](), list[str]()
-    page.on("request", lambda request: asked.append(request.url))
-    page.on("console", lambda said: complaints.append(said.text))
-    page.on("dialog", lambda dialog: complaints.append(dialog.message))
+def open_page(browser: Browser, file: Path, **options: Any) -> Iterator[Page]:
+    """Open the file in a browser. Fail when the page requests anything else, or logs a message to the console."""
+    context = browser.new_context(reduced_motion="reduce", **options)
+    page, requested_urls, console_messages = context.new_page(), list[str](), list[str]()
+    page.on("request", lambda request: requested_urls.append(request.url))
+    page.on("console", lambda message: console_messages.append(message.text))
+    page.on("dialog", lambda dialog: console_messages.append(dialog.message))
     page.goto(file.as_uri())
     yield page
     context.close()
-    assert set(asked) <= {file.as_uri(), "about:srcdoc"} and complaints == []
+    assert set(requested_urls) <= {file.as_uri(), "about:srcdoc"} and console_messages == []
 
 
-def open_all(page: Page) -> None:
-    page.evaluate("document.querySelectorAll('details').forEach(one => one.open = true)")
+def open_all_details(page: Page) -> None:
+    page.evaluate("document.querySelectorAll('details').forEach(element => element.open = true)")
 
 
-# --- what stands on it ---
+# --- the text of the page ---
 
 
 class Tags(HTMLParser):
-    """The tags of a page, and what of it would be fetched."""
+    """The tags of a page, and the attributes by which a browser would load something."""
 
     def __init__(self, text: str) -> None:
         super().__init__()
@@ -112,21 +112,21 @@ class Tags(HTMLParser):
         self.fetched += [f"{tag} {name}" for name, value in attributes if name in ("src", "href") and value != "#main"]
 
 
-def test_it_loads_nothing_and_runs_nothing(made: tuple[Path, QuarterPreview]) -> None:
-    """Whatever somebody is called: names are text, each isolated from the direction of the others."""
-    text = made[0].read_text(encoding="utf-8")
-    found = Tags(text)
-    assert not {"script", "link", "img", "object"} & set(found.tags) and found.fetched == []
+def test_page_loads_nothing_and_contains_no_script(page_and_preview: tuple[Path, QuarterPreview]) -> None:
+    """Names are escaped, and each is isolated from the text direction of the others."""
+    text = page_and_preview[0].read_text(encoding="utf-8")
+    parsed = Tags(text)
+    assert not {"script", "link", "img", "object"} & set(parsed.tags) and parsed.fetched == []
     assert "url(" not in text and "@import" not in text
-    assert "&lt;script&gt;alert" in text and EVIL not in text
+    assert "&lt;script&gt;alert" in text and SCRIPT_NAME not in text
     assert "<bdi>שרה כהן</bdi>" in text and "<bdi>عمر حداد</bdi>" in text
     assert "\u202e" not in text
 
 
-def test_the_size_grows_by_some_hundred_bytes_a_pair(made: tuple[Path, QuarterPreview]) -> None:
-    """The page of a large company stays one that can be opened and sent."""
-    body = made[0].read_text(encoding="utf-8").partition("<main")[2].partition('id="samples-title"')[0]
-    assert len(body) < 1_500 * made[1].pair_count + 15_000
+def test_page_grows_by_less_than_1500_bytes_a_pair(page_and_preview: tuple[Path, QuarterPreview]) -> None:
+    """The page of a large company stays small enough to open and to send."""
+    body = page_and_preview[0].read_text(encoding="utf-8").partition("<main")[2].partition('id="samples-title"')[0]
+    assert len(body) < 1_500 * page_and_preview[1].pair_count + 15_000
 
 
 # --- in a browser ---
@@ -134,24 +134,32 @@ def test_the_size_grows_by_some_hundred_bytes_a_pair(made: tuple[Path, QuarterPr
 
 @needs_browser
 @pytest.mark.parametrize("width", [320, 390, 768, 1024, 1280, 1600])
-def test_nothing_is_wider_than_the_window(made: tuple[Path, QuarterPreview], browser: Browser, width: int) -> None:
-    with looking(browser, made[0], viewport={"width": width, "height": 800}) as page:
-        open_all(page)
+def test_page_is_not_wider_than_the_window(
+    page_and_preview: tuple[Path, QuarterPreview], browser: Browser, width: int
+) -> None:
+    with open_page(browser, page_and_preview[0], viewport={"width": width, "height": 800}) as page:
+        open_all_details(page)
         assert page.evaluate("document.documentElement.scrollWidth") <= width
 
 
 @needs_browser
 @pytest.mark.parametrize(("width", "colours"), [(1280, "light"), (390, "dark")])
-def test_axe_finds_nothing(made: tuple[Path, QuarterPreview], browser: Browser, width: int, colours: Any) -> None:
-    with looking(browser, made[0], viewport={"width": width, "height": 800}, color_scheme=colours) as page:
-        open_all(page)
-        found = Axe().run(page).response["violations"]
-        assert [f"{one['id']}: {node['html']}" for one in found for node in one["nodes"]] == []
+def test_axe_reports_no_violations(
+    page_and_preview: tuple[Path, QuarterPreview], browser: Browser, width: int, colours: Any
+) -> None:
+    with open_page(
+        browser, page_and_preview[0], viewport={"width": width, "height": 800}, color_scheme=colours
+    ) as page:
+        open_all_details(page)
+        violations = Axe().run(page).response["violations"]
+        assert [f"{violation['id']}: {node['html']}" for violation in violations for node in violation["nodes"]] == []
 
 
 @needs_browser
-def test_a_name_opens_to_days_and_hours_without_a_script(made: tuple[Path, QuarterPreview], browser: Browser) -> None:
-    with looking(browser, made[0], java_script_enabled=False) as page:
+def test_click_on_a_manager_shows_days_and_hours_without_scripts(
+    page_and_preview: tuple[Path, QuarterPreview], browser: Browser
+) -> None:
+    with open_page(browser, page_and_preview[0], java_script_enabled=False) as page:
         row = page.locator("details.manager", has_text="Dana Whitfield")
         assert not row.locator("li").first.is_visible()
         row.locator("summary").click()
@@ -161,12 +169,12 @@ def test_a_name_opens_to_days_and_hours_without_a_script(made: tuple[Path, Quart
 
 @needs_browser
 @pytest.mark.parametrize("paper", ["A4", "Letter"])
-def test_print_has_each_session_on_one_line_and_cuts_no_row(
-    made: tuple[Path, QuarterPreview], browser: Browser, tmp_path: Path, paper: str
+def test_printed_page_has_each_session_on_one_line(
+    page_and_preview: tuple[Path, QuarterPreview], browser: Browser, tmp_path: Path, paper: str
 ) -> None:
-    """All that is closed on the screen is open on paper: each day with its hours and its name, each mail as text."""
-    file, quarter = made
-    with looking(browser, file) as page:
+    """Everything that is closed on the screen is open on paper: days with hours and names, and mails as text."""
+    file, quarter = page_and_preview
+    with open_page(browser, file) as page:
         page.pdf(path=tmp_path / "plan.pdf", format=paper)
         page.emulate_media(media="print")
         assert page.locator(".talks li").count() == page.locator(".talks li:visible").count()
@@ -175,6 +183,6 @@ def test_print_has_each_session_on_one_line_and_cuts_no_row(
     talks = list(quarter.talks)
     assert len(lines) == len(talks) > 6
     for line in lines:
-        if line.isascii() and "Featherstonehaugh" not in line:  # a PDF has other scripts in the order of their glyphs
+        if line.isascii() and "Featherstonehaugh" not in line:  # text of other scripts has another order in a PDF
             assert any(line in page for page in pages), line
     assert any("You and Dana now have a career conversation" in page for page in pages)

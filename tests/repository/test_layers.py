@@ -17,7 +17,7 @@ from packaging.utils import canonicalize_name
 from tests.support import ROOT
 
 WORKER = ROOT / "worker"
-#: The layers from the lowest on. A module imports from its own layer or from those before it.
+#: The layers, lowest first. A module imports from its own layer or from layers before it.
 LAYERS = (
     {"errors"},
     {"domain"},
@@ -29,8 +29,8 @@ LAYERS = (
     {"commands"},
     {"cli", "__main__"},
 )
-#: Which packages of its own layer each package must not import.
-STRANGERS = {
+#: Packages of the same layer that each package must not import.
+FORBIDDEN_NEIGHBOURS = {
     "providers": {"store", "settings", "mail", "roster"},
     "store": {"providers", "settings", "mail", "roster"},
     "settings": {"store", "providers", "mail", "roster"},
@@ -45,25 +45,25 @@ MAX_LINES = 500
 
 
 @cache
-def modules() -> tuple[str, ...]:
-    """Every module of ours, by its dotted name."""
+def list_modules() -> tuple[str, ...]:
+    """Return the dotted name of every module of the product."""
     paths = sorted(path.relative_to(ROOT) for path in WORKER.rglob("*.py") if "_templates" not in path.parts)
     return tuple(".".join(path.with_suffix("").parts) for path in paths)
 
 
 @cache
-def text(module: str) -> str:
+def read_source(module: str) -> str:
     return ROOT.joinpath(*module.split(".")).with_suffix(".py").read_text(encoding="utf-8")
 
 
 @cache
-def tree(module: str) -> ast.Module:
-    return ast.parse(text(module))
+def parse_module(module: str) -> ast.Module:
+    return ast.parse(read_source(module))
 
 
-def imported(module: str) -> Iterator[str]:
-    """The dotted names a module imports, anywhere in it; for `from a import b` both `a` and `a.b`."""
-    for node in ast.walk(tree(module)):
+def iter_imports(module: str) -> Iterator[str]:
+    """Yield the dotted names that a module imports anywhere in it. For `from a import b`, yield both `a` and `a.b`."""
+    for node in ast.walk(parse_module(module)):
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom):
@@ -72,57 +72,59 @@ def imported(module: str) -> Iterator[str]:
             yield from (f"{node.module}.{alias.name}" for alias in node.names)
 
 
-def ours(module: str) -> set[str]:
-    """The modules of ours that a module imports."""
-    return {name for name in imported(module) if name in known()}
+def get_product_imports(module: str) -> set[str]:
+    """Return the modules of the product that a module imports."""
+    return {name for name in iter_imports(module) if name in get_known_names()}
 
 
 @cache
-def known() -> frozenset[str]:
-    return frozenset(modules()) | {name.removesuffix(".__init__") for name in modules()}
+def get_known_names() -> frozenset[str]:
+    return frozenset(list_modules()) | {name.removesuffix(".__init__") for name in list_modules()}
 
 
-def part(module: str) -> str:
-    """`worker.providers.caldav.calendar` is part of `providers`."""
+def get_package(module: str) -> str:
+    """Return the package of a module: `worker.providers.caldav.calendar` belongs to `providers`."""
     return ([*module.split("."), "__init__"])[1]
 
 
-def layer(name: str) -> int:
-    found = [number for number, names in enumerate(LAYERS) if name in names]
-    assert found, f"worker/{name} belongs to no layer yet; say in tests/repository/test_layers.py to which"
-    return found[0]
+def get_layer(name: str) -> int:
+    layer_numbers = [number for number, names in enumerate(LAYERS) if name in names]
+    assert layer_numbers, f"worker/{name} belongs to no layer. Add it to LAYERS in tests/repository/test_layers.py"
+    return layer_numbers[0]
 
 
-NAMED = [module for module in modules() if part(module) != "__init__"]
+MODULES_IN_PACKAGES = [module for module in list_modules() if get_package(module) != "__init__"]
 
 
-def test_a_module_knows_only_what_is_below_it() -> None:
-    found = [
+def test_module_imports_only_its_own_and_lower_layers() -> None:
+    violations = [
         f"{module} imports {name}"
-        for module in NAMED
-        for name in sorted(ours(module))
-        if part(name) != "__init__" and layer(part(name)) > layer(part(module))
+        for module in MODULES_IN_PACKAGES
+        for name in sorted(get_product_imports(module))
+        if get_package(name) != "__init__" and get_layer(get_package(name)) > get_layer(get_package(module))
     ]
-    assert found == []
+    assert violations == []
 
 
-def test_the_domain_knows_the_standard_library_and_holidays() -> None:
-    """Pure: no I/O, no clock, no settings, no database."""
-    for module in (m for m in NAMED if part(m) == "domain"):
-        roots = {name.partition(".")[0] for name in imported(module)}
+def test_domain_imports_only_the_standard_library_and_holidays() -> None:
+    """The domain is pure: it uses no I/O, no clock, no settings and no database."""
+    for module in (candidate for candidate in MODULES_IN_PACKAGES if get_package(candidate) == "domain"):
+        roots = {name.partition(".")[0] for name in iter_imports(module)}
         assert roots <= {*sys.stdlib_module_names, "holidays", "worker"}, module
         assert not roots & IMPURE, module
-        assert {part(name) for name in ours(module)} <= {"domain", "errors", "__init__"}, module
+        assert {get_package(name) for name in get_product_imports(module)} <= {"domain", "errors", "__init__"}, module
 
 
-def test_neighbours_do_not_know_each_other() -> None:
-    """Providers know neither store nor settings, and so on."""
-    for module in NAMED:
-        assert not {part(name) for name in ours(module)} & STRANGERS.get(part(module), set()), module
+def test_packages_do_not_import_forbidden_neighbours() -> None:
+    """For example, providers import neither the store nor the settings."""
+    for module in MODULES_IN_PACKAGES:
+        assert not {get_package(name) for name in get_product_imports(module)} & FORBIDDEN_NEIGHBOURS.get(
+            get_package(module), set()
+        ), module
 
 
-def test_no_vendor_is_known_where_things_are_decided_and_performed() -> None:
-    """These modules import only what all calendar and mail services share."""
+def test_engine_and_app_import_no_vendor() -> None:
+    """These modules import only the parts of the providers that all services share."""
     for module in (
         "worker.engine.sweep",
         "worker.engine.outbox",
@@ -130,37 +132,42 @@ def test_no_vendor_is_known_where_things_are_decided_and_performed() -> None:
         "worker.engine.actions",
         "worker.app",
     ):
-        vendors = {name for name in ours(module) if part(name) == "providers"}
-        known = {"worker.providers", *(f"worker.providers.{name}" for name in ("base", "limiter", "identities"))}
-        assert vendors <= known, module
+        vendors = {name for name in get_product_imports(module) if get_package(name) == "providers"}
+        shared_modules = {
+            "worker.providers",
+            *(f"worker.providers.{name}" for name in ("base", "limiter", "identities")),
+        }
+        assert vendors <= shared_modules, module
 
 
-def test_nobody_but_the_clock_asks_what_time_it_is() -> None:
-    """Time is passed in."""
-    assert [m for m in modules() if asks(m)] == ["worker.clock"]
+def test_only_the_clock_module_reads_the_clock() -> None:
+    """Other modules take the time as an argument."""
+    assert [module for module in list_modules() if reads_clock(module)] == ["worker.clock"]
 
 
-def asks(module: str) -> bool:
-    calls = [node.func for node in ast.walk(tree(module)) if isinstance(node, ast.Call)]
-    return any(map(_asks, calls)) or bool({f"time.{clock}" for clock in CLOCKS} & set(imported(module)))
+def reads_clock(module: str) -> bool:
+    calls = [node.func for node in ast.walk(parse_module(module)) if isinstance(node, ast.Call)]
+    return any(map(_is_clock_call, calls)) or bool({f"time.{clock}" for clock in CLOCKS} & set(iter_imports(module)))
 
 
-def _asks(called: ast.expr) -> bool:
-    """`datetime.now`, `datetime.datetime.utcnow`, `date.today`, `time.time`, …"""
-    if not (isinstance(called, ast.Attribute) and called.attr in CLOCKS):
+def _is_clock_call(function: ast.expr) -> bool:
+    """Whether a call reads the clock, such as `datetime.now`, `date.today` or `time.time`."""
+    if not (isinstance(function, ast.Attribute) and function.attr in CLOCKS):
         return False
-    owner = called.value
+    owner = function.value
     name = owner.id if isinstance(owner, ast.Name) else owner.attr if isinstance(owner, ast.Attribute) else ""
     return name in {"datetime", "date", "time"}
 
 
-def test_no_module_is_longer_than_can_be_read() -> None:
-    lengths = {module: len(text(module).splitlines()) for module in modules()}
+def test_no_module_is_longer_than_the_limit() -> None:
+    lengths = {module: len(read_source(module).splitlines()) for module in list_modules()}
     assert {module: length for module, length in lengths.items() if length > MAX_LINES} == {}
 
 
-def test_each_module_says_why_it_exists() -> None:
-    assert [m for m in modules() if tree(m).body and not ast.get_docstring(tree(m))] == []
+def test_each_module_has_a_docstring() -> None:
+    assert [
+        module for module in list_modules() if parse_module(module).body and not ast.get_docstring(parse_module(module))
+    ] == []
 
 
 #: Imports every module and fails when one of them writes, connects, or starts something.
@@ -177,26 +184,30 @@ print(sorted(name for name in sys.modules if name == "worker.tasks"))
 """
 
 
-def test_only_the_tasks_do_something_when_they_are_imported() -> None:
-    """Nothing else opens a database, a file or a connection, and nothing else brings the tasks along."""
-    acting = {"worker.tasks", "worker.__main__", "worker.store.migrations.env"}
-    quiet = [m for m in modules() if m not in acting and not m.startswith("worker.store.migrations.versions")]
-    done = subprocess.run(
-        [sys.executable, "-B", "-c", IMPORTER, *quiet],
+def test_only_the_tasks_have_effects_at_import() -> None:
+    """No other import opens a database, a file or a connection, and no other module imports the tasks."""
+    excluded = {"worker.tasks", "worker.__main__", "worker.store.migrations.env"}
+    imported_modules = [
+        module
+        for module in list_modules()
+        if module not in excluded and not module.startswith("worker.store.migrations.versions")
+    ]
+    result = subprocess.run(
+        [sys.executable, "-B", "-c", IMPORTER, *imported_modules],
         cwd=ROOT,
         capture_output=True,
         text=True,
         timeout=100,
         check=False,
     )
-    assert done.returncode == 0, done.stderr
-    assert done.stdout.strip() == "[]"
+    assert result.returncode == 0, result.stderr
+    assert result.stdout.strip() == "[]"
 
 
-#: A second HTTP stack, and a client that takes the place of urllib3 when it is installed beside it.
+#: Packages of a second HTTP stack. Among them, urllib3-future replaces urllib3 when both are installed.
 SECOND_STACK = {"caldav", "niquests", "urllib3-future", "qh3", "jh2", "wassima"}
-#: Imports every module and prints those of the second stack that came along.
-STACKS = """
+#: Imports every module and prints the modules of the second stack that are imported with them.
+SECOND_STACK_IMPORTER = """
 import sys, importlib
 for name in sys.argv[2:]:
     importlib.import_module(name)
@@ -204,61 +215,66 @@ print(sorted(set(sys.argv[1].split(",")) & {name.partition(".")[0] for name in s
 """
 
 
-def test_the_product_needs_one_http_stack() -> None:
+def test_product_installs_one_http_stack() -> None:
     """No extra of the product installs a second HTTP stack; only the extra for development does."""
-    assert not SECOND_STACK & installed_with("longarc", {"embedded", "redis", "scim"})
-    assert "caldav" in installed_with("longarc", {"dev"})
+    assert not SECOND_STACK & list_installed_packages("longarc", {"embedded", "redis", "scim"})
+    assert "caldav" in list_installed_packages("longarc", {"dev"})
 
 
-def test_the_tests_run_on_the_http_library_of_the_product() -> None:
-    """Where urllib3-future is installed, it replaces urllib3 at each start of Python, and tests would prove nothing."""
+def test_tests_use_the_http_library_of_the_product() -> None:
+    """urllib3-future replaces urllib3 at each start of Python. Tests with it would not test the product."""
     assert vars(urllib3)["__version__"] == metadata.version("urllib3"), "set up again: rm -rf .venv && make setup"
     assert not list(Path(urllib3.__file__).parents[1].glob("urllib3*.pth"))
 
 
 def test_no_module_imports_the_second_stack() -> None:
-    quiet = [
-        m
-        for m in modules()
-        if m != "worker.store.migrations.env" and not m.startswith("worker.store.migrations.versions")
+    imported_modules = [
+        module
+        for module in list_modules()
+        if module != "worker.store.migrations.env" and not module.startswith("worker.store.migrations.versions")
     ]
-    asked = [sys.executable, "-B", "-c", STACKS, "caldav,niquests,urllib3_future", *quiet]
-    done = subprocess.run(asked, cwd=ROOT, capture_output=True, text=True, timeout=100, check=False)
-    assert done.returncode == 0, done.stderr
-    assert done.stdout.strip() == "[]"
+    arguments = [sys.executable, "-B", "-c", SECOND_STACK_IMPORTER, "caldav,niquests,urllib3_future", *imported_modules]
+    result = subprocess.run(arguments, cwd=ROOT, capture_output=True, text=True, timeout=100, check=False)
+    assert result.returncode == 0, result.stderr
+    assert result.stdout.strip() == "[]"
 
 
-def installed_with(name: str, extras: set[str]) -> set[str]:
-    """The packages that pip installs for a package with these extras, itself included, by the packages' metadata."""
-    known: dict[str, set[str]] = {}
-    waiting = [(name, extras)]
-    while waiting:
-        name, extras = waiting.pop()
-        if extras <= known.get(name, set()) and name in known:
+def list_installed_packages(name: str, extras: set[str]) -> set[str]:
+    """Return the packages that pip installs for a package with these extras, including itself, by their metadata."""
+    extras_by_package: dict[str, set[str]] = {}
+    unread_packages = [(name, extras)]
+    while unread_packages:
+        name, extras = unread_packages.pop()
+        if extras <= extras_by_package.get(name, set()) and name in extras_by_package:
             continue
-        known.setdefault(name, set()).update(extras)
-        for line in needs(name):
-            need = Requirement(line)
-            wanted = {"", *known[name]}
-            if need.marker is None or any(need.marker.evaluate({"extra": extra}) for extra in wanted):
-                waiting.append((canonicalize_name(need.name), set(need.extras)))
-    return set(known)
+        extras_by_package.setdefault(name, set()).update(extras)
+        for line in list_requirements(name):
+            requirement = Requirement(line)
+            active_extras = {"", *extras_by_package[name]}
+            if requirement.marker is None or any(
+                requirement.marker.evaluate({"extra": active_extra}) for active_extra in active_extras
+            ):
+                unread_packages.append((canonicalize_name(requirement.name), set(requirement.extras)))
+    return set(extras_by_package)
 
 
-def needs(name: str) -> list[str]:
-    if name == "longarc":  # its metadata is as old as its installation; pyproject.toml is current
+def list_requirements(name: str) -> list[str]:
+    if name == "longarc":  # its installed metadata may be outdated, but pyproject.toml is current
         project = tomllib.loads(ROOT.joinpath("pyproject.toml").read_text(encoding="utf-8"))["project"]
         extras = project["optional-dependencies"]
-        listed = [(need, extra) for extra, needs in extras.items() for need in needs]
-        more = [f'{need} {"and" if ";" in need else ";"} extra == "{extra}"' for need, extra in listed]
-        return [*project["dependencies"], *more]
+        requirements = [(requirement, extra) for extra, members in extras.items() for requirement in members]
+        marked_requirements = [
+            f'{requirement} {"and" if ";" in requirement else ";"} extra == "{extra}"'
+            for requirement, extra in requirements
+        ]
+        return [*project["dependencies"], *marked_requirements]
     try:
         return metadata.requires(name) or []
     except metadata.PackageNotFoundError:
         return []  # not installed: a requirement for another system
 
 
-def test_every_layer_is_there() -> None:
-    """A name in `LAYERS` that belongs to no module would check nothing."""
-    parts = {part(module) for module in NAMED}
+def test_every_name_in_the_layers_belongs_to_a_module() -> None:
+    """A name in `LAYERS` that belongs to no module would have no effect."""
+    parts = {get_package(module) for module in MODULES_IN_PACKAGES}
     assert set(chain(*LAYERS)) <= parts
