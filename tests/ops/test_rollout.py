@@ -1,4 +1,4 @@
-"""`longarc check` on the rollout: a name that nobody has is found, with the nearest; and it says how many take part."""
+"""`longarc check` on the rollout: unknown names get a suggestion, and pairs that take part are counted."""
 
 import pytest
 
@@ -14,7 +14,7 @@ COMPANY = Roster(PERSONS, pairs(pair(DANA, SAM), pair(DANA, KIM)), {}, ALIASES)
 
 
 @pytest.mark.parametrize(
-    ("rollout", "what", "remedy"),
+    ("rollout", "statement", "remedy"),
     [
         (Rollout(groups=("Slaes",)), "rollout.groups: no report is in the group `Slaes`", "Did you mean `Sales`?"),
         (Rollout(groups=("Board",)), "no report is in the group `Board`", "write it as the people file does"),
@@ -23,22 +23,22 @@ COMPANY = Roster(PERSONS, pairs(pair(DANA, SAM), pair(DANA, KIM)), {}, ALIASES)
         (Rollout(groups=()), "0 of 2 pairs take part", "remove the section `[rollout]`"),
     ],
 )
-def test_what_the_rollout_names_and_nobody_has_is_found(rollout: Rollout, what: str, remedy: str) -> None:
-    wrong = [finding for finding in check_rollout(rollout, COMPANY) if not finding.ok]
-    assert any(what in finding.statement and remedy in finding.remedy for finding in wrong), wrong
-    assert all(finding.remedy for finding in wrong)
+def test_unknown_name_in_the_rollout_is_reported_with_a_remedy(rollout: Rollout, statement: str, remedy: str) -> None:
+    failed = [finding for finding in check_rollout(rollout, COMPANY) if not finding.ok]
+    assert any(statement in finding.statement and remedy in finding.remedy for finding in failed), failed
+    assert all(finding.remedy for finding in failed)
 
 
 @pytest.mark.parametrize(
-    ("rollout", "count", "said"),
+    ("rollout", "count", "statement"),
     [
         (Rollout(), 2, "Everybody takes part"),
         (Rollout(groups=("SALES",)), 1, "1 of 2 pairs take part"),
         (Rollout(managers=("d@corp.example",)), 2, "2 of 2 pairs take part"),
     ],
 )
-def test_what_is_right_is_counted_and_only_its_calendars_are_tried(rollout: Rollout, count: int, said: str) -> None:
+def test_pairs_of_a_valid_rollout_are_counted_and_selected(rollout: Rollout, count: int, statement: str) -> None:
     (finding,) = check_rollout(rollout, COMPANY)
     assert finding.ok
-    assert finding.statement.startswith(said)
+    assert finding.statement.startswith(statement)
     assert len(select_chosen_pairs(rollout, COMPANY).pairs) == count

@@ -1,4 +1,4 @@
-"""A change of one opening leaves the rest of the file as it is, and what is wrong is not written (R-29)."""
+"""Changes of one opening in the file leave the rest unchanged, and wrong values are not written (R-29)."""
 
 from pathlib import Path
 
@@ -10,25 +10,32 @@ from worker.errors import Problems
 from worker.settings.openings_edit import OpeningsChanged, OpeningsFile
 from worker.settings.openings_file import load_openings_file
 
-LEAD = {"title": "Lead of billing", "kind": "project", "until": "2027-03-31", "note": "Six months, half the week"}
-EXCEL = 'sep=;\nTitle;Cost centre;Kind;Until\n\nDesigner;K17;opening;2027-02-26\n"Two\nlines";K18;path;2027-12-31\n'
+VALID_CELLS = {
+    "title": "Lead of billing",
+    "kind": "project",
+    "until": "2027-03-31",
+    "note": "Six months, half the week",
+}
+SPREADSHEET = (
+    'sep=;\nTitle;Cost centre;Kind;Until\n\nDesigner;K17;opening;2027-02-26\n"Two\nlines";K18;path;2027-12-31\n'
+)
 
 
-def test_first_opening_makes_the_file(tmp_path: Path) -> None:
+def test_first_opening_creates_the_file(tmp_path: Path) -> None:
     file = OpeningsFile(tmp_path / "openings.csv")
-    before = file.read()
-    assert (before.openings, before.is_writable) == ((), True)
-    file.add(LEAD, before.version)
+    content_before = file.read()
+    assert (content_before.openings, content_before.is_writable) == ((), True)
+    file.add(VALID_CELLS, content_before.version)
     (opening,) = load_openings_file(tmp_path / "openings.csv")
-    assert (opening.title, opening.note, opening.line) == (LEAD["title"], LEAD["note"], 2)
+    assert (opening.title, opening.note, opening.line) == (VALID_CELLS["title"], VALID_CELLS["note"], 2)
 
 
-def test_change_leaves_other_rows_columns_the_separator_and_the_mode(tmp_path: Path) -> None:
+def test_change_keeps_other_rows_and_columns_the_separator_and_the_mode(tmp_path: Path) -> None:
     path = tmp_path / "openings.csv"
-    path.write_bytes(b"\xef\xbb\xbf" + EXCEL.replace("\n", "\r\n").encode())
+    path.write_bytes(b"\xef\xbb\xbf" + SPREADSHEET.replace("\n", "\r\n").encode())
     path.chmod(0o664)
     file = OpeningsFile(path)
-    lines = [one.line for one in file.read().openings]
+    lines = [opening.line for opening in file.read().openings]
     assert lines == [4, 5]
     file.change(4, {"title": "Senior designer; UX", "kind": "opening", "until": "2027-02-27"}, file.read().version)
     file.change(
@@ -36,8 +43,8 @@ def test_change_leaves_other_rows_columns_the_separator_and_the_mode(tmp_path: P
         {"title": "Path", "kind": "path", "until": "2027-12-31", "note": "New"},
         file.read().version,
     )
-    kept = path.read_text(encoding="utf-8-sig")
-    assert kept.splitlines() == [
+    changed_text = path.read_text(encoding="utf-8-sig")
+    assert changed_text.splitlines() == [
         "sep=;",
         "Title;Cost centre;Kind;Until;note",
         '"Senior designer; UX";K17;opening;2027-02-27',
@@ -45,28 +52,34 @@ def test_change_leaves_other_rows_columns_the_separator_and_the_mode(tmp_path: P
     ]
     assert (path.stat().st_mode & 0o777, path.read_bytes()[:3]) == (0o664, b"\xef\xbb\xbf")
     file.remove(3, file.read().version)
-    assert [one.title for one in load_openings_file(path)] == ["Path"]
+    assert [opening.title for opening in load_openings_file(path)] == ["Path"]
 
 
 def test_wrong_cells_are_not_written(tmp_path: Path) -> None:
     path = tmp_path / "openings.csv"
     file = OpeningsFile(path)
-    file.add(LEAD, "none")
-    before = path.read_bytes()
-    wrong = {"title": "x" * 121, "kind": "job", "until": "soon", "link": "javascript:alert(1)", "contact": "nobody"}
-    with pytest.raises(Problems) as added:
-        file.add(wrong, file.read().version)
-    with pytest.raises(Problems) as changed:
-        file.change(2, wrong, file.read().version)
-    assert [len(one.value.problems) for one in (added, changed)] == [5, 5]
-    assert path.read_bytes() == before
-    assert [one.name for one in tmp_path.iterdir()] == ["openings.csv"]
+    file.add(VALID_CELLS, "none")
+    content_before = path.read_bytes()
+    wrong_cells = {
+        "title": "x" * 121,
+        "kind": "job",
+        "until": "soon",
+        "link": "javascript:alert(1)",
+        "contact": "nobody",
+    }
+    with pytest.raises(Problems) as raised_by_add:
+        file.add(wrong_cells, file.read().version)
+    with pytest.raises(Problems) as raised_by_change:
+        file.change(2, wrong_cells, file.read().version)
+    assert [len(raised.value.problems) for raised in (raised_by_add, raised_by_change)] == [5, 5]
+    assert path.read_bytes() == content_before
+    assert [file_path.name for file_path in tmp_path.iterdir()] == ["openings.csv"]
 
 
-def test_change_of_an_older_version_or_of_no_row_is_refused(tmp_path: Path) -> None:
+def test_change_of_an_older_version_or_of_a_missing_row_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "openings.csv"
     file = OpeningsFile(path)
-    file.add(LEAD, "none")
+    file.add(VALID_CELLS, "none")
     before, version = path.read_bytes(), file.read().version
     for line in (0, 1, 3, 99):
         with pytest.raises(OpeningsChanged):
@@ -75,25 +88,25 @@ def test_change_of_an_older_version_or_of_no_row_is_refused(tmp_path: Path) -> N
     with pytest.raises(OpeningsChanged):
         file.remove(2, version)
     with pytest.raises(OpeningsChanged):
-        file.add(LEAD, "none")
+        file.add(VALID_CELLS, "none")
     assert len(file.read().openings) == 2
 
 
 @given(st.text(min_size=1, max_size=60), st.text(max_size=80))
-def test_what_is_written_is_read_again(title: str, note: str) -> None:
-    """Whatever somebody types is either refused, or read back as it was typed, blanks aside."""
+def test_added_opening_is_read_back_unchanged(title: str, note: str) -> None:
+    """Any text is either refused, or read back unchanged except for blanks and invisible characters."""
     import tempfile
 
     with tempfile.TemporaryDirectory() as folder:
         file = OpeningsFile(Path(folder, "openings.csv"))
-        file.add(LEAD, "none")
+        file.add(VALID_CELLS, "none")
         try:
-            file.add({**LEAD, "title": title, "note": note}, file.read().version)
+            file.add({**VALID_CELLS, "title": title, "note": note}, file.read().version)
         except Problems:
             assert len(file.read().openings) == 1
         else:
             first, second = file.read().openings
-            assert first.title == LEAD["title"]
+            assert first.title == VALID_CELLS["title"]
             assert (second.title, second.note) == (_clean(title), _clean(note))
 
 

@@ -1,4 +1,4 @@
-"""R-29: the openings file: read whole or not at all, every problem with its line, its column and what to write."""
+"""The openings file (R-29): its columns, its problems, and the selection of openings for a report."""
 
 import logging
 from datetime import date, timedelta
@@ -16,31 +16,31 @@ HEADER = "title,kind,until,group,link,contact,note\n"
 TODAY = date(2026, 11, 3)
 
 
-def read(folder: Path, text: str) -> tuple[Opening, ...]:
+def load_text(folder: Path, text: str) -> tuple[Opening, ...]:
     (folder / "openings.csv").write_text(text, encoding="utf-8")
     return load_openings_file(folder / "openings.csv")
 
 
-def problems(folder: Path, text: str) -> list[str]:
+def list_problems(folder: Path, text: str) -> list[str]:
     with pytest.raises(Problems) as raised:
-        read(folder, text)
+        load_text(folder, text)
     return [str(problem) for problem in raised.value.problems]
 
 
-def test_the_example_can_be_read() -> None:
+def test_example_file_is_valid() -> None:
     openings = load_openings_file(EXAMPLE)
     assert {opening.kind for opening in openings} == set(OpeningKind)
     assert [opening.group for opening in openings] == ["Engineering", "Design", ""]
     assert all(opening.link and opening.contact for opening in openings)
 
 
-def test_columns_come_in_any_order_and_optional_ones_may_be_absent(tmp_path: Path) -> None:
-    (opening,) = read(tmp_path, "until;kind;owner;title\n2027-01-31;Project;Ines;  Lead   the migration \n")
+def test_columns_may_be_in_any_order_and_optional_columns_absent(tmp_path: Path) -> None:
+    (opening,) = load_text(tmp_path, "until;kind;owner;title\n2027-01-31;Project;Ines;  Lead   the migration \n")
     assert opening == Opening(title="Lead the migration", kind=OpeningKind.PROJECT, until=date(2027, 1, 31), line=2)
 
 
 @pytest.mark.parametrize(
-    ("row", "column", "says"),
+    ("row", "column", "remedy"),
     [
         (",project,2027-01-31,,,,", "title", "The title is missing. Fill this cell."),
         ("A,,2027-01-31,,,,", "kind", "The kind is missing."),
@@ -58,53 +58,53 @@ def test_columns_come_in_any_order_and_optional_ones_may_be_absent(tmp_path: Pat
         ("\u200b \u200e,path,2027-01-31,,,,", "title", "The title is missing."),
     ],
 )  # fmt: skip
-def test_the_error_of_a_bad_cell_names_place_and_remedy(tmp_path: Path, row: str, column: str, says: str) -> None:
-    (line,) = problems(tmp_path, HEADER + "Fine,project,2027-01-31,,,,\n" + row + "\n")
-    assert line.startswith(f"openings.csv:line 3, {column}: ")
-    assert says in line
+def test_the_error_of_a_bad_cell_names_place_and_remedy(tmp_path: Path, row: str, column: str, remedy: str) -> None:
+    (problem,) = list_problems(tmp_path, HEADER + "Fine,project,2027-01-31,,,,\n" + row + "\n")
+    assert problem.startswith(f"openings.csv:line 3, {column}: ")
+    assert remedy in problem
 
 
-def test_all_problems_are_told_at_once(tmp_path: Path) -> None:
-    told = problems(tmp_path, HEADER + "A,b,c,,d,e,\n,path,2027-01-31,,,,\n")
-    places = [line.split(": ")[0] for line in told]
+def test_all_problems_of_the_file_are_reported(tmp_path: Path) -> None:
+    reported = list_problems(tmp_path, HEADER + "A,b,c,,d,e,\n,path,2027-01-31,,,,\n")
+    places = [problem.split(": ")[0] for problem in reported]
     assert places == [
         *(f"openings.csv:line 2, {column}" for column in ("kind", "until", "link", "contact")),
         "openings.csv:line 3, title",
     ]
-    assert "An openings file needs title, kind, until." in problems(tmp_path, "title,kind\n")[0]
+    assert "An openings file needs title, kind, until." in list_problems(tmp_path, "title,kind\n")[0]
 
 
-def opening(title: str, group: str = "", days: int = 30, line: int = 0) -> Opening:
+def make_opening(title: str, group: str = "", days: int = 30, line: int = 0) -> Opening:
     return Opening(title=title, kind=OpeningKind.PATH, until=TODAY + timedelta(days=days), group=group, line=line)
 
 
 def test_r29_at_most_five_current_openings_are_selected_own_group_and_company_first() -> None:
-    listed = [
-        opening("past", "Design", -1),
-        opening("far", "Sales", 5),
-        opening("company", "", 40),
-        opening("today", "design", 0),
-        *(opening(f"design {n}", "Design", 50 + n) for n in range(2)),
+    openings = [
+        make_opening("past", "Design", -1),
+        make_opening("far", "Sales", 5),
+        make_opening("company", "", 40),
+        make_opening("today", "design", 0),
+        *(make_opening(f"design {number}", "Design", 50 + number) for number in range(2)),
     ]
-    shown = [one.title for one in select_openings(listed, "Design", TODAY)]
-    assert shown == ["today", "company", "design 0", "design 1", "far"]
-    more = [*listed, *(opening(f"more {n}", "", 1) for n in range(9))]
-    assert len(select_openings(more, "Design", TODAY)) == 5
-    assert "far" not in [one.title for one in select_openings(more, "Design", TODAY)]
-    assert select_openings(listed, "", TODAY)[0].title == "company"
+    titles = [opening.title for opening in select_openings(openings, "Design", TODAY)]
+    assert titles == ["today", "company", "design 0", "design 1", "far"]
+    many_openings = [*openings, *(make_opening(f"more {number}", "", 1) for number in range(9))]
+    assert len(select_openings(many_openings, "Design", TODAY)) == 5
+    assert "far" not in [opening.title for opening in select_openings(many_openings, "Design", TODAY)]
+    assert select_openings(openings, "", TODAY)[0].title == "company"
 
 
-def test_a_change_counts_at_once_and_a_broken_file_leaves_the_last_good_one(
+def test_changed_file_is_read_at_once_and_broken_file_is_ignored(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     file = tmp_path / "openings.csv"
     reader = OpeningsReader(file)
-    assert reader.list_openings() == ()  # there is none
+    assert reader.list_openings() == ()  # the file does not exist
     file.write_text(HEADER + "A,path,2027-01-31,,,,\n")
-    assert [one.title for one in reader.list_openings()] == ["A"]
+    assert [opening.title for opening in reader.list_openings()] == ["A"]
     file.write_text(HEADER + "B,nonsense,2027-01-31,,,,\n")
     with caplog.at_level(logging.ERROR):
-        assert [[one.title for one in reader.list_openings()] for _ in range(2)] == [["A"], ["A"]]
+        assert [[opening.title for opening in reader.list_openings()] for _ in range(2)] == [["A"], ["A"]]
     assert [record.getMessage() for record in caplog.records] == [
         "openings.csv has 1 problems, so it is not used: `longarc check` lists them."
     ]
@@ -112,7 +112,7 @@ def test_a_change_counts_at_once_and_a_broken_file_leaves_the_last_good_one(
     assert reader.list_openings() == ()
 
 
-def test_what_nobody_sees_around_a_cell_is_left_out(tmp_path: Path) -> None:
-    """It comes along when a cell is copied from a page."""
-    (opening,) = read(tmp_path, HEADER + "\ufeff A\u200b,\u2060path,2027-01-31\u200f,,,\u200bines@corp.example,\n")
+def test_invisible_characters_around_a_cell_are_removed(tmp_path: Path) -> None:
+    """Such characters are copied together with a cell from a web page."""
+    (opening,) = load_text(tmp_path, HEADER + "\ufeff A\u200b,\u2060path,2027-01-31\u200f,,,\u200bines@corp.example,\n")
     assert (opening.title, opening.kind, opening.contact) == ("A", OpeningKind.PATH, "ines@corp.example")

@@ -1,4 +1,4 @@
-"""A systematic fault is said once, a few are said one by one, and the list of problems ends somewhere."""
+"""The report of problems in a file: frequent faults are combined, and the number of problems is limited."""
 
 import pytest
 
@@ -6,16 +6,16 @@ from worker.errors import Problems
 from worker.settings.problem_report import MAX_PROBLEMS, ProblemReport
 
 
-def test_the_list_ends_somewhere() -> None:
+def test_report_has_a_maximum_number_of_problems() -> None:
     report = ProblemReport("people.csv")
     for number in range(MAX_PROBLEMS + 7):
         report.add_fault(number, f"column {number}", "This is wrong.", "Fix it.")
-    found = report.build_problems()
-    assert len(found) == MAX_PROBLEMS + 1
-    assert str(found[-1]) == "people.csv: There are 7 more problems. Fix these first."
+    problems = report.build_problems()
+    assert len(problems) == MAX_PROBLEMS + 1
+    assert str(problems[-1]) == "people.csv: There are 7 more problems. Fix these first."
 
 
-def test_remedies_are_looked_for_only_where_they_are_shown() -> None:
+def test_remedies_are_searched_only_for_reported_problems() -> None:
     searches: list[int] = []
 
     def find_remedy() -> str:
@@ -28,7 +28,7 @@ def test_remedies_are_looked_for_only_where_they_are_shown() -> None:
     assert report.count == 1000 and len(report.build_problems()) == 1 and len(searches) < 20
 
 
-def test_columns_and_places_are_named_as_the_directory_names_them() -> None:
+def test_problem_names_the_column_and_the_place_as_the_directory_does() -> None:
     report = ProblemReport("Google Directory", "people")
     report.labels["time_zone"] = "Time Zone"
     report.add_fault("user 17", "time_zone", "The time zone is missing.", "Fill it in.")

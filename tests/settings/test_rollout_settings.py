@@ -1,4 +1,4 @@
-"""The section `[rollout]`: lists of names, a first day, and each slip in one line."""
+"""The section `[rollout]` of the settings: lists of names, a first day, and one problem for each mistake."""
 
 from datetime import date
 from pathlib import Path
@@ -10,7 +10,7 @@ from worker.errors import Problems
 from worker.settings.load import load_settings
 
 
-def read(folder: Path, text: str) -> Rollout:
+def load_rollout(folder: Path, text: str) -> Rollout:
     (folder / "longarc.toml").write_text(f"[rollout]\n{text}", encoding="utf-8")
     return load_settings(folder / "longarc.toml", {}).rollout.build_rollout()
 
@@ -25,12 +25,12 @@ def read(folder: Path, text: str) -> Rollout:
         ('start = "2027-01-11"', Rollout(start=date(2027, 1, 11))),
     ],
 )
-def test_lists_and_a_first_day_are_read(tmp_path: Path, text: str, expected: Rollout) -> None:
-    assert read(tmp_path, text) == expected
+def test_section_gives_a_rollout(tmp_path: Path, text: str, expected: Rollout) -> None:
+    assert load_rollout(tmp_path, text) == expected
 
 
 @pytest.mark.parametrize(
-    ("text", "said"),
+    ("text", "message"),
     [
         (
             'groups = "Sales"',
@@ -44,8 +44,8 @@ def test_lists_and_a_first_day_are_read(tmp_path: Path, text: str, expected: Rol
         ('people = ["a@x.de"]', "longarc.toml:2: rollout.people: This key is not known. It belongs above the first"),
     ],
 )
-def test_each_slip_is_one_line(tmp_path: Path, text: str, said: str) -> None:
+def test_each_mistake_gives_one_problem(tmp_path: Path, text: str, message: str) -> None:
     with pytest.raises(Problems) as raised:
-        read(tmp_path, text)
+        load_rollout(tmp_path, text)
     (problem,) = raised.value.problems
-    assert said in str(problem)
+    assert message in str(problem)

@@ -1,4 +1,4 @@
-"""The service unit that comes with Longarc."""
+"""The systemd service unit in `config`."""
 
 import re
 import subprocess
@@ -12,7 +12,7 @@ from worker.settings.load import load_settings
 UNIT = (ROOT / "config" / "longarc.service").read_text(encoding="utf-8")
 
 
-def test_the_unit_stops_gently_and_keeps_secrets_out_of_the_environment() -> None:
+def test_unit_stops_with_sigint_and_loads_the_key_as_a_credential() -> None:
     options = dict(line.split("=", 1) for line in UNIT.splitlines() if re.match(r"\w+=", line))
     assert options["KillSignal"] == "SIGINT"
     assert int(options["TimeoutStopSec"]) > 2 * load_settings(None, {}).get_mailer_section("smtp")["timeout"]
@@ -21,11 +21,11 @@ def test_the_unit_stops_gently_and_keeps_secrets_out_of_the_environment() -> Non
     assert options["Environment"] == "LONGARC_KEY_FILE=%d/key"
 
 
-def test_systemd_finds_the_unit_well_made(tmp_path: Path) -> None:
+def test_systemd_accepts_the_unit(tmp_path: Path) -> None:
     text = re.sub(r"^ExecStart=\S+", "ExecStart=/bin/true", UNIT, flags=re.MULTILINE)
     (tmp_path / "longarc.service").write_text(text, encoding="utf-8")
     try:
-        done = subprocess.run(
+        result = subprocess.run(
             ["systemd-analyze", "verify", "--man=no", str(tmp_path / "longarc.service")],
             capture_output=True,
             text=True,
@@ -33,5 +33,5 @@ def test_systemd_finds_the_unit_well_made(tmp_path: Path) -> None:
             timeout=20,
         )
     except FileNotFoundError:
-        pytest.skip("systemd is not here")
-    assert "longarc.service" not in done.stderr
+        pytest.skip("systemd is not installed")
+    assert "longarc.service" not in result.stderr

@@ -1,4 +1,4 @@
-"""What is wrong in the section about signing in is said at once, with what to write instead."""
+"""The section `[sign_in]` of the settings: its policy, its secret, and the remedies for wrong values."""
 
 from pathlib import Path
 
@@ -9,7 +9,7 @@ from worker.errors import Problems
 from worker.settings.load import Settings, load_settings
 
 SECRET = {"LONGARC_SIGN_IN_SECRET": "s"}
-RIGHT = """base_url = "https://longarc.corp.example"
+VALID_SETTINGS = """base_url = "https://longarc.corp.example"
 [sign_in]
 issuer = "https://issuer.example"
 client_id = "longarc"
@@ -17,14 +17,14 @@ operators = ["Dana@corp.example"]
 """
 
 
-def load(folder: Path, text: str, env: dict[str, str] = SECRET) -> Settings:
-    file = folder / "longarc.toml"
-    file.write_text(text, encoding="utf-8")
-    return load_settings(file, env)
+def load_text(folder: Path, text: str, env: dict[str, str] = SECRET) -> Settings:
+    path = folder / "longarc.toml"
+    path.write_text(text, encoding="utf-8")
+    return load_settings(path, env)
 
 
-def test_right_section_is_a_policy(tmp_path: Path) -> None:
-    settings = load(tmp_path, RIGHT)
+def test_valid_section_gives_a_policy_and_the_secret(tmp_path: Path) -> None:
+    settings = load_text(tmp_path, VALID_SETTINGS)
     assert settings.sign_in.policy.members[Role.OPERATOR] == {"dana@corp.example"}
     assert settings.passwords["sign_in"].get_secret_value() == "s"
     (tmp_path / "secrets").mkdir()
@@ -32,27 +32,39 @@ def test_right_section_is_a_policy(tmp_path: Path) -> None:
     from worker.settings.load import find_secret_files
 
     env = find_secret_files(tmp_path / "longarc.toml", {})
-    assert load(tmp_path, RIGHT, env).passwords["sign_in"].get_secret_value() == "from a file"
+    assert load_text(tmp_path, VALID_SETTINGS, env).passwords["sign_in"].get_secret_value() == "from a file"
 
 
 @pytest.mark.parametrize(
-    ("text", "env", "words"),
+    ("text", "env", "message"),
     [
-        (RIGHT, {}, "Longarc's client secret at the issuer is missing. Set LONGARC_SIGN_IN_SECRET"),
-        (RIGHT.replace('base_url = "https://longarc.corp.example"', ""), SECRET, "needs pages, but there are none"),
-        (RIGHT.replace('client_id = "longarc"', ""), SECRET, "longarc.toml:2: sign_in.client_id: Longarc's client id"),
-        (RIGHT.replace("Dana@corp.example", "ops"), SECRET, "`ops` is not an e-mail address."),
-        (RIGHT.replace("https://issuer", "http://issuer"), SECRET, "not reached by HTTPS"),
-        (RIGHT.replace("issuer.example", "login.microsoftonline.com/common/v2.0"), SECRET, "shared by all companies"),
-        (RIGHT.replace("issuer.example", "login.microsoftonline.com"), SECRET, "shared by all companies"),
-        (RIGHT + 'domains = ["@corp"]', SECRET, "`@corp` is not a domain. Write it as `example.com`."),
-        (RIGHT + 'secret = "s"', SECRET, "A secret does not belong in this file."),
+        (VALID_SETTINGS, {}, "Longarc's client secret at the issuer is missing. Set LONGARC_SIGN_IN_SECRET"),
+        (
+            VALID_SETTINGS.replace('base_url = "https://longarc.corp.example"', ""),
+            SECRET,
+            "needs pages, but there are none",
+        ),
+        (
+            VALID_SETTINGS.replace('client_id = "longarc"', ""),
+            SECRET,
+            "longarc.toml:2: sign_in.client_id: Longarc's client id",
+        ),
+        (VALID_SETTINGS.replace("Dana@corp.example", "ops"), SECRET, "`ops` is not an e-mail address."),
+        (VALID_SETTINGS.replace("https://issuer", "http://issuer"), SECRET, "not reached by HTTPS"),
+        (
+            VALID_SETTINGS.replace("issuer.example", "login.microsoftonline.com/common/v2.0"),
+            SECRET,
+            "shared by all companies",
+        ),
+        (VALID_SETTINGS.replace("issuer.example", "login.microsoftonline.com"), SECRET, "shared by all companies"),
+        (VALID_SETTINGS + 'domains = ["@corp"]', SECRET, "`@corp` is not a domain. Write it as `example.com`."),
+        (VALID_SETTINGS + 'secret = "s"', SECRET, "A secret does not belong in this file."),
         ('[pages]\nsign_in = "required"', {}, "longarc.toml:2: pages.sign_in: Links require a sign-in"),
         ('[sign_in]\noperators = ["dana@corp.example"]', {}, "This has no effect without an issuer."),
         ("sign_in = 1", {}, "This is a section, not a value."),
     ],
 )
-def test_wrong_section_is_refused_with_a_remedy(tmp_path: Path, text: str, env: dict[str, str], words: str) -> None:
-    with pytest.raises(Problems) as caught:
-        load(tmp_path, text, env)
-    assert words in str(caught.value)
+def test_invalid_section_is_refused_with_a_remedy(tmp_path: Path, text: str, env: dict[str, str], message: str) -> None:
+    with pytest.raises(Problems) as raised:
+        load_text(tmp_path, text, env)
+    assert message in str(raised.value)
