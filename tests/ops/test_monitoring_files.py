@@ -1,4 +1,4 @@
-"""The alert rules and the dashboard that come with Longarc: they parse, and ask for metrics that exist."""
+"""The alert rules and the dashboard in `config/monitoring`: their queries parse, and use metrics that exist."""
 
 import json
 import re
@@ -23,7 +23,7 @@ from worker.store.tables import channel
 
 RULES = ROOT / "config" / "monitoring" / "prometheus-rules.yml"
 DASHBOARD = json.loads((ROOT / "config" / "monitoring" / "grafana-dashboard.json").read_text(encoding="utf-8"))
-#: Grafana's columns.
+#: The number of columns of Grafana's grid.
 WIDTH = 24
 
 
@@ -48,31 +48,31 @@ def fill_variables(expression: str) -> str:
 
 
 def select_series(expression: Any) -> Iterator[Any]:
-    """Every selector in an expression."""
-    found: list[Any] = []
+    """Yield every selector in an expression."""
+    nodes: list[Any] = []
 
-    def note(node: Any) -> bool:
-        found.append(node)
+    def add_node(node: Any) -> bool:
+        nodes.append(node)
         return True
 
-    promql_parser.walk(expression, note)
-    yield from (node for node in found if isinstance(node, promql_parser.VectorSelector))
+    promql_parser.walk(expression, add_node)
+    yield from (node for node in nodes if isinstance(node, promql_parser.VectorSelector))
 
 
 @pytest.fixture(scope="module")
 def known_labels() -> dict[str, set[str]]:
-    """The labels of each series that a worker tells, by its name; `instance` and `job` are Prometheus's own."""
+    """The labels of each series that a worker serves, by name. Prometheus adds `instance` and `job`."""
     office = Office()
     office.tick()
     now = office.clock()
-    told = {"calendar": "dana@corp.example", "service": "google", "due_at": now, "notified_at": now}
+    watched_calendar = {"calendar": "dana@corp.example", "service": "google", "due_at": now, "notified_at": now}
     with office.store.database.write() as connection:
-        connection.execute(insert(channel), [told])
+        connection.execute(insert(channel), [watched_calendar])
     text = generate_latest(build_registry(office.worker, lambda: 0)).decode()
     office.close()
     families = list(text_string_to_metric_families(text))
     labels = {sample.name: set(sample.labels) for family in families for sample in family.samples}
-    # a counter with labels has no series before its first event
+    # A counter with labels has no series before its first event.
     for family in families:
         if family.type == "counter":
             labels.setdefault(f"{family.name}_total", set())
@@ -82,16 +82,16 @@ def known_labels() -> dict[str, set[str]]:
 
 
 @pytest.mark.parametrize("expression", list(list_expressions()))
-def test_each_query_parses_and_asks_for_metrics_that_exist(expression: str, known_labels: dict[str, set[str]]) -> None:
+def test_each_query_parses_and_uses_metrics_that_exist(expression: str, known_labels: dict[str, set[str]]) -> None:
     selectors = list(select_series(promql_parser.parse(fill_variables(expression))))
     assert selectors
     for selector in selectors:
         assert selector.name in known_labels
-        asked = {matcher.name for matcher in selector.matchers.matchers} - {"job"}
-        assert asked <= known_labels[selector.name] or not known_labels[selector.name], selector.name
+        labels = {matcher.name for matcher in selector.matchers.matchers} - {"job"}
+        assert labels <= known_labels[selector.name] or not known_labels[selector.name], selector.name
 
 
-def test_each_alert_says_what_is_wrong_and_what_helps() -> None:
+def test_each_alert_has_a_severity_a_summary_and_a_description() -> None:
     for rule in list_rules():
         assert re.fullmatch(r"Longarc[A-Z]\w+", rule["alert"])
         assert rule["labels"]["severity"] in {"critical", "warning", "info"}
@@ -99,29 +99,35 @@ def test_each_alert_says_what_is_wrong_and_what_helps() -> None:
         assert rule["annotations"]["description"].strip().endswith("."), rule["alert"]
 
 
-def test_prometheus_finds_the_rules_well_made_and_fires_each_in_its_time() -> None:
-    checker = shutil.which("promtool")
-    if checker is None:
-        pytest.skip("promtool is not here; the queries were parsed by a parser of the same grammar")
-    for words in (("check", "rules", str(RULES)), ("test", "rules", str(Path(__file__).with_name("alert_rules.yml")))):
-        done = subprocess.run([checker, *words], capture_output=True, text=True, check=False)
-        assert done.returncode == 0, done.stdout + done.stderr
+def test_promtool_accepts_the_rules_and_their_tests() -> None:
+    promtool = shutil.which("promtool")
+    if promtool is None:
+        pytest.skip("promtool is not installed; another parser checked the queries")
+    for arguments in (
+        ("check", "rules", str(RULES)),
+        ("test", "rules", str(Path(__file__).with_name("alert_rules.yml"))),
+    ):
+        result = subprocess.run([promtool, *arguments], capture_output=True, text=True, check=False)
+        assert result.returncode == 0, result.stdout + result.stderr
 
 
-def test_panels_have_their_own_id_a_meaning_and_room() -> None:
+def test_panels_have_unique_ids_descriptions_and_separate_places() -> None:
     panels = DASHBOARD["panels"]
     assert len({panel["id"] for panel in panels}) == len(panels)
     assert [panel["title"] for panel in list_panels() if not panel["description"].endswith(".")] == []
-    taken = set[tuple[int, int]]()
-    for place in (panel["gridPos"] for panel in panels):
-        columns, lines = range(place["x"], place["x"] + place["w"]), range(place["y"], place["y"] + place["h"])
-        cells = set(product(columns, lines))
-        assert max(x for x, _ in cells) < WIDTH
-        assert not cells & taken
-        taken |= cells
+    taken_cells = set[tuple[int, int]]()
+    for grid_position in (panel["gridPos"] for panel in panels):
+        columns, rows = (
+            range(grid_position["x"], grid_position["x"] + grid_position["w"]),
+            range(grid_position["y"], grid_position["y"] + grid_position["h"]),
+        )
+        cells = set(product(columns, rows))
+        assert max(column for column, _ in cells) < WIDTH
+        assert not cells & taken_cells
+        taken_cells |= cells
 
 
-def test_the_dashboard_works_with_any_data_source() -> None:
+def test_dashboard_uses_the_selected_data_source() -> None:
     variables = {variable["name"] for variable in DASHBOARD["templating"]["list"]}
     assert variables == {"datasource", "job"}
     sources = [target["datasource"]["uid"] for panel in list_panels() for target in panel["targets"]]

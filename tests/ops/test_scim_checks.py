@@ -1,4 +1,4 @@
-"""`longarc check` where a directory pushes people; and the settings that this needs."""
+"""`longarc check` for a directory that pushes people by SCIM, and the settings for it."""
 
 from pathlib import Path
 
@@ -15,7 +15,7 @@ from worker.providers.base import Finding
 from worker.settings.load import load_settings
 from worker.web.server import PageServer
 
-PUSHED = """\
+SCIM_SETTINGS = """\
 database = "sqlite:///{folder}/longarc.db"
 base_url = "{base_url}"
 operator = "ops@corp.example"
@@ -31,84 +31,86 @@ country = "DE"
 """
 
 
-def write(folder: Path, base_url: str = "http://127.0.0.1:9") -> Path:
-    """Return the path of settings of a company that is pushed."""
-    (folder / "longarc.toml").write_text(PUSHED.format(folder=folder, base_url=base_url))
+def write_settings(folder: Path, base_url: str = "http://127.0.0.1:9") -> Path:
+    """Write settings of a company whose directory pushes people. Return their path."""
+    (folder / "longarc.toml").write_text(SCIM_SETTINGS.format(folder=folder, base_url=base_url))
     return folder / "longarc.toml"
 
 
-def check(folder: Path, token: str = TOKEN) -> dict[str, Finding]:
-    """Return the findings by what they say."""
+def run_all_checks(folder: Path, token: str = TOKEN) -> dict[str, Finding]:
+    """Return the findings, by their statement."""
     env = {"LONGARC_KEY": KEY, "LONGARC_SCIM_TOKEN": token}
-    return {finding.statement: finding for finding in run_checks(write(folder), env, utcnow())}
+    return {finding.statement: finding for finding in run_checks(write_settings(folder), env, utcnow())}
 
 
-def find(findings: dict[str, Finding], start: str) -> Finding:
-    (found,) = [finding for what, finding in findings.items() if what.startswith(start)]
-    return found
+def find_finding(findings: dict[str, Finding], start: str) -> Finding:
+    (match,) = [finding for statement, finding in findings.items() if statement.startswith(start)]
+    return match
 
 
-def test_before_the_first_push_check_says_what_to_do(tmp_path: Path) -> None:
-    findings = check(tmp_path, token="")
-    assert "openssl rand -hex 32" in find(findings, "A token is set").remedy
-    assert "only to HTTPS" in find(findings, "Directories push people to http://127.0.0.1:9/scim/v2").remedy
-    unreachable = find(findings, "http://127.0.0.1:9/scim/v2 does not respond to this machine (ConnectionError)")
+def test_checks_before_the_first_push_give_remedies(tmp_path: Path) -> None:
+    findings = run_all_checks(tmp_path, token="")
+    assert "openssl rand -hex 32" in find_finding(findings, "A token is set").remedy
+    assert "only to HTTPS" in find_finding(findings, "Directories push people to http://127.0.0.1:9/scim/v2").remedy
+    unreachable = find_finding(
+        findings, "http://127.0.0.1:9/scim/v2 does not respond to this machine (ConnectionError)"
+    )
     assert unreachable.ok and "longarc run" in unreachable.remedy
-    assert not find(findings, "A directory has pushed people by SCIM").ok
-    assert not (tmp_path / "longarc.db").exists(), "checking makes no database"
+    assert not find_finding(findings, "A directory has pushed people by SCIM").ok
+    assert not (tmp_path / "longarc.db").exists(), "`longarc check` creates no database"
 
 
-def test_check_counts_who_was_pushed(tmp_path: Path) -> None:
+def test_check_counts_the_pushed_people(tmp_path: Path) -> None:
     url = f"sqlite:///{tmp_path / 'longarc.db'}"
     migrate(url)
     company = open_company(url, has_tables=True)
     company.directory.create(make_user("ann@x.example"))
     company.directory.create(make_user("bo@x.example", manager=company.directory.ids["ann@x.example"]))
     company.close()
-    findings = check(tmp_path, token=f"{TOKEN},{OTHER_TOKEN}")
-    assert find(findings, "SCIM lists 2 people: 1 with a manager, 1 without").ok
-    assert find(findings, "SCIM names 2 people in 1 pairs").ok
-    assert "Remove the old token" in find(findings, "2 tokens are set").remedy
+    findings = run_all_checks(tmp_path, token=f"{TOKEN},{OTHER_TOKEN}")
+    assert find_finding(findings, "SCIM lists 2 people: 1 with a manager, 1 without").ok
+    assert find_finding(findings, "SCIM names 2 people in 1 pairs").ok
+    assert "Remove the old token" in find_finding(findings, "2 tokens are set").remedy
 
 
-def test_check_reaches_the_pages_and_is_refused_without_a_token(tmp_path: Path) -> None:
+def test_pages_respond_to_the_check_and_refuse_requests_without_a_token(tmp_path: Path) -> None:
     company = open_company(f"sqlite:///{tmp_path / 'longarc.db'}", pages={"listen": "127.0.0.1:0"})
-    with PageServer(company.worker) as serving:
-        settings = load_settings(write(tmp_path, f"http://127.0.0.1:{serving.port}"), {"LONGARC_KEY": KEY})
+    with PageServer(company.worker) as server:
+        settings = load_settings(write_settings(tmp_path, f"http://127.0.0.1:{server.port}"), {"LONGARC_KEY": KEY})
         findings = [finding.statement for finding in check_scim(settings)]
     company.close()
     assert (
-        f"http://127.0.0.1:{serving.port}/scim/v2 responds to this machine, and refuses requests without a token"
+        f"http://127.0.0.1:{server.port}/scim/v2 responds to this machine, and refuses requests without a token"
         in findings
     )
 
 
 @pytest.mark.parametrize("tokens", ["tiny", f"{TOKEN} {'x' * 31}"])
-def test_a_token_that_can_be_guessed_is_refused_and_not_shown(tmp_path: Path, tokens: str) -> None:
+def test_short_token_is_refused_and_not_printed(tmp_path: Path, tokens: str) -> None:
     file = tmp_path / "token"
     file.write_text(tokens)
     with pytest.raises(Problems) as raised:
-        load_settings(write(tmp_path), {"LONGARC_SCIM_TOKEN_FILE": str(file)})
+        load_settings(write_settings(tmp_path), {"LONGARC_SCIM_TOKEN_FILE": str(file)})
     (problem,) = raised.value.problems
     assert problem.where == "LONGARC_SCIM_TOKEN_FILE" and "shorter than 32 characters" in problem.what
     assert tokens not in str(problem)
 
 
-def test_tokens_are_read_from_the_environment_and_not_shown(tmp_path: Path) -> None:
-    settings = load_settings(write(tmp_path), {"LONGARC_SCIM_TOKEN": f"{TOKEN}, {OTHER_TOKEN}"})
+def test_tokens_are_read_from_the_environment_and_not_printed(tmp_path: Path) -> None:
+    settings = load_settings(write_settings(tmp_path), {"LONGARC_SCIM_TOKEN": f"{TOKEN}, {OTHER_TOKEN}"})
     assert [token.get_secret_value() for token in settings.scim_tokens] == [TOKEN, OTHER_TOKEN]
     assert TOKEN not in repr(settings)
 
 
-def test_without_pages_nobody_can_be_pushed(tmp_path: Path) -> None:
+def test_scim_without_pages_is_refused(tmp_path: Path) -> None:
     with pytest.raises(Problems) as raised:
-        load_settings(write(tmp_path, ""), {})
+        load_settings(write_settings(tmp_path, ""), {})
     (problem,) = raised.value.problems
     assert "longarc.toml:8: roster.source" in problem.where and "Set `base_url`" in problem.remedy
 
 
-def test_a_token_in_the_settings_file_is_sent_to_the_environment(tmp_path: Path) -> None:
-    path = write(tmp_path)
+def test_token_in_the_settings_file_is_refused_with_the_variable_as_remedy(tmp_path: Path) -> None:
+    path = write_settings(tmp_path)
     path.write_text(f'scim_token = "{TOKEN}"\n{path.read_text()}')
     with pytest.raises(Problems) as raised:
         load_settings(path, {})

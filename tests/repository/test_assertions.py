@@ -1,4 +1,4 @@
-"""Every test can fail: no assertion is true whatever the program does, and no test is without an assertion."""
+"""Every test can fail: no assertion is always true, and every test has an assertion."""
 
 import ast
 from collections.abc import Iterator
@@ -8,11 +8,11 @@ from tests.support import ROOT
 
 TESTS = ROOT / "tests"
 #: Functions that prove something as `assert` does: they expect an error or a warning, fail, or wait for a page's state.
-PROOFS = {"raises", "warns", "fail", "expect"}
+ASSERTING_FUNCTIONS = {"raises", "warns", "fail", "expect"}
 
 
 @cache
-def trees() -> dict[str, ast.Module]:
+def parse_tests() -> dict[str, ast.Module]:
     files = sorted(TESTS.rglob("*.py"))
     return {path.relative_to(TESTS).as_posix(): ast.parse(path.read_text(encoding="utf-8")) for path in files}
 
@@ -29,39 +29,41 @@ def is_always_true(test: ast.expr) -> bool:
     return isinstance(test, ast.GeneratorExp | ast.Lambda) or (isinstance(test, ast.Tuple) and bool(test.elts))
 
 
-def called_names(node: ast.AST) -> Iterator[str]:
-    for one in ast.walk(node):
-        if isinstance(one, ast.Call):
-            yield one.func.id if isinstance(one.func, ast.Name) else getattr(one.func, "attr", "")
+def iter_called_names(node: ast.AST) -> Iterator[str]:
+    for descendant in ast.walk(node):
+        if isinstance(descendant, ast.Call):
+            yield descendant.func.id if isinstance(descendant.func, ast.Name) else getattr(descendant.func, "attr", "")
 
 
-def proves(node: ast.AST, functions: dict[str, ast.FunctionDef], seen: frozenset[str] = frozenset()) -> bool:
+def has_assertion(node: ast.AST, functions: dict[str, ast.FunctionDef], seen: frozenset[str] = frozenset()) -> bool:
     """Whether a function asserts something, itself or through a function of its own module."""
-    if any(isinstance(one, ast.Assert) for one in ast.walk(node)):
+    if any(isinstance(descendant, ast.Assert) for descendant in ast.walk(node)):
         return True
-    names = set(called_names(node)) - seen
-    if names & PROOFS:
+    names = set(iter_called_names(node)) - seen
+    if names & ASSERTING_FUNCTIONS:
         return True
-    return any(proves(functions[name], functions, seen | names) for name in names & functions.keys())
+    return any(has_assertion(functions[name], functions, seen | names) for name in names & functions.keys())
 
 
-def test_no_assertion_holds_for_every_program() -> None:
-    vacuous = [
+def test_no_assertion_is_always_true() -> None:
+    always_true = [
         f"{name}:{node.lineno}: {ast.unparse(node.test)}"
-        for name, tree in trees().items()
+        for name, tree in parse_tests().items()
         for node in ast.walk(tree)
         if isinstance(node, ast.Assert) and is_always_true(node.test)
     ]
-    assert vacuous == []
+    assert always_true == []
 
 
-def test_every_test_proves_something() -> None:
-    silent = []
-    for name, tree in trees().items():
+def test_every_test_has_an_assertion() -> None:
+    tests_without_assertion = []
+    for name, tree in parse_tests().items():
         functions = {node.name: node for node in ast.walk(tree) if isinstance(node, ast.FunctionDef)}
-        tests = (one for one in functions.values() if one.name.startswith("test_"))
-        silent += [f"{name}:{one.lineno}: {one.name}" for one in tests if not proves(one, functions)]
-    assert silent == []
+        module_tests = (test for test in functions.values() if test.name.startswith("test_"))
+        tests_without_assertion += [
+            f"{name}:{test.lineno}: {test.name}" for test in module_tests if not has_assertion(test, functions)
+        ]
+    assert tests_without_assertion == []
 
 
 def test_assertions_that_cannot_fail_are_recognized() -> None:

@@ -1,4 +1,4 @@
-"""`make bench` replaces the tables of `bench/README.md` and keeps its texts; its best assignment is the optimum."""
+"""`make bench`: tables of `bench/README.md` are replaced, texts are kept, and `assign_days` finds the optimum."""
 
 import random
 from collections import Counter
@@ -32,31 +32,31 @@ at length.
 TABLE = "| what | result |\n|---|---|\n| new | 3 |\n"
 
 
-def test_a_table_takes_the_place_of_the_one_before_and_nothing_else_changes() -> None:
+def test_new_table_replaces_only_the_table_of_its_section() -> None:
     assert replace_table(PAGE, "One", TABLE) == PAGE.replace("| old | 1 |", "| new | 3 |")
     assert replace_table(PAGE, "Two", TABLE) == PAGE.replace("| other | 2 |", "| new | 3 |")
     assert replace_table(replace_table(PAGE, "One", TABLE), "One", TABLE) == replace_table(PAGE, "One", TABLE)
 
 
-def test_what_is_measured_for_the_first_time_comes_last() -> None:
+def test_table_of_a_new_section_is_added_at_the_end() -> None:
     assert replace_table(PAGE, "Three", TABLE) == f"{PAGE}\n## Three\n\n{TABLE}"
 
 
-def test_the_best_assignment_is_that_of_trying_all() -> None:
-    """T-2, T-3a: one session a day and two a week; as many pairs as possible, then at the lowest cost."""
+def test_assign_days_finds_the_best_of_all_assignments() -> None:
+    """T-2, T-3a: at most one session a day and two a week, for as many pairs as possible, at the lowest cost."""
     for seed in range(30):
-        rng = random.Random(seed)
-        days = [date(2027, 3, 1) + timedelta(days=n) for n in range(9)]
+        generator = random.Random(seed)
+        days = [date(2027, 3, 1) + timedelta(days=number) for number in range(9)]
         options = {
-            PairId("m@x.example", f"r{n}@x.example"): {
-                day: rng.randrange(9) for day in rng.sample(days, rng.randrange(4))
+            PairId("m@x.example", f"r{number}@x.example"): {
+                day: generator.randrange(9) for day in generator.sample(days, generator.randrange(4))
             }
-            for n in range(4)
+            for number in range(4)
         }
-        best = assign_days(options)
-        assert is_allowed(list(best.values()))
-        cost = sum(options[pair][day] for pair, day in best.items())
-        assert (-len(best), cost) == min(rate_all(options)), options
+        assignment = assign_days(options)
+        assert is_allowed(list(assignment.values()))
+        cost = sum(options[pair][day] for pair, day in assignment.items())
+        assert (-len(assignment), cost) == min(rate_all(options)), options
 
 
 def is_allowed(days: list[date]) -> bool:
@@ -65,7 +65,7 @@ def is_allowed(days: list[date]) -> bool:
 
 
 def rate_all(options: dict[PairId, dict[date, int]]) -> list[tuple[int, int]]:
-    """Minus the number of pairs that get a day, and the cost, for each assignment that is allowed."""
+    """Return minus the number of pairs with a day, and the cost, for each allowed assignment."""
     choices = product(*([None, *costs.items()] for costs in options.values()))
-    taken = ([one for one in choice if one is not None] for choice in choices)
-    return [(-len(one), sum(cost for _, cost in one)) for one in taken if is_allowed([day for day, _ in one])]
+    assignments = ([item for item in choice if item is not None] for choice in choices)
+    return [(-len(item), sum(cost for _, cost in item)) for item in assignments if is_allowed([day for day, _ in item])]

@@ -1,4 +1,4 @@
-"""Tools for such files accept the container file and the compose file, and both fit the documentation."""
+"""The container file and the compose file are valid, restrict the services, and agree with the documentation."""
 
 import os
 import re
@@ -22,11 +22,11 @@ ENVIRONMENT = {"LONGARC_DIR": "/etc/longarc", "LONGARC_HOST": "longarc.example.c
 
 
 def find_tool(name: str) -> str:
-    """The path of a tool from a Python package, which exists for some systems only; skip the test if it is missing."""
-    found = shutil.which(name, path=f"{Path(sys.executable).parent}:{os.environ['PATH']}")
-    if found is None:
-        pytest.skip(f"{name} is not here: its package has no file for this system")
-    return found
+    """Return the path of a tool from a Python package. Skip the test where the package does not have it."""
+    path = shutil.which(name, path=f"{Path(sys.executable).parent}:{os.environ['PATH']}")
+    if path is None:
+        pytest.skip(f"{name} is missing: its package has no file for this system")
+    return path
 
 
 @cache
@@ -41,29 +41,29 @@ def list_instructions(name: str) -> list[str]:
     return [line.partition(" ")[2] for line in text.splitlines() if line.startswith(f"{name} ")]
 
 
-def test_the_container_file_is_well_made() -> None:
-    done = subprocess.run([find_tool("hadolint"), str(DOCKERFILE)], capture_output=True, text=True, check=False)
-    assert (done.returncode, done.stdout) == (0, "")
+def test_hadolint_accepts_the_container_file() -> None:
+    result = subprocess.run([find_tool("hadolint"), str(DOCKERFILE)], capture_output=True, text=True, check=False)
+    assert (result.returncode, result.stdout) == (0, "")
 
 
-def test_compose_reads_its_file() -> None:
+def test_docker_compose_accepts_the_compose_file() -> None:
     env = {**os.environ, **ENVIRONMENT}
     command = [find_tool("docker-compose"), "--file", str(COMPOSE), "config", "--quiet"]
-    done = subprocess.run(command, capture_output=True, text=True, check=False, env=env)
-    assert (done.returncode, done.stderr) == (0, "")
+    result = subprocess.run(command, capture_output=True, text=True, check=False, env=env)
+    assert (result.returncode, result.stderr) == (0, "")
 
 
-def test_a_missing_variable_is_named() -> None:
+def test_docker_compose_names_a_missing_variable() -> None:
     command = [find_tool("docker-compose"), "--file", str(COMPOSE), "config", "--quiet"]
     env = {name: value for name, value in os.environ.items() if name not in ENVIRONMENT}
-    done = subprocess.run(command, capture_output=True, text=True, check=False, env=env)
-    assert done.returncode != 0
-    assert "LONGARC_DIR" in done.stderr or "LONGARC_HOST" in done.stderr
+    result = subprocess.run(command, capture_output=True, text=True, check=False, env=env)
+    assert result.returncode != 0
+    assert "LONGARC_DIR" in result.stderr or "LONGARC_HOST" in result.stderr
 
 
-def test_the_image_is_built_from_what_the_container_file_copies(tmp_path: Path) -> None:
-    for copied in list_instructions("COPY"):
-        *sources, target = copied.split()
+def test_wheel_is_built_from_the_files_that_the_container_file_copies(tmp_path: Path) -> None:
+    for arguments in list_instructions("COPY"):
+        *sources, target = arguments.split()
         if sources[0].startswith("--from"):
             continue
         for source in sources:
@@ -73,39 +73,39 @@ def test_the_image_is_built_from_what_the_container_file_copies(tmp_path: Path) 
             else:
                 shutil.copy(path, tmp_path / source)
     command = [sys.executable, "-m", "build", "--wheel", "--no-isolation", "--outdir", str(tmp_path / "dist")]
-    built = subprocess.run([*command, str(tmp_path)], capture_output=True, text=True, check=False)
-    assert built.returncode == 0, built.stderr[-2000:]
+    result = subprocess.run([*command, str(tmp_path)], capture_output=True, text=True, check=False)
+    assert result.returncode == 0, result.stderr[-2000:]
     assert list((tmp_path / "dist").glob("longarc-*.whl"))
     assert (tmp_path / "constraints-hashes.txt").exists()
 
 
-def test_the_image_runs_as_a_user_of_its_own_and_stops_gently() -> None:
+def test_image_runs_as_its_own_user_and_stops_with_sigint() -> None:
     (user,) = list_instructions("USER")
     assert user == "10001:10001"
     assert list_instructions("STOPSIGNAL") == ["SIGINT"]
     assert list_instructions("ENTRYPOINT") == ['["longarc"]']
-    (check,) = list_instructions("HEALTHCHECK")
-    words = re.findall(r'"([^"]+)"', check)
-    assert words == ["longarc", "status", "--health"]
-    assert words == read_compose()["services"]["worker"]["healthcheck"]["test"][1:]
+    (health_check,) = list_instructions("HEALTHCHECK")
+    health_command = re.findall(r'"([^"]+)"', health_check)
+    assert health_command == ["longarc", "status", "--health"]
+    assert health_command == read_compose()["services"]["worker"]["healthcheck"]["test"][1:]
     options = {option for parameter in main.commands["status"].params for option in parameter.opts}
     assert "--health" in options
 
 
-def test_every_service_is_read_only_and_without_capabilities() -> None:
+def test_every_service_is_read_only_and_drops_its_capabilities() -> None:
     for name, service in read_compose()["services"].items():
         assert service["read_only"] is True, name
         assert service["cap_drop"] == ["ALL"], name
         assert service["security_opt"] == ["no-new-privileges:true"], name
         assert "/tmp" in service["tmpfs"], name  # noqa: S108
         assert "privileged" not in service, name
-    added = {name: service.get("cap_add") for name, service in read_compose()["services"].items()}
-    assert added == {"database": None, "worker": None, "proxy": ["NET_BIND_SERVICE"]}
+    added_capabilities = {name: service.get("cap_add") for name, service in read_compose()["services"].items()}
+    assert added_capabilities == {"database": None, "worker": None, "proxy": ["NET_BIND_SERVICE"]}
 
 
-def test_images_are_named_plainly_and_secrets_are_files() -> None:
+def test_images_have_official_names_and_secrets_are_files() -> None:
     images = [service["image"] for service in read_compose()["services"].values()]
-    images += [words.split()[0] for words in list_instructions("FROM")]
+    images += [instruction.split()[0] for instruction in list_instructions("FROM")]
     assert [image for image in images if not re.fullmatch(r"[a-z]+(:[\w.-]+)?", image)] == []
     assert {tuple(secret) for secret in read_compose()["secrets"].values()} == {("file",)}
     variables = read_compose()["services"]["worker"]["environment"]
@@ -113,14 +113,14 @@ def test_images_are_named_plainly_and_secrets_are_files() -> None:
     assert set(read_compose()["services"]["worker"]["secrets"]) == {Path(path).name for path in variables.values()}
 
 
-def test_only_the_proxy_is_reached_from_outside() -> None:
+def test_only_the_proxy_publishes_ports() -> None:
     services = read_compose()["services"]
     assert [name for name, service in services.items() if "ports" in service] == ["proxy"]
     assert services["database"]["networks"] == ["inside"]
     assert read_compose()["networks"]["inside"]["internal"] is True
 
 
-def test_the_settings_that_the_page_shows_fit_the_compose_file() -> None:
+def test_settings_on_the_container_page_match_the_compose_file() -> None:
     page = (ROOT / "docs" / "how-to" / "container.md").read_text(encoding="utf-8")
     address = read_compose()["services"]["proxy"]["networks"]["inside"]["ipv4_address"]
     assert f'proxy = "{address}"' in page

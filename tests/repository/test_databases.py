@@ -1,22 +1,22 @@
-"""Each test runs on both databases, at least in the long proofs: see `choose_databases`."""
+"""The databases on which a test runs: in the long proofs every test runs on both (`choose_databases`)."""
 
 import pytest
 
 from tests.conftest import BACKENDS, choose_databases
 
 
-def test_story_runs_on_one_database_each_time_and_on_the_other_as_a_proof() -> None:
+def test_story_always_runs_on_one_database_and_on_the_other_as_a_proof() -> None:
     stories = [f"tests.engine.test_sweep.test_story_{number}" for number in range(100)]
-    chosen = [choose_databases(story, None) for story in stories]
-    assert all(list(databases) == list(BACKENDS) and sum(databases.values()) == 1 for databases in chosen)
-    assert 30 < sum(databases["sqlite"] for databases in chosen) < 70
+    choices = [choose_databases(story, None) for story in stories]
+    assert all(list(databases) == list(BACKENDS) and sum(databases.values()) == 1 for databases in choices)
+    assert 30 < sum(databases["sqlite"] for databases in choices) < 70
 
 
-def test_test_of_the_store_runs_on_both_databases_each_time() -> None:
+def test_store_test_always_runs_on_both_databases() -> None:
     assert choose_databases("tests.store.test_store.test_rows", None) == {"sqlite": True, "postgresql": True}
 
 
-def test_marked_test_runs_on_its_databases_alone() -> None:
+def test_marked_test_runs_only_on_its_databases() -> None:
     assert choose_databases("tests.web.test_moves.test_move", ["postgresql"]) == {"postgresql": True}
 
 

@@ -1,4 +1,4 @@
-"""The documentation site says what the code does."""
+"""The documentation names every setting, mail, command and column of the code."""
 
 import re
 
@@ -14,7 +14,7 @@ from worker.settings.people_columns import COLUMNS
 DOCS = ROOT / "docs"
 
 
-def test_every_setting_is_in_the_reference_with_default_and_meaning() -> None:
+def test_reference_lists_every_setting_with_default_and_meaning() -> None:
     keys = re.findall(r"^#(\w+) = ", EXAMPLE.read_text(encoding="utf-8"), re.MULTILINE)
     page = write_settings()
     rows = list(list_settings(EXAMPLE.read_text(encoding="utf-8")))
@@ -24,43 +24,43 @@ def test_every_setting_is_in_the_reference_with_default_and_meaning() -> None:
         assert f"| `{name}` | `{default}` |".replace("\\", "") in page.replace("\\", ""), (section, name)
 
 
-def test_every_mail_is_in_the_reference_in_both_languages() -> None:
+def test_reference_shows_every_mail_in_both_languages() -> None:
     for locale in ("en", "de"):
-        shown = [name for name, subject, html in write_mails(locale) if subject and "<html" in html]
-        assert {name.partition("-")[0] for name in shown} == {*KINDS}
+        mail_names = [name for name, subject, html in write_mails(locale) if subject and "<html" in html]
+        assert {name.partition("-")[0] for name in mail_names} == {*KINDS}
 
 
-def test_every_command_has_help_that_the_reference_can_show() -> None:
+def test_every_command_has_a_short_help_text() -> None:
     context = click.Context(main, info_name="longarc")
     for name in main.list_commands(context):
         command = main.get_command(context, name)
         assert command is not None and command.get_short_help_str(), name
 
 
-def test_the_people_file_page_names_every_column() -> None:
+def test_people_file_page_names_every_column() -> None:
     page = (DOCS / "reference" / "people-file.md").read_text(encoding="utf-8")
     assert {name for name in COLUMNS if f"| `{name}` |" not in page} == set()
 
 
-def test_the_openings_file_page_names_every_column() -> None:
+def test_openings_file_page_names_every_column() -> None:
     page = (DOCS / "reference" / "openings-file.md").read_text(encoding="utf-8")
     assert {name for name in FILE_FORMAT.columns if f"| `{name}` |" not in page} == set()
 
 
-def test_every_page_of_the_site_is_in_its_navigation() -> None:
-    nav = (ROOT / "mkdocs.yml").read_text(encoding="utf-8")
+def test_navigation_contains_every_page() -> None:
+    navigation = (ROOT / "mkdocs.yml").read_text(encoding="utf-8")
     pages = {path.relative_to(DOCS).as_posix() for path in DOCS.rglob("*.md")}
-    assert {page for page in pages if page not in nav} == set()
+    assert {page for page in pages if page not in navigation} == set()
 
 
-def test_nothing_sends_anybody_to_a_package_index_for_this_program() -> None:
-    """No index has it: `pip install` takes a checkout or a wheel. On an index, the name may belong to somebody else."""
-    texts = [*ROOT.glob("*.md"), *DOCS.rglob("*.md"), *(ROOT / "worker").rglob("*.py"), *(ROOT / "config").rglob("*")]
-    found = {
+def test_no_text_installs_longarc_from_a_package_index() -> None:
+    """Another program may have the name on a package index. `pip install` has to take a checkout or a wheel."""
+    paths = [*ROOT.glob("*.md"), *DOCS.rglob("*.md"), *(ROOT / "worker").rglob("*.py"), *(ROOT / "config").rglob("*")]
+    commands = {
         f"{path.relative_to(ROOT)}: {command}"
-        for path in texts
+        for path in paths
         if path.is_file()
         for command in re.findall(r"pip install[^`\n]*\blongarc\b[^`\n]*", path.read_text(encoding="utf-8"))
         if not re.search(r"/longarc|\blongarc\S*\.whl", command)
     }
-    assert found == set()
+    assert commands == set()

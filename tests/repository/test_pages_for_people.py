@@ -1,4 +1,4 @@
-"""What the pages for HR, managers, reports and IT name exists: permissions, tables, settings, commands and mails."""
+"""Everything that the pages in `docs/people` name exists: permissions, tables, settings, commands and mails."""
 
 import re
 from collections.abc import Iterator
@@ -20,7 +20,7 @@ from worker.store.tables import metadata
 
 FOLDER = ROOT / "docs" / "people"
 PAGES = sorted(FOLDER.glob("*.md"))
-#: Permissions that are not asked for unless `longarc check` says so.
+#: Permissions that are needed only where `longarc check` says so.
 ON_DEMAND = {"Calendars.Read"}
 
 
@@ -39,28 +39,28 @@ def list_first_cells(text: str) -> Iterator[str]:
     yield from re.findall(r"^\| (`[^|]*) \|", text, re.MULTILINE)
 
 
-def test_the_permissions_at_google_and_microsoft_are_those_that_the_code_asks_for() -> None:
-    named = {code for cell in list_first_cells(read_page("it.md")) for code in list_code(cell)}
-    asked = {value.rpartition("/auth/")[2] for name, value in vars(google).items() if name.endswith("_SCOPE")}
-    of_one_account = {scope.rpartition("/auth/")[2] for scope in google.ACCOUNT_SCOPES}
-    assert {name for name in named if name.startswith(("calendar.", "gmail.", "admin."))} == asked - {
+def test_page_for_it_names_exactly_the_permissions_that_the_code_needs() -> None:
+    page_codes = {code for cell in list_first_cells(read_page("it.md")) for code in list_code(cell)}
+    code_scopes = {value.rpartition("/auth/")[2] for name, value in vars(google).items() if name.endswith("_SCOPE")}
+    account_scopes = {scope.rpartition("/auth/")[2] for scope in google.ACCOUNT_SCOPES}
+    assert {name for name in page_codes if name.startswith(("calendar.", "gmail.", "admin."))} == code_scopes - {
         "calendar.events.freebusy"
     }
-    assert of_one_account <= {*list_code(read_page("it.md"))}
-    microsoft = {name for name in named if re.fullmatch(r"[A-Z]\w+\.[A-Z]\w+(\.[A-Z]\w+)?", name)}
-    assert microsoft == {*DELEGATED_SCOPES, EXACTLY_ONCE_SCOPE, LEAST_PERMISSION, *ON_DEMAND}
+    assert account_scopes <= {*list_code(read_page("it.md"))}
+    microsoft_permissions = {name for name in page_codes if re.fullmatch(r"[A-Z]\w+\.[A-Z]\w+(\.[A-Z]\w+)?", name)}
+    assert microsoft_permissions == {*DELEGATED_SCOPES, EXACTLY_ONCE_SCOPE, LEAST_PERMISSION, *ON_DEMAND}
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
-def test_every_setting_and_section_it_names_exists(page: Path) -> None:
+def test_every_setting_on_the_page_exists(page: Path) -> None:
     settings = {f"{section}.{name}".lstrip(".") for section, name, _, _ in list_settings(EXAMPLE.read_text("utf-8"))}
     sections = {name.partition(".")[0] for name in settings if "." in name}
-    named = {code for code in list_code(page.read_text("utf-8")) if re.fullmatch(r"[a-z]+(\.[a-z_]+)+", code)}
-    assert {code for code in named if code.partition(".")[0] in sections} - settings == set()
+    page_names = {code for code in list_code(page.read_text("utf-8")) if re.fullmatch(r"[a-z]+(\.[a-z_]+)+", code)}
+    assert {code for code in page_names if code.partition(".")[0] in sections} - settings == set()
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
-def test_every_command_it_names_exists_with_its_options(page: Path) -> None:
+def test_every_command_on_the_page_exists_with_its_options(page: Path) -> None:
     context = click.Context(main, info_name="longarc")
     for code in list_code(page.read_text("utf-8")):
         if not code.startswith("longarc "):
@@ -75,32 +75,32 @@ def test_every_command_it_names_exists_with_its_options(page: Path) -> None:
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
-def test_every_mail_it_leads_to_is_shown(page: Path) -> None:
-    shown = {name for name, _, _ in write_mails("en")}
-    assert {*re.findall(r"reference/mails\.md#([\w-]+)", page.read_text("utf-8"))} - shown == set()
+def test_every_mail_link_on_the_page_leads_to_a_sample(page: Path) -> None:
+    mail_names = {name for name, _, _ in write_mails("en")}
+    assert {*re.findall(r"reference/mails\.md#([\w-]+)", page.read_text("utf-8"))} - mail_names == set()
 
 
-def test_managers_and_reports_are_told_of_every_mail_that_they_may_get() -> None:
-    """Aside from an invitation by mail, which is an event, and a link that was asked for."""
-    untold = {MailName.FRESH_LINK, MailName.INVITATION, MailName.INVITATION_WITHDRAWN}
-    #: The manager alone gets these, though they are written for both.
+def test_pages_for_managers_and_reports_link_to_every_mail_they_may_get() -> None:
+    """Except for invitations by mail, which are events, and mails with a new link, which the reader requests."""
+    undescribed = {MailName.FRESH_LINK, MailName.INVITATION, MailName.INVITATION_WITHDRAWN}
+    # These mails have texts for both, but only managers get them.
     never_sent = {Reader.REPORT: {MailName.BOOKED_OVER_WARNING, MailName.SHORT_SESSION}}
     for page, reader in (("managers.md", Reader.MANAGER), ("reports.md", Reader.REPORT)):
-        told = {*re.findall(rf"reference/mails\.md#(\w+)-{reader}", read_page(page))}
+        described = {*re.findall(rf"reference/mails\.md#(\w+)-{reader}", read_page(page))}
         mails = {kind.name for kind in KINDS.values() if reader in kind.readers}
-        assert told == mails - untold - never_sent.get(reader, set()), page
+        assert described == mails - undescribed - never_sent.get(reader, set()), page
 
 
-def test_every_table_of_the_database_has_its_purpose_and_lifetime() -> None:
-    named = {code for cell in list_first_cells(read_page("hr.md")) for code in list_code(cell)}
-    assert {table.name for table in metadata.sorted_tables} - named == set()
+def test_page_for_hr_lists_every_table_of_the_database() -> None:
+    page_names = {code for cell in list_first_cells(read_page("hr.md")) for code in list_code(cell)}
+    assert {table.name for table in metadata.sorted_tables} - page_names == set()
 
 
 @pytest.mark.parametrize("name", ["managers.md", "reports.md"])
-def test_every_button_and_link_it_names_exists(name: str) -> None:
-    """R-38: what people are told to press or follow stands on a page or in a mail, in these words."""
-    shown = " ".join(path.read_text("utf-8") for path in sorted((ROOT / "templates").rglob("*.j2")))
+def test_every_button_and_link_on_the_page_exists(name: str) -> None:
+    """R-38: the pages name buttons and links by the words that a web page or a mail uses."""
+    templates = " ".join(path.read_text("utf-8") for path in sorted((ROOT / "templates").rglob("*.j2")))
     text = " ".join(read_page(name).split())
-    named = re.findall(r"(?:[Pp]ress|[Ff]ollow|, or) \*([^*]+)\*", text)
-    assert "Another time, by one press" in named and "Find another time" in named
-    assert [words for words in named if words not in shown] == []
+    labels = re.findall(r"(?:[Pp]ress|[Ff]ollow|, or) \*([^*]+)\*", text)
+    assert "Another time, by one press" in labels and "Find another time" in labels
+    assert [label for label in labels if label not in templates] == []

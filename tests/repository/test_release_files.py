@@ -1,4 +1,4 @@
-"""The release files are right about the dependencies: hashes and licences; and no dependency has a known fault."""
+"""The release files list the dependencies with hashes and licences, and no dependency has a known vulnerability."""
 
 import json
 import re
@@ -15,82 +15,97 @@ from packaging.utils import canonicalize_name
 from tests.support.proof import FULL
 from tools.release_files import CONSTRAINTS, EXTRAS, HASHES, LICENCES, ROOT
 
-#: How many seconds the audit may take before its data counts as out of reach.
+#: After this many seconds, the audit's data counts as unreachable.
 AUDIT_TIMEOUT = 240
 
 
 def read_pins(text: str) -> dict[str, str]:
-    """The version of each package in a file of constraints."""
+    """Return the version of each package in a file of constraints."""
     requirements = [Requirement(line) for line in text.splitlines()]
-    return {canonicalize_name(one.name): str(one.specifier).removeprefix("==") for one in requirements}
+    return {
+        canonicalize_name(requirement.name): str(requirement.specifier).removeprefix("==")
+        for requirement in requirements
+    }
 
 
 def read_lock() -> list[Requirement]:
-    """Each requirement of the file with hashes."""
+    """Return each requirement in the file with hashes."""
     lines = (ROOT / HASHES).read_text(encoding="utf-8").splitlines()
     return [Requirement(line.removesuffix("\\")) for line in lines if line[:1] not in {"#", " "}]
 
 
-def runtime_closure() -> set[str]:
-    """What is installed here with Longarc and the extras of a release, found in the packages' own metadata."""
+def list_required_packages() -> set[str]:
+    """Return the packages that Longarc and the extras of a release require, by the metadata of the packages."""
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
-    lists = [project["dependencies"], *(project["optional-dependencies"][extra] for extra in EXTRAS)]
-    waiting = [Requirement(one) for names in lists for one in names]
-    seen: set[tuple[str, str]] = set()
-    while waiting:
-        requirement = waiting.pop()
+    requirement_lists = [project["dependencies"], *(project["optional-dependencies"][extra] for extra in EXTRAS)]
+    unread_requirements = [Requirement(dependency) for texts in requirement_lists for dependency in texts]
+    visited: set[tuple[str, str]] = set()
+    while unread_requirements:
+        requirement = unread_requirements.pop()
         for extra in {"", *requirement.extras}:
             node = (canonicalize_name(requirement.name), extra)
-            if node in seen:
+            if node in visited:
                 continue
-            seen.add(node)
-            needed = [Requirement(one) for one in requires(requirement.name) or []]
-            waiting += [one for one in needed if not one.marker or one.marker.evaluate({"extra": extra})]
-    return {name for name, _ in seen}
+            visited.add(node)
+            dependencies = [Requirement(dependency) for dependency in requires(requirement.name) or []]
+            unread_requirements += [
+                dependency
+                for dependency in dependencies
+                if not dependency.marker or dependency.marker.evaluate({"extra": extra})
+            ]
+    return {name for name, _ in visited}
 
 
-def test_the_hashes_name_exactly_what_longarc_installs_at_the_pinned_versions() -> None:
+def test_hash_file_lists_exactly_the_required_packages_at_pinned_versions() -> None:
     pins = read_pins((ROOT / CONSTRAINTS).read_text(encoding="utf-8"))
-    lock = read_lock()
-    assert {one.name for one in lock if not one.marker or one.marker.evaluate()} == runtime_closure()
-    assert {one.name: str(one.specifier) for one in lock} == {one.name: f"=={pins[one.name]}" for one in lock}
+    locked_requirements = read_lock()
+    assert {
+        requirement.name
+        for requirement in locked_requirements
+        if not requirement.marker or requirement.marker.evaluate()
+    } == list_required_packages()
+    assert {requirement.name: str(requirement.specifier) for requirement in locked_requirements} == {
+        requirement.name: f"=={pins[requirement.name]}" for requirement in locked_requirements
+    }
 
 
-def test_each_package_has_hashes_and_no_address() -> None:
-    """Nothing but requirements, each followed by its hashes, in the form that pip takes."""
+def test_hash_file_contains_only_requirements_with_hashes() -> None:
+    """The file contains only requirements with their hashes, in the format of pip."""
     lines = (ROOT / HASHES).read_text(encoding="utf-8").splitlines(keepends=True)
     body = "".join(line for line in lines if not line.startswith("#"))
     package = r"[a-z0-9-]+==[a-z0-9.]+( ; [a-z_]+ [<!=]+ '[\w.]+'( and [a-z_]+ != '\w+')?)?"
     assert re.fullmatch(rf"({package}( \\\n    --hash=sha256:[0-9a-f]{{64}})+\n)+", body)
 
 
-def test_each_package_is_listed_with_its_licence() -> None:
+def test_licence_page_lists_each_package_with_its_licence() -> None:
     lines = (ROOT / LICENCES).read_text(encoding="utf-8").splitlines()
     rows = [[cell.strip() for cell in line.split("|")[1:-1]] for line in lines if line.startswith("| ")][1:]
-    assert {name: f"=={version}" for name, version, _ in rows} == {one.name: str(one.specifier) for one in read_lock()}
+    assert {name: f"=={version}" for name, version, _ in rows} == {
+        requirement.name: str(requirement.specifier) for requirement in read_lock()
+    }
     assert [name for name, _, licence in rows if licence in {"", "not stated"}] == []
 
 
 @pytest.mark.proof
 @pytest.mark.timeout(AUDIT_TIMEOUT + 60)
-@pytest.mark.skipif(not FULL, reason="an audit asks a service for known faults: run `make proof`")
-def test_no_pinned_version_has_a_known_fault(tmp_path: Path) -> None:
+@pytest.mark.skipif(not FULL, reason="an audit requests known vulnerabilities from a service: run `make proof`")
+def test_no_pinned_version_has_a_known_vulnerability(tmp_path: Path) -> None:
     audit = [sys.executable, "-m", "pip_audit", "--requirement", CONSTRAINTS, "--no-deps", "--disable-pip"]
     report = ["--format", "json", "--progress-spinner", "off", "--cache-dir", str(tmp_path)]
     try:
-        done = subprocess.run(
+        result = subprocess.run(
             [*audit, *report], cwd=ROOT, capture_output=True, text=True, check=False, timeout=AUDIT_TIMEOUT
         )
     except subprocess.TimeoutExpired:
-        pytest.skip(f"the data on known faults did not come within {AUDIT_TIMEOUT} seconds")
-    if not done.stdout:
-        last_line = next(iter(done.stderr.strip().splitlines()[-1:]), "no output")
-        if "ConnectionError" in done.stderr or "Could not connect" in done.stderr:
-            pytest.skip(f"the data on known faults can't be reached: {last_line}")
+        pytest.skip(f"the data on known vulnerabilities did not arrive within {AUDIT_TIMEOUT} seconds")
+    if not result.stdout:
+        last_line = next(iter(result.stderr.strip().splitlines()[-1:]), "no output")
+        if "ConnectionError" in result.stderr or "Could not connect" in result.stderr:
+            pytest.skip(f"the data on known vulnerabilities can't be reached: {last_line}")
         pytest.fail(f"the audit did not run: {last_line}")
-    packages = json.loads(done.stdout)["dependencies"]
-    assert {one["name"]: one["vulns"] for one in packages if one.get("vulns")} == {}
-    left_out = {one["name"]: one["skip_reason"] for one in packages if "skip_reason" in one}
-    if len(left_out) == len(packages):
-        pytest.skip(f"the data on known faults can't be reached: {next(iter(left_out.values()))}")
-    assert left_out == {}
+    packages = json.loads(result.stdout)["dependencies"]
+    assert {package["name"]: package["vulns"] for package in packages if package.get("vulns")} == {}
+    skip_reasons = {package["name"]: package["skip_reason"] for package in packages if "skip_reason" in package}
+    if len(skip_reasons) == len(packages):
+        pytest.skip(f"the data on known vulnerabilities can't be reached: {next(iter(skip_reasons.values()))}")
+    assert skip_reasons == {}

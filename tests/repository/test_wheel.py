@@ -1,4 +1,4 @@
-"""The wheel works away from the checkout: templates and examples travel inside it."""
+"""The wheel works without the checkout, and contains the templates, the migrations and the examples."""
 
 import subprocess
 import sys
@@ -10,61 +10,70 @@ from tests.support import ROOT
 
 
 @pytest.fixture(scope="module")
-def installed(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The wheel, built and unpacked somewhere else."""
-    place = tmp_path_factory.mktemp("wheel")
-    command = [sys.executable, "-m", "build", "--wheel", "--no-isolation", "--outdir", str(place / "dist"), str(ROOT)]
-    built = subprocess.run(command, capture_output=True, text=True, check=False)
-    assert built.returncode == 0, built.stderr[-2000:]
-    (wheel,) = (place / "dist").glob("*.whl")
-    unpacked = place / "site"
-    install = [sys.executable, "-m", "zipfile", "-e", str(wheel), str(unpacked)]
+def wheel_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of the built and unpacked wheel, outside the checkout."""
+    work_folder = tmp_path_factory.mktemp("wheel")
+    command = [
+        sys.executable,
+        "-m",
+        "build",
+        "--wheel",
+        "--no-isolation",
+        "--outdir",
+        str(work_folder / "dist"),
+        str(ROOT),
+    ]
+    build_result = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert build_result.returncode == 0, build_result.stderr[-2000:]
+    (wheel,) = (work_folder / "dist").glob("*.whl")
+    site_folder = work_folder / "site"
+    install = [sys.executable, "-m", "zipfile", "-e", str(wheel), str(site_folder)]
     subprocess.run(install, check=True)
-    return unpacked
+    return site_folder
 
 
-def run(installed: Path, folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
-    """Python, started in another folder, that sees the unpacked wheel and not the checkout."""
-    starts = (
+def run_longarc(wheel_folder: Path, folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    """Run `longarc` in another folder, with the unpacked wheel and without the checkout on the import path."""
+    code = (
         f"import sys; sys.path[:] = [p for p in sys.path if p != {str(ROOT)!r}];"
-        f"sys.path.insert(0, {str(installed)!r}); from worker.cli import main; main()"
+        f"sys.path.insert(0, {str(wheel_folder)!r}); from worker.cli import main; main()"
     )
     return subprocess.run(
-        [sys.executable, "-I", "-c", starts, *arguments], cwd=folder, capture_output=True, text=True, check=False
+        [sys.executable, "-I", "-c", code, *arguments], cwd=folder, capture_output=True, text=True, check=False
     )
 
 
-def test_the_command_says_what_it_can_do(installed: Path, tmp_path: Path) -> None:
-    answer = run(installed, tmp_path, "--help")
-    assert answer.returncode == 0, answer.stderr
-    assert "contract" in answer.stdout
+def test_wheel_runs_the_command_with_its_help(wheel_folder: Path, tmp_path: Path) -> None:
+    result = run_longarc(wheel_folder, tmp_path, "--help")
+    assert result.returncode == 0, result.stderr
+    assert "contract" in result.stdout
 
 
-def test_the_templates_travel_along(installed: Path, tmp_path: Path) -> None:
-    """Every mail is found and rendered from inside the wheel."""
+def test_wheel_contains_the_templates(wheel_folder: Path, tmp_path: Path) -> None:
+    """Every mail is rendered from templates inside the wheel."""
     code = (
-        f"import sys; sys.path.insert(0, {str(installed)!r});"
+        f"import sys; sys.path.insert(0, {str(wheel_folder)!r});"
         "import worker; assert worker.__file__.startswith(sys.path[0]), worker.__file__;"
         "from worker.mail.render import MailRenderer;"
         "emails = MailRenderer(sender='longarc@corp.example', domain='corp.example'); assert emails.has_language('de');"
         "print(emails.check_templates())"
     )
-    answer = subprocess.run(
+    result = subprocess.run(
         [sys.executable, "-I", "-c", code], cwd=tmp_path, capture_output=True, text=True, check=False
     )
-    assert answer.returncode == 0, answer.stderr
-    assert answer.stdout.strip() == "[]"
+    assert result.returncode == 0, result.stderr
+    assert result.stdout.strip() == "[]"
 
 
-def test_the_migrations_travel_along(installed: Path, tmp_path: Path) -> None:
+def test_wheel_contains_the_migrations(wheel_folder: Path, tmp_path: Path) -> None:
     code = (
-        f"import sys; sys.path.insert(0, {str(installed)!r});"
+        f"import sys; sys.path.insert(0, {str(wheel_folder)!r});"
         "from worker.store.database import Database; Database('sqlite:///made.db').migrate()"
     )
-    answer = subprocess.run(
+    result = subprocess.run(
         [sys.executable, "-I", "-c", code], cwd=tmp_path, capture_output=True, text=True, check=False
     )
-    assert answer.returncode == 0, answer.stderr
+    assert result.returncode == 0, result.stderr
     assert (tmp_path / "made.db").stat().st_size > 0
 
 
@@ -79,32 +88,34 @@ def test_the_migrations_travel_along(installed: Path, tmp_path: Path) -> None:
         ("dashboard", "monitoring/grafana-dashboard.json"),
     ],
 )
-def test_the_examples_travel_along(installed: Path, tmp_path: Path, name: str, source: str) -> None:
-    """An example is written to the file that is named, and over an existing file only with `--force`."""
+def test_wheel_contains_the_examples(wheel_folder: Path, tmp_path: Path, name: str, source: str) -> None:
+    """`longarc example` prints an example, or writes it to a file. It replaces a file only with `--force`."""
     text = (ROOT / "config" / source).read_text(encoding="utf-8")
-    assert run(installed, tmp_path, "example", name).stdout == text
-    written = run(installed, tmp_path, "example", name, "mine")
+    assert run_longarc(wheel_folder, tmp_path, "example", name).stdout == text
+    written = run_longarc(wheel_folder, tmp_path, "example", name, "mine")
     assert written.returncode == 0, written.stderr
     assert (tmp_path / "mine").read_text(encoding="utf-8") == text
     assert (tmp_path / "mine").stat().st_mode & 0o777 == 0o600
     (tmp_path / "mine").write_text("my own")
-    refused = run(installed, tmp_path, "example", name, "mine")
-    said = "mine exists already. Name another file, or replace it with --force."
-    assert (refused.returncode, refused.stderr.strip()) == (1, f"longarc: {said}")
+    refused = run_longarc(wheel_folder, tmp_path, "example", name, "mine")
+    message = "mine exists already. Name another file, or replace it with --force."
+    assert (refused.returncode, refused.stderr.strip()) == (1, f"longarc: {message}")
     assert (tmp_path / "mine").read_text() == "my own"
-    assert run(installed, tmp_path, "example", name, "mine", "--force").returncode == 0
+    assert run_longarc(wheel_folder, tmp_path, "example", name, "mine", "--force").returncode == 0
     assert (tmp_path / "mine").read_text(encoding="utf-8") == text
 
 
-def test_readme_installs_from_an_empty_folder(installed: Path, tmp_path: Path) -> None:
-    """The commands that it names after the installation work there, and it installs nothing from a package index."""
+def test_commands_of_the_readme_work_in_an_empty_folder(wheel_folder: Path, tmp_path: Path) -> None:
+    """The commands in README after the installation work, and README installs nothing from a package index."""
     readme = (ROOT / "README.md").read_text(encoding="utf-8")
     assert "pip install longarc\n" not in readme
     steps = readme.partition("## Install")[2].split("```")[1].splitlines()
     commands = [step.partition("#")[0].split()[1:] for step in steps if "bin/longarc " in step]
-    assert [words[-1] for words in commands] == ["longarc", "run"]
-    begun = run(installed, tmp_path, *commands[0])
-    assert "How are calendars and mail reached?" in begun.stdout, "nobody answers here"
-    assert "Nothing was answered, and nothing was written" in begun.stderr
-    questions = run(installed, tmp_path, "init", "--questions", "caldav").stdout
+    assert [arguments[-1] for arguments in commands] == ["longarc", "run"]
+    result = run_longarc(wheel_folder, tmp_path, *commands[0])
+    assert "How are calendars and mail reached?" in result.stdout, (
+        "`longarc` asks its first question, and gets no answer"
+    )
+    assert "Nothing was answered, and nothing was written" in result.stderr
+    questions = run_longarc(wheel_folder, tmp_path, "init", "--questions", "caldav").stdout
     assert "caldav_url" in questions
