@@ -1,4 +1,4 @@
-"""Words, dates and the catalogues they come from."""
+"""Languages: translations from catalogues, formats of dates and times, and the cleaning and wrapping of text."""
 
 import subprocess
 import sys
@@ -11,21 +11,23 @@ from babel.messages.pofile import PoFileError
 from tests.support import ROOT
 from worker.i18n.language import Languages, has_visible_text, to_single_line, wrap_text
 
-#: A family, a word of Persian, and marks for text from the right: joined and directed by signs that are needed.
-NEEDED = "👨\u200d👩\u200d👧 می\u200cخواهم \u200eA\u200f \u061c1"
+#: Text that needs invisible characters: an emoji with joiners, a Persian word, and marks of text direction.
+TEXT_WITH_INVISIBLE_CHARACTERS = "👨\u200d👩\u200d👧 می\u200cخواهم \u200eA\u200f \u061c1"
 NOON = datetime(2026, 11, 3, 12, 0, tzinfo=UTC)
 
 
 def write_catalogue(folder: Path, language: str, *sentences: tuple[str, str]) -> Path:
-    """A catalogue of these sentences, where `Languages` looks for one."""
+    """Write a catalogue with these sentences to the place where `Languages` looks for it."""
     path = folder / language / "LC_MESSAGES" / "longarc.po"
     path.parent.mkdir(parents=True, exist_ok=True)
     header = 'msgid ""\nmsgstr "Content-Type: text/plain; charset=utf-8\\n"\n'
-    path.write_text(header + "".join(f'\nmsgid "{ours}"\nmsgstr "{theirs}"\n' for ours, theirs in sentences), "utf-8")
+    path.write_text(
+        header + "".join(f'\nmsgid "{source}"\nmsgstr "{translation}"\n' for source, translation in sentences), "utf-8"
+    )
     return path
 
 
-def test_a_date_says_its_weekday_and_the_year_only_when_asked() -> None:
+def test_date_has_its_weekday_and_optionally_the_year() -> None:
     english = Languages([]).find_language("en")
     assert english.format_day(date(2026, 11, 3), with_year=False) == "Tuesday, November 3"
     assert english.format_day(date(2027, 1, 5), with_year=True) == "Tuesday, January 5, 2027"
@@ -38,7 +40,7 @@ def test_dates_follow_the_region_of_the_locale() -> None:
     assert Languages([]).find_language("en").format_time(NOON, "America/New_York") == "7:00\u00a0AM"
 
 
-def test_a_language_with_a_catalogue_has_its_words_and_its_dates(tmp_path: Path) -> None:
+def test_language_with_a_catalogue_has_its_own_texts_and_dates(tmp_path: Path) -> None:
     write_catalogue(tmp_path, "fr", ("Why", "Pourquoi"))
     french = Languages([tmp_path]).find_language("fr-CA")
     assert french.gettext("Why") == "Pourquoi"
@@ -46,13 +48,13 @@ def test_a_language_with_a_catalogue_has_its_words_and_its_dates(tmp_path: Path)
     assert french.tag == "fr-CA"
 
 
-def test_a_language_without_a_catalogue_is_english_throughout(tmp_path: Path) -> None:
-    for wish in ("cy", "nonsense!", "x", ""):
-        words = Languages([tmp_path]).find_language(wish)
-        assert (words.tag, words.format_day(date(2026, 11, 3), with_year=False)) == ("en", "Tuesday, November 3")
+def test_language_without_a_catalogue_is_replaced_by_english(tmp_path: Path) -> None:
+    for locale in ("cy", "nonsense!", "x", ""):
+        language = Languages([tmp_path]).find_language(locale)
+        assert (language.tag, language.format_day(date(2026, 11, 3), with_year=False)) == ("en", "Tuesday, November 3")
 
 
-def test_an_earlier_folder_wins_sentence_by_sentence(tmp_path: Path) -> None:
+def test_translation_in_an_earlier_folder_wins(tmp_path: Path) -> None:
     write_catalogue(tmp_path / "theirs", "fr", ("Why", "La raison"))
     write_catalogue(tmp_path / "ours", "fr", ("Why", "Pourquoi"), ("Write it here", "Écrivez ici"))
     french = Languages([tmp_path / "theirs", tmp_path / "ours"]).find_language("fr")
@@ -60,7 +62,7 @@ def test_an_earlier_folder_wins_sentence_by_sentence(tmp_path: Path) -> None:
     assert french.gettext("Write it here") == "Écrivez ici"
 
 
-def test_each_language_counts_in_its_own_way(tmp_path: Path) -> None:
+def test_plural_forms_follow_the_language(tmp_path: Path) -> None:
     path = write_catalogue(tmp_path, "pl")
     path.write_text(
         'msgid ""\nmsgstr "Content-Type: text/plain; charset=utf-8\\nPlural-Forms: nplurals=3; plural='
@@ -70,24 +72,24 @@ def test_each_language_counts_in_its_own_way(tmp_path: Path) -> None:
         "utf-8",
     )
     polish = Languages([tmp_path]).find_language("pl")
-    said = [polish.ngettext("every week", "every %(count)s weeks", n) for n in (1, 3, 13)]
-    assert said == ["co tydzień", "co 3 tygodnie", "co 13 tygodni"]
+    phrases = [polish.ngettext("every week", "every %(count)s weeks", number) for number in (1, 3, 13)]
+    assert phrases == ["co tydzień", "co 3 tygodnie", "co 13 tygodni"]
 
 
-def test_a_broken_catalogue_is_refused(tmp_path: Path) -> None:
+def test_invalid_catalogue_is_refused(tmp_path: Path) -> None:
     write_catalogue(tmp_path, "fr").write_text('msgid "Why"\nmeans "Pourquoi"\n', "utf-8")
     with pytest.raises(PoFileError):
         Languages([tmp_path]).find_language("fr")
 
 
-def test_nothing_to_say_says_nothing(tmp_path: Path) -> None:
-    """An empty sentence would fetch a catalogue's header."""
+def test_translation_of_an_empty_text_is_empty(tmp_path: Path) -> None:
+    """In a catalogue, the translation of an empty text is the header."""
     write_catalogue(tmp_path, "fr")
     assert Languages([tmp_path]).find_language("fr").gettext("") == ""
 
 
 @pytest.mark.parametrize(
-    ("given", "expected"),
+    ("text", "expected"),
     [
         ("a\r\nb", "a b"),
         ("  a\t b\n\n## Manager's commitments ", "a b ## Manager's commitments"),
@@ -95,43 +97,43 @@ def test_nothing_to_say_says_nothing(tmp_path: Path) -> None:
         ("line\u2028separator", "line separator"),
     ],
 )
-def test_what_a_person_wrote_is_one_line(given: str, expected: str) -> None:
-    assert to_single_line(given) == expected
+def test_text_is_reduced_to_one_line(text: str, expected: str) -> None:
+    assert to_single_line(text) == expected
 
 
-def test_long_lines_break_between_words_and_lists_hang() -> None:
-    folded = wrap_text("- one two three four five\n  six seven eight nine ten", width=16)
-    assert folded == "- one two three\n  four five\n  six seven\n  eight nine ten\n"
+def test_long_lines_break_between_words_and_lists_are_indented() -> None:
+    wrapped = wrap_text("- one two three four five\n  six seven eight nine ten", width=16)
+    assert wrapped == "- one two three\n  four five\n  six seven\n  eight nine ten\n"
 
 
-def test_links_and_commands_are_never_broken() -> None:
+def test_links_are_never_broken() -> None:
     link = "https://longarc.example/" + "x" * 90
     assert link in wrap_text(f"See {link} for more of it than fits").splitlines()
 
 
-def test_blank_lines_are_single_and_no_space_is_left_over() -> None:
+def test_wrapping_removes_repeated_blank_lines_and_trailing_spaces() -> None:
     assert wrap_text("\n\na  \n\n\n\nb\u00a0c\n\n") == "a\n\nb c\n"
 
 
-def test_the_template_of_catalogues_is_up_to_date(tmp_path: Path) -> None:
-    """Whoever changes a word a person reads runs `make messages`."""
-    found = tmp_path / "found.pot"
-    # The very command of the Makefile.
+def test_template_of_the_catalogues_is_up_to_date(tmp_path: Path) -> None:
+    """After a change of a text for people, `make messages` has to be run."""
+    extracted = tmp_path / "found.pot"
+    # The options are read from the Makefile, so that both run the same command.
     recipe = next(row for row in (ROOT / "Makefile").read_text("utf-8").splitlines() if "pybabel extract" in row)
-    options = recipe.partition("extract ")[2].replace("templates/locale/longarc.pot", str(found)).split()
+    options = recipe.partition("extract ")[2].replace("templates/locale/longarc.pot", str(extracted)).split()
     pybabel = [sys.executable, "-m", "babel.messages.frontend", "-q", "extract"]
     subprocess.run([*pybabel, *options], cwd=ROOT, check=True, capture_output=True)
-    kept = (ROOT / "templates" / "locale" / "longarc.pot").read_text("utf-8")
-    assert found.read_text("utf-8") == kept, "run `make messages`"
+    stored = (ROOT / "templates" / "locale" / "longarc.pot").read_text("utf-8")
+    assert extracted.read_text("utf-8") == stored, "run `make messages`"
 
 
-def test_a_line_has_nothing_that_nobody_sees_but_what_its_language_needs() -> None:
-    unseen = "".join(map(chr, (*range(32), *range(127, 160), 0x200B, 0xFEFF, *range(0x202A, 0x202F))))
-    assert to_single_line(f"a{unseen}\u2066\u2067\u2068\u2069b \u2028 c") == "a b c"
-    assert to_single_line(NEEDED) == NEEDED
+def test_single_line_keeps_only_the_invisible_characters_that_languages_need() -> None:
+    invisible_characters = "".join(map(chr, (*range(32), *range(127, 160), 0x200B, 0xFEFF, *range(0x202A, 0x202F))))
+    assert to_single_line(f"a{invisible_characters}\u2066\u2067\u2068\u2069b \u2028 c") == "a b c"
+    assert to_single_line(TEXT_WITH_INVISIBLE_CHARACTERS) == TEXT_WITH_INVISIBLE_CHARACTERS
 
 
 @pytest.mark.parametrize("text", ["", " \n\t", "\u200b\ufeff", "\u202e \u2066\u2069\u00a0"])
-def test_a_text_of_which_nothing_is_seen(text: str) -> None:
+def test_text_of_invisible_characters_has_no_visible_text(text: str) -> None:
     assert not has_visible_text(text)
     assert has_visible_text(f"{text}.") and has_visible_text(f"é{text}")

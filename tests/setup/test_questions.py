@@ -1,4 +1,4 @@
-"""The questions of `longarc init`: what an answer becomes in the settings, and which questions it calls for."""
+"""The questions of `longarc init`: how answers are written to the settings, and which questions depend on them."""
 
 import tomllib
 from datetime import date
@@ -18,15 +18,15 @@ from worker.setup.roster_summary import list_roster_findings
 from worker.setup.ways import Way
 
 
-def test_a_roster_without_anybody_is_told_so() -> None:
-    """Of people who are all left out it is not said that they have no manager."""
+def test_empty_roster_is_reported() -> None:
+    """When all people are left out because of faults, the finding is not that they have no manager."""
     fault = Problem("Microsoft Entra: user 1", "country: The country is missing.", "Set `country`.")
-    *_, last = list_roster_findings(RosterReading(Roster({}, {}), "", [fault]))
-    assert (last.statement, last.ok) == ("The roster has nobody in it", False)
+    *_, last_finding = list_roster_findings(RosterReading(Roster({}, {}), "", [fault]))
+    assert (last_finding.statement, last_finding.ok) == ("The roster has nobody in it", False)
 
 
 @pytest.mark.parametrize(
-    ("name", "typed", "kept", "setting"),
+    ("name", "typed", "answer", "setting"),
     [
         ("attendee_copies", "YES", "yes", True),
         ("attendee_copies", "no", "no", False),
@@ -38,13 +38,13 @@ def test_a_roster_without_anybody_is_told_so() -> None:
         ("company", "true", "true", "true"),
     ],
 )
-def test_an_answer_is_kept_as_it_is_typed_and_written_as_its_setting_wants_it(
-    name: str, typed: str, kept: str, setting: object
+def test_answer_is_normalized_and_written_with_the_type_of_its_setting(
+    name: str, typed: str, answer: str, setting: object
 ) -> None:
-    question = next(one for one in QUESTIONS if one.name == name)
-    assert question.parse(typed) == question.parse(kept) == kept, "and goes in once more as it is offered"
+    question = next(candidate for candidate in QUESTIONS if candidate.name == name)
+    assert question.parse(typed) == question.parse(answer) == answer, "the stored answer is accepted again as an answer"
     values: Any = tomllib.loads(
-        render_settings({"way": "caldav", "pilot": name.removeprefix("pilot_"), name: kept}, {})
+        render_settings({"way": "caldav", "pilot": name.removeprefix("pilot_"), name: answer}, {})
     )
     for key in question.setting.split("."):
         values = values[key]
@@ -52,17 +52,17 @@ def test_an_answer_is_kept_as_it_is_typed_and_written_as_its_setting_wants_it(
 
 
 @pytest.mark.parametrize("way", Way)
-def test_the_address_for_notifications_is_asked_where_a_service_tells_and_there_are_pages(way: Way) -> None:
-    def asks(base_url: str) -> bool:
-        return "notify_url" in {one.name for one in list_questions({"way": way.value, "base_url": base_url})}
+def test_notification_address_is_a_question_for_pages_with_google_or_microsoft(way: Way) -> None:
+    def has_question(base_url: str) -> bool:
+        return "notify_url" in {question.name for question in list_questions({"way": way.value, "base_url": base_url})}
 
-    assert asks("https://longarc.corp.example") is way.value.startswith(("google", "microsoft"))
-    assert not asks("")
+    assert has_question("https://longarc.corp.example") is way.value.startswith(("google", "microsoft"))
+    assert not has_question("")
 
 
 @example("true")
 @example("false")
 @given(st.text(alphabet=st.characters(blacklist_categories=["Cs"]), max_size=40))
-def test_any_text_survives_in_the_settings(text: str) -> None:
+def test_any_company_name_is_read_back_from_the_settings(text: str) -> None:
     rendered = render_settings({"way": "caldav", "company": text}, {})
     assert tomllib.loads(rendered).get("company", "") == text

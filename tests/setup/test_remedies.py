@@ -1,4 +1,4 @@
-"""The remedies of failed checks, as `longarc init` words them for somebody who answers its questions."""
+"""The remedies of failed checks in `longarc init`, which name the answers to correct."""
 
 from pathlib import Path
 
@@ -13,16 +13,18 @@ from worker.setup.remedies import reword_finding, reword_remedy
 QUESTIONS = tuple(list_questions({"way": "caldav", "caldav_username": "longarc"}))
 
 
-def test_a_failed_check_of_the_pages_names_their_answer(tmp_path: Path) -> None:
+def test_failed_check_of_the_pages_names_the_answer(tmp_path: Path) -> None:
     settings = tmp_path / "longarc.toml"
     settings.write_text('base_url = "http://longarc.example.com"\n')
-    (finding,) = [one for one in run_checks(settings, {}, START) if one.statement.startswith("Mails link")]
+    (finding,) = [
+        candidate for candidate in run_checks(settings, {}, START) if candidate.statement.startswith("Mails link")
+    ]
     remedy = reword_finding(finding, QUESTIONS, {}).remedy
     assert remedy.endswith("To correct `base_url`, choose `change` below, and name it there.")
 
 
 @pytest.mark.parametrize(
-    ("text", "named"),
+    ("text", "answer"),
     [
         ("longarc.toml:3: mailers.smtp.host: it does not answer.", "`smtp_host`"),
         ("Write `url` under [calendars.caldav].", "`caldav_url`"),
@@ -30,10 +32,10 @@ def test_a_failed_check_of_the_pages_names_their_answer(tmp_path: Path) -> None:
         ("Fix `database` in the settings.", "`database`"),
     ],
 )
-def test_an_error_names_the_answer_that_became_its_setting(text: str, named: str) -> None:
-    assert f"To correct {named}, choose `change` below" in reword_remedy(text, QUESTIONS, {})
+def test_error_about_a_setting_names_its_answer(text: str, answer: str) -> None:
+    assert f"To correct {answer}, choose `change` below" in reword_remedy(text, QUESTIONS, {})
 
 
-def test_an_error_about_no_answer_stays_as_it_is() -> None:
+def test_error_about_no_answer_stays_unchanged() -> None:
     text = str(Problems([Problem("people.csv:2: manager", "Nobody has this address.", "Add the person.")]))
     assert reword_remedy(text, QUESTIONS, {}) == text

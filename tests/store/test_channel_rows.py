@@ -1,4 +1,4 @@
-"""What two processes do at the same moment to the rows of channels. SQLite has one writer at a time."""
+"""Concurrent changes of channels by two processes on PostgreSQL. SQLite has one writer at a time."""
 
 from dataclasses import replace
 from threading import Thread
@@ -13,42 +13,42 @@ from worker.store.participation import lock_calendars, schedule_calendars
 
 
 @pytest.mark.databases("postgresql")
-def test_a_change_of_people_at_the_moment_of_a_refresh_is_not_lost(office: Office) -> None:
-    """Nothing has been found out since the start, and somebody leaves while it is."""
-    office.persons = {one: replace(who, calendar="google") for one, who in office.persons.items()}
+def test_departure_during_a_refresh_of_channels_is_not_lost(office: Office) -> None:
+    """Channels are refreshed for the first time, and meanwhile a person leaves."""
+    office.persons = {email: replace(person, calendar="google") for email, person in office.persons.items()}
     office.apply()
-    other = office.add_worker("second").store
-    refresh = Thread(target=other.channels.refresh, args=(("google",), office.clock()), daemon=True)
+    other_store = office.add_worker("second").store
+    refresh = Thread(target=other_store.channels.refresh, args=(("google",), office.clock()), daemon=True)
     with office.store.database.write() as connection:
         lock_calendars(office.store.database, connection)
         connection.execute(update(tables.person).where(tables.person.c.email == SAM).values(left_at=office.clock()))
         schedule_calendars(office.store.database, connection, office.clock())
         refresh.start()
-        refresh.join(1)  # it ends, or waits for us
+        refresh.join(1)  # it ends, or waits for this transaction
     refresh.join(10)
     assert not refresh.is_alive()
     office.store.channels.refresh(("google",), office.clock())
-    assert [one.calendar for one in office.store.channels.list_watched()] == [DANA]
+    assert [watched.calendar for watched in office.store.channels.list_watched()] == [DANA]
 
 
 @pytest.mark.databases("postgresql")
-def test_a_write_of_ours_that_waits_for_a_notification_keeps_no_reading_waiting(database_url: str) -> None:
-    """A notification locks the channel, then the calendar; a reading the calendar, then the events. So whoever stores
-    a write of ours must not lock the event before the channel: the three would wait for each other."""
+def test_storing_a_write_locks_the_channel_before_the_event(database_url: str) -> None:
+    """A notification locks the channel and then the calendar. A reading locks the calendar and then the events. Storing
+    a write must not lock the event before the channel, because the three would then wait for each other."""
     office = NotifyingOffice(database_url)
     office.tick_until_quiet()
     office.clock.advance(MINUTE)
     office.worker.actions.defer_session(office.session().id)
     office.worker.sweep.run("first")
     key = office.session().key
-    other, delivered = office.add_worker("second"), []
-    deliver = Thread(target=lambda: delivered.append(other.outbox.run("second")), daemon=True)
+    other_office, delivered = office.add_worker("second"), []
+    deliver = Thread(target=lambda: delivered.append(other_office.outbox.run("second")), daemon=True)
     with office.store.database.write() as connection:
         connection.execute(select(tables.channel).with_for_update())
         deliver.start()
-        deliver.join(1)  # it waits for us
+        deliver.join(1)  # it waits for this transaction
         assert deliver.is_alive()
         connection.execute(update(tables.event).where(tables.event.c.key == key).values(gone=False))
     deliver.join(10)
-    assert delivered, "PostgreSQL has ended it"
+    assert delivered, "PostgreSQL ended the transaction because of a deadlock"
     office.close()

@@ -1,4 +1,4 @@
-"""How channels stand: the database counts as the domain judges, and a person is needed only where it helps."""
+"""Counts of channels by standing, and the channels about which the operator is told."""
 
 from collections.abc import Iterator
 from datetime import timedelta
@@ -29,12 +29,12 @@ PROVEN: dict[str, Any] = {**OPENED, "proven_at": START - HOUR}
 
 @pytest.fixture
 def store(database_url: str) -> Iterator[Store]:
-    made = new_store(database_url)
-    yield made
-    made.close()
+    store = new_store(database_url)
+    yield store
+    store.close()
 
 
-def add(store: Store, calendar: str, service: str = "google", **columns: Any) -> None:
+def add_channel(store: Store, calendar: str, service: str = "google", **columns: Any) -> None:
     with store.database.write() as connection:
         row = {"calendar": calendar, "service": service, "due_at": START, **columns}
         connection.execute(insert(channel), [row])
@@ -57,10 +57,10 @@ def add(store: Store, calendar: str, service: str = "google", **columns: Any) ->
         (REFUSED, ChannelStanding.FAILING),
     ],
 )
-def test_each_channel_has_one_standing_and_is_trusted_as_the_domain_says(
+def test_each_channel_has_one_standing_that_agrees_with_the_domain(
     store: Store, columns: dict[str, Any], standing: ChannelStanding
 ) -> None:
-    add(store, DANA, **columns)
+    add_channel(store, DANA, **columns)
     [count] = count_channels(store.database, START)
     assert (count.service, count.standing, count.count, count.calendar) == ("google", standing, 1, DANA)
     assert count.problem == columns.get("problem", "")
@@ -68,17 +68,17 @@ def test_each_channel_has_one_standing_and_is_trusted_as_the_domain_says(
     assert is_trusted(watched, START) is (standing is ChannelStanding.TRUSTED)
 
 
-def test_one_silent_channel_of_many_needs_nobody_and_a_fifth_of_a_service_does(store: Store) -> None:
+def test_silent_channels_need_the_operator_from_a_fifth_of_their_service_on(store: Store) -> None:
     for number in range(5):
-        add(store, f"p{number}@corp.example", **PROVEN)
-    add(store, SAM, **OPENED, failures=1, problem="It did not come back.")
+        add_channel(store, f"p{number}@corp.example", **PROVEN)
+    add_channel(store, SAM, **OPENED, failures=1, problem="It did not come back.")
     assert collect_status(store, START)["channels"]["troubles"] == []
-    add(store, KIM, "outlook", **REFUSED)
-    for number in range(20):  # channels of another service make no difference
-        add(store, f"q{number}@corp.example", "outlook", **PROVEN)
-    described = collect_status(store, START)["channels"]
-    assert described["total"] == 27
-    assert [one["calendar"] for one in described["troubles"]] == [KIM]
+    add_channel(store, KIM, "outlook", **REFUSED)
+    for number in range(20):  # channels of another service do not change the share
+        add_channel(store, f"q{number}@corp.example", "outlook", **PROVEN)
+    channels = collect_status(store, START)["channels"]
+    assert channels["total"] == 27
+    assert [trouble["calendar"] for trouble in channels["troubles"]] == [KIM]
     with store.database.write() as connection:
         connection.execute(delete(channel).where(channel.c.calendar == "p0@corp.example"))
-    assert [one["calendar"] for one in collect_status(store, START)["channels"]["troubles"]] == [SAM, KIM]
+    assert [trouble["calendar"] for trouble in collect_status(store, START)["channels"]["troubles"]] == [SAM, KIM]

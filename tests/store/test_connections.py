@@ -1,4 +1,4 @@
-"""Connections to PostgreSQL are kept for the next transaction, and are looked at before they are used again."""
+"""Connections to PostgreSQL are kept for later transactions, and are tested before they are used again."""
 
 import subprocess
 from collections.abc import Callable
@@ -15,42 +15,42 @@ from worker.store.statements import PreparedStatement
 from worker.store.store import NextDue
 
 
-def disconnect(postgres: Postgres, url: str) -> None:
+def end_connections(postgres: Postgres, url: str) -> None:
     postgres.disconnect(url)
 
 
-def restart(postgres: Postgres, _: str) -> None:
-    restarting = postgres.restart("fast")
-    subprocess.run(restarting["command"], user=restarting["user"], check=True, stdout=subprocess.DEVNULL)
+def restart_server(postgres: Postgres, _: str) -> None:
+    restart_command = postgres.restart("fast")
+    subprocess.run(restart_command["command"], user=restart_command["user"], check=True, stdout=subprocess.DEVNULL)
 
 
-@pytest.mark.parametrize("interrupt", [disconnect, restart])
-def test_no_connection_is_used_that_the_server_has_closed(
+@pytest.mark.parametrize("interrupt", [end_connections, restart_server])
+def test_connections_that_the_server_closed_are_replaced(
     interrupt: Callable[[Postgres, str], None], postgres: Postgres
 ) -> None:
-    """While they idle: one is ended, or the server is started again. Each of the pool is replaced, and no other."""
+    """Idle connections are ended, or the server restarts. Each connection of the pool is replaced once."""
     url = postgres.migrated()
     postgres.keep_commits(url)
     store = new_store(url)
-    with store.database.read(), store.database.read():  # two are kept
+    with store.database.read(), store.database.read():  # the pool keeps two connections
         pass
     interrupt(postgres, url)
-    with store.database.read() as one, store.database.read() as another:
-        kept = {find_server_process(one), find_server_process(another)}
+    with store.database.read() as first, store.database.read() as second:
+        server_processes = {find_server_process(first), find_server_process(second)}
     assert store.load_next_due() == NextDue(None, None, None)
-    with store.database.read() as one, store.database.write() as another:
-        assert {find_server_process(one), find_server_process(another)} == kept
+    with store.database.read() as first, store.database.write() as second:
+        assert {find_server_process(first), find_server_process(second)} == server_processes
     store.close()
     postgres.give_back(url)
 
 
 def find_server_process(connection: Connection) -> int:
-    """Which process of the server serves the connection."""
+    """Return the id of the server process of the connection."""
     return int(connection.execute(text("SELECT pg_backend_pid()")).scalar_one())
 
 
-def test_a_single_statement_is_read_without_a_transaction(postgres: Postgres) -> None:
-    """It sees one moment by itself; between the statements of `read`, and of `write`, a transaction is open."""
+def test_read_once_opens_no_transaction(postgres: Postgres) -> None:
+    """One statement reads one snapshot without a transaction. In `read` and `write`, a transaction is open."""
     url = postgres.migrated()
     store = new_store(url)
     for connect, status in (
@@ -68,17 +68,17 @@ def test_a_single_statement_is_read_without_a_transaction(postgres: Postgres) ->
     postgres.give_back(url)
 
 
-def test_a_connection_that_is_lost_within_a_statement_is_told_in_one_error(
+def test_connection_lost_within_a_statement_raises_one_error_and_logs_nothing(
     postgres: Postgres, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """The pool does not try to reset it, which would log a traceback of its own."""
+    """The pool does not reset the connection, because that would log a second traceback."""
     url = postgres.migrated()
     store = new_store(url)
-    end_own = PreparedStatement(select(func.pg_terminate_backend(func.pg_backend_pid())))
+    end_own_connection = PreparedStatement(select(func.pg_terminate_backend(func.pg_backend_pid())))
     for connect in (store.database.read_once, store.database.read, store.database.write):
-        with pytest.raises(Exception, match=r"terminat|lost|closed") as outage, connect() as connection:
-            end_own.fetch_value(connection)
-        assert describe_database_outage(outage.value)
+        with pytest.raises(Exception, match=r"terminat|lost|closed") as raised, connect() as connection:
+            end_own_connection.fetch_value(connection)
+        assert describe_database_outage(raised.value)
     assert [record.getMessage() for record in caplog.records] == []
     assert store.load_next_due() == NextDue(None, None, None)
     store.close()

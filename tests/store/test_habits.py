@@ -1,4 +1,4 @@
-"""Whose calendar was asked for time zone and working hours: the database knows, and tells it at once."""
+"""For whom the calendar service was queried for habits (time zone and working hours), and who is left."""
 
 from tests.support.companies import DANA, KIM, MINUTE, SAM, START, Office, pair, pairs, people, person, settings
 
@@ -14,7 +14,7 @@ def make_office(url: str, **rollout: object) -> Office:
     return office
 
 
-def test_everybody_takes_part_where_the_rollout_leaves_out_no_pair(database_url: str) -> None:
+def test_habits_of_everybody_are_queried_when_the_rollout_leaves_out_no_pair(database_url: str) -> None:
     office = make_office(database_url)
     rows = office.store.people
     assert rows.list_participants_with_unqueried_habits(["memory"]) == {*PEOPLE}
@@ -26,7 +26,7 @@ def test_everybody_takes_part_where_the_rollout_leaves_out_no_pair(database_url:
     office.close()
 
 
-def test_of_a_rollout_those_in_its_pairs_take_part_though_it_begins_later(database_url: str) -> None:
+def test_habits_of_the_people_of_a_later_rollout_are_queried(database_url: str) -> None:
     office = make_office(database_url, managers=[DANA], start="2027-03-01")
     rows = office.store.people
     assert rows.list_participants_with_unqueried_habits(["memory"]) == {DANA, SAM}
@@ -36,8 +36,10 @@ def test_of_a_rollout_those_in_its_pairs_take_part_though_it_begins_later(databa
     office.close()
 
 
-def test_who_left_is_not_asked_and_an_ended_pair_leaves_nobody_out(database_url: str) -> None:
+def test_ended_pair_does_not_limit_the_people_whose_habits_are_queried(database_url: str) -> None:
     office = make_office(database_url, managers=[DANA])
-    office.store.people.apply_import({who: person(who) for who in (DANA, SAM, KIM)}, pairs(pair(DANA, SAM)), START)
+    office.store.people.apply_import(
+        {email: person(email) for email in (DANA, SAM, KIM)}, pairs(pair(DANA, SAM)), START
+    )
     assert office.store.people.list_participants_with_unqueried_habits(["memory"]) == {DANA, SAM, KIM}
     office.close()

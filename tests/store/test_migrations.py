@@ -1,4 +1,4 @@
-"""The migrations lead to exactly the schema that the program uses, on both databases."""
+"""Migrations: the resulting schema, data of earlier versions, and migration by several processes at once."""
 
 import shutil
 import subprocess
@@ -21,21 +21,23 @@ from worker.store.database import MIGRATIONS, make_alembic_config
 from worker.store.tables import metadata, session
 
 
-def insert_people_of_then(connection: Connection) -> None:
-    """Insert two people and their pair as the program of then did, knowing nothing of columns that came later."""
-    then = MetaData()
-    then.reflect(connection)
-    known = {"left_at": None, "due_at": None, "first_seen": START.date(), "rests": False, "cycle": 0, "wakes": 0}
-    for name, listed in (
-        ("person", [rows.build_person_row(one) for one in people(DANA, KIM).values()]),
+def insert_people_of_earlier_version(connection: Connection) -> None:
+    """Insert two people and their pair as the earlier version did, into the columns that existed then."""
+    earlier_schema = MetaData()
+    earlier_schema.reflect(connection)
+    values = {"left_at": None, "due_at": None, "first_seen": START.date(), "rests": False, "cycle": 0, "wakes": 0}
+    for name, rows_of_table in (
+        ("person", [rows.build_person_row(item) for item in people(DANA, KIM).values()]),
         ("pair", [{**rows.build_pair_row(pair(DANA, KIM)), "id": "dana@corp.example>kim@corp.example"}]),
     ):
-        columns = then.tables[name].columns.keys()
-        written = [{key: value for key, value in {**row, **known}.items() if key in columns} for row in listed]
-        connection.execute(then.tables[name].insert(), written)
+        columns = earlier_schema.tables[name].columns.keys()
+        earlier_rows = [
+            {key: value for key, value in {**row, **values}.items() if key in columns} for row in rows_of_table
+        ]
+        connection.execute(earlier_schema.tables[name].insert(), earlier_rows)
 
 
-def test_the_migrated_schema_is_the_one_in_tables(empty_url: str) -> None:
+def test_migrated_schema_equals_the_tables(empty_url: str) -> None:
     store = new_store(empty_url)
     store.migrate()
     with store.database.read() as connection:
@@ -47,12 +49,15 @@ def test_the_migrated_schema_is_the_one_in_tables(empty_url: str) -> None:
     assert names == set(metadata.tables) | {"alembic_version"}
 
 
-def test_there_is_one_line_of_migrations() -> None:
+def test_migrations_form_one_sequence() -> None:
     revisions = list(ScriptDirectory.from_config(make_alembic_config()).walk_revisions())
-    assert [one.down_revision for one in reversed(revisions)] == [None, *(one.revision for one in revisions[:0:-1])]
+    assert [revision.down_revision for revision in reversed(revisions)] == [
+        None,
+        *(revision.revision for revision in revisions[:0:-1]),
+    ]
 
 
-def test_a_database_of_the_first_version_comes_along_with_what_is_in_it(empty_url: str) -> None:
+def test_database_of_the_first_version_keeps_its_rows(empty_url: str) -> None:
     store = new_store(empty_url)
     config = make_alembic_config()
     first = ScriptDirectory.from_config(config).get_base()
@@ -60,82 +65,86 @@ def test_a_database_of_the_first_version_comes_along_with_what_is_in_it(empty_ur
     with store.database.write() as connection:
         config.attributes["connection"] = connection
         command.upgrade(config, first)
-        insert_people_of_then(connection)
+        insert_people_of_earlier_version(connection)
     store.migrate()
     with store.database.read() as connection:
         head = MigrationContext.configure(connection).get_current_revision()
-    kept = store.people.load_all_pairs()
+    migrated_pairs = store.people.load_all_pairs()
     store.close()
     assert head == ScriptDirectory.from_config(config).get_current_head()
-    assert set(kept) == {PairId(DANA, KIM)}
+    assert set(migrated_pairs) == {PairId(DANA, KIM)}
 
 
 def make_booked_session() -> Session:
     window = SessionWindow(START, START, START)
-    owed = make_session(PairId(DANA, KIM), SessionKind.CAREER, Topic.ALL, cycle=1, minutes=75, window=window, now=START)
-    return replace(owed, state=SessionState.BOOKED, start=START, end=START + 75 * MINUTE)
+    owed_session = make_session(
+        PairId(DANA, KIM), SessionKind.CAREER, Topic.ALL, cycle=1, minutes=75, window=window, now=START
+    )
+    return replace(owed_session, state=SessionState.BOOKED, start=START, end=START + 75 * MINUTE)
 
 
-def migrate_session(url: str, revision: str, written: Session) -> Session:
-    """The session as it is read today, when the program of that revision wrote it."""
+def migrate_session(url: str, revision: str, earlier_session: Session) -> Session:
+    """Store a session in the schema of an earlier revision, migrate, and return the session as it is read now."""
     store = new_store(url)
     config = make_alembic_config()
     with store.database.write() as connection:
         config.attributes["connection"] = connection
         command.upgrade(config, revision)
-        insert_people_of_then(connection)
+        insert_people_of_earlier_version(connection)
     with store.database.write() as connection:
-        known = {column["name"] for column in inspect(connection).get_columns("session")}
-        row = rows.build_session_row(written)
-        connection.execute(session.insert(), [{name: value for name, value in row.items() if name in known}])
+        earlier_columns = {column["name"] for column in inspect(connection).get_columns("session")}
+        row = rows.build_session_row(earlier_session)
+        connection.execute(session.insert(), [{name: value for name, value in row.items() if name in earlier_columns}])
     store.migrate()
-    (kept,) = store.queries.list_sessions()
+    (migrated_session,) = store.queries.list_sessions()
     store.close()
-    return kept
+    return migrated_session
 
 
-def test_t19_what_is_booked_before_first_sessions_take_turns_keeps_its_time(empty_url: str) -> None:
-    """A session of an earlier version has no turn: its window goes on following its rhythm."""
-    booked = make_booked_session()
-    assert migrate_session(empty_url, "0008", booked) == booked
-    assert not booked.in_turn
+def test_t19_session_booked_before_turns_existed_keeps_its_time(empty_url: str) -> None:
+    """A session of an earlier version has no turn. Its window still follows the rhythm."""
+    booked_session = make_booked_session()
+    assert migrate_session(empty_url, "0008", booked_session) == booked_session
+    assert not booked_session.in_turn
 
 
-def test_t19_times_that_were_held_before_offers_had_an_end_are_held_until_the_first_begins(empty_url: str) -> None:
-    booked = make_booked_session()
-    times = tuple(Span(START + n * DAY, START + n * DAY + 75 * MINUTE) for n in range(3))
-    kept = migrate_session(empty_url, "0010", replace(booked, offer=Offer(times, START + 9 * DAY)))
-    assert kept == replace(booked, offer=Offer(times, START, OfferPurpose.DEFERRAL))
+def test_t19_offer_without_an_end_ends_when_its_first_time_begins(empty_url: str) -> None:
+    booked_session = make_booked_session()
+    times = tuple(Span(START + number * DAY, START + number * DAY + 75 * MINUTE) for number in range(3))
+    migrated_session = migrate_session(empty_url, "0010", replace(booked_session, offer=Offer(times, START + 9 * DAY)))
+    assert migrated_session == replace(booked_session, offer=Offer(times, START, OfferPurpose.DEFERRAL))
 
 
-def test_migrating_again_changes_nothing(database_url: str) -> None:
+def test_second_migration_changes_nothing(database_url: str) -> None:
     office = Office(database_url)
     office.tick()
-    before = office.store.queries.list_sessions()
+    sessions_before = office.store.queries.list_sessions()
     office.store.migrate()
-    assert office.store.queries.list_sessions() == before and before
+    assert office.store.queries.list_sessions() == sessions_before and sessions_before
     office.close()
 
 
-def test_many_may_migrate_at_once(empty_url: str) -> None:
+def test_several_processes_may_migrate_at_once(empty_url: str) -> None:
     stores = [new_store(empty_url) for _ in range(4)]
     with ThreadPoolExecutor(len(stores)) as pool:
-        done = list(pool.map(lambda store: store.migrate(), stores))
-    assert len(done) == 4
+        results = list(pool.map(lambda store: store.migrate(), stores))
+    assert len(results) == 4
     assert stores[0].people.load_all_pairs() == {}
     for store in stores:
         store.close()
 
 
-def test_a_folder_with_a_per_cent_sign_is_a_folder(tmp_path: Path) -> None:
-    """Alembic's settings give the sign a meaning; whoever installs into such a folder need not know."""
-    place = tmp_path / "100% (ours)"
-    shutil.copytree(MIGRATIONS.parents[1], place / "worker", ignore=shutil.ignore_patterns("__pycache__"))
+def test_migrations_run_in_a_folder_with_a_per_cent_sign(tmp_path: Path) -> None:
+    """In Alembic's settings the sign has a special meaning, which has to be escaped."""
+    folder = tmp_path / "100% (ours)"
+    shutil.copytree(MIGRATIONS.parents[1], folder / "worker", ignore=shutil.ignore_patterns("__pycache__"))
     code = (
-        f"import sys; sys.path.insert(0, {str(place)!r});"
+        f"import sys; sys.path.insert(0, {str(folder)!r});"
         "from worker.store.database import MIGRATIONS, Database; assert '%' in str(MIGRATIONS);"
         "Database('sqlite:///new.db').migrate()"
     )
-    done = subprocess.run([sys.executable, "-I", "-c", code], cwd=tmp_path, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr[-2000:]
+    result = subprocess.run(
+        [sys.executable, "-I", "-c", code], cwd=tmp_path, capture_output=True, text=True, check=False
+    )
+    assert result.returncode == 0, result.stderr[-2000:]
     assert (tmp_path / "new.db").stat().st_size > 0

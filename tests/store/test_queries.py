@@ -1,4 +1,4 @@
-"""What the program asks of the database while it lives: everything by an index, however long it has lived."""
+"""Statements of daily operation use indexes."""
 
 import re
 from collections.abc import Iterator
@@ -12,43 +12,45 @@ from worker.simulation.people import BEHAVIOURS, OtherMeetings, SimulatedHumans
 from worker.simulation.world import SimulatedWorld, make_simulation_settings
 from worker.store import tables
 
-#: It has a handful of rows, whatever the size of the company.
-SMALL = {"fact"}
-#: What reads or writes rows; the others begin and end transactions.
+#: Tables with a few rows in a company of any size, which may be scanned.
+SMALL_TABLES = {"fact"}
+#: Statements that read or write rows. Others begin and end transactions.
 VERBS = ("SELECT", "INSERT", "UPDATE", "DELETE")
-#: What is another with each call: texts, numbers, bytes, and nothing.
+#: Values, which differ between calls of one statement: texts, bytes, numbers and NULL.
 VALUES = re.compile(r"'(?:[^']|'')*'|\bX'[0-9A-F]*'|\b\d+\b|\bNULL\b")
 
 
 @contextmanager
-def heard(driver: Connection) -> Iterator[dict[str, str]]:
-    """Every statement that SQLite performs meanwhile, one of each shape, its values in it."""
-    found: dict[str, str] = {}
-    driver.set_trace_callback(lambda statement: found.setdefault(VALUES.sub("?", statement), statement))
-    yield found
+def record_statements(driver: Connection) -> Iterator[dict[str, str]]:
+    """Collect one example of each statement that SQLite executes, by the statement without its values."""
+    statements: dict[str, str] = {}
+    driver.set_trace_callback(lambda statement: statements.setdefault(VALUES.sub("?", statement), statement))
+    yield statements
     driver.set_trace_callback(None)
 
 
-def scanned(driver: Connection, statement: str) -> list[str]:
-    """The tables of ours that SQLite reads from end to end for it."""
+def list_scanned_tables(driver: Connection, statement: str) -> list[str]:
+    """Return the tables, except small ones, that SQLite scans for this statement."""
     steps = [row[3] for row in driver.execute(f"EXPLAIN QUERY PLAN {statement}")]
-    names = [found[1] for step in steps if (found := re.match(r"SCAN (\w+)", step))]
-    return [name for name in names if name in tables.metadata.tables and name not in SMALL]
+    names = [match[1] for step in steps if (match := re.match(r"SCAN (\w+)", step))]
+    return [name for name in names if name in tables.metadata.tables and name not in SMALL_TABLES]
 
 
-def test_nothing_that_is_asked_in_daily_life_reads_a_table_from_end_to_end() -> None:
-    """The cost of a tick follows what is due, never how much there is or was."""
+def test_no_statement_of_40_days_scans_a_large_table() -> None:
+    """The cost of a tick depends on the work that is due, and not on the number of stored rows."""
     persons, pairs = build_company(14, START.date())
     world = SimulatedWorld(make_simulation_settings(settings()), persons, pairs, START)
     world.humans = SimulatedHumans(world, BEHAVIOURS["hostile"], seed=5)
     OtherMeetings(world, BEHAVIOURS["hostile"], seed=5).refresh()
-    world.step()  # who there is, is read whole, once
+    world.step()  # the first step reads all people once
     driver = world.worker.store.database.engine.raw_connection().driver_connection
     assert isinstance(driver, Connection)
-    with heard(driver) as statements:
+    with record_statements(driver) as statements:
         world.run_until(START + timedelta(days=40))
-    asked = {shape: one for shape, one in statements.items() if one.startswith(VERBS)}
-    assert len(asked) > 40
-    found = {shape: names for shape, one in asked.items() if (names := scanned(driver, one))}
-    assert found == {}
+    row_statements = {shape: statement for shape, statement in statements.items() if statement.startswith(VERBS)}
+    assert len(row_statements) > 40
+    scans = {
+        shape: names for shape, statement in row_statements.items() if (names := list_scanned_tables(driver, statement))
+    }
+    assert scans == {}
     world.worker.close()

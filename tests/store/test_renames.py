@@ -1,54 +1,56 @@
-"""Whom a roster means by a new address: by the directory id, by an alias, and never by a guess."""
+"""Recognizing a person with a new address by the directory id or by an alias."""
 
 import pytest
 
 from tests.support.companies import DANA, DAY, KIM, SAM, START, Office, pair, pairs, people
 from worker.domain.model import Address, AliasSource, PersonAlias
 
-NEW = "sam.moreau@corp.example"
+NEW_ADDRESS = "sam.moreau@corp.example"
 
 
-def ids(**by_name: Address) -> list[PersonAlias]:
-    """The directory ids of people."""
+def make_directory_ids(**by_name: Address) -> list[PersonAlias]:
+    """Return these directory ids of people."""
     return [PersonAlias(name, person, AliasSource.DIRECTORY) for name, person in by_name.items()]
 
 
 @pytest.fixture
 def company(office: Office) -> Office:
-    """Dana manages Sam and Kim, and the directory has ids of all three."""
-    persons, listed = people(DANA, SAM, KIM), pairs(pair(), pair(DANA, KIM))
-    office.store.people.apply_import(persons, listed, START, ids(i1=DANA, i2=SAM, i3=KIM))
+    """Dana manages Sam and Kim. The directory has ids of all three."""
+    persons, company_pairs = people(DANA, SAM, KIM), pairs(pair(), pair(DANA, KIM))
+    office.store.people.apply_import(persons, company_pairs, START, make_directory_ids(i1=DANA, i2=SAM, i3=KIM))
     return office
 
 
 def find_renames(office: Office, persons: list[Address], aliases: list[PersonAlias]) -> dict[Address, Address]:
-    known = people(*persons)
-    return dict(office.store.people.preview_import(known, {}, aliases).renames)
+    roster_persons = people(*persons)
+    return dict(office.store.people.preview_import(roster_persons, {}, aliases).renames)
 
 
-def test_a_new_address_with_a_known_id_is_a_rename(company: Office) -> None:
-    assert find_renames(company, [DANA, NEW, KIM], ids(i1=DANA, i2=NEW, i3=KIM)) == {SAM: NEW}
+def test_new_address_with_a_known_id_is_a_rename(company: Office) -> None:
+    assert find_renames(company, [DANA, NEW_ADDRESS, KIM], make_directory_ids(i1=DANA, i2=NEW_ADDRESS, i3=KIM)) == {
+        SAM: NEW_ADDRESS
+    }
 
 
-def test_a_new_address_with_a_new_id_is_a_new_person(company: Office) -> None:
-    assert find_renames(company, [DANA, NEW, KIM], ids(i1=DANA, i9=NEW, i3=KIM)) == {}
+def test_new_address_with_a_new_id_is_a_new_person(company: Office) -> None:
+    assert find_renames(company, [DANA, NEW_ADDRESS, KIM], make_directory_ids(i1=DANA, i9=NEW_ADDRESS, i3=KIM)) == {}
 
 
-def test_ids_that_moved_between_people_who_stayed_are_those_of_another_directory(company: Office) -> None:
-    """Numbers were given anew: that Sam's number is now a newcomer's makes nobody the same person."""
-    assert find_renames(company, [DANA, NEW, KIM], ids(i3=DANA, i2=NEW, i1=KIM)) == {}
+def test_ids_that_changed_between_people_who_stay_show_no_rename(company: Office) -> None:
+    """Dana's and Kim's ids are exchanged. When so many ids belong to others, they are of another directory."""
+    assert find_renames(company, [DANA, NEW_ADDRESS, KIM], make_directory_ids(i3=DANA, i2=NEW_ADDRESS, i1=KIM)) == {}
 
 
-def test_two_people_who_would_take_one_address_are_no_rename(company: Office) -> None:
-    aliases = [*ids(i2=NEW), PersonAlias(KIM, NEW, AliasSource.PEOPLE_FILE)]
-    assert find_renames(company, [DANA, NEW], aliases) == {}
+def test_address_that_two_people_would_take_is_no_rename(company: Office) -> None:
+    aliases = [*make_directory_ids(i2=NEW_ADDRESS), PersonAlias(KIM, NEW_ADDRESS, AliasSource.PEOPLE_FILE)]
+    assert find_renames(company, [DANA, NEW_ADDRESS], aliases) == {}
 
 
-def test_the_id_of_somebody_who_left_is_kept_and_an_alias_is_not(company: Office) -> None:
+def test_id_of_a_person_who_left_is_kept_and_the_alias_is_not(company: Office) -> None:
     store = company.store
     alias = PersonAlias("s.okafor@corp.example", SAM, AliasSource.PEOPLE_FILE)
-    store.people.apply_import(people(DANA, SAM, KIM), {}, START, [*ids(i1=DANA, i2=SAM, i3=KIM), alias])
-    store.people.apply_import(people(DANA, KIM), {}, START + DAY, ids(i1=DANA, i3=KIM))
+    store.people.apply_import(people(DANA, SAM, KIM), {}, START, [*make_directory_ids(i1=DANA, i2=SAM, i3=KIM), alias])
+    store.people.apply_import(people(DANA, KIM), {}, START + DAY, make_directory_ids(i1=DANA, i3=KIM))
     assert store.aliases.find_owner("i2") == SAM and store.aliases.find_owner(alias.alias) is None
-    store.people.apply_import(people(DANA, KIM), {}, START + DAY, ids(i1=DANA))
+    store.people.apply_import(people(DANA, KIM), {}, START + DAY, make_directory_ids(i1=DANA))
     assert store.aliases.find_owner("i3") is None

@@ -1,4 +1,4 @@
-"""Content is sealed at rest: read with the key, sealed anew when keys change, closed to a wrong key (R-23)."""
+"""Sealed content (R-23): storing it, reading it with the key, changing keys, and refusing a wrong key."""
 
 from concurrent.futures import ThreadPoolExecutor
 
@@ -15,8 +15,8 @@ from worker.store.content import SEALED_COLUMNS
 from worker.store.store import Store
 
 
-def sealed_office(url: str) -> tuple[Office, str]:
-    """An office with a contract, a talk put off and an ad hoc one, each with a reason; the session of the contract."""
+def make_office_with_content(url: str) -> tuple[Office, str]:
+    """Return an office with a contract, a deferral and an ad hoc session, and the id of the session of the contract."""
     office = Office(url)
     office.tick()
     held = office.hold()
@@ -27,85 +27,103 @@ def sealed_office(url: str) -> tuple[Office, str]:
     return office, held.id
 
 
-def everything(store: Store) -> str:
-    """Every value of every row, as text."""
+def read_all_values(store: Store) -> str:
+    """Return every value of every row, as text."""
     with store.database.read() as connection:
         return "\n".join(
-            str(list(line)) for t in tables.metadata.tables for line in connection.execute(text(f'SELECT * FROM "{t}"'))
+            str(list(row))
+            for table in tables.metadata.tables
+            for row in connection.execute(text(f'SELECT * FROM "{table}"'))
         )
 
 
 def test_content_is_stored_sealed_and_read_with_the_key(database_url: str) -> None:
-    office, session = sealed_office(database_url)
-    stored = everything(office.store)
-    assert "Hyacinth" not in stored and "Marigold" not in stored and "leaving" not in stored
-    assert "Primrose" not in stored
-    (kept,) = office.store.content.list_revisions(session)
-    assert kept.contract == contract(kept.recorded_at, "Hyacinth")
-    adhoc = next(s for s in office.store.queries.list_sessions() if s.adhoc)
-    assert office.store.content.get_trigger(adhoc.id) == (Trigger.LEAVING, "Marigold")
-    moved = next(s.id for s in office.store.queries.list_sessions() if s.count)
-    assert office.store.content.load_deferral_reasons([moved, adhoc.id]) == {moved: {1: "Primrose"}}
-    assert office.worker.actions.explain_deferral(moved, "") and not office.worker.actions.explain_deferral(moved, "")
-    assert office.store.content.load_deferral_reasons([moved]) == {}
+    office, session = make_office_with_content(database_url)
+    stored_text = read_all_values(office.store)
+    assert "Hyacinth" not in stored_text and "Marigold" not in stored_text and "leaving" not in stored_text
+    assert "Primrose" not in stored_text
+    (revision,) = office.store.content.list_revisions(session)
+    assert revision.contract == contract(revision.recorded_at, "Hyacinth")
+    ad_hoc_session = next(session_row for session_row in office.store.queries.list_sessions() if session_row.adhoc)
+    assert office.store.content.get_trigger(ad_hoc_session.id) == (Trigger.LEAVING, "Marigold")
+    deferred_id = next(session_row.id for session_row in office.store.queries.list_sessions() if session_row.count)
+    assert office.store.content.load_deferral_reasons([deferred_id, ad_hoc_session.id]) == {
+        deferred_id: {1: "Primrose"}
+    }
+    assert office.worker.actions.explain_deferral(deferred_id, "") and not office.worker.actions.explain_deferral(
+        deferred_id, ""
+    )
+    assert office.store.content.load_deferral_reasons([deferred_id]) == {}
     office.close()
 
 
-def test_keys_change_without_a_stop(database_url: str) -> None:
-    office, session = sealed_office(database_url)
-    new = generate_key()
-    both, only_new, only_old = (new_store(database_url, keys) for keys in (f"{new},{KEY}", new, KEY))
-    assert both.content.list_revisions(session)
+def test_content_is_resealed_with_a_new_key_while_stores_are_open(database_url: str) -> None:
+    office, session = make_office_with_content(database_url)
+    new_key = generate_key()
+    store_with_both_keys, store_with_new_key, store_with_old_key = (
+        new_store(database_url, keys) for keys in (f"{new_key},{KEY}", new_key, KEY)
+    )
+    assert store_with_both_keys.content.list_revisions(session)
     with pytest.raises(WrongKey):
-        only_new.content.list_revisions(session)
+        store_with_new_key.content.list_revisions(session)
     assert (
-        both.content.reseal_all() == 1 + len(both.queries.list_commitments()) + 3
-    )  # why one moved; why, and how soon, a talk was asked for
-    assert only_new.content.list_revisions(session) == both.content.list_revisions(session)
-    commitments = [c.id for c in only_new.queries.list_commitments()]
-    assert all(isinstance(p, WrittenCommitment) for p in only_new.content.get_written_commitments(commitments).values())
+        store_with_both_keys.content.reseal_all() == 1 + len(store_with_both_keys.queries.list_commitments()) + 3
+    )  # the reason of the deferral; the trigger and the urgency of the ad hoc session
+    assert store_with_new_key.content.list_revisions(session) == store_with_both_keys.content.list_revisions(session)
+    commitments = [commitment.id for commitment in store_with_new_key.queries.list_commitments()]
+    assert all(
+        isinstance(written, WrittenCommitment)
+        for written in store_with_new_key.content.get_written_commitments(commitments).values()
+    )
     with pytest.raises(WrongKey):
-        only_old.content.list_revisions(session)
-    for one in (both, only_new, only_old):
-        one.close()
+        store_with_old_key.content.list_revisions(session)
+    for store in (store_with_both_keys, store_with_new_key, store_with_old_key):
+        store.close()
     office.close()
 
 
-def test_a_wrong_key_says_so_and_shows_nothing(database_url: str) -> None:
-    office, session = sealed_office(database_url)
-    stranger = new_store(database_url, generate_key())
-    with pytest.raises(WrongKey) as caught:
-        stranger.content.list_revisions(session)
-    assert "key" in str(caught.value) and "Hyacinth" not in str(caught.value)
+def test_wrong_key_is_refused_without_showing_content(database_url: str) -> None:
+    office, session = make_office_with_content(database_url)
+    store_with_wrong_key = new_store(database_url, generate_key())
+    with pytest.raises(WrongKey) as raised:
+        store_with_wrong_key.content.list_revisions(session)
+    assert "key" in str(raised.value) and "Hyacinth" not in str(raised.value)
     with pytest.raises(WrongKey):
-        stranger.content.reseal_all()
+        store_with_wrong_key.content.reseal_all()
     assert office.store.content.list_revisions(session)
-    stranger.close()
+    store_with_wrong_key.close()
     office.close()
 
 
-def test_a_change_of_keys_reaches_every_column_that_holds_ciphertext() -> None:
-    """A column that is left out could not be opened any more once the old key is gone."""
-    binary = {c for t in tables.metadata.tables.values() for c in t.c if isinstance(c.type, LargeBinary)}
-    named = {c for t in tables.metadata.tables.values() for c in t.c if c.name.startswith("sealed")}
-    assert binary == named == set(SEALED_COLUMNS)
+def test_resealing_covers_every_column_with_ciphertext() -> None:
+    """A column that is left out could not be read after the old key is gone."""
+    binary_columns = {
+        column
+        for table in tables.metadata.tables.values()
+        for column in table.c
+        if isinstance(column.type, LargeBinary)
+    }
+    named_columns = {
+        column for table in tables.metadata.tables.values() for column in table.c if column.name.startswith("sealed")
+    }
+    assert binary_columns == named_columns == set(SEALED_COLUMNS)
 
 
-def test_what_is_written_during_a_change_of_keys_is_kept(postgres: Postgres) -> None:
-    """An answer to the pulse, or a draft, that another process writes between reading and sealing anew."""
+def test_value_that_is_written_during_resealing_is_kept(postgres: Postgres) -> None:
+    """Another process writes an answer to the pulse while `reseal_all` waits for the row."""
     url = postgres.migrated()
-    seal, store, other = Seal([KEY]), new_store(url, KEY), new_store(url, KEY)
-    row = tables.pulse_round.c.round == "2026-09"
+    seal, store, other_store = Seal([KEY]), new_store(url, KEY), new_store(url, KEY)
+    is_round = tables.pulse_round.c.round == "2026-09"
     with store.database.write() as connection:
         connection.execute(tables.pulse_round.insert(), {"round": "2026-09", "sealed": seal.seal("before")})
     with ThreadPoolExecutor(1) as pool:
         with store.database.write() as connection:
-            connection.execute(tables.pulse_round.update().where(row).values(sealed=seal.seal("after")))
-            resealing = pool.submit(other.content.reseal_all)
+            connection.execute(tables.pulse_round.update().where(is_round).values(sealed=seal.seal("after")))
+            resealing = pool.submit(other_store.content.reseal_all)
             with pytest.raises(TimeoutError):
                 resealing.result(timeout=1)
         assert resealing.result(timeout=60) == 1
     with store.database.read() as connection:
         assert seal.unseal(connection.execute(select(tables.pulse_round.c.sealed)).scalar_one()).rstrip() == "after"
     store.close()
-    other.close()
+    other_store.close()

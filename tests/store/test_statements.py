@@ -16,10 +16,10 @@ MODULES = (calendars, content, pair_state, outbox, people, plans, queries)
 
 @pytest.fixture
 def office_with_history(office: Office) -> Office:
-    """Dana and Sam after a conversation, a contract and a decline."""
+    """An office of Dana and Sam after a held session, a contract and a decline."""
     office.tick()
-    held = office.hold()
-    office.worker.contracts.record(held.id, contract(office.clock()))
+    held_session = office.hold()
+    office.worker.contracts.record(held_session.id, contract(office.clock()))
     office.run(DAY)
     office.decline(office.session())
     office.run(HOUR)
@@ -42,14 +42,20 @@ def make_values(office: Office) -> dict[str, Any]:
         }
     pair = PairId(DANA, SAM)
     instant_names = ("now", "since", "closed_since", "prompts_since", "weekly_since", "start")
-    instants = dict.fromkeys(instant_names, office.clock() - 60 * DAY)
-    lists = {"pairs": [pair], "people": [DANA, SAM], "addresses": [DANA, SAM], "managers": [DANA], "reports": [SAM]}
+    values_of_times = dict.fromkeys(instant_names, office.clock() - 60 * DAY)
+    value_lists = {
+        "pairs": [pair],
+        "people": [DANA, SAM],
+        "addresses": [DANA, SAM],
+        "managers": [DANA],
+        "reports": [SAM],
+    }
     return {
         **names,
-        **instants,
+        **values_of_times,
         "end": office.clock(),
         "operator_service": SERVICE,
-        **lists,
+        **value_lists,
         "subjects": [str(pair), *names["sessions"]],
         "limit": 50,
         "lease_holder": "",
@@ -62,15 +68,15 @@ SINGLE_BINDS = ("name", "address", "session_id", "commitment_id")
 SINGLE_VALUES = (DANA, "people")
 
 
-def test_each_select_returns_what_sqlalchemy_returns(office_with_history: Office) -> None:
+def test_each_prepared_select_returns_the_rows_of_sqlalchemy(office_with_history: Office) -> None:
     database = office_with_history.store.database
     row_count = 0
     values = make_values(office_with_history)
     for name, prepared in iter_selects():
-        binds = prepared.statement.compile(database.engine).params
-        for single in (*SINGLE_VALUES, *values["sessions"], *values["commitments"]):
-            all_values = {**values, **dict.fromkeys(SINGLE_BINDS, single)}
-            parameters = {bind: all_values[bind] for bind in binds if bind in all_values}
+        bind_names = prepared.statement.compile(database.engine).params
+        for single_value in (*SINGLE_VALUES, *values["sessions"], *values["commitments"]):
+            all_values = {**values, **dict.fromkeys(SINGLE_BINDS, single_value)}
+            parameters = {bind: all_values[bind] for bind in bind_names if bind in all_values}
             with database.write() as connection:
                 rows = prepared.fetch_rows(connection, **parameters)
                 expected = [dict(row) for row in connection.execute(prepared.statement, parameters).mappings()]
@@ -79,8 +85,8 @@ def test_each_select_returns_what_sqlalchemy_returns(office_with_history: Office
     assert row_count > 100
 
 
-def test_sqlalchemy_reads_what_a_prepared_statement_wrote(office: Office) -> None:
-    """Defaults of columns that get no value, None, and JSON."""
+def test_sqlalchemy_reads_rows_of_a_prepared_insert(office: Office) -> None:
+    """The row has defaults of columns without a value, None, and JSON."""
     with office.store.database.read() as connection:
         row = connection.execute(select(tables.pair)).mappings().one()
     assert (row["cycle"], row["rests"], row["chosen"], row["start"]) == (0, False, None, None)

@@ -1,8 +1,8 @@
-"""Build the fixture of an earlier version: its database as SQL, and what stood on the calendars.
+"""Build the fixture of an earlier version: its database as SQL, and the events on its calendars.
 
     python -m tests.upgrade.build_fixture
 
-Needs a clone that has the commit. The scene runs on a checkout of it in a temporary folder, with its own import path.
+Needs a clone with the commit. `scene.py` runs on a checkout of that commit in a temporary folder.
 """
 
 import os
@@ -14,7 +14,7 @@ from io import BytesIO
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-#: The version whose database, settings and people file the upgrade is tried on.
+#: The version whose database, settings and people file the upgrade tests use.
 COMMIT = "278dc46cffda2f23ecbf12aba2b71b87c8a35e74"
 HERE = Path(__file__).parent
 FOLDER = HERE / "before"

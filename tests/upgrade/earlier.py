@@ -1,4 +1,4 @@
-"""Restore what an earlier version left: its database on SQLite or PostgreSQL, and its calendars and sent mails."""
+"""Restore the state of an earlier version: its database on SQLite or PostgreSQL, its calendars and sent mails."""
 
 import json
 import sqlite3
@@ -23,19 +23,21 @@ SETTINGS = FOLDER / "longarc.toml"
 
 
 @dataclass(frozen=True, slots=True)
-class Left:
-    """What the earlier version left outside its database."""
+class EarlierState:
+    """The state that the earlier version left outside its database."""
 
-    at: datetime  #: when it stopped
-    sent: tuple[str, ...]  #: the keys of the mails that had left
+    at: datetime  #: when the earlier version stopped
+    sent: tuple[str, ...]  #: the keys of the mails that were sent
     tick: int  #: the number of the last change on the calendars
     entries: tuple[Mapping[str, Any], ...]
 
 
-def read_left() -> Left:
-    """Return what the fixture holds beside the database."""
-    told = json.loads((FOLDER / "calendars.json").read_text(encoding="utf-8"))
-    return Left(datetime.fromisoformat(told["at"]), tuple(told["sent"]), told["tick"], tuple(told["entries"]))
+def read_earlier_state() -> EarlierState:
+    """Return the state that the fixture contains beside the database."""
+    stored = json.loads((FOLDER / "calendars.json").read_text(encoding="utf-8"))
+    return EarlierState(
+        datetime.fromisoformat(stored["at"]), tuple(stored["sent"]), stored["tick"], tuple(stored["entries"])
+    )
 
 
 def open_dump() -> sqlite3.Connection:
@@ -55,7 +57,7 @@ def list_rows(query: str) -> list[dict[str, Any]]:
 
 
 def restore_database(url: str) -> None:
-    """Fill an empty database with what the earlier version wrote, in the schema of that version."""
+    """Fill an empty database with the rows of the earlier version, in the schema of that version."""
     if url.startswith("sqlite"):
         file = sqlite3.connect(url.removeprefix("sqlite:///"))
         file.executescript((FOLDER / "database.sql").read_text(encoding="utf-8"))
@@ -71,10 +73,10 @@ def restore_database(url: str) -> None:
 
 
 def _copy_rows(connection: Connection) -> None:
-    """Copy each table of the dump, in an order in which each row finds those it refers to."""
-    then = MetaData()
-    then.reflect(connection)
-    for table in then.sorted_tables:
+    """Copy each table of the dump, after the tables to which its rows refer."""
+    earlier_schema = MetaData()
+    earlier_schema.reflect(connection)
+    for table in earlier_schema.sorted_tables:
         rows = [_restore_types(row, table) for row in list_rows(f'SELECT * FROM "{table.name}"')]
         if rows and table.name != "alembic_version":
             connection.execute(table.insert(), rows)
@@ -96,14 +98,14 @@ def _restore_types(row: Mapping[str, Any], table: Table) -> dict[str, Any]:
     return restored
 
 
-def restore_calendar(left: Left) -> MemoryCalendar:
-    """Return the calendars as they were: the same ids, keys, versions, answers, and number of changes."""
+def restore_calendar(earlier_state: EarlierState) -> MemoryCalendar:
+    """Return the calendars with the ids, keys, versions, answers and number of changes that they had."""
     calendar = MemoryCalendar()
-    inner = vars(calendar)
-    for entry in sorted(left.entries, key=lambda one: int(one["id"][1:])):
-        inner["_last_id"] = int(entry["id"][1:]) - 1
+    attributes = vars(calendar)
+    for entry in sorted(earlier_state.entries, key=lambda entry: int(entry["id"][1:])):
+        attributes["_last_id"] = int(entry["id"][1:]) - 1
         span = Span(datetime.fromisoformat(entry["start"]), datetime.fromisoformat(entry["end"]))
-        guests = tuple(Guest(email=who, name=who) for who in entry["answers"])
+        guests = tuple(Guest(email=email, name=email) for email in entry["answers"])
         organizer = Guest(email=entry["organizer"], name=entry["organizer"])
         draft = EventDraft(
             key=entry["key"],
@@ -117,22 +119,24 @@ def restore_calendar(left: Left) -> MemoryCalendar:
             sequence=entry["sequence"],
         )
         calendar.create(entry["organizer"], draft)
-        restored = inner["_entries"][entry["id"]]
-        restored.answers = {who: Answer(answer) for who, answer in entry["answers"].items()}
+        restored = attributes["_entries"][entry["id"]]
+        restored.answers = {email: Answer(answer) for email, answer in entry["answers"].items()}
         restored.version, restored.sequence = entry["version"], entry["sequence"]
         restored.cached_events = restored.cached_busy = None
-    inner["_last_change"] = left.tick
+    attributes["_last_change"] = earlier_state.tick
     return calendar
 
 
-def open_office(url: str, left: Left) -> Office:
+def open_office(url: str, earlier_state: EarlierState) -> Office:
     """Return the present program on that database, with the calendars, settings and people of the earlier version."""
     settings = load_settings(SETTINGS, {"LONGARC_KEY": KEY, "LONGARC_DATABASE_URL": url})
-    daily = settings.sync.model_copy(update={"near": settings.sync.every})  # the earlier version knew no other pace
-    settings = settings.model_copy(update={"people": FOLDER / "people.csv", "sync": daily})
-    people = read_people(settings, left.at)
-    office = Office(url, people.persons, people.pairs, at=left.at, known=settings)
-    office.calendar, office.mailer = restore_calendar(left), MemoryMailer()
-    vars(office.mailer)["_keys"].update(left.sent)
+    sync_settings = settings.sync.model_copy(
+        update={"near": settings.sync.every}
+    )  # the earlier version had no `sync.near`
+    settings = settings.model_copy(update={"people": FOLDER / "people.csv", "sync": sync_settings})
+    people = read_people(settings, earlier_state.at)
+    office = Office(url, people.persons, people.pairs, at=earlier_state.at, known=settings)
+    office.calendar, office.mailer = restore_calendar(earlier_state), MemoryMailer()
+    vars(office.mailer)["_keys"].update(earlier_state.sent)
     office.worker.services.use(calendars={SERVICE: office.calendar}, mailers={SERVICE: office.mailer})
     return office

@@ -1,7 +1,7 @@
-"""T-19: a database, settings and people file of an earlier version come along, and nobody is troubled by it.
+"""T-19: an upgrade keeps the database, settings and people file of an earlier version, and changes no booked session.
 
-The fixture in `before/` was written by the earlier version itself: conversations booked, put off and talked through, a
-draft of a contract, an ad hoc talk, reviews with and without a reason, and mails that could not leave.
+The earlier version itself wrote the fixture in `before/`: sessions that are booked, deferred and held, a contract
+draft, an ad hoc session, reviews with and without a contract, and mails that could not be sent.
 """
 
 from collections import Counter
@@ -11,35 +11,37 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from tests.support.companies import KEY, Office, new_store
-from tests.upgrade.earlier import SETTINGS, Left, list_rows, open_office, read_left, restore_database
+from tests.upgrade.earlier import SETTINGS, EarlierState, list_rows, open_office, read_earlier_state, restore_database
 from worker.domain.model import Session, SessionState
 from worker.settings.load import list_retired_settings, load_settings
 
-#: Mails that were waiting when the earlier version stopped, by name; alerts to the operator aside.
-WAITING = "SELECT key, name FROM message WHERE progress = 'waiting' AND what = 'mail' AND name <> 'operator_alert'"
-BOOKED = "SELECT id, kind, start, count FROM session WHERE state = 'booked'"
-COUNTS = "SELECT id, count FROM session WHERE kind = 'career'"
-DRAFTS = "SELECT session FROM sketch"
-#: Reviews of conversations that have no contract, and of one that has.
-WITHOUT_REASON = """
+#: Mails that were waiting when the earlier version stopped, except operator alerts.
+WAITING_MAILS = (
+    "SELECT key, name FROM message WHERE progress = 'waiting' AND what = 'mail' AND name <> 'operator_alert'"
+)
+BOOKED_SESSIONS = "SELECT id, kind, start, count FROM session WHERE state = 'booked'"
+DEFERRAL_COUNTS = "SELECT id, count FROM session WHERE kind = 'career'"
+CONTRACT_DRAFTS = "SELECT session FROM sketch"
+#: Booked reviews of pairs that have no contract.
+REVIEWS_WITHOUT_CONTRACT = """
     SELECT id FROM session AS review WHERE kind = 'review' AND state = 'booked' AND NOT EXISTS (
         SELECT 1 FROM contract JOIN session ON session.id = contract.session WHERE session.pair = review.pair)
 """
 
 
 @pytest.fixture
-def left() -> Left:
-    return read_left()
+def earlier_state() -> EarlierState:
+    return read_earlier_state()
 
 
 @pytest.fixture
-def upgraded(empty_url: str, left: Left) -> Iterator[Office]:
-    """The present program on the migrated database, not started yet."""
+def upgraded(empty_url: str, earlier_state: EarlierState) -> Iterator[Office]:
+    """The present program on the migrated database, before its first tick."""
     restore_database(empty_url)
     store = new_store(empty_url)
     store.migrate()
     store.close()
-    office = open_office(empty_url, left)
+    office = open_office(empty_url, earlier_state)
     yield office
     office.close()
 
@@ -48,73 +50,84 @@ def find_sessions(office: Office) -> dict[str, Session]:
     return {session.id: session for session in office.store.queries.list_sessions()}
 
 
-def read_starts(left: Left) -> dict[str, datetime]:
-    """When each career session that was booked was to begin, by id; those that had not begun."""
-    rows = [row for row in list_rows(BOOKED) if row["kind"] == "career"]
+def read_starts(earlier_state: EarlierState) -> dict[str, datetime]:
+    """Return the starts of the booked career sessions that had not begun, by session id."""
+    rows = [row for row in list_rows(BOOKED_SESSIONS) if row["kind"] == "career"]
     starts = {row["id"]: datetime.fromtimestamp(row["start"], UTC) for row in rows}
-    return {name: start for name, start in starts.items() if start > left.at}
+    return {session_id: start for session_id, start in starts.items() if start > earlier_state.at}
 
 
-def test_t19_a_week_after_the_upgrade_everything_booked_stands_where_it_stood(upgraded: Office, left: Left) -> None:
-    starts = read_starts(left)
+def test_t19_booked_sessions_keep_their_times_after_the_upgrade(upgraded: Office, earlier_state: EarlierState) -> None:
+    starts = read_starts(earlier_state)
     assert len(starts) == 6
-    events = {entry["key"]: entry["start"] for entry in left.entries}
+    events = {entry["key"]: entry["start"] for entry in earlier_state.entries}
     upgraded.run(timedelta(days=7))
     sessions = find_sessions(upgraded)
-    for name, start in starts.items():
-        assert sessions[name].start == start
-        event = upgraded.calendar.find(sessions[name].pair.manager, sessions[name].key)
+    for session_id, start in starts.items():
+        assert sessions[session_id].start == start
+        event = upgraded.calendar.find(sessions[session_id].pair.manager, sessions[session_id].key)
         assert event is not None
-        assert event.span.start == start == datetime.fromisoformat(events[sessions[name].key])
-    (before,) = list_rows("SELECT max(id) AS id FROM history")
-    written = [line for line in upgraded.store.queries.list_history_after(before["id"]) if line["session"] in starts]
-    assert [line["what"] for line in written if line["what"].startswith("event.")] == []
+        assert event.span.start == start == datetime.fromisoformat(events[sessions[session_id].key])
+    (last_row,) = list_rows("SELECT max(id) AS id FROM history")
+    new_lines = [
+        line for line in upgraded.store.queries.list_history_after(last_row["id"]) if line["session"] in starts
+    ]
+    assert [line["what"] for line in new_lines if line["what"].startswith("event.")] == []
 
 
-def test_t19_nothing_sent_goes_again_and_what_waited_goes_once(upgraded: Office, left: Left) -> None:
-    waiting = {row["key"]: row["name"] for row in list_rows(WAITING)}
+def test_t19_sent_mails_are_not_repeated_and_waiting_mails_are_sent_once(
+    upgraded: Office, earlier_state: EarlierState
+) -> None:
+    waiting = {row["key"]: row["name"] for row in list_rows(WAITING_MAILS)}
     assert set(waiting.values()) >= {"deferral_notice", "reflection_prompt", "contract_request", "brief"}
     upgraded.run(timedelta(days=7))
-    again = Counter(key for key, _ in upgraded.mailer.sent)
-    assert set(again) & set(left.sent) == set()
-    assert [key for key, times in again.items() if times > 1] == []
-    assert {waiting[key] for key in waiting if again[key]} >= {"deferral_notice", "reflection_prompt"}
-    introductions = [key for key in again if key.startswith("introduction")]
+    sent_counts = Counter(key for key, _ in upgraded.mailer.sent)
+    assert set(sent_counts) & set(earlier_state.sent) == set()
+    assert [key for key, times in sent_counts.items() if times > 1] == []
+    assert {waiting[key] for key in waiting if sent_counts[key]} >= {"deferral_notice", "reflection_prompt"}
+    introductions = [key for key in sent_counts if key.startswith("introduction")]
     assert introductions == []
-    told = Counter((mail["To"], mail["Subject"], str(mail.get_body(("plain",)))) for _, mail in upgraded.mailer.sent)
-    assert [what for what, times in told.items() if times > 1] == []
+    mail_counts = Counter(
+        (mail["To"], mail["Subject"], str(mail.get_body(("plain",)))) for _, mail in upgraded.mailer.sent
+    )
+    assert [mail for mail, times in mail_counts.items() if times > 1] == []
 
 
-def test_t19_deferral_counts_of_conversations_stay(upgraded: Office) -> None:
-    before = {row["id"]: row["count"] for row in list_rows(COUNTS)}
-    assert sorted(before.values())[-2:] == [1, 2]
+def test_t19_upgrade_keeps_deferral_counts(upgraded: Office) -> None:
+    counts_before = {row["id"]: row["count"] for row in list_rows(DEFERRAL_COUNTS)}
+    assert sorted(counts_before.values())[-2:] == [1, 2]
     upgraded.run(timedelta(days=7))
     sessions = find_sessions(upgraded)
-    assert {name: sessions[name].count for name in before} == before
+    assert {session_id: sessions[session_id].count for session_id in counts_before} == counts_before
 
 
-def test_t19_reviews_without_a_reason_end_silently(upgraded: Office, left: Left) -> None:
-    """T-9: without a contract there is nothing to review. Nobody is written to about it; the others stay."""
-    ended = {row["id"] for row in list_rows(WITHOUT_REASON)}
-    stays = {row["id"] for row in list_rows(BOOKED) if row["kind"] == "review"} - ended
-    assert ended
-    assert stays
-    starts = {row["id"]: row["start"] for row in list_rows(BOOKED)}
-    upgraded.run(timedelta(days=13))  # a pair is planned when it is due, a week before a review at the latest
+def test_t19_reviews_without_a_contract_are_cancelled_without_a_mail(
+    upgraded: Office, earlier_state: EarlierState
+) -> None:
+    """T-9: reviews without a contract are cancelled without a mail, and other reviews stay booked."""
+    cancelled_ids = {row["id"] for row in list_rows(REVIEWS_WITHOUT_CONTRACT)}
+    kept_ids = {row["id"] for row in list_rows(BOOKED_SESSIONS) if row["kind"] == "review"} - cancelled_ids
+    assert cancelled_ids
+    assert kept_ids
+    starts = {row["id"]: row["start"] for row in list_rows(BOOKED_SESSIONS)}
+    upgraded.run(timedelta(days=13))  # pairs are planned at the latest a week before a review
     sessions = find_sessions(upgraded)
-    assert {sessions[name].state for name in ended} == {SessionState.CANCELLED}
-    assert all(upgraded.calendar.find(sessions[name].pair.manager, sessions[name].key) is None for name in ended)
-    assert {sessions[name].state for name in stays} <= {SessionState.BOOKED, SessionState.HELD}
-    assert {name: sessions[name].start for name in stays} == {
-        name: datetime.fromtimestamp(starts[name], UTC) for name in stays
+    assert {sessions[session_id].state for session_id in cancelled_ids} == {SessionState.CANCELLED}
+    assert all(
+        upgraded.calendar.find(sessions[session_id].pair.manager, sessions[session_id].key) is None
+        for session_id in cancelled_ids
+    )
+    assert {sessions[session_id].state for session_id in kept_ids} <= {SessionState.BOOKED, SessionState.HELD}
+    assert {session_id: sessions[session_id].start for session_id in kept_ids} == {
+        session_id: datetime.fromtimestamp(starts[session_id], UTC) for session_id in kept_ids
     }
-    (before,) = list_rows("SELECT max(id) AS id FROM history")
-    mails = [line for line in upgraded.store.queries.list_history_after(before["id"]) if line["what"] == "mail"]
-    assert [line for line in mails if line["session"] in ended] == []
+    (last_row,) = list_rows("SELECT max(id) AS id FROM history")
+    mails = [line for line in upgraded.store.queries.list_history_after(last_row["id"]) if line["what"] == "mail"]
+    assert [line for line in mails if line["session"] in cancelled_ids] == []
 
 
-def test_t19_a_draft_can_be_opened_with_the_key_of_then(upgraded: Office) -> None:
-    (row,) = list_rows(DRAFTS)
+def test_t19_contract_draft_is_opened_with_the_key_of_the_earlier_version(upgraded: Office) -> None:
+    (row,) = list_rows(CONTRACT_DRAFTS)
     draft = upgraded.store.content.get_contract_draft(row["session"])
     assert draft is not None
     assert draft.fields == {"theirs": [["Draft one page", "2026-11-01"]]}
@@ -122,9 +135,9 @@ def test_t19_a_draft_can_be_opened_with_the_key_of_then(upgraded: Office) -> Non
     assert all(upgraded.store.content.list_revisions(session) for session in contracts)
 
 
-def test_t18_settings_of_the_earlier_version_are_accepted_with_a_word() -> None:
+def test_t18_settings_of_the_earlier_version_are_accepted_and_retired_ones_listed() -> None:
     settings = load_settings(SETTINGS, {"LONGARC_KEY": KEY})
     assert settings.operator == "ops@corp.example"
-    named = " ".join(str(problem) for problem in list_retired_settings(SETTINGS))
-    assert "first_within_days" in named
-    assert "learning" in named
+    problems = " ".join(str(problem) for problem in list_retired_settings(SETTINGS))
+    assert "first_within_days" in problems
+    assert "learning" in problems

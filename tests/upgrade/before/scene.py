@@ -1,6 +1,6 @@
-"""Two months of a small company on the program of the commit that `build_fixture` names, with that program's own code.
+"""Simulate two months of a small company with the program of the commit that `build_fixture` names.
 
-Run by `build_fixture` on a checkout of that commit; nothing of the present program is imported here.
+`build_fixture` runs this script on a checkout of that commit, so that all imports are from the earlier version.
     python scene.py SETTINGS DATABASE CALENDARS
 """
 
@@ -24,40 +24,53 @@ START = datetime(2026, 9, 7, 6, tzinfo=UTC)
 
 def open_office(settings_file: Path, database: Path) -> Office:
     """Return the program on a new database, with the people of the people file."""
-    known = settings.load(settings_file, {"LONGARC_KEY": KEY, "LONGARC_DATABASE_URL": f"sqlite:///{database}"})
-    people = read_people(known, START)
-    worlds.new_store(known.database).migrate()
-    return Office(known.database, people.persons, people.pairs, at=START, known=known)
+    known_settings = settings.load(settings_file, {"LONGARC_KEY": KEY, "LONGARC_DATABASE_URL": f"sqlite:///{database}"})
+    people = read_people(known_settings, START)
+    worlds.new_store(known_settings.database).migrate()
+    return Office(known_settings.database, people.persons, people.pairs, at=START, known=known_settings)
 
 
 def find_session(office: Office, report: str, kind: Kind = Kind.CAREER) -> Session:
-    """Return the pair's first session that is booked."""
+    """Return the first booked session of the pair."""
     sessions = office.store.register.sessions(f"{DANA}>{report}")
-    return min((s for s in sessions if s.kind is kind and s.booked), key=lambda s: s.span.start)
+    return min(
+        (session for session in sessions if session.kind is kind and session.booked),
+        key=lambda session: session.span.start,
+    )
 
 
-def find_held(office: Office, report: str) -> Session:
-    """Return the pair's held session that has no contract yet."""
+def find_held_session(office: Office, report: str) -> Session:
+    """Return the held session of the pair that has no contract yet."""
     sessions = office.store.register.sessions(f"{DANA}>{report}")
-    return next(s for s in sessions if s.kind is Kind.CAREER and s.state in (State.HELD, State.UNFINISHED))
+    return next(
+        session
+        for session in sessions
+        if session.kind is Kind.CAREER and session.state in (State.HELD, State.UNFINISHED)
+    )
 
 
-def live(office: Office) -> None:
-    """Live to a Wednesday in October: contracts, deferrals, a talk, a draft, and mails that could not leave."""
+def simulate_two_months(office: Office) -> None:
+    """Run until 8 October: contracts, deferrals, an ad hoc session, a contract draft, and mails that fail."""
     office.run_to(datetime(2026, 10, 5, 6, tzinfo=UTC))
-    office.worker.acts.record(find_held(office, SAM).id, contract(office.clock()))
-    office.worker.acts.record(find_held(office, LEE).id, contract(office.clock(), "Give Lee the next planning round"))
+    office.worker.acts.record(find_held_session(office, SAM).id, contract(office.clock()))
+    office.worker.acts.record(
+        find_held_session(office, LEE).id, contract(office.clock(), "Give Lee the next planning round")
+    )
     office.run(DAY)
-    for _ in range(2):  # Max's next conversation is put off twice
+    for _ in range(2):  # Max's next session is deferred twice
         office.decline(find_session(office, MAX))
         office.run(HOUR)
-    ana = find_held(office, ANA)  # held, never closed: its reviews will have lost their reason
-    office.store.content.keep_sketch(ana.id, {"theirs": [["Draft one page", "2026-11-01"]]}, office.clock())
+    session_with_ana = find_held_session(
+        office, ANA
+    )  # held without a contract: after the upgrade there is nothing to review
+    office.store.content.keep_sketch(
+        session_with_ana.id, {"theirs": [["Draft one page", "2026-11-01"]]}, office.clock()
+    )
     office.run_to(datetime(2026, 10, 7, 12, tzinfo=UTC))
     office.worker.acts.talk(f"{DANA}>{LEE}", Trigger.MOTIVATION, "Something has come up.")
     office.decline(find_session(office, SAM, Kind.REVIEW))  # a review with a deferral of its own
     office.run_to(datetime(2026, 10, 8, 5, 30, tzinfo=UTC))
-    office.mailer.fail = Fails(Unavailable, "send")  # what leaves now is tried again, after the upgrade
+    office.mailer.fail = Fails(Unavailable, "send")  # these mails are tried again after the upgrade
     office.decline(find_session(office, KIM))
     office.run(4 * HOUR)
 
@@ -74,7 +87,7 @@ def dump_calendars(office: Office) -> dict[str, object]:
             "end": entry.span.end.isoformat(),
             "all_day": entry.all_day,
             "sequence": entry.sequence,
-            "answers": {who: answer.value for who, answer in entry.answers.items()},
+            "answers": {email: answer.value for email, answer in entry.answers.items()},
             "version": entry.version,
         }
         for entry in vars(calendar)["_entries"].values()
@@ -87,7 +100,7 @@ def main() -> None:
     settings_file, database, calendars = map(Path, sys.argv[1:])
     os.chdir(settings_file.parent)
     office = open_office(settings_file, database)
-    live(office)
+    simulate_two_months(office)
     calendars.write_text(json.dumps(dump_calendars(office), indent=1) + "\n", encoding="utf-8")
     office.close()
 
