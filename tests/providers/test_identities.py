@@ -1,5 +1,8 @@
 """The person whom an address belongs to."""
 
+from hypothesis import given
+from hypothesis import strategies as st
+
 from worker.providers.identities import InMemoryIdentities, normalize
 
 
@@ -25,5 +28,11 @@ def test_learned_alias_does_not_replace_a_primary_address() -> None:
     assert identities.find_primary("sam@x.example") == "sam@x.example"
 
 
-def test_normalized_address_stays_the_same_when_normalized_again() -> None:
-    assert normalize(" MailTo: Dana@X.example ") == normalize(normalize("dana@x.example"))
+def test_normalized_address_is_in_lower_case_without_scheme_and_blanks() -> None:
+    for alias in (" MailTo: Dana@X.example ", "SMTP:mailto:dana@x.example", "mailto: smtp:DANA@x.example"):
+        assert normalize(alias) == "dana@x.example", alias
+
+
+@given(st.lists(st.sampled_from(["mailto:", "SMTP:", " ", "\t", "Dana@X.example"]) | st.text(max_size=3)).map("".join))
+def test_normalized_address_stays_the_same_when_normalized_again(alias: str) -> None:
+    assert normalize(normalize(alias)) == normalize(alias)

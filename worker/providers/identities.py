@@ -12,6 +12,10 @@ from typing import Protocol
 from worker.domain.model import Address
 
 
+#: What services write before an address, sometimes several.
+_SCHEMES = ("mailto:", "smtp:")
+
+
 class Identities(Protocol):
     """Looks up people by their aliases. Implementations are thread-safe."""
 
@@ -31,9 +35,9 @@ class Identities(Protocol):
 def normalize(alias: str) -> str:
     """Return the form of an alias that is compared: case-folded, without `mailto:`, `smtp:` and surrounding blanks."""
     text = alias.strip().casefold()
-    for prefix in ("mailto:", "smtp:"):
-        text = text.removeprefix(prefix)
-    return text.strip()
+    while text.startswith(_SCHEMES):
+        text = text.partition(":")[2].strip()
+    return text
 
 
 class InMemoryIdentities:

@@ -165,7 +165,7 @@ def test_malicious_xml_is_not_read(
     answer = ("207 Multi-Status", [("Content-Type", "text/xml")], content)
     interceptor.before = lambda environ: answer if dana in environ["PATH_INFO"] else None
     free_busy = provider.free_busy([dana, sam], WINDOW)
-    assert free_busy[sam].is_known and not free_busy[dana].busy
+    assert free_busy[sam].is_known and not free_busy[dana].is_known
     assert "root:" not in free_busy[dana].reason
 
 

@@ -9,7 +9,7 @@ import pytest
 
 from tests.doubles.google import Google, GoogleHands
 from tests.support.drafts import WINDOW, draft
-from tests.support.google import GET, connect
+from tests.support.google import GET, connect, methods
 from worker.clock import SteppedClock, utcnow
 from worker.errors import AuthRevoked, InvalidResponse, Unavailable
 from worker.providers.google import calendar as google
@@ -52,9 +52,11 @@ def test_refused_token_is_renewed_once(double: Google, provider: GoogleCalendar,
     provider.find(dana, "s1.1")
     double.tokens.expire_access_tokens()
     assert provider.create(dana, draft(dana)).key
+    assert (len(methods(double)), len(double.tokens.grant_types)) == (3, 2)
     double.faults.add(GET, "authError", times=9)
     with pytest.raises(AuthRevoked):
         provider.find(dana, "s1.1")
+    assert (len(methods(double)), len(double.tokens.grant_types)) == (5, 3)
 
 
 @pytest.mark.parametrize("cause", ["suspended", "outside"])
@@ -62,7 +64,8 @@ def test_service_account_cannot_act_as_a_suspended_or_outside_person(
     double: Google, provider: GoogleCalendar, hands: GoogleHands, cause: str
 ) -> None:
     person = hands.person() if cause == "suspended" else "kim@elsewhere.example"
-    double.calendars.suspended_accounts.add(person)
+    if cause == "suspended":
+        double.calendars.suspended_accounts.add(person)
     with pytest.raises(AuthRevoked, match="suspended, deleted, or not in the domain"):
         provider.create(person, draft(person))
 

@@ -354,17 +354,24 @@ def test_channel_that_never_opened_is_closed_without_a_request(
     assert double.seen == []
 
 
+@pytest.mark.parametrize("operation", ["renew_channel", "close_channel"])
 @pytest.mark.parametrize(
     ("status", "error"), [(503, Unavailable), (403, Forbidden), (429, RateLimited), (400, Permanent)]
 )
 def test_other_failure_to_renew_or_close_raises_an_error(
-    provider: OutlookCalendar, double: Double, hands: Hands, listener: Listener, status: int, error: type[LongarcError]
+    provider: OutlookCalendar,
+    double: Double,
+    hands: Hands,
+    listener: Listener,
+    operation: str,
+    status: int,
+    error: type[LongarcError],
 ) -> None:
     channel = open_channel(provider, hands.person())
     double.faults.append(Fault("PATCH|DELETE", "subscriptions/", status))
-    operation: Any = provider.renew_channel if status in (503, 429) else provider.close_channel
-    with pytest.raises(error):
-        operation(channel)
+    with pytest.raises(error) as error_info:
+        getattr(provider, operation)(channel)
+    assert type(error_info.value) is error
 
 
 # --- notifications ----------------------------------------------------------------------------------------------------

@@ -11,7 +11,6 @@ from tests.support.drafts import WINDOW, at
 from tests.support.outlook import request_with_token
 from worker.domain.model import Span
 from worker.providers.outlook import calendar as outlook
-from worker.providers.outlook.calendar import OutlookCalendar
 
 EVENT = {
     "subject": "x",
@@ -107,14 +106,20 @@ def test_mail_with_a_standard_header_in_json_or_url_safe_base64_is_refused(doubl
     assert request_with_token(double, "POST", f"users/{dana}/sendMail", **mime).status_code == 400
 
 
+@pytest.mark.parametrize(
+    ("zones", "expected_span", "expected_requests"),
+    [
+        ({"dana@example.org": "Asia/Tokyo"}, Span(at(8, 15), at(9, 15)), 0),
+        ({}, Span(at(9, 5), at(10, 5)), 1),
+    ],
+)
 def test_all_day_event_spans_the_day_in_the_owners_zone(
-    double: Double, hands: Hands, provider: OutlookCalendar
+    double: Double, zones: dict[str, str], expected_span: Span, expected_requests: int
 ) -> None:
-    """The zone comes from the people file, so the mailbox's own zone is not requested."""
-    dana = hands.person("Asia/Tokyo")
-    tokyo_provider = outlook.build_calendar(section(double, zones={dana: "Asia/Tokyo"}, organizers=lambda _: {dana}))
-    hands.add_all_day(dana, date(2027, 3, 9), date(2027, 3, 9))
-    double.counts.clear()
-    [busy] = tokyo_provider.free_busy([dana], WINDOW)[dana].busy
-    assert busy.span == Span(at(8, 15), at(9, 15))
-    assert double.counts["GET mailboxSettings"] == 0
+    """That of the people file, or that of the mailbox, which is requested only when the people file names none."""
+    dana = double.world.add_person("dana@example.org", "America/New_York").address
+    provider = outlook.build_calendar(section(double, zones=zones, organizers=lambda _: {dana}))
+    Hands(double).add_all_day(dana, date(2027, 3, 9), date(2027, 3, 9))
+    [busy] = provider.free_busy([dana], WINDOW)[dana].busy
+    assert (busy.span, double.counts["GET mailboxSettings"]) == (expected_span, expected_requests)
+    provider.close()

@@ -187,18 +187,24 @@ def test_report_is_unknown_while_the_managers_calendar_cannot_be_read(double: Do
     assert [busy.key for busy in free_busy[lee].busy] == [events[1].key]
 
 
-@pytest.mark.parametrize("body", [b"<html>", b"{}", b'{"responses": [{"id": 1}]}', b'{"responses": 1}'])
-def test_invalid_batch_answer_makes_everybody_unknown_or_raises_one_line(
+@pytest.mark.parametrize("body", [b"{}", b'{"responses": []}', b'{"responses": [{"id": 1}]}'])
+def test_batch_answer_without_an_answer_for_a_person_makes_that_person_unknown(
     double: Double, hands: Hands, body: bytes
 ) -> None:
     provider, people = add_organizers(double, hands, 2)
     double.broken_batch_answer = body
-    try:
-        free_busy_by_person = provider.free_busy(people, WINDOW)
-    except InvalidResponse as error:
-        assert "\n" not in str(error)
-    else:
-        assert not any(free_busy.is_known for free_busy in free_busy_by_person.values())
+    free_busy = provider.free_busy(people, WINDOW)
+    assert [free_busy[person].is_known for person in people] == [False, False]
+    assert all(person in free_busy[person].reason for person in people)
+
+
+@pytest.mark.parametrize("body", [b"<html>", b'{"responses": 1}', b'{"responses": [1]}'])
+def test_batch_answer_that_is_none_raises_one_line(double: Double, hands: Hands, body: bytes) -> None:
+    provider, people = add_organizers(double, hands, 2)
+    double.broken_batch_answer = body
+    with pytest.raises(InvalidResponse) as error_info:
+        provider.free_busy(people, WINDOW)
+    assert "\n" not in str(error_info.value)
 
 
 def test_expired_token_is_renewed_for_a_batch(double: Double, hands: Hands) -> None:
