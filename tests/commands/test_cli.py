@@ -431,7 +431,6 @@ def test_held_and_not_held_record_whether_a_session_took_place(terminal: Termina
 
 
 def test_retry_lifts_a_suspension(terminal: Terminal) -> None:
-    terminal.booked_session()
     store = terminal.open_store()
     for person in (DANA, KIM):
         store.people.suspend(person, utcnow() + HOUR)

@@ -1,13 +1,16 @@
-"""`longarc learning`, for companies without pages: each pair of the manager gets a record of the access."""
+"""`longarc learning`, for companies without pages: each pair of the manager gets a record of the access, and a mail
+to each of the two."""
 
-from tests.support.companies import DANA, SAM
+from tests.support.companies import DANA, KIM, SAM
 from tests.support.terminal import SECRET, WHY, Terminal
 from worker.domain.model import PairId
 
 REASON = ("--reason", WHY)
 
 
-def test_r35_a_learning_is_stored_for_each_report_with_a_record_of_the_access(terminal: Terminal) -> None:
+def test_r35_a_learning_is_stored_for_each_report_with_a_record_of_the_access_and_mails_to_both(
+    terminal: Terminal,
+) -> None:
     before = terminal.read_database()
     output = terminal.output_of("learning", DANA, *REASON, given=f"I {SECRET} before I ask.\n")
     after = terminal.read_database()
@@ -16,6 +19,10 @@ def test_r35_a_learning_is_stored_for_each_report_with_a_record_of_the_access(te
     new_accesses = [row for row in after["access"] if row not in before["access"]]
     assert {(row.what, row.on_behalf_of) for row in new_accesses} == {("learning", DANA)}
     assert {row.pair for row in new_accesses} == {row.pair for row in after["learning"]}
+    assert sorted((row.pair, row.to) for row in after["message"] if row.name == "content_accessed") == [
+        *((PairId(DANA, KIM), address) for address in (DANA, KIM)),
+        *((PairId(DANA, SAM), address) for address in (DANA, SAM)),
+    ]
     assert SECRET not in str(after)
     assert "The sentence was withdrawn." in terminal.output_of("learning", DANA, *REASON, given=" \n")
     assert terminal.read_database()["learning"] == []

@@ -143,7 +143,7 @@ def list_absences(person: Person) -> Iterator[Span]:
 def test_the_only_operator_alert_is_about_working_hours_that_never_overlap(demo: PlayedDemo, store: Store) -> None:
     """T-4: the people file has wrong working hours for Liam on 23 November; HR corrects them two days later."""
     (alert,) = demo.find_lines(what="mail", message="operator_alert")
-    assert alert["at"].startswith("2026-11-2")
+    assert alert["at"].startswith("2026-11-23")
     folder = demo.out / "mail" / cast.OPERATOR.partition("@")[0]
     assert "never work at the same time" in " ".join(next(folder.glob("*.txt")).read_text("utf-8").split())
     assert set(store.outbox.count_by_progress()) <= {"done", "waiting", "dropped"}

@@ -91,7 +91,7 @@ def test_all_checks_pass_on_working_servers_and_change_nothing(servers: Embedded
     assert result.exit_code == 0, result.output
     assert f"Time zones are those of release {tzdata.IANA_VERSION}" in result.output
     for statement in (
-        "2 people in 1 pairs",
+        "2 people in 1 pair",
         f"may write to {DANA}'s",
         f"time of {SAM} can be read",
         "accepts the log-in",

@@ -69,7 +69,7 @@ def test_check_counts_the_pushed_people(tmp_path: Path) -> None:
     company.close()
     findings = run_all_checks(tmp_path, token=f"{TOKEN},{OTHER_TOKEN}")
     assert find_finding(findings, "SCIM lists 2 people: 1 with a manager, 1 without").ok
-    assert find_finding(findings, "SCIM names 2 people in 1 pairs").ok
+    assert find_finding(findings, "SCIM names 2 people in 1 pair").ok
     assert "Remove the old token" in find_finding(findings, "2 tokens are set").remedy
 
 

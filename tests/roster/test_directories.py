@@ -128,7 +128,7 @@ def test_check_counts_google_s_people_and_lists_faults(google: Google, on_google
     methods = [request.method for request in google.requests]
     assert methods.count("directory.users.list") == 1, "the check reads the directory once, since that may take long"
     assert "True Google Directory lists 3 people: 2 with a manager, 1 without" in findings
-    assert "True Google Directory names 3 people in 1 pairs" in findings
+    assert "True Google Directory names 3 people in 1 pair " in findings
     assert "`nobody@corp.example` is not in Google Directory" in findings
     google.users.admins.clear()
     assert "False Google Directory can be read" in on_google.read_findings()
@@ -192,6 +192,6 @@ def test_check_counts_entra_s_people_and_names_a_missing_right(entra: Double, on
     findings = on_entra.read_findings()
     assert entra.counts["GET users"] == 1, "the check reads the directory once, since that may take long"
     assert "True Microsoft Entra lists 2 people: 1 with a manager, 1 without" in findings
-    assert "True Microsoft Entra names 2 people in 1 pairs" in findings
+    assert "True Microsoft Entra names 2 people in 1 pair " in findings
     set_rights(entra, "MailboxSettings.Read")
     assert "False Longarc may read users in Microsoft Entra" in on_entra.read_findings()

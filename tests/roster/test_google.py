@@ -299,7 +299,10 @@ def test_check_counts_people_managers_and_filled_fields(
     assert f"Longarc may act as {ADMIN} to read users ({DIRECTORY_READ_SCOPE})" in findings
     assert "lists 3 people: 2 with a manager, 1 without; 1 more can't sign in" in findings
     assert "left out: guests (1)" in findings and "several managers of 1 person:" in findings
-    assert "has a country of 1, a department of 0, a language of 0, a time zone of 0;" in findings
+    assert (
+        "has a country for 1 person, a department for nobody, a language for nobody, a time zone for nobody;"
+        in findings
+    )
 
 
 def test_check_explains_how_to_set_managers_when_nobody_has_one(

@@ -61,11 +61,14 @@ def test_r28_both_files_have_the_notes_of_the_pair(company: WebCompany) -> None:
     session = end_without_contract(company)
     sam, dana = company.visitor(SAM, Purpose.ME), company.visitor(DANA, Purpose.TEAM)
     send(sam, "/me", f"/me/note/{session.id}", **LINES)
-    for client, path in ((sam, "/me/data"), (dana, "/team/data")):
+    sams_notes = [("report", [LINES["line-0"], LINES["line-2"]])]
+    for client, path, expected_notes in (
+        (sam, "/me/data", {SAM: sams_notes}),
+        (dana, "/team/data", {SAM: sams_notes, KIM: []}),
+    ):
         pairs = json.loads(client.get(path).get_data(as_text=True))["pairs"]
-        (notes,) = (pair["notes"] for pair in pairs if pair["report"] == SAM)
-        assert [(note["by"], note["lines"]) for note in notes] == [("report", [LINES["line-0"], LINES["line-2"]])]
-        assert all(pair["notes"] == [] for pair in pairs if pair["report"] != SAM)
+        notes = {pair["report"]: [(note["by"], note["lines"]) for note in pair["notes"]] for pair in pairs}
+        assert notes == expected_notes
 
 
 def test_r32_the_page_shows_a_kept_commitment_until_a_mail_mentions_it(company: WebCompany) -> None:

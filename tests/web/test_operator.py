@@ -11,7 +11,7 @@ from tests.support.companies import DANA, HOUR, KIM, OPERATOR, SAM
 from tests.support.issuers import BOTH, HILDA, serve_issuer, sign_in, sign_in_settings
 from tests.support.web_company import LEE, SECRETS, SavedCompany, WebCompany, hidden, send, text
 from worker.clock import utcnow
-from worker.domain.model import Participation
+from worker.domain.model import Event, Participation, Session
 from worker.store.tables import channel, person
 
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning:authlib")  # of the issuer of another project
@@ -65,24 +65,32 @@ def test_t17_a_group_is_paused_and_resumed_and_the_history_names_the_operator(co
 
 
 def test_everybody_can_be_paused_and_no_booked_session_remains(company: WebCompany) -> None:
+    """Neither in the database nor on a calendar."""
     company.office.tick()
+    assert _list_booked_sessions(company) and any(_list_future_events(company).values())
     client = sign_in_as_operator(company)
     send(client, "/status/rollout/pause", "/status/rollout/pause")
     assert set(load_participation(company).values()) == {Participation.EVERYBODY_PAUSED}
     company.office.tick()
-    assert [
-        session
-        for pair in company.office.store.people.load_all_pairs()
-        for session in _list_booked_sessions(company, pair)
-    ] == []
+    assert _list_booked_sessions(company) == []
+    assert _list_future_events(company) == {address: [] for address in company.office.persons}
     assert "Resume everybody" in text(client.get("/status/rollout"))
     send(client, "/status/rollout/resume", "/status/rollout/resume")
     assert set(load_participation(company).values()) == {Participation.YES}
 
 
-def _list_booked_sessions(company: WebCompany, pair: object) -> list[object]:
-    sessions = company.office.store.queries.list_sessions(pair)  # type: ignore[arg-type]
+def _list_booked_sessions(company: WebCompany) -> list[Session]:
+    sessions = company.office.store.queries.list_sessions()
     return [session for session in sessions if session.booked and session.span.start > company.office.clock()]
+
+
+def _list_future_events(company: WebCompany) -> dict[str, list[Event]]:
+    """Return our events that are to come, on the calendar of each person."""
+    now = company.office.clock()
+    return {
+        address: [event for event in company.office.events(address) if event.span.start > now]
+        for address in company.office.persons
+    }
 
 
 def test_actions_without_an_effect_or_a_group_are_not_found(company: WebCompany) -> None:

@@ -1,5 +1,7 @@
 """The operator's page about the next quarter: it shows what is booked, and nothing confidential of a pair."""
 
+import re
+
 from tests.support.companies import DANA, KIM, SAM, RecordedOperations
 from tests.support.web_company import ALEX, LEE, QUESTION, SECRETS, WebCompany, text
 from worker.domain.model import Owner, PairId, Session, SessionKind, Trigger
@@ -23,7 +25,12 @@ def test_the_page_shows_when_pairs_meet_next(company: WebCompany) -> None:
     assert f'href="{PAGE}"' in client.get("/status").get_data(as_text=True)
     page_text = text(client.get(PAGE))
     assert "4 pairs with 2 managers." in page_text
-    for manager, report, name in ((DANA, KIM, "Kim Tran"), (LEE, ALEX, "Alex Moreau")):
+    for manager, report, name in (
+        (DANA, SAM, "Sam Okafor"),
+        (DANA, KIM, "Kim Tran"),
+        (LEE, ALEX, "Alex Moreau"),
+        (LEE, DANA, "Dana Whitfield"),
+    ):
         assert f"{format_session_time(company, company.next_session(manager, report))} {name}" in page_text
 
 
@@ -44,8 +51,10 @@ def test_r23_the_page_and_its_mails_show_no_content_and_no_ad_hoc_session(compan
     adhoc_session = next(s for s in company.sessions(DANA, KIM) if s.adhoc and s.booked)
     deferred_session = next(s for s in company.sessions(DANA, SAM) if s.count)
     client = company.operator()
-    mails = [mail.get_data(as_text=True) for number in range(1, 12) if (mail := client.get(f"{PAGE}/mail/{number}"))]
-    all_html = "\n".join([client.get(PAGE).get_data(as_text=True), *mails])
+    html = client.get(PAGE).get_data(as_text=True)
+    mails = [client.get(path) for path in re.findall(rf'src="({PAGE}/mail/\d+)"', html)]
+    assert {mail.status_code for mail in mails} == {200}
+    all_html = "\n".join([html, *(mail.get_data(as_text=True) for mail in mails)])
     for secret in (
         *SECRETS.values(),
         QUESTION,

@@ -26,6 +26,7 @@ from worker.ops.rollout import check_rollout, select_chosen_pairs
 from worker.ops.sign_in_checks import check_sign_in
 from worker.providers.base import Finding, Mailer, can_send_as, describe_sent_copies
 from worker.roster.model import Roster
+from worker.roster.reading import format_pairs, format_people
 from worker.seal import OTHER_KEY_REMEDY, Seal, generate_key
 from worker.settings.load import Settings, find_secret_files, list_retired_settings, load_settings
 from worker.settings.openings_file import load_openings_file
@@ -109,7 +110,8 @@ def _check_roster(reader: RosterReader, now: datetime) -> Generator[Finding, Non
         if all(finding.ok for finding in check.findings):
             reading = reader.read(now, records=check.records)
             roster, faults = reading.roster, reading.faults
-            yield Finding(f"{reader.name} names {len(roster.persons):,} people in {len(roster.pairs):,} pairs", ok=True)
+            people, pairs = format_people(len(roster.persons)), format_pairs(len(roster.pairs))
+            yield Finding(f"{reader.name} names {people} in {pairs}", ok=True)
             for fault in faults[:MAX_FAULTS_SHOWN]:
                 yield Finding(f"{fault.where}: {fault.what}", ok=True, remedy=fault.remedy)
             if len(faults) > MAX_FAULTS_SHOWN:

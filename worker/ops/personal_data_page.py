@@ -6,7 +6,7 @@ from datetime import date, datetime
 from typing import Any, TypeGuard
 from zoneinfo import ZoneInfo
 
-from worker.domain.model import PairId, Person
+from worker.domain.model import Person
 from worker.domain.reason_texts import N_
 from worker.i18n.language import Language
 from worker.mail.templates import make_page_environment
@@ -109,6 +109,24 @@ LABELS: Mapping[str, str] = {
 
 #: The keys of ids. The page leaves them out; they connect the parts of the JSON file for programs.
 _ID_KEYS = ("session", "commitment")
+#: The keys whose values are fixed, so that a label can stand for them. All other values are shown as they were written.
+_FIXED_VALUE_KEYS = frozenset(
+    {
+        "by",
+        "cause",
+        "changed_by",
+        "ended",
+        "format",
+        "kind",
+        "mail",
+        "owner",
+        "review",
+        "standing",
+        "state",
+        "topic",
+        "what",
+    }
+)
 #: Matches fixed values of several words, such as the names of mails and of causes.
 _SNAKE_CASE = re.compile(r"[a-z]+(_[a-z]+)+")
 
@@ -130,8 +148,8 @@ class DataView:
         """Return the heading of a section."""
         return self._language.gettext(SECTIONS[section])
 
-    def show(self, value: object) -> str:
-        """Return a value as text; the values in a list or mapping are joined on one line."""
+    def show(self, value: object, key: str = "") -> str:
+        """Return the value of a key as text; the values in a list or mapping are joined on one line."""
         if value is None or value in ("", [], ()):
             return "–"
         if isinstance(value, bool):
@@ -143,12 +161,12 @@ class DataView:
         if isinstance(value, date):
             return self._language.format_short_day_with_year(value)
         if isinstance(value, Mapping):
-            return "; ".join(f"{self.label(key)}: {self.show(item)}" for key, item in value.items())
+            return "; ".join(f"{self.label(key)}: {self.show(item, key)}" for key, item in value.items())
         if isinstance(value, list | tuple):
-            return " · ".join(self.show(item) for item in value)
-        return str(value) if isinstance(value, PairId) else self._show_text(str(value))
+            return " · ".join(self.show(item, key) for item in value)
+        return self._show_fixed_value(str(value)) if key in _FIXED_VALUE_KEYS else str(value)
 
-    def _show_text(self, text: str) -> str:
+    def _show_fixed_value(self, text: str) -> str:
         if text in LABELS:
             return self._language.gettext(LABELS[text])
         return text.replace("_", " ") if _SNAKE_CASE.fullmatch(text) else text

@@ -11,8 +11,7 @@ from typing import Protocol
 
 from worker.domain.model import Address
 
-
-#: What services write before an address, sometimes several.
+#: What services write before an address; sometimes several of them.
 _SCHEMES = ("mailto:", "smtp:")
 
 

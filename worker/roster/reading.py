@@ -70,7 +70,7 @@ def list_reading_findings(name: str, reading: DirectoryReading, manager_remedy: 
     if not active:
         return [Finding(f"{name} lists people", False, "Nobody was read: check the settings that select people.")]
     managed_count = sum(bool(record.managers) for record in active)
-    people = f"{_count_people(len(active))}: {managed_count:,} with a manager, {len(active) - managed_count:,} without"
+    people = f"{format_people(len(active))}: {managed_count:,} with a manager, {len(active) - managed_count:,} without"
     inactive_count = len(reading.records) - len(active)
     findings = [Finding(f"{name} lists {people}; {inactive_count:,} more can't sign in, and count as former", True)]
     if reading.left_out:
@@ -82,15 +82,25 @@ def list_reading_findings(name: str, reading: DirectoryReading, manager_remedy: 
         "a language": sum(bool(record.locale) for record in active),
         "a time zone": sum(bool(record.time_zone) for record in active),
     }
-    values = ", ".join(f"{value} of {count:,}" for value, count in value_counts.items())
+    values = ", ".join(f"{value} for {_format_known(count)}" for value, count in value_counts.items())
     findings.append(Finding(f"{name} has {values}; calendars, [roster] and the people file may have more", True))
     if not managed_count:
         findings.append(Finding(f"{name} names nobody's manager, so there are no pairs", True, manager_remedy))
     if several_count := sum(len(record.managers) > 1 for record in active):
-        statement = f"{name} names several managers of {_count_people(several_count)}: such pairs stay as they are"
+        statement = f"{name} names several managers of {format_people(several_count)}: such pairs stay as they are"
         findings.append(Finding(statement, True, "Keep one manager of each. `longarc people` lists them."))
     return findings
 
 
-def _count_people(count: int) -> str:
+def format_people(count: int) -> str:
+    """Return the number of people with its noun: `0 people`, `1 person`, `2 people`."""
     return "1 person" if count == 1 else f"{count:,} people"
+
+
+def format_pairs(count: int) -> str:
+    """Return the number of pairs with its noun: `0 pairs`, `1 pair`, `2 pairs`."""
+    return "1 pair" if count == 1 else f"{count:,} pairs"
+
+
+def _format_known(count: int) -> str:
+    return format_people(count) if count else "nobody"
