@@ -68,12 +68,10 @@ def test_every_text_is_translated(language: str) -> None:
 @pytest.mark.parametrize("language", LANGUAGES)
 def test_every_translation_has_the_placeholders_of_its_text(language: str) -> None:
     """A form of a translation in several forms may leave out the count."""
-    catalogue = read_language_catalogue(language)
-    for message in catalogue:
+    for message in read_language_catalogue(language):
         if message.id:
             texts, translations = list_forms(message.id), list_forms(message.string)
             names = {name for form in texts for name in PLACEHOLDER.findall(form)}
-            assert len(translations) == (catalogue.num_plurals if len(texts) > 1 else 1), texts
             for form in translations:
                 differences = names ^ set(PLACEHOLDER.findall(form))
                 assert differences <= ({"count"} if len(translations) > 1 else set()), form
