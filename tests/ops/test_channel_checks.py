@@ -47,8 +47,8 @@ def list_findings(known_settings: Settings, calendar: str = "google", ca_file: s
     return list(check_notifications(known_settings, make_roster(calendar), START, ca_file))
 
 
-def get_finding(findings: list[Finding], words: str) -> Finding:
-    [finding] = [candidate for candidate in findings if words in candidate.statement]
+def get_finding(findings: list[Finding], statement_part: str) -> Finding:
+    [finding] = [candidate for candidate in findings if statement_part in candidate.statement]
     return finding
 
 
@@ -77,7 +77,7 @@ def test_validation_request_returns_from_the_pages_unchanged(proxy: CompanyProxy
 
 
 @pytest.mark.parametrize(
-    ("answer", "what", "remedy"),
+    ("answer", "statement", "remedy"),
     [
         (
             ProxyAnswer(302, headers={"Location": "https://login.corp.example/?a=1"}),
@@ -93,12 +93,12 @@ def test_validation_request_returns_from_the_pages_unchanged(proxy: CompanyProxy
     ],
 )
 def test_wrong_answer_of_a_proxy_is_reported_with_a_remedy(
-    proxy: CompanyProxy, answer: ProxyAnswer, what: str, remedy: str
+    proxy: CompanyProxy, answer: ProxyAnswer, statement: str, remedy: str
 ) -> None:
     proxy.answer = answer
     [finding, *_] = list_findings(make_settings(proxy.url, listen=proxy.listen), ca_file=proxy.ca_file)
     assert not finding.ok
-    assert what in finding.statement and remedy in finding.remedy
+    assert statement in finding.statement and remedy in finding.remedy
     assert "\n" not in finding.remedy and len(proxy.asked) == 1
 
 
@@ -142,7 +142,7 @@ def test_address_passes_when_services_reach_it_although_this_machine_does_not(
 
 
 @pytest.mark.parametrize(
-    ("service", "columns", "ok", "words"),
+    ("service", "columns", "ok", "statement"),
     [
         ("google", {}, True, "once `longarc run` has opened channels"),
         ("google", {"expires_at": START + DAY}, True, "1 channels are open, and no notification"),
@@ -158,11 +158,11 @@ def test_address_passes_when_services_reach_it_although_this_machine_does_not(
     ],
 )
 def test_channels_of_each_service_show_whether_it_reaches_the_address(
-    proxy: CompanyProxy, tmp_path: Path, service: str, columns: dict[str, Any], ok: bool, words: str
+    proxy: CompanyProxy, tmp_path: Path, service: str, columns: dict[str, Any], ok: bool, statement: str
 ) -> None:
     known_settings = make_settings(proxy.url, create_database(tmp_path, service=service, **columns))
     finding = list_findings(known_settings, service)[-1]
-    assert words in finding.statement and finding.ok is ok
+    assert statement in finding.statement and finding.ok is ok
     assert finding.ok or finding.remedy == "No right answer."
 
 

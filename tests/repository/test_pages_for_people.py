@@ -39,7 +39,7 @@ def list_first_cells(text: str) -> Iterator[str]:
     yield from re.findall(r"^\| (`[^|]*) \|", text, re.MULTILINE)
 
 
-def test_page_for_it_names_exactly_the_permissions_that_the_code_needs() -> None:
+def test_page_of_the_it_department_names_exactly_the_needed_permissions() -> None:
     page_codes = {code for cell in list_first_cells(read_page("it.md")) for code in list_code(cell)}
     code_scopes = {value.rpartition("/auth/")[2] for name, value in vars(google).items() if name.endswith("_SCOPE")}
     account_scopes = {scope.rpartition("/auth/")[2] for scope in google.ACCOUNT_SCOPES}
@@ -66,12 +66,12 @@ def test_every_command_on_the_page_exists_with_its_options(page: Path) -> None:
         if not code.startswith("longarc "):
             continue
         command: click.Command | None = main
-        words = code.split()[1:]
-        while isinstance(command, click.Group) and words:
-            command = command.get_command(context, words.pop(0))
+        arguments = code.split()[1:]
+        while isinstance(command, click.Group) and arguments:
+            command = command.get_command(context, arguments.pop(0))
         assert command is not None, code
         options = {option for parameter in command.params for option in parameter.opts}
-        assert {word for word in words if word.startswith("--")} <= options, code
+        assert {argument for argument in arguments if argument.startswith("--")} <= options, code
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)

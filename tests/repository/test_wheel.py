@@ -92,8 +92,8 @@ def test_wheel_contains_the_examples(wheel_folder: Path, tmp_path: Path, name: s
     """`longarc example` prints an example, or writes it to a file. It replaces a file only with `--force`."""
     text = (ROOT / "config" / source).read_text(encoding="utf-8")
     assert run_longarc(wheel_folder, tmp_path, "example", name).stdout == text
-    written = run_longarc(wheel_folder, tmp_path, "example", name, "mine")
-    assert written.returncode == 0, written.stderr
+    result = run_longarc(wheel_folder, tmp_path, "example", name, "mine")
+    assert result.returncode == 0, result.stderr
     assert (tmp_path / "mine").read_text(encoding="utf-8") == text
     assert (tmp_path / "mine").stat().st_mode & 0o777 == 0o600
     (tmp_path / "mine").write_text("my own")

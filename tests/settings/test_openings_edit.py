@@ -80,11 +80,11 @@ def test_change_of_an_older_version_or_of_a_missing_row_is_refused(tmp_path: Pat
     path = tmp_path / "openings.csv"
     file = OpeningsFile(path)
     file.add(VALID_CELLS, "none")
-    before, version = path.read_bytes(), file.read().version
+    content_before, version = path.read_bytes(), file.read().version
     for line in (0, 1, 3, 99):
         with pytest.raises(OpeningsChanged):
             file.remove(line, version)
-    path.write_bytes(before + b"Another,path,2027-12-31,,,,\n")
+    path.write_bytes(content_before + b"Another,path,2027-12-31,,,,\n")
     with pytest.raises(OpeningsChanged):
         file.remove(2, version)
     with pytest.raises(OpeningsChanged):

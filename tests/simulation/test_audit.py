@@ -117,7 +117,7 @@ BROKEN_QUARTERS: dict[str, tuple[Change, set[str]]] = {
         {"T-12", "T-16"},
     ),
     "a fourth mail on one day": (
-        add(*(mail(f"11-10 1{n}:00", "pair_ended", M) for n in range(4))),
+        add(*(mail(f"11-10 1{number}:00", "pair_ended", M) for number in range(4))),
         {"T-16"},
     ),
     "a brief folded into an overflow mail": (

@@ -17,7 +17,7 @@ from worker.settings.load import Settings
 from worker.simulation import partition, run
 
 START = datetime(2026, 1, 5, 6, tzinfo=UTC)
-PEOPLE = st.sampled_from([f"p{n}@x.example" for n in range(160)])
+PEOPLE = st.sampled_from([f"p{number}@x.example" for number in range(160)])
 
 
 def list_people(pairs: Mapping[PairId, Pair]) -> set[str]:

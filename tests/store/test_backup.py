@@ -22,15 +22,15 @@ from worker.store.backup_file import BackupFile, BrokenBackup
 from worker.store.database import Database, list_migrations
 
 
-def ignore_progress(done: int) -> None:
+def ignore_progress(row_count: int) -> None:
     """Ignore the progress."""
 
 
 def hold_session_and_record_contract(office: Office) -> Office:
     """Let Dana and Sam hold a session and record its contract."""
     office.run(DAY)
-    held = office.hold()
-    office.worker.contracts.record(held.id, contract(office.clock()))
+    held_session = office.hold()
+    office.worker.contracts.record(held_session.id, contract(office.clock()))
     office.run(2 * DAY)
     return office
 

@@ -19,12 +19,12 @@ def make_office_with_content(url: str) -> tuple[Office, str]:
     """Return an office with a contract, a deferral and an ad hoc session, and the id of the session of the contract."""
     office = Office(url)
     office.tick()
-    held = office.hold()
-    office.worker.contracts.record(held.id, contract(office.clock(), "Hyacinth"))
+    held_session = office.hold()
+    office.worker.contracts.record(held_session.id, contract(office.clock(), "Hyacinth"))
     office.tick()
     office.worker.actions.defer_session(office.session().id, by=SAM, reason="Primrose")
-    office.worker.actions.request_talk(held.pair, Trigger.LEAVING, "Marigold")
-    return office, held.id
+    office.worker.actions.request_talk(held_session.pair, Trigger.LEAVING, "Marigold")
+    return office, held_session.id
 
 
 def read_all_values(store: Store) -> str:

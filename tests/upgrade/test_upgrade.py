@@ -1,4 +1,4 @@
-"""T-19: an upgrade keeps the database, settings and people file of an earlier version, and changes no booked session.
+"""T-19: an upgrade keeps the database, settings, people file and booked career sessions of an earlier version.
 
 The earlier version itself wrote the fixture in `before/`: sessions that are booked, deferred and held, a contract
 draft, an ad hoc session, reviews with and without a contract, and mails that could not be sent.
