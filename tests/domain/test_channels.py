@@ -128,6 +128,5 @@ def test_poll_follows_each_notification_within_half_a_minute(seconds_apart: floa
     notifications = [seconds_apart * number for number in range(200)]
     polls = list_polls(notifications)
     assert all(
-        any(second <= poll <= second + STORM_MERGE_PERIOD.total_seconds() for poll in polls)
-        for second in map(int, notifications)
+        any(second <= poll <= second + STORM_MERGE_PERIOD.total_seconds() for poll in polls) for second in notifications
     )

@@ -6,7 +6,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from worker.domain.contract.lint import LintQuestion, is_urgent, lint_contract
+from worker.domain.contract.lint import QUESTION_TEXTS, LintQuestion, is_urgent, lint_contract
+from worker.domain.contract.lint_rules import english
 from worker.domain.model import Contract, Owner, WrittenCommitment
 from worker.i18n import domain_texts
 from worker.i18n.language import Languages
@@ -299,15 +300,12 @@ def test_questions_are_in_the_order_of_lines() -> None:
 @given(st.text(max_size=80), st.none() | st.dates(), st.dates())
 def test_r23_questions_repeat_only_words_of_the_rules(text: str, due: date | None, today: date) -> None:
     """A word that is in no rule, `zebra`, never appears in a question."""
-    sentences = {
-        question.sentence
-        for example in VAGUE_TEXTS + OUTCOME_TEXTS
-        for question in list_questions(example, Owner.MANAGER)
-    }
-    commitment = WrittenCommitment(text=f"zebra {text} soon", due=due, line=1)
+    words = {*english.VAGUE, *english.VAGUE_AT_START}
+    sentences = {sentence % {"word": word} for sentence, _ in QUESTION_TEXTS.values() for word in words}
+    commitment = WrittenCommitment(text=f"zebra {text} soon {text} zebra", due=due, line=1)
     for question in lint_contract(Contract(manager=(commitment,)), today):
         assert "zebra" not in question.sentence + question.advice
-        assert question.sentence in sentences or question.sentence.startswith(("`", "It"))
+        assert question.sentence in sentences
 
 
 @pytest.mark.parametrize(("days", "expected"), [(0, True), (7, True), (8, False), (-1, True)])

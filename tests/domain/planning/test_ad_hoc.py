@@ -5,9 +5,23 @@ from datetime import date
 
 import pytest
 
-from tests.support.pairs import DANA, DAY, HOUR, MINUTE, NOW, SAM, count_shared_days, pair_of, session_of, state_of, utc
+from tests.support.pairs import (
+    DANA,
+    DAY,
+    HOUR,
+    MINUTE,
+    NOW,
+    OTHER_PAIR,
+    SAM,
+    count_shared_days,
+    pair_of,
+    session_of,
+    state_of,
+    utc,
+)
 from tests.support.stories import Story, booked_story, deferral_causes, fill_days, leave_daily_gap
 from worker.domain.model import (
+    BusyTime,
     MailName,
     OfferPurpose,
     Owner,
@@ -18,6 +32,7 @@ from worker.domain.model import (
     SessionState,
     ShowAs,
     Span,
+    TakenTime,
     Trigger,
 )
 from worker.domain.planning import actions
@@ -97,6 +112,27 @@ def test_chosen_displacing_time_has_no_clash() -> None:
     story.until(session.options[1].end)
     assert story.session(session.id).held_at == session.options[1].end
     assert deferral_causes(story) == []
+
+
+@pytest.mark.parametrize("is_on_calendar", [True, False], ids=["on the calendar", "not yet on the calendar"])
+def test_displacing_times_never_displace_a_session_of_another_pair(is_on_calendar: bool) -> None:
+    """Sam's ordinary events fill all days; on the first three days Sam also has our sessions, with another pair (T-14).
+
+    A session of ours that is not yet on the calendar is known as taken time.
+    """
+    story = Story()
+    fill_days(story, SAM, date(2026, 9, 7), 9)
+    sessions = [Span(utc(2026, 9, day, 6), utc(2026, 9, day, 18)) for day in (7, 8, 9)]
+    if is_on_calendar:
+        story.calendars.busy[SAM.email] += [BusyTime(span, key=f"c9{n}") for n, span in enumerate(sessions)]
+    else:
+        story.calendars.taken[SAM.email] = tuple(
+            TakenTime(span, f"c9{n}", SessionKind.CAREER, OTHER_PAIR, in_turn=False) for n, span in enumerate(sessions)
+        )
+    request_adhoc_session(story)
+    offer = get_adhoc_session(story).offer
+    assert offer is not None
+    assert [time.start.day for time in offer.times] == [10, 11, 14]
 
 
 def test_displacing_times_do_not_displace_absences_or_unknown_time() -> None:

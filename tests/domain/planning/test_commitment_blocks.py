@@ -400,11 +400,15 @@ def test_block_is_in_working_hours_before_the_due_date(
 
 
 def _assert_block_is_right(story: Story, manager: Person, due: date) -> None:
-    """Assert that the block is an all-day event, or free time of working hours on the last possible working day."""
+    """Assert that the block is free time of working hours on the last possible working day.
+
+    When the working day before the due date and the due date have no such time left, it is an all-day event.
+    """
     span = get_block(story)
     if story.commitment().all_day:
         day = max(due, get_local_date(manager.zone, story.now))
         assert span == Span(wall_to_utc(manager.zone, day, 0), wall_to_utc(manager.zone, day + DAY, 0))
+        assert not any(_has_free_time(story, manager, candidate) for candidate in list_candidate_days(manager, due))
         return
     day = get_local_date(manager.zone, span.start)
     assert span.minutes == 30
@@ -414,6 +418,20 @@ def _assert_block_is_right(story: Story, manager: Person, due: date) -> None:
     days_left = (due - day).days
     assert days_left >= 0 or _is_in_night_shift_of(manager, span, due)
     assert not any(is_working_day(manager, day + n * DAY) for n in range(1, days_left))
+
+
+def _has_free_time(story: Story, manager: Person, day: date) -> bool:
+    """Return whether the manager has half an hour of working time left on that day that is not busy."""
+    whole_day = make_day_span(manager, day)
+    starts = (whole_day.start + n * 15 * MINUTE for n in range(4 * 25))
+    spans = (Span(start, start + 30 * MINUTE) for start in starts if start >= story.now)
+    busy_spans = [busy.span for busy in story.calendars.busy.get(manager.email, ())]
+    return any(
+        span.end <= whole_day.end
+        and _is_in_working_hours(manager, span)
+        and not any(busy_span.overlaps(span) for busy_span in busy_spans)
+        for span in spans
+    )
 
 
 def _is_in_working_hours(manager: Person, span: Span) -> bool:

@@ -241,20 +241,22 @@ def test_next_session_is_counted_from_the_hand_moved_time() -> None:
 def test_hand_move_past_the_window_is_a_deferral() -> None:
     """T-10, R-8."""
     story = booked_story()
-    latest = story.next.latest
+    lost_span, latest = story.next.span, story.next.latest
     first_plan = story.move(story.next, latest + HOUR, 75)
     assert deferral_causes(story) == ["moved_out"]
-    assert first_plan.deferrals[0].was == story.next.span or first_plan.deferrals[0].was is not None
+    assert [deferral.was for deferral in first_plan.deferrals] == [lost_span]
     assert story.next.span.start < latest
     assert [event.span for event in story.our_events()] == [story.next.span]
 
 
 def test_moving_a_session_to_an_earlier_time_is_no_deferral() -> None:
-    """T-11."""
-    session = session_of(utc(2026, 12, 1, 10), by_hand=True)
+    """The session is past its window before and after the move (T-11)."""
+    target = utc(2026, 11, 2, 10)
+    session = session_of(utc(2026, 12, 1, 10), by_hand=True, target=target, latest=target + 3 * WEEK)
     story = Story(state=state_of(session))
     story.tick()
     story.move(story.next, utc(2026, 11, 30, 10), 75)
+    assert story.next.start == utc(2026, 11, 30, 10) > story.next.latest
     assert deferral_causes(story) == []
 
 

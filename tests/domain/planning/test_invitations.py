@@ -6,7 +6,7 @@ import pytest
 
 from tests.support.pairs import DANA, DAY, HOUR, NOW, SAM, WEEK, pair_of, person
 from tests.support.stories import DEFAULT_POLICY, Story, booked_story
-from worker.domain.model import EndReason, Policy, Span
+from worker.domain.model import EffectProgress, EndReason, Policy, Span
 
 #: Dana's calendar service, CalDAV, invites nobody outside of it.
 POLICY_WITHOUT_INVITATIONS = replace(DEFAULT_POLICY, providers_without_invitations=frozenset({"caldav"}))
@@ -63,6 +63,32 @@ def test_t10_deferred_session_sends_an_invitation_with_its_new_time() -> None:
     story.until(story.now + HOUR)
     assert [m.start for m in story.mails("invitation")] == [first_start, story.next.start]
     assert story.next.start != first_start
+
+
+@pytest.mark.parametrize("change", ["moved", "declined", "deleted", "paused"])
+def test_outdated_invitation_that_waits_is_dropped(change: str) -> None:
+    """The mail service refused the invitation for a while, and the session changed before the next attempt."""
+    story = make_story()
+    (invitation,) = (m for m in story.state.effects if m.name == "invitation")
+    waiting = replace(invitation, progress=EffectProgress.WAITING, due_at=story.now + HOUR)
+    story.state = replace(story.state, effects=tuple(waiting if m == invitation else m for m in story.state.effects))
+    {
+        "moved": lambda: story.move(story.next, story.next.span.start + DAY, 75),
+        "declined": lambda: story.decline(story.next, SAM_WITHOUT_CALENDAR),
+        "deleted": lambda: story.delete(story.next),
+        "paused": lambda: story.change(paused=True),
+    }[change]()
+    story.until(waiting.due_at)
+    assert next(m for m in story.state.effects if m.key == invitation.key).progress is EffectProgress.DROPPED
+
+
+def test_invitation_that_waits_is_sent_while_it_is_current() -> None:
+    story = make_story()
+    (invitation,) = (m for m in story.state.effects if m.name == "invitation")
+    waiting = replace(invitation, progress=EffectProgress.WAITING, due_at=story.now + HOUR)
+    story.state = replace(story.state, effects=tuple(waiting if m == invitation else m for m in story.state.effects))
+    story.until(waiting.due_at)
+    assert [m.key for m in story.sent("invitation")] == [invitation.key]
 
 
 def test_new_event_of_a_session_withdraws_the_invitation_to_the_old_one() -> None:

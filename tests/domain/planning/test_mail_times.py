@@ -58,20 +58,30 @@ def test_mails_that_can_wait_are_due_in_mail_hours(reader: Person, quarter: int,
 def test_at_most_three_mails_leave_a_day_and_none_is_dropped(
     reader: Person, quarter: int, mails_by_batch: list[tuple[MailName, int]]
 ) -> None:
-    """The mails are due in four batches. Only mails that are never folded may exceed the limit (T-16)."""
+    """The mails are due in four batches, and those that wait are due again later.
+
+    Only mails that are never folded may exceed the limit (T-16).
+    """
     now = MONDAY + quarter * 15 * MINUTE
+    to_come = [
+        (due_at, replace(_make_mail(name, f"{n}"), start=due_at + 9 * DAY))
+        for n, (name, due_at) in enumerate((name, now + batch * HOUR) for name, batch in mails_by_batch)
+    ]
+    all_keys = sorted(mail.key for _, mail in to_come)
     sent: list[tuple[datetime, Effect]] = []
-    for batch in range(4):
-        batch_time = now + batch * HOUR
-        due = [
-            replace(_make_mail(name, f"{batch}.{n}"), start=batch_time + 9 * DAY)
-            for n, (name, mail_batch) in enumerate(mails_by_batch)
-            if mail_batch == batch
-        ]
+    folded: list[Effect] = []
+    waited_keys: set[str] = set()
+    while to_come:
+        batch_time = min(due_at for due_at, _ in to_come)
+        due = [mail for due_at, mail in to_come if due_at == batch_time]
         today = get_local_date(reader.zone, batch_time)
         sent_count = sum(get_local_date(reader.zone, sent_at) == today for sent_at, _ in sent)
         mail_day = divide_mails(reader, due, sent_count, batch_time)
-        assert len(mail_day.leaving) + len(mail_day.folded) + len(mail_day.waiting) == len(due)
+        assert not {mail.key for mail, _ in mail_day.waiting} & waited_keys, "no mail waits twice"
+        waited_keys |= {mail.key for mail, _ in mail_day.waiting}
+        to_come = [entry for entry in to_come if entry[0] != batch_time]
+        to_come += [(until, mail) for mail, until in mail_day.waiting]
+        folded += mail_day.folded
         sent += [(batch_time, mail) for mail in mail_day.leaving]
         assert all(mail.name in MIN_PREPARATION or is_mail_time(reader, batch_time) for mail in mail_day.leaving)
         assert all(until > batch_time for _, until in mail_day.waiting)
@@ -81,6 +91,7 @@ def test_at_most_three_mails_leave_a_day_and_none_is_dropped(
             mail_day.overflow_at > batch_time and is_mail_time(reader, mail_day.overflow_at)
         )
         assert not {mail.name for mail in mail_day.folded} & NEVER_FOLDED
+    assert sorted(mail.key for mail in (*(mail for _, mail in sent), *folded)) == all_keys
     for day in {get_local_date(reader.zone, sent_at) for sent_at, _ in sent}:
         mails = [mail for sent_at, mail in sent if get_local_date(reader.zone, sent_at) == day]
         assert len(mails) <= MAX_MAILS_A_DAY or sum(mail.name not in NEVER_FOLDED for mail in mails) <= MAX_MAILS_A_DAY

@@ -153,16 +153,18 @@ def test_review_that_loses_its_time_moves_without_mail_or_deferral(action: str) 
     review = list_reviews(story)[0]
     story.tick_at(END + 26 * DAY)
     mail_count = len([m for m in story.state.effects if m.kind is EffectKind.MAIL])
+    late_start = review.latest + DAY
+    lost_start = late_start if action == "move_out" else review.span.start
     {
         "decline": lambda: story.decline(review),
         "delete": lambda: story.delete(review),
         "book_over": lambda: story.book(SAM, review.span),
         "away": lambda: story.book(DANA, review.span, ShowAs.AWAY),
-        "move_out": lambda: story.move(review, review.latest + DAY, 25),
+        "move_out": lambda: story.move(review, late_start, 25),
         "ask": lambda: story.act(lambda builder: actions.request_time(builder, builder.sessions[review.id], None)),
     }[action]()
     moved_review = story.session(review.id)
-    assert moved_review.booked and (moved_review.span != review.span or action == "move_out")
+    assert moved_review.booked and moved_review.span.start != lost_start
     assert (moved_review.count, moved_review.warned_at, moved_review.options, deferral_causes(story)) == (
         0,
         None,
@@ -354,9 +356,13 @@ def test_booked_reviews_keep_their_events_when_the_mode_changes_to_1on1s() -> No
 def test_event_over_a_1on1_does_not_defer_its_review() -> None:
     """The 1:1 belongs to the two people (T-9, T-10)."""
     story = make_story_with_contract(ReviewMode.IN_1ON1, MONDAY_1ON1S)
-    story.tick_at(utc(2026, 10, 26, 5))
-    story.book(SAM, Span(utc(2026, 10, 26, 13), utc(2026, 10, 26, 16)))
+    review = list_reviews(story)[0]
+    story.tick_at(utc(2026, 11, 2, 5))
+    story.book(SAM, Span(review.span.start - HOUR, review.span.end + HOUR), ShowAs.AWAY)
+    assert story.session(review.id).span == review.span
     assert deferral_causes(story) == []
+    story.until(review.span.end)
+    assert story.session(review.id).state is SessionState.HELD
 
 
 # --- reviews without a reason or a time ---
@@ -402,5 +408,5 @@ def test_planning_reviews_again_changes_nothing() -> None:
     """T-9."""
     for review in ReviewMode:
         story = make_story_with_contract(review, MONDAY_1ON1S)
+        assert bool(list_reviews(story)) is (review is not ReviewMode.NONE)
         assert changes_nothing(story.tick())
-        assert story.now > NOW

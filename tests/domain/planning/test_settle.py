@@ -55,10 +55,7 @@ def test_permanent_failure_makes_the_effect_dead_and_alerts_the_operator(effect:
 )
 @pytest.mark.parametrize("outcome", [Outcome.TRANSIENT, Outcome.UNCERTAIN])
 def test_failed_attempt_is_repeated_after_growing_pauses(outcome: Outcome, attempts: int, pause_minutes: int) -> None:
-    """After 1, 2, 4 minutes and so on, up to an hour.
-
-    Before an event of uncertain outcome is written again, the calendar is searched for its key.
-    """
+    """After 1, 2, 4 minutes and so on, up to an hour."""
     settled = settle_effect(make_event_effect(attempts), outcome, NOW)
     assert settled.progress is EffectProgress.WAITING
     assert settled.due_at is not None

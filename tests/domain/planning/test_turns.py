@@ -4,6 +4,7 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date, datetime, timedelta
+from itertools import pairwise
 from typing import Any
 
 import pytest
@@ -61,10 +62,18 @@ def list_target_days(count: int, policy: Policy = DEFAULT_POLICY, **fields: Any)
         (15, [14, 19, 24, 29, 34, 39, 44, 49, 55, 60, 65, 70, 75, 80, 85]),
     ],
 )
-def test_targets_of_turns_begin_in_two_weeks_and_lie_within_a_rhythm(count: int, expected: list[int]) -> None:
-    """Each target is at most two weeks after the one before (T-3a)."""
+def test_targets_of_turns_are_spread_evenly(count: int, expected: list[int]) -> None:
+    """The first target is in two weeks; all pairs share the rest of the rhythm (T-3a)."""
     assert list_target_days(count) == expected
-    assert expected[-1] < 13 * 7
+
+
+@pytest.mark.parametrize("count", range(1, 40))
+def test_targets_of_turns_begin_in_two_weeks_and_lie_within_a_rhythm(count: int) -> None:
+    """Each target is at most two weeks after the one before (T-3a)."""
+    targets = list_target_days(count)
+    assert targets[0] == 14
+    assert all(0 < target - target_before <= 14 for target_before, target in pairwise(targets))
+    assert targets[-1] < 13 * 7
 
 
 @pytest.mark.parametrize(
