@@ -103,6 +103,20 @@ def test_an_outage_of_a_service_is_logged_from_the_failures_in_the_database(capl
     ]
 
 
+def test_texts_of_an_outage_have_the_singular_for_one(caplog: LogCaptureFixture) -> None:
+    outages = Outages()
+    failures = {"caldav": CalendarFailures(1, 1, "It can't be reached.")}
+    outages.update_services(failures, {}, START)
+    outages.update_services(failures, {}, START + HOUR)
+    outages.update_services({}, {}, START + HOUR)
+    outages.update_services(failures, {}, START)
+    outages.update_services({}, {}, START + MINUTE)
+    begin, middle, _, _, end = list_outage_lines(caplog)
+    assert "out of order: 1 calendar can't be read. It can't be reached." in begin
+    assert middle.endswith(" UTC: 1 attempt failed.")
+    assert end.endswith(", after 1 minute and 1 failed attempt.")
+
+
 @pytest.mark.parametrize("error", [Unavailable, Forbidden])
 def test_status_shows_a_calendar_that_cannot_be_read_with_reason_and_times(daily_office: Office, error: Any) -> None:
     daily_office.tick()
@@ -156,7 +170,7 @@ def test_an_outage_of_mail_is_logged_at_its_start_and_at_its_end(office: Office,
     reason = "3 mails could not be sent. The mail server does not answer."
     assert list_outage_lines(caplog) == [
         f"Sending mail by memory is out of order: {reason} It is tried again until it works.",
-        "Sending mail by memory works again, after 65 minutes and 1 failed attempts.",
+        "Sending mail by memory works again, after 65 minutes and 1 failed attempt.",
     ]
 
 

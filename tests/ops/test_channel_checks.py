@@ -137,7 +137,7 @@ def test_address_passes_when_services_reach_it_although_this_machine_does_not(
     first, second = list_findings(unreachable_settings, "outlook")
     assert first.ok and "can't be reached from here, but services reach it" in first.statement
     assert second == Finding(
-        "Microsoft 365 reaches the address: notifications came through 0 of its 1 open channels", True
+        "Microsoft 365 reaches the address: notifications came through 0 of its 1 open channel", True
     )
 
 
@@ -145,12 +145,12 @@ def test_address_passes_when_services_reach_it_although_this_machine_does_not(
     ("service", "columns", "ok", "statement"),
     [
         ("google", {}, True, "once `longarc run` has opened channels"),
-        ("google", {"expires_at": START + DAY}, True, "1 channels are open, and no notification"),
+        ("google", {"expires_at": START + DAY}, True, "it has 1 open channel, and no notification"),
         (
             "google",
             {"expires_at": START + DAY, "notified_at": START},
             True,
-            "through 1 of its 1 open channels",
+            "through 1 of its 1 open channel",
         ),
         ("outlook", {"failures": 1, "problem": "No right answer."}, False, "Microsoft 365 can open a channel"),
         ("outlook", {"expires_at": START + DAY}, True, "Microsoft 365 reaches the address"),

@@ -106,7 +106,7 @@ def test_changed_file_is_read_at_once_and_broken_file_is_ignored(
     with caplog.at_level(logging.ERROR):
         assert [[opening.title for opening in reader.list_openings()] for _ in range(2)] == [["A"], ["A"]]
     assert [record.getMessage() for record in caplog.records] == [
-        "openings.csv has 1 problems, so it is not used: `longarc check` lists them."
+        "openings.csv has 1 problem, so it is not used: `longarc check` lists them."
     ]
     file.unlink()
     assert reader.list_openings() == ()

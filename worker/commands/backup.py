@@ -14,7 +14,8 @@ from worker import private_files
 from worker.clock import utcnow
 from worker.commands.base import Command
 from worker.commands.context import load_settings, open_store, open_worker, set_up_quiet_logging
-from worker.commands.terminal import format_count, print_line, show_progress
+from worker.commands.terminal import print_line, show_progress
+from worker.domain.counts import format_count
 from worker.errors import LongarcError
 
 if TYPE_CHECKING:
@@ -87,7 +88,7 @@ def restore(file: Path, moved: bool) -> None:
         with show_progress("Checked, then restored", total=2 * header.row_count) as report_progress:
             piece_count = restore_backup(store.database, source, seal, utcnow(), report_progress, is_moved=moved)
     if piece_count:
-        sealed_text = f"The key opens all that is sealed in it ({piece_count:,} pieces)."
+        sealed_text = f"The key opens all that is sealed in it ({format_count(piece_count, 'piece')})."
     else:
         sealed_text = "Nothing in it is sealed."
     print_line(f"Restored: {_describe_backup(header)}. {sealed_text}", "green")

@@ -30,7 +30,6 @@ from worker.commands.context import open_worker, to_local_time
 from worker.commands.terminal import (
     add_row,
     confirm,
-    format_count,
     format_day,
     format_time,
     make_table,
@@ -39,6 +38,7 @@ from worker.commands.terminal import (
     print_table,
 )
 from worker.domain.contract.languages import CONTRACT_LANGUAGES
+from worker.domain.counts import format_count
 from worker.errors import NotHeldYet, Overtaken, Problem, Problems, Refused, UnknownName
 
 if TYPE_CHECKING:

@@ -20,7 +20,8 @@ from worker.commands.arguments import (
 from worker.commands.base import Command
 from worker.commands.context import open_worker
 from worker.commands.contracts import find_one_of_pair
-from worker.commands.terminal import format_count, format_time, print_line
+from worker.commands.terminal import format_time, print_line
+from worker.domain.counts import format_count
 from worker.errors import Refused
 
 if TYPE_CHECKING:

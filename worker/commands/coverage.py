@@ -13,7 +13,8 @@ from worker.clock import utcnow
 from worker.commands.arguments import json_option
 from worker.commands.base import Command
 from worker.commands.context import open_worker
-from worker.commands.terminal import add_row, format_count, make_table, print_json, print_line, print_table
+from worker.commands.terminal import add_row, make_table, print_json, print_line, print_table
+from worker.domain.counts import format_count
 
 if TYPE_CHECKING:
     from worker.ops.coverage import Coverage, CoverageGroup, Quarter

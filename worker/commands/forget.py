@@ -7,7 +7,8 @@ import click
 from worker.commands.arguments import find_person
 from worker.commands.base import Command, CommandFailed
 from worker.commands.context import open_worker
-from worker.commands.terminal import format_count, print_line
+from worker.commands.terminal import print_line
+from worker.domain.counts import format_count
 from worker.errors import Refused
 
 if TYPE_CHECKING:

@@ -7,13 +7,13 @@ import click
 
 from worker.commands.terminal import (
     add_row,
-    format_count,
     make_table,
     print_finding,
     print_line,
     print_paragraph,
     print_table,
 )
+from worker.domain.counts import format_count
 
 if TYPE_CHECKING:
     from worker.providers.base import Finding

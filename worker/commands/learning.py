@@ -11,7 +11,8 @@ from worker.commands.arguments import TextLine, find_person
 from worker.commands.base import Command
 from worker.commands.context import open_worker
 from worker.commands.contracts import reason_option
-from worker.commands.terminal import format_count, print_line
+from worker.commands.terminal import print_line
+from worker.domain.counts import format_count
 from worker.errors import Refused
 
 

@@ -11,7 +11,8 @@ from worker.clock import utcnow
 from worker.commands.arguments import find_person, json_option
 from worker.commands.base import Command, CommandFailed, describe_failure
 from worker.commands.context import find_settings_path, open_worker
-from worker.commands.terminal import format_count, print_finding, print_json, print_line
+from worker.commands.terminal import print_finding, print_json, print_line
+from worker.domain.counts import format_count
 from worker.errors import LongarcError
 
 if TYPE_CHECKING:

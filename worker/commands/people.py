@@ -10,7 +10,8 @@ from worker.clock import utcnow
 from worker.commands.arguments import json_option
 from worker.commands.base import Command
 from worker.commands.context import is_database_absent, load_settings, open_store, set_up_quiet_logging
-from worker.commands.terminal import format_count, make_console, print_json, print_line
+from worker.commands.terminal import make_console, print_json, print_line
+from worker.domain.counts import format_count
 from worker.errors import Refused
 
 if TYPE_CHECKING:

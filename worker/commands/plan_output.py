@@ -10,7 +10,8 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
 from worker.commands.context import to_local_time
-from worker.commands.terminal import format_count, format_day, format_time, print_line
+from worker.commands.terminal import format_day, format_time, print_line
+from worker.domain.counts import format_count
 
 if TYPE_CHECKING:
     from worker.app import Worker

@@ -19,13 +19,13 @@ from worker.commands.conversations import WITHIN_A_MINUTE
 from worker.commands.terminal import (
     add_row,
     confirm,
-    format_count,
     make_table,
     print_json,
     print_line,
     print_table,
     show_progress,
 )
+from worker.domain.counts import format_count
 from worker.errors import Refused, UnknownName
 
 if TYPE_CHECKING:
@@ -123,7 +123,7 @@ def _show_groups(current_pairs: "Sequence[Pair]", people: "dict[str, Person]") -
         add_row(table, group or "(no group)", f"{taking_part[group]:,}", f"{totals[group]:,}")
     print_table(table)
     if len(totals) > MAX_GROUPS:
-        print_line(f"… and {len(totals) - MAX_GROUPS:,} more groups; --json lists them all.", "dim")
+        print_line(f"… and {format_count(len(totals) - MAX_GROUPS, 'more group')}; --json lists them all.", "dim")
 
 
 def _show_pending_change(change: "ParticipationChange", objection: str) -> None:

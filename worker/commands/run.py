@@ -29,7 +29,8 @@ from worker.commands.context import (
     open_store,
     refuse_other_key,
 )
-from worker.commands.terminal import add_row, format_count, make_table, print_line, print_table
+from worker.commands.terminal import add_row, make_table, print_line, print_table
+from worker.domain.counts import format_count
 from worker.errors import LongarcError, Problems
 from worker.logs import Action
 

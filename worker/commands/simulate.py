@@ -10,6 +10,7 @@ from worker.commands.arguments import Day
 from worker.commands.base import Command
 from worker.commands.context import load_settings, set_up_quiet_logging
 from worker.commands.terminal import add_row, make_table, print_line, print_table
+from worker.domain.counts import format_count
 
 if TYPE_CHECKING:
     from worker.simulation.run import SimulationOptions
@@ -78,10 +79,14 @@ def simulate(
 
 
 def _print_summary(options: "SimulationOptions", summary: "Summary", pair_count: int, out: Path) -> None:
-    title = f"{options.days} days from {options.start:%Y-%m-%d}, {options.behaviour} people, seed {options.seed}"
+    days = format_count(options.days, "day")
+    title = f"{days} from {options.start:%Y-%m-%d}, {options.behaviour} people, seed {options.seed}"
     table = make_table(title, ["", ""])
     table.show_header = False
     for name, figures in summary.list_rows(pair_count):
         add_row(table, name, figures)
     print_table(table)
-    print_line(f"{summary.lines:,} lines in {out / 'ledger.jsonl'}; the same figures in {out / 'summary.txt'}.", "dim")
+    print_line(
+        f"{format_count(summary.lines, 'line')} in {out / 'ledger.jsonl'}; the same figures in {out / 'summary.txt'}.",
+        "dim",
+    )

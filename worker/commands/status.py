@@ -15,7 +15,6 @@ from worker.commands.base import Command, CommandFailed
 from worker.commands.context import open_worker
 from worker.commands.terminal import (
     add_row,
-    format_count,
     format_time,
     make_console,
     make_table,
@@ -23,6 +22,7 @@ from worker.commands.terminal import (
     print_line,
     print_table,
 )
+from worker.domain.counts import format_count
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -193,7 +193,7 @@ def _add_unreachable_rows(table: "Table", unreachable: Sequence[Mapping[str, Any
         people = group[0]["person"] + (f" and {len(group) - 1:,} more" if len(group) > 1 else "")
         text = f"{people}: not read since {format_time(since, 'UTC')} UTC ({service}): {reason}"
         add_row(table, "", text, style="red")
-        add_row(table, "", f"tried {failure_count:,} times, again at {format_time(retry_at, 'UTC')} UTC")
+        add_row(table, "", f"tried {format_count(failure_count, 'time')}, again at {format_time(retry_at, 'UTC')} UTC")
 
 
 def _add_channel_rows(table: "Table", troubles: Sequence[Mapping[str, Any]]) -> None:
@@ -315,7 +315,7 @@ def _describe_state(session: "Session") -> str:
     if session.unplaceable:
         return f"{session.state.value} (no time exists)"
     if session.options:
-        return f"{session.state.value} ({len(session.options)} times reserved to choose from)"
+        return f"{session.state.value} ({format_count(len(session.options), 'time')} reserved to choose from)"
     return session.state.value
 
 

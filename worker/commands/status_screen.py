@@ -10,7 +10,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from worker.commands.terminal import format_count, format_time
+from worker.commands.terminal import format_time
+from worker.domain.counts import format_count
 
 #: The size of a usual terminal in characters, with a line left for the prompt.
 WIDTH, HEIGHT = 80, 23
@@ -160,7 +161,7 @@ def describe_retention(retention: Mapping[str, Any]) -> str:
     so_far = f" {format_count(count, 'pair was', 'pairs were')} erased so far." if count else ""
     if months is None:
         return f"What pairs wrote is kept until somebody erases it.{so_far}"
-    return f"What a pair wrote is erased {months} months after it ended.{so_far}"
+    return f"What a pair wrote is erased {format_count(months, 'month')} after it ended.{so_far}"
 
 
 # --- what waits ---

@@ -181,11 +181,6 @@ def format_day(day: date) -> str:
     return f"{day:%a} {day.day} {day:%b %Y}"
 
 
-def format_count(number: int, singular: str, plural: str = "") -> str:
-    """Return the number with its noun: `1 pair`, `2 pairs`. The plural ends in s unless `plural` is given."""
-    return f"{number:,} {singular if number == 1 else plural or singular + 's'}"
-
-
 def name_program() -> str:
     """Return what a user has to type for this program: its name if the shell finds it by that name, else its path."""
     program = find_program()

@@ -16,7 +16,8 @@ from worker.clock import utcnow
 from worker.commands.arguments import json_option
 from worker.commands.base import Command, CommandFailed
 from worker.commands.context import open_worker
-from worker.commands.terminal import confirm, format_count, make_progress_bar, print_json, print_line
+from worker.commands.terminal import confirm, make_progress_bar, print_json, print_line
+from worker.domain.counts import format_count
 
 if TYPE_CHECKING:
     from worker.app import Worker
@@ -120,7 +121,7 @@ def _show_result(result: "UndoResult") -> None:
     for calendar, problem in sorted(problems.items())[:MAX_SHOWN]:
         print_line(f"{calendar}: {problem}", "red")
     if len(problems) > MAX_SHOWN:
-        print_line(f"… and {len(problems) - MAX_SHOWN:,} more calendars; --json lists them all.", "dim")
+        print_line(f"… and {format_count(len(problems) - MAX_SHOWN, 'more calendar')}; --json lists them all.", "dim")
     if result.stranger_count:
         strangers = format_count(result.stranger_count, "event carries", "events carry")
         print_line(

@@ -9,6 +9,7 @@ from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field, replace
 
 from worker.clock import Clock
+from worker.domain.counts import format_count
 from worker.domain.model import Address, CommitmentStanding, Pair, PairId
 from worker.domain.planning import actions
 from worker.domain.planning.plan_builder import PlanBuilder
@@ -163,7 +164,8 @@ class Erasure:
             with self._store.database.write() as connection:
                 self._store.third_voices.delete_questions(connection, askers=names)
         if count:
-            log.info("contents of %s ended pairs were erased", count, extra={"action": Action.CONTENTS_ERASED})
+            pair_count = format_count(count, "ended pair")
+            log.info("contents of %s were erased", pair_count, extra={"action": Action.CONTENTS_ERASED})
 
     def list_pairs(self, person: Address) -> list[Pair]:
         """Return all pairs of this person, including those that have ended, in order of id."""

@@ -10,6 +10,7 @@ from datetime import datetime, timedelta
 from threading import Lock
 
 from worker.clock import Clock
+from worker.domain.counts import format_count
 from worker.errors import get_first_line
 from worker.logs import Action
 from worker.store.calendars import CalendarFailures
@@ -56,9 +57,9 @@ class Outages:
             outage.count = count or outage.count + 1
             if now - outage.logged_at >= LOG_INTERVAL:
                 outage.logged_at = now
-                arguments = (subject, f"{outage.since:%Y-%m-%d %H:%M}", outage.count)
+                arguments = (subject, f"{outage.since:%Y-%m-%d %H:%M}", format_count(outage.count, "attempt"))
                 log.warning(
-                    "%s is still out of order, since %s UTC: %d attempts failed.",
+                    "%s is still out of order, since %s UTC: %s failed.",
                     *arguments,
                     extra={"action": Action.OUTAGE_LASTS},
                 )
@@ -69,9 +70,9 @@ class Outages:
             outage = self._current.pop(subject, None)
         if outage is not None:
             minutes = max(int((now - outage.since).total_seconds()) // 60, 0)
-            arguments = (subject, minutes, outage.count)
+            arguments = (subject, format_count(minutes, "minute"), format_count(outage.count, "failed attempt"))
             log.warning(
-                "%s works again, after %d minutes and %d failed attempts.",
+                "%s works again, after %s and %s.",
                 *arguments,
                 extra={"action": Action.OUTAGE_ENDS},
             )
@@ -90,12 +91,12 @@ class Outages:
         failing_services: dict[str, tuple[str, str, int]] = {}
         for name, failed_readings in calendar_failures.items():
             count = failed_readings.calendars
-            symptom = "1 calendar can't be read." if count == 1 else f"{count:,} calendars can't be read."
+            symptom = f"{format_count(count, 'calendar')} can't be read."
             attempts = failed_readings.failures
             failing_services[_CALENDAR_PREFIX + name] = (symptom, failed_readings.problem, attempts)
         for name, failed_mails in mail_failures.items():
             count = failed_mails.mails
-            symptom = "1 mail could not be sent." if count == 1 else f"{count:,} mails could not be sent."
+            symptom = f"{format_count(count, 'mail')} could not be sent."
             failing_services[_MAIL_PREFIX + name] = (symptom, failed_mails.problem, failed_mails.attempts)
         for subject, (symptom, problem, attempts) in failing_services.items():
             first_line = get_first_line(Exception(problem))  # the function takes errors; this is the text of one

@@ -238,7 +238,7 @@ class Outbox:
         log.log(level, "%s %s: %s", *arguments, extra=extra)
         if settlement.alerts_operator and not _is_alert(effect):
             effect_name = f"the mail {effect.name}" if effect.kind is EffectKind.MAIL else effect.kind.value
-            recipient = effect.pair or "the operator"
+            recipient = effect.pair or effect.to
             text = f"{effect_name} for {recipient} is {settlement.progress.value}: {attempt.problem}"
             key, cause = f"{effect.key}:{settlement.progress.value}", effect.kind.value
             self._store.outbox.alert(key, text, now, self._operator, cause)

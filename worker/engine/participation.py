@@ -13,6 +13,7 @@ from hashlib import sha256
 from sqlalchemy import Connection
 
 from worker.clock import Clock
+from worker.domain.counts import format_count
 from worker.domain.model import Address, Pair, Participation, Person
 from worker.domain.rollout import Rollout, StandingPauses, decide_participation
 from worker.logs import Action
@@ -97,8 +98,9 @@ class ParticipationUpdate:
         if change.has_many_leaving and change.cancel_count:
             return f"{len(change.leaving):,} of {change.current_count:,} pairs would leave the rollout."
         if change.cancel_count > limit:
+            pairs = format_count(len(change.leaving), "pair")
             return (
-                f"{len(change.leaving):,} pairs would leave the rollout, and {change.cancel_count:,} of their events "
+                f"{pairs} would leave the rollout, and {change.cancel_count:,} of their events "
                 f"would be cancelled, more than the {limit:,} allowed at once."
             )
         return ""
@@ -157,4 +159,4 @@ class ParticipationUpdate:
 def _log_change(change: ParticipationChange) -> None:
     if change.new_participation:
         count = change.counts.get(Participation.YES, 0)
-        log.info("%s pairs take part", count, extra={"action": Action.PARTICIPATION_CHANGED})
+        log.info("taking part: %s", format_count(count, "pair"), extra={"action": Action.PARTICIPATION_CHANGED})

@@ -12,6 +12,7 @@ from datetime import datetime, timedelta
 from hashlib import sha256
 
 from worker.clock import Clock
+from worker.domain.counts import format_count
 from worker.domain.model import Address
 from worker.engine.habits import CalendarHabits
 from worker.engine.identities import StoredIdentities
@@ -144,8 +145,8 @@ class PeopleImport:
         people.apply_import(roster.persons, roster.pairs, now, roster.aliases, find_participation)
         people.mark_habits_queried(people_done, now)
         people.set_stored_value(IMPORT_VERSION_NAME, f"{reading.digest} {now.isoformat()}")
-        counts = (len(roster.persons), len(roster.pairs))
-        log.info("%s people, %s pairs", *counts, extra={"action": Action.PEOPLE_IMPORTED})
+        counts = (format_count(len(roster.persons), "person", "people"), format_count(len(roster.pairs), "pair"))
+        log.info("%s, %s", *counts, extra={"action": Action.PEOPLE_IMPORTED})
         return True
 
     def _refuse_mass_change(self, roster: Roster, digest: str) -> None:
@@ -153,9 +154,10 @@ class PeopleImport:
         preview = self._store.people.preview_import(roster.persons, roster.pairs, roster.aliases)
         objection = find_objection(preview, self._settings.policy.max_cancels)
         if objection:
+            removed = format_count(len(preview.removed_people), "person", "people")
             remedy = "Nothing was changed. If that is right, run `longarc people --accept`; if not, correct the source."
             raise PeopleImportRefused(
-                f"{self._reader.name} no longer names {len(preview.removed_people):,} people. {objection} {remedy}",
+                f"{self._reader.name} no longer names {removed}. {objection} {remedy}",
                 digest,
             )
 

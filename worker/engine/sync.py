@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from worker.clock import Clock
+from worker.domain.counts import format_count
 from worker.domain.model import (
     Address,
     Answer,
@@ -261,7 +262,11 @@ class Sync:
         recovered: list[Session] = []
         for state in self._store.plans.load_readable(sorted(lost_events), now).states:
             recovered += recover_sessions(state, lost_events[state.pair.id], self._policy)
-        log.info("%d sessions were found on a calendar", len(recovered), extra={"action": Action.SESSIONS_RECOVERED})
+        log.info(
+            "found on a calendar: %s",
+            format_count(len(recovered), "session"),
+            extra={"action": Action.SESSIONS_RECOVERED},
+        )
         recovered_keys = {session.key for session in recovered}
         recovered_events = {event.key: event for event in changes.events if event.key in recovered_keys}
         other_orphans = [event for event in reading.orphans if event.key not in recovered_keys]

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
 from worker.clock import Clock
+from worker.domain.counts import format_count
 from worker.domain.model import Address, Event, Span
 from worker.engine.outbox import Outbox
 from worker.engine.participation import ParticipationUpdate
@@ -131,9 +132,9 @@ class Undo:
         if result.is_complete:
             undo_store.save_finished(replace(state, finished_at=self._clock()))
         log.info(
-            "%s events were taken off, %s still stand",
-            result.removed_count + result.orphan_count,
-            len(standing_events),
+            "taken off: %s; still standing: %s",
+            format_count(result.removed_count + result.orphan_count, "event"),
+            format_count(len(standing_events), "event"),
             extra={"action": Action.UNDONE},
         )
         return result

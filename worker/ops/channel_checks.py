@@ -11,6 +11,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
+from worker.domain.counts import format_count
 from worker.engine.channels import NOTIFY_PATH
 from worker.ops.current_store import open_current_store
 from worker.providers.base import CALENDARS_WITH_CHANNELS, Finding
@@ -153,14 +154,14 @@ def _check_service(service: str, channels: OpenChannels, failing: Collection[Cha
     """
     name = _SERVICE_NAMES[service]
     if _has_reached_us(service, channels):
-        count = f"notifications came through {channels.notified:,} of its {channels.open:,} open channels"
+        count = f"notifications came through {channels.notified:,} of its {format_count(channels.open, 'open channel')}"
         return Finding(f"{name} reaches the address: {count}", ok=True)
     if failing and not channels.open:
         return Finding(f"{name} can open a channel to the address", ok=False, remedy=next(iter(failing)).problem)
     if channels.open:
+        count = format_count(channels.open, "open channel")
         statement = (
-            f"It is not proven yet that {name} reaches the address: {channels.open:,} channels are open, and no "
-            "notification has come"
+            f"It is not proven yet that {name} reaches the address: it has {count}, and no notification has come"
         )
         return Finding(
             statement,

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
+from worker.domain.counts import format_count
 from worker.domain.model import NO_CALENDAR, Address, Person, Span
 from worker.engine.identities import build_identities
 from worker.engine.roster_reader import RosterReader
@@ -26,7 +27,6 @@ from worker.ops.rollout import check_rollout, select_chosen_pairs
 from worker.ops.sign_in_checks import check_sign_in
 from worker.providers.base import Finding, Mailer, can_send_as, describe_sent_copies
 from worker.roster.model import Roster
-from worker.roster.reading import format_pairs, format_people
 from worker.seal import OTHER_KEY_REMEDY, Seal, generate_key
 from worker.settings.load import Settings, find_secret_files, list_retired_settings, load_settings
 from worker.settings.openings_file import load_openings_file
@@ -110,8 +110,8 @@ def _check_roster(reader: RosterReader, now: datetime) -> Generator[Finding, Non
         if all(finding.ok for finding in check.findings):
             reading = reader.read(now, records=check.records)
             roster, faults = reading.roster, reading.faults
-            people, pairs = format_people(len(roster.persons)), format_pairs(len(roster.pairs))
-            yield Finding(f"{reader.name} names {people} in {pairs}", ok=True)
+            people = format_count(len(roster.persons), "person", "people")
+            yield Finding(f"{reader.name} names {people} in {format_count(len(roster.pairs), 'pair')}", ok=True)
             for fault in faults[:MAX_FAULTS_SHOWN]:
                 yield Finding(f"{fault.where}: {fault.what}", ok=True, remedy=fault.remedy)
             if len(faults) > MAX_FAULTS_SHOWN:
@@ -134,7 +134,8 @@ def _check_openings(settings: Settings, today: date) -> Iterator[Finding]:
     openings = load_openings_file(file)
     ended = [opening for opening in openings if opening.until < today]
     yield Finding(
-        f"{file.name} lists {len(openings):,} openings, {len(openings) - len(ended):,} of them current", ok=True
+        f"{file.name} lists {format_count(len(openings), 'opening')}, {len(openings) - len(ended):,} of them current",
+        ok=True,
     )
     for opening in ended:
         statement = (
@@ -148,8 +149,10 @@ def _describe_retention(settings: Settings) -> Finding:
     months = settings.retention.contents_after
     if months is None:
         return Finding("What a pair wrote is kept until somebody erases it (retention.contents_after)", ok=True)
+    time = format_count(months, "month")
     return Finding(
-        f"What a pair wrote is erased {months} months after the pair has ended (retention.contents_after)", ok=True
+        f"What a pair wrote is erased {time} after the pair has ended (retention.contents_after)",
+        ok=True,
     )
 
 
@@ -267,7 +270,7 @@ def _check_sealed_content(store: Store, settings: Settings) -> Finding:
         count = open_sealed_pieces(store, settings)
     except WrongKey as error:
         return Finding(statement, ok=False, remedy=str(error))
-    return Finding(f"{statement} ({count:,} pieces)", ok=True)
+    return Finding(f"{statement} ({format_count(count, 'piece')})", ok=True)
 
 
 def open_sealed_pieces(store: Store, settings: Settings, limit: int | None = None) -> int:

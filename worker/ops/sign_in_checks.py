@@ -6,6 +6,7 @@ The issuer is the company's OpenID Connect server.
 from collections.abc import Iterator
 from datetime import datetime, timedelta
 
+from worker.domain.counts import format_count
 from worker.errors import LongarcError
 from worker.openid import IssuerUnfit, IssuerUnreachable, OpenIdClient
 from worker.providers.base import Finding
@@ -60,5 +61,7 @@ def _check_clock(difference: timedelta | None) -> Iterator[Finding]:
     is_close = abs(difference) <= MAX_CLOCK_DIFFERENCE
     remedy = "" if is_close else "Synchronize this machine's clock by NTP: sign-ins fail when clocks differ much."
     yield Finding(
-        f"The clock of the issuer and that of this machine differ by {abs(seconds)} seconds", ok=is_close, remedy=remedy
+        f"The clock of the issuer and that of this machine differ by {format_count(abs(seconds), 'second')}",
+        ok=is_close,
+        remedy=remedy,
     )

@@ -11,6 +11,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any, Protocol
 
+from worker.domain.counts import format_count
 from worker.domain.model import WAVE_PAUSE, PushedPerson, PushLog
 from worker.errors import LongarcError
 from worker.providers.base import Finding
@@ -103,7 +104,9 @@ class ScimDirectory:
             return SourceCheck([Finding(title, False, str(error))])
         if log is None:
             return SourceCheck([Finding(title, False, _START_PROVISIONING)])
-        last = f"the last of {log.count:,} changes came on {log.last_at:%Y-%m-%d} at {log.last_at:%H:%M} UTC"
+        last = (
+            f"the last of {format_count(log.count, 'change')} came on {log.last_at:%Y-%m-%d} at {log.last_at:%H:%M} UTC"
+        )
         findings = [Finding(f"{title}; {last}", True), *list_reading_findings(self.name, reading, _MAP_MANAGERS)]
         return SourceCheck(findings, reading.records)
 

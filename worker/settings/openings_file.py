@@ -10,6 +10,7 @@ from datetime import date
 from pathlib import Path
 from urllib.parse import urlsplit
 
+from worker.domain.counts import format_count
 from worker.domain.model import Opening, OpeningKind
 from worker.errors import Problems
 from worker.logs import Action
@@ -135,7 +136,7 @@ class OpeningsReader:
             try:
                 self._openings = load_openings_file(self._path)
             except Problems as problems:
-                count = len(problems.problems)
-                message = "%s has %s problems, so it is not used: `longarc check` lists them."
+                count = format_count(len(problems.problems), "problem")
+                message = "%s has %s, so it is not used: `longarc check` lists them."
                 log.error(message, self._path.name, count, extra={"action": Action.OPENINGS_UNREAD})
         return self._openings

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import IO
 
 from worker import private_files
+from worker.domain.counts import format_count
 from worker.domain.model import Address, Pair, PairId, Person, Span
 from worker.errors import Problem, Problems
 from worker.settings.load import Settings
@@ -202,9 +203,10 @@ def _run_weeks(
 
 
 def _format_summary(options: SimulationOptions, person_count: int, pair_count: int, summary: Summary) -> str:
-    company = f"{person_count:,} people in {pair_count:,} pairs"
+    company = f"{format_count(person_count, 'person', 'people')} in {format_count(pair_count, 'pair')}"
+    days = format_count(options.days, "day")
     lines = [
-        f"{options.days} days from {options.start:%Y-%m-%d}, {company}, {options.behaviour}, seed {options.seed}",
+        f"{days} from {options.start:%Y-%m-%d}, {company}, {options.behaviour}, seed {options.seed}",
         "",
         *(f"{name:<28}{figures}" for name, figures in summary.list_rows(pair_count)),
     ]

@@ -11,6 +11,7 @@ from typing import Any
 
 from sqlalchemy import Connection, select, update
 
+from worker.domain.counts import format_count
 from worker.domain.model import Effect, EffectKind, EffectProgress, MailName
 from worker.store import rows
 from worker.store.database import Database
@@ -119,7 +120,7 @@ def _build_digest_fields(counts: Counter[str], total: int, text: str) -> dict[st
     lines = [line if times == 1 else f"{times} times: {line}" for line, times in shown]
     unshown_count = total - sum(times for _, times in shown)
     heading = f"In the last hour {total:,} more of the same kind {'was' if total == 1 else 'were'} noticed:"
-    ending = [f"And {unshown_count:,} others."] if unshown_count else []
+    ending = [f"And {format_count(unshown_count, 'other')}."] if unshown_count else []
     return {"words": "\n\n".join([heading, *lines, *ending]), "listed": dict(counts), "total": total}
 
 

@@ -8,6 +8,7 @@ person chooses with `actions.request_time`, and this is no deferral.
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 
+from worker.domain.counts import format_count
 from worker.domain.model import (
     MailName,
     Offer,
@@ -79,7 +80,7 @@ def add_offer(
     builder.plan_again_at(until)
     builder.record_decision(
         "offer",
-        f"{len(times)} times are reserved for the two to choose from.",
+        f"{format_count(len(times), 'time')} {'is' if len(times) == 1 else 'are'} reserved for the two to choose from.",
         session.id,
         state="open",
         times=_format_times(times),

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator, Sequence
 from datetime import timedelta
 
 from worker.clock import utcnow
+from worker.domain.counts import format_count
 from worker.domain.model import Address, Span
 from worker.errors import ProviderError
 from worker.providers.base import Finding
@@ -110,7 +111,7 @@ def _check_reports(graph: Graph, person: Address, reports: Sequence[Address]) ->
     unnamed_count = len(reports) - len(named_reports)
     out_of_scope = [] if graph.own_account else _list_inaccessible_people(graph, named_reports)
     statement = f"The free/busy of {', '.join(named_reports)}"
-    statement += f" and {unnamed_count} more reports" if unnamed_count else ""
+    statement += f" and {format_count(unnamed_count, 'more report')}" if unnamed_count else ""
     statement += f" can be read through {person}'s mailbox"
     if out_of_scope:
         statement += f" ({', '.join(out_of_scope)} outside the app's scope)"
