@@ -1,10 +1,13 @@
 """T-17: an export that is wrong or cut off ends no large part of the pairs without consent."""
 
+import re
+from importlib import import_module
 from pathlib import Path
 
 import pytest
+from pytest import MonkeyPatch
 
-from tests.support.companies import OPERATOR, SERVICE, START, new_store, settings
+from tests.support.companies import SERVICE, START, new_store, settings
 from worker.app import Worker, build
 from worker.clock import SteppedClock
 from worker.errors import PeopleImportRefused, Problems
@@ -81,13 +84,19 @@ def test_an_export_cut_off_in_its_last_line_changes_nothing(tmp_path: Path, cut_
     assert company.count_active_pairs() == 12
 
 
-def test_each_refused_export_causes_one_alert(tmp_path: Path) -> None:
-    """The three files have two different contents."""
+def test_each_refused_export_causes_one_alert(tmp_path: Path, monkeypatch: MonkeyPatch) -> None:
+    """The task `tick` reads each of the three files three times. They have two different contents."""
+    monkeypatch.setenv("LONGARC_DATABASE_URL", f"sqlite:///{tmp_path / 'longarc.db'}")
+    tasks = import_module("worker.tasks")  # reads the settings when it is imported
     company = Company(tmp_path, 12)
-    for after in (5, 5, 4):
-        company.file.write_text(build_people_file(after))
-        for _ in range(3):
-            with pytest.raises(PeopleImportRefused) as raised:
-                company.worker.import_people()
-            company.worker.store.outbox.alert(f"people:{raised.value.digest}", str(raised.value), START, OPERATOR)
-    assert len(company.worker.store.outbox.list_alerts(START)) == 2
+    with tasks.run_tasks_immediately(company.worker):
+        for after in (5, 5, 4):
+            company.file.write_text(build_people_file(after))
+            for _ in range(3):
+                tasks.tick.call_local()
+    alerts = sorted(text for _, text in company.worker.store.outbox.list_alerts(START))
+    assert [re.findall(r"\d+ of \d+ pairs would end", text) for text in alerts] == [
+        ["7 of 12 pairs would end"],
+        ["8 of 12 pairs would end"],
+    ]
+    assert company.count_active_pairs() == 12

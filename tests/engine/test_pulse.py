@@ -15,8 +15,10 @@ from click.testing import CliRunner
 from sqlalchemy import select
 
 from tests.conftest import migrate
-from tests.support.companies import DAY, KEY, Office, pair, pairs, people, settings, texts
+from tests.support.companies import DAY, KEY, MINUTE, Office, new_store, pair, pairs, people, settings, texts
+from tests.support.notifying import OTHER_KEY
 from tests.support.web_company import BASE, hidden, text
+from worker.app import build
 from worker.cli import main
 from worker.domain.model import PersonAlias
 from worker.domain.model.people import AliasSource
@@ -24,9 +26,10 @@ from worker.domain.planning.mail_times import divide_mails
 from worker.engine.pulse import PulseStatus
 from worker.errors import Refused
 from worker.links import LinkClaims, Purpose
-from worker.seal import NoSeal
+from worker.seal import Seal
 from worker.store import tables
 from worker.web.app import make_app
+from worker.web.logins import COOKIE
 
 ROUND = "2026-09"
 MANAGERS = [f"m{number}@corp.example" for number in range(3)]
@@ -190,8 +193,9 @@ def test_yes_and_no_leave_the_same_trace_in_the_database(database_file: Path, tm
         changed_tables = {name for name in after if after[name] != before[name]}
         assert changed_tables == {"pulse_round"}
         ((name, sealed, cells),) = after["pulse_round"]
+        # the table of stored values has a random one, which is new at each change of people
         other_tables = {table: rows for table, rows in after.items() if table not in ("pulse_round", "fact")}
-        traces.append((name, len(sealed), cells, other_tables.keys()))
+        traces.append((name, len(sealed), cells, other_tables))
         office.close()
     assert traces[0] == traces[1]
 
@@ -205,7 +209,7 @@ def test_the_opened_round_connects_no_person_with_an_answer(office: Office) -> N
         content = office.store.pulse.load_open_round(connection, ROUND)
         sealed = connection.execute(select(tables.pulse_round.c.sealed)).scalar_one()
     assert content is not None and content.waiting == {}
-    opened_text = office.store.pulse._seal.unseal(sealed)
+    opened_text = Seal([KEY]).unseal(sealed)
     assert set(json.loads(opened_text)) == {"salt", "waiting", "answered", "yes", "no"}
     assert list(content.answered) == sorted(content.answered), "the order shows nothing of the times of the answers"
     assert {name: content.yes.get(name, 0) + count for name, count in content.no.items()} == {"others": 6, "sales": 6}
@@ -256,24 +260,43 @@ def test_opening_the_page_changes_nothing_and_both_answers_show_the_same_page(of
 
 def test_the_page_offers_no_answer_to_managers_or_after_the_round(office: Office) -> None:
     client, page = open_question_page(office, MANAGERS[0])
-    assert "You are not asked this time" in text(client.get(page))
+    response = client.get(page)
+    assert "You are not asked this time" in text(response) and "<form" not in response.get_data(as_text=True)
+    cookie = client.get_cookie(COOKIE, path=page)
+    assert cookie is not None
+    token = client.application.extensions["longarc"].links.sign_text(cookie.value, "form")
+    assert client.post(page, data={"token": token, "answer": "y"}).status_code == 409
+    midnight = OCTOBER.replace(hour=0)
+    office.clock.move_to(midnight - MINUTE)
     client, page = open_question_page(office, REPORTS[0])
-    office.clock.move_to(OCTOBER)
+    token = hidden(client.get(page), "token")
+    office.clock.move_to(midnight)
+    assert client.post(page, data={"token": token, "answer": "y"}).status_code == 409
     client, page = open_question_page(office, REPORTS[0])
-    assert "This round is over" in text(client.get(page))
+    response = client.get(page)
+    assert "This round is over" in text(response) and "<form" not in response.get_data(as_text=True)
+    assert close_round(office) == []
 
 
 def test_no_page_of_a_manager_mentions_the_pulse(office: Office) -> None:
-    """R-37: checked after the round, when the operator can see its counts."""
+    """R-37: checked while the round runs, and after it, when the operator can see its counts."""
+    assert_no_page_mentions_the_pulse(office, MANAGERS[0])
     for report in REPORTS:
         give_answer(office, report, yes=True)
-    close_round(office)
+    assert_no_page_mentions_the_pulse(office, MANAGERS[0])
+    assert close_round(office) != []
+    assert_no_page_mentions_the_pulse(office, MANAGERS[0])
+
+
+def assert_no_page_mentions_the_pulse(office: Office, manager: str) -> None:
     app = make_app(office.worker)
-    claims = LinkClaims(person=MANAGERS[0], purpose=Purpose.TEAM, issued_at=office.clock())
+    claims = LinkClaims(person=manager, purpose=Purpose.TEAM, issued_at=office.clock())
     client = app.test_client()
     client.get(app.extensions["longarc"].links.build_url(claims).removeprefix(BASE))
     for page in ("/team", "/team/data"):
-        page_text = client.get(page).get_data(as_text=True)
+        response = client.get(page)
+        page_text = response.get_data(as_text=True).lower()
+        assert response.status_code == 200 and REPORTS[0].partition("@")[0] in page_text
         assert "future here" not in page_text and "pulse" not in page_text
 
 
@@ -301,7 +324,7 @@ def test_a_closing_round_deletes_the_counts_of_small_groups(office: Office) -> N
         give_answer(office, report, yes=report in sales)
     assert close_round(office) == [("everybody", 6, 2)]
     ((_, sealed, _),) = read_all_tables(office)["pulse_round"]
-    opened = json.loads(office.store.pulse._seal.unseal(sealed))
+    opened = json.loads(Seal([KEY]).unseal(sealed))
     assert set(opened) == {"salt", "people"} and set(opened["people"]) == {"everybody"}
 
 
@@ -342,9 +365,13 @@ def test_longarc_coverage_shows_closed_rounds_only(office: Office, tmp_path: Pat
 
 
 def test_with_a_lost_key_a_round_stays_to_be_closed_later(office: Office) -> None:
+    for report in REPORTS:
+        give_answer(office, report, yes=True)
     office.clock.move_to(OCTOBER)
-    office.store.pulse._seal = NoSeal()
-    office.worker.pulse.run()
-    assert office.store.people.get_stored_value("pulse") == ROUND, (
-        "October is not stored as done, so a later tick closes the round"
-    )
+    store = new_store(office.url, OTHER_KEY)
+    worker = build(settings(office.url, OTHER_KEY, base_url=BASE), office.clock, store=store)
+    worker.pulse.run()
+    assert store.pulse.list_closed_rounds() == []
+    worker.close()
+    assert office.store.people.get_stored_value("pulse") == ROUND, "October is not stored as done"
+    assert close_round(office) == [("sales", 6, 0), ("others", 6, 0)]

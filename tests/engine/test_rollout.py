@@ -197,8 +197,12 @@ def test_a_new_pair_outside_the_rollout_is_never_planned(office: Office) -> None
     rule = office.worker.participation.make_rule(office.persons)
     office.store.people.apply_import(office.persons, {**PAIRS, new_pair.id: new_pair}, office.clock(), (), rule)
     assert office.store.people.load_all_pairs()[new_pair.id].participation is Participation.NOT_CHOSEN
-    assert office.worker.sweep.run("somebody") >= 0
+    office.run(7 * DAY)
     assert office.store.queries.list_sessions(new_pair.id) == []
+    assert office.store.queries.list_history(pair_id=new_pair.id) == []
+    assert office.events(EVE) == [
+        office.event(session) for session in office.store.queries.list_sessions(PairId(EVE, LEE))
+    ]
 
 
 def test_a_pause_of_everybody_includes_new_pairs_and_causes_no_alert(office: Office) -> None:

@@ -9,7 +9,7 @@ import pytest
 from tests.support.companies import DAY, HOUR, MINUTE
 from tests.support.pushing import MANAGER, Directory, PushedCompany, make_user, open_company
 from worker.domain.model import EndReason, PairId
-from worker.errors import PeopleImportRefused
+from worker.errors import IncompleteReading, PeopleImportRefused
 from worker.ops.personal_data import collect_for_operator, collect_for_page
 
 ANN, BO, CY = "ann@x.example", "bo@x.example", "cy@x.example"
@@ -107,10 +107,15 @@ def test_an_import_on_request_does_not_wait_for_the_end_of_the_wave(
 
 
 def test_the_deletion_of_a_whole_company_is_not_applied(company: PushedCompany, directory: Directory) -> None:
+    """The operator can't consent to it. When it lasts, each import fails, of which the task `tick` makes an alert."""
     push_three_people(company)
     for address in (ANN, BO, CY):
         assert directory.send("DELETE", f"/Users/{directory.ids[address]}").status_code == 204
     assert not import_over_time(company, HOUR)
+    with pytest.raises(IncompleteReading, match="SCIM returned nobody"):
+        company.worker.import_people(force=True)
+    with pytest.raises(IncompleteReading, match="SCIM returned nobody"):
+        import_over_time(company, 3 * DAY)
     assert load_current_pairs(company) == {PairId(ANN, BO), PairId(ANN, CY)}
 
 

@@ -41,7 +41,7 @@ def make_office(folder: Path, trigger: Trigger, *, is_busy: bool) -> Office:
         for day in range(1, 40):
             start = START + day * DAY
             office.calendar.add(DANA, Span(start, start + DAY))
-    office.worker.actions.request_talk(PAIR, trigger, REASONS[trigger], by=Owner.REPORT)
+    office.worker.actions.request_talk(PAIR, trigger, REASONS.get(trigger, "Some words."), by=Owner.REPORT)
     office.run(4 * HOUR)
     return office
 
@@ -96,8 +96,9 @@ def load_session_without_key(office: Office, session_id: str) -> Session:
     return session
 
 
-def test_the_history_of_an_ad_hoc_session_has_only_general_reasons(tmp_path: Path) -> None:
-    office = make_office(tmp_path, Trigger.LEAVING, is_busy=False)
+@pytest.mark.parametrize("trigger", Trigger)
+def test_the_history_of_an_ad_hoc_session_has_only_general_reasons(tmp_path: Path, trigger: Trigger) -> None:
+    office = make_office(tmp_path, trigger, is_busy=False)
     history = office.store.queries.list_history(session_id=get_ad_hoc_session(office).id)
     reasons = {line["reason"] for line in history if line["reason"]}
     assert reasons == {"A person asked to talk soon.", "A time was found for it."}

@@ -18,7 +18,7 @@ from worker.settings.load import Settings
 #: The calendar service of the people of this company: one that sends notifications of changes.
 NOTIFYING_SERVICE = "google"
 #: A second key, which the settings of the company do not contain. It protects nothing outside of tests.
-OTHER_KEY = "YW5vdGhlci10ZXN0LWtleS1vZi0zMi1ieXRlcy1sb25nISE="
+OTHER_KEY = "YW5vdGhlci10ZXN0LWtleS1vZi0zMi1ieXRlcy1vayE="
 PUBLIC = "https://longarc.corp.example"
 CHANNEL_LIFETIME = timedelta(days=7)
 
