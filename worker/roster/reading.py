@@ -71,7 +71,7 @@ def list_reading_findings(name: str, reading: DirectoryReading, manager_remedy: 
     if not active:
         return [Finding(f"{name} lists people", False, "Nobody was read: check the settings that select people.")]
     managed_count = sum(bool(record.managers) for record in active)
-    people = f"{format_count(len(active), 'person', 'people')}: {managed_count:,} with a manager, {len(active) - managed_count:,} without"
+    people = f"{_format_people(len(active))}: {managed_count:,} with a manager, {len(active) - managed_count:,} without"
     inactive_count = len(reading.records) - len(active)
     findings = [Finding(f"{name} lists {people}; {inactive_count:,} more can't sign in, and count as former", True)]
     if reading.left_out:
@@ -88,10 +88,14 @@ def list_reading_findings(name: str, reading: DirectoryReading, manager_remedy: 
     if not managed_count:
         findings.append(Finding(f"{name} names nobody's manager, so there are no pairs", True, manager_remedy))
     if several_count := sum(len(record.managers) > 1 for record in active):
-        statement = f"{name} names several managers of {format_count(several_count, 'person', 'people')}: such pairs stay as they are"
+        statement = f"{name} names several managers of {_format_people(several_count)}: such pairs stay as they are"
         findings.append(Finding(statement, True, "Keep one manager of each. `longarc people` lists them."))
     return findings
 
 
+def _format_people(count: int) -> str:
+    return format_count(count, "person", "people")
+
+
 def _format_known(count: int) -> str:
-    return format_count(count, "person", "people") if count else "nobody"
+    return _format_people(count) if count else "nobody"
