@@ -30,7 +30,8 @@ def test_r35_a_learning_is_stored_for_each_report_with_a_record_of_the_access_an
 
 def test_r35_a_learning_needs_a_reason_a_manager_and_one_sentence(terminal: Terminal) -> None:
     before = terminal.read_database()
-    assert "Say why" in terminal.error_of("learning", DANA, SECRET, code=2)
+    error = terminal.error_of("learning", DANA, SECRET, code=2)
+    assert "Say why" in error and "The manager and each report are told by mail." in error
     assert "has no reports" in terminal.error_of("learning", SAM, SECRET, *REASON)
     error = terminal.error_of("learning", DANA, *REASON, given=f"{SECRET} " * 60)
     assert "longer than 280 characters" in error and SECRET not in error

@@ -28,6 +28,7 @@ json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON, 
 MAX_TEXT_BYTES = 1_000_000
 #: How long to wait for the first byte of a named pipe.
 PIPE_TIMEOUT_SECONDS = 5
+#: Matches `2027-03-02 10:00`, `2027-03-02T10:00` and `2027-03-02 9:00`: the day, the hour, the minute.
 _WALL_TIME = re.compile(r"(\d{4}-\d{2}-\d{2})[ T](\d{1,2}):(\d{2})")
 
 
@@ -141,6 +142,7 @@ def find_pair(store: "Store", pair_words: str | Sequence[str]) -> "Pair":
     matches = [pair for pair in all_matches if not pair.ended] or all_matches
     if len(matches) == 1:
         return matches[0]
+    # without a match, all pairs: they show whether the person is a manager, and which address is similar
     raise UnknownName(_explain_no_single_pair(people[0], matches or list(pairs.values())))
 
 

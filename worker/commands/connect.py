@@ -89,7 +89,8 @@ def connect_outlook_account(settings: "Settings", *, opens_browser: bool = False
 
     if not settings.calendars.outlook.account:
         raise Refused("The settings name no account. Write `account` under [calendars.outlook] first.")
-    # This section also has the settings of the calendar service, and its `exactly_once` needs more permissions.
+    # With the settings of the mail service, the grant also permits what its setting `exactly_once` needs. The section
+    # contains the settings of the calendar service, too.
     section = settings.get_mailer_section("outlook")
     if settings.keys:
         section["seal"] = Seal([key.get_secret_value() for key in settings.keys])

@@ -1,8 +1,8 @@
 """`longarc contract` and `longarc commitment`: record and open contracts, list and change commitments.
 
 Content is printed only by `contract show` and `commitment list --words`, and only to standard output: errors name lines
-and never quote them. Each command that shows or changes content requires `--on-behalf-of` and `--reason`, writes a line
-to the history, and tells both people by mail.
+and never quote them. Each command that shows or changes content is an access: it requires `--on-behalf-of` and
+`--reason`, writes a line to the history, and tells both people by mail.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -56,7 +56,8 @@ behalf_option = click.option("--on-behalf-of", "person", metavar="PERSON", help=
 reason_option = click.option("--reason", type=TextLine(), metavar="TEXT", default="", help=_REASON_HELP)
 
 
-#: What each command does with content, by the value of ContentAccess, as the beginning of an error text.
+#: What each command does with content, by the value of ContentAccess, as the beginning of the error text that asks for
+#: the person and the reason.
 _ACCESS_DESCRIPTIONS = {
     "contract show": "This shows what two people agreed on.",
     "contract record": "This records a contract for two people.",
@@ -72,7 +73,8 @@ _ACCESS_DESCRIPTIONS = {
 }
 
 
-#: The problem and the remedy of each kind of contract fault. `{days}` stands for the days that are allowed.
+#: The problem and the remedy of each kind of contract fault, by the value of FaultKind. `{days}` stands for the days
+#: that are allowed.
 _FAULT_TEXTS = {
     "undated": ("This commitment has no date.", "End the line with the day, as in `by 2027-02-15`."),
     "far": ("This date is too long ago or too far ahead.", "Write one {days}."),
@@ -304,12 +306,13 @@ def list_commitments(
         raise click.UsageError("--words opens the content of a pair. Name the pair with --pair.")
     with open_worker(needs_encryption_key=with_texts) as worker:
         pair_id = find_pair(worker.store, pair).id if pair else None
-        commitments = [c for c in worker.store.queries.list_commitments(pair_id) if include_closed or c.is_open]
+        all_commitments = worker.store.queries.list_commitments(pair_id)
+        commitments = [commitment for commitment in all_commitments if include_closed or commitment.is_open]
         texts: Mapping[str, WrittenCommitment] = {}
         if with_texts and pair_id is not None:
             on_behalf = require_on_behalf(worker.store, pair_id, ContentAccess.LIST_COMMITMENTS, person, reason)
             worker.contracts.record_access(pair_id, on_behalf)
-            texts = worker.store.content.get_written_commitments([c.id for c in commitments])
+            texts = worker.store.content.get_written_commitments([commitment.id for commitment in commitments])
     if as_json:
         print_json([_commitment_to_json(commitment, texts.get(commitment.id)) for commitment in commitments])
     else:
@@ -399,12 +402,12 @@ def change(commitment_id: str, text: str | None, due: date | None, person: str |
         on_behalf = require_on_behalf(worker.store, pair_id, ContentAccess.CHANGE_COMMITMENT, person, reason)
         try:
             # An empty text or a missing due date leaves that part of the commitment unchanged.
-            is_new = worker.contracts.change(
+            has_changed = worker.contracts.change(
                 commitment_id, text=text or "", due=due, reason=on_behalf.reason, on_behalf=on_behalf
             )
         except UnfitContract as error:
             raise Refused(f"{due} is too long ago or too far ahead. Give a day {error.days}.") from None
-    if is_new:
+    if has_changed:
         print_line(f"{commitment_id} is changed; both get the new revision by mail.")
     else:
         print_line(

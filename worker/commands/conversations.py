@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from worker.domain.model import Address, Session, Span
     from worker.store.store import Store
 
+#: The values of `Trigger`, which is not imported here: `longarc --help` has to answer at once.
 TRIGGERS = ("leaving", "doubt", "motivation", "stalled", "change", "milestone")
 #: When calendars and mails change after an action: the action is stored at once, and `longarc run` carries it out.
 WITHIN_A_MINUTE = "within a minute, while `longarc run` is running"

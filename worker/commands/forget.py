@@ -29,6 +29,7 @@ _CONTENT_NAMES = {
     "deferral": ("reason for another time", "reasons for another time"),
     "learning": ("sentence on a manager's learning", "sentences on managers' learning"),
     "note": ("note", "notes"),
+    # an access: an operator read or changed content by a command
     "access": ("reason for an access", "reasons for accesses"),
     "handover": ("handover", "handovers"),
 }
@@ -71,7 +72,7 @@ def forget(address: str, contents_only: bool, leave_events: bool, confirmed_addr
         if contents_only:
             result = worker.erasure.erase_contents(person)
         else:
-            names = worker.store.aliases.list_names(person)
+            names = worker.store.aliases.list_names(person)  # listed first, since `forget` replaces them
             result = worker.erasure.forget(person, leaves_events=leave_events)
             _delete_grants(worker.settings, names)
     _show_result(result)

@@ -39,7 +39,7 @@ if TYPE_CHECKING:
     from worker.setup.ways import Way
 
 PREVIEW_FILE = "preview.html"
-_SIGN_IN_SECONDS = 300
+_SIGN_IN_SECONDS = 300  #: how long the sign-in of a Google account may take
 #: The questions whose answers the grant of a signed-in account depends on.
 _SIGN_IN_ANSWERS = frozenset({"account", "client_id", "tenant", "google_client_id", "google_client_secret"})
 #: The heading of each step.

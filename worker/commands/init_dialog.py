@@ -124,7 +124,7 @@ def show_findings(findings: "Iterable[Finding]") -> bool:
     """Print the failed checks and the warnings, and count the checks that passed. Return whether no check failed."""
     ok_count = failed_count = warning_count = 0
     for finding in findings:
-        if finding.ok and not finding.remedy:
+        if finding.ok and not finding.remedy:  # with a remedy, it is a warning
             ok_count += 1
             continue
         failed_count += not finding.ok

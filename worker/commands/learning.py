@@ -31,7 +31,9 @@ def learning(manager: str, text: str, reason: str) -> None:
     from worker.engine.contracts import OnBehalf
 
     if not reason.strip():
-        raise click.UsageError('This writes in a manager\'s name. Say why: --reason "...". Both are told by mail.')
+        raise click.UsageError(
+            'This writes in a manager\'s name. Say why: --reason "...". The manager and each report are told by mail.'
+        )
     if len(text) > MAX_LEARNING_CHARS:
         raise Refused(f"This is longer than {MAX_LEARNING_CHARS} characters. Keep it to one sentence.")
     with open_worker(needs_encryption_key=True) as worker:
@@ -40,6 +42,7 @@ def learning(manager: str, text: str, reason: str) -> None:
         if not pairs:
             raise Refused(f"{address} has no reports at present.")
         on_behalf = OnBehalf(ContentAccess.WRITE_LEARNING, address, reason.strip())
+        # they record that a command wrote in the manager's name, and add the mails that tell both people of each pair
         access_writers = [worker.contracts.make_access_writer(pair_id, on_behalf) for pair_id in pairs]
         with worker.store.database.write() as connection:
             worker.store.learnings.save(connection, pairs, text, utcnow())

@@ -39,7 +39,7 @@ def check(as_json: bool) -> None:
         findings, passed_count = list["Finding"](), 0
         for finding in run_checks(find_settings_path(), os.environ, utcnow()):
             findings.append(finding)
-            has_passed = finding.ok and not finding.remedy
+            has_passed = finding.ok and not finding.remedy  # a finding that is true and has a remedy is a warning
             passed_count += has_passed
             is_hidden = has_passed and passed_count > MAX_SHOWN
             if not as_json and not is_hidden:
@@ -68,7 +68,7 @@ def retry(addresses: Sequence[str], all_suspended: bool) -> None:
 
     A calendar is suspended for an hour when its log-in is refused or its grant revoked.
     """
-    if all_suspended == bool(addresses):
+    if all_suspended == bool(addresses):  # both or neither
         raise click.UsageError("Give the address of a person, or --all.")
     with open_worker() as worker:
         people = worker.store.people.load_all_people()

@@ -60,12 +60,14 @@ def _apply(settings: "Settings", *, force: bool) -> None:
     from worker.store.statistics import Statistics
 
     if not settings.roster.has_directory:
-        # Raises Problems before a database is created. What a directory pushed can only be read from the database.
+        # Raises Problems for a people file with faults before a database is created. A directory is read afterwards,
+        # since what it has pushed is in the database.
         read_people(settings, utcnow())
     worker = build(settings, store=open_store(settings, needs_encryption_key=False))
     with closing(worker):
         Statistics(worker.store.database).get_schema_versions()  # raises a clear error when the database can't be used
         worker.store.migrate()
+        # a directory is read now, even if it is not due to be read
         has_changed = worker.import_people(force=force, must_read_directory=True)
         people_count = len(worker.store.people.load_current_people())
         pair_count = sum(not pair.ended for pair in worker.store.people.load_all_pairs().values())
@@ -101,10 +103,12 @@ def _preview(settings: "Settings", worker: "Worker", *, as_json: bool) -> None:
 
     now, reader = utcnow(), RosterReader(settings, worker.store)
     reading = reader.read(now)
+    # an import would query the calendars of new people for time zones and working hours, and a preview does not
     roster = fill_from_stored(reading.roster, worker.store.people.load_current_people())
     preview = worker.store.people.preview_import(roster.persons, roster.pairs, roster.aliases)
-    find_participation = worker.participation.make_rule(roster.persons)
-    changes = find_changes(preview, roster, worker.store, find_participation, settings.policy, now)
+    decide_participation = worker.participation.make_rule(roster.persons)
+    changes = find_changes(preview, roster, worker.store, decide_participation, settings.policy, now)
+    # the policy holds the section [rules] of the settings, with `max_cancels`
     objection = find_objection(preview, settings.policy.max_cancels)
     if as_json:
         print_json(_encode_changes(reader.name, reading, changes, objection))
@@ -133,8 +137,8 @@ def _show_changes(source_name: str, reading: "RosterReading", changes: "RosterCh
         print_line("Nobody joins or leaves, and the pairs stay as they are.")
     if reading.faults:
         print_line()
-        faults = format_count(reading.fault_count, "fault")
-        print_line(f"{faults} in the directory. The pairs concerned stay as they were.", "yellow")
+        fault_count = format_count(reading.fault_count, "fault")  # an entry may stand for many similar faults
+        print_line(f"{fault_count} in the directory. The pairs concerned stay as they were.", "yellow")
         _show_entries([(str(fault), "") for fault in reading.faults])
     print_line()
     hint = "" if has_objection else "; --apply applies the changes"

@@ -77,7 +77,7 @@ def _build_quarter(worker: "Worker", planned_pairs: "Iterator[PlannedPair]") -> 
     from worker.ops.preview.quarter import MAIL_PERIOD, build_quarter
 
     now = worker.clock()
-    more_mails = worker.pulse.list_coming_mails(now + MAIL_PERIOD)
+    more_mails = worker.pulse.list_coming_mails(now + MAIL_PERIOD)  # the mails of the pulse are in no pair's plan
     return build_quarter(planned_pairs, now, worker.settings.policy, more_mails)
 
 

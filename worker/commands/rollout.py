@@ -321,11 +321,12 @@ def _set_pair_paused(worker: "Worker", pair_words: Sequence[str], *, should_paus
     if pair.ended:
         raise Refused(f"The pair {pair.id} has ended. To bring it back, add it to the people file.")
     event_count = _count_events(worker, pair) if should_pause else 0
+    # to resume ends only the operator's pause of this pair, even if something else keeps the pair paused
     worker.store.people.set_paused(pair.id, is_paused=should_pause, now=utcnow())
     pair = worker.store.people.load_all_pairs()[pair.id]
     if pair.paused and not should_pause:
         raise Refused(f"{pair.id} is still paused, by `paused` or `paused_until` in the people file. Change it there.")
-    if not (should_pause or _takes_part(pair)):
+    if not should_pause and not _takes_part(pair):
         raise Refused(f"{pair.id} still takes no part: {_explain_participation(pair.participation)}")
     print_line(f"{pair.id} is {'paused' if should_pause else 'resumed'}. This takes effect {WITHIN_A_MINUTE}.")
     if event_count:

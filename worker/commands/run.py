@@ -44,8 +44,8 @@ log = logging.getLogger(__name__)
 
 #: With `--embedded`, the calendars and mailboxes of at most this many people are printed.
 MAX_SHOWN = 20
-#: How often the threads of the consumer are checked, a heartbeat is written, and, with
-#: `--embedded`, new people get a calendar.
+#: How often the threads of the consumer are checked, a heartbeat is written, and, with `--embedded`, new people get a
+#: calendar.
 CHECK_INTERVAL_SECONDS = 10.0
 #: How often the main thread checks whether the process has to stop.
 _STOP_POLL_SECONDS = 0.2

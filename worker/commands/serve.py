@@ -31,7 +31,7 @@ def serve() -> None:
         from worker.web.server import PageServer
 
         set_up_logging(worker.settings.log.level, worker.settings.log.format)
-        worker.schedule_sync = _load_sync_starter()
+        worker.schedule_sync = _load_sync_starter()  # called when a calendar service notifies us of a change
         if worker.settings.metrics.listen:
             serve_metrics(worker, stack)
         with PageServer(worker) as pages:

@@ -62,8 +62,8 @@ def simulate(
     settings = load_settings()
     set_up_quiet_logging(settings)
     start_at = datetime.combine(start, time(), UTC)
-    roster = settings.roster.model_copy(update={"source": FILE_SOURCE})
-    people_file = read_people(settings.model_copy(update={"people": people, "roster": roster}), start_at)
+    roster_section = settings.roster.model_copy(update={"source": FILE_SOURCE})
+    roster = read_people(settings.model_copy(update={"people": people, "roster": roster_section}), start_at)
     options = SimulationOptions(start=start_at, days=days, seed=seed, behaviour=behaviour, calendars=calendars)
     percent_column = TextColumn("{task.percentage:>3.0f}%")
     columns = (TextColumn("{task.description}"), BarColumn(), percent_column, TimeElapsedColumn())
@@ -74,8 +74,8 @@ def simulate(
         def show_progress(now: datetime) -> None:
             bar.update(task, completed=(now - start_at).total_seconds(), description=f"{now:%d %b %Y}")
 
-        summary = run_simulation(options, settings, people_file.persons, people_file.pairs, out, show_progress)
-    _print_summary(options, summary, len(people_file.pairs), out)
+        summary = run_simulation(options, settings, roster.persons, roster.pairs, out, show_progress)
+    _print_summary(options, summary, len(roster.pairs), out)
 
 
 def _print_summary(options: "SimulationOptions", summary: "Summary", pair_count: int, out: Path) -> None:

@@ -148,6 +148,7 @@ def _add_outbox_rows(table: "Table", report: Mapping[str, Any]) -> None:
     """Add the counts of the outbox, the effects that are overdue, and those that failed and will be tried again."""
     counts = ", ".join(f"{count:,} {progress}" for progress, count in sorted(report["outbox"].items()))
     add_row(table, "Outbox", counts or "empty")
+    # an effect is called by the name of its mail, or else by its kind, such as `event.create`
     for effect in report["due"]:
         name = effect["message"] or effect["what"]
         due_since = format_time(effect["since"], "UTC")
@@ -217,7 +218,7 @@ def _show_troubled_effects(troubled: Sequence[Mapping[str, Any]]) -> None:
     table = make_table("Messages that did not get through", ["Progress", "What", "To", "Tries", "Why"])
     for effect in troubled[:MAX_SHOWN]:
         recipient = effect["to"] or effect["pair"]
-        name = effect["name"] or effect["what"]
+        name = effect["name"] or effect["what"]  # of the mail, or else the kind of the effect
         add_row(table, effect["progress"], name, recipient, effect["attempts"], effect["problem"] or "")
     print_table(table)
 

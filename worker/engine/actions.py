@@ -1,7 +1,8 @@
 """Performs the actions of people, such as asking for another time: leases the pair, decides, and writes the plan.
 
-The plan and all other rows of an action are written in one transaction. Commands, pages and simulations use this
-module. Content is stored sealed, and never appears in an error's text or in the log.
+The module `actions` of the domain decides; the class `Actions` leases the pair, calls that module, and writes. The plan
+and all other rows of an action are written in one transaction. Commands, pages and simulations use this module. Content
+is stored sealed, and never appears in an error's text or in the log.
 """
 
 import logging
@@ -124,8 +125,9 @@ class Actions:
         def apply(builder: PlanBuilder, session: Session) -> None:
             taken_times = self._store.plans.load_taken_time(builder.state.addresses, builder.now)
             state = replace(builder.state, taken_times=taken_times)
-            builder_with_calendars = PlanBuilder(builder.now, state, snapshot, self._policy)
-            moves.move_session(builder, session, press, builder_with_calendars)
+            # only read, to see whether the time is free; `builder`, whose plan is written, has no free/busy
+            free_busy_builder = PlanBuilder(builder.now, state, snapshot, self._policy)
+            moves.move_session(builder, session, press, free_busy_builder)
 
         self.apply_to_session(session_id, apply)
 
@@ -149,6 +151,7 @@ class Actions:
 
     def _make_reason_writer(self, builder: PlanBuilder, session: Session, reason: str) -> Writer:
         """Return the writer that stores the reason for the last deferral of a session."""
+        # the copy in the builder, since the action may just have changed the session
         deferral = actions.find_deferral_to_explain(builder, builder.sessions.get(session.id, session))
         return lambda connection: self._store.content.save_deferral_reason(connection, deferral, reason, builder.now)
 
@@ -176,8 +179,9 @@ class Actions:
     ) -> str:
         """Add an ad hoc session at the request of the manager or the report, and return its id.
 
-        `trigger` is the kind of occasion, and `reason` the requester's own words; both are stored sealed. `at_once`
-        makes the session urgent. `by` is which of the two requests it.
+        `trigger` is the kind of occasion, and `reason` the requester's own words; both are stored sealed. With
+        `at_once`, the session is to take place within two working days, whatever the trigger. `by` is which of the two
+        requests it.
         """
         session_id = ""
 

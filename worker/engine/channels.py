@@ -127,14 +127,14 @@ class Channels:
         puts its own address into force when it starts. So when processes are restarted one after the other with new
         settings, those that still have the old settings don't replace the channels again.
         """
-        now, is_in_force = self._clock(), self._is_in_force()
-        if not is_in_force:
+        now, was_in_force = self._clock(), self._is_in_force()
+        if not was_in_force:
             if self._in_force_at is not None and is_recent(self._in_force_at, now, REINSTATE_ADDRESS_AFTER):
                 return False
             self._store.channels.replace_all(self._fingerprint, now)
         self._in_force_at = now
         has_changed = self._store.channels.refresh(CALENDARS_WITH_CHANNELS if self.is_on else (), now)
-        return has_changed or not is_in_force
+        return has_changed or not was_in_force
 
     def _is_in_force(self) -> bool:
         """Return whether the stored fingerprint, for which all processes open channels, is that of this process."""
@@ -247,7 +247,7 @@ class Channels:
         """
         now, address = self._clock(), watched.calendar
         log.info("the channel failed: %s", error, extra={"action": Action.CHANNEL_FAILED, "calendar": address})
-        if isinstance(error, Transient | Conflict):
+        if isinstance(error, Transient | Conflict):  # after a Conflict, the next attempt uses another channel id
             wait = (error.retry_after if isinstance(error, Transient) else None) or RETRY_AFTER_FAILURE
             self._store.channels.postpone(address, lease, now + wait)
         else:
@@ -272,7 +272,7 @@ class Channels:
         try:
             provider = cast("NotifyingCalendar | None", self._find_calendar_provider(retired.calendar))
             if provider is not None:
-                provider.close_channel(
+                provider.close_channel(  # needs neither the token nor the URL
                     Channel(id=retired.id, calendar=retired.calendar, remote_id=retired.remote_id, token="", url="")
                 )
         except Transient as error:

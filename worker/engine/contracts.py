@@ -1,5 +1,7 @@
 """Records and changes contracts: what the two people of a pair agreed on, with dated commitments.
 
+Also records accesses: an operator reads or changes content of a pair by a command, on behalf of one of the two people.
+
 Pages, commands, simulations and the demo use this module. Each change leases the pair, decides what follows, and writes
 all of it in one transaction. Callers parse what a person has entered, and phrase the result for that person. Content
 never appears in an error's text or in the log (R-23).
@@ -46,7 +48,7 @@ from worker.domain.model import (
     Session,
     WrittenCommitment,
 )
-from worker.domain.planning import actions
+from worker.domain.planning.actions import close_commitment, record_contract
 from worker.domain.planning.mail_times import choose_mail_time
 from worker.domain.planning.notices import ACCESS_MAIL_PERIOD, find_access_period_start, find_next_working_morning
 from worker.domain.planning.plan_builder import PlanBuilder
@@ -80,7 +82,7 @@ class Contracts:
     def __init__(self, store: Store, clock: Clock, pair_actions: Actions) -> None:
         self._store = store
         self._clock = clock
-        self._actions = pair_actions
+        self._pair_actions = pair_actions
 
     def check(self, session_id: str, contract: Contract) -> ContractCheck:
         """Return the faults of the contract, and the questions to ask before it is recorded. Raises UnknownName."""
@@ -108,7 +110,8 @@ class Contracts:
         that the person has changed, 0 for a first contract. Overtaken is raised when there is a newer one; with None,
         this is not checked. `deletes_draft` also deletes the contract draft of the session. When an operator records a
         revision `on_behalf` of a person, that access is stored, and both people are notified. Raises UnknownName,
-        UnfitContract, NoContractSession, NotHeldYet, LeaseLost.
+        UnfitContract for a contract with faults, NoContractSession for a session that can't have a contract,
+        NotHeldYet, LeaseLost.
         """
         results: list[RecordResult] = []  # filled by `act`, whose return value is the writer
 
@@ -129,7 +132,7 @@ class Contracts:
                 self._make_optional_access_writer(builder, on_behalf),
             )
 
-        self._actions.apply_to_session(session_id, act)
+        self._pair_actions.apply_to_session(session_id, act)
         return results[-1]
 
     def mark_done(self, commitment_id: str, reason: str = "", on_behalf: OnBehalf | None = None) -> None:
@@ -140,9 +143,9 @@ class Contracts:
         stored_commitment = self._get_commitment(commitment_id)
 
         def act(builder: PlanBuilder) -> Writer | None:
-            # an ended commitment need not be in the state of the pair
+            # an ended commitment may be missing from the builder; `close_commitment` then raises CommitmentEnded
             commitment = builder.commitments.get(stored_commitment.id, stored_commitment)
-            actions.close_commitment(builder, commitment, CommitmentStanding.DONE)
+            close_commitment(builder, commitment, CommitmentStanding.DONE)
             written = self._get_written_commitment(commitment)
             return combine_writers(
                 lambda connection: self._store.content.save_written_commitment(
@@ -151,15 +154,15 @@ class Contracts:
                 self._make_optional_access_writer(builder, on_behalf),
             )
 
-        self._actions.apply_to_pair(stored_commitment.pair, act)
+        self._pair_actions.apply_to_pair(stored_commitment.pair, act)
 
     def let_go(
         self, commitment_id: str, reason: str = "", on_behalf: OnBehalf | None = None, *, by: Owner | None = None
     ) -> None:
         """Remove a commitment from the contract, in a new revision, which is mailed to both people (R-18).
 
-        `by` is which of the two makes the change; with `on_behalf`, that is known already. When it is the report, the
-        manager is shown the reason.
+        `by` is which of the two makes the change; it is not needed with `on_behalf`, which names that person. When the
+        report makes the change, the manager is shown the reason.
         Raises UnknownName, and CommitmentEnded when the commitment has ended already.
         """
         self._revise(commitment_id, lambda builder, commitment, written: None, reason, on_behalf, by)
@@ -183,6 +186,7 @@ class Contracts:
         def apply_change(builder: PlanBuilder, commitment: Commitment, written: WrittenCommitment) -> WrittenCommitment:
             allowed_days = compute_allowed_days(get_local_date(builder.manager.zone, builder.now), [commitment.due])
             if due and due not in allowed_days:
+                # the part of the contract that lists the commitments of this person
                 part = commitment.owner.select(ContractPart.MANAGER, ContractPart.REPORT)
                 raise UnfitContract([ContractFault(kind=FaultKind.FAR, part=part, field="due")], allowed_days)
             return replace(written, text=text or written.text, due=due or written.due)
@@ -205,7 +209,7 @@ class Contracts:
         One mail to each person reports all accesses within a quarter-hour; outside the working hours of that person, it
         reports all accesses until they begin.
         """
-        readers = self._load_readers(pair_id)
+        mail_readers = self._load_mail_readers(pair_id)
         access, person = on_behalf.access, on_behalf.person
 
         def write(connection: Connection) -> None:
@@ -213,14 +217,16 @@ class Contracts:
             record = AccessRecord(pair=pair_id, at=now, access=access, on_behalf_of=person, reason=on_behalf.reason)
             text = f"`longarc {access}` opened content of the pair on behalf of {person}. Both are notified by mail."
             self._store.content.save_access(connection, record)
-            history.append_history(connection, [(now, "access", pair_id, "", text, {"command": access.value})])
-            mails = [_build_access_mail(pair_id, reader, now, has_left=has_left) for reader, has_left in readers]
+            no_session = ""
+            line = (now, "access", pair_id, no_session, text, {"command": access.value})
+            history.append_history(connection, [line])
+            mails = [_build_access_mail(pair_id, reader, now, has_left=has_left) for reader, has_left in mail_readers]
             self._store.outbox.add_mails(connection, mails)
 
         return write
 
-    def _load_readers(self, pair_id: PairId) -> list[tuple[Person, bool]]:
-        """Return both people of a pair, each with whether that person has left."""
+    def _load_mail_readers(self, pair_id: PairId) -> list[tuple[Person, bool]]:
+        """Return both people of a pair, who read the mails about an access, each with whether that person has left."""
         all_people, current_people = self._store.people.load_all_people(), self._store.people.load_current_people()
         return [(all_people[address], address not in current_people) for address in pair_id.people]
 
@@ -236,7 +242,7 @@ class Contracts:
     ) -> bool:
         """Record a revision in which one commitment is changed, or is removed when `apply_change` returns None.
 
-        Returns False, and records nothing, when `apply_change` returns the text as it was.
+        Returns False, and records nothing, when `apply_change` returns the commitment as it was.
         """
         has_changed = False
 
@@ -245,22 +251,22 @@ class Contracts:
             commitment = self._get_commitment(commitment_id)
             if not commitment.is_open:
                 raise CommitmentEnded(f"Commitment {commitment.id} has ended already, as {commitment.standing.value}.")
-            old_text = self._get_written_commitment(commitment)
-            new_text = apply_change(builder, commitment, old_text)
-            has_changed = new_text != old_text
+            old = self._get_written_commitment(commitment)
+            new = apply_change(builder, commitment, old)
+            has_changed = new != old
             if not has_changed:
                 return None
             revisions = self._list_revisions(session.id)
-            contract = replace_commitment(revisions[-1], commitment.owner, old_text, new_text)
+            contract = replace_commitment(revisions[-1], commitment.owner, old, new)
             author = by or _find_author(builder, on_behalf)
-            change = CommitmentChange(id=commitment.id, written=new_text, reason=reason, by=author)
+            change = CommitmentChange(id=commitment.id, written=new, reason=reason, by=author)
             number = len(revisions) + 1
             return combine_writers(
                 self._plan_revision(builder, session, contract, number, change),
                 self._make_optional_access_writer(builder, on_behalf),
             )
 
-        self._actions.apply_to_session(self._get_commitment(commitment_id).session, act)
+        self._pair_actions.apply_to_session(self._get_commitment(commitment_id).session, act)
         return has_changed
 
     def _plan_revision(
@@ -279,18 +285,20 @@ class Contracts:
         revision_plan = plan_revision(session.id, number, contract, self._list_written_commitments(session), change)
         for commitment, _ in revision_plan.let_go:
             current = builder.commitments.get(commitment.id, commitment)
-            actions.close_commitment(builder, current, CommitmentStanding.LET_GO)
-        actions.record_contract(builder, session, [commitment for commitment, _ in revision_plan.commitments], number)
+            close_commitment(builder, current, CommitmentStanding.LET_GO)
+        record_contract(builder, session, [commitment for commitment, _ in revision_plan.commitments], number)
 
         def write(connection: Connection) -> None:
             content = self._store.content
-            author = (change.by, change.reason) if change and change.by else None
-            content.save_contract(connection, session.pair, session.id, number, contract, builder.now, author)
-            texts = [(commitment.id, text) for commitment, text in revision_plan.let_go]
-            texts += [(commitment.id, text) for commitment, text in revision_plan.commitments]
-            for commitment_id, text in texts:
+            author_and_reason = (change.by, change.reason) if change and change.by else None
+            content.save_contract(
+                connection, session.pair, session.id, number, contract, builder.now, author_and_reason
+            )
+            written_by_id = [(commitment.id, written) for commitment, written in revision_plan.let_go]
+            written_by_id += [(commitment.id, written) for commitment, written in revision_plan.commitments]
+            for commitment_id, written in written_by_id:
                 reason = change.reason if change and change.id == commitment_id else ""
-                content.save_written_commitment(connection, commitment_id, text, reason)
+                content.save_written_commitment(connection, commitment_id, written, reason)
 
         return write
 
@@ -301,7 +309,7 @@ class Contracts:
         return [revision.contract for revision in self._store.content.list_revisions(session_id)]
 
     def _list_written_commitments(self, session: Session) -> list[tuple[Commitment, WrittenCommitment]]:
-        """Return the commitments of a session, each with its text. Commitments whose text was erased are left out."""
+        """Return the commitments of a session, each as it was written. Those whose text was erased are left out."""
         commitments = self._store.queries.list_commitments_of_session(session.id)
         written = self._store.content.get_written_commitments([commitment.id for commitment in commitments])
         return [(commitment, written[commitment.id]) for commitment in commitments if commitment.id in written]
@@ -315,7 +323,7 @@ class Contracts:
         return commitment
 
     def _get_written_commitment(self, commitment: Commitment) -> WrittenCommitment:
-        """Return the text of a commitment, opened."""
+        """Return the text of a commitment, opened, with its date."""
         return self._store.content.get_written_commitments([commitment.id])[commitment.id]
 
     def _make_optional_access_writer(self, builder: PlanBuilder, on_behalf: OnBehalf | None) -> Writer | None:

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, replace
 from worker.clock import Clock
 from worker.domain.counts import format_count
 from worker.domain.model import Address, CommitmentStanding, Pair, PairId
-from worker.domain.planning import actions
+from worker.domain.planning.actions import close_commitment
 from worker.domain.planning.plan_builder import PlanBuilder
 from worker.domain.retention import find_erasure_limit
 from worker.engine.actions import Actions, Writer
@@ -67,19 +67,19 @@ class Erasure:
     ) -> None:
         self._settings = settings
         self._store = store
-        self._actions = pair_actions
+        self._pair_actions = pair_actions
         self._find_calendar_provider = find_calendar_provider
         self._clock = clock
 
     def preview(self, person: Address) -> ErasurePreview:
         """Return what erasing the content of this person would affect. Opens no sealed content."""
         pairs = self.list_pairs(person)
-        ids = [pair.id for pair in pairs]
-        events = self._store.erasure.list_standing_events(ids, self._clock())
+        pair_ids = [pair.id for pair in pairs]
+        events = self._store.erasure.list_standing_events(pair_ids, self._clock())
         return ErasurePreview(
             pairs=tuple(pairs),
-            value_counts=self._store.erasure.count_contents(ids),
-            other_people=tuple(sorted({address for pair_id in ids for address in pair_id.people} - {person})),
+            value_counts=self._store.erasure.count_contents(pair_ids),
+            other_people=tuple(sorted({address for pair_id in pair_ids for address in pair_id.people} - {person})),
             is_listed=self._store.people.get_person(person) is not None,
             standing_events=tuple(events),
         )
@@ -91,11 +91,11 @@ class Erasure:
         taken off calendars at once, and the result names the calendars where that failed. An interrupted erasure can be
         run again. Raises WrongKey, LeaseLost.
         """
-        ids = [pair.id for pair in self.list_pairs(person)]
-        value_counts = self._store.erasure.count_contents(ids)
-        block_count, unreached_calendars = self._remove_blocks(ids)
-        for pair_id in ids:
-            self._actions.apply_to_pair(pair_id, self._erase_pair)
+        pair_ids = [pair.id for pair in self.list_pairs(person)]
+        value_counts = self._store.erasure.count_contents(pair_ids)
+        block_count, unreached_calendars = self._remove_blocks(pair_ids)
+        for pair_id in pair_ids:
+            self._pair_actions.apply_to_pair(pair_id, self._erase_pair)
         names = self._store.aliases.list_names(person)
         with self._store.database.write() as connection:
             question_count = self._store.third_voices.delete_questions(connection, askers=names, recipients=names)
@@ -152,7 +152,7 @@ class Erasure:
         count = 0
         for pair_id in pairs:
             try:
-                self._actions.apply_to_pair(pair_id, self._erase_pair)
+                self._pair_actions.apply_to_pair(pair_id, self._erase_pair)
             except LongarcError as error:
                 log.warning("%s: %s", pair_id, error, extra={"action": Action.ERASURE_FAILED})
             else:
@@ -175,7 +175,7 @@ class Erasure:
     def _erase_pair(self, builder: PlanBuilder) -> Writer:
         """End the open commitments of a pair as let go, and return the writer that erases its content."""
         for commitment in [commitment for commitment in builder.commitments.values() if commitment.is_open]:
-            actions.close_commitment(builder, commitment, CommitmentStanding.LET_GO)
+            close_commitment(builder, commitment, CommitmentStanding.LET_GO)
         pair_id, now = builder.pair.id, builder.now
         return lambda connection: erase_contents(connection, [pair_id], now)
 

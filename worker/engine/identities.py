@@ -21,7 +21,8 @@ from worker.store.store import Store
 T = TypeVar("T")
 
 _NO_ALIASES = KnownAliases(version="", owners={}, names={}, directory_ids={})
-#: Matches a part of a mailbox name that is long enough to be a part of a person's name.
+#: Matches a part of a mailbox name that is long enough to be a part of a person's name: three letters or more, such as
+#: `sam` and `lee` in `sam.lee2`.
 _NAME_PART = re.compile(r"[^\W\d_]{3,}")
 
 

@@ -88,6 +88,7 @@ class Outages:
         `calendar_failures` holds the failures to read calendars, and `mail_failures` the failures to send mails, both
         by the name of the service.
         """
+        # by the subject of the outage: the symptom, the text of the last error, and the number of failed attempts
         failing_services: dict[str, tuple[str, str, int]] = {}
         for name, failed_readings in calendar_failures.items():
             count = failed_readings.calendars

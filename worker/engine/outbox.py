@@ -289,7 +289,7 @@ class Outbox:
         if parties is None:
             return STALE
         mailer = self._get_mailer(parties.report.mail)
-        if doubt is not Doubt.NONE or effect.attempts > 1:
+        if doubt is not Doubt.NONE or effect.attempts > 1:  # an earlier attempt may have sent the mail
             was_sent = mailer.was_sent(effect.key)  # None when the service does not know
             if was_sent or (was_sent is None and doubt is Doubt.UNKNOWN):
                 return Attempt(Outcome.DONE if was_sent else Outcome.UNCERTAIN)
@@ -330,7 +330,7 @@ class Outbox:
                 raise
             problem = _describe_error(error)
             text = f"Your own template of the mail {mail_context.name} failed, so the default was used: {problem}"
-            if mail_context.name in UNRECORDED_MAILS:
+            if mail_context.name in UNRECORDED_MAILS:  # an alert would tell the operator that there was such a mail
                 return email
             now = self._clock()
             cause = f"template:{mail_context.name}"
@@ -468,7 +468,7 @@ def _is_wanted(effect: Effect, subject: Session | Commitment) -> bool:
 
 
 def _was_updated(existing: Event, placed: PlacedEvent, draft: EventDraft) -> bool:
-    """Return whether an earlier attempt has written the draft, by comparing the calendar with the stored event."""
+    """Return whether an earlier attempt wrote the draft: the calendar has its time, and not the version we stored."""
     if existing.span != draft.span or not existing.is_delivered:
         return False
     has_stored_version = placed.written_span == draft.span and existing.ref.etag == placed.ref.etag

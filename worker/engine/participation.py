@@ -48,7 +48,7 @@ class ParticipationUpdate:
         """
         now, stored = self._clock(), self._store.participation.load()
         rollout_in_force = stored.rollout or Rollout()
-        # another process may have put a newer rollout into force since the refusal
+        # since the refusal, another process may have put a newer rollout into force; then this one is given up
         is_outdated = self._rollout_at_refusal not in (None, rollout_in_force)
         if self._new_rollout == stored.rollout or is_outdated:
             self._new_rollout = None
@@ -76,7 +76,10 @@ class ParticipationUpdate:
         Returns whether that changed a pair, and None when the change was refused.
         """
         change, objection = self._store.participation.update(
-            rollout, None, now, lambda proposed_change: "" if force else self.find_objection(proposed_change)
+            rollout,
+            pauses=None,  # the stored pauses stay in force
+            now=now,
+            find_objection=lambda proposed_change: "" if force else self.find_objection(proposed_change),
         )
         if objection:
             self._refused_versions[cause] = stored.people_version
@@ -142,7 +145,13 @@ class ParticipationUpdate:
                 self._store.undo.delete_state(connection)
             also_write(connection)
 
-        change, _ = self._store.participation.update(None, pauses, self._clock(), lambda _: "", write)
+        change, _ = self._store.participation.update(
+            rollout=None,  # the stored rollout stays in force
+            pauses=pauses,
+            now=self._clock(),
+            find_objection=lambda _: "",
+            also_write=write,
+        )
         _log_change(change)
         return change
 

@@ -141,8 +141,8 @@ class PeopleImport:
             return False
         if not force:
             self._refuse_mass_change(roster, reading.digest)
-        find_participation = self._participation.make_rule(roster.persons)
-        people.apply_import(roster.persons, roster.pairs, now, roster.aliases, find_participation)
+        decide_participation = self._participation.make_rule(roster.persons)
+        people.apply_import(roster.persons, roster.pairs, now, roster.aliases, decide_participation)
         people.mark_habits_queried(people_done, now)
         people.set_stored_value(IMPORT_VERSION_NAME, f"{reading.digest} {now.isoformat()}")
         counts = (format_count(len(roster.persons), "person", "people"), format_count(len(roster.pairs), "pair"))
@@ -187,7 +187,7 @@ class PeopleImport:
         unlisted_count = len(lines) - MAX_LISTED_FAULTS
         last_lines = [f"and {unlisted_count:,} more"] if unlisted_count > 0 else []
         intro = "Some people in the directory can't be used as they are; their pairs stay as they were."
-        text = "\n".join([intro, *lines[:MAX_LISTED_FAULTS], *last_lines, "`longarc people` lists all of them."])
+        text = "\n".join([intro, *lines[:MAX_LISTED_FAULTS], *last_lines, "`longarc people --json` lists all of them."])
         digest = sha256("\n".join(lines).encode()).hexdigest()[:32]
         self._store.outbox.alert(f"roster:{digest}", text, now, self._settings.operator)
 

@@ -2,7 +2,8 @@
 
 A round opens in each month that the settings name, and closes at the end of that month. Answers are only counted, by
 cell, which is a group of reports that is large enough to keep its members anonymous. Who gave which answer is known
-only while the request is processed: nothing that is stored, logged or shown joins a person and an answer.
+only while the request is processed: nothing that is stored, logged or shown joins a person and an answer. In stored
+rounds, tokens stand for people. A token is computed from a person's address and the salt, which is a secret.
 """
 
 import hashlib
@@ -59,6 +60,7 @@ class Pulse:
         month = f"{now:%Y-%m}"
         if self._store.people.get_stored_value(_MONTH_NAME) == month:
             return
+        # without an encryption key or pages nobody could answer, so that this month is left without a round
         if self._settings.keys and self._settings.base_url:
             try:
                 self._close_rounds(month)
@@ -71,6 +73,7 @@ class Pulse:
 
     def list_coming_mails(self, until: datetime) -> list[Effect]:
         """Return the mails of the rounds that open before `until`, for the pairs as they are now. Stores nothing."""
+        # a preview may run without the encryption keys, which every worker that opens rounds has
         if not self._settings.base_url:
             return []
         now = self._clock()
@@ -139,21 +142,21 @@ class Pulse:
         aliases = self._store.aliases.load().names
         with self._store.database.write() as connection:
             closed_rounds = self._store.pulse.load_closed_rounds(connection)
-            # with the salt of an earlier round that is shown, people keep their tokens, and the people of cells can be
-            # compared between rounds
+            # With the salt of an earlier round people keep their tokens, so that the people of cells can be compared
+            # between rounds. A closed round of which no cell is shown has no salt.
             earlier_salts = (closed_round.salt for closed_round in closed_rounds if closed_round.salt)
             salt = next(earlier_salts, "") or secrets.token_hex(32)
             known_tokens = _collect_tokens(closed_rounds)
-            managers = {pair.manager for pair in pair_by_report.values()}
+            manager_addresses = {pair.manager for pair in pair_by_report.values()}
             tokens = {
                 address: _find_token(salt, {address, *aliases.get(address, ())}, address, known_tokens)
-                for address in {*pair_by_report, *managers}
+                for address in {*pair_by_report, *manager_addresses}
             }
-            manager_tokens = {tokens[report]: tokens[pair.manager] for report, pair in pair_by_report.items()}
-            cells = assign_cells({tokens[report]: people[report].group for report in pair_by_report}, manager_tokens)
-            waiting = {
-                token: Voter(cell=cells[token], manager=manager) for token, manager in sorted(manager_tokens.items())
-            }
+            # all three are keyed by the token of the report; managers are tokens, too
+            managers = {tokens[report]: tokens[pair.manager] for report, pair in pair_by_report.items()}
+            groups = {tokens[report]: people[report].group for report in pair_by_report}
+            cells = assign_cells(groups, managers)
+            waiting = {token: Voter(cell=cells[token], manager=manager) for token, manager in sorted(managers.items())}
             if self._store.pulse.add_round(connection, name, OpenRound(salt=salt, waiting=waiting)):
                 mails = [
                     _build_mail(name, people[report], pair, now) for report, pair in sorted(pair_by_report.items())
@@ -182,7 +185,7 @@ class Pulse:
 def _find_next_month(instant: datetime) -> datetime:
     """Return the first instant of the month after this one."""
     month_start = instant.replace(day=1, hour=0, minute=0, second=0, microsecond=0)
-    return (month_start + timedelta(days=32)).replace(day=1)
+    return (month_start + timedelta(days=32)).replace(day=1)  # 32 days later is always in the next month
 
 
 def _build_cells(open_round: OpenRound) -> list[PulseCell]:
@@ -247,7 +250,7 @@ def _build_mail(name: str, report: Person, pair: Pair, now: datetime) -> Effect:
         number=make_round_number(name),
         name=MailName.PULSE.value,
         to=report.email,
-        counts=True,
+        counts=True,  # towards the reader's daily limit of mails
     )
 
 

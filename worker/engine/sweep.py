@@ -77,7 +77,7 @@ class Sweep:
         self._operator = operator
 
     def run(self, holder: str, limit: int = BATCH) -> int:
-        """Plan up to `limit` due pairs, and return how many were planned."""
+        """Plan up to `limit` due pairs, and return how many were claimed."""
         now = self._clock()
         # the holder is unique for each run, since several threads of a process may run this at once
         holder = f"{holder}:{uuid.uuid4().hex[:8]}"
@@ -96,7 +96,7 @@ class Sweep:
         people_read: set[Address] = set()
         taken_times = _TakenTimeIndex(self._store, now)
         for first in range(0, len(pairs), BATCH):
-            # a default value is bound once for each batch, while `first` itself changes with the loop
+            # `planned_count` is bound once for each batch, as a default value, while `first` changes with the loop
             def report_read(people: Sequence[Address], planned_count: int = first) -> None:
                 people_read.update(people)
                 report_progress(len(people_read) + planned_count)

@@ -135,6 +135,7 @@ class Sync:
         try:
             provider = self._find_calendar_provider(due_calendar.address)
             if provider is None:
+                # the person has no calendar now
                 self._store.calendars.postpone(due_calendar, holder, now + self._full_every)
                 return True
             summary = None
@@ -358,14 +359,14 @@ def interpret_changes(
     """
     own_events = {event.key: event for event in changes.events if event.key}
     deleted_ids = set(changes.deleted_ids)
-    changed_events: list[tuple[PlacedEvent, str]] = []
+    changed_events: list[tuple[PlacedEvent, str]] = []  # each with the etag that the database should still have
     window = window or compute_window(now)
     lost_count = 0
     for key, old in stored_calendar.placed.items():
         new = _update_placed(old, own_events.get(key), changes, deleted_ids, window)
         if new != old:
             changed_events.append((new, old.ref.etag))
-            lost_count += new.is_gone
+            lost_count += new.is_gone  # counts 1 for an event that is gone
     if changes.is_full and not changes.events and lost_count >= MIN_LOST_EVENTS_TO_REFUSE:
         raise Refused(
             f"The calendar of {organizer} was returned empty, although it had {lost_count} of our events. Nothing was "
@@ -441,6 +442,7 @@ def _find_booked_over_pairs(changes: CalendarChanges, stored_calendar: StoredCal
     changed_spans = [
         event.span
         for event in changes.events
+        # without `show_as`, an event does not block time
         if event.key not in stored_calendar.placed and event.show_as is not None and not event.cancelled
     ]
     return {

@@ -155,6 +155,7 @@ class ThirdVoices:
             raise UnfitVoice(VoiceFault.EXCLUDED_PERSON)
         company_domains = {colleague.rpartition("@")[2] for colleague in self._store.people.load_current_people()}
         is_outside = address.rpartition("@")[2] not in company_domains
+        # somebody who has left counts as outside, whether or not people outside may be asked
         if (is_outside and not self._settings.pages.outside_voices) or _has_left(self._store, address):
             raise UnfitVoice(VoiceFault.OUTSIDE)
         return address

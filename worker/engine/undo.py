@@ -189,7 +189,7 @@ class Undo:
 
         A stranger is an event whose session or commitment this database never had.
         """
-        # the key of an event is the id of its session or commitment, a dot, and a suffix
+        # the key of an event is the id of its session or commitment, a dot, and its generation
         subjects = {event.key: (event.key or "").rpartition(".")[0] for event in leftovers}
         known_subjects = self._store.undo.list_known_subjects(sorted(set(subjects.values())))
         for event in leftovers:

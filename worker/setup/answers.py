@@ -21,6 +21,8 @@ from worker.setup.ways import Way
 
 #: The key of the table with further settings.
 MORE_SETTINGS = "settings"
+#: The longest line of an explanation in an answers file, without the `# ` at its beginning.
+_COMMENT_WIDTH = 116
 
 
 @dataclass(frozen=True, slots=True)
@@ -171,10 +173,10 @@ def render_questions(way: Way) -> str:
     """Return an answers file for this way: every question with its explanation, and its default as the answer."""
     lines = ["# Fill in, then: longarc init FOLDER --answers THIS_FILE", f"way = {render_value(way.value)}"]
     answers = {"way": way.value, "folder": "FOLDER"}
-    for question in QUESTIONS[1:]:
+    for question in QUESTIONS[1:]:  # the first one asks for the way
         if way not in question.ways:
             continue
-        explanation = textwrap.wrap(f"{question.text} {question.explanation}", 116)
+        explanation = textwrap.wrap(f"{question.text} {question.explanation}", _COMMENT_WIDTH)
         lines += ["", *(f"# {line}" for line in explanation)]
         if question.is_secret:
             lines.append(f"# A secret: give it in the environment as {question.variable} or {question.variable}_FILE.")

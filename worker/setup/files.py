@@ -143,10 +143,11 @@ def render_service(template: str, folder: Path, program: Path, user: str) -> str
     The example has the paths and credentials of a system service. Here everything is in `folder`, and the service may
     write only to `var` in it.
     """
+    # left out: comments, and lines such as `LoadCredential=…`, `Environment=…` and `StateDirectory=…`
     lines = [line for line in template.splitlines() if not re.match(r"(#|LoadCredential|Environment|StateDir)", line)]
     values = {
         "User": user,
-        "Group": "",
+        "Group": "",  # empty: the line is left out
         "ExecStart": f"{program} --config {folder / SETTINGS_FILE} run",
         "WorkingDirectory": str(folder),
         "ProtectHome": "read-only",
