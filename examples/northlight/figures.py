@@ -7,9 +7,9 @@ from statistics import median
 
 from examples.northlight.result import DemoResult
 from examples.northlight.timeline_svg import measure_moves
+from worker.domain.counts import format_count
 from worker.domain.model import CommitmentStanding, DeferralCause, Owner, SessionKind, SessionState
 from worker.domain.planning.deferrals import CAUSE_NAMES
-from worker.domain.reason_texts import format_count
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -67,7 +67,7 @@ def test_check_returns_faults_and_questions_and_writes_nothing(
     rows_before = count_rows(office)
     contract_due_in_years = contract(office.clock(), "Introduce Sam to the platform group soon", days=4000)
     result = contracts.check(session.id, contract_due_in_years)
-    assert {fault.kind for fault in result.faults} == {FaultKind.FAR}
+    assert {fault.kind for fault in result.faults} == {FaultKind.DAY_NOT_ALLOWED}
     assert "vague" in [question.code for question in result.questions]
     assert count_rows(office) == rows_before
 
@@ -156,7 +156,7 @@ def test_contract_based_on_another_revision_than_the_newest_is_refused(
     ("due", "limits", "kind"),
     [
         (None, None, FaultKind.UNDATED),
-        (date(2062, 1, 1), None, FaultKind.FAR),
+        (date(2062, 1, 1), None, FaultKind.DAY_NOT_ALLOWED),
         (date(2027, 1, 15), TextLimits(entries=1, characters=30), FaultKind.LONG),
         (date(2027, 1, 15), TextLimits(entries=0, characters=500), FaultKind.MANY),
     ],
@@ -275,7 +275,7 @@ def test_change_to_a_day_too_far_away_is_refused(office: Office, contracts: Cont
     rows_before = count_rows(office)
     with pytest.raises(UnfitContract) as raised:
         contracts.change(get_commitment_id(office, Owner.MANAGER), due=date(2062, 1, 1))
-    assert raised.value.faults[0].kind is FaultKind.FAR
+    assert raised.value.faults[0].kind is FaultKind.DAY_NOT_ALLOWED
     assert count_rows(office) == rows_before
 
 

@@ -25,6 +25,7 @@ STORM_MERGE_PERIOD = timedelta(seconds=30)
 RETRY_WAITS = (timedelta(hours=1), timedelta(hours=4), timedelta(days=1))
 #: A channel is renewed no earlier than this after it was opened.
 MIN_RENEWAL = timedelta(minutes=10)
+#: The number of different results of `derive_fraction`.
 _FRACTION_STEPS = 1000
 
 
@@ -41,7 +42,8 @@ class ChannelStanding(StrEnum):
 
     TRUSTED = "trusted"  #: notifications arrive, so that the calendar is polled seldom
     UNPROVEN = "unproven"  #: no notification has arrived yet; the next change will show whether the channel works
-    #: The open channel has not notified us of a change that we wrote ourselves, or the channel before it had not.
+    #: The echo of our own write is overdue. A channel that was opened after a silent or failing one, or could not be
+    #: renewed, counts as silent, too, until a notification comes.
     SILENT = "silent"
     FAILING = "failing"  #: no channel is open, because the service refuses to open one
 
@@ -50,7 +52,7 @@ def choose_step(watched: WatchedCalendar, now: datetime) -> ChannelStep:
     """Return the step that is due now for the calendar's channel."""
     if not watched.is_open or has_expired(watched, now):
         return ChannelStep.OPEN
-    if is_silent(watched, now) and find_reopening_time(watched) <= now:
+    if is_echo_overdue(watched, now) and find_reopening_time(watched) <= now:
         return ChannelStep.OPEN
     if watched.renew_at is not None and watched.renew_at <= now:
         return ChannelStep.RENEW
@@ -61,15 +63,16 @@ def find_next_step_at(watched: WatchedCalendar) -> datetime:
     """Return when `choose_step` has to be called again for an open channel. Raises ValueError when none is open."""
     if watched.renew_at is None:
         raise ValueError(f"{watched.calendar} has no open channel.")
-    if watched.awaiting_since is None:
+    if watched.awaiting_since is None:  # no echo of our own write is expected
         return watched.renew_at
     return min(watched.renew_at, max(watched.awaiting_since + MAX_ECHO_DELAY, find_reopening_time(watched)))
 
 
 def find_reopening_time(watched: WatchedCalendar) -> datetime:
-    """Return the earliest time at which a silent channel is replaced by another one.
+    """Return the earliest time at which a channel whose echo is overdue is replaced by another one.
 
-    The wait grows with each channel in a row that stayed silent. Raises ValueError when no channel is open.
+    The wait counts from the opening of the channel, and grows with `WatchedCalendar.failures`. Raises ValueError when
+    no channel is open.
     """
     if watched.opened_at is None:
         raise ValueError(f"{watched.calendar} has no open channel.")
@@ -77,7 +80,7 @@ def find_reopening_time(watched: WatchedCalendar) -> datetime:
 
 
 def find_retry_wait(failures: int) -> timedelta:
-    """Return how long to wait before the next attempt, after this many failures in a row."""
+    """Return how long to wait before the next channel is opened. `failures` is that of `WatchedCalendar`."""
     return RETRY_WAITS[min(failures, len(RETRY_WAITS)) - 1] if failures else timedelta(0)
 
 
@@ -96,23 +99,24 @@ def has_expired(watched: WatchedCalendar, now: datetime) -> bool:
     return watched.expires_at is not None and watched.expires_at <= now
 
 
-def is_silent(watched: WatchedCalendar, now: datetime) -> bool:
-    """Return whether the notification of our own write is overdue."""
+def is_echo_overdue(watched: WatchedCalendar, now: datetime) -> bool:
+    """Return whether the echo, the notification of our own write, has not come within MAX_ECHO_DELAY."""
     return watched.awaiting_since is not None and watched.awaiting_since + MAX_ECHO_DELAY <= now
 
 
 def is_trusted(watched: WatchedCalendar | None, now: datetime) -> bool:
     """Return whether notifications of the calendar's changes can be relied on, so that it is polled seldom."""
+    # `proven_at` is None before the first notification, and again after a poll found a change without a notification.
     if watched is None or not watched.is_open or watched.proven_at is None:
         return False
-    return not has_expired(watched, now) and not is_silent(watched, now)
+    return not has_expired(watched, now) and not is_echo_overdue(watched, now)
 
 
 def schedule_hinted_poll(last_poll_at: datetime | None, rapid_polls: int, now: datetime) -> tuple[datetime | None, int]:
-    """Return when to poll a calendar after a notification, and how many rapid polls in a row preceded that poll.
+    """Return when to poll a calendar after a notification, and how many rapid polls in a row that poll makes.
 
     The time is None when a poll is already scheduled. `last_poll_at` is the time of the last poll that this function
-    scheduled for the calendar, or None if there was none. `rapid_polls` is how many rapid polls preceded that poll.
+    scheduled for the calendar, or None if there was none. `rapid_polls` is the number that was returned with that time.
     """
     if last_poll_at is None:
         return now, 0

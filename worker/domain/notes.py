@@ -46,7 +46,7 @@ def can_have_notes(session: Session) -> bool:
 def find_note_session(sessions: Iterable[Session], now: datetime) -> Session | None:
     """Return the last career session that was held, if notes about it can be left at `now`; else None."""
     held = [s for s in sessions if s.kind is SessionKind.CAREER and s.held_at is not None and s.held_at <= now]
-    latest = max(held, key=lambda s: s.held_at or now, default=None)
+    latest = max(held, key=lambda s: s.held_at or now, default=None)  # `or now` is for the type checker alone
     if latest is None or latest.held_at is None or not can_have_notes(latest):
         return None
     return latest if latest.held_at > now - NOTE_PERIOD else None

@@ -10,7 +10,8 @@ only. Those people must always be nobody, or at least MIN_ANSWERS people with MI
 checks that. It looks at bundles: the people who moved together from one cell of the earlier round to one cell of the
 later round, or who were in no cell of one of the two rounds.
 
-In this module, tokens stand for people and managers, and answers exist only as the counts of a cell.
+In this module, people and managers are represented by tokens: texts computed from their addresses with a secret, which
+`worker.engine.pulse` keeps. Answers exist only as the counts of a cell.
 """
 
 from collections import defaultdict
@@ -38,7 +39,7 @@ class PulseCell:
 
 
 def is_large_enough(people: Mapping[str, str]) -> bool:
-    """Return whether a result about these people may be shown (R-37). `people` maps each person to their manager."""
+    """Return whether a result about these people may be shown (R-37). `people` is as in `PulseCell`."""
     return len(people) >= MIN_ANSWERS and len(set(people.values())) >= MIN_MANAGERS
 
 
@@ -49,7 +50,8 @@ def assign_cells(groups: Mapping[str, str], managers: Mapping[str, str]) -> dict
     sealed counters of answers are ever about a few people. When even all people together are too few, everybody is in
     the cell EVERYBODY, but then no round is opened.
 
-    `groups`, `managers` and the result are keyed by the person's token.
+    By the person's token, `groups` holds the name of the person's group (empty if unknown), `managers` the token of the
+    person's manager, and the result the name of the cell.
     """
     group_names = {person: group or OTHERS for person, group in groups.items()}
     cells = [

@@ -290,8 +290,3 @@ _CODE_FORMATTERS: Mapping[str, Callable[[ReasonFormatter, Mapping[str, Any]], Ma
 def format_short_date(day: date) -> str:
     """Return the date in the form `Tue 6 Oct`."""
     return f"{SHORT_DAY_NAMES[day.weekday()]} {day.day} {MONTHS[day.month - 1]}"
-
-
-def format_count(number: int, noun: str) -> str:
-    """Return the number with the noun: `no days`, `1 day`, `2 days`."""
-    return f"{number or 'no'} {noun}{'' if number == 1 else 's'}"

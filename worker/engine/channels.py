@@ -170,7 +170,7 @@ class Channels:
         """Open or renew the channel of a calendar, or do nothing until its next step is due."""
         now = self._clock()
         step = channels.choose_step(watched, now)
-        if channels.is_silent(watched, now):
+        if channels.is_echo_overdue(watched, now):
             # from now on the calendar is polled as often as a calendar without a channel
             self._store.calendars.make_due([watched.calendar], now)
         if step is ChannelStep.WAIT:
@@ -231,7 +231,7 @@ class Channels:
         channel is trusted if the previous one was trusted and was not silent.
         """
         now = self._clock()
-        if channels.is_silent(previous, now):
+        if channels.is_echo_overdue(previous, now):
             opened = replace(opened, proven_at=None, failures=previous.failures + 1, problem=SILENT_PROBLEM)
         else:
             opened = replace(opened, problem="")

@@ -22,7 +22,7 @@ from worker.domain.contract.check import (
     UnfitContract,
     check_contract,
     compute_allowed_days,
-    compute_allowed_days_after,
+    compute_allowed_days_of_next_revision,
     find_faults,
 )
 from worker.domain.contract.languages import ContractPart
@@ -188,7 +188,8 @@ class Contracts:
             if due and due not in allowed_days:
                 # the part of the contract that lists the commitments of this person
                 part = commitment.owner.select(ContractPart.MANAGER, ContractPart.REPORT)
-                raise UnfitContract([ContractFault(kind=FaultKind.FAR, part=part, field="due")], allowed_days)
+                fault = ContractFault(kind=FaultKind.DAY_NOT_ALLOWED, part=part, field="due")
+                raise UnfitContract([fault], allowed_days)
             return replace(written, text=text or written.text, due=due or written.due)
 
         return self._revise(commitment_id, apply_change, reason, on_behalf, by)
@@ -342,7 +343,7 @@ def _require_no_faults(
     builder: PlanBuilder, contract: Contract, revisions: list[Contract], limits: TextLimits | None
 ) -> None:
     """Raise UnfitContract when the contract has faults, such as a date that is not allowed after these revisions."""
-    allowed_days = compute_allowed_days_after(revisions, get_local_date(builder.manager.zone, builder.now))
+    allowed_days = compute_allowed_days_of_next_revision(revisions, get_local_date(builder.manager.zone, builder.now))
     if faults := find_faults(contract, allowed_days, limits):
         raise UnfitContract(faults, allowed_days)
 

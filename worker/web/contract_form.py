@@ -34,7 +34,7 @@ LIMITS = TextLimits(entries=30, characters=MAX_SENT_CHARACTERS)
 #: The advice that the form shows for each kind of fault.
 REMEDIES: Mapping[FaultKind, str] = {
     FaultKind.UNDATED: N_("Say by which day."),
-    FaultKind.FAR: N_("That is too long ago or too far ahead. Look at the year again."),
+    FaultKind.DAY_NOT_ALLOWED: N_("That is too long ago or too far ahead. Look at the year again."),
     FaultKind.LONG: N_("This is long for a contract. Shorten it."),
     FaultKind.MANY: N_("These are many lines for a contract. Keep what matters most."),
 }

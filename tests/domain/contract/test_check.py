@@ -52,8 +52,8 @@ def test_distant_date_is_a_fault_that_names_its_place(year: int) -> None:
     )
     result = check(contract)
     assert result.faults == (
-        ContractFault(kind=FaultKind.FAR, part=ContractPart.REPORT, index=1, field="due", line=7),
-        ContractFault(kind=FaultKind.FAR, part=ContractPart.REVIEWS, index=0, field="month", line=12),
+        ContractFault(kind=FaultKind.DAY_NOT_ALLOWED, part=ContractPart.REPORT, index=1, field="due", line=7),
+        ContractFault(kind=FaultKind.DAY_NOT_ALLOWED, part=ContractPart.REVIEWS, index=0, field="month", line=12),
     )
     assert str(result.days) == "from 2026-01-01 to 2032-01-08"
 

@@ -39,7 +39,7 @@ from worker.domain.model import (
     Trigger,
 )
 from worker.domain.planning import actions
-from worker.domain.planning.notices import find_due_mail_time
+from worker.domain.planning.notices import find_commitment_mail_time
 from worker.domain.planning.preparations import (
     MAX_EARLY_DAYS,
     REVIEW_NOTE_MIN_LEAD,
@@ -318,8 +318,8 @@ def test_the_owner_gets_a_mail_at_nine_when_a_commitment_is_due() -> None:
 
 def test_due_mail_for_a_day_off_leaves_on_the_working_day_before() -> None:
     """3 October 2026 is a public holiday in Germany and a Saturday; 13 September is a Sunday (R-20)."""
-    assert find_due_mail_time(DANA, date(2026, 10, 3)) == utc(2026, 10, 2, 7)
-    assert find_due_mail_time(SAM, date(2026, 9, 13)) == utc(2026, 9, 11, 8)
+    assert find_commitment_mail_time(DANA, date(2026, 10, 3)) == utc(2026, 10, 2, 7)
+    assert find_commitment_mail_time(SAM, date(2026, 9, 13)) == utc(2026, 9, 11, 8)
 
 
 def test_due_mail_waits_until_its_reader_is_back() -> None:

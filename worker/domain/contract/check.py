@@ -1,8 +1,8 @@
-"""Checks a contract before it is recorded, for the page and for the command.
+"""Checks a contract before it is recorded, for the page and for the command `contract record`.
 
 The check finds faults, which prevent the contract from being recorded, and questions about its commitments, which do
-not. A fault has a kind and a place, but never contains text of the contract (R-23). The page and the command have their
-own sentence for each kind.
+not. A fault has a kind and a place, but never contains text of the contract, which is confidential (R-23). The page and
+the command have their own sentence for each kind.
 """
 
 from collections import Counter
@@ -41,7 +41,7 @@ def compute_allowed_days(today: date, earlier_days: Iterable[date] = ()) -> Allo
     """Return the days that may be dates of a contract recorded today.
 
     The first of them is the first day of a month, because a review counts as the first day of its month. `earlier_days`
-    are the dates of the previous revision, which stay allowed however long ago they are.
+    are dates that stay allowed however long ago they are, such as those of the previous revision.
     """
     return AllowedDays(min((today - MAX_RECORDING_DELAY, *earlier_days)).replace(day=1), today + MAX_TIME_AHEAD)
 
@@ -56,7 +56,7 @@ class FaultKind(StrEnum):
     """The kind of a fault in a contract whose file or form could be read."""
 
     UNDATED = "undated"  #: a commitment has no date
-    FAR = "far"  #: a day or a month is too long ago or too far ahead
+    DAY_NOT_ALLOWED = "far"  #: a day or a month is too long ago or too far ahead: outside `AllowedDays`
     LONG = "long"  #: a text is longer than the limit
     MANY = "many"  #: a part has more entries than the limit
 
@@ -64,7 +64,7 @@ class FaultKind(StrEnum):
 #: The text of `UnfitContract` for each kind, for callers without sentences of their own.
 _SENTENCES = {
     FaultKind.UNDATED: "A commitment has no date.",
-    FaultKind.FAR: "A date is too long ago or too far ahead.",
+    FaultKind.DAY_NOT_ALLOWED: "A date is too long ago or too far ahead.",
     FaultKind.LONG: "A text is too long.",
     FaultKind.MANY: "A part has too many entries.",
 }
@@ -121,11 +121,11 @@ def check_contract(
 ) -> ContractCheck:
     """Return the faults of a contract and the questions about its commitments.
 
-    `revisions` are the recorded revisions, oldest first: the dates of the newest one stay allowed. A commitment without
-    a date gets no questions, because the missing date is a fault.
+    `revisions` are the recorded revisions, oldest first: the dates of the newest one stay allowed. Without `limits`, a
+    contract may have any size. A commitment without a date gets no questions, because the missing date is a fault.
     """
     recorded_on = get_local_date(manager.zone, now)
-    days = compute_allowed_days_after(revisions, recorded_on)
+    days = compute_allowed_days_of_next_revision(revisions, recorded_on)
     dated_commitments_only = replace(
         contract,
         report=tuple(commitment for commitment in contract.report if commitment.due),
@@ -137,14 +137,14 @@ def check_contract(
             dated_commitments_only,
             recorded_on,
             manager.locale,
-            lambda owner, day: not is_working_day(owner.select(manager, report), day),
+            is_day_off=lambda owner, day: not is_working_day(owner.select(manager, report), day),
         ),
         days=days,
         newest_revision=len(revisions),
     )
 
 
-def compute_allowed_days_after(revisions: Sequence[Contract], today: date) -> AllowedDays:
+def compute_allowed_days_of_next_revision(revisions: Sequence[Contract], today: date) -> AllowedDays:
     """Return the days that may be dates of the next revision if it is recorded today.
 
     `revisions` are the recorded revisions, oldest first.
@@ -161,7 +161,7 @@ def find_faults(contract: Contract, days: AllowedDays, limits: TextLimits | None
             (FaultKind.LONG, name) for name, text in entry.texts.items() if limits and limits.is_exceeded_by(text)
         ]
         if entry.day_field and entry.day not in days:
-            field_faults.append((FaultKind.FAR if entry.day else FaultKind.UNDATED, entry.day_field))
+            field_faults.append((FaultKind.DAY_NOT_ALLOWED if entry.day else FaultKind.UNDATED, entry.day_field))
         index = entry_counts[entry.part]
         faults += [
             ContractFault(kind=kind, part=entry.part, index=index, field=name, line=entry.line)

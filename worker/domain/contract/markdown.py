@@ -2,7 +2,7 @@
 
 The parser tolerates the changes that editors and word processors make to a text. It collects all other problems, with
 their lines, in one run. A problem never contains text of the contract, because problems are shown in terminals and
-logs (R-23).
+logs, and content is confidential (R-23).
 """
 
 import re
@@ -28,7 +28,9 @@ _DASH = "[-\u2010\u2011\u2013]"
 _DATE = rf"(\d{{4}}){_DASH}(\d{{1,2}}){_DASH}(\d{{1,2}})"
 #: A date in the German format: 15.2.2027.
 _GERMAN_DATE = r"(\d{1,2})\. ?(\d{1,2})\. ?(\d{4})"
+#: A line that may be a heading: `## The open question`. The groups are the `#` signs, the space after and the name.
 _HEADING = re.compile(r"(#{1,6})(\s*)(.*?)[\s#:]*")
+#: A list item: `- text`. The group is the text, which is None for a bare `-`.
 _ITEM = re.compile(r"[-*+•](?:\s+(.*))?")
 #: The keywords that begin a detail of a commitment, in all languages, and the field of `WrittenCommitment` for each.
 _DETAIL_NAMES = {
@@ -36,12 +38,16 @@ _DETAIL_NAMES = {
     for language in CONTRACT_LANGUAGES.values()
     for word, name in ((language.support, "support"), (language.success, "success"))
 }
+#: A detail of a commitment, also as a list item: `support: the platform team`. The groups are the keyword and the text.
 _DETAIL = re.compile(rf"(?:[-*+•]\s+)?({'|'.join(_DETAIL_NAMES)})\s*:\s*(.*)", re.IGNORECASE)
+#: A commitment that ends with its date: `Run the review by 2027-02-15.`, `… (bis zum 15.2.2027)`. The first group is
+#: the text before the date. Of the nine groups after it, three hold the parts of the date, in the order of the file.
 _DUE = re.compile(rf"(?:(.*)\s)?\(?(?:by {_DATE}|bis(?: zum)? (?:{_DATE}|{_GERMAN_DATE}))\)?[.!]?", re.IGNORECASE)
+#: A review: `2027-02: the first design review`. The groups are the year, the month and the text.
 _MONTH = re.compile(rf"(\d{{4}}){_DASH}(\d{{1,2}}) ?:(?: (.*))?")
 #: Matches `<!--` with the backslashes in front of it. Without a backslash, it begins a comment; else it is plain text.
 COMMENT_START = re.compile(r"\\*<!--")
-#: Where a text is split to find comments: at the start and the end of each comment, and at the end of each line.
+#: Splits a text at the start and the end of each comment and at line ends. The group keeps these among the pieces.
 _COMMENT_PIECES = re.compile(r"((?<!\\)<!--|-->|\n)")
 HORIZONTAL_RULE = re.compile(r"-{3,}|\*{3,}|_{3,}")
 #: A line which says that the two agreed on nothing in a part. In German, `keine` is accepted as well.
@@ -96,7 +102,7 @@ def parse_contract(text: str, file: str) -> Contract:
 
 
 def try_parse_contract(text: str, file: str) -> tuple[Contract, list[Problem]]:
-    """Return the parts of the contract that can be read, and a problem for each other line, sorted by line number."""
+    """Return what can be read of the contract, and the problems of the rest, sorted by line number."""
     problems: list[Problem] = []
 
     def add_problem(line: int, what: str, remedy: str) -> None:
@@ -159,6 +165,7 @@ def _add_first_problem(
 
 
 def _has_control_character(line: str) -> bool:
+    # The Unicode categories of control characters, surrogates, and separators of lines and of paragraphs.
     return any(unicodedata.category(character) in {"Cc", "Cs", "Zl", "Zp"} for character in line if character != "\t")
 
 
@@ -211,8 +218,8 @@ def _open_section(
 ) -> list[_Line]:
     """Return the list to which the lines below this heading are appended.
 
-    For a known heading, that is the list of the part's section. For an unknown heading, it is a new list, which the
-    caller does not keep. If the unknown heading looks like a misspelled one, its part is added to `misspelled_parts`.
+    For a known heading, that is the list of the part's section. For an unknown heading, it is a list without a section,
+    so that the lines are ignored. If it looks like a misspelled heading, its part is added to `misspelled_parts`.
     """
     if part is None:
         remedy = "Use only the headings " + ", ".join(f"`## {heading}`" for heading in language.headings.values()) + "."
@@ -240,7 +247,7 @@ def _iterate_content_lines(lines: Sequence[str], add_problem: _AddProblem) -> It
 
 
 def _strip_comments(lines: Sequence[str], add_problem: _AddProblem) -> Mapping[int, str]:
-    """Return the lines by number, without comments, which are for the manager alone (R-23).
+    """Return the lines by number, without comments, which are for the manager alone and never stored.
 
     Text after a comment of several lines is appended to the line on which the comment begins, if that line has text
     before the comment.
@@ -251,17 +258,19 @@ def _strip_comments(lines: Sequence[str], add_problem: _AddProblem) -> Mapping[i
     for piece in _COMMENT_PIECES.split("\n".join(lines)):
         if piece == "\n":
             number += 1
-            target = target if comment_start else number
+            if not comment_start:
+                target = number
         elif piece == "<!--":
-            comment_start = comment_start or number
+            comment_start = comment_start or number  # `<!--` inside a comment has no meaning
         elif piece == "-->" and comment_start:
-            target = target if stripped.get(target, "").strip() else number
+            if not stripped.get(target, "").strip():
+                target = number
             comment_start = 0
         elif not comment_start:
             # Each `<!--` in such a piece has a backslash in front. One is removed, because `render_contract` adds one.
             unescaped = COMMENT_START.sub(lambda match: match[0].removeprefix("\\"), piece)
             stripped[target] = stripped.get(target, "") + unescaped
-    if comment_start:
+    if comment_start:  # to people, comments are called notes, as in the blank file
         add_problem(comment_start, "The note that opens here is never closed.", "Close it with `-->`, or delete it.")
     return stripped
 
@@ -286,7 +295,8 @@ def _parse_heading(text: str) -> tuple[ContractPart | None, int] | None:
         return None
     level, space, name = len(match[1]), match[2], _normalize_heading(match[3])
     part = _PARTS_BY_HEADING[name][0] if name in _PARTS_BY_HEADING else None
-    return (part, level) if part or space or not name else None  # `#word` is a heading only if it is known
+    # `#word` is a heading only if it is known. `##` alone is an unknown heading.
+    return (part, level) if part or space or not name else None
 
 
 # --- from lines to items --------------------------------------------------------------------------------------------
@@ -348,6 +358,7 @@ def _attach_line(part: ContractPart, item: _Item, line: _Line, add_problem: _Add
     """Add a detail or a wrapped line to `item`, and a problem for a nested list. Return False for any other line."""
     has_marker = bool(_ITEM.fullmatch(line.text))
     is_deeper = line.indent > item.indent
+    # A keyword begins a detail even without indentation, but not after a list marker: that begins another item.
     detail = (
         _DETAIL.fullmatch(line.text)
         if part in (ContractPart.REPORT, ContractPart.MANAGER) and (is_deeper or not has_marker)
@@ -390,7 +401,7 @@ def _parse_commitment(item: _Item, add_problem: _AddProblem) -> WrittenCommitmen
             f"Write what will be done before `{item.language.by}`.",
         )
         return None
-    date_parts = [part for part in match.groups()[1:] if part]
+    date_parts = [part for part in match.groups()[1:] if part]  # only one of the three formats of a date has matched
     is_year_first = len(date_parts[0]) == 4  # a German date begins with the day
     due = _make_date(*(date_parts if is_year_first else reversed(date_parts)))
     if due is None:
@@ -433,8 +444,10 @@ def _guess_dates(text: str) -> Iterator[date]:
 def _parse_number(word: str) -> int:
     """Return the number that a word such as `1st`, `01` or `january` means; 0 when it means none."""
     match = re.fullmatch(r"(\d{1,4})(?:st|nd|rd|th)?", word)
-    if match or len(word) < 3:
-        return int(match[1]) if match else 0
+    if match:
+        return int(match[1])
+    if len(word) < 3:  # too short for the name of a month or its abbreviation
+        return 0
     months = (
         numbered_name
         for language in CONTRACT_LANGUAGES.values()

@@ -116,13 +116,14 @@ def _identify_commitments(
     for owner, written_commitments in ((Owner.MANAGER, contract.manager), (Owner.REPORT, contract.report)):
         own_open = [(commitment.id, written) for commitment, written in still_open if commitment.owner is owner]
         old_texts = {commitment_id: written.text for commitment_id, written in own_open}
-        # The change is applied to the old commitment too, so that its text equals the new text and it is matched.
+        # The change is applied to the old commitment, too: its text then equals the new text, so that the two match.
         old = [(commitment_id, _apply_change(commitment_id, written, change)) for commitment_id, written in own_open]
         for position, (written, old_id) in enumerate(
             zip(written_commitments, match_commitments(old, written_commitments), strict=True)
         ):
             if written.due is None:
                 raise ValueError("a commitment without a date reached a revision")
+            # The ids of commitments begin with a p, for promise.
             commitment_id = old_id or derive_id("p", f"{session}|{number}|{owner}|{position}")
             is_reworded = commitment_id in old_texts and old_texts[commitment_id] != written.text
             identified = IdentifiedCommitment(id=commitment_id, owner=owner, due=written.due, is_reworded=is_reworded)

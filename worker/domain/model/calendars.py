@@ -161,7 +161,7 @@ class EventDraft:
     """The desired content of an event. The event is always private, and attendees may not change it."""
 
     key: str
-    subject: str
+    subject: str  #: the title of the event
     body: str
     span: Span
     zone: str  #: the organizer's zone, for calendar programs that show it

@@ -18,7 +18,9 @@ class WatchedCalendar:
     opened_at: datetime | None = None
     renew_at: datetime | None = None
     expires_at: datetime | None = None
-    proven_at: datetime | None = None  #: since when the channel is known to work; None while that is not proven
+    #: Since when the channel is known to work. None before its first notification, and again after a poll has found a
+    #: change for which no notification came.
+    proven_at: datetime | None = None
     has_told: bool = False  #: whether a notification has arrived since the last poll of the calendar began
     awaiting_since: datetime | None = None  #: when we wrote the change whose notification has not come yet
     failures: int = 0  #: how many channels in a row could not be opened or renewed, or were silent

@@ -25,7 +25,7 @@ class WrittenCommitment:
     """A commitment as it is written in a contract (R-26)."""
 
     text: str
-    due: date | None
+    due: date | None  #: None when a form was sent without a date; a recorded contract has every date
     support: str = ""  #: optional: who supports it
     success: str = ""  #: optional: what success looks like
     line: int = 0  #: the line in the contract file, from 1; 0 when the contract didn't come from a file

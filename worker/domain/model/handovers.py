@@ -14,15 +14,15 @@ MAX_HANDOVER_GAP = timedelta(days=180)
 
 
 class HandoverLineKind(StrEnum):
-    """The origin of a line: a part of the old contract, a note, or a suggestion of the old manager."""
+    """The origin of a line: a part of the old contract, a note, or a suggestion of the former manager."""
 
     REPORT = "report"  #: a commitment of the report
-    MANAGER = "manager"  #: a commitment of the old manager
+    MANAGER = "manager"  #: a commitment of the former manager
     REVIEW = "review"  #: a point to review
     QUESTION = "question"  #: the open question
     REPORT_NOTE = "report_note"  #: a line of a note by the report (R-28)
-    MANAGER_NOTE = "manager_note"  #: a line of a note by the old manager (R-28)
-    SUGGESTION = "offer"  #: an open commitment of the old manager that the new manager could take over
+    MANAGER_NOTE = "manager_note"  #: a line of a note by the former manager (R-28)
+    SUGGESTION = "offer"  #: an open commitment of the former manager that the new manager could take over
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,20 +51,20 @@ class Handover:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HandoverContent:
-    """The decisions of the report and the old manager about a handover. It is stored only sealed."""
+    """The decisions of the report and the former manager about a handover. It is stored only sealed."""
 
     lines: tuple[HandoverLine, ...] = ()  #: the lines that the report has passed on to the new manager
-    #: The open commitments that the old manager suggests to the new one; the report decides whether to pass them on.
+    #: The open commitments that the former manager suggests to the new one; the report decides whether to pass them on.
     suggestions: tuple[HandoverLine, ...] = ()
-    kept_ids: tuple[str, ...] = ()  #: the ids of the commitments that the old manager will still do
+    kept_ids: tuple[str, ...] = ()  #: the ids of the commitments that the former manager will still do
 
 
 def list_handover_lines(contract: Contract | None, suggestions: Iterable[HandoverLine] = ()) -> list[HandoverLine]:
-    """Return the lines that the report can pass on: the suggestions of the old manager, then the lines of the contract.
+    """Return the lines that the report can pass on: the former manager's suggestions, then the lines of the contract.
 
     A suggestion is an open commitment that the new manager could take over. Equal lines are returned once, and a
-    commitment of the old manager with the same text as a suggestion is left out. The lines of notes are not included,
-    because the caller adds them.
+    commitment of the former manager with the same text as a suggestion is left out. The lines of notes are not
+    included, because the caller adds them.
     """
     suggestions = list(suggestions)
     if contract is None:

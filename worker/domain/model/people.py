@@ -70,7 +70,7 @@ class ReviewMode(StrEnum):
 class EndReason(StrEnum):
     """The reason why a pair has ended."""
 
-    NO = ""  #: the pair has not ended
+    NO = ""  #: the pair has not ended; the only value that counts as false
     REPORT_LEFT = "report_left"
     MANAGER_LEFT = "manager_left"
     BOTH_LEFT = "both_left"
@@ -85,7 +85,7 @@ class EndReason(StrEnum):
 class Participation(StrEnum):
     """Whether a pair takes part, or the reason why not. `worker.domain.rollout` decides it."""
 
-    YES = ""
+    YES = ""  #: the pair takes part
     NOT_CHOSEN = "not_chosen"  #: the rollout does not include this pair
     NOT_BEGUN = "not_begun"  #: the rollout begins on a later day
     EVERYBODY_PAUSED = "everybody_paused"  #: the operator paused all pairs
@@ -109,7 +109,7 @@ class Owner(StrEnum):
     REPORT = "report"
 
     def select(self, of_manager: T, of_report: T) -> T:
-        """Return `of_manager` for the manager, and `of_report` for the report."""
+        """Return the first argument for the manager, and the second for the report."""
         return of_manager if self is Owner.MANAGER else of_report
 
 

@@ -67,7 +67,7 @@ class Effect:
     #: the mail depends on no time.
     start: datetime | None = None
     quiet: bool = False  #: for a cancellation: whether guests get no notice, if the service supports that
-    #: For mails: whether the mail waits for the reader's working hours, and counts towards the daily limit (T-16).
+    #: For mails: whether the mail waits for the reader's mail hours, and counts towards the daily limit (T-16).
     counts: bool = False
     progress: EffectProgress = EffectProgress.WAITING
     attempts: int = 0

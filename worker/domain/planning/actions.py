@@ -3,8 +3,8 @@
 People report whether a session took place, ask for another time or for a session soon, choose whether they meet in one
 long session or in a series, and record a contract or the end of a commitment. Each function changes the given
 `PlanBuilder`. The caller writes `builder.build()` like any other plan, and has the pair planned again. An action that
-the rules do not allow raises `Refused` with a sentence for the operator. Pages choose their own by the error's type
-(`worker.web.refusals`).
+the rules do not allow raises `Refused`, or a subclass of it, with a sentence for the operator. Pages show another
+sentence, which they choose by the class of the error (`worker.web.refusals`).
 """
 
 from collections.abc import Sequence

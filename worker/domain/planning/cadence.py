@@ -287,7 +287,7 @@ def make_session(
     """
     seed = "|".join((str(pair), kind, topic, str(cycle), discriminator, now.isoformat()))
     return Session(
-        id=derive_id(kind[0], seed),
+        id=derive_id(kind[0], seed),  # begins with the first letter of the kind
         pair=pair,
         kind=kind,
         topic=topic,

@@ -69,8 +69,8 @@ def check_booked_sessions(builder: PlanBuilder, skipped_ids: Collection[str] = (
     The sessions with the ids `skipped_ids` are not checked.
     """
     booked = [s for s in builder.sessions.values() if s.booked and s.id not in skipped_ids]
-    with_event = [s for s in booked if not is_inside_1on1(builder, s)]
-    for session in [_fill_intended_times(builder, s) for s in with_event]:
+    with_own_event = [s for s in booked if not is_inside_1on1(builder, s)]
+    for session in [_fill_intended_times(builder, s) for s in with_own_event]:
         placed = builder.state.placed_events.get(session.key)
         if builder.has_pending_change(session.id):  # the event as last seen may be older than the decided change
             if is_calendar_check_due(builder, session) or (placed is not None and _has_change(placed)):
@@ -124,8 +124,8 @@ def _compare_event(builder: PlanBuilder, session: Session, placed: PlacedEvent) 
         return
     decliners = [address for address, answer in placed.answers.items() if answer is Answer.DECLINED]
     if decliners:
-        # The event may also have been moved. Unless that is accepted here, the event still counts as moved if our next
-        # write fails, and this answer is counted again.
+        # The event may also have been moved. Unless the move is accepted here, the event still counts as moved when our
+        # next write fails, and the session is deferred again because of this answer.
         builder.accept_move(placed)
         # The lost time is the one on the calendar, to which a person may have moved the event.
         declined_session = replace(session, start=placed.span.start, end=placed.span.end)
@@ -222,7 +222,7 @@ def _is_in_night_shift(person: Person, day: date, span: Span) -> bool:
 def _check_clash(builder: PlanBuilder, session: Session) -> None:
     """Look for an event that clashes with the session, and defer the session or warn of the clash (T-10).
 
-    Free/busy is read only when a calendar check is due. A session that begins within hours is left alone.
+    Free/busy is read only when a calendar check is due. A session that begins within `LAST_HOURS` is left alone.
     """
     if session.span.start - builder.now <= LAST_HOURS:
         return
@@ -322,7 +322,7 @@ def _find_clash(
     Out of office takes precedence over other events.
     """
     clash: tuple[ShowAs, Address] | None = None
-    is_manager_known = free_busy_by_address[builder.manager.email].is_known
+    is_manager_free_busy_known = free_busy_by_address[builder.manager.email].is_known
     for email, free_busy in free_busy_by_address.items():
         for busy in free_busy.busy:
             if busy.span.start >= session.span.end:  # the busy times are in order
@@ -334,14 +334,16 @@ def _find_clash(
             if busy.show_as is ShowAs.AWAY:
                 return ShowAs.AWAY, email
             may_be_own_event = email == builder.report.email and _may_be_own_event(
-                builder, session, busy, is_manager_known=is_manager_known
+                builder, session, busy, is_manager_free_busy_known=is_manager_free_busy_known
             )
             if clash is None and not may_be_own_event:
                 clash = (busy.show_as, email)
     return clash
 
 
-def _may_be_own_event(builder: PlanBuilder, session: Session, busy: BusyTime, *, is_manager_known: bool) -> bool:
+def _may_be_own_event(
+    builder: PlanBuilder, session: Session, busy: BusyTime, *, is_manager_free_busy_known: bool
+) -> bool:
     """Return whether a busy span of the report may be the session's own event.
 
     When the two people use different calendar services, or the manager's calendar can't be read, the report's service
@@ -349,7 +351,7 @@ def _may_be_own_event(builder: PlanBuilder, session: Session, busy: BusyTime, *,
     """
     has_other_service = builder.report.calendar != builder.manager.calendar
     covers_session = busy.span.start <= session.span.start and session.span.end <= busy.span.end
-    return (has_other_service or not is_manager_known) and busy.key is None and covers_session
+    return (has_other_service or not is_manager_free_busy_known) and busy.key is None and covers_session
 
 
 # --- calendar checks: the instants at which free/busy is read for a booked session ---

@@ -49,7 +49,7 @@ def add_due_mails(builder: PlanBuilder) -> None:
         elif session.state is SessionState.HELD and session.asks_contract:
             add_contract_mails(builder, session)
     for commitment in builder.commitments.values():
-        _add_due_mail(builder, commitment)
+        _add_commitment_mail(builder, commitment)
     add_weekly_mail(builder)
 
 
@@ -159,7 +159,7 @@ def find_next_working_morning(person: Person, now: datetime) -> datetime:
 
 
 @lru_cache(maxsize=1 << 14)
-def find_due_mail_time(owner: Person, due: date) -> datetime:
+def find_commitment_mail_time(owner: Person, due: date) -> datetime:
     """Return when the mail about a commitment that is due on `due` leaves.
 
     It leaves at the start of the owner's last working day that is not after the due date.
@@ -168,7 +168,7 @@ def find_due_mail_time(owner: Person, due: date) -> datetime:
     return next(starts, wall_to_utc(owner.zone, due, 0))
 
 
-def _add_due_mail(builder: PlanBuilder, commitment: Commitment) -> None:
+def _add_commitment_mail(builder: PlanBuilder, commitment: Commitment) -> None:
     """Add the mail about an open commitment that is due. One mail covers all commitments of a person on one day.
 
     The commitments of a manager who gets weekly mails are named there instead.
@@ -176,7 +176,7 @@ def _add_due_mail(builder: PlanBuilder, commitment: Commitment) -> None:
     if not commitment.is_open or (commitment.owner is Owner.MANAGER and has_weekly(builder.state)):
         return
     owner, subject = commitment.owner.select(builder.manager, builder.report), str(builder.pair.id)
-    mail_time, start = find_due_mail_time(owner, commitment.due), make_due_instant(commitment.due)
+    mail_time, start = find_commitment_mail_time(owner, commitment.due), make_due_instant(commitment.due)
     mails = builder.list_mails(MailName.COMMITMENT_DUE, subject)
     if any(mail.to == owner.email and mail.start == start for mail in mails):
         return

@@ -140,7 +140,7 @@ def _place_session(builder: PlanBuilder, session: Session) -> None:
     if session.unplaceable is None and session.adhoc and first_search:
         # Times that displace other events are offered only once, when the session becomes unplaceable.
         displacing_search = _make_displacing_search(builder, session, first_search)
-        if displacing_search is not None:  # while free/busy is missing, this is left to the next plan
+        if displacing_search is not None:  # None while free/busy is missing: then the next plan decides
             mark_unplaceable(builder, session, reasons)
             displacement.offer_displacing_times(builder, builder.sessions[session.id], displacing_search)
         return
@@ -293,7 +293,7 @@ def _list_attempts(
 def find_lost_start(builder: PlanBuilder, session: Session) -> datetime | None:
     """Return the start of the time that the session lost last; None when the session was never deferred.
 
-    For a session that did not take place, return when people said so (T-10).
+    For a session that did not take place, or whose lost time is not recorded, return when it was deferred (T-10).
     """
     deferral = find_last_deferral(builder, session)
     if deferral is None:

@@ -303,9 +303,10 @@ class PlanBuilder:
     ) -> Effect:
         """Add the effect that sends a mail, due in the reader's mail hours unless it may leave at any hour (T-16).
 
-        `subject` is the id of the session, commitment or pair that the mail is about. The key of the effect contains
-        everything that distinguishes one mail from another, because the state does not contain all old mails. The key
-        ends with a counter, so that a mail can be decided again after an earlier effect for it was dropped.
+        `subject` is the id of the session, commitment or pair that the mail is about. `start`, `number` and `event` are
+        those of `Effect`, and `due_at` is the earliest time to send the mail. The key of the effect contains everything
+        that distinguishes one mail from another, because the state does not contain all old mails. The key ends with a
+        counter, so that a mail can be decided again after an earlier effect for it was dropped.
         """
         key_prefix = f"{name}:{subject}:{to}:" + (f"{start:%Y%m%d}." if start else "") + f"{number}."
         count = sum(effect.key.startswith(key_prefix) for effect in self.effects) + 1

@@ -164,7 +164,7 @@ _WHY_NOT_PLANNED = {
 def withdraw_pair(builder: PlanBuilder) -> None:
     """Cancel all sessions and blocks of a pair that has ended, is paused, or does not take part.
 
-    The history stays. When the report has another manager, the blocks of the old manager's promises stay until the
+    The history stays. When the report has another manager, the blocks of the former manager's promises stay until the
     promises have ended (R-36).
     """
     why = "The pair has ended." if builder.pair.ended else _WHY_NOT_PLANNED[builder.pair.participation]

@@ -135,7 +135,7 @@ def add_preparation_mails(builder: PlanBuilder, session: Session) -> None:
 def _is_note_replaced_by_weekly(builder: PlanBuilder, session: Session) -> bool:
     """Return whether the weekly mail of the manager replaces the review note of this session.
 
-    It replaces the note of a review with an event of its own, but not of a review inside a 1on1.
+    It replaces the note of a review with an event of its own, but not of a review inside a 1:1.
     """
     return session.kind is SessionKind.REVIEW and has_weekly(builder.state) and not is_inside_1on1(builder, session)
 

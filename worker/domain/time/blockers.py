@@ -27,9 +27,9 @@ from worker.domain.time.search import (
     MAX_IN_TURN_A_WEEK,
     Conditions,
     Search,
+    find_bits_after_absence,
     find_busy_bits,
     find_conditions,
-    find_days_after_absence,
     find_possible_starts,
     get_padding,
     list_days,
@@ -174,21 +174,21 @@ def _explain_hours(search: Search, grid: QuarterGrid, shared_bits: int) -> Reaso
 def _explain_busy(search: Search, grid: QuarterGrid, conditions: Conditions) -> Iterator[Reason]:
     """Yield what fills the shared working hours: busy time, and then what closes the times that are not busy."""
     # Where the session could start if nothing but busy time counted.
-    hours = conditions._replace(lost=0, after_absence=0, full_days=0, full_weeks=0)
+    work_and_busy = conditions._replace(lost=0, after_absence=0, full_days=0, full_weeks=0)
     manager_busy, report_busy = (find_busy_bits(search, grid, person) for person in search.people)
     yield Reason(
         "room_by_calendar",
         {
-            "days": _count_days(search, grid, hours._replace(busy=0).find_starts()),
+            "days": _count_days(search, grid, work_and_busy._replace(busy=0).find_starts()),
             "minutes": search.minutes,
             "name": search.manager.name,
-            "left": _count_days(search, grid, hours._replace(busy=manager_busy).find_starts()),
+            "left": _count_days(search, grid, work_and_busy._replace(busy=manager_busy).find_starts()),
             "other": search.report.name,
-            "other_left": _count_days(search, grid, hours._replace(busy=report_busy).find_starts()),
-            "both": _count_days(search, grid, hours.find_starts()),
+            "other_left": _count_days(search, grid, work_and_busy._replace(busy=report_busy).find_starts()),
+            "both": _count_days(search, grid, work_and_busy.find_starts()),
         },
     )
-    yield from _explain_closed_days(search, grid, hours, conditions)
+    yield from _explain_closed_days(search, grid, work_and_busy, conditions)
     # Nothing else closes these times, since the search found no start.
     lost_starts = conditions._replace(lost=0).find_starts()
     if lost_starts:
@@ -196,13 +196,13 @@ def _explain_busy(search: Search, grid: QuarterGrid, conditions: Conditions) -> 
 
 
 def _explain_closed_days(
-    search: Search, grid: QuarterGrid, hours: Conditions, conditions: Conditions
+    search: Search, grid: QuarterGrid, work_and_busy: Conditions, conditions: Conditions
 ) -> Iterator[Reason]:
     """Yield a reason for each rule that closes days with room: full days, full weeks, days after a long absence.
 
-    `hours` are the conditions without these rules and without the times just lost.
+    `work_and_busy` are the conditions without these rules and without the times just lost.
     """
-    starts = hours.find_starts()
+    starts = work_and_busy.find_starts()
     starts_on_full_days = starts & conditions.full_days
     if starts_on_full_days:
         count = _count_days(search, grid, starts_on_full_days)
@@ -211,10 +211,11 @@ def _explain_closed_days(
     if starts_in_full_weeks:
         count = _count_days(search, grid, starts_in_full_weeks)
         yield Reason("full_weeks", {"name": search.manager.name, "most": MAX_IN_TURN_A_WEEK, "count": count})
-    other_days = hours._replace(full_days=conditions.full_days, full_weeks=conditions.full_weeks)
+    with_full_days = work_and_busy._replace(full_days=conditions.full_days, full_weeks=conditions.full_weeks)
     for person in search.people:
-        after_absence = find_days_after_absence(search, grid, person)
-        closed_starts = other_days.find_starts() & ~other_days._replace(after_absence=after_absence).find_starts()
+        after_absence = find_bits_after_absence(search, grid, person)
+        remaining = with_full_days._replace(after_absence=after_absence)
+        closed_starts = with_full_days.find_starts() & ~remaining.find_starts()
         if closed_starts:
             yield Reason("after_absence", {"name": person.name, "count": _count_days(search, grid, closed_starts)})
 
@@ -249,9 +250,10 @@ def _try_shorter(search: Search) -> Reason | None:
             grid, start_bits = find_possible_starts(replace(search, minutes=minutes, has_buffer=has_buffer))
             if start_bits:
                 days = {"days": _count_days(search, grid, start_bits)}
-                if minutes == search.minutes:
+                if minutes == search.minutes:  # without buffers: with them, the search itself would have found a slot
                     return Reason("tighter_has_room", days)
-                code = "shorter_has_room" if has_buffer == search.has_buffer else "both_have_room"
+                omits_buffers = search.has_buffer and not has_buffer
+                code = "both_have_room" if omits_buffers else "shorter_has_room"
                 return Reason(code, {**days, "minutes": minutes})
     return None
 
@@ -300,6 +302,7 @@ def _try_moving_a_blocker(search: Search, grid: QuarterGrid, conditions: Conditi
     """
     if not find_starts(conditions.work, count_quarters(search.minutes)):
         return ()  # the shared working hours are too short, so that moving an event can't help
+    # The number of possible starts without each blocker, and the blocker.
     start_counts = [
         (starts.bit_count(), blocker)
         for blocker, without_blocker in _remove_each_blocker(search, grid, conditions)

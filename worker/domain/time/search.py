@@ -87,15 +87,17 @@ def find_conditions(search: Search, grid: QuarterGrid, busy: int | None = None) 
     """
     if busy is None:
         busy = find_busy_bits(search, grid, search.manager) | find_busy_bits(search, grid, search.report)
-    manager_return, report_return = (find_days_after_absence(search, grid, person) for person in search.people)
+    after_manager, after_report = (find_bits_after_absence(search, grid, person) for person in search.people)
+    career_days = list_career_days(search) if search.is_career else ()
+    days_of_full_weeks = _list_days_of_full_weeks(search) if search.has_weekly_limit else ()
     return Conditions(
         minutes=search.minutes,
         work=find_shared_work(search, grid),
         busy=busy,
         lost=grid.find_touched(search.avoid),
-        after_absence=manager_return | report_return,
-        full_days=_find_days(search, grid, list_career_days(search) if search.is_career else ()),
-        full_weeks=_find_days(search, grid, _list_days_of_full_weeks(search) if search.has_weekly_limit else ()),
+        after_absence=after_manager | after_report,
+        full_days=_find_bits_of_days(search, grid, career_days),
+        full_weeks=_find_bits_of_days(search, grid, days_of_full_weeks),
     )
 
 
@@ -127,7 +129,7 @@ def list_career_days(search: Search) -> list[date]:
     return [get_local_date(search.manager.zone, item.span.start) for item in taken if item.kind is SessionKind.CAREER]
 
 
-def _find_days(search: Search, grid: QuarterGrid, days: Iterable[date]) -> int:
+def _find_bits_of_days(search: Search, grid: QuarterGrid, days: Iterable[date]) -> int:
     """Return the quarter-hours of these days in the manager's zone."""
     bits = 0
     for day in set(days):
@@ -135,7 +137,7 @@ def _find_days(search: Search, grid: QuarterGrid, days: Iterable[date]) -> int:
     return bits
 
 
-def find_days_after_absence(search: Search, grid: QuarterGrid, person: Person) -> int:
+def find_bits_after_absence(search: Search, grid: QuarterGrid, person: Person) -> int:
     """Return the quarter-hours of the person's first two working days after a long absence (T-16)."""
     bits = 0
     if not search.may_follow_absence:

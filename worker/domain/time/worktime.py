@@ -185,9 +185,9 @@ def _find_end_of_gap(tz: ZoneInfo, before: datetime, after: datetime) -> datetim
     return after
 
 
-def get_local_date(zone: str, now: datetime) -> date:
-    """Return the date in `zone` at the instant `now`."""
-    return now.astimezone(ZoneInfo(zone)).date()
+def get_local_date(zone: str, instant: datetime) -> date:
+    """Return the date in `zone` at that instant."""
+    return instant.astimezone(ZoneInfo(zone)).date()
 
 
 # --- public holidays ------------------------------------------------------------------------------------------------

@@ -87,7 +87,7 @@ VERBS = frozenset(
     )
 )
 
-#: A promise to give feedback, at the beginning or after "and".
+#: A promise to give feedback, at the beginning or after "and": "give Sam feedback", but not "write the feedback form".
 _FEEDBACK = re.compile(
     r"(?:^|\band )(?:give|gives|offer|share|provide|write|send|deliver|pass on|tell|bring)\b[^.;:]*?"
     r"\bfeedback\b(?! (?:form|forms|process|round|rounds|survey|surveys|tool|tools|training|culture|template)\b)"
@@ -106,7 +106,7 @@ _APPOINTING = re.compile(
     r"make (?:\w+ ){1,2}(?:an? )?(?:senior|staff|principal|manager|director|(?:team|tech) lead)(?!\w)"
 )
 _GUARANTEE = re.compile(r"(?<!\w)(?:guarantee|guarantees|guaranteed|i promise|whatever it takes|no matter what)(?!\w)")
-#: Raising something "with" or "to" somebody means mentioning it, and not increasing it.
+#: Raising something "with" or "to" somebody, or "at" or "in" a meeting, means mentioning it, and not increasing it.
 _RAISED_WITH = re.compile(r"raise .* (?:with|to|at|in) ")
 
 
@@ -143,6 +143,7 @@ def is_promised_outcome(sentence: str) -> bool:
     text, _, predicate = _split_opening(sentence)
     if _GUARANTEE.search(text) or _PROMOTING.search(sentence) or _APPOINTING.match(predicate):
         return True
+    # "Raise her salary in March" means an increase all the same.
     if _RAISED_WITH.match(predicate) and not re.match(r"raise [\w']+ (?:salary|pay|bonus)", predicate):
         return False
     if _EFFORT_VERB.match(predicate):
@@ -152,7 +153,8 @@ def is_promised_outcome(sentence: str) -> bool:
 
 def is_promised_feedback(sentence: str) -> bool:
     """Return whether the sentence promises to give feedback."""
-    return bool(_FEEDBACK.search(_split_opening(sentence)[2]))
+    _, _, predicate = _split_opening(sentence)
+    return bool(_FEEDBACK.search(predicate))
 
 
 def _split_opening(sentence: str) -> tuple[str, bool, str]:
