@@ -101,9 +101,9 @@ def refuse_absent_database(database: str) -> None:
 
 def refuse_outdated_database(store: "Store") -> None:
     """Raise LongarcError when the database has no tables, or those of another version."""
-    from worker.store.statistics import Statistics
+    from worker.store.inspection import get_schema_versions
 
-    version, expected = Statistics(store.database).get_schema_versions()
+    version, expected = get_schema_versions(store.database)
     if version is None:
         raise LongarcError("The database is empty. `longarc run` fills it; `longarc plan` shows what it would do.")
     if version != expected:

@@ -57,7 +57,7 @@ def _apply(settings: "Settings", *, force: bool) -> None:
     """Read the roster and apply it, and print whether that changed anything. Creates the database if there is none."""
     from worker.app import build
     from worker.engine.roster_reader import read_people
-    from worker.store.statistics import Statistics
+    from worker.store.inspection import get_schema_versions
 
     if not settings.roster.has_directory:
         # Raises Problems for a people file with faults before a database is created. A directory is read afterwards,
@@ -65,7 +65,7 @@ def _apply(settings: "Settings", *, force: bool) -> None:
         read_people(settings, utcnow())
     worker = build(settings, store=open_store(settings, needs_encryption_key=False))
     with closing(worker):
-        Statistics(worker.store.database).get_schema_versions()  # raises a clear error when the database can't be used
+        get_schema_versions(worker.store.database)  # raises a clear error when the database can't be used
         worker.store.migrate()
         # a directory is read now, even if it is not due to be read
         has_changed = worker.import_people(force=force, must_read_directory=True)
@@ -79,12 +79,12 @@ def _apply(settings: "Settings", *, force: bool) -> None:
 def _open_preview_worker(settings: "Settings") -> "Iterator[Worker]":
     """Open the worker on its database, or on an empty database in memory when there is no database yet."""
     from worker.app import build
-    from worker.store.statistics import Statistics
+    from worker.store.inspection import has_tables
 
     is_absent = is_database_absent(settings.database)
     if not is_absent:
         with closing(open_store(settings, needs_encryption_key=False)) as store:
-            is_absent = not Statistics(store.database).has_tables()
+            is_absent = not has_tables(store.database)
     if is_absent:
         settings = settings.model_copy(update={"database": "sqlite://"})
     worker = build(settings, store=open_store(settings, needs_encryption_key=False))

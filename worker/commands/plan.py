@@ -136,7 +136,7 @@ def _open_preview_worker() -> "Iterator[Worker]":
     later day. The database in memory has the people of the roster, as of the first day of the rollout.
     """
     from worker.domain.rollout import StandingPauses
-    from worker.store.statistics import Statistics
+    from worker.store.inspection import has_tables
 
     settings = context.load_settings()
     context.set_up_quiet_logging(settings)
@@ -144,7 +144,7 @@ def _open_preview_worker() -> "Iterator[Worker]":
     paused_pairs: list[PairId] = []
     if not context.is_database_absent(settings.database):
         store = context.open_store(settings, needs_encryption_key=False)
-        is_empty = not Statistics(store.database).has_tables()
+        is_empty = not has_tables(store.database)
         store.close()
         if not is_empty:
             with context.open_worker() as worker:

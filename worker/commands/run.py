@@ -144,7 +144,7 @@ def _start_worker() -> "Worker":
         from worker.engine.roster_reader import read_people
         from worker.logs import set_up_logging
         from worker.ops.checks import refuse_unreachable_queue, refuse_unwritable_database
-        from worker.store.statistics import Statistics
+        from worker.store.inspection import has_tables
 
     settings = load_settings()
     set_up_logging(settings.log.level, settings.log.format)
@@ -153,7 +153,7 @@ def _start_worker() -> "Worker":
         refuse_unreachable_queue(settings.queue)
     with closing(open_store(settings, needs_encryption_key=True)) as store:
         # has_tables raises a clear error when the database can't be used, before Huey opens it
-        if is_database_absent(settings.database) or not Statistics(store.database).has_tables():
+        if is_database_absent(settings.database) or not has_tables(store.database):
             if not settings.roster.is_pushed:
                 read_people(settings, utcnow())  # raises Problems before a database is created
         else:

@@ -31,7 +31,7 @@ from worker.seal import OTHER_KEY_REMEDY, Seal, generate_key
 from worker.settings.load import Settings, find_secret_files, list_retired_settings, load_settings
 from worker.settings.openings_file import load_openings_file
 from worker.store.database import DatabaseUnreachable, mask_password
-from worker.store.statistics import Statistics
+from worker.store.inspection import get_schema_versions, list_missing_tables, load_sealed_values
 from worker.store.store import Store
 
 if TYPE_CHECKING:
@@ -192,7 +192,7 @@ def _check_database(settings: Settings) -> Iterator[Finding]:
         Seal([key.get_secret_value() for key in settings.keys] if key_finding.ok else [generate_key()]),
     )
     try:
-        version, program_version = Statistics(store.database).get_schema_versions()
+        version, program_version = get_schema_versions(store.database)
         if version is None:
             yield Finding(f"The database {database} is empty; the first `longarc run` creates its tables", ok=True)
         elif version != program_version:
@@ -202,7 +202,7 @@ def _check_database(settings: Settings) -> Iterator[Finding]:
                 ok=False,
                 remedy=remedy,
             )
-        elif missing := Statistics(store.database).list_missing_tables():
+        elif missing := list_missing_tables(store.database):
             remedy = "Restore the whole database from the last backup."
             yield Finding(f"The database {database} lacks {', '.join(missing)}", ok=False, remedy=remedy)
         else:
@@ -277,7 +277,7 @@ def open_sealed_pieces(store: Store, settings: Settings, limit: int | None = Non
     """Decrypt all sealed pieces of content, or at most `limit` of each kind, and return how many. Raises WrongKey."""
     seal = Seal([key.get_secret_value() for key in settings.keys])
     count = 0
-    for kind, pieces in Statistics(store.database).load_sealed_values(limit).items():
+    for kind, pieces in load_sealed_values(store.database, limit).items():
         for piece in pieces:
             try:
                 seal.unseal(piece)

@@ -8,7 +8,7 @@ from sqlalchemy import make_url
 
 from worker.seal import Seal, generate_key
 from worker.settings.load import Settings
-from worker.store.statistics import Statistics
+from worker.store.inspection import get_schema_versions
 from worker.store.store import Store
 
 
@@ -24,5 +24,5 @@ def open_current_store(settings: Settings) -> Iterator[Store | None]:
         return
     # a store needs some key: this one opens nothing, and is never stored
     with closing(Store(settings.database, Seal([generate_key()]))) as store:
-        version, program_version = Statistics(store.database).get_schema_versions()
+        version, program_version = get_schema_versions(store.database)
         yield store if version == program_version else None

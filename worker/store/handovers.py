@@ -32,7 +32,7 @@ _HANDOVERS = PreparedStatement(
     .where(in_bound_list(handover.c.former, "pairs") | in_bound_list(handover.c.pair, "pairs"))
     .order_by(handover.c.ended_at, handover.c.former)
 )
-_DELETE_FROM_PAIRS = PreparedStatement(delete(handover).where(in_bound_list(handover.c.former, "pairs")))
+_DELETE_HANDOVERS_FROM = PreparedStatement(delete(handover).where(in_bound_list(handover.c.former, "pairs")))
 _SET_NEW_PAIR = PreparedStatement(
     update(handover).where(handover.c.former == bindparam("former_pair")).values(pair=bindparam("new_pair"))
 )
@@ -44,13 +44,16 @@ _SEALED_FOR_CHANGE = PreparedStatement(_SEALED_QUERY.with_for_update())
 def load_handovers(
     connection: Connection, pairs: Sequence[PairId]
 ) -> tuple[dict[PairId, Handover], dict[PairId, Handover]]:
-    """Return the handovers to these pairs and the handovers from these pairs, each by pair.
+    """Return the handovers to these pairs by new pair, and the handovers from these pairs by former pair.
 
-    When a pair has several handovers of one direction, the latest is returned.
+    Of several handovers to one pair, the latest is returned. A handover to one of these pairs is in the second mapping
+    as well, under its former pair; a handover from one of these pairs is in the first as well, under its new pair.
     """
+    # oldest first, so that the latest handover to a pair stays in the mapping
     handovers = [_parse_handover(row) for row in _HANDOVERS.fetch_rows(connection, pairs=list(pairs))]
-    incoming = {incoming.pair: incoming for incoming in handovers if incoming.pair is not None}
-    return incoming, {outgoing.former_pair: outgoing for outgoing in handovers}
+    handovers_to = {found.pair: found for found in handovers if found.pair is not None}
+    handovers_from = {found.former_pair: found for found in handovers}
+    return handovers_to, handovers_from
 
 
 def record_handovers(
@@ -66,7 +69,7 @@ def record_handovers(
     deleted.
     """
     if new_pairs:
-        _DELETE_FROM_PAIRS.execute(connection, pairs=sorted(new_pairs))
+        _DELETE_HANDOVERS_FROM.execute(connection, pairs=sorted(new_pairs))
     rows = [{"former": pair_id, "pair": None, "ended_at": now, "sealed": None} for pair_id in sorted(ended_pairs)]
     database.upsert(connection, handover, rows)
     if not new_pairs:
@@ -76,6 +79,7 @@ def record_handovers(
     open_handovers = [_parse_handover(row) for row in connection.execute(query).mappings()]
     open_handovers.sort(key=lambda open_handover: (open_handover.ended_at, open_handover.former_pair))
     latest_by_report = {open_handover.former_pair.report: open_handover for open_handover in open_handovers}
+    # `pop`, because only one of a report's new pairs gets the handover
     changes = [
         {"former_pair": open_handover.former_pair, "new_pair": pair_id}
         for pair_id in sorted(new_pairs)
@@ -95,12 +99,14 @@ class HandoverRows:
     def find_incoming(self, pair_id: PairId) -> Handover | None:
         """Return the handover to a pair; None when there is none."""
         with self._database.read() as connection:
-            return load_handovers(connection, [pair_id])[0].get(pair_id)
+            handovers_to, _ = load_handovers(connection, [pair_id])
+        return handovers_to.get(pair_id)
 
     def find_outgoing(self, pair_id: PairId) -> Handover | None:
         """Return the handover from a pair that has ended; None when there is none."""
         with self._database.read() as connection:
-            return load_handovers(connection, [pair_id])[1].get(pair_id)
+            _, handovers_from = load_handovers(connection, [pair_id])
+        return handovers_from.get(pair_id)
 
     def list_from_manager(self, manager: Address) -> list[Handover]:
         """Return the handovers from the former pairs of this manager, in order of the pairs' ids."""
@@ -138,8 +144,8 @@ def _parse_handover(row: Row | Mapping[str, Any]) -> Handover:
 def _dump_content(content: HandoverContent) -> dict[str, Any]:
     return {
         "lines": [_dump_line(line) for line in content.lines],
-        "offers": [_dump_line(line) for line in content.suggestions],
-        "kept": list(content.kept_ids),
+        "offers": [_dump_line(line) for line in content.suggestions],  # an older word for suggestions
+        "kept": list(content.kept_ids),  # the promises that the former manager will still keep
     }
 
 

@@ -1,10 +1,9 @@
-"""Queries over the whole database for the commands `status`, `check` and `coverage`. They open no sealed content."""
+"""Queries over the whole database for the commands `status` and `coverage`. They open no sealed content."""
 
-from collections.abc import Mapping
 from datetime import date, datetime
 from typing import Any
 
-from sqlalchemy import Column, Inspector, and_, column, func, inspect, or_, select, table
+from sqlalchemy import and_, func, or_, select
 
 from worker.domain.model import (
     UNRECORDED_MAILS,
@@ -16,19 +15,13 @@ from worker.domain.model import (
     SessionKind,
     SessionState,
 )
-from worker.errors import LongarcError
 from worker.store import rows
-from worker.store.content import SEALED_COLUMNS
-from worker.store.database import Database, list_migrations
+from worker.store.database import Database
 from worker.store.parameters import in_fixed_values
-from worker.store.tables import commitment, contract, deferral, metadata, outbox, pair, session
+from worker.store.tables import commitment, contract, deferral, outbox, pair, session
 
-#: The table in which Alembic keeps the version of the schema.
-_SCHEMA_VERSION = table("alembic_version", column("version_num"))
 #: The condition that leaves out `UNRECORDED_MAILS`, of which the operator must not know.
 IS_RECORDED = ~in_fixed_values(outbox.c.name, [name.value for name in UNRECORDED_MAILS])
-#: The sealed columns that were added to an existing table. A database of an older version lacks them.
-_LATER_COLUMNS = frozenset({session.c.sealed_plan, deferral.c.sealed})
 
 
 class Statistics:
@@ -36,33 +29,6 @@ class Statistics:
 
     def __init__(self, database: Database) -> None:
         self._database = database
-
-    def has_tables(self) -> bool:
-        """Return whether the database has tables. Raises LongarcError for a version that this program does not know."""
-        return self.get_schema_versions()[0] is not None
-
-    def get_schema_versions(self) -> tuple[str | None, str]:
-        """Return the version of the database's schema, and the version that this program needs.
-
-        The first is None when the database has no tables. Raises LongarcError for a version that this program does not
-        know. Alembic is not used here, because importing it takes longer than the rest of `status`.
-        """
-        migrations = list_migrations()
-        query = select(_SCHEMA_VERSION.c.version_num)
-        with self._database.read() as connection:
-            has_version = inspect(connection).has_table(_SCHEMA_VERSION.name)
-            versions = set(connection.execute(query).scalars()) if has_version else set()
-        if len(versions) > 1 or not versions.issubset(migrations):
-            raise LongarcError(
-                f"The database is at version {' and '.join(sorted(versions))}, which this program does not know: it "
-                f"needs version {migrations[-1]}. Run the newer program, or name another database."
-            )
-        return next(iter(versions), None), migrations[-1]
-
-    def list_missing_tables(self) -> list[str]:
-        """Return the names of the tables that the database lacks."""
-        with self._database.read() as connection:
-            return sorted(set(metadata.tables) - set(inspect(connection).get_table_names()))
 
     # --- open work ---
 
@@ -151,30 +117,6 @@ class Statistics:
         with self._database.read() as connection:
             return [rows.read_commitment(row) for row in connection.execute(query).mappings()]
 
-    # --- sealed content ---
-
-    def load_sealed_values(self, limit: int | None = None) -> Mapping[str, list[bytes]]:
-        """Return sealed values as they are stored, by table: all of them, or up to `limit` of each column.
-
-        Tables and columns that a database of an older version lacks are left out.
-        """
-        values: dict[str, list[bytes]] = {}
-        with self._database.read() as connection:
-            inspector = inspect(connection)
-            table_names = set(inspector.get_table_names())
-            for sealed_column in SEALED_COLUMNS:
-                table_name = sealed_column.table.name
-                has_table = table_name in table_names
-                if not has_table or (sealed_column in _LATER_COLUMNS and not _has_column(inspector, sealed_column)):
-                    continue
-                query = select(sealed_column).where(sealed_column.is_not(None)).limit(limit)
-                values.setdefault(table_name, []).extend(connection.execute(query).scalars())
-        return values
-
     def _load_sessions(self, query: Any) -> list[Session]:
         with self._database.read() as connection:
             return [rows.read_session(row) for row in connection.execute(query).mappings()]
-
-
-def _has_column(inspector: Inspector, wanted: Column[Any]) -> bool:
-    return any(existing["name"] == wanted.name for existing in inspector.get_columns(wanted.table.name))

@@ -27,12 +27,12 @@ SESSION = sa.table(
     sa.column("latest", sa.BigInteger),
     sa.column("unplaceable", sa.String),
     sa.column("sealed", sa.LargeBinary),
-    sa.column("sealed_plan", sa.LargeBinary),
+    sa.column("sealed_plan", sa.LargeBinary),  # how soon an ad hoc session has to be, and why no time for it exists
 )
 HISTORY = sa.table(
     "history",
     sa.column("session", sa.String),
-    sa.column("what", sa.String),
+    sa.column("what", sa.String),  # the kind of line
     sa.column("reason", sa.String),
 )
 #: The tables that have a column `sealed` at this version, each with its primary key.
@@ -40,7 +40,7 @@ SEALED = {
     "contract": ("session", "revision"),
     "commitment": ("id",),
     "session": ("id",),
-    "sketch": ("session",),
+    "sketch": ("session",),  # drafts of contracts
 }
 #: The placeholder in the column `latest` of an ad hoc session is `earliest` plus this number of seconds.
 WINDOW = 7 * 24 * 3600
@@ -65,36 +65,39 @@ def upgrade() -> None:
         sa.Column("pair", sa.String(), nullable=False),
         sa.Column("what", sa.String(), nullable=False),
         sa.Column("on_behalf_of", sa.String(), nullable=False),
-        sa.Column("sealed", sa.LargeBinary(), nullable=False),
+        sa.Column("sealed", sa.LargeBinary(), nullable=False),  # the operator's reason
         sa.PrimaryKeyConstraint("id", name=op.f("pk_access")),
     )
     op.create_index("ix_access_pair_at", "access", ["pair", "at"])
     connection = op.get_bind()
     attributes = context.config.attributes
     if _seal_all(connection, attributes.get("seal")):
-        attributes["vacuum"] = True
+        attributes["vacuum"] = True  # `Database.migrate` then rewrites the file, so that no free page has old values
 
 
-def _seal_all(connection: sa.Connection, given: Seal | None) -> bool:
+def _seal_all(connection: sa.Connection, seal: Seal | None) -> bool:
     """Seal the rows of older versions, and pad sealed values. Return whether there were any such rows or values."""
     ad_hoc = connection.execute(sa.select(SESSION).where(SESSION.c.adhoc.is_(True))).mappings().all()
-    sealed = {name: _sealed_rows(connection, name, keys) for name, keys in SEALED.items()}
-    if not ad_hoc and not any(sealed.values()):
+    sealed_rows = {name: _list_sealed_rows(connection, name, keys) for name, keys in SEALED.items()}
+    if not ad_hoc and not any(sealed_rows.values()):
         return False
-    if given is None or isinstance(given, NoSeal):
+    if seal is None or isinstance(seal, NoSeal):
         raise WrongKey("This upgrade seals what older versions left readable. Set LONGARC_KEY for it, then try again.")
     for row in ad_hoc:
-        connection.execute(sa.update(SESSION).where(SESSION.c.id == row["id"]).values(**_neutral(row, given)))
-    reasons = HISTORY.c.session.in_([row["id"] for row in ad_hoc])
-    telling = sa.and_(reasons, HISTORY.c.what.in_(["session", "unplaceable"]), HISTORY.c.reason.not_in(ALIKE))
-    connection.execute(sa.update(HISTORY).where(telling).values(reason=NOT_KEPT))
-    for name, found in sealed.items():
-        for one in found:
-            _pad(connection, name, SEALED[name], one, given)
+        connection.execute(
+            sa.update(SESSION).where(SESSION.c.id == row["id"]).values(**_build_neutral_columns(row, seal))
+        )
+    is_of_ad_hoc = HISTORY.c.session.in_([row["id"] for row in ad_hoc])
+    has_reason = HISTORY.c.what.in_(["session", "unplaceable"])  # the kinds of lines that tell why a session changed
+    is_telling = sa.and_(is_of_ad_hoc, has_reason, HISTORY.c.reason.not_in(ALIKE))
+    connection.execute(sa.update(HISTORY).where(is_telling).values(reason=NOT_KEPT))
+    for name, rows in sealed_rows.items():
+        for row in rows:
+            _pad(connection, name, SEALED[name], row, seal)
     return True
 
 
-def _neutral(row: sa.RowMapping, seal: Seal) -> dict[str, object]:
+def _build_neutral_columns(row: sa.RowMapping, seal: Seal) -> dict[str, object]:
     """Return the changed columns of an ad hoc session: placeholders, and the replaced values in `sealed_plan`.
 
     The values of a closed session are not kept.
@@ -108,12 +111,12 @@ def _neutral(row: sa.RowMapping, seal: Seal) -> dict[str, object]:
     }
 
 
-def _table(name: str, keys: tuple[str, ...]) -> sa.TableClause:
+def _make_table(name: str, keys: tuple[str, ...]) -> sa.TableClause:
     return sa.table(name, *(sa.column(key) for key in keys), sa.column("sealed", sa.LargeBinary))
 
 
-def _sealed_rows(connection: sa.Connection, name: str, keys: tuple[str, ...]) -> list[sa.RowMapping]:
-    table = _table(name, keys)
+def _list_sealed_rows(connection: sa.Connection, name: str, keys: tuple[str, ...]) -> list[sa.RowMapping]:
+    table = _make_table(name, keys)
     return list(connection.execute(sa.select(table).where(table.c.sealed.is_not(None))).mappings())
 
 
@@ -122,10 +125,10 @@ def _pad(connection: sa.Connection, name: str, keys: tuple[str, ...], row: sa.Ro
 
     A value that no key opens stays unchanged. `longarc check` reports such values.
     """
-    table = _table(name, keys)
+    table = _make_table(name, keys)
     try:
-        again = seal.seal_padded(seal.unseal(row["sealed"]))
+        padded = seal.seal_padded(seal.unseal(row["sealed"]))
     except WrongKey:
         return
-    same = [table.c[key] == row[key] for key in keys]
-    connection.execute(sa.update(table).where(*same).values(sealed=again))
+    has_key = [table.c[key] == row[key] for key in keys]
+    connection.execute(sa.update(table).where(*has_key).values(sealed=padded))
