@@ -68,6 +68,24 @@ def test_read_once_opens_no_transaction(postgres: Postgres) -> None:
     postgres.give_back(url)
 
 
+def test_a_compaction_that_fails_leaves_transactions_as_they_were(postgres: Postgres) -> None:
+    """VACUUM runs outside of transactions. Afterwards the same connection begins them again."""
+    url = postgres.migrated()
+    store, locking_store = new_store(f"{url}&options=-c%20lock_timeout%3D100"), new_store(url)
+    with locking_store.database.write() as connection:
+        connection.execute(text("LOCK TABLE person IN ACCESS EXCLUSIVE MODE"))
+        with pytest.raises(Exception, match="lock timeout"):
+            store.database.compact()
+    with store.database.write() as connection:
+        driver: Any = connection.connection.dbapi_connection
+        assert driver.execute("SELECT 1").fetchone() == (1,)
+        assert driver.info.transaction_status == TransactionStatus.INTRANS
+    assert store.database.compact()
+    store.close()
+    locking_store.close()
+    postgres.give_back(url)
+
+
 def test_connection_lost_within_a_statement_raises_one_error_and_logs_nothing(
     postgres: Postgres, caplog: pytest.LogCaptureFixture
 ) -> None:

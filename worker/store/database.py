@@ -99,7 +99,7 @@ class Database:
         self.url = make_url(url)
         self.is_sqlite = self.url.get_backend_name() == "sqlite"
         self.engine = _create_engine(url, self.is_sqlite)
-        # these two share the connection pool of `engine`
+        # the next two engines share the connection pool of `engine`
         self._snapshot_engine = (
             self.engine if self.is_sqlite else self.engine.execution_options(isolation_level="REPEATABLE READ")
         )
@@ -213,14 +213,12 @@ class Database:
         (`secure_delete`), and the journal is emptied at its next checkpoint. PostgreSQL marks the space of deleted rows
         as free, and overwrites it when it is used again.
         """
+        if not self.is_sqlite:
+            with self._connect(self._autocommit_engine) as connection:  # VACUUM can't run inside a transaction
+                connection.exec_driver_sql("VACUUM")
+            return True
         with self._connect(self.engine) as connection:
             dbapi_connection: Any = connection.connection.dbapi_connection
-            if not self.is_sqlite:
-                dbapi_connection.rollback()
-                dbapi_connection.autocommit = True
-                dbapi_connection.execute("VACUUM")
-                dbapi_connection.autocommit = False
-                return True
             dbapi_connection.execute(f"PRAGMA busy_timeout={COMPACTION_LOCK_TIMEOUT_MS}")
             try:
                 dbapi_connection.execute("VACUUM")
