@@ -18,6 +18,7 @@ from worker.store.database import Database
 from worker.store.tables import outbox
 
 ALERT_MAIL_NAME = MailName.OPERATOR_ALERT.value
+#: The subject, in the outbox, of a mail to the operator.
 OPERATOR_SUBJECT = "operator"
 #: The number of the PostgreSQL advisory lock for alerts. No other lock of Longarc has this number.
 _ADVISORY_LOCK = 7251891
@@ -38,7 +39,7 @@ def get_session_or_commitment_id(effect: Effect) -> str:
     return "" if is_about_other_subject else effect.subject
 
 
-def raise_alert(
+def add_alert(
     database: Database, connection: Connection, *, key: str, cause: str, text: str, now: datetime, operator: str
 ) -> bool:
     """Alert the operator by a mail, or by an entry in the digest of the cause.
@@ -53,8 +54,8 @@ def raise_alert(
         return False
     last_mail = _find_last_mail(connection, cause, now)
     alert = _build_alert(f"{ALERT_MAIL_NAME}:{key}", now, operator)
+    # `words` is the text, and `mailed` tells an alert with a mail of its own from an alert that only a digest lists
     fields = {"words": text, "cause": cause}
-    # "mailed" tells an alert with a mail of its own from an alert that only a digest lists
     if last_mail is None:
         _insert_alert(database, connection, alert, {**fields, "mailed": True})
         return True
@@ -97,7 +98,7 @@ def _find_last_mail(connection: Connection, cause: str, now: datetime) -> Mappin
 def _is_open_digest(mail: Mapping[str, Any], now: datetime) -> bool:
     """Return whether the mail is a digest that is not due yet, so that alerts can be added to it."""
     is_waiting = mail["progress"] == EffectProgress.WAITING.value and mail["alert_time"] > now
-    return is_waiting and "listed" in mail["fields"]
+    return is_waiting and "listed" in mail["fields"]  # only digests have this field
 
 
 def _add_to_digest(connection: Connection, digest: Mapping[str, Any], text: str) -> None:

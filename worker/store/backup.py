@@ -70,7 +70,7 @@ _TYPES: Mapping[str, TypeEngine[Any]] = {
 def count_rows(database: Database) -> int:
     """Return how many rows a backup of the database would have now."""
     with database.read() as connection:
-        return sum(_describe_table(connection, table).rows for table in _list_tables())
+        return sum(_describe_table(connection, source).rows for source in _list_tables())
 
 
 def write_backup(database: Database, out: IO[bytes], now: datetime, report_progress: ProgressListener) -> BackupHeader:
@@ -79,7 +79,7 @@ def write_backup(database: Database, out: IO[bytes], now: datetime, report_progr
     The schema of the database must be at the version of this program.
     """
     with database.read() as connection:
-        headers = [_describe_table(connection, table) for table in _list_tables()]
+        headers = [_describe_table(connection, source) for source in _list_tables()]
         header = BackupHeader(
             version=__version__,
             schema=list_migrations()[-1],
@@ -102,7 +102,7 @@ def write_backup(database: Database, out: IO[bytes], now: datetime, report_progr
 
 def _list_tables() -> list[Table]:
     """Return the tables that are backed up, each after the tables to which it refers."""
-    return [table for table in tables.metadata.sorted_tables if table.name not in _EXCLUDED_TABLES]
+    return [source for source in tables.metadata.sorted_tables if source.name not in _EXCLUDED_TABLES]
 
 
 def _describe_table(connection: Connection, source: Table) -> TableHeader:

@@ -1,8 +1,8 @@
 """Reads and writes what the sync knows of organizers' calendars: their cursors, our events, and recurring 1:1s.
 
-A calendar is read when it is due (`due_at`). While it is leased, `due_at` is the end of the lease. An earlier `due_at`
-means that the calendar was made due while it was being read, because it has changed again. A calendar is *suspended*
-while no request is sent for it, because the service refused access to it.
+A calendar is read when it is due (`due_at`). While it is leased, both `held_until` and `due_at` are the end of the
+lease. A `due_at` before `held_until` means that the calendar was made due while it was being read, because it has
+changed again. A calendar is *suspended* while no request is sent for it, because the service refused access to it.
 """
 
 from collections.abc import Collection, Mapping, Sequence
@@ -177,7 +177,7 @@ class DueCalendar:
 class CalendarFailures:
     """How many calendars of one service can't be read."""
 
-    calendars: int
+    calendars: int  #: number of calendars
     failures: int  #: failed attempts in a row: the largest number among these calendars
     problem: str  #: why one of these calendars can't be read
 
@@ -422,7 +422,7 @@ def make_calendar_due(connection: Connection, addresses: Sequence[Address], due_
 def _build_recovered_row(recovered: Session) -> dict[str, Any]:
     """Return the columns of a recovered session.
 
-    `sealed_plan` is left out, so that a session which is in the database keeps its value.
+    `sealed_plan` is left out, so that a session which has been stored meanwhile keeps its value.
     """
     return {name: value for name, value in rows.build_session_row(recovered).items() if name != "sealed_plan"}
 

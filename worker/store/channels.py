@@ -50,18 +50,18 @@ _CALENDARS_TO_WATCH = PreparedStatement(
 )
 _STORED_VALUE = PreparedStatement(select(stored_value.c.value).where(stored_value.c.name == bindparam("name")))
 _STORED_CALENDARS = PreparedStatement(select(channel.c.calendar, channel.c.service))
-_WATCHED_COLUMNS = select(*(channel.c[name] for name in WatchedCalendar.__dataclass_fields__))
+_SELECT_WATCHED = select(*(channel.c[name] for name in WatchedCalendar.__dataclass_fields__))
 _IS_CALENDAR = channel.c.calendar == bindparam("address")
 _IS_REPORT_ONLY = PreparedStatement(select(is_report_only(bindparam("address"))))
-_WATCHED = PreparedStatement(_WATCHED_COLUMNS.where(_IS_CALENDAR))
-_ALL_WATCHED = PreparedStatement(_WATCHED_COLUMNS.order_by(channel.c.calendar))
+_WATCHED = PreparedStatement(_SELECT_WATCHED.where(_IS_CALENDAR))
+_ALL_WATCHED = PreparedStatement(_SELECT_WATCHED.order_by(channel.c.calendar))
 _CLAIMABLE = PreparedStatement(
-    _WATCHED_COLUMNS.where(channel.c.due_at <= bind_instant("now"))
+    _SELECT_WATCHED.where(channel.c.due_at <= bind_instant("now"))
     .order_by(channel.c.due_at, channel.c.calendar)
     .limit(bindparam("limit"))
     .with_for_update(skip_locked=True)
 )
-#: Count the leases in force, by table. A lease that is taken now would end at `until`. All leases are equally long, so
+#: Counts the leases in force, by table. A lease that is taken now would end at `until`. All leases are equally long, so
 #: none in force ends later. With this upper limit, only a short range of the index on `due_at` is read.
 _COUNT_LEASES = {
     table.name: PreparedStatement(
@@ -132,8 +132,9 @@ _FORGET_CLOSED_CHANNEL = PreparedStatement(
         id="", remote_id="", opened_at=None, renew_at=None, expires_at=None, proven_at=None, due_at=bind_instant("now")
     )
 )
-#: Stores that an echo is expected. Changes nothing when a notification has come in the second in which the write began,
-#: or later, and when the channel was opened after that second, since such a channel need not notify us of the write.
+#: Stores that an echo is expected. Changes nothing in four cases: a notification has come in the second in which the
+#: write began, or later; the channel was opened after that second, or had expired, so that it need not notify us of the
+#: write; or the echo of an earlier write is still expected.
 _EXPECT_ECHO = PreparedStatement(
     update(channel)
     .where(
@@ -145,6 +146,7 @@ _EXPECT_ECHO = PreparedStatement(
     )
     .values(awaiting_since=bind_instant("began_at"))
 )
+#: Makes a channel due at the time from which a missing echo makes it silent, unless it is due earlier.
 _CHECK_FOR_SILENCE = PreparedStatement(
     update(channel)
     .where(_IS_CALENDAR, channel.c.due_at > bind_instant("silent_from"))
@@ -223,7 +225,7 @@ class ChannelRows:
             if unwanted:
                 is_unwanted = in_bound_list(channel.c.calendar, "addresses")
                 rows = connection.execute(
-                    _WATCHED_COLUMNS.where(is_unwanted), {"addresses": sorted(unwanted)}
+                    _SELECT_WATCHED.where(is_unwanted), {"addresses": sorted(unwanted)}
                 ).mappings()
                 open_channels = [WatchedCalendar(**row) for row in rows if row["remote_id"]]
                 if open_channels:
@@ -237,9 +239,9 @@ class ChannelRows:
         return bool(added or unwanted)
 
     def load_address_fingerprint(self) -> str:
-        """Return the stored fingerprint of the address to which notifications are sent; empty while there is none.
+        """Return the stored fingerprint of the URL to which notifications are sent; empty while there is none.
 
-        The fingerprint is a text that changes with the URL, and with the key that signs the tokens of notifications. A
+        The fingerprint is a text that changes with this URL, and with the key that signs the tokens of notifications. A
         channel that was opened with another fingerprint is useless.
         """
         with self._database.read_once() as connection:
@@ -344,7 +346,7 @@ class ChannelRows:
     def record_notification(
         self, channel_id: str, remote_id: str, now: datetime, *, has_changed: bool, is_proof: bool
     ) -> AcceptedNotification | None:
-        """Store that a notification came. Return None when the channel is unknown.
+        """Store that a notification came. Return None when the channel is unknown, or when its two ids don't match.
 
         `remote_id` is the service's id of the channel, or empty when the notification names none. `has_changed` tells
         that the calendar may have changed, so that it becomes due. `is_proof` tells that the notification proves that

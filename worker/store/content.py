@@ -1,8 +1,11 @@
 """Reads and writes sealed content, which is what the two people of a pair say to each other.
 
-The content is contracts and their drafts, the texts of commitments, the reasons for deferrals, and why an ad hoc
-session was requested. Sealed means encrypted with a key that is not in the database. Texts are padded with spaces
-before they are sealed, so that the length of a sealed value does not show the length of the text.
+This module is about contracts and their drafts, the texts of commitments, the reasons for deferrals, why an ad hoc
+session was requested, and the reason of each *access*, which is an operator's use of a command that shows or changes
+content. Learnings, notes, handovers, third voices and the pulse have modules of their own.
+
+Sealed means encrypted with a key that is not in the database. Texts are padded with spaces before they are sealed, so
+that the length of a sealed value does not show the length of the text.
 """
 
 import json
@@ -249,7 +252,7 @@ class Content:
         return {pair: self._parse_revision(row) for pair, row in latest_rows.items()}
 
     def get_written_commitments(self, commitments: Collection[str]) -> dict[str, WrittenCommitment]:
-        """Return the texts of these commitments, by id."""
+        """Return the texts of these commitments, by id. A commitment whose text was erased is left out."""
         with self._database.read_once() as connection:
             ids_and_sealed = _WRITTEN_COMMITMENTS.fetch_tuples(connection, commitments=list(commitments))
         return {

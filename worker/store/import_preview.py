@@ -80,8 +80,8 @@ def preview_import(
     }
     former = {renames.get(row["email"], row["email"]) for row in people_rows if row["left_at"] is not None}
     pair_rows = connection.execute(select(pair).where(pair.c.ended == EndReason.NO.value)).mappings()
-    listed_pairs = [rows.read_roster_pair(row) for row in pair_rows]
-    current_pairs = {PairId(*(renames.get(email, email) for email in pair_.id.people)): pair_ for pair_ in listed_pairs}
+    stored_pairs = [rows.read_roster_pair(row) for row in pair_rows]
+    current_pairs = {PairId(*(renames.get(email, email) for email in pair_.id.people)): pair_ for pair_ in stored_pairs}
     ended_pairs = tuple(sorted(pair_.id for new_id, pair_ in current_pairs.items() if new_id not in pairs))
     return ImportPreview(
         added_people=tuple(sorted(persons.keys() - current.keys())),

@@ -103,6 +103,7 @@ def _divide_by_reader(
     """
     since = now.date() - _MAX_DATE_DIFFERENCE
     local_dates = {address: get_local_date(reader.zone, now) for address, reader in readers.items()}
+    # in its row, a mail has the reader's address, or a tag in the place of the address
     address_by_name = {
         name: address
         for address, local_date in local_dates.items()

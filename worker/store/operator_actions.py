@@ -27,6 +27,7 @@ class OperatorAction:
 def append_operator_action(connection: Connection, action: OperatorAction) -> None:
     """Append the history line of an action within a transaction."""
     fields = {"by": action.by, "name": action.name, "whom": action.whom}
+    # the line has no pair, no session and no reason
     append_history(connection, [(action.at, OPERATOR_ACTION, None, "", "", fields)])
 
 

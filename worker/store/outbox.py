@@ -31,7 +31,7 @@ from worker.logs import Action
 from worker.process_metrics import count_alert
 from worker.seal import Seal
 from worker.store import rows, tables
-from worker.store.alerts import ALERT_MAIL_NAME, get_session_or_commitment_id, raise_alert
+from worker.store.alerts import ALERT_MAIL_NAME, add_alert, get_session_or_commitment_id
 from worker.store.channels import expect_echo
 from worker.store.database import Database
 from worker.store.history import append_history
@@ -141,7 +141,7 @@ _SHOWN_PROGRESS = frozenset({EffectProgress.DONE, EffectProgress.UNCERTAIN})
 class MailFailures:
     """How many mails of one service failed and will be tried again."""
 
-    mails: int
+    mails: int  #: number of mails
     attempts: int  #: the largest number of attempts that one of these mails had so far
     problem: str  #: the problem of one of these mails
 
@@ -279,17 +279,14 @@ class OutboxRows:
             self._logged_keys.add(key)
             return
         with self._database.write() as connection:
-            is_new = raise_alert(
-                self._database, connection, key=key, cause=cause, text=text, now=now, operator=operator
-            )
+            is_new = add_alert(self._database, connection, key=key, cause=cause, text=text, now=now, operator=operator)
         if is_new:
             count_alert(cause)
 
-    def add_mail(self, mail: Effect, **fields: str) -> None:
+    def add_mail(self, mail: Effect) -> None:
         """Add a mail that is not part of a plan, unless a mail with its key exists."""
         with self._database.write() as connection:
-            row = {**rows.build_effect_row(mail), "fields": fields}
-            self._database.insert_new(connection, outbox, [row], ["key"])
+            self.add_mails(connection, [mail])
 
     def add_mails(self, connection: Connection, mails: Sequence[Effect]) -> None:
         """Add mails within a transaction, except for mails whose key exists."""

@@ -57,6 +57,14 @@ CLOSED_COMMITMENT_WINDOW = timedelta(days=2)
 WEEK = timedelta(weeks=1)
 
 
+#: The condition that a pair is active: it takes part and has not ended, and neither the roster nor `longarc pause`
+#: pauses it.
+_IS_ACTIVE = and_(
+    pair.c.ended == EndReason.NO.value,
+    pair.c.paused.is_(False),
+    pair.c.rests.is_(False),
+    pair.c.participation == Participation.YES.value,
+)
 _PAIRS = PreparedStatement(select(pair).where(in_bound_list(pair.c.id, "pairs")))
 _PEOPLE = PreparedStatement(select(person).where(in_bound_list(person.c.email, "people")))
 #: Selects the sessions that are not closed, and all sessions from two cycles before the newest cycle that was held.
@@ -123,13 +131,7 @@ _MAILS_TO_PEOPLE = PreparedStatement(
 )
 _REPORT_COUNTS = PreparedStatement(
     select(pair.c.manager, func.count().label("reports"))
-    .where(
-        in_bound_list(pair.c.manager, "managers"),
-        pair.c.ended == EndReason.NO.value,
-        pair.c.paused.is_(False),
-        pair.c.rests.is_(False),
-        pair.c.participation == Participation.YES.value,
-    )
+    .where(in_bound_list(pair.c.manager, "managers"), _IS_ACTIVE)
     .group_by(pair.c.manager)
 )
 _EVENTS = PreparedStatement(
@@ -169,15 +171,7 @@ _SESSIONS_WITH_TAKEN_TIME = PreparedStatement(
         ),
     )
 )
-_PAIRS_OF_MANAGERS = PreparedStatement(
-    select(pair).where(
-        in_bound_list(pair.c.manager, "managers"),
-        pair.c.ended == EndReason.NO.value,
-        pair.c.paused.is_(False),
-        pair.c.rests.is_(False),
-        pair.c.participation == Participation.YES.value,
-    )
-)
+_ACTIVE_PAIRS_OF_MANAGERS = PreparedStatement(select(pair).where(in_bound_list(pair.c.manager, "managers"), _IS_ACTIVE))
 _LAST_CONVERSATIONS = PreparedStatement(
     select(session.c.pair, session.c.adhoc, pair.c.report, func.max(session.c.held_at).label("held_at"))
     .join(pair, pair.c.id == session.c.pair)
@@ -319,7 +313,7 @@ def load_waiting_pairs(connection: Connection, managers: Sequence[Address]) -> d
 
     From these times, planning computes the turn of each pair (T-3a).
     """
-    pairs = [rows.read_pair(row) for row in _PAIRS_OF_MANAGERS.fetch_rows(connection, managers=managers)]
+    pairs = [rows.read_pair(row) for row in _ACTIVE_PAIRS_OF_MANAGERS.fetch_rows(connection, managers=managers)]
     last_regular_by_pair: dict[PairId, datetime] = {}
     last_by_report: dict[Address, datetime] = {}
     reports = sorted({pair_.report for pair_ in pairs})

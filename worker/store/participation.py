@@ -174,7 +174,8 @@ def lock_calendars(database: Database, connection: Connection) -> None:
     """Lock what `schedule_calendars` writes, before the transaction locks people or pairs.
 
     Readings and notifications lock a calendar before its people and pairs. If this transaction locked them in the
-    opposite order, the two might deadlock. The next tick then decides again which calendars are to have a channel.
+    opposite order, the two might deadlock. The stored value that is locked also makes the next tick decide again which
+    calendars are to have a channel.
     """
     # This write comes first, so that two such transactions run one after the other. A lock on the row alone would not
     # do: on an empty database there is no row yet, and each of several processes that start imports the people.

@@ -55,11 +55,11 @@ class PeopleRows:
     # --- habits: the time zone and working hours that people have set in the calendar service ---
 
     def list_people_with_queried_habits(self, services: Collection[str], before: datetime) -> set[Address]:
-        """Return the people on these calendar services whose habits the service was first queried for before a time."""
+        """Return the people on these calendar services whose habits were queried for the first time before `before`."""
         return self._list_people_on(services, person.c.habits_at < before)
 
     def list_people_with_unqueried_habits(self, services: Collection[str]) -> set[Address]:
-        """Return the people on these calendar services whose habits the service was never queried for."""
+        """Return the people on these calendar services whose habits were never queried."""
         return self._list_people_on(services, person.c.habits_at.is_(None))
 
     def list_participants_with_unqueried_habits(self, services: Collection[str]) -> set[Address]:

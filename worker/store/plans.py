@@ -74,7 +74,7 @@ _LOCK_PAIRS = PreparedStatement(
 _IS_NOT_WOKEN = and_(pair.c.id == bindparam("pair_id"), pair.c.wakes == bindparam("loaded_wakes"))
 _RESCHEDULE = PreparedStatement(update(pair).where(_IS_NOT_WOKEN).values(due_at=bind_instant("next_due_at")))
 _SAVE_FREE_BUSY_READ_AT = PreparedStatement(update(pair).where(_IS_NOT_WOKEN).values(looked_at=bind_instant("now")))
-_EARLIER_DUE = case((pair.c.due_at < bind_instant("now"), pair.c.due_at), else_=bind_instant("now"))
+_EARLIER_DUE = case((pair.c.due_at < bind_instant("wake_at"), pair.c.due_at), else_=bind_instant("wake_at"))
 _IS_ONE_OF_PAIRS = in_bound_list(pair.c.id, "pairs")
 _WAKE = PreparedStatement(update(pair).where(_IS_ONE_OF_PAIRS).values(due_at=_EARLIER_DUE, wakes=pair.c.wakes + 1))
 #: Wakes pairs and makes planning read their free/busy again.
@@ -116,11 +116,11 @@ class Plans:
         """
         with self._database.write() as connection:
             due_rows = _DUE_PAIRS.fetch_tuples(connection, now=now, limit=limit)
-            readable_rows, unread_pairs = _separate_unread(connection, due_rows, now)
-            claimed_pairs = self._take_leases(connection, readable_rows, now, holder, until)
-            if unread_pairs:
-                lock_pairs(connection, unread_pairs)
-                _POSTPONE.execute(connection, pairs=unread_pairs, until=now + RECHECK_AFTER)
+            plannable_rows, waiting_pairs = _separate_waiting(connection, due_rows, now)
+            claimed_pairs = self._take_leases(connection, plannable_rows, now, holder, until)
+            if waiting_pairs:
+                lock_pairs(connection, waiting_pairs)
+                _POSTPONE.execute(connection, pairs=waiting_pairs, until=now + RECHECK_AFTER)
             return claimed_pairs
 
     def claim_pairs(self, pairs: Collection[PairId], now: datetime, holder: str, until: datetime) -> list[PairId]:
@@ -255,7 +255,10 @@ def _save_calendar_changes(connection: Connection, plans: Sequence[Plan]) -> Non
 def _reschedule(
     connection: Connection, plans: Sequence[Plan], wake_counts: Mapping[PairId, int], now: datetime
 ) -> None:
-    """Store when each pair is due next, unless the pair was woken since it was loaded."""
+    """Store when each pair is due next and that its free/busy was read, unless it was woken since it was loaded.
+
+    The newest cycle of which a session was held is stored in any case.
+    """
     # the parameters of the condition `_IS_NOT_WOKEN`, by pair
     conditions = {plan.pair: {"pair_id": plan.pair, "loaded_wakes": wake_counts[plan.pair]} for plan in plans}
     # the latest time is rounded down to a grid that all pairs share, so that many pairs are planned together and their
@@ -280,7 +283,7 @@ def _reschedule(
             statement.execute_many(connection, statement_rows)
 
 
-def _separate_unread(
+def _separate_waiting(
     connection: Connection, pair_rows: Sequence[Sequence[Any]], now: datetime
 ) -> tuple[Sequence[Sequence[Any]], list[PairId]]:
     """Return the rows of pairs that may be planned, and the ids of the pairs that may not.
@@ -290,8 +293,8 @@ def _separate_unread(
     if not pair_rows or not is_catching_up(connection, now):
         return pair_rows, []
     unread = set(_UNREAD_CALENDARS.fetch_column(connection))
-    readable_rows = [(pair_id, manager, report) for pair_id, manager, report in pair_rows if manager not in unread]
-    return readable_rows, [pair_id for pair_id, manager, _ in pair_rows if manager in unread]
+    plannable_rows = [(pair_id, manager, report) for pair_id, manager, report in pair_rows if manager not in unread]
+    return plannable_rows, [pair_id for pair_id, manager, _ in pair_rows if manager in unread]
 
 
 def _is_regular(planned: Session) -> bool:
@@ -303,12 +306,12 @@ def _is_regular(planned: Session) -> bool:
 
 
 def wake_pairs(
-    connection: Connection, pairs: Sequence[PairId], now: datetime, *, reread_free_busy: bool = False
+    connection: Connection, pairs: Sequence[PairId], wake_at: datetime, *, reread_free_busy: bool = False
 ) -> None:
-    """Make these pairs due at `now`, within a transaction: see `Plans.wake`."""
+    """Make these pairs due at `wake_at`, or earlier if they already are, within a transaction: see `Plans.wake`."""
     lock_pairs(connection, pairs)
     statement = _WAKE_TO_REREAD if reread_free_busy else _WAKE
-    statement.execute(connection, pairs=list(pairs), now=now)
+    statement.execute(connection, pairs=list(pairs), wake_at=wake_at)
 
 
 def lock_pairs(connection: Connection, pairs: Sequence[PairId]) -> None:

@@ -150,7 +150,7 @@ def delete_pushed_people(connection: Connection, names: Collection[str]) -> None
 def _has_any_name(names: Collection[str]) -> ColumnElement[bool]:
     """Return the condition that a row belongs to the person with these names."""
     user_name_keys = [fold_user_name(name) for name in names]
-    ids = [name.rpartition(":")[2] for name in names]
+    ids = [name.rpartition(":")[2] for name in names]  # an address has no colon: it stays whole, and is nobody's id
     return or_(pushed_person.c.user_name_key.in_(user_name_keys), pushed_person.c.id.in_(ids))
 
 

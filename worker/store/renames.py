@@ -154,7 +154,10 @@ def _copy_rows(
 
 
 def _rename_in_mappings(connection: Connection, old: Address, new: Address) -> None:
-    """Rename the key `old` in the JSON columns whose keys are addresses."""
+    """Rename the key `old` in the JSON columns whose keys are addresses.
+
+    Only events of which the person is the attendee have the address in these columns.
+    """
     pairs_as_report = select(pair.c.id).where(pair.c.report == new)
     query = select(event.c.key, *_COLUMNS_BY_ADDRESS).where(event.c.pair.in_(pairs_as_report))
     for row in connection.execute(query).mappings().all():

@@ -91,6 +91,7 @@ def prepare_restored(database: Database, connection: Connection, backup_at: date
     `sending`, and the outbox looks for it. Channels may have been replaced since the backup, so all of them are deleted
     and opened again; the old ones expire.
     """
+    # `begun_at` is added by the first `Restorations.load`
     _save_record(database, connection, {"since": convert_to_seconds(backup_at)})
     calendar, person = tables.calendar, tables.person
     connection.execute(update(person).values(holder=None, held_until=None))

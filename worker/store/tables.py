@@ -9,6 +9,8 @@ The migrations in `worker/store/migrations` create these tables in a real databa
   lease ends at `held_until`. In a table without that column it ends at `due_at`, so that a row whose holder has died
   becomes due again.
 - A column without a comment means the same as the field of that name in `worker.domain.model`.
+- Some names in the database are older than those in the code: `fact` (`stored_value`), `message` (`outbox`),
+  `person_form` (`person_alias`) and `sketch` (`contract_draft`).
 """
 
 from sqlalchemy import (
@@ -107,7 +109,7 @@ pair = Table(
     Column("paused", Boolean, nullable=False),  # whether the roster pauses the pair
     Column("paused_until", Date, index=True),  # on this day the roster's pause ends by itself
     Column("rests", Boolean, nullable=False, default=False),  # whether `longarc pause` has paused the pair
-    Column("participation", EnumType(Participation), nullable=False, server_default=""),
+    Column("participation", EnumType(Participation), nullable=False, server_default=""),  # empty: the pair takes part
     Column("chosen", JSON(none_as_null=True)),  # settings that the two chose on their pages, in place of the roster's
     Column("ended", EnumType(EndReason), nullable=False),  # why the pair has ended; empty while it has not
     Column("ended_at", Instant, index=True),
@@ -166,7 +168,7 @@ deferral = Table(
     "deferral",
     metadata,
     Column("session", String, ForeignKey("session.id"), primary_key=True),
-    Column("number", Integer, primary_key=True),
+    Column("number", Integer, primary_key=True),  # counts the deferrals of a session; negative for moves by hand
     Column("at", Instant, nullable=False),
     Column("cause", EnumType(DeferralCause), nullable=False),
     Column("who", String, nullable=False),  # the address of the person who caused the deferral; empty for nobody
@@ -473,7 +475,7 @@ channel = Table(
     # whether a notification of a change has come since the last reading of the calendar began
     Column("has_told", Boolean, nullable=False, server_default=false()),
     Column("hinted_at", Instant),  # the time of the last poll that a notification scheduled, in the past or future
-    # how many polls that notifications scheduled preceded the poll at `hinted_at` in quick succession
+    # how many polls, scheduled by notifications as well, came in quick succession before the poll at `hinted_at`
     Column("looks", Integer, nullable=False, server_default="0"),
     Column("awaiting_since", Instant),  # when we wrote the change whose notification has not come yet
     Column("failures", Integer, nullable=False, server_default="0"),

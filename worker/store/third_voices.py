@@ -32,7 +32,7 @@ class ThirdVoiceRows:
                 connection.execute(delete(third_voice).where(third_voice.c.id == earlier_voice.id))
         row = {"id": voice.id, "tag": self._seal.list_tags(voice.report)[0], "asked_at": voice.asked_at}
         row |= {"expires_at": voice.expires_at, "answered_at": None, "sealed_answer": None}
-        connection.execute(third_voice.insert(), {**row, "sealed": self._close(voice)})
+        connection.execute(third_voice.insert(), {**row, "sealed": self._seal_question(voice)})
 
     def count_open(self, connection: Connection, addresses: Collection[Address], now: datetime) -> int:
         """Return how many questions of a report count as open: they are unanswered and have not expired.
@@ -76,7 +76,7 @@ class ThirdVoiceRows:
         with self._database.write() as connection:
             withdrawn = replace(voice, to="", question="")
             withdraw = update(third_voice).where(has_id, third_voice.c.answered_at.is_(None))
-            is_unanswered = bool(connection.execute(withdraw.values(sealed=self._close(withdrawn))).rowcount)
+            is_unanswered = bool(connection.execute(withdraw.values(sealed=self._seal_question(withdrawn))).rowcount)
             if not is_unanswered or voice.expires_at <= now:
                 connection.execute(delete(third_voice).where(has_id))
 
@@ -104,7 +104,7 @@ class ThirdVoiceRows:
         query = select(third_voice).where(third_voice.c.tag.in_(tags)).order_by(third_voice.c.asked_at.desc())
         return [self._parse(row) for row in connection.execute(query).mappings().all()]
 
-    def _close(self, voice: ThirdVoice) -> bytes:
+    def _seal_question(self, voice: ThirdVoice) -> bytes:
         return self._seal.seal_padded(json.dumps({"report": voice.report, "to": voice.to, "question": voice.question}))
 
     def _parse(self, row: RowMapping) -> ThirdVoice:

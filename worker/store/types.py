@@ -49,18 +49,18 @@ class Instant(TypeDecorator[datetime]):
     cache_ok = True
 
     def bind_processor(self, dialect: Dialect) -> Callable[[datetime | None], int | None]:
-        return _convert_to_seconds
+        return _convert_instant_or_none
 
     def result_processor(self, dialect: Dialect, coltype: object) -> Callable[[int | None], datetime | None]:
-        return _convert_to_instant
+        return _convert_seconds_or_none
 
 
-def _convert_to_seconds(value: datetime | None) -> int | None:
+def _convert_instant_or_none(value: datetime | None) -> int | None:
     return None if value is None else int(value.timestamp())
 
 
 @lru_cache(maxsize=16384)  # many rows have the same instant
-def _convert_to_instant(value: int | None) -> datetime | None:
+def _convert_seconds_or_none(value: int | None) -> datetime | None:
     return None if value is None else datetime.fromtimestamp(value, UTC)
 
 
@@ -136,12 +136,12 @@ class IntendedTimesType(TypeDecorator[Sequence[IntendedTime]]):
             return None
         return [
             [
-                time.person.value,
-                time.show_as.value,
-                convert_to_seconds(time.span.start),
-                convert_to_seconds(time.span.end),
+                intended.person.value,
+                intended.show_as.value,
+                convert_to_seconds(intended.span.start),
+                convert_to_seconds(intended.span.end),
             ]
-            for time in value
+            for intended in value
         ]
 
     def process_result_value(self, value: Any, dialect: Dialect) -> tuple[IntendedTime, ...] | None:

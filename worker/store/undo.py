@@ -126,6 +126,7 @@ class UndoRows:
         effects = select(func.min(outbox.c.due_at)).where(
             outbox.c.what != EffectKind.MAIL.value, is_leased, outbox.c.due_at > now
         )
+        # a pair stays due until its plan is written, so a lease on a person without a due pair delays nothing
         people = (
             select(func.min(person.c.held_until))
             .join(pair, or_(pair.c.manager == person.c.email, pair.c.report == person.c.email))

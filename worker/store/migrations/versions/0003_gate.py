@@ -13,8 +13,8 @@ def upgrade() -> None:
     """Create the table, and add the column."""
     op.create_table(
         "gate",
-        sa.Column("name", sa.String(), nullable=False),
-        sa.Column("room", sa.Integer(), nullable=False),
+        sa.Column("name", sa.String(), nullable=False),  # the mailbox
+        sa.Column("room", sa.Integer(), nullable=False),  # which of the requests that may be sent at once
         sa.Column("holder", sa.String(), nullable=False),
         sa.Column("held_until", sa.BigInteger(), nullable=False),
         sa.PrimaryKeyConstraint("name", "room", name=op.f("pk_gate")),

@@ -12,7 +12,8 @@ depends_on = None
 def upgrade() -> None:
     """Add the column, and fill it from the stored contracts.
 
-    Pairs with open reviews become due, so that planning ends the reviews that have no contract.
+    Pairs with open reviews become due (`due_at` 0 is the year 1970), so that planning ends the reviews that have no
+    contract.
     """
     op.add_column("session", sa.Column("contracted_at", sa.BigInteger()))
     op.execute(
