@@ -24,14 +24,13 @@ from babel.messages.pofile import read_po
 GETTEXT_DOMAIN = "longarc"
 #: The width of plain-text mails, in characters.
 LINE_WIDTH = 74
-ENGLISH = Locale("en")
 
 #: Replacements for typographic spaces in Babel's dates, which not every mail program can show.
 _SPACES = {0x202F: "\u00a0", 0x2009: " "}
 #: Invisible characters that can reverse the text around them, or hide a word from a search. The joiners in emoji and
 #: the marks that right-to-left languages need are not included.
 _INVISIBLE = dict.fromkeys((0x200B, 0xFEFF, *range(0x202A, 0x202F), *range(0x2066, 0x206A)))
-#: Control characters other than tabs and line breaks.
+#: Control characters other than tabs (9) and line breaks (10, 13 and 133).
 _CONTROL = dict.fromkeys((*range(9), 11, 12, *range(14, 32), *range(127, 133), *range(134, 160)))
 #: The indentation and the bullet of a list item, if the line has them.
 _BULLET = re.compile(r" *(?:- )?")
@@ -110,6 +109,7 @@ class Language:
     @cached_property
     def _date_pattern(self) -> str:
         """The CLDR pattern of a date without the year, with weekday and month written out."""
+        # a locale may only have a pattern with abbreviations, such as `EEE, MMM d`: each is replaced by the full form
         skeletons = self.locale.datetime_skeletons
         pattern = str((skeletons.get("MMMMEd") or skeletons["MMMEd"]).pattern)
         return re.sub(r"E+", "EEEE", re.sub(r"(?<!M)MMM(?!M)", "MMMM", pattern))
@@ -196,7 +196,7 @@ class Languages:
         try:
             babel_locale = Locale.parse(locale.replace("-", "_"))
         except (ValueError, UnknownLocaleError):
-            return self.find_language("en") if locale != "en" else Language(ENGLISH, NullTranslations())
+            return self.find_language("en")
         catalogue = self._load_catalogue(str(babel_locale)) or self._load_catalogue(babel_locale.language)
         if catalogue is None and babel_locale.language != "en":
             return self.find_language("en")

@@ -49,7 +49,7 @@ def decode_text(content: bytes) -> DecodedText:
     its characters, decoded this way, are usual in western texts. Text in another code page would mostly contain unusual
     signs.
     """
-    if content.startswith(b"PK\3\4"):
+    if content.startswith(b"PK\3\4"):  # a zip file, such as Excel's .xlsx
         raise UndecodableText(1, "This is a workbook, not a CSV file.")
     encoding = _detect_utf16(content) or "utf-8-sig"
     if encoding == "utf-8-sig" and b"\0" in content:

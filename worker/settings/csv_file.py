@@ -223,7 +223,7 @@ def _report_missing_columns(
             what = f"There is no column `{file_format.named_by_settings[name]}`, which `roster.columns` names."
             problem_report.add_fault(line, name, what, "Fix the name in the settings.")
             continue
-        if not {name, *file_format.substitutes.get(name, ())}.isdisjoint(columns.values()):
+        if any(column in columns.values() for column in (name, *file_format.substitutes.get(name, ()))):
             continue
         misspelt = _find_misspelling(name, unknown, file_format.required)
         if misspelt:

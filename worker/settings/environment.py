@@ -13,6 +13,7 @@ KEY_VARIABLE = "LONGARC_KEY"
 SCIM_TOKEN_VARIABLE = "LONGARC_SCIM_TOKEN"  # noqa: S105  # the name of a variable
 MIN_SCIM_TOKEN_CHARS = 32
 
+#: Matches 32 bytes in URL-safe base64.
 _FERNET_KEY = re.compile(r"[A-Za-z0-9_-]{43}=")
 
 

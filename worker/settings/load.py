@@ -70,13 +70,15 @@ RETIRED_SETTINGS = {
     ("mail", "learning"): "Remove it; each manager writes a sentence of their own on the page of their people.",
 }
 
-#: Matches the names of settings that hold a secret.
+#: Matches the names of settings that hold a secret, such as `password`, `sslpassword`, `client_secret` and `api-key`.
 _SECRET_NAME = re.compile(
     r"(?:.*[_-])?(?:(?:ssl)?passwords?|passwd|passphrase|secrets?|tokens?|keys?|credentials?)", re.IGNORECASE
 )
 #: Matches the beginning of a URL with `user:password@`. A host with a port, as in `host:8080/`, is not matched.
 _USERINFO = re.compile(r"[^:/@]+://[^:/@\[]*:(?!\d{1,5}(?:[/?#]|$))[^@]+@")
+#: Matches the heading of a section, such as `[calendars.google]  # a comment`; the group is `calendars.google`.
 _TABLE_LINE = re.compile(r"\s*\[\s*([^\[\]]+?)\s*\]\s*(?:#.*)?")
+#: Matches the beginning of a line with a key, such as `base_url = `; the group is the key.
 _KEY_LINE = re.compile(r"\s*([\w.\"'-]+)\s*=")
 
 _LAST_LINE = 10**6  #: a line number beyond the end of every settings file
@@ -176,7 +178,7 @@ class Settings(Section):
             sender_options = {"sender": self.mail.sender, "as_author": self.mail.send_as == "manager"}
             section = {**self.get_calendar_section(name), **section, **sender_options}
         elif name == "google":
-            section["service"] = self.mail.sender
+            section["service"] = self.mail.sender  # the From address of mails that Longarc sends in its own name
         return section
 
     def get_roster_section(self, source: str) -> dict[str, Any]:
@@ -428,7 +430,7 @@ def _refuse_in_memory_database(values: Mapping[str, Any], source: _SettingsSourc
         source.add_problem(("database",), what, "Write the path of a file, as `sqlite:///var/longarc.db`.")
 
 
-# --- problems from errors of pydantic --------------------------------------------------------------------------------
+# --- the values of the file ------------------------------------------------------------------------------------------
 
 
 def _add_default_sections(values: dict[str, Any]) -> None:
@@ -444,6 +446,9 @@ def _get_nested(value: object, *key: str) -> object:
     for name in key:
         value = value.get(name) if isinstance(value, dict) else None
     return value
+
+
+# --- problems from errors of pydantic --------------------------------------------------------------------------------
 
 
 def _build_problem(detail: ErrorDetails, source: _SettingsSource) -> Problem:
@@ -478,6 +483,7 @@ def _build_key_remedy(key: tuple[str, ...]) -> str:
         return f"Did you mean `{suggestion}`?"
     same_names = [known for known in known_keys if known[-1] == key[-1]]
     if same_names:
-        place = f"under `[{'.'.join(same_names[0][:-1])}]`" if same_names[0][1:] else "above the first section"
+        *section, _ = same_names[0]
+        place = f"under `[{'.'.join(section)}]`" if section else "above the first section"
         return f"It belongs {place}."
     return "Remove it, or see the example file for all keys."

@@ -35,13 +35,16 @@ _MAX_COMPARED_CHARS = 80
 _ZONE_CUTOFF = 0.85
 _CITY_CUTOFF = 0.8
 
+#: Matches an e-mail address in lower case: 3 to 254 characters, of which up to 64 are before the `@`.
 _ADDRESS = re.compile(
     r"(?=.{3,254}\Z)(?=[^@]{1,64}@)[a-z0-9!#$%&'*+/=?^_`{|}~-]+(?:\.[a-z0-9!#$%&'*+/=?^_`{|}~-]+)*"
     r"@[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?(?:\.[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?)*"
 )
 _WEEKS_IN_QUARTER = 13
+#: Matches `13 weeks` and `6 months`.
 _INTERVAL = re.compile(r"(\d{1,3})\s*(week|month)s?")
 _DATE = re.compile(r"\d{4}-\d{2}-\d{2}")
+#: Matches `tue 10:00`, `tuesday` and `10:00`; the groups are the day, the hour and the minute, or None.
 _PREFERENCE = re.compile(r"(?:([a-z]+))?\s*(?:(\d{1,2}):(\d{2}))?")
 _WEEKDAYS = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
 _BOOLEANS = {"yes": True, "true": True, "1": True, "no": False, "false": False, "0": False}

@@ -35,6 +35,7 @@ def _parse_start(value: object) -> date:
 
 #: The number of months in each unit.
 _UNIT_MONTHS = {"month": 1, "quarter": 3, "year": 12}
+#: Matches a length of time, such as `8 quarters` or `2 years`.
 _LENGTH = re.compile(r"(\d{1,3})\s*(month|quarter|year)s?")
 #: The allowed retention, in months. Contents of a pair that has ended are needed for some time, because the first
 #: session of the next manager continues from them (R-36).

@@ -28,6 +28,7 @@ from worker.settings.parsers import (
 )
 from worker.settings.url_parsers import make_url_parser, parse_caldav_url, parse_folder_url, parse_notify_url
 
+#: Matches a length of time, such as `30 seconds` or `1 day`.
 _DURATION = re.compile(r"(\d{1,6})\s*(second|minute|hour|day|week)s?", re.ASCII)
 _FIRST_PRINTABLE = " "
 _DELETE = "\x7f"  #: the only control character after the printable characters of ASCII
@@ -358,7 +359,9 @@ class MailerSettings(Section):
 class MailSettings(Section):
     """The sender and the content of mails.
 
-    `domain` is that of the Message-IDs. `operator_by` is the mail service for mails to the operator.
+    `domain` is that of the Message-IDs. `operator_by` is the mail service for mails to the operator. `send_as` says
+    whose mailbox sends mails with content: that of the service, which is `from`, or the manager's own. `content` says
+    whether these mails hold the content in full, or only a link to the page that shows it.
     """
 
     sender: Annotated[Address, validate_text(parse_address), Field(alias="from")] = "longarc@localhost"

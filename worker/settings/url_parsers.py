@@ -9,7 +9,9 @@ from urllib.parse import unquote, urlsplit
 
 from worker.settings.parsers import MAX_PORT, InvalidValue
 
+#: Matches `{email}`, with any name in the braces.
 _PLACEHOLDER = re.compile(r"\{([^{}]*)\}")
+#: Matches the name of a server, such as `example.com`, or an IPv4 address.
 _HOST = re.compile(r"[\w-]{1,63}(\.[\w-]{1,63})*\.?")
 #: Matches a URL without a query, whose characters need no escaping in HTML.
 _BASE_URL = re.compile(r"[\w.~!$()*+,;=:@%/\[\]-]+")
@@ -85,7 +87,10 @@ def parse_database(text: str) -> str:
 
 
 def is_in_memory(database: str) -> bool:
-    """Return whether the URL names a SQLite database in memory."""
+    """Return whether the URL names a SQLite database in memory.
+
+    That is one without a path, `:memory:`, or `file:`, SQLite's name for a temporary database.
+    """
     scheme, _, location = database.partition("://")
     return scheme == "sqlite" and (location in ("", "/", "/:memory:") or location.startswith("/file:"))
 
