@@ -118,14 +118,15 @@ def test_mails_by_link_without_pages_are_refused(tmp_path: Path) -> None:
 )
 def test_check_reports_the_settings_of_mail_content_and_sender(tmp_path: Path, content: str, statement: str) -> None:
     people = f"email,name,manager,time_zone,country,calendar,mail\n{DANA},Dana,,UTC,DE,memory,memory\n"
-    (tmp_path / "people.csv").write_text(people, encoding="utf-8")
+    report = f"{SAM},Sam,{DANA},UTC,DE,memory,maildir\n"  # no mail is sent from a report's mailbox
+    (tmp_path / "people.csv").write_text(people + report, encoding="utf-8")
     path = tmp_path / "longarc.toml"
     text = f'base_url = "{BASE}"\n[mail]\ncontent = "{content}"\nsend_as = "manager"\n'
     path.write_text(text, encoding="utf-8")
     findings = list(run_checks(path, {}, START))
     assert any(finding.ok and finding.statement.startswith(statement) for finding in findings)
     (send_as,) = [finding for finding in findings if "mail.send_as" in finding.statement]
-    assert not send_as.ok and "Gmail with delegation" in send_as.remedy
+    assert not send_as.ok and "Gmail with delegation" in send_as.remedy and f"{DANA}'s" in send_as.statement
 
 
 def _get_ad_hoc_prompt(by: Owner, reason: str = "", **mail: str) -> str:

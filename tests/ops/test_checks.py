@@ -2,7 +2,7 @@
 
 import json
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -229,6 +229,27 @@ def test_pages_without_tls_fail_the_check(tmp_path: Path) -> None:
 def test_unconfigured_calendar_service_fails_one_check(tmp_path: Path) -> None:
     config = write_files(tmp_path, PEOPLE.replace("country", "country,mail").replace(",DE\n", ",DE,memory\n"))
     assert "calendars.caldav.url" in get_only_failed_check(get_failed_checks(config))
+
+
+def test_each_unconfigured_calendar_service_is_reported(tmp_path: Path) -> None:
+    """Whether the service is that of a manager or only of reports: Lee manages nobody, and Kim manages Lee."""
+    rows = [
+        f"{DANA},Dana,,Europe/Berlin,DE,caldav,memory",
+        f"{SAM},Sam,{DANA},Europe/Berlin,DE,memory,memory",
+        "kim@corp.example,Kim,,Europe/Berlin,DE,memory,memory",
+        "lee@corp.example,Lee,kim@corp.example,Europe/Berlin,DE,outlook,memory",
+    ]
+    failed_checks = get_failed_checks(write_files(tmp_path, _make_people_csv(rows)))
+    assert [where for where in failed_checks if "calendars.caldav.url" in where]
+    assert [where for where in failed_checks if "calendars.outlook.client_id" in where]
+    rows[2] = rows[2].replace("DE,memory", "DE,outlook")
+    (tmp_path / "people.csv").write_text(_make_people_csv(rows))
+    findings = [finding.statement for finding in list_findings(tmp_path / "longarc.toml") if not finding.ok]
+    assert len(findings) == len(set(findings)) == len(failed_checks)
+
+
+def _make_people_csv(rows: Iterable[str]) -> str:
+    return "\n".join(["email,name,manager,time_zone,country,calendar,mail", *rows, ""])
 
 
 def test_manager_without_a_calendar_fails_the_check(tmp_path: Path) -> None:

@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 
 from worker.domain.counts import format_count
 from worker.engine.channels import NOTIFY_PATH
-from worker.ops.current_store import open_current_store
+from worker.ops.store_without_key import open_store_without_key
 from worker.providers.base import CALENDARS_WITH_CHANNELS, Finding
 from worker.roster.model import Roster
 from worker.settings.load import Settings
@@ -58,7 +58,7 @@ def check_notifications(settings: Settings, roster: Roster, now: datetime, ca_fi
                 remedy="Set `sync.notify_url`: docs/how-to/notifications.md says what has to be reachable.",
             )
         return
-    with open_current_store(settings) as store:
+    with open_store_without_key(settings) as store:
         open_channels = count_open_channels(store.database, now) if store else {}
         channel_counts = count_channels(store.database, now) if store else ()
     is_reached = any(_has_reached_us(service, channels) for service, channels in open_channels.items())

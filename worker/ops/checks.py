@@ -1,10 +1,11 @@
 """The checks of `longarc check`: each one tries something that Longarc needs, and changes nothing.
 
-A failed check does not stop the run, except for checks that depend on it. Each result is a Finding.
+A failed check does not stop the run, except for checks that depend on it. Each result is a Finding: with `ok=False` a
+problem, with `ok=True` and a remedy a warning.
 """
 
 import os
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Collection, Generator, Iterator, Mapping, Sequence
 from contextlib import closing
 from datetime import date, datetime, timedelta
@@ -22,9 +23,9 @@ from worker.errors import LongarcError, Problem, Problems, ProviderError, WrongK
 from worker.mail.render import MailRenderer
 from worker.ops import machine_checks, scim_checks
 from worker.ops.channel_checks import check_notifications
-from worker.ops.current_store import open_current_store
 from worker.ops.rollout import check_rollout, select_chosen_pairs
 from worker.ops.sign_in_checks import check_sign_in
+from worker.ops.store_without_key import open_store_without_key
 from worker.providers.base import Finding, Mailer, can_send_as, describe_sent_copies
 from worker.roster.model import Roster
 from worker.seal import OTHER_KEY_REMEDY, Seal, generate_key
@@ -81,7 +82,7 @@ def run_checks(config: Path | None, env: Mapping[str, str], now: datetime) -> It
     services = Services(settings, lambda: everybody, load_pairs=roster.pairs.values, identities=identities)
     yield from _run_part("Calendars can be used", _check_calendars(services, roster))
     yield from _run_part("People's time can be read", _check_free_busy(services, roster, now))
-    yield from _run_part("Mail can go out", _check_mail(services, settings, roster.persons.values()))
+    yield from _run_part("Mail can go out", _check_mail(services, settings, roster))
 
 
 def _run_part(statement: str, part: Iterator[Finding]) -> Iterator[Finding]:
@@ -99,7 +100,7 @@ def _check_people(settings: Settings, now: datetime) -> Generator[Finding, None,
     if not settings.roster.is_pushed:
         return (yield from _check_roster(RosterReader(settings), now))
     yield from scim_checks.check_scim(settings)
-    with open_current_store(settings) as store:
+    with open_store_without_key(settings) as store:
         return (yield from _check_roster(RosterReader(settings, store), now))
 
 
@@ -244,12 +245,15 @@ def refuse_unwritable_database(database: str) -> None:
     if url.get_backend_name() != "sqlite":
         return
     file = Path(str(url.database))
-    folder = next(path for path in file.absolute().parents if path.exists())
-    for path in (folder, file) if file.exists() else (folder,):
-        is_right_type = path.is_dir() == (path == folder)
-        if not os.access(path, os.W_OK) or not is_right_type:
-            remedy = f"Let Longarc write to {path}, or name another file as `database` in the settings."
-            raise LongarcError(f"The database {file} can't be written. {remedy}")
+    folder = next(path for path in file.absolute().parents if path.exists())  # folders below it are created later
+    if not folder.is_dir() or not os.access(folder, os.W_OK):
+        unusable_path = folder
+    elif file.exists() and (file.is_dir() or not os.access(file, os.W_OK)):
+        unusable_path = file
+    else:
+        return
+    remedy = f"Let Longarc write to {unusable_path}, or name another file as `database` in the settings."
+    raise LongarcError(f"The database {file} can't be written. {remedy}")
 
 
 def _check_key(settings: Settings) -> Finding:
@@ -330,14 +334,20 @@ def _check_languages(renderer: MailRenderer, persons: Collection[Person]) -> Ite
 
 
 def _check_calendars(services: Services, roster: Roster) -> Iterator[Finding]:
-    """Check the calendar of each organizer with its service."""
+    """Check the calendar of each organizer with its service.
+
+    When the settings of a service have problems, they are reported once, and its other calendars are not checked.
+    """
+    misconfigured_services: set[str] = set()
     for organizer in sorted({pair.manager for pair in roster.pairs.values()}):
-        name = roster.persons[organizer].calendar
+        service_name = roster.persons[organizer].calendar
+        if service_name in misconfigured_services:
+            continue
         try:
-            yield from services.get_calendar(name).check(organizer)
+            yield from services.get_calendar(service_name).check(organizer)
         except Problems as problems:
+            misconfigured_services.add(service_name)
             yield from map(_make_finding, problems.problems)
-            return
         except Exception as error:
             yield Finding(f"The calendar of {organizer} can be used", ok=False, remedy=describe_error(error))
 
@@ -347,22 +357,34 @@ def _check_free_busy(services: Services, roster: Roster, now: datetime) -> Itera
 
     Of each calendar service, at most `MAX_REPORTS_CHECKED` reports are checked. The others are named.
     """
-    reports = sorted({pair.report for pair in roster.pairs.values()})
-    try:
-        by_service = services.group_by_service(reports)
-    except LongarcError:
-        return  # _check_calendars has reported the error
-    for provider, addresses in by_service.values():
+    reports_by_service: dict[str, list[Address]] = defaultdict(list)
+    for report in sorted({pair.report for pair in roster.pairs.values()}):
+        reports_by_service[roster.persons[report].calendar].append(report)
+    without_calendar = reports_by_service.pop(NO_CALENDAR, [])
+    services_of_organizers = {roster.persons[pair.manager].calendar for pair in roster.pairs.values()}
+    for service_name, addresses in reports_by_service.items():
+        try:
+            provider = services.get_calendar(service_name)
+        except LongarcError as error:
+            if service_name not in services_of_organizers:  # otherwise _check_calendars has reported the error
+                yield from _describe_unusable_service(service_name, error)
+            continue
         size = getattr(provider, "people_per_request", PEOPLE_PER_REQUEST)
         checked = addresses[:MAX_REPORTS_CHECKED]
         for first in range(0, len(checked), size):
             yield from _check_free_busy_batch(provider, checked[first : first + size], now)
         yield from _name_skipped_reports(addresses[MAX_REPORTS_CHECKED:])
-    without_calendar = [report for report in reports if roster.persons[report].calendar == NO_CALENDAR]
     if without_calendar:
         yield Finding(
             f"{len(without_calendar):,} of the reports have no calendar that can be read: they answer by mail", ok=True
         )
+
+
+def _describe_unusable_service(service_name: str, error: LongarcError) -> Iterator[Finding]:
+    if isinstance(error, Problems):
+        yield from map(_make_finding, error.problems)
+    else:
+        yield Finding(f"The calendar service {service_name} can be used", ok=False, remedy=str(error))
 
 
 def _name_skipped_reports(reports: Sequence[Address]) -> Iterator[Finding]:
@@ -394,8 +416,8 @@ def _return_no_findings(_: Address) -> Sequence[Finding]:
     return ()
 
 
-def _check_mail(services: Services, settings: Settings, persons: Collection[Person]) -> Iterator[Finding]:
-    service_names = {person.mail for person in persons}
+def _check_mail(services: Services, settings: Settings, roster: Roster) -> Iterator[Finding]:
+    service_names = {person.mail for person in roster.persons.values()}
     service_names |= {settings.mail.operator_by} if settings.operator else set()
     usable_mailers: dict[str, Mailer] = {}
     for name in sorted(service_names):
@@ -405,7 +427,7 @@ def _check_mail(services: Services, settings: Settings, persons: Collection[Pers
             yield from check() if check else [Finding(f"Mail goes out by {name}", ok=True)]
         except Exception as error:
             yield Finding(f"Mail can go out by {name}", ok=False, remedy=describe_error(error))
-    yield from _check_mail_content(usable_mailers, settings, persons)
+    yield from _check_mail_content(usable_mailers, settings, roster)
     if settings.operator:
         yield Finding(f"{settings.operator} is told when something needs a person", ok=True)
     else:
@@ -413,16 +435,15 @@ def _check_mail(services: Services, settings: Settings, persons: Collection[Pers
         yield Finding(statement, ok=True)
 
 
-def _check_mail_content(
-    usable_mailers: Mapping[str, Mailer], settings: Settings, persons: Collection[Person]
-) -> Iterator[Finding]:
+def _check_mail_content(usable_mailers: Mapping[str, Mailer], settings: Settings, roster: Roster) -> Iterator[Finding]:
     """Yield findings on what mails contain, from whose mailbox they are sent, and where copies stay."""
     content = "only links to" if settings.mail.content == "link" else "what people need to read of"
     yield Finding(f"Mails contain {content} contracts, commitments and reasons (mail.content)", ok=True)
+    managers = sorted({pair.manager for pair in roster.pairs.values()})
     for name, mailer in sorted(usable_mailers.items()):
         if copies := describe_sent_copies(mailer):
             yield Finding(copies, ok=True)
-        senders = [person.email for person in persons if person.mail == name]
+        senders = [manager for manager in managers if roster.persons[manager].mail == name]
         unusable_senders = [sender for sender in senders if not can_send_as(mailer, sender)]
         if settings.mail.send_as == "manager" and unusable_senders:
             example = unusable_senders[0]

@@ -13,7 +13,7 @@ from worker.store.store import Store
 
 
 @contextmanager
-def open_current_store(settings: Settings) -> Iterator[Store | None]:
+def open_store_without_key(settings: Settings) -> Iterator[Store | None]:
     """Open the database without its key, for checks of the roster and of channels, which read nothing sealed.
 
     Yields None when there is no database yet, or when its schema is of another version than this program.
