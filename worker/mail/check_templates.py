@@ -21,8 +21,9 @@ from worker.mail.templates import PARTS
 
 #: The largest template file, in bytes, and the longest rendered part, in characters.
 MAX_SIZE = 1_000_000
+#: A placeholder in a text to translate, such as `%(name)s`. It captures the name.
 _PLACEHOLDER = re.compile(r"%\((\w+)\)s")
-#: A valid line of a catalogue: blank, a comment, or a quoted string with or without a keyword.
+#: A valid line of a catalogue: blank, a comment, or a quoted string with or without a keyword, as in `msgid "Hello"`.
 _CATALOGUE_LINE = re.compile(r'(#.*|((msgctxt|msgid|msgid_plural|msgstr(\[\d+\])?)\s+)?"([^"\\]|\\.)*")?')
 
 
@@ -35,13 +36,14 @@ def find_rendering_problems(
 
     `render` renders a whole mail, and `render_part` renders one of PARTS.
     """
-    problems: dict[Problem, None] = {}
+    problems: dict[Problem, None] = {}  # a dict, because a set would lose the order
     for context in contexts:
         mail_problems = _try_rendering(context, partial(render, context))
         if mail_problems:  # each part is rendered alone, because the first part that fails hides problems of the others
             part_problems = [
                 problem for name in PARTS for problem in _try_rendering(context, partial(render_part, context, name))
             ]
+            # when every part can be rendered alone, the problem is of the mail as a whole, such as of a header
             problems |= dict.fromkeys(part_problems or mail_problems)
     return list(problems)
 
@@ -151,6 +153,7 @@ def _find_wrong_placeholders(path: Path) -> Iterator[tuple[int, str]]:
         yield 1, f"The header can't be understood ({error}); write it as in ours"
         return
     for message in messages:
+        # the id and the translation of a text with plural forms are several texts
         original = message.id if isinstance(message.id, str) else " ".join(message.id)
         values = dict.fromkeys(_PLACEHOLDER.findall(original), "")
         for text in [message.string] if isinstance(message.string, str) else message.string or ():

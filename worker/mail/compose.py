@@ -179,7 +179,7 @@ class Composer:
     ) -> MailContext:
         """Return the context of a mail. `state` is the state of the pair; it is None for a mail to the operator.
 
-        `mentions` are those subjects of `list_mention_subjects` that were reserved for this mail.
+        `mentions` are those subjects of `list_mention_subjects` that are reserved for this mail: no other has them.
         """
         if state is None:
             reason = content.alert_texts.get(mail.key, "")
@@ -193,7 +193,7 @@ class Composer:
         note_fields = _collect_note_fields(mail, state, content, commitments, mentions)
         if mail.name == MailName.OPEN_PROMISES:
             commitments = tuple(c for c in commitments if c.commitment.is_open_promise)
-        if "due" in effect_fields:
+        if "due" in effect_fields:  # the mail is about the commitments that are due on one day
             commitments = _list_due_commitments(effect_fields["due"], state.pair.id.get_owner(mail.to), commitments)
         context = MailContext(
             name=mail.name,
@@ -226,7 +226,7 @@ class Composer:
 
         The prompt before a conversation that the report asked for is about the report alone, and shows no learning.
         """
-        if mail.name not in KINDS or SealedData.LEARNING not in KINDS[mail.name].sealed_data:
+        if mail.name not in KINDS or SealedData.LEARNING not in KINDS[mail.name].sealed_data:  # events have no name
             return None
         return None if self._choose_trigger(mail, state, content) else content.learnings.get(state.pair.id)
 
@@ -300,7 +300,7 @@ class Composer:
             "offer": session.offer if options else None,
             "may_leave": questions.can_be_left_until_next_cycle(session),
             "why": order_for_reader(session.unplaceable or (), state.get_person(mail.to).name),
-            "also": sum(has_same_cause(session, other) for other in state.sessions),  # not the session itself
+            "also": sum(has_same_cause(session, other) for other in state.sessions),  # False for itself
             "unfinished": _list_unfinished_starts(state, session),
         }
         if session.held_at:
@@ -322,7 +322,7 @@ class Composer:
         if mail.to == state.manager.email:
             return trigger
         may_know = mail.subject in content.sessions_asked_by_report and self._settings.mail.content != "link"
-        return trigger.partition(":")[0] if may_know else ""
+        return trigger.partition(":")[0] if may_know else ""  # without the text, which follows the colon
 
     def _build_links(
         self,
@@ -332,9 +332,10 @@ class Composer:
         commitments: Sequence[ReadableCommitment],
         now: datetime,
     ) -> dict[str, str]:
-        """Return the URLs of the reader's links by name; empty without pages, or if the pair has ended.
+        """Return the URLs of the reader's links by name; empty without pages.
 
-        `contract_session` is the id of the session of the contract in force; empty if there is no contract.
+        When the pair has ended, only the mail about open promises has a link. `contract_session` is the id of the
+        session of the contract in force; empty if there is no contract.
         """
         is_about_ended_pair = mail.name == MailName.OPEN_PROMISES
         if not (state.pair.ended is EndReason.NO or is_about_ended_pair):
@@ -357,7 +358,7 @@ class Composer:
         return self._sign_links(reader, links, now)
 
     def _sign_links(self, person: Person, links: Mapping[str, tuple[Purpose, str]], now: datetime) -> dict[str, str]:
-        """Return the URLs of links by name; empty without pages. A link is given by its purpose and subject id."""
+        """Return the URLs of links by name; empty without pages. `links`: by name, a link's purpose and subject id."""
         if self._link_signer is None:
             return {}
         return {

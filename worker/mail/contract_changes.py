@@ -18,7 +18,11 @@ class ContractChanges:
     format_day: Callable[[date], str]
 
     def describe(self, before: Contract, after: Contract, report: Person | None, manager: Person | None) -> list[str]:
-        """Return a sentence for each difference between two revisions. A change of a date states both dates."""
+        """Return a sentence for each difference between two revisions, except in the progress.
+
+        A change of a date states both dates. `report` and `manager` are the people of the contract. A MailContext can
+        lack them, but not that of a mail or page with a contract.
+        """
         gettext, diff = self.language.gettext, compare_contracts(before, after)
         sentences = [*self._describe_part(report, diff.report), *self._describe_part(manager, diff.manager)]
         if diff.reviews:
@@ -28,6 +32,7 @@ class ContractChanges:
         return sentences
 
     def _describe_part(self, person: Person | None, diff: PartDiff[WrittenCommitment]) -> Iterator[str]:
+        """Yield a sentence for each difference between one person's commitments."""
         gettext, name = self.language.gettext, guess_first_name(person) if person else ""
         for added in diff.added:
             yield gettext("New for %(name)s: %(text)s", name=name, text=to_single_line(added.text))

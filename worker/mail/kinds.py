@@ -60,10 +60,10 @@ class MailKind:
 
     name: MailName
     readers: tuple[Reader, ...]  #: the roles for which its templates are written; planning decides who gets it
-    #: Returns whether the reason for the mail still applies when it is to be sent; otherwise it is dropped.
+    #: Returns whether the reason for the mail still applies when it is to be sent; otherwise the mail is dropped.
     is_valid: mail_validity.ValidityCheck
     #: Yields sample mails for the check of templates, given a sample with only the basic fields.
-    samples: Callable[[MailContext], Iterator[MailContext]]
+    iter_samples: Callable[[MailContext], Iterator[MailContext]]
     sender_name: SenderName = SenderName.PRODUCT
     has_content: bool = False  #: whether it contains content of conversations, or a link to it if `content = "link"`
     shows_openings: bool = False  #: whether it lists the company's openings (R-29)
@@ -102,7 +102,7 @@ KINDS: Mapping[str, MailKind] = {
             name=MailName.INTRODUCTION,
             readers=_BOTH,
             is_valid=mail_validity.is_valid_while_active,
-            samples=news_samples.iter_introductions,
+            iter_samples=news_samples.iter_introductions,
             is_personal=True,
             begins_thread=True,
         ),
@@ -110,7 +110,7 @@ KINDS: Mapping[str, MailKind] = {
             name=MailName.INVITATION,
             readers=_REPORT,
             is_valid=invitations.is_invitation_current,
-            samples=samples.iter_invitations,
+            iter_samples=samples.iter_invitations,
             calendar_method="REQUEST",
             build_effect_fields=lambda mail: {"number": mail.number},
         ),
@@ -118,7 +118,7 @@ KINDS: Mapping[str, MailKind] = {
             name=MailName.INVITATION_WITHDRAWN,
             readers=_REPORT,
             is_valid=mail_validity.is_valid_always,
-            samples=samples.iter_withdrawn_invitations,
+            iter_samples=samples.iter_withdrawn_invitations,
             calendar_method="CANCEL",
             build_effect_fields=lambda mail: {"number": mail.number, "was": mail.start},
         ),
@@ -126,7 +126,7 @@ KINDS: Mapping[str, MailKind] = {
             name=MailName.REFLECTION_PROMPT,
             readers=_REPORT,
             is_valid=mail_validity.is_valid_before_session,
-            samples=samples.iter_prompts,
+            iter_samples=samples.iter_prompts,
             sender_name=SenderName.MANAGER,
             has_content=True,
             sealed_data=frozenset(
@@ -139,7 +139,7 @@ KINDS: Mapping[str, MailKind] = {
             name=MailName.BRIEF,
             readers=_MANAGER,
             is_valid=mail_validity.is_valid_before_session,
-            samples=samples.iter_briefs,
+            iter_samples=samples.iter_briefs,
             has_content=True,
             shows_openings=True,
             omits_reply_to=True,
@@ -150,7 +150,7 @@ KINDS: Mapping[str, MailKind] = {
             name=MailName.CONTRACT_REQUEST,
             readers=_MANAGER,
             is_valid=mail_validity.is_valid_until_contract,
-            samples=samples.iter_contract_requests,
+            iter_samples=samples.iter_contract_requests,
             sealed_data=frozenset({SealedData.COMMITMENTS}),
             contract_link=ContractLink.OF_SESSION,
         ),
@@ -158,7 +158,7 @@ KINDS: Mapping[str, MailKind] = {
             name=MailName.CONTRACT_REMINDER,
             readers=_MANAGER,
             is_valid=mail_validity.is_valid_until_contract,
-            samples=samples.iter_contract_reminders,
+            iter_samples=samples.iter_contract_reminders,
             contract_link=ContractLink.OF_SESSION,
             build_effect_fields=lambda mail: {"reminder": mail.number},
         ),
@@ -167,7 +167,7 @@ KINDS: Mapping[str, MailKind] = {
             readers=_BOTH,
             # a recorded contract is never withdrawn, even when somebody has left
             is_valid=mail_validity.is_valid_always,
-            samples=samples.iter_contract_summaries,
+            iter_samples=samples.iter_contract_summaries,
             sender_name=SenderName.MANAGER,
             has_content=True,
             is_repeatable=True,
@@ -178,13 +178,13 @@ KINDS: Mapping[str, MailKind] = {
             name=MailName.UNFINISHED,
             readers=_REPORT,
             is_valid=mail_validity.is_valid_when_unfinished,
-            samples=samples.iter_unfinished,
+            iter_samples=samples.iter_unfinished,
         ),
         MailKind(
             name=MailName.DEFERRAL_NOTICE,
             readers=_BOTH,
             is_valid=mail_validity.is_valid_after_deferral,
-            samples=samples.iter_deferral_notices,
+            iter_samples=samples.iter_deferral_notices,
             has_content=True,
             sealed_data=frozenset({SealedData.DEFERRAL_REASONS}),
         ),
@@ -192,25 +192,25 @@ KINDS: Mapping[str, MailKind] = {
             name=MailName.BOOKED_OVER_WARNING,
             readers=_BOTH,
             is_valid=mail_validity.is_valid_during_clash,
-            samples=samples.iter_basic_sample,
+            iter_samples=samples.iter_basic_sample,
         ),
         MailKind(
             name=MailName.UNPLACEABLE,
             readers=_BOTH,
             is_valid=mail_validity.is_valid_while_unplaceable,
-            samples=samples.iter_unplaceable,
+            iter_samples=samples.iter_unplaceable,
         ),
         MailKind(
             name=MailName.SHORT_SESSION,
             readers=_BOTH,
             is_valid=mail_validity.is_valid_while_time_unchanged,
-            samples=samples.iter_short_sessions,
+            iter_samples=samples.iter_short_sessions,
         ),
         MailKind(
             name=MailName.COMMITMENT_DUE,
             readers=_BOTH,
             is_valid=mail_validity.is_valid_while_commitment_due,
-            samples=samples.iter_due_commitments,
+            iter_samples=samples.iter_due_commitments,
             has_content=True,
             sealed_data=frozenset({SealedData.COMMITMENTS}),
             mentions=frozenset({Mention.KEPT_COMMITMENTS}),
@@ -220,7 +220,7 @@ KINDS: Mapping[str, MailKind] = {
             name=MailName.REVIEW_NOTE,
             readers=_MANAGER,
             is_valid=mail_validity.is_valid_before_session,
-            samples=samples.iter_review_notes,
+            iter_samples=samples.iter_review_notes,
             has_content=True,
             sealed_data=frozenset({SealedData.COMMITMENTS}),
             mentions=frozenset({Mention.KEPT_COMMITMENTS}),
@@ -229,13 +229,13 @@ KINDS: Mapping[str, MailKind] = {
             name=MailName.PAIR_ENDED,
             readers=_BOTH,
             is_valid=mail_validity.is_valid_after_end,
-            samples=samples.iter_endings,
+            iter_samples=samples.iter_endings,
         ),
         MailKind(
             name=MailName.NEW_MANAGER,
             readers=_REPORT,
             is_valid=mail_validity.is_valid_after_handover,
-            samples=samples.iter_new_managers,
+            iter_samples=samples.iter_new_managers,
             omits_reply_to=True,
             sealed_data=frozenset({SealedData.HANDOVER}),
         ),
@@ -243,7 +243,7 @@ KINDS: Mapping[str, MailKind] = {
             name=MailName.OPEN_PROMISES,
             readers=_MANAGER,
             is_valid=mail_validity.is_valid_with_open_promises,
-            samples=samples.iter_open_promises,
+            iter_samples=samples.iter_open_promises,
             has_content=True,
             sealed_data=frozenset({SealedData.COMMITMENTS}),
         ),
@@ -251,21 +251,21 @@ KINDS: Mapping[str, MailKind] = {
             name=MailName.PULSE,
             readers=_REPORT,
             is_valid=mail_validity.is_valid_during_round,
-            samples=samples.iter_pulses,
+            iter_samples=samples.iter_pulses,
             omits_reply_to=True,
         ),
         MailKind(
             name=MailName.FRESH_LINK,
             readers=_BOTH,
             is_valid=mail_validity.is_valid_always,
-            samples=samples.iter_fresh_links,
+            iter_samples=samples.iter_fresh_links,
             omits_reply_to=True,
         ),
         MailKind(
             name=MailName.CONTENT_ACCESSED,
             readers=_BOTH,
             is_valid=mail_validity.is_valid_always,
-            samples=samples.iter_accesses,
+            iter_samples=samples.iter_accesses,
             sealed_data=frozenset({SealedData.ACCESSES}),
         ),
         MailKind(
@@ -273,21 +273,21 @@ KINDS: Mapping[str, MailKind] = {
             readers=(Reader.THIRD,),
             # the mail is about no pair, and the engine drops it if the question was erased
             is_valid=mail_validity.is_valid_always,
-            samples=samples.iter_voice_requests,
+            iter_samples=samples.iter_voice_requests,
             sender_name=SenderName.REPORT,
         ),
         MailKind(
             name=MailName.THIRD_VOICE_ANSWERED,
             readers=_REPORT,
             is_valid=mail_validity.is_valid_always,
-            samples=samples.iter_basic_sample,
+            iter_samples=samples.iter_basic_sample,
             omits_reply_to=True,
         ),
         MailKind(
             name=MailName.WEEKLY,
             readers=_MANAGER,
             is_valid=mail_validity.is_valid_always,
-            samples=news_samples.iter_weeklies,
+            iter_samples=news_samples.iter_weeklies,
             has_content=True,
             omits_reply_to=True,
             is_personal=True,
@@ -297,7 +297,7 @@ KINDS: Mapping[str, MailKind] = {
             name=MailName.OVERFLOW,
             readers=_BOTH,
             is_valid=mail_validity.is_valid_always,
-            samples=news_samples.iter_overflows,
+            iter_samples=news_samples.iter_overflows,
             omits_reply_to=True,
             is_personal=True,
         ),
@@ -305,7 +305,7 @@ KINDS: Mapping[str, MailKind] = {
             name=MailName.OPERATOR_ALERT,
             readers=_OPERATOR,
             is_valid=mail_validity.is_valid_always,
-            samples=samples.iter_alerts,
+            iter_samples=samples.iter_alerts,
             omits_reply_to=True,
             is_repeatable=True,  # the operator learns of the problem in no other way
         ),
@@ -316,13 +316,14 @@ KINDS: Mapping[str, MailKind] = {
 def list_samples(locale: str = "en") -> Iterator[MailContext]:
     """Yield sample contexts in that language.
 
-    They contain every mail to each of its readers, with and without optional fields, with and without links.
+    They contain every mail to each of its readers, with and without optional fields, with and without links. A mail
+    with content is also yielded with links in place of the content.
     """
     contexts = (
         context
         for kind in KINDS.values()
         for reader in kind.readers
-        for context in kind.samples(samples.make_sample(kind.name, reader, locale))
+        for context in kind.iter_samples(samples.make_sample(kind.name, reader, locale))
     )
     links = {name: f"https://longarc.example/{name}" for name in LINK_NAMES}
     for number, context in enumerate(contexts):

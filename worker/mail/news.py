@@ -77,8 +77,8 @@ def build_news_line(
     if news.folded_mail is not None:
         session = state.find_session(news.folded_mail.subject)
     text = texts.get(commitment.id) if commitment else None
-    purpose = _choose_purpose(news, is_manager=is_manager)
-    links = sign({"line": purpose}) if state.pair.ended is EndReason.NO else {}
+    page = _choose_page(news, is_manager=is_manager)
+    links = sign({"line": page}) if state.pair.ended is EndReason.NO else {}
     deadline = None
     if news.kind == NewsKind.CONTRACT and session is not None:
         deadline = contract_mails.find_contract_deadline(state.manager, session)
@@ -101,8 +101,8 @@ def _get_due_day(mail: Effect | None) -> date | None:
     return mail.start.date()
 
 
-def _choose_purpose(news: NewsEntry, *, is_manager: bool) -> tuple[Purpose, str]:
-    """Return the purpose of the line's link, and the id of its session."""
+def _choose_page(news: NewsEntry, *, is_manager: bool) -> tuple[Purpose, str]:
+    """Return the page that the line's link opens: the link's purpose, and the id of a session or an empty text."""
     if not is_manager:
         return Purpose.ME, ""
     if news.kind == NewsKind.CHOICE and news.session:

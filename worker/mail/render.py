@@ -1,7 +1,7 @@
 """Renders a mail from its context, using three templates in the reader's language, and adds the headers.
 
 The Message-ID depends only on the key of the mail's effect, so it stays the same when a mail is sent twice. A reader's
-mails about one pair form a thread, which begins with the introduction.
+mails about one pair are replies to the introduction, so that mail programs show them as one thread.
 """
 
 import re
@@ -59,7 +59,10 @@ class MailRenderer:
         return self._build_mail(context, self._templates)
 
     def render_default(self, context: MailContext) -> EmailMessage | None:
-        """Return the mail from our own templates; None without overrides, because `render` then uses our templates."""
+        """Return the mail from our own templates, for when `render` has failed with the company's.
+
+        Return None without overrides: `render` has used our own templates then.
+        """
         return self._build_mail(context, load_default_templates()) if self._overrides else None
 
     def _build_mail(self, context: MailContext, templates: MailTemplates) -> EmailMessage:
@@ -105,9 +108,9 @@ class MailRenderer:
         if self._overrides is None:
             return list(_check_default_templates(self._sender, self._domain, self._product))
         problems = _check_overrides(self._overrides)
-        return problems or self.find_rendering_problems(self._list_samples(find_changed_mails(self._overrides)))
+        return problems or self.check_samples(self._list_samples(find_changed_mails(self._overrides)))
 
-    def find_rendering_problems(self, samples: Iterable[MailContext]) -> list[Problem]:
+    def check_samples(self, samples: Iterable[MailContext]) -> list[Problem]:
         """Return the problems of rendering these sample mails."""
         return find_rendering_problems(self.render, self._render_part, samples)
 
@@ -126,17 +129,19 @@ class MailRenderer:
     def _render_part(self, context: MailContext, part: str) -> None:
         """Render one of PARTS without keeping it, to see whether it raises."""
         language = self._languages.find_language(context.to.locale)
-        _render_template(
-            self._templates.get_template(context.name, part, language),
-            {**self._collect_variables(context, language), "subject": context.name},
-        )
+        template = self._templates.get_template(context.name, part, language)
+        # any subject will do: the rendered subject, which a body can show, is checked as a part of its own
+        _render_template(template, {**self._collect_variables(context, language), "subject": context.name})
 
     def has_language(self, locale: str) -> bool:
         """Return whether mails exist in the language of the locale. If not, its readers get English."""
         return self._languages.has_language(locale)
 
     def _add_addresses(self, message: EmailMessage, context: MailContext) -> None:
-        """Add the headers From, To and Reply-To. Replies go to the other person of the pair."""
+        """Add the headers From, To and Reply-To.
+
+        Replies go to the other person of the pair, and those of a third person to the report, who asked the question.
+        """
         message["From"] = format_address(*self._find_sender(context))
         message["To"] = _format_person(context.to)
         other_person = context.report if _is_from_report(context) else _find_other_person(context)
@@ -153,7 +158,7 @@ class MailRenderer:
         """Add the date, the ids of the mail and of its thread, and the headers that suppress automatic replies."""
         message["Date"] = context.now
         message["Message-ID"] = self.make_message_id(context.key)
-        if context.thread:
+        if context.thread:  # the key of the mail with which the thread began
             message["In-Reply-To"] = message["References"] = self.make_message_id(context.thread)
         message["Auto-Submitted"] = "auto-generated"
         message["X-Auto-Response-Suppress"] = "All"
@@ -163,7 +168,7 @@ class MailRenderer:
 def _check_default_templates(sender: str, domain: str, product: str) -> tuple[Problem, ...]:
     """Return the problems of our own templates. They are cached, because our templates don't change in a process."""
     renderer = MailRenderer(sender=sender, domain=domain, product=product)
-    return tuple(renderer.find_rendering_problems(renderer.list_first_samples()))
+    return tuple(renderer.check_samples(renderer.list_first_samples()))
 
 
 def _check_overrides(overrides: Path) -> list[Problem]:

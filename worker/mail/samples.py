@@ -168,6 +168,7 @@ ACCESSES = tuple(
     for number, access in enumerate(ContentAccess)
 )
 _CAUSES = (DeferralCause.DECLINED, DeferralCause.OUT_OF_OFFICE, DeferralCause.BOOKED_OVER)
+#: Deferrals of SESSION, whose earlier times were three weeks, two weeks and one week before its present time.
 DEFERRALS = tuple(
     Deferral(
         session=SESSION.id,
@@ -180,6 +181,7 @@ DEFERRALS = tuple(
     for number, cause in enumerate(_CAUSES, start=1)
 )
 OPTIONS = tuple(Span(START + days * DAY, START + days * DAY + timedelta(minutes=75)) for days in (5, 6, 8))
+#: An offer of the session's present time and two others.
 OFFER = Offer((SESSION.span, *OPTIONS[:2]), NOW + 2 * DAY)
 #: An offer of times at which somebody's calendar has something else, with the owners of these calendars for each time.
 DISPLACING_OFFER = Offer(
@@ -193,10 +195,10 @@ NO_TIME_REASONS = (
             "days": 12,
             "minutes": 75,
             "name": DANA.name,
-            "left": 1,
+            "left": 1,  # days on which Dana's calendar leaves room
             "other": SAM.name,
             "other_left": 7,
-            "both": 0,
+            "both": 0,  # days on which both calendars leave room
         },
     ),
     Reason(

@@ -34,6 +34,7 @@ PRODUCT = "Longarc"
 #: The names of the three templates of a mail, which are in a folder with the mail's name.
 PARTS = ("subject.txt.j2", "body.txt.j2", "body.html.j2")
 STYLESHEET = "_style.css"
+#: A tag of Jinja: `{{ … }}`, `{% … %}` or `{# … #}`.
 _JINJA_TAG = re.compile(r"\{\{.*?\}\}|\{%.*?%\}|\{#.*?#\}", re.DOTALL)
 
 
@@ -51,7 +52,9 @@ class StyledLoader(BaseLoader):
 
     def get_source(self, environment: Environment, template: str) -> tuple[str, str | None, Callable[[], bool] | None]:
         source, path, _ = self._files.get_source(environment, template)
-        return (self._inline_styles(environment, source) if template.endswith(".html.j2") else source), path, None
+        if template.endswith(".html.j2"):
+            source = self._inline_styles(environment, source)
+        return source, path, None  # None: the file is not watched for changes
 
     def list_templates(self) -> list[str]:
         return [name for name in self._files.list_templates() if name.endswith(".j2")]
@@ -109,7 +112,10 @@ class CompiledTemplates(BytecodeCache):
 
 @cache
 def _get_compiled_templates(environment_class: str, html: bool) -> CompiledTemplates:
-    """Return the cache of a class of environments. Code that escapes values for HTML has a cache of its own."""
+    """Return the cache of a class of environments. Code that escapes values for HTML has a cache of its own.
+
+    `functools.cache` keeps one of them for each combination of arguments.
+    """
     return CompiledTemplates()
 
 
@@ -188,6 +194,7 @@ def _make_translators(language: Language, text_type: type[str]) -> tuple[Callabl
         return translate(message) % values
 
     def ngettext(singular: str, plural: str, count: int, /, **values: object) -> str:
+        # as in Jinja's own function, texts can show the count as `num`
         return text_type(language.select_plural(singular, plural, count)) % {"num": count, **values}
 
     return gettext, ngettext

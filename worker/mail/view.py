@@ -81,7 +81,7 @@ class MailView:
             | {
                 "lang": language.tag,
                 "direction": language.direction,
-                "form": find_contract_language(language.locale.language),
+                "form": find_contract_language(language.locale.language),  # the headings of a contract's file
                 "reads_manager": context.manager is not None and context.to.email == context.manager.email,
                 "today": self.today,
                 "talk": self._describe_session_kind(),
@@ -126,9 +126,9 @@ class MailView:
         city = self.language.get_city_name(self.context.to.zone)
         return self.gettext("%(hours)s (%(city)s time)", hours=hours, city=city)
 
-    def month(self, first: date) -> str:
+    def month(self, when: date) -> str:
         """Return the month and the year of a date."""
-        return self.language.format_month(first)
+        return self.language.format_month(when)
 
     def _do_clocks_differ(self, when: datetime) -> bool:
         """Return whether the manager and the report have different local times at that instant."""
@@ -159,7 +159,7 @@ class MailView:
         return [self._make_access_line(access) for access in self.context.accesses]
 
     def _make_access_line(self, access: AccessRecord) -> Line:
-        for_reader, for_other = ACCESS_TEXTS[access.access]
+        for_reader, for_other = ACCESS_TEXTS[access.access]  # if an operator acted for the reader, or not
         if access.on_behalf_of == self.context.to.email:
             sentence = self.gettext(for_reader)
         else:
@@ -214,7 +214,7 @@ class MailView:
         ]
 
     def kept(self, owner: str) -> list[Line]:
-        """Return one person's commitments, each with its status and how late it is. The open ones come first."""
+        """Return one person's commitments, kept or not, each with its status and how late it is; open ones first."""
         commitments = [entry for entry in self.context.commitments if entry.commitment.owner == Owner(owner)]
         commitments.sort(key=lambda entry: (not entry.commitment.is_open, entry.commitment.due))
         return [self._make_line(entry.promise, *self._describe_standing(entry.commitment)) for entry in commitments]
@@ -242,11 +242,12 @@ class MailView:
 
     def describe_passed_lines(self, lines: Sequence[HandoverLine]) -> list[Line]:
         """Return the lines that the report passed on from the former pair, each with its origin (R-36)."""
-        return [Line(text=to_single_line(line.text), note=self._describe_origin(line, line.due)) for line in lines]
+        return [Line(text=to_single_line(line.text), note=self._describe_origin(line)) for line in lines]
 
     handed_lines = describe_passed_lines  # the name in templates
 
-    def _describe_origin(self, line: HandoverLine, due: date | None) -> str:
+    def _describe_origin(self, line: HandoverLine) -> str:
+        due = line.due
         former = guess_first_name(self.context.former) if self.context.former else ""
         report = guess_first_name(self.context.report) if self.context.report else ""
         manager = guess_first_name(self.context.manager) if self.context.manager else ""
@@ -260,6 +261,7 @@ class MailView:
         return self.gettext(for_report if is_report else for_manager, **values)
 
     def _make_line(self, promise: WrittenCommitment, note: str, soon: bool = False) -> Line:
+        """Return the line of a commitment. `note` and `soon`: see `Line`."""
         return Line(
             text=to_single_line(promise.text),
             note=note,
@@ -291,6 +293,7 @@ class MailView:
         return self.gettext("done on %(day)s", **values), False
 
     def _describe_open(self, due: date) -> tuple[str, bool]:
+        """Return what `_describe_standing` returns, for an open commitment."""
         values = {"day": self.day(due)}
         days_late = count_days_between(due, self.today)
         if days_late == 0:
