@@ -84,6 +84,7 @@ def _build_work_metrics(measurements: Measurements, now: datetime) -> Iterator[M
         age.add_metric([kind], _measure_age(work, now))
     yield age
     help_text = "Mails and changes of calendars by kind and progress."
+    # with a 0 for each combination of which there is no effect
     effects: Counts = {(kind.value, progress.value): 0 for kind in EffectKind for progress in EffectProgress}
     yield _make_gauges("longarc_effects", help_text, ["work", "progress"], {**effects, **measurements.effects})
 

@@ -44,6 +44,7 @@ def check_sign_in(settings: Settings, now: datetime) -> Iterator[Finding]:
         yield Finding(f"{statement}: {error}", ok=False, remedy="Fix `sign_in.issuer`, or ask who runs the issuer.")
     except (LongarcError, OSError) as error:
         yield Finding(f"{statement}: {error}", ok=False, remedy="Fix `sign_in.ca_file`.")
+    # not tried: it tells the operator what to register, which only a sign-in can prove
     yield Finding(f"At the issuer, this redirect address is registered, word for word: {client.redirect_uri}", ok=True)
     for key, page in _ROLE_TEXTS.items():
         count = len(getattr(section, key))

@@ -1,4 +1,4 @@
-"""Opens the database for checks that read nothing sealed."""
+"""Opens the database without the key of sealed content, for checks that read nothing sealed."""
 
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
@@ -14,7 +14,7 @@ from worker.store.store import Store
 
 @contextmanager
 def open_store_without_key(settings: Settings) -> Iterator[Store | None]:
-    """Open the database without its key, for checks of the roster and of channels, which read nothing sealed.
+    """Open the database with a new key, which unseals nothing in it, for checks of the roster and of channels.
 
     Yields None when there is no database yet, or when its schema is of another version than this program.
     """
@@ -22,7 +22,6 @@ def open_store_without_key(settings: Settings) -> Iterator[Store | None]:
     if url.get_backend_name() == "sqlite" and not Path(str(url.database)).exists():
         yield None
         return
-    # a store needs some key: this one opens nothing, and is never stored
     with closing(Store(settings.database, Seal([generate_key()]))) as store:
         version, program_version = get_schema_versions(store.database)
         yield store if version == program_version else None

@@ -34,7 +34,7 @@ def request_conversation(pair: Pair, by: Owner) -> str:
         return "talk"
     if trigger not in list(Trigger):
         return ""
-    # browsers end lines with CRLF
+    # browsers end lines with CRLF, which `splitlines` removes
     reason = "\n".join(request.form.get("reason", "")[:MAX_DRAFT_CHARACTERS].splitlines())
     actions.request_talk(pair.id, Trigger(trigger), reason.strip(), at_once="at-once" in request.form, by=by)
     return "talk"

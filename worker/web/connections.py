@@ -63,7 +63,7 @@ class Connections:
         incomplete: dict[int, tuple[Any, float]] = {}
         for file_number, channel in list(self._channels.items()):
             request = channel.request
-            if request is None:
+            if request is None:  # nothing of a request has come, or it is complete and being answered
                 continue
             previous_request, first_seen = self._incomplete_requests.get(file_number, (None, now))
             if previous_request is not request:

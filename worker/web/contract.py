@@ -101,7 +101,7 @@ def _render_page(name: str, context: ContractContext, values: Mapping[str, Any],
         "current": context.revisions[-1] if context.revisions else None,
         "changes": list_changes(view, context.revisions),
         "commitment_lines": {owner.value: list_commitments(view, commitments, owner) for owner in Owner},
-        "commitment_with_error": request.args.get("wrong", ""),
+        "commitment_with_error": request.args.get("wrong", ""),  # set by `handle_commitment_form`
         "deadline": find_contract_deadline(context.state.manager, context.session) if context.session.held_at else None,
     }
     return site.render_page(name, view.language, {**page_values, **values}, status)

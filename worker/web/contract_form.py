@@ -43,8 +43,10 @@ _NUMBERED_LISTS = ("report", "manager", "reviews")
 #: The encoded line numbers of a list begin at its position in `_NUMBERED_LISTS` times this.
 _LINE_NUMBER_BASE = 1000
 
+#: The name of a field, such as `manager-0-due`. It captures the list, the number of the line and the key.
 _FIELD_NAME = re.compile(rf"({'|'.join(LIST_FIELDS)})-([0-9]{{1,3}})-([a-z]+)")
 _DIGITS = re.compile(r"[0-9]+")
+#: A month such as `2027-02`, or a date in it. It captures the year and the month.
 _MONTH = re.compile(r"([0-9]{4})-([0-9]{1,2})(?:-[0-9]{1,2})?")
 
 #: The texts of a line's fields, by key.

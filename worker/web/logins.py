@@ -20,6 +20,8 @@ from worker.web.site import current_site, redirect_to
 
 #: The name of the cookie that a link is exchanged for.
 COOKIE = "longarc"
+#: The kinds of signed texts: a link is no valid cookie, and no text of another kind is a valid form token.
+_COOKIE_KIND, _FORM_TOKEN_KIND = "visit", "form"
 #: A link to the operator's page is valid for a short time only: it is printed on a terminal and used at once.
 OPERATOR_LINK_LIFETIME = timedelta(hours=1)
 #: The number of invalid links that one network address may try in a minute.
@@ -68,7 +70,7 @@ def open_link(token: str) -> Response:
     lifetime = site.settings.pages.visit
     response.set_cookie(
         COOKIE,
-        site.links.sign_claims(replace(claims, issued_at=site.now()), "visit"),
+        site.links.sign_claims(replace(claims, issued_at=site.now()), _COOKIE_KIND),
         max_age=lifetime,
         path=_make_cookie_path(claims),
         secure=site.is_secure,
@@ -164,6 +166,7 @@ def end_logins() -> Response:
 
 
 def _make_home_url(claims: LinkClaims) -> str:
+    """Return the URL of the page that the link opens. For every purpose, routes call the subject id `session_id`."""
     endpoint = f"{claims.purpose.value}.show"
     return url_for(endpoint, session_id=claims.subject_id) if claims.subject_id else url_for(endpoint)
 
@@ -269,7 +272,7 @@ def _find_login(purpose: Purpose) -> Login | None:
     """Return the login that the cookie proves; None when the cookie is invalid, expired, revoked or for other pages."""
     site, cookie = current_site(), request.cookies.get(COOKIE, "")
     try:
-        claims = _use_primary_address(site.links.read_token(cookie, "visit"))
+        claims = _use_primary_address(site.links.read_token(cookie, _COOKIE_KIND))
     except BadLink:
         return None
     # Claims without a session open the pages about all sessions of the person, below the page of the purpose.
@@ -279,7 +282,7 @@ def _find_login(purpose: Purpose) -> Login | None:
     if not _are_claims_valid(claims, site.settings.pages.visit):
         return None
     person = _find_person(claims)
-    return Login(person, claims, site.links.sign_text(cookie, "form")) if person else None
+    return Login(person, claims, site.links.sign_text(cookie, _FORM_TOKEN_KIND)) if person else None
 
 
 def _are_claims_valid(claims: LinkClaims, lifetime: timedelta) -> bool:
@@ -316,7 +319,8 @@ def _find_person(claims: LinkClaims) -> Person | None:
 def _is_own_form() -> bool:
     """Return whether the submitted form comes from one of the pages of the login whose cookie the request has."""
     site = current_site()
+    # In this header, browsers say from which site the form comes. Old ones leave it out. `none`: from no page.
     if request.headers.get("Sec-Fetch-Site", "same-origin") not in ("same-origin", "none"):
         return False
     cookie = request.cookies.get(COOKIE, "")
-    return site.links.is_signed_text(cookie, "form", request.form.get("token", ""))
+    return site.links.is_signed_text(cookie, _FORM_TOKEN_KIND, request.form.get("token", ""))

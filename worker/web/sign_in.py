@@ -98,6 +98,7 @@ class SignIn:
 
     def is_own_form(self, person: SignedInPerson) -> bool:
         """Return whether the submitted form comes from one of our pages."""
+        # Browsers say in this header which site has sent the form: see `worker.web.logins`.
         if request.headers.get("Sec-Fetch-Site", "same-origin") not in ("same-origin", "none"):
             return False
         return compare_digest(person.token.encode(), request.form.get("token", "").encode())

@@ -88,7 +88,7 @@ def _complete_sign_in(pending: PendingSignIn, path: str) -> Response:
     if request.args.get("iss", sign_in.client.issuer) != sign_in.client.issuer:  # RFC 9207: another issuer's answer
         raise SignInRefused("The answer is another issuer's.")
     policy = site.settings.sign_in.policy
-    needed_claims = {policy.address_claim, policy.role_claim} - {""}
+    needed_claims = {policy.address_claim, policy.role_claim} - {""}  # the role claim is empty when roles list people
     claims = sign_in.client.finish(request.args.get("code", ""), pending, site.now(), needed_claims)
     identity = identify_person(claims, policy)
     if isinstance(identity, SignInFault):

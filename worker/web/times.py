@@ -271,6 +271,7 @@ def take_time(session_id: str) -> Response:
     session, state = _find_session(session_id)
     span = _parse_span(request.form.get("start", ""), request.form.get("end", ""))
     try:
+        # With the field `offered`, the page showed the time as reserved. When it is no longer, it is refused.
         if span in session.options or "offered" in request.form:
             _take_offered(session, state, span)
         else:
@@ -310,7 +311,7 @@ def _move(session: Session, state: PairState, span: Span) -> None:
         span,
         by=current_login().address,
         version=request.form.get("version", ""),
-        must_be_free="anyway" not in request.form,
+        must_be_free="anyway" not in request.form,  # the reader may take a time of which the page said that it is busy
     )
     if snapshot is None:
         raise CalendarUnread("A calendar can't be read just now.")
@@ -337,7 +338,10 @@ def leave_until_next_quarter(session_id: str) -> Response:
 
 
 def _parse_span(start_text: str, end_text: str) -> Span:
-    """Return the span between two instants. Raises NoTimeChosen when there is none, and an error for each limit."""
+    """Return the span between two instants. Raises NoTimeChosen when there is none.
+
+    Raises TimeTooFar, TimeTooShort or TimeTooLong when the span exceeds a limit.
+    """
     start, end = parse_instant(start_text), parse_instant(end_text)
     if start is None or end is None or end < start:
         raise NoTimeChosen

@@ -86,7 +86,7 @@ def _adapt_value(path: str, value: Any) -> Any:
     if is_list_or_filtered:
         return value
     if isinstance(value, list) and len(value) == 1 and isinstance(value[0], Mapping):
-        value = value[0].get("value", value)
+        value = value[0].get("value", value)  # a text as Entra wraps it
     return str(value) if isinstance(value, int | float) and not isinstance(value, bool) else value
 
 

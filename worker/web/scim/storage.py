@@ -58,7 +58,7 @@ class PushedUsers(ScimStorage):
     ) -> SearchPage:
         first, limit = search_request.start_index_0 or 0, search_request.count
         if not search_request.filter:
-            people = self._rows.list_people(first, limit) if limit != 0 else ()
+            people = self._rows.list_people(first, limit) if limit != 0 else ()  # 0: only the total is asked for
             return SearchPage(self._rows.count_people(), [build_user(person) for person in people])
         users = [build_user(person) for person in self._find_candidates(search_request.filter.ast)]
         matching = [user for user in users if search_request.filter.match(user)]
