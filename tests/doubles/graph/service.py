@@ -119,6 +119,8 @@ class Double:
             if path == "/v1.0/$batch":
                 self._get_signed_in(headers)
                 self.counts["batch"] += 1
+                if fault := self._take_fault(method, path, after=False):
+                    raise Broken(fault)
                 if self.broken_batch_answer:
                     return Answer(200), Fault("", "", 200, body=self.broken_batch_answer)
                 return self._answer_batch(headers, body), None

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from tests.doubles.graph import Double, Fault, Hands, section
 from tests.support.drafts import DAY, WINDOW, at, draft, span
 from worker.domain.model import Answer, BusyTime, Event, EventRef, FreeBusy, ShowAs, Span
-from worker.errors import InvalidResponse
+from worker.errors import InvalidResponse, RateLimited
 from worker.providers import windows_zones
 from worker.providers.outlook import calendar as outlook
 from worker.providers.outlook import events as graphevents
@@ -173,6 +173,29 @@ def test_temporary_error_in_a_batch_makes_only_one_person_unknown(
         (True, False, 1),
     ]
     assert people[1] in free_busy[people[1]].reason
+
+
+def test_paused_mailbox_makes_only_its_owner_unknown(double: Double, hands: Hands) -> None:
+    """During the pause, the request for this mailbox is left out of the batch."""
+    provider, people = add_organizers(double, hands, 3)
+    double.faults.append(Fault("GET", people[1], 429, headers=(("Retry-After", "40"),)))
+    for _ in range(2):
+        free_busy = provider.free_busy(people, WINDOW)
+        assert [free_busy[person].is_known for person in people] == [True, False, True]
+        assert free_busy[people[1]].is_temporary
+    assert double.counts["GET calendarView"] == 5
+
+
+def test_refused_batch_pauses_each_of_its_mailboxes(double: Double, hands: Hands) -> None:
+    provider, people = add_organizers(double, hands, 3)
+    double.faults.append(Fault("POST", r"\$batch$", 429, headers=(("Retry-After", "40"),)))
+    with pytest.raises(RateLimited):
+        provider.free_busy(people, WINDOW)
+    for person in people:
+        with pytest.raises(RateLimited, match="asked for a pause"):
+            provider.find(person, "s1.1")
+    results = provider.free_busy(people, WINDOW).values()
+    assert all(result.is_temporary for result in results) and double.counts["batch"] == 1
 
 
 def test_report_is_unknown_while_the_managers_calendar_cannot_be_read(double: Double, hands: Hands) -> None:

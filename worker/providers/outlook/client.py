@@ -1,8 +1,9 @@
 """Sends requests to Microsoft Graph and translates failures into ProviderErrors.
 
 Each request is sent with an access token, and in one of the slots by which the `Limiter` limits the requests to a
-mailbox. Only a request that Graph refused because its token has expired is repeated here, since it had no effect. When
-the answer to a write is lost, the error is `uncertain`, and the caller looks up whether the write took effect.
+mailbox. A request is repeated here only when Graph refused it without any effect: because its token has expired, or
+because its path names the person by a name that Graph does not know. When the answer to a write is lost, the error is
+`uncertain`, and the caller looks up whether the write took effect.
 """
 
 import logging
@@ -36,7 +37,7 @@ HTTP_ACCEPTED = 202
 BATCH_SIZE = 20
 _MAX_RETRY_AFTER_SECONDS = 86_400
 _MAX_CONNECTIONS = 32
-#: The format of a user's id in Entra.
+#: The format of a user's id in Entra: a UUID.
 _OBJECT_ID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE)
 #: Characters of a query value that stay unescaped.
 _UNESCAPED = "$(),'="
@@ -45,11 +46,12 @@ Json = dict[str, Any]
 #: A function that returns the error for a permanent refusal. Takes the HTTP status, the code (in lower case) and the
 #: message of the refusal, and the subject of the request, with which the error's text begins.
 RefusalTranslator = Callable[[int, str, str, Address], ProviderError]
-#: Finds in a request's path the label of the request in the metrics. Other requests have the label `calendar`.
+#: The group that matches a request's path has the name of the request's label in the metrics. Requests without a match,
+#: such as to `/users/kim@example.org/events`, have the label `calendar`.
 _METRIC_KINDS = re.compile(
     r"/(?:(?P<batch>\$batch$)|(?P<token>oauth2/|\.well-known/)|(?P<mail>sendMail|messages|mailFolders)|(?P<directory>users(?:/delta)?$))"
 )
-_MANY_MAILBOXES = "many mailboxes"  #: the subject of an error that concerns a whole batch
+_MANY_MAILBOXES = "many mailboxes"  #: the subject of a batch as a whole: how the texts of its errors begin
 #: Error codes for a delta token that has expired.
 _EXPIRED_TOKEN_CODES = frozenset({"syncstatenotfound", "syncstateinvalid", "resyncrequired", "fullsyncrequired"})
 
@@ -111,8 +113,9 @@ class Graph:
     """Sends requests to people's mailboxes, as an app or as a person's own account.
 
     The service does not know everybody by their address. So a mailbox's path contains one of the person's names: `me`
-    for the own account, or else the person's id or sign-in name. Error texts begin with a subject: the person, or
-    another thing that the request is about.
+    for the own account, or else the person's id or sign-in name. A request has a subject: the person, or another thing
+    that the request is about. Error texts begin with the subject. The request takes one of the subject's slots, and an
+    answer 429 pauses further requests with this subject.
     """
 
     def __init__(
@@ -164,7 +167,7 @@ class Graph:
     def iter_from_page(self, subject: str, page: Json, *, prefer: str = "") -> Iterator[Json]:
         """Yield every entry of the page and of the pages after it."""
         while True:
-            yield from _read_values(page, subject)
+            yield from _read_entries(page, "value", subject)
             if not (next_link := page.get("@odata.nextLink")):
                 return
             page = self.follow_link(subject, str(next_link), prefer=prefer)
@@ -185,15 +188,15 @@ class Graph:
         `is_write` says whether the request changes something.
         """
         answer = self._request_mailbox("POST", person, path, json=body, prefer=prefer, is_write=is_write)
-        return self._read_created(answer, person, is_write=is_write)
+        return self._read_optional_json(answer, person, is_write=is_write)
 
     def post_mime(self, person: Address, path: str, content: bytes) -> Json:
         """POST a MIME message, which is encoded in base64, and return the answer; {} when it is empty."""
         answer = self._request_mailbox("POST", person, path, data=content, content_type="text/plain", is_write=True)
-        return self._read_created(answer, person, is_write=True)
+        return self._read_optional_json(answer, person, is_write=True)
 
-    def _read_created(self, answer: requests.Response, person: Address, *, is_write: bool) -> Json:
-        """Return the created item in the answer; {} when the answer is empty or has status 202 (accepted)."""
+    def _read_optional_json(self, answer: requests.Response, person: Address, *, is_write: bool) -> Json:
+        """Return the JSON object in the answer; {} when the answer is empty or has status 202 (accepted)."""
         if answer.status_code == HTTP_ACCEPTED or not answer.content:
             return {}
         return self._read_json(answer, person, is_write=is_write)
@@ -212,22 +215,30 @@ class Graph:
     ) -> Json:
         """Write to `path` of the service itself, outside of any mailbox, and return the answer; {} when it is empty.
 
-        The request takes a slot of the person's mailbox. `translate` returns the error for a permanent refusal.
+        `method` is POST, PATCH or DELETE. `person` is the subject of the request: the owner of the mailbox that the
+        resource at `path` concerns. `translate` returns the error for a permanent refusal.
         """
         content: Json = {} if body is None else {"json": body}
         url = f"{self._endpoint}/{path}"
         answer = self._send(method, person, url, is_write=True, translate=translate, **content)
-        return self._read_created(answer, person, is_write=True)
+        return self._read_optional_json(answer, person, is_write=True)
 
     def get_each(self, people: Sequence[Address], path: str, **query: object) -> dict[Address, Json | ProviderError]:
-        """GET the same path of each person's mailbox, in batches of twenty; return the answer or the error of each."""
+        """GET the same path of each person's mailbox, in batches of twenty; return the answer or the error of each.
+
+        A person whose mailbox has no slot, such as during a pause, is left out of the batch.
+        """
         outcomes: dict[Address, Json | ProviderError] = {}
         for first in range(0, len(people), BATCH_SIZE):
-            chunk = people[first : first + BATCH_SIZE]
+            chunk = sorted(people[first : first + BATCH_SIZE])  # so that threads with the same people can't deadlock
             with ExitStack() as slots:
-                for person in sorted(chunk):  # in a fixed order, so that threads with the same people can't deadlock
-                    slots.enter_context(self._limiter.hold_slot(person))
-                outcomes |= self._send_batch(chunk, path, query)
+                for person in chunk:
+                    try:
+                        slots.enter_context(self._limiter.hold_slot(person))
+                    except RateLimited as error:
+                        outcomes[person] = error
+                if admitted_people := [person for person in chunk if person not in outcomes]:
+                    outcomes |= self._send_batch(admitted_people, path, query)
         for person in [person for person, outcome in outcomes.items() if isinstance(outcome, UnknownUser)]:
             try:  # a batch tries one name of each person, and _request_mailbox tries all
                 outcomes[person] = self._read_json(self._request_mailbox("GET", person, path, query), person)
@@ -238,7 +249,10 @@ class Graph:
     def _send_batch(
         self, people: Sequence[Address], path: str, query: Mapping[str, object], *, fresh: bool = False
     ) -> dict[Address, Json | ProviderError]:
-        """Send one batch, and once more with a fresh token when the service refuses the token."""
+        """Send one batch, and once more with a fresh token when the service refuses the token.
+
+        Return the answer to each person's request, or the error for it. Raises the error for the batch as a whole.
+        """
         common_fields = {"method": "GET", "headers": {"Prefer": PREFER_HEADER}}
         requests_in_batch = [
             {"id": person, "url": self._make_path(self.list_names(person)[0], path, query), **common_fields}
@@ -254,12 +268,15 @@ class Graph:
         if answer.status_code == 401 and not fresh:
             return self._send_batch(people, path, query, fresh=True)
         if answer.status_code >= 300:
+            problem = _parse_body(answer)
             self._raise_refusal(
-                answer.status_code, answer.headers, _parse_body(answer), _MANY_MAILBOXES, is_write=False
+                answer.status_code, answer.headers, problem, _MANY_MAILBOXES, is_write=False, mailboxes=people
             )
-        page = {"value": self._read_json(answer, _MANY_MAILBOXES).get("responses", [])}
-        responses = {str(response.get("id")): response for response in _read_values(page, _MANY_MAILBOXES)}
-        outcomes = {person: self._read_outcome(responses.get(person) or {}, person) for person in people}
+        content_of_answer = {"responses": [], **self._read_json(answer, _MANY_MAILBOXES)}
+        responses = _read_entries(content_of_answer, "responses", _MANY_MAILBOXES)
+        response_by_id = {str(response.get("id")): response for response in responses}
+        outcomes = {person: self._read_outcome(response_by_id.get(person) or {}, person) for person in people}
+        # `translate_refusal` returns AuthRevoked for status 401: this response refuses the token.
         is_token_refused = any(isinstance(outcome, AuthRevoked) for outcome in outcomes.values())
         return self._send_batch(people, path, query, fresh=True) if is_token_refused and not fresh else outcomes
 
@@ -294,13 +311,7 @@ class Graph:
         return self._request_by_name(last_name, person, method, path, query, **options)
 
     def _request_by_name(
-        self,
-        name: str,
-        person: Address,
-        method: str,
-        path: str,
-        query: Mapping[str, object] | None,
-        **options: Any,
+        self, name: str, person: Address, method: str, path: str, query: Mapping[str, object] | None, **options: Any
     ) -> requests.Response:
         url = self._endpoint + self._make_path(name, path, query or {})
         answer = self._send(method, person, url, **options)
@@ -346,9 +357,9 @@ class Graph:
     ) -> requests.Response:
         """Send a request, and once more with a fresh token when the service refuses the token.
 
-        The request takes one of the subject's slots. `prefer` is added to the Prefer header. `is_write` says whether
-        the request changes something; then an error is `uncertain` when the answer was lost. `content` holds the body,
-        as the argument `json` or `data` of `requests`.
+        `subject` is the person or thing that the request is about, as `Graph` says. `prefer` is added to the Prefer
+        header. `is_write` says whether the request changes something; then an error is `uncertain` when the answer was
+        lost. `content` holds the body, as the argument `json` or `data` of `requests`.
         """
         headers = {"Prefer": f"{PREFER_HEADER}, {prefer}" if prefer else PREFER_HEADER, "Accept": "application/json"}
         if etag:
@@ -372,13 +383,7 @@ class Graph:
         return answer
 
     def _call(
-        self,
-        method: str,
-        url: str,
-        headers: Mapping[str, str],
-        content: Mapping[str, Any],
-        *,
-        is_write: bool,
+        self, method: str, url: str, headers: Mapping[str, str], content: Mapping[str, Any], *, is_write: bool
     ) -> requests.Response:
         """Send one HTTP request and return the answer. Raises Unavailable when there is no answer."""
         host = urlsplit(self._endpoint).netloc
@@ -417,9 +422,13 @@ class Graph:
         subject: str,
         *,
         is_write: bool,
+        mailboxes: Sequence[str] = (),
         translate: RefusalTranslator = translate_refusal,
     ) -> NoReturn:
-        """Log an error answer and raise the ProviderError for it. An answer 429 also pauses requests to the mailbox."""
+        """Log an error answer and raise the ProviderError for it.
+
+        An answer 429 also pauses requests to each of `mailboxes`, or when none are given, to the one of the subject.
+        """
         code, message, error = parse_problem(body)
         log.info(
             "%s %s, request-id %s",
@@ -434,7 +443,8 @@ class Graph:
             raise DeltaTokenExpired
         if status == 429:
             wait = _parse_retry_after(headers) or DEFAULT_PAUSE
-            self._limiter.pause(subject, wait)
+            for mailbox in mailboxes or (subject,):
+                self._limiter.pause(mailbox, wait)
             raise RateLimited(f"{subject}: the service limits the rate of requests.", retry_after=wait)
         if status >= 500 or status == 408:
             details = f"{status}, {message}" if message else f"{status}"
@@ -471,6 +481,7 @@ def _parse_body(answer: requests.Response) -> object:
 
 
 def _parse_retry_after(headers: Mapping[str, str]) -> timedelta | None:
+    """Return the wait in the Retry-After header; None when the header is missing or does not hold seconds."""
     match = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*", str(headers.get("Retry-After", "")))
     return timedelta(seconds=min(float(match[1]), _MAX_RETRY_AFTER_SECONDS)) if match else None
 
@@ -480,8 +491,9 @@ def _is_unsent(error: Exception) -> bool:
     return "NewConnectionError" in repr(error) or "NameResolutionError" in repr(error)
 
 
-def _read_values(page: Json, subject: str) -> list[Json]:
-    entries = page.get("value")
+def _read_entries(answer: Json, field: str, subject: str) -> list[Json]:
+    """Return the list of objects in a field of the answer. Raises InvalidResponse when there is no such list."""
+    entries = answer.get(field)
     if not isinstance(entries, list) or not all(isinstance(entry, dict) for entry in entries):
         raise InvalidResponse(f"{subject}: the service's answer is not a list of entries.")
     return entries
