@@ -27,8 +27,9 @@ from worker.providers.ical.values import UNREADABLE, as_list
 
 #: Short names that always mean UTC, case-folded.
 _UTC_NAMES = frozenset({"utc", "gmt", "z", "zulu", "etc/utc", "etc/gmt"})
-#: A UTC offset at the beginning of a display name, such as `UTC+01:00` or `GMT-5`.
-_OFFSET_PATTERN = re.compile(r"^\W*(?:UTC|GMT)?\s*([+-\u2212])(\d{1,2}):?(\d{2})?(?!\d)", re.IGNORECASE)
+#: A UTC offset at the beginning of a display name, such as `UTC+01:00` or `GMT-5`. Its sign may be U+2212, the minus of
+#: typeset texts.
+_OFFSET_PATTERN = re.compile(r"^\W*(?:UTC|GMT)?\s*([+\-\u2212])(\d{1,2}):?(\d{2})?(?!\d)", re.IGNORECASE)
 _read_rules: Any = tzical  # Any: dateutil has no types for it
 _MAX_VALUES = 12  #: how many values one part of a VTIMEZONE's rule may have
 _SAMPLE_YEAR = 2027  #: the year whose offsets are taken for those that a zone has at present
@@ -54,6 +55,7 @@ class CalendarZones:
         is_short_name = "/" not in key and key not in _UTC_NAMES and key in _load_iana_names()
         if is_short_name:
             return self._find_defined_zone(key) or find_zone_by_name(name)
+        # A name is guessed only when the object does not define it.
         return find_zone_by_name(name, guess=False) or self._find_defined_zone(key) or find_zone_by_name(name)
 
     def _find_defined_zone(self, key: str) -> tzinfo | None:
@@ -128,7 +130,7 @@ def _guess_zone(name: str) -> tzinfo | None:
     Windows name, else a fixed zone with the offset; None when none of these is found."""
     without_bracket = re.sub(r"\((?=(?:UTC|GMT))", "", name, flags=re.IGNORECASE)
     match = _OFFSET_PATTERN.match(without_bracket)
-    cities = re.sub(r"\([^)]*\)", "", name).strip()
+    cities = re.sub(r"\([^)]*\)", "", name).strip()  # the name without what is in brackets
     offset = _parse_offset(match) if match else None
     for city in cities.split(","):
         for iana_name in _iter_city_zones(city.strip().replace(" ", "_").casefold()):
