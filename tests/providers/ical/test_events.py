@@ -8,8 +8,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tests.support.drafts import draft
 from worker.domain.model import Event, EventRef, Span
 from worker.errors import InvalidResponse
+from worker.providers.ical.events import amend_event, compose_calendar, find_main_event, to_text
 from worker.providers.ical.parser import parse_calendar
 from worker.providers.ical.reader import CalendarContents, read_calendar, read_single_event
 
@@ -245,3 +247,14 @@ def test_times_beyond_1900_and_2200_are_replaced_by_these_years(lines: tuple[str
     (event,) = read_event(*lines)
     assert event.span.end.year == year
     assert event.span.start.year in (1900, 2026)  # 1900 in place of the year 1
+
+
+@pytest.mark.parametrize(("sequence_lines", "expected"), [("SEQUENCE:4\r\nSEQUENCE:7", 7), ("SEQUENCE:x", 0)])
+def test_our_event_with_a_damaged_sequence_is_rewritten(sequence_lines: str, expected: int) -> None:
+    event_draft = draft("dana@x.example", "sam@x.example")
+    text = to_text(compose_calendar(event_draft, WINDOW.start, is_client_scheduled=False))
+    assert "SEQUENCE:0" in text
+    calendar = parse_calendar(text.replace("SEQUENCE:0", sequence_lines), "here")
+    assert not amend_event(calendar, event_draft, WINDOW.start, is_client_scheduled=False)
+    event = find_main_event(calendar)
+    assert event is not None and event["SEQUENCE"] == expected

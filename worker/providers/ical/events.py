@@ -30,6 +30,7 @@ from icalendar.prop import vBroken, vCalAddress, vText
 
 from worker.domain.model import Address, Answer, EventDraft, Guest, ShowAs, Span
 from worker.errors import InvalidResponse
+from worker.providers.ical.recurrence import read_sequence
 from worker.providers.ical.times import NoStart, read_times
 from worker.providers.ical.values import as_list, format_instant
 from worker.providers.ical.zones import find_zone_by_name
@@ -140,9 +141,9 @@ def read_answers(event: Any) -> dict[Address, Answer]:
 
 def find_show_as(event: Any, owner: Address) -> ShowAs | None:
     """Return how the event counts in the free/busy of `owner`, on whose calendar it is; None when it takes no time."""
-    own_lines = [attendee for attendee in _list_attendees(event) if _read_address(attendee) == owner]
+    owner_lines = [attendee for attendee in _list_attendees(event) if _read_address(attendee) == owner]
     # An owner who is not among the attendees takes part: the event is the owner's.
-    statuses = [_read_parameter(attendee, "PARTSTAT") for attendee in own_lines] or ["ACCEPTED"]
+    statuses = [_read_parameter(attendee, "PARTSTAT") for attendee in owner_lines] or ["ACCEPTED"]
     if is_cancelled(event) or all(status in _DECLINING_STATUSES for status in statuses):
         return None
     if _read_value(event, "TRANSP") == "TRANSPARENT":
@@ -239,7 +240,7 @@ def amend_event(calendar: Calendar, draft: EventDraft, now: datetime, *, is_clie
     if event is None:
         raise InvalidResponse("the calendar object to change contains no event")
     is_moved = read_span(event, ZoneInfo(draft.zone)) != draft.span or is_all_day(event) != draft.all_day
-    sequence = max(int(event.get("SEQUENCE", 0)) + is_moved, draft.sequence)
+    sequence = max(read_sequence(event) + is_moved, draft.sequence)
     answers = {} if is_moved else read_answers(event)
     _fill_event(event, draft, now, sequence=sequence, answers=answers, is_client_scheduled=is_client_scheduled)
     return is_moved
