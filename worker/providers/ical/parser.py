@@ -39,10 +39,10 @@ _EVENT_ONLY_NAMES = frozenset({*_MOMENT_NAMES, *_LIST_NAMES, "RRULE", "STATUS", 
 #: Components that are directly in a calendar object, never inside each other.
 _TOP_COMPONENTS = frozenset({"VEVENT", "VTODO", "VJOURNAL", "VFREEBUSY", "VTIMEZONE", "VAVAILABILITY"})
 
-#: The name of a property with times, at the beginning of a line.
+#: The name of a property with times, at the beginning of a line; also after characters that break the grammar.
 _TIME_NAME_PATTERN = re.compile(rf"\W*({'|'.join(_TIME_NAMES)})\b", re.IGNORECASE)
 _REMAINDER_PATTERN = re.compile(r"[0-9A-Za-z,;=/+-]+")  #: a continuation line that lost its leading blank
-#: A date, with or without a time of day and a UTC offset.
+#: A date, with or without a time of day and a UTC offset: `20261102`, `20261102T090000Z`, `2026-11-02 09:00+01:00`.
 _MOMENT_PATTERN = re.compile(
     r"(\d{4})-?(\d\d)-?(\d\d)(?:[T ](\d\d):?(\d\d):?(\d\d)?(?:[.,]\d+)?\s?(Z|[+-]\d\d:?\d\d)?)?", re.IGNORECASE
 )
@@ -140,7 +140,7 @@ class _LenientParser(ComponentIcalParser):
     def parse_content_lines(self) -> None:
         for line in self._content_lines_iterator:
             self._parse_line(line)
-        for component in self._stack:
+        for component in self._stack:  # the components without an END line
             component.errors.append((CUT_OFF, "the text ends here"))
         self._close_components(len(self._stack))
 
@@ -191,7 +191,7 @@ class _LenientParser(ComponentIcalParser):
                 self._components.append(component)
 
     def _add_property(self, name: str, params: Parameters, value: str, line: Contentline) -> None:
-        if name in _EVENT_ONLY_NAMES:
+        if name in _EVENT_ONLY_NAMES:  # inside an alarm: the alarm has no END line
             while len(self._stack) > 1 and self._stack[-1].name == "VALARM":
                 self._close_components(1)
         component: Any = self.component
@@ -250,8 +250,9 @@ def _parse_time_properties(name: str, params: Parameters, value: str, line: str)
 def _parse_moment_property(params: Parameters, value: str, line: str) -> vDDDTypes | None:
     """Return the value of a DTSTART, DTEND or RECURRENCE-ID; None when the value can't be read.
 
-    An unquoted TZID with a colon makes the parser split the line in the wrong place. Then the moment is read from the
-    end of the line, and the TZID in `params` is corrected.
+    An unquoted TZID with a colon makes the parser split the line in the wrong place, such as
+    `DTSTART;TZID=(UTC+01:00) Berlin:20261102T090000` after `+01`. Then the moment is read from the end of the line, and
+    the TZID in `params` is corrected.
     """
     moment = read_moment(value)
     if moment is None:

@@ -138,6 +138,7 @@ class _ContentsReader:
         results: list[Event] = []
         for version in versions:
             if recurrence.is_series(version.event) or changed_occurrences:
+                # A series has a window here, see above; mypy can't know that.
                 results += self._expand_series(version, changed_occurrences, window or _ALL_TIME, ref)
                 changed_occurrences = []  # each is returned once, with the first version
             else:
@@ -251,6 +252,7 @@ class _ContentsReader:
         )
 
     def _is_inside(self, event: Event) -> bool:
+        """Return whether the event has a part in the window. Without a window, every event is inside."""
         return self._window is None or event.span.has_part_in(self._window)
 
 

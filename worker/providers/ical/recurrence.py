@@ -3,11 +3,13 @@
 Anybody who can write to a calendar can write a rule that repeats every second, never matches, or began in the year 1.
 Therefore, the cost of a series is estimated from its rules before the series is expanded, and a series is refused when:
 
-- it has more than 24 occurrences a day, unless its COUNT is 1000 or less;
-- it has more than 200,000 occurrences from its start to the end of the window (22 years of hourly occurrences);
+- it has more than 24 occurrences a day, or more than 200,000 from its start to the end of the window (22 years of
+  hourly occurrences). With a COUNT of 1000 or less it is accepted all the same, unless it is an HOURLY, MINUTELY or
+  SECONDLY rule with a filter, which is a part such as BYDAY;
 - one of its occurrences lasts more than a year, or was moved by more than a year;
 - it adds or excludes more than 10,000 single times;
-- it has days or positions that don't exist, such as the 30th of February, or more than 400 values in one part;
+- it has days or positions that don't exist, such as the 30th of February, or too many values in one part (400, or ten
+  in BYSETPOS);
 - a part of its rules can't be read, or is not in RFC 5545.
 
 These limits bound the result: 24 occurrences for each day of the window and of the year before it, plus 10,000.
@@ -32,8 +34,8 @@ from worker.domain.model import Span
 from worker.providers.ical.times import DAY, LAST, EventTimes, to_instant
 from worker.providers.ical.values import as_list
 
-_MAX_PER_DAY = 24  #: how many occurrences a day a series may have, unless its COUNT is small
-_SMALL_COUNT = 1000  #: with a COUNT up to this, a series may have any number of occurrences a day
+_MAX_PER_DAY = 24  #: how many occurrences a day a series may have
+_SMALL_COUNT = 1000  #: with a COUNT up to this, _MAX_PER_DAY and _MAX_OCCURRENCES do not hold
 _MAX_OCCURRENCES = 200_000  #: how many occurrences a series may have from its start to the end of the window
 _MAX_LENGTH = timedelta(days=366)  #: how long an occurrence may last, and by how much it may be moved
 _MAX_SINGLE_TIMES = 10_000  #: how many values RDATE and EXDATE may have together
@@ -56,6 +58,7 @@ _STEP_SECONDS = {
 }
 _YEAR_SECONDS = 365 * 86400
 _MAX_STEP_SECONDS = 8000 * _YEAR_SECONDS  #: a longer step leads past the year 9999, so that it adds no occurrence
+#: The parts that begin with BY, without this beginning.
 _BY_PARTS = ("MONTH", "MONTHDAY", "YEARDAY", "WEEKNO", "DAY", "SETPOS", "HOUR", "MINUTE", "SECOND")
 _KNOWN_PARTS = frozenset({"FREQ", "INTERVAL", "COUNT", "UNTIL", "WKST", *(f"BY{name}" for name in _BY_PARTS)})
 #: The parts of RFC 7529. We accept only their default values.
@@ -117,7 +120,8 @@ def expand_series(master: TimedEvent, changed_occurrences: Sequence[TimedEvent],
     for index, change in enumerate(changed_occurrences):
         calendar.add_component(_compose_change(change, converter, index))
     # The library compares wall times with the window, so it gets a window with margins. The lead of an event is the
-    # time before its start that the event takes too.
+    # time before its start that the event takes too. At the end of the window the margin is double, because for an
+    # all-day series `end` is a date, which stands for the beginning of its day.
     lead = max(timed.times.lead for timed in (master, *changed_occurrences))
     begin, end = converter.to_wall(window.start - _MARGIN), converter.to_wall(window.end + 2 * _MARGIN + lead)
     components = recurring_ical_events.of(calendar, components=["VEVENT"]).between(begin, end)
@@ -296,7 +300,7 @@ def _read_occurrence(
     original_start = start
     if index == _SERIES_INDEX:
         span = periods.get(start) or source.times.compute_span(start)
-    elif start == converter.to_wall(source.times.span.start + source.times.lead):
+    elif start == converter.to_wall(source.times.span.start + source.times.lead):  # the changed occurrence itself
         span, original_start = source.times.span, component["RECURRENCE-ID"].dt
     else:  # a later occurrence, changed by RANGE=THISANDFUTURE
         span = _apply_change(source.times, start, master.times)
@@ -387,6 +391,7 @@ def _check_values(parts: RuleParts) -> None:
     smallest_day = min((abs(int(day)) for day in parts.get("BYMONTHDAY", [1])), default=1)
     if smallest_day > max(month_lengths, default=0):
         raise ValueError("days that don't exist")
+    # How many days a rule matches at most in one of its periods. BYSETPOS is refused for every other FREQ.
     days_per_period = {"YEARLY": 366, "MONTHLY": 31, "WEEKLY": len(parts.get("BYDAY", [0])), "DAILY": 1}
     times_per_day = prod(len(parts.get(name, [0])) for name in _TIME_PARTS)
     max_position = days_per_period.get(frequency, 0) * times_per_day

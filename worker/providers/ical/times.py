@@ -33,6 +33,7 @@ FIRST, LAST = datetime(1900, 1, 1, tzinfo=UTC), datetime(2200, 1, 1, tzinfo=UTC)
 DAY = timedelta(days=1)
 _MAX_DURATION_DAYS = 400_000  #: a longer duration counts as this one, which is longer than from FIRST to LAST
 _MAX_DURATION_NUMBER = 10**10  #: a larger number in a DURATION counts as this one, to avoid overflows
+#: A DURATION such as `P1D`, `-PT15M` or `P1DT2H30M`: the sign, and the numbers of weeks, days, hours, minutes, seconds.
 _DURATION_PATTERN = re.compile(
     r"\s*([+-]?)P(?:(\d+)W)?(?:(\d+)D)?(?:T(?:(\d+)H)?(?:(\d+)M)?(?:(\d+)S)?)?\s*", re.IGNORECASE
 )
@@ -94,17 +95,17 @@ def read_times(event: Any, zone: tzinfo) -> EventTimes:
     start = min(starts, key=lambda moment: to_instant(moment, zone))
     if any(isinstance(end, datetime) for end in ends) and not isinstance(start, datetime):
         start = datetime.combine(start, time())  # a date that ends at a time of day is not all-day
-    own_zone = (start.tzinfo if isinstance(start, datetime) else None) or zone
+    start_zone = (start.tzinfo if isinstance(start, datetime) else None) or zone
     wall_start = start.replace(tzinfo=None) if isinstance(start, datetime) else start
     lead = timedelta()
     endings = []
-    for ending_lead, ending in _iter_endings(event, wall_start, ends, own_zone=own_zone, zone=zone):
+    for ending_lead, ending in _iter_endings(event, wall_start, ends, start_zone=start_zone, zone=zone):
         lead = max(lead, ending_lead)
         endings.append(ending)
     if len(starts) > 1:  # the event may start at each of them
         spread = max(to_instant(moment, zone) for moment in starts) - to_instant(start, zone)
         endings += [replace(ending, elapsed_time=ending.elapsed_time + spread) for ending in endings]
-    return EventTimes(wall_start, own_zone, tuple(endings), lead)
+    return EventTimes(wall_start, start_zone, tuple(endings), lead)
 
 
 def to_instant(value: date | datetime, zone: tzinfo) -> datetime:
@@ -118,7 +119,8 @@ def to_instant(value: date | datetime, zone: tzinfo) -> datetime:
 
 
 def has_local_times(event: Any) -> bool:
-    """Return whether a VEVENT has dates or local times, so that its span depends on the owner's time zone."""
+    """Return whether a VEVENT has dates or local times, so that its span depends on the owner's time zone. Also returns
+    True when none of its times can be read, because they may be local times."""
     moments = _list_moments(event, "DTSTART") + _list_moments(event, "DTEND") + _list_moments(event, "RECURRENCE-ID")
     return not moments or any(not isinstance(moment, datetime) or moment.tzinfo is None for moment in moments)
 
@@ -140,16 +142,16 @@ def _compute_end(start: date | datetime, ending: EventEnding, zone: tzinfo) -> d
 
 
 def _iter_endings(
-    event: Any, start: date | datetime, ends: list[date | datetime], *, own_zone: tzinfo, zone: tzinfo
+    event: Any, start: date | datetime, ends: list[date | datetime], *, start_zone: tzinfo, zone: tzinfo
 ) -> Iterator[tuple[timedelta, EventEnding]]:
     """Yield a lead and an ending for each end and duration of the event; a default pair when none can be read.
 
-    `own_zone`: the time zone of the start. `zone`: the time zone of ends that have none.
+    `start_zone`: the time zone of the start. `zone`: the time zone of ends that have none.
     """
     has_end = False
     for end in ends:
         has_end = True
-        yield from _interpret_end(start, end, own_zone=own_zone, zone=zone)
+        yield from _interpret_end(start, end, start_zone=start_zone, zone=zone)
     for text in as_list(event.get("DURATION", [])):
         lead_and_ending = _parse_duration(str(text))
         if lead_and_ending is not None:
@@ -165,7 +167,7 @@ def _iter_endings(
 
 
 def _interpret_end(
-    start: date | datetime, end: date | datetime, *, own_zone: tzinfo, zone: tzinfo
+    start: date | datetime, end: date | datetime, *, start_zone: tzinfo, zone: tzinfo
 ) -> Iterator[tuple[timedelta, EventEnding]]:
     """Yield pairs of a lead and an ending that an end means. There are two pairs when start and end have the same time
     zone, because elapsed time and wall time differ across a change of clocks; the later end counts."""
@@ -173,22 +175,23 @@ def _interpret_end(
         days = (end.date() if isinstance(end, datetime) else end) - start
         yield max(timedelta(), -days), EventEnding(wall_time=max(days, DAY))
         return
-    begin = to_instant(start, own_zone)
+    begin = to_instant(start, start_zone)
     if not isinstance(end, datetime):
         if end <= begin.astimezone(zone).date():
-            end = min(end, date.max - DAY) + DAY
+            end = min(end, date.max - DAY) + DAY  # the end of that date; there is no date after date.max
         yield from _interpret_length(to_instant(end, zone) - begin)
         return
     yield from _interpret_length(to_instant(end, zone) - begin)
     wall_time = end.replace(tzinfo=None) - start
-    has_same_zone = (end.tzinfo or zone) is own_zone
+    has_same_zone = (end.tzinfo or zone) is start_zone
     if has_same_zone and wall_time > timedelta():
         yield timedelta(), EventEnding(wall_time=wall_time)
 
 
 def _interpret_length(length: timedelta) -> Iterator[tuple[timedelta, EventEnding]]:
     """Yield the lead and the ending of a timed event with that length, which is negative when the event ends before it
-    starts."""
+    starts. Then the event takes the time from its end to its start, and at least the 24 hours that follow its end: an
+    event from 10:00 to 09:00 takes 24 hours from 09:00, which are a lead of 1 hour and 23 hours after the start."""
     if length >= timedelta():
         yield timedelta(), EventEnding(elapsed_time=length)
     else:
@@ -203,5 +206,6 @@ def _parse_duration(text: str) -> tuple[timedelta, EventEnding] | None:
     weeks, days, hours, minutes, seconds = (min(int(part or 0), _MAX_DURATION_NUMBER) for part in match.groups()[1:])
     wall_time = timedelta(days=min(weeks * 7 + days, _MAX_DURATION_DAYS))
     elapsed_time = timedelta(seconds=min(hours * 3600 + minutes * 60 + seconds, _MAX_DURATION_DAYS * 86400))
+    # An event with a negative duration takes that time before its start and after it.
     lead = wall_time + elapsed_time if match[1] == "-" else timedelta()
     return lead, EventEnding(wall_time, elapsed_time)
