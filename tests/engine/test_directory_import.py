@@ -174,6 +174,7 @@ def test_person_without_a_time_zone_is_left_out_until_a_zone_is_listed(tmp_path:
     (alert,) = company.list_alerts()
     assert "user 2 (bo@x.example), time_zone: The time zone is missing, so this person is left out." in alert
     assert "Set `time_zone` in [roster]" in alert
+    assert "`longarc people --json` lists all of them." in alert  # without --json, it lists only the first ones
     company.directory.change(BO, time_zone="Europe/Lisbon")
     company.import_next_day()
     company.directory.change(BO, time_zone="")  # the zone that is stored stays

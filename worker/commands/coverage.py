@@ -49,6 +49,7 @@ def coverage(quarter: str | None, by: str | None, as_json: bool) -> None:
 
     now = utcnow()
     with open_worker() as worker:
+        # an empty text for `by` chooses group or country, as the help says
         result = count_coverage(worker.store, _parse_quarter(quarter), now, by or "")
         rounds = worker.store.pulse.list_closed_rounds()
     if as_json:

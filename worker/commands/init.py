@@ -176,7 +176,7 @@ class _Setup:
         from worker.setup.questions import QUESTIONS, Step
 
         if "way" in self.answers:
-            self._change_answers(Step.PILOT, asks_missing=False)
+            self._change_answers(Step.PILOT, asks_missing=False)  # up to the last step
             return
         print_paragraph("Longarc keeps time for career conversations. Nobody is written to before you say so.")
         print_paragraph("`?` explains a question. Ctrl-C stops; start again to go on, or to change an answer.", "dim")

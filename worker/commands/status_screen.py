@@ -62,7 +62,8 @@ def build_screen(report: Mapping[str, Any], width: int = WIDTH, height: int = HE
     if not needs:
         return [*lines[: height - 2], StatusLine(""), StatusLine("Nothing needs a person.", "green")]
     blocks = [_build_block(need, width) for need in needs]
-    return [*lines, *_fit_blocks(blocks, height - len(lines) - 2, width)]
+    room = height - len(lines) - 2  # the blocks follow an empty line and a heading
+    return [*lines, *_fit_blocks(blocks, room, width)]
 
 
 def _fit_blocks(blocks: Sequence[list[StatusLine]], room: int, width: int) -> Iterator[StatusLine]:

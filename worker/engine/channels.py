@@ -245,19 +245,19 @@ class Channels:
         After a permanent error the operator is alerted, once a day for each service. There is no alert about the
         calendar of a person who is only a report, since a company need not allow access to such calendars.
         """
-        now, address = self._clock(), watched.calendar
-        log.info("the channel failed: %s", error, extra={"action": Action.CHANNEL_FAILED, "calendar": address})
+        now, owner = self._clock(), watched.calendar
+        log.info("the channel failed: %s", error, extra={"action": Action.CHANNEL_FAILED, "calendar": owner})
         if isinstance(error, Transient | Conflict):  # after a Conflict, the next attempt uses another channel id
             wait = (error.retry_after if isinstance(error, Transient) else None) or RETRY_AFTER_FAILURE
-            self._store.channels.postpone(address, lease, now + wait)
+            self._store.channels.postpone(owner, lease, now + wait)
         else:
             wait = channels.find_retry_wait(watched.failures + 1)
-            self._store.channels.record_failure(address, lease, str(error), now + wait)
-            if not self._store.channels.is_calendar_of_report_only(address):
+            self._store.channels.record_failure(owner, lease, str(error), now + wait)
+            if not self._store.channels.is_calendar_of_report_only(owner):
                 self._alert(watched, error, now)
         if watched.proven_at and not channels.is_trusted(watched, now):
             # the channel was trusted before, so the calendar was polled rarely, and is now polled at the usual interval
-            self._store.calendars.make_due([address], now)
+            self._store.calendars.make_due([owner], now)
 
     def _alert(self, watched: WatchedCalendar, error: LongarcError, now: datetime) -> None:
         text = (

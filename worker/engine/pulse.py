@@ -93,13 +93,13 @@ class Pulse:
 
     def get_status(self, person: Address, round_name: str) -> PulseStatus:
         """Return the status of a round for a person. Raises WrongKey."""
-        names = self._store.aliases.list_names(person)
+        addresses = self._store.aliases.list_names(person)
         with self._store.database.read() as connection:
             open_round = self._store.pulse.load_open_round(connection, round_name)
         # a round is over when its month ends, even if no tick has closed it yet
         if open_round is None or round_name != f"{self._clock():%Y-%m}":
             return PulseStatus.CLOSED
-        tokens = {_make_token(open_round.salt, name) for name in names}
+        tokens = {_make_token(open_round.salt, address) for address in addresses}
         if tokens & open_round.answered.keys():
             return PulseStatus.ANSWERED
         return PulseStatus.OPEN if tokens & open_round.waiting.keys() else PulseStatus.NOT_ASKED
@@ -110,7 +110,7 @@ class Pulse:
         `sees_future` is the answer: whether the person sees a future in the company. Raises RoundOver and
         NothingToAnswer when the person may not answer, and WrongKey.
         """
-        names = self._store.aliases.list_names(person)
+        addresses = self._store.aliases.list_names(person)
         if round_name != f"{self._clock():%Y-%m}":
             raise RoundOver
         with self._store.database.write() as connection:
@@ -118,7 +118,7 @@ class Pulse:
             if open_round is None:
                 raise RoundOver
             waiting = dict(open_round.waiting)
-            tokens = [_make_token(open_round.salt, name) for name in names]
+            tokens = [_make_token(open_round.salt, address) for address in addresses]
             token = next((token for token in tokens if token in waiting), None)
             if token is None:
                 raise NothingToAnswer("There is no answer to give, or it was given before. Nothing was counted.")
@@ -211,19 +211,19 @@ def _collect_tokens(closed_rounds: Iterable[ClosedRound]) -> set[str]:
     return tokens
 
 
-def _find_token(salt: str, names: Collection[str], address: Address, known_tokens: Set[str]) -> str:
-    """Return the token that a person has in earlier rounds, or else a new one made from the primary `address`.
+def _find_token(salt: str, addresses: Collection[str], primary: Address, known_tokens: Set[str]) -> str:
+    """Return the token that a person has in earlier rounds, or else a new one made from the primary address.
 
-    `names` are the primary address and the aliases of the person. In earlier rounds, an alias may have been the primary
-    address.
+    `addresses` are the primary address and the aliases of the person. In earlier rounds, an alias may have been the
+    primary address.
     """
-    tokens = sorted(_make_token(salt, name) for name in names)
-    return next((token for token in tokens if token in known_tokens), _make_token(salt, address))
+    tokens = sorted(_make_token(salt, address) for address in addresses)
+    return next((token for token in tokens if token in known_tokens), _make_token(salt, primary))
 
 
-def _make_token(salt: str, name: str) -> str:
+def _make_token(salt: str, address: str) -> str:
     """Return the token that stands for an address in the stored rounds."""
-    return hmac.new(salt.encode(), name.encode(), hashlib.sha256).hexdigest()[:_TOKEN_LENGTH]
+    return hmac.new(salt.encode(), address.encode(), hashlib.sha256).hexdigest()[:_TOKEN_LENGTH]
 
 
 def _find_asked_reports(pairs: Iterable[Pair], now: datetime) -> dict[Address, Pair]:

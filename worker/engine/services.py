@@ -177,6 +177,7 @@ class PeopleCache:
         now = self._clock()
         if self._checked_at is None or not is_recent(self._checked_at, now, self.CHECK_INTERVAL):
             version = self._store.people.get_stored_value(IMPORT_VERSION_NAME)
+            # without a version, no roster was imported yet, so that no change of the version can tell of new people
             if version is None or version != self._version:
                 self._people = self._store.people.load_all_people()
             self._version = version

@@ -281,10 +281,10 @@ class Sync:
 
     def _learn_aliases(self, changes: CalendarChanges, stored_calendar: StoredCalendar) -> None:
         """Learn the aliases under which this calendar lists the reports who are invited to our events."""
-        reports = {pair: report for report, pair in stored_calendar.reports.items()}
+        report_by_pair = {pair: report for report, pair in stored_calendar.reports.items()}
         for event in changes.events:
             placed = stored_calendar.placed.get(event.key or "")
-            report = reports.get(stored_calendar.pair_by_key[placed.key]) if placed else None
+            report = report_by_pair.get(stored_calendar.pair_by_key[placed.key]) if placed else None
             if placed and report:
                 learn_from_reading(event, report, placed, self._identities)
 

@@ -15,6 +15,7 @@ from worker.domain.model import (
     MAX_OPEN_VOICES,
     MAX_VOICE_ANSWER,
     MAX_VOICE_QUESTION,
+    NO_CALENDAR,
     VOICE_PERIOD,
     Address,
     Effect,
@@ -183,7 +184,7 @@ def _load_parties(store: Store, voice: ThirdVoice) -> VoiceParties | None:
         country=report.country,
         hours=report.hours,
         locale=report.locale,
-        calendar="none",
+        calendar=NO_CALENDAR,
         mail=report.mail,
     )
     return VoiceParties(voice, report, colleague or outsider)
