@@ -22,7 +22,9 @@ def is_large_enough(pairs: Collection[PairId]) -> bool:
 
 
 def choose_groups(group_names: Mapping[str, Mapping[PairId, str]]) -> dict[str, dict[str, frozenset[PairId]]]:
-    """Return the groups to show in each grouping, by name. `group_names`: by grouping, the name of each pair's group.
+    """Return the groups to show in each grouping, by name.
+
+    For each grouping, `group_names` holds the name of each pair's group.
 
     Earlier groupings have precedence: their groups are chosen first. In each grouping, the groups that can't be shown
     are merged into OTHERS; when OTHERS can't be shown either, their pairs are left out.

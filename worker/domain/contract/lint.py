@@ -119,6 +119,7 @@ def _lint_commitment(
     elif may_be_thing and not any(rules.has_verb(text) for rules in all_rules):
         yield "thing", ""
     yield from ((code, "") for code in _lint_due_date(commitment.due, recorded_on))
+    # The rule is about promises beyond the manager's authority, so that commitments of the report are not asked about.
     if owner is Owner.MANAGER and any(rules.is_promised_outcome(text) for rules in all_rules):
         yield "outcome", ""
     if not vague_word and any(rules.is_promised_feedback(text) for rules in all_rules):

@@ -10,7 +10,7 @@ from datetime import UTC, datetime, timedelta
 from worker.domain.model.time import QUARTER_HOUR, Span
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-DAY_QUARTERS = 96
+DAY_QUARTERS = 96  #: the number of quarter-hours of a day
 #: Working time and busy time are computed and cached in blocks of this many days. The blocks are the same for every
 #: search, whatever its window is.
 BLOCK_DAYS = 32

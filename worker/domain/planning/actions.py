@@ -245,7 +245,7 @@ def book_requested_time(
         # The window is extended to the chosen time, so that the session does not count as moved past its window.
         latest=max(session.latest, requested_time.end),
         # An event that was deleted can't be written again, so that the next event gets another key.
-        generation=session.generation + (placed is not None and placed.is_gone),
+        generation=session.generation + (1 if placed is not None and placed.is_gone else 0),
         sequence=session.sequence + 1,
         by_hand=True,
         intended=None,

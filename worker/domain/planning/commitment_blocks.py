@@ -27,7 +27,8 @@ def accept_block_changes(builder: PlanBuilder) -> list[str]:
     promises = [c for c in builder.commitments.values() if c.owner is Owner.MANAGER]
     unchanging_ids = [c.id for c in promises if not builder.has_pending_change(c.id)]
     if any(not c.is_open and c.block for c in promises if c.id not in unchanging_ids):
-        builder.plan_again_at(builder.now + RECHECK_SOON)  # the commitment ended while its block was being written
+        # A commitment has ended while its block was being written: the block is cancelled when that is finished.
+        builder.plan_again_at(builder.now + RECHECK_SOON)
     for commitment_id in unchanging_ids:
         _accept_block_change(builder, builder.commitments[commitment_id])
     return unchanging_ids
@@ -56,7 +57,7 @@ def _place_if_missing(builder: PlanBuilder, commitment: Commitment) -> None:
 
 
 def _compare_block(builder: PlanBuilder, commitment: Commitment, placed: PlacedEvent) -> None:
-    """Accept a move of the block by the manager, or write a change again that never reached the calendar.
+    """Accept a move of the block by the manager. When our last change never reached the calendar, write it again.
 
     A move of the block does not change the due date of the commitment.
     """
@@ -159,7 +160,7 @@ def _write_block(builder: PlanBuilder, commitment: Commitment, block: Span, *, a
         all_day=all_day,
         sequence=commitment.sequence + 1,
         # An event that was deleted can't be written again, so that the next event gets another key.
-        generation=commitment.generation + (placed is not None and placed.is_gone),
+        generation=commitment.generation + (1 if placed is not None and placed.is_gone else 0),
     )
     builder.write_event(updated.id, updated.key, updated.sequence)
     what = "a note for the day" if all_day else "a block"

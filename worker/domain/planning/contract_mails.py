@@ -25,7 +25,7 @@ REMIND_BEFORE = timedelta(hours=2)
 FIRST_REMINDER_AFTER = timedelta(hours=12)
 #: The working time that is left on the day of a reminder to write the contract.
 WRITING_TIME = timedelta(hours=1)
-#: The most reminders before the deadline, which have the numbers 1 and 2, and after it, with the numbers 3 to 5.
+#: The most reminders before the deadline, and after it. They have the numbers 1 and 2, and the numbers 3 to 5.
 MAX_EARLY_REMINDERS, MAX_LATE_REMINDERS = 2, 3
 
 

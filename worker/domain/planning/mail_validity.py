@@ -81,7 +81,7 @@ def list_open_promises(commitments: Iterable[Commitment]) -> list[Commitment]:
 
 
 def is_valid_while_commitment_due(effect: Effect, state: PairState, now: datetime) -> bool:
-    """Return whether the reader has an open commitment that is due on the day the mail is about (R-18, R-20)."""
+    """Return whether the reader has an open commitment that is due on the day that the mail is about (R-18, R-20)."""
     return state.pair.is_active and any(_is_due_for(c, effect) for c in state.commitments)
 
 
@@ -93,7 +93,7 @@ def _is_due_for(commitment: Commitment, effect: Effect) -> bool:
 
 
 def _find_session(effect: Effect, state: PairState) -> Session | None:
-    """Return the session that the mail is about; None when the session or the active pair no longer exists."""
+    """Return the session that the mail is about; None when the pair is not active or the session is unknown."""
     return state.find_session(effect.subject) if state.pair.is_active else None
 
 

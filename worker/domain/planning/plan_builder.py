@@ -167,8 +167,8 @@ class PlanBuilder:
         ]
         if not refused_at:
             return None
-        growth = min(len(refused_at) - 1, 5)  # the wait is a day from here on, and larger powers could overflow
-        factor: int = RETRY_WAIT_FACTOR**growth
+        exponent = min(len(refused_at) - 1, 5)  # the wait is a day from here on, and larger powers could overflow
+        factor: int = RETRY_WAIT_FACTOR**exponent
         return max(refused_at) + min(FIRST_RETRY_WAIT * factor, LONGEST_RETRY_WAIT)
 
     def has_to_wait_for_retry(self, subject: str) -> bool:
@@ -182,9 +182,9 @@ class PlanBuilder:
     def list_taken_times(self, address: Address, exclude: str = "") -> tuple[TakenTime, ...]:
         """Return the times of a person that sessions and commitments take.
 
-        The times of the session or commitment with the id `exclude` are left out. Offered times are included. So are
-        the times of sessions that were held within the last week, because these count for the limits per day and per
-        week (T-2, T-3a).
+        The times of the session or commitment with the id `exclude` are left out, if an id is given. Offered times are
+        included. So are the times of sessions that were held within the last week, because these count for the limits
+        per day and per week (T-2, T-3a).
         """
         taken_times_by_address = self.state.taken_times or {}
         # The taken times of this pair come from the plan, which is newer than the state.
@@ -205,7 +205,7 @@ class PlanBuilder:
 
     @property
     def has_request(self) -> bool:
-        """Whether free/busy is needed that was not read. The plan then consists only of the request for it."""
+        """Whether a rule needs free/busy that was not read. The plan then consists only of the request for it."""
         return self._free_busy_request is not None
 
     def get_free_busy(

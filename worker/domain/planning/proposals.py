@@ -139,7 +139,7 @@ def _explain_time(builder: PlanBuilder, session: Session, slot: Slot) -> Propose
         reasons.append(_explain_nearness(builder, session, slot.span))
     reasons += [reason for reason in slot.reasons if reason.code in _SHARED_REASONS]
     if is_past_window(session, slot.span):
-        reasons.append(Reason("counts"))
+        reasons.append(Reason("counts"))  # the move counts as a deferral
     return ProposedTime(slot.span, tuple(reasons), slot.reasons)
 
 
@@ -177,7 +177,7 @@ def check_time(builder: PlanBuilder, session: Session, pick: Span) -> CheckedTim
     if session.kind is SessionKind.CAREER and pick.minutes < builder.policy.min_minutes:
         objections.append(Reason("short_for_it", {"minutes": builder.policy.min_minutes}))
     if is_past_window(session, pick):
-        objections.append(Reason("counts"))
+        objections.append(Reason("counts"))  # the move counts as a deferral
     reasons = (*objections, *explain_missing_calendars(search))
     return CheckedTime(pick, reasons, is_busy=bool(busy_names), is_unread=bool(unread_names))
 

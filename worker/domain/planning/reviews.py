@@ -60,9 +60,9 @@ def _list_open_reviews(builder: PlanBuilder) -> list[Session]:
 def _list_due_reviews(builder: PlanBuilder, contract_session: Session, recorded_at: datetime) -> Iterator[Session]:
     """Yield the reviews that the contract still needs, each with its window."""
     until = _find_last_review_day(builder, contract_session, recorded_at)
-    existing = [s for s in builder.list_sessions(SessionKind.REVIEW) if s.state is not SessionState.CANCELLED]
+    existing_reviews = [s for s in builder.list_sessions(SessionKind.REVIEW) if s.state is not SessionState.CANCELLED]
     for month, target in enumerate(cadence.list_review_targets(recorded_at, until), 1):
-        if any(abs(s.target - target) < MIN_TARGET_DISTANCE for s in existing):
+        if any(abs(s.target - target) < MIN_TARGET_DISTANCE for s in existing_reviews):
             continue
         review = _make_review(builder, contract_session, recorded_at, month, target)
         window = find_review_window(builder, review)
@@ -183,7 +183,7 @@ def release_review(builder: PlanBuilder, review: Session, why: str, *, needs_new
         state=SessionState.OWED,
         start=None,
         end=None,
-        generation=review.generation + needs_new_key,
+        generation=review.generation + (1 if needs_new_key else 0),
         by_hand=False,
         warned_at=None,
         held_at=None,

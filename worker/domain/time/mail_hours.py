@@ -93,7 +93,10 @@ def list_day_starts_backwards(person: Person, day: date) -> Iterator[tuple[int, 
 
 
 def find_following_day_start(person: Person, day: date, count: int = 1) -> datetime | None:
-    """Return the start of the `count`-th working day after `day`; None when the next 400 days have fewer."""
+    """Return the start of the `count`-th working day after `day`; None when the next 400 days have fewer.
+
+    `count` is at least 1.
+    """
     working_days_left = count
     for days in range(1, MAX_SEARCH_DAYS + 1):
         start = find_day_start(person, day + timedelta(days=days))
