@@ -184,7 +184,9 @@ class Office:
         *,
         at: datetime = START,
         known: Settings | None = None,
+        imports: bool = True,
     ) -> None:
+        """`imports`: whether the people and pairs are imported now; not for a database that has them already."""
         self.url = url
         self.settings = known or settings(url)
         self.clock = SteppedClock(at)
@@ -195,7 +197,8 @@ class Office:
         self.worker = self.add_worker("first")
         if url == "sqlite://":
             copy_tables(self.store)
-        self.apply()
+        if imports:
+            self.apply()
 
     @property
     def store(self) -> Store:

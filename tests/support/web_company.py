@@ -119,7 +119,7 @@ class WebCompany:
         """Return a copy of a saved company, with its database in the folder. `more`: further settings."""
         shutil.copy(saved.file, folder / "longarc.db")
         url = f"sqlite:///{folder / 'longarc.db'}"
-        office = Office(url, PEOPLE, PAIRS, at=saved.saved_at, known=settings(url, **more))
+        office = Office(url, PEOPLE, PAIRS, at=saved.saved_at, known=settings(url, **more), imports=False)
         office.calendar = deepcopy(saved.calendar)
         office.worker.services.use(calendars={SERVICE: office.calendar})
         return cls(office)
