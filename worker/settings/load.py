@@ -412,15 +412,15 @@ def _build_secret_remedy(variable: str) -> str:
 
 
 def _refuse_password(value: object, key: tuple[str, ...], variable: str, source: _SettingsSource) -> None:
-    """Add a problem when the value is an address that contains a password."""
+    """Add a problem when the value is a URL that contains a password. The remedy names `variable`."""
     if isinstance(value, str) and _has_password(value):
         source.add_problem(key, "There is a password in this address.", _build_secret_remedy(variable))
 
 
-def _has_password(address: str) -> bool:
-    """Return whether an address, even a malformed one, has a password before its `@` or a secret in its parameters."""
-    names = [unquote_plus(parameter.partition("=")[0]) for parameter in re.split(r"[?&;]", address)[1:]]
-    return bool(_USERINFO.match(address)) or any(_SECRET_NAME.fullmatch(name) for name in names)
+def _has_password(url: str) -> bool:
+    """Return whether a URL, even a malformed one, has a password before its `@` or a secret in its parameters."""
+    names = [unquote_plus(parameter.partition("=")[0]) for parameter in re.split(r"[?&;]", url)[1:]]
+    return bool(_USERINFO.match(url)) or any(_SECRET_NAME.fullmatch(name) for name in names)
 
 
 def _refuse_in_memory_database(values: Mapping[str, Any], source: _SettingsSource) -> None:

@@ -146,9 +146,9 @@ def parse_zone(text: str) -> str:
 @lru_cache(maxsize=1024)
 def _build_zone_remedy(text: str) -> str:
     candidate = text.strip().replace(" ", "_")
-    cities = {name.rpartition("/")[2]: name for name in sorted(list_zones())}
-    nearest_city = find_nearest(candidate.rpartition("/")[2], cities, _CITY_CUTOFF)
-    suggestion = find_nearest(candidate, list_zones(), _ZONE_CUTOFF) or cities.get(nearest_city, "")
+    zones_by_city = {zone.rpartition("/")[2]: zone for zone in sorted(list_zones())}
+    nearest_city = find_nearest(candidate.rpartition("/")[2], zones_by_city, _CITY_CUTOFF)
+    suggestion = find_nearest(candidate, list_zones(), _ZONE_CUTOFF) or zones_by_city.get(nearest_city, "")
     return f"Did you mean `{suggestion}`?" if suggestion else "Write an IANA name such as `Europe/Berlin`."
 
 

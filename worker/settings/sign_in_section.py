@@ -11,7 +11,7 @@ from worker.settings.parsers import InvalidValue, parse_address, shorten_value
 from worker.settings.sections import PathText, Section, Text, validate_optional_text
 from worker.settings.url_parsers import make_url_parser
 
-#: In the URL of an issuer at Microsoft, the tenants that are shared by all companies.
+#: In the URL of an issuer at Microsoft, the tenants that are shared by all companies. It is empty in a URL without one.
 _SHARED_TENANTS = {"", "common", "organizations", "consumers"}
 _LOOPBACK_HOSTS = {"localhost", "127.0.0.1", "::1"}
 

@@ -75,8 +75,8 @@ def count_channels(database: Database, now: datetime) -> Sequence[ChannelCount]:
     """Return the number of channels for each service and standing, ordered by service and standing."""
     with database.read() as connection:
         rows = _COUNTS.fetch_tuples(connection, **make_standing_values(now))
-        examples = sorted(calendar for _, _, _, calendar in rows)
-        problems = {row[0]: row[1] for row in _PROBLEMS.fetch_tuples(connection, addresses=examples)}
+        example_calendars = sorted(calendar for _, _, _, calendar in rows)
+        problems = {row[0]: row[1] for row in _PROBLEMS.fetch_tuples(connection, addresses=example_calendars)}
     counts = [
         ChannelCount(service, ChannelStanding(standing), count, calendar, problems[calendar])
         for service, standing, count, calendar in rows

@@ -303,8 +303,8 @@ class ChannelRows:
         names = ("id", "remote_id", "opened_at", "renew_at", "expires_at", "proven_at", "failures", "problem")
         values = {name: getattr(opened, name) for name in names}
         with self._database.write() as connection:
-            released = _build_release(opened.calendar, lease, opened.renew_at)
-            if not _SAVE_OPENED.execute(connection, **released, **values):
+            release_parameters = _build_release_parameters(opened.calendar, lease, opened.renew_at)
+            if not _SAVE_OPENED.execute(connection, **release_parameters, **values):
                 return False
             if earlier.remote_id:
                 connection.execute(insert(retired_channel), [_build_retired_row(earlier, now)])
@@ -317,18 +317,18 @@ class ChannelRows:
         """
         values = {name: getattr(renewed, name) for name in ("remote_id", "renew_at", "expires_at")}
         with self._database.write() as connection:
-            released = _build_release(renewed.calendar, lease, next_at)
-            _SAVE_RENEWED.execute(connection, channel_id=renewed.id, **released, **values)
+            release_parameters = _build_release_parameters(renewed.calendar, lease, next_at)
+            _SAVE_RENEWED.execute(connection, channel_id=renewed.id, **release_parameters, **values)
 
     def record_failure(self, address: Address, lease: Lease, problem: str, next_at: datetime) -> None:
         """Count a failed step and store its problem. Release the lease; the next attempt is due at `next_at`."""
         with self._database.write() as connection:
-            _SAVE_FAILURE.execute(connection, **_build_release(address, lease, next_at), problem=problem)
+            _SAVE_FAILURE.execute(connection, **_build_release_parameters(address, lease, next_at), problem=problem)
 
     def postpone(self, address: Address, lease: Lease, next_at: datetime) -> None:
         """Release the lease. The next step is due at `next_at`, unless the channel was made due meanwhile."""
         with self._database.write() as connection:
-            _POSTPONE.execute(connection, **_build_release(address, lease, next_at))
+            _POSTPONE.execute(connection, **_build_release_parameters(address, lease, next_at))
 
     def delete_retired(self, channel_id: str) -> None:
         """Delete the row of a retired channel: the channel was closed, or can't be closed and will expire."""
@@ -454,7 +454,7 @@ def _count_leases(connection: Connection, table: Table, now: datetime, lease: Le
     return count
 
 
-def _build_release(address: Address, lease: Lease, next_at: datetime | None) -> dict[str, Any]:
+def _build_release_parameters(address: Address, lease: Lease, next_at: datetime | None) -> dict[str, Any]:
     """Return the parameters of a statement that uses `_IS_LEASED_BY_US` and `_RELEASED`."""
     return {"address": address, "lease_holder": lease.holder, "until": lease.until, "next_at": next_at}
 

@@ -342,6 +342,6 @@ def _begin(connection: Connection, statement: str) -> None:
         raise OperationalError(statement, None, error) from error
 
 
-def mask_password(address: str | URL) -> str:
-    """Return the address of a database without its password, also where a query parameter holds one."""
-    return make_url(address).set(query={}).render_as_string(hide_password=True)
+def mask_password(url: str | URL) -> str:
+    """Return the URL with `***` for a password, and without the query, whose parameters may hold one as well."""
+    return make_url(url).set(query={}).render_as_string(hide_password=True)

@@ -33,7 +33,7 @@ _MAX_DATE_DIFFERENCE = timedelta(days=1)
 _READERS = PreparedStatement(select(person).where(in_bound_list(person.c.email, "people")))
 _COUNTED_MAILS = PreparedStatement(
     select(outbox.c.to, outbox.c.day, outbox.c.key).where(
-        in_bound_list(outbox.c.to, "people"),
+        in_bound_list(outbox.c.to, "addresses_and_tags"),
         outbox.c.day >= bindparam("since", type_=outbox.c.day.type),
         outbox.c.progress != EffectProgress.DROPPED.value,
     )
@@ -66,9 +66,9 @@ def list_reader_tags(seal: Seal, reader: Address, day: date) -> list[str]:
 
 def count_mails(connection: Connection, seal: Seal, reader: Address, day: date) -> int:
     """Return how many mails count for a reader's daily limit on this day: sent mails, and mails that will be sent."""
-    names = [reader, *list_reader_tags(seal, reader, day)]
-    mail_days = [mail_day for _, mail_day, _ in _COUNTED_MAILS.fetch_tuples(connection, people=names, since=day)]
-    return mail_days.count(day)
+    address_and_tags = [reader, *list_reader_tags(seal, reader, day)]
+    counted_mails = _COUNTED_MAILS.fetch_tuples(connection, addresses_and_tags=address_and_tags, since=day)
+    return sum(mail_day == day for _, mail_day, _ in counted_mails)
 
 
 def admit_mails(
@@ -104,15 +104,16 @@ def _divide_by_reader(
     since = now.date() - _MAX_DATE_DIFFERENCE
     local_dates = {address: get_local_date(reader.zone, now) for address, reader in readers.items()}
     # in its row, a mail has the reader's address, or a tag in the place of the address
-    address_by_name = {
-        name: address
+    address_by_tag = {
+        address_or_tag: address
         for address, local_date in local_dates.items()
-        for name in (address, *list_reader_tags(seal, address, local_date))
+        for address_or_tag in (address, *list_reader_tags(seal, address, local_date))
     }
     sent_counts: dict[tuple[Address, date], int] = defaultdict(int)
-    for name, day, key in _COUNTED_MAILS.fetch_tuples(connection, people=sorted(address_by_name), since=since):
+    counted_mails = _COUNTED_MAILS.fetch_tuples(connection, addresses_and_tags=sorted(address_by_tag), since=since)
+    for address_or_tag, day, key in counted_mails:
         if key not in mails:  # a due mail that failed before may have a day, but it has not been sent
-            sent_counts[address_by_name[name], day] += 1
+            sent_counts[address_by_tag[address_or_tag], day] += 1
     due_mails: dict[Address, list[Effect]] = defaultdict(list)
     for mail in mails.values():
         due_mails[mail.to].append(mail)

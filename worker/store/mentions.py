@@ -17,7 +17,7 @@ from worker.store.parameters import in_bound_list
 from worker.store.statements import PreparedStatement
 from worker.store.tables import mention
 
-_RELEASE = PreparedStatement(delete(mention).where(mention.c.message == bindparam("message_key")))
+_RELEASE = PreparedStatement(delete(mention).where(mention.c.message == bindparam("mail_key")))
 
 
 class MentionRows:
@@ -26,7 +26,7 @@ class MentionRows:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    def reserve(self, message_key: str, reader: Owner, subjects: Collection[str]) -> frozenset[str]:
+    def reserve(self, mail_key: str, reader: Owner, subjects: Collection[str]) -> frozenset[str]:
         """Reserve the mentions of these subjects for the mail with this key in the outbox.
 
         Return the subjects that are now reserved for this mail. A subject that another mail to the same reader has
@@ -34,9 +34,9 @@ class MentionRows:
         """
         if not subjects:
             return frozenset()
-        new_rows = [{"subject": subject, "reader": reader, "message": message_key} for subject in sorted(subjects)]
+        new_rows = [{"subject": subject, "reader": reader, "message": mail_key} for subject in sorted(subjects)]
         query = select(mention.c.subject).where(
-            in_bound_list(mention.c.subject, "subjects"), mention.c.reader == reader, mention.c.message == message_key
+            in_bound_list(mention.c.subject, "subjects"), mention.c.reader == reader, mention.c.message == mail_key
         )
         with self._database.write() as connection:
             self._database.insert_new(connection, mention, new_rows, ("subject", "reader"))
@@ -53,6 +53,6 @@ class MentionRows:
             return set(connection.execute(query, {"subjects": list(subjects)}).scalars())
 
 
-def release_mentions(connection: Connection, message_key: str) -> None:
+def release_mentions(connection: Connection, mail_key: str) -> None:
     """Delete the mentions that a mail had reserved. The mail was not sent, so another mail may reserve them."""
-    _RELEASE.execute(connection, message_key=message_key)
+    _RELEASE.execute(connection, mail_key=mail_key)

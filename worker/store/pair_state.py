@@ -57,8 +57,7 @@ CLOSED_COMMITMENT_WINDOW = timedelta(days=2)
 WEEK = timedelta(weeks=1)
 
 
-#: The condition that a pair is active: it takes part and has not ended, and neither the roster nor `longarc pause`
-#: pauses it.
+#: The condition that a pair is active. The roster pauses a pair in `paused`, and `longarc pause` in `rests`.
 _IS_ACTIVE = and_(
     pair.c.ended == EndReason.NO.value,
     pair.c.paused.is_(False),

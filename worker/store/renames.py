@@ -131,8 +131,8 @@ def _rename_pairs(connection: Connection, old: Address, new: Address) -> None:
     for old_id, new_id in new_ids.items():
         for column in _PAIR_ID_COLUMNS:
             connection.execute(update(column.table).where(column == old_id).values({column.name: new_id}))
-        effects_of_pair = update(outbox).where(outbox.c.subject == str(old_id))
-        connection.execute(effects_of_pair.values(subject=str(new_id)))
+        is_about_pair = outbox.c.subject == str(old_id)
+        connection.execute(update(outbox).where(is_about_pair).values(subject=str(new_id)))
     connection.execute(delete(pair).where(has_person))
 
 
