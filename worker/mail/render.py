@@ -34,9 +34,10 @@ from worker.mail.view import MailView
 #: Everything in HTML that a reader doesn't see: comments, styles, the title, and all tags except images.
 _INVISIBLE_HTML = re.compile(r"<!--.*?-->|<(style|title)\b.*?</\1>|<(?!img\b)[^>]*>", re.DOTALL | re.IGNORECASE)
 
-#: The boundary is fixed, so that a mail that is sent twice has the same bytes. No quoted-printable text can contain it,
-#: because a hexadecimal digit or the end of the line follows each `=` in such a text.
-_BOUNDARY = "=_longarc_="
+#: The MIME boundary between the parts of a mail is fixed, so that a mail that is sent twice has the same bytes. No
+#: quoted-printable text can contain it, because in such a text a hexadecimal digit or the end of the line follows each
+#: `=`.
+_MIME_BOUNDARY = "=_longarc_="
 
 
 class MailRenderer:
@@ -78,7 +79,7 @@ class MailRenderer:
         message["Subject"] = variables["subject"]
         message.set_content(wrap_text(text_body), cte="quoted-printable")
         message.add_alternative(html_body, subtype="html", cte="quoted-printable")
-        message.set_boundary(_BOUNDARY)
+        message.set_boundary(_MIME_BOUNDARY)
         # This header is added last, because `add_alternative` moves all Content-* headers into the first part.
         message["Content-Language"] = language.tag
         return message

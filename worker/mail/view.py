@@ -193,6 +193,7 @@ class MailView:
             note = self._describe_deadline(news.deadline)
         if news.kind == MailName.INTRODUCTION:
             note = f"{self.rhythm(news.pair)}, {self.length(news.pair.minutes)}"
+        # the text with the time of the session (`when`), and the text without
         timed, untimed = NEWS_TEXTS.get(news.kind, OTHER_NEWS_TEXTS)
         text = timed if "when" in values else untimed
         return Line(text=self.gettext(text, **values), note=note, link=news.link)

@@ -17,6 +17,7 @@ from worker.settings.load import OVERRIDE_VARIABLES, PASSWORD_VARIABLES, Setting
 #: The month and day that are taken for a release's date, because its version contains only the year.
 _ASSUMED_RELEASE_DAY = (7, 1)
 _OTHERS_PERMISSIONS = stat.S_IRWXG | stat.S_IRWXO
+#: A release such as `2026b`. It captures the year.
 _IANA_VERSION = re.compile(r"(\d{4})[a-z]+")
 
 

@@ -146,7 +146,7 @@ def _export_person(person: Person) -> dict[str, Any]:
 
 
 def _export_pushed(worker: Worker, person: Person) -> dict[str, Any]:
-    """Return what directories pushed about the person by SCIM, with its attribute names; empty without a push."""
+    """Return what directories pushed about the person, by the names of SCIM attributes; empty without a push."""
     names = worker.store.aliases.list_names(person.email)
     pushed = [
         {

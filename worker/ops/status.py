@@ -152,6 +152,7 @@ def _explain_wait(session: Session, unreadable: Collection[Address]) -> str:
 
 
 def _describe_troubled(effect: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what is shown of an effect that needs the operator's attention."""
     values = {
         name: effect[name] for name in ("progress", "what", "name", "pair", "subject", "to", "attempts", "problem")
     }

@@ -90,7 +90,7 @@ def confirm(action: str) -> Response:
         "action": action,
         "group": group,
         "joining": len(change.joining),
-        "withdrawal": withdrawal,
+        "withdrawal": withdrawal,  # the events that pausing takes off calendars, as counts
     }
     return site.render_page("rollout_confirm", site.choose_language(), page)
 

@@ -111,6 +111,7 @@ def _has_time(state: PairState) -> bool:
 
 
 def _has_hours_apart(state: PairState, now: datetime) -> bool:
+    """Return whether the two people never work at the same time, and have no session in spite of that."""
     return not _has_time(state) and never_work_together((state.manager, state.report), now)
 
 
