@@ -215,6 +215,7 @@ def _show_questions(questions: "Sequence[LintQuestion]", file: str) -> None:
         return
     print_line(f"{format_count(len(questions), 'question')} before the contract is sent:", "bold")
     for question in questions:
+        # the text addresses the manager, in whose language contract files are written
         owner = "your own commitment" if question.owner == "manager" else "their commitment"
         print_line(f"  {file}:{question.line}, {owner}: {question.sentence}", "yellow")
         print_line(f"      {question.advice}")

@@ -154,7 +154,7 @@ def _start_worker() -> "Worker":
     with closing(open_store(settings, needs_encryption_key=True)) as store:
         # has_tables raises a clear error when the database can't be used, before Huey opens it
         if is_database_absent(settings.database) or not has_tables(store.database):
-            if not settings.roster.is_pushed:
+            if not settings.roster.is_pushed:  # pushed people come only when there is a database
                 read_people(settings, utcnow())  # raises Problems before a database is created
         else:
             refuse_other_key(store, settings)

@@ -231,6 +231,7 @@ def _show_owed(title: str, owed: Sequence[Mapping[str, Any]]) -> None:
         title, [("Session", "unwrapped"), "Pair", "Kind", "Target", "Deferrals", "Why there is no time yet"]
     )
     for session in owed[:MAX_SHOWN]:
+        # a session for which no time fits has a reason; another one may wait for a calendar that can't be read
         reason = session.get("reason") or session.get("waits_for") or "the next sweep looks for a time"
         add_row(
             table,

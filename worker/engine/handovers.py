@@ -36,7 +36,7 @@ MAX_FORMER_MANAGERS = 10
 
 
 class PromiseDecision(StrEnum):
-    """What the former manager decides about an open promise."""
+    """What the former manager decides about an open promise. The values are parts of the addresses of the pages."""
 
     KEEP = "keep"  #: the former manager still intends to keep the promise, so its block stays on the calendar
     SUGGEST = "offer"  #: the promise becomes a line that the report may pass on, so that the new manager takes it over

@@ -211,14 +211,14 @@ class Sync:
         changes = known_changes or provider.changes(due_calendar.address, cursor, window)
         self._learn_aliases(changes, stored_calendar)
         changes = resolve_changes(changes, self._identities)
-        # there is no cursor before the first read, and after it was deleted, as when the outbox has found that the
-        # calendar differs from the database (`needs_reread`)
         reading = interpret_changes(
             changes,
             stored_calendar,
             due_calendar.address,
             now,
             window=window,
+            # the stored cursor is missing before the first read, and after the outbox has found that the calendar
+            # differs from the database (`needs_reread`)
             replans_all_changes=due_calendar.cursor is None,
         )
         if restoration:
