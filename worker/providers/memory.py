@@ -87,7 +87,7 @@ class MemoryCalendar:
         events after it."""
         self._raise_fault("changes")
         index = self._get_readable_index(calendar)
-        since = int(cursor) if cursor and cursor.isdigit() else -1
+        since = int(cursor) if cursor and cursor.isdigit() else -1  # -1: older than every valid cursor
         if since < index.oldest_valid_cursor:
             own_later_entries = (entry for entry in index.iter_starting_from(window.end) if entry.key)
             entries = {entry.id: entry for entry in chain(index.iter_overlapping(window), own_later_entries)}
@@ -197,10 +197,12 @@ class MemoryCalendar:
         `attendees`: addresses, or a mapping of addresses to answers. `organizer`: `address` when it is empty.
         """
         answers = dict(attendees) if isinstance(attendees, Mapping) else dict.fromkeys(attendees, Answer.NEEDS_ACTION)
-        owner = organizer or address
-        if owner != address:
+        event_organizer = organizer or address
+        if event_organizer != address:
             answers.setdefault(address, Answer.NEEDS_ACTION)
-        entry = Entry(self._new_id(), owner, span, show_as=show, all_day=all_day, series=series, answers=answers)
+        entry = Entry(
+            self._new_id(), event_organizer, span, show_as=show, all_day=all_day, series=series, answers=answers
+        )
         entry.aliases = self.aliases
         self._place_entry(entry, by_hand=True)
         return entry.id

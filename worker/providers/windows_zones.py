@@ -37,8 +37,10 @@ def find_windows_name(zone: str, start: datetime) -> str:
     """Return a Windows name for an IANA zone: its own, else that of a zone with the same offsets in the half year after
     `start`; the IANA name itself when no zone has these offsets."""
     iana_names = map_windows_names()
-    exact_names = (name for name, other in iana_names.items() if other == zone)
-    similar_names = (name for name, other in sorted(iana_names.items()) if _has_same_offsets(zone, other, start))
+    exact_names = (name for name, iana_name in iana_names.items() if iana_name == zone)
+    similar_names = (
+        name for name, iana_name in sorted(iana_names.items()) if _has_same_offsets(zone, iana_name, start)
+    )
     return next(exact_names, None) or next(similar_names, zone)
 
 

@@ -322,7 +322,7 @@ def test_zone_with_an_invalid_bias_is_none(zone_fields: dict[str, Any] | None) -
 
 
 def test_habits_are_those_of_the_mailbox(provider: OutlookCalendar, hands: Hands) -> None:
-    habits = provider.mailboxes.habits(hands.person("Europe/Berlin"))
+    habits = provider.habits(hands.person("Europe/Berlin"))
     assert habits.zone == "Europe/Berlin"
     assert habits.hours is not None
     assert habits.hours.week[0] == ((8 * 60 + 30, 17 * 60),) and habits.hours.week[6] == ()

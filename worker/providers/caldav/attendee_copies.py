@@ -337,8 +337,8 @@ class GuestCopies:
             guest_records.clear()
             return
         invited_guests = self._list_local_guests(original)
-        has_all_copies = all(guest_records.get(guest) for guest in invited_guests)
-        is_copy_missing = not has_all_copies and _read_span(original).end > start
+        has_all_confirmed = all(guest_records.get(guest, False) for guest in invited_guests)
+        is_copy_missing = not has_all_confirmed and _read_span(original).end > start
         if is_stale or is_copy_missing or guest_records.keys() - invited_guests:
             # A list of changes may omit the subject and the body, which copies need.
             self.deliver_copies(organizer_calendar, organizer_calendar.get(original.name), ask_again=False)

@@ -234,9 +234,11 @@ class CalDavCalendar:
         name = ical_events.make_resource_name(draft.key)
         new_calendar = ical_events.compose_calendar(draft, self._now(), is_client_scheduled=self._copies is not None)
         try:
-            resource, is_new = collection.put(name, new_calendar, etag=None), True
+            resource = collection.put(name, new_calendar, etag=None)
+            is_new = True
         except Conflict:
-            resource, is_new = collection.get(name), False
+            resource = collection.get(name)
+            is_new = False
             event = collection.read_single(resource)
             if event.cancelled or event.key != draft.key:
                 raise
@@ -301,13 +303,13 @@ class CalDavCalendar:
 
     def check(self, person: Address) -> list[Finding]:
         """Check whether the server answers, has a calendar for this person, and lets us write to the calendar."""
-        title = f"The calendar server answers for {person}"
+        statement = f"The calendar server answers for {person}"
         try:
             is_calendar, is_writable = self.get_collection(person).probe()
         except ProviderError as error:
-            return [Finding(title, ok=False, remedy=str(error))]
+            return [Finding(statement, ok=False, remedy=str(error))]
         findings = [
-            Finding(title, ok=True),
+            Finding(statement, ok=True),
             Finding(
                 f"{person} has a calendar there",
                 ok=is_calendar,

@@ -267,6 +267,7 @@ def translate_refusal(reply: Reply, method: str, url: str) -> ProviderError:
     status, body = reply.status, reply.content.decode(errors="replace")
     if status == 429 or (status == 503 and "Retry-After" in reply.headers):
         return RateLimited("The calendar server asks to slow down.", retry_after=_parse_retry_after(reply.headers))
+    # `valid-sync-token` is the precondition of RFC 6578. Some servers refuse an old token without naming it.
     if "valid-sync-token" in body or (status in (400, 410) and method == "REPORT"):
         return SyncTokenInvalid(f"{url} can't list the changes since the last read.")
     if status == 401:
@@ -280,7 +281,7 @@ def translate_refusal(reply: Reply, method: str, url: str) -> ProviderError:
         return NotFound(f"{url} does not exist; check caldav.url.")
     if status in (409, 412):
         return Conflict(f"{url} was changed by somebody else, or exists already.")
-    if status in (405, 501) or status < 400:
+    if status in (405, 501) or status < 400:  # below 400: a redirect that is not followed
         return InvalidResponse(f"{url} is no calendar (status {status}); check caldav.url.")
     if status >= 500 and status != _INSUFFICIENT_STORAGE:
         return Unavailable(f"{url} is out of order (status {status}).", uncertain=method in WRITE_METHODS)

@@ -185,7 +185,7 @@ class CalendarCollection:
     def _iter_hrefs(self, names: Collection[str]) -> Iterator[str]:
         """Yield the href elements of these resources, as one text for each request."""
         sorted_names = sorted(names)
-        path = self.url.split("://", 1)[-1].partition("/")[2]
+        path = self.url.split("://", 1)[-1].partition("/")[2]  # hrefs have neither scheme nor host
         for first in range(0, len(sorted_names), _CHUNK_SIZE):
             chunk = sorted_names[first : first + _CHUNK_SIZE]
             yield "".join(make_text_element("D:href", make_resource_url(f"/{path}", name)) for name in chunk)
@@ -229,6 +229,7 @@ class CalendarCollection:
         """Return the changes since the sync token, from all pages of the answer. Raises SyncTokenInvalid."""
         entries: dict[str, DavEntry] = {}
         for _ in range(_MAX_SYNC_PAGES):
+            # Level 1: the resources directly in the collection.
             token_and_level = make_text_element("D:sync-token", token) + make_text_element("D:sync-level", "1")
             body = make_document(
                 "D:sync-collection", token_and_level + _compose_properties(with_contents=with_contents)

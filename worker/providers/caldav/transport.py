@@ -157,6 +157,7 @@ class Transport:
         bytes_left = self._max_bytes
         for chunk in response.raw.stream(_CHUNK_SIZE, decode_content=False):
             try:
+                # One byte more than allowed shows that the answer is too large.
                 piece = gunzip.decompress(chunk, bytes_left + 1) if gunzip else chunk
             except zlib.error as error:
                 raise InvalidResponse(f"{url} answered with broken compressed data.") from error

@@ -63,7 +63,8 @@ class ItemGone(NotFound):
 
 
 class SyncTokenExpired(Permanent):
-    """The sync token has expired. Raised for every answer 410 whose reason is not `deleted`."""
+    """The sync token has expired. Raised for an answer 400 about a sync token, and for every answer 410 whose reason is
+    not `deleted`."""
 
 
 class NoConference(Permanent):
@@ -117,6 +118,7 @@ def _translate_connection_error(error: Exception, endpoint: str, *, is_write: bo
         return Unavailable(f"{endpoint}: TLS failed. Check the certificate of this server.")
     text = repr(error)
     if isinstance(error, requests.exceptions.ConnectTimeout) or "NewConnectionError" in text or "refused" in text:
+        # not `uncertain`: without a connection, nothing was sent
         return Unavailable(f"{endpoint} can't be reached.")
     return Unavailable(f"{endpoint} did not answer in time, or the connection broke.", uncertain=is_write)
 

@@ -81,7 +81,7 @@ class GmailMailer:
             raise InvalidResponse(f"the mail from {account}: Google's answer can't be parsed.")
 
     def _choose_account(self, message: EmailMessage) -> Address:
-        """Return the account that sends the message.
+        """Return the account that sends the message: `sender` or the author, as `build_mailer` says.
 
         Raises Permanent when the message names no account in From, and AuthRevoked when the account is not connected.
         """

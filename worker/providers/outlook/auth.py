@@ -315,7 +315,7 @@ def translate_refusal(answer: Mapping[str, Any], client_name: str) -> ProviderEr
     for code in codes:
         if code in _REMEDIES:
             return AuthRevoked(f"AADSTS{code}: {_REMEDIES[code]}")
-    if error == "invalid_grant" or not answer:
+    if error == "invalid_grant" or not answer:  # MSAL gives no answer when its cache holds no token of the account
         return AuthRevoked(f"The grant of {client_name} is no longer valid. {_CONNECT_REMEDY}")
     if error in ("authorization_pending", "expired_token", "code_expired", "authorization_declined", "access_denied"):
         return AuthRevoked(f"{client_name} did not sign in in time, or declined. {_CONNECT_REMEDY}")

@@ -49,6 +49,7 @@ from worker.providers.outlook.mailbox_settings import MailboxSettings
 
 log = logging.getLogger(__name__)
 
+#: The fields requested of a single event: also those that only our own events need, since it may be one of them.
 _OWN_EVENT_FIELDS = f"{graph_events.EVENT_FIELDS},subject,body,isOnlineMeeting,isReminderOn,reminderMinutesBeforeStart"
 #: The text of the operator alert about a person to whom Teams is not available.
 _NO_TEAMS_ALERT = (
@@ -132,8 +133,8 @@ class OutlookCalendar(channels.OutlookChannels):
         self._unsearchable_calendars: set[Address] = set()
         self._organizers = organizers
         self._teams = teams
-        self.mailboxes = MailboxSettings(graph, zones or {})
-        self._reader = EventReader(graph, self.mailboxes)
+        self._mailbox_settings = MailboxSettings(graph, zones or {})
+        self._reader = EventReader(graph, self._mailbox_settings)
 
     def close(self) -> None:
         """Close the connections."""
@@ -168,7 +169,8 @@ class OutlookCalendar(channels.OutlookChannels):
         """Return the event with `person` as its only guest, if its only guest is probably this person.
 
         This is probable when the event's guest has an alias of nobody in `local_people`, and its organizer may have
-        invited the person. Otherwise the event is returned unchanged.
+        invited the person. Otherwise the event is returned unchanged; also when `local_people` is empty, because then
+        every alias would be one of nobody.
         """
         has_unknown_guest = len(event.answers) == 1 and not {person, *self._local_people} & event.answers.keys()
         if not (has_unknown_guest and self._local_people and event.organizer in organizers):
@@ -436,7 +438,7 @@ class OutlookCalendar(channels.OutlookChannels):
 
     def habits(self, person: Address) -> Habits:
         """Return the person's time zone and working hours from the settings of the mailbox."""
-        return self.mailboxes.habits(person)
+        return self._mailbox_settings.habits(person)
 
     # --- checks -----------------------------------------------------------------------------------------------------
 

@@ -23,7 +23,8 @@ _REQUESTED_LIFETIME = timedelta(minutes=10_070)
 _PATH = "subscriptions"
 _CHANGE_TYPES = "created,updated,deleted"
 #: Finds the inner status: the status that the service behind Graph answered, which Graph's message repeats. It may
-#: differ from the status of Graph's answer.
+#: differ from the status of Graph's answer. An example of such a message: `Operation: Create; Exception: [Status Code:
+#: Forbidden; Reason: Access is denied.]`.
 _INNER_STATUS = re.compile(r"\[Status Code: (\w+)")
 _STATUS_BY_NAME: Mapping[str, int] = {"Forbidden": 403, "NotFound": 404, "Conflict": 409}
 #: The errors that say that a subscription no longer exists. `Graph` raises DeltaTokenExpired for every answer 410.
@@ -194,6 +195,7 @@ def _translate_refusal(channel: Channel, status: int, code: str, message: str, p
     def compose(template: str) -> str:
         return template.format(person=person, host=host, message=message or code)
 
+    # Before Graph creates a subscription, it sends a validation request to our URL, which has to be answered.
     if code == "validationerror" or "validation request" in lower_message:
         return Permanent(compose(_NO_VALID_ANSWER_TEXT))
     if "minutes in the future" in lower_message:

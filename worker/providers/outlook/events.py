@@ -55,7 +55,7 @@ _ANSWERS = {
 }
 #: The years in the times that Graph returns when no time is set.
 _UNSET_YEARS = (1, 4501)
-#: Finds in a body the beginning of the block with the Teams link: a line of underscores.
+#: Finds in a body the beginning of the block with the Teams link: a line of underscores, with the tags before it.
 _TEAMS_BLOCK = re.compile(r"(?:<div[^>]*>\s*)?(?:<[^>]+>\s*)*_{20,}", re.DOTALL)
 
 
@@ -229,7 +229,8 @@ def _read_show_as(item: Json, key: str | None) -> ShowAs | None:
     if item.get("isCancelled") or response == "declined":
         return None
     is_undecided = not item.get("isOrganizer") and response in ("notresponded", "none", "tentativelyaccepted")
-    return ShowAs.TENTATIVE if is_undecided and show_as is ShowAs.BUSY and key is None else show_as
+    is_other_event = key is None  # our own event counts as busy, answered or not
+    return ShowAs.TENTATIVE if is_undecided and show_as is ShowAs.BUSY and is_other_event else show_as
 
 
 def _read_response(item: Json) -> str:
@@ -274,7 +275,8 @@ def _read_proposed_time(guest: Json) -> Span | None:
         span = parse_span(proposed_time)
     except (KeyError, TypeError, ValueError):
         return None
-    return span if span.start.year not in _UNSET_YEARS and span.minutes else None
+    is_set = span.start.year not in _UNSET_YEARS and span.minutes > 0
+    return span if is_set else None
 
 
 def find_only_guest(item: Json) -> tuple[str, str] | None:

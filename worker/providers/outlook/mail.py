@@ -41,8 +41,9 @@ class GraphMailer:
         """
         self._as_author = as_author
         self._graph = graph
+        #: The mailbox from which mail is sent; empty when each mail is sent from the mailbox of its author.
         self._mailbox = graph.own_account or mailbox
-        self._configured_mailbox = mailbox
+        self._configured_mailbox = mailbox  #: that of the settings, also when a connected account sends
         self.exactly_once = exactly_once
         self._lock = Lock()
         self._sender_by_key: dict[str, Address] = {}  #: the mailbox from which each message is sent
@@ -142,7 +143,7 @@ class GraphMailer:
 def _encode_message(message: EmailMessage) -> tuple[Address, bytes]:
     """Return the address in From, and the message in base64. Raises Permanent when the message can't be sent."""
     try:
-        sender = str(message["From"].addresses[0].addr_spec).casefold()
+        author = str(message["From"].addresses[0].addr_spec).casefold()
         if not any(header.addresses for name in ("To", "Cc", "Bcc") for header in message.get_all(name, [])):
             raise ValueError("it has no recipient")
         content = base64.b64encode(to_bytes(message))
@@ -151,4 +152,4 @@ def _encode_message(message: EmailMessage) -> tuple[Address, bytes]:
         raise Permanent(f"The message can't be sent as it is: {cause}") from error
     if len(content) > MAX_MESSAGE_SIZE:
         raise Permanent("The message is larger than Microsoft Graph accepts in one request.")
-    return sender, content
+    return author, content

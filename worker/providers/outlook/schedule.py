@@ -142,7 +142,8 @@ def mark_our_events(free_busy: FreeBusy, person: Address, events: Iterable[Event
     """Return the person's free/busy, clipped to `window`, with the keys of our events.
 
     An event counts if the person was invited and has not declined. Its key is added to a busy span with exactly the
-    event's time. When several busy spans have this time, one that is not out of office is preferred.
+    event's time. When several busy spans have this time, one that is not out of office is preferred, because our events
+    are busy.
     """
     busy_times = list(free_busy.busy)
     for event in events:
