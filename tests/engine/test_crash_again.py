@@ -13,11 +13,21 @@ from tests.support.proof import FULL
 #: These tests run many processes one after the other, which takes long on a busy machine.
 pytestmark = pytest.mark.timeout(3600 if FULL else 600)
 
+#: Longer than a lease holds: after this time another process takes over the work of one that was killed.
+AFTER_LEASE = 11 * MINUTE
+
+# A step such as `["run", "2026-10-01T00:00+00:00"]` is a step of `WorkerProcess` in `tests.support.crash_child`, with
+# its arguments. A boundary is the moment before or after a call to the database, the calendar or the mail server, such
+# as `create before`; `kill` is the number of boundaries that the process passes before it is killed.
+
 
 def test_late_answer_is_not_attributed_to_the_next_process(
     starter: ProcessStarter, own_servers: OwnServers, sqlite_schema: Path, tmp_path: Path
 ) -> None:
-    """This tests `ProcessStarter` itself: after a time-out, it must not read the result of the earlier process."""
+    """This tests `ProcessStarter` itself: after a time-out, it must not read the result of the earlier process.
+
+    One kind of servers is enough for this, so it uses `own_servers`; the other tests run with each kind.
+    """
     late = CrashCompany(starter, own_servers, tmp_path / "late", sqlite_schema, "late")
     with pytest.raises(AssertionError, match="did not end"):
         starter.run(late.describe_work([["people"], ["tick"]], kill=0), patience=0)
@@ -32,10 +42,10 @@ def test_work_is_completed_although_each_recovery_is_killed(
     assert company.run_process([["people"]]) == 0
     kill_count = 0
     for boundary in range(0, 60, 2):
-        if company.run_process([["tick"]], kill=boundary) == 0:
+        if company.run_process([["tick"]], kill=boundary) == 0:  # it came to its end
             break
         kill_count += 1
-        company.at += 11 * MINUTE
+        company.at += AFTER_LEASE
     assert kill_count > 5
     company.at += HOUR
     assert company.run_process([["run", (company.at + HOUR).isoformat()]]) == 0
@@ -61,7 +71,7 @@ def test_work_of_a_quarter_is_completed_although_processes_are_killed_at_random(
             company.at = until
         else:
             kill_count += 1
-            company.at += dice.choice((MINUTE, 11 * MINUTE, HOUR))
+            company.at += dice.choice((MINUTE, AFTER_LEASE, HOUR))
     assert company.run_process([["run", (end + DAY).isoformat()]]) == 0
     assert kill_count > (10 if FULL else 2)
     check_end(company)

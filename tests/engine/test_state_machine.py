@@ -32,12 +32,12 @@ TestCompany.settings = settings(
 class OnGoogle(Company):
     """The same company with the provider for Google and its double."""
 
-    def found(self, everybody: dict[str, Person], listed: dict[PairId, Pair]) -> SimulatedWorld:
-        world = super().found(everybody, listed)
+    def make_world(self, everybody: dict[str, Person], listed: dict[PairId, Pair]) -> SimulatedWorld:
+        world = super().make_world(everybody, listed)
         world.calendar = self.google = GoogleCompany(everybody, world.clock)
         return world
 
-    def _stands(self, calendar: str, key: str) -> bool:
+    def _is_on_calendar(self, calendar: str, key: str) -> bool:
         return self.google.has_event(calendar, key)
 
     def teardown(self) -> None:
@@ -57,8 +57,8 @@ TestOnGoogle.settings = settings(
 class OnOutlook(Company):
     """The same company with the provider for Microsoft 365 and its double."""
 
-    def found(self, everybody: dict[str, Person], listed: dict[PairId, Pair]) -> SimulatedWorld:
-        world = super().found(everybody, listed)
+    def make_world(self, everybody: dict[str, Person], listed: dict[PairId, Pair]) -> SimulatedWorld:
+        world = super().make_world(everybody, listed)
         self.double = Double()
         self.double.__enter__()
         world.calendar = GraphCompany(self.double, everybody.values())

@@ -31,6 +31,7 @@ from worker.clock import SteppedClock
 from worker.domain.model import ContentAccess, PairId, Session, SessionKind, SessionState
 from worker.engine.contracts import OnBehalf
 from worker.engine.outages import DATABASE, Outages
+from worker.engine.people_import import IMPORT_VERSION_NAME
 from worker.errors import LeaseLost
 from worker.logs import set_up_logging
 from worker.providers import base
@@ -61,7 +62,7 @@ CALDAV_STEPS: dict[str, Callable[[Worker], tuple[object, str]]] = {
 }
 #: Modules that the clients of the services import only when they are first used.
 LAZY_IMPORTS = ("jwt", "worker.providers.google.calendar", "worker.providers.google.freebusy_reader")
-#: How the last line begins that a process writes before it ends because its database is out of reach.
+#: The beginning of the last line that a process writes before it ends because its database is out of reach.
 OUT_OF_REACH = "database out of reach: "
 #: How many actions people take at one instant at most.
 MAX_ACTIONS = 8
@@ -70,13 +71,14 @@ MAX_ACTIONS = 8
 class Boundaries:
     """Logs each boundary when it is passed, and kills the process or restarts the database server at one of them.
 
-    `kill` is the number of boundaries to pass before the kill; `restart` has the command, its user, and that number as
-    `after`. Either may be None.
+    `kill` is the number of boundaries to pass before the kill; None: it is not killed. `restart` has the command that
+    restarts the server, the `user` who runs it, and as `after` the number of boundaries to pass before; None: it is not
+    restarted.
     """
 
     def __init__(self, tell: Callable[[str], None], kill: int | None, restart: dict[str, Any] | None) -> None:
         self._tell = tell
-        self._left = kill
+        self._left_until_kill = kill
         self._restart = restart
 
     def wrap(self, worker: Worker, calendar: str) -> None:
@@ -104,9 +106,9 @@ class Boundaries:
                 restart, self._restart = self._restart, None
                 subprocess.run(restart["command"], user=restart["user"], stdout=subprocess.DEVNULL, check=True)
                 self._tell("restarted")
-        if self._left is not None:
-            self._left -= 1
-            if self._left < 0:
+        if self._left_until_kill is not None:
+            self._left_until_kill -= 1
+            if self._left_until_kill < 0:
                 os.kill(os.getpid(), signal.SIGKILL)
 
 
@@ -120,13 +122,13 @@ class WorkerProcess:
         self._command = command
         self._tell = tell
         self.clock = SteppedClock(datetime.fromisoformat(command["at"]))
-        known = settings(
+        process_settings = settings(
             command["database"],
             calendars={command["calendar"]: command["calendar_section"]},
             mailers={command["mailer"]: command["mailer_section"]},
             mail={"from": "longarc@corp.example", "operator_by": command["mailer"]},
         )
-        self.worker = build(known, self.clock)
+        self.worker = build(process_settings, self.clock)
         Boundaries(tell, command.get("kill"), command.get("restart")).wrap(self.worker, command["calendar"])
 
     def run_steps(self) -> None:
@@ -146,7 +148,7 @@ class WorkerProcess:
                 )
             listed.update(pairs(pair(manager, report, start=START.date())))
         self.worker.store.people.apply_import(persons, listed, self.clock())
-        self.worker.store.people.set_stored_value("people", self._command["pairs"][0][0])
+        self.worker.store.people.set_stored_value(IMPORT_VERSION_NAME, self._command["pairs"][0][0])
 
     def _tick(self) -> None:
         self.worker.tick()
@@ -166,6 +168,7 @@ class WorkerProcess:
         dice = random.Random(seed)
         careers = [s for s in self.worker.store.queries.list_sessions() if s.kind is SessionKind.CAREER]
         held = [s for s in careers if s.state is SessionState.HELD]
+        # with a `count` of 0: sessions that were never deferred
         ahead = [s for s in careers if s.state is SessionState.BOOKED and s.count == 0 and s.span.start > self.clock()]
         possible = [(self._record_contract, s) for s in held] + [
             (self._ask_for_another_time, s) for s in ahead if dice.random() < 0.1
@@ -297,7 +300,7 @@ def start(command: dict[str, Any]) -> int:
 def main() -> None:
     gc.disable()
     warm_up()
-    gc.freeze()  # shared by all that are forked: looking through it for garbage would copy it
+    gc.freeze()  # the memory is shared with the forked processes, and each garbage collection there would copy it
     gc.enable()
     for line in sys.stdin:
         given = json.loads(line)

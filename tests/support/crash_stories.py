@@ -46,7 +46,7 @@ KILLED = -9
 
 
 class ProcessStarter:
-    """Runs `tests.support.crash_child`, which forks a process for each command; returns the exit codes."""
+    """Has `tests.support.crash_child` fork a process for each command, and returns the exit codes of the processes."""
 
     def __init__(self) -> None:
         self._running = self._start()
@@ -154,12 +154,12 @@ class GoogleServers(Google):
 
     @property
     def sections(self) -> dict[str, Any]:
-        both = {"service_account": str(self._key), "token_endpoint": f"{self.url}/token"}
+        shared = {"service_account": str(self._key), "token_endpoint": f"{self.url}/token"}
         return {
             "calendar": "google",
-            "calendar_section": {**both, "endpoint": f"{self.url}/calendar/v3/"},
+            "calendar_section": {**shared, "endpoint": f"{self.url}/calendar/v3/"},
             "mailer": "google",
-            "mailer_section": {**both, "endpoint": f"{self.url}/"},
+            "mailer_section": {**shared, "endpoint": f"{self.url}/"},
         }
 
 
@@ -194,11 +194,11 @@ class OutlookServers(Double):
 
     @property
     def sections(self) -> dict[str, Any]:
-        known = app_section(self)
-        reached = {name: known[name] for name in ("endpoint", "authority", "tenant", "client_id", "ca_file")}
+        usual = app_section(self)
+        shared = {name: usual[name] for name in ("endpoint", "authority", "tenant", "client_id", "ca_file")}
         return {
             "calendar": "outlook",
-            "calendar_section": {**reached, "certificate": str(self._secret)},
+            "calendar_section": {**shared, "certificate": str(self._secret)},
             "mailer": "outlook",
             "mailer_section": {"exactly_once": True},
         }
@@ -236,7 +236,11 @@ class CrashCompany:
         return [email for one in self.pairs for email in one]
 
     def run_process(self, steps: Sequence[Sequence[str]], kill: int | None = None) -> int:
-        """Have a process do these steps, or be killed at the boundary of that number; return its exit code."""
+        """Have a process do these steps, or be killed after `kill` boundaries; return its exit code.
+
+        A step is the name of a step of `crash_child.WorkerProcess` and its arguments: `["record"]`. A boundary is the
+        moment before or after a call to the database, the calendar or the mail server: see `crash_child.WRAPPED`.
+        """
         log = self.folder / "log"
         before = len(log.read_text().splitlines()) if log.exists() else 0
         code = self.starter.run(self.describe_work(steps, kill))
@@ -268,14 +272,14 @@ class CrashCompany:
     def store(self) -> Store:
         return new_store(f"sqlite:///{self.folder / 'longarc.db'}")
 
-    def messages(self) -> list[Effect]:
+    def effects(self) -> list[Effect]:
         """Return all rows of the outbox."""
         store = self.store()
         with store.database.read() as connection:
             query = sql_select(tables.outbox).order_by(tables.outbox.c.id)
-            found = [rows.read_effect(row) for row in connection.execute(query).mappings()]
+            effects = [rows.read_effect(row) for row in connection.execute(query).mappings()]
         store.close()
-        return found
+        return effects
 
     def events(self, address: str) -> list[Event]:
         """Return our events on that calendar, as the server has them, by start."""
@@ -305,13 +309,13 @@ class PreparedCompanies:
         self._at = START
         self._kept: list[tuple[Path, Path]] = []  #: folders, each with its copy
 
-    def prepare(self, before: Sequence[Sequence[str]]) -> CrashCompany:
-        """Return a company that has done the steps `before`, and nothing else."""
+    def prepare(self, steps: Sequence[Sequence[str]]) -> CrashCompany:
+        """Return a company that has done these steps, and nothing else; they are the same at each call."""
         if self._first and self._kept:
             return self._put_back(self._first)
         number = next(self._numbers)
         company = self._make_company(folder=self._folder / str(number), name=f"{self._name}-{number}")
-        assert company.run_process(before) == 0
+        assert company.run_process(steps) == 0
         if self._first is None:
             self._first, self._at = company, company.at
             self._keep(company)
@@ -343,19 +347,20 @@ def check_end(company: CrashCompany) -> None:
     """
     check_events(company)
     check_mails(company)
-    assert not [m.key for m in company.messages() if m.is_live], "something is left undone"
+    assert not [m.key for m in company.effects() if m.is_live], "something is left undone"
 
 
 def check_events(company: CrashCompany) -> None:
     """Check that calendars show the booked sessions and open blocks, and nothing else that is of ours and to come."""
     store = company.store()
     sessions = store.queries.list_sessions()
-    blocks = store.queries.list_commitments()
+    commitments = store.queries.list_commitments()
     store.close()
     for manager, report in company.pairs:
         mine = [s for s in sessions if s.pair == PairId(manager, report)]
         wanted = {s.key: s.span for s in mine if s.booked}
-        wanted |= {c.key: c.block for c in blocks if c.pair == PairId(manager, report) and c.block and c.is_open}
+        own = [c for c in commitments if c.pair == PairId(manager, report)]
+        wanted |= {c.key: c.block for c in own if c.block and c.is_open}
         past = {s.key for s in mine if s.held_at}
         on_calendar = company.events(manager)
         ahead = [event for event in on_calendar if event.key not in past]
@@ -371,7 +376,7 @@ def check_mails(company: CrashCompany) -> None:
     sent = Counter(str(mail["Message-ID"]) for email in company.people for mail in company.mails(email))
     by_kind = {EffectProgress.DONE: 0, EffectProgress.UNCERTAIN: 0}
     summaries = lost_alerts = 0
-    for message in company.messages():
+    for message in company.effects():
         if message.name == "operator_alert":
             lost_alerts += message.progress is EffectProgress.UNCERTAIN
         elif message.name and message.progress is not EffectProgress.DROPPED:
@@ -380,9 +385,8 @@ def check_mails(company: CrashCompany) -> None:
     repeated = sum(count - 1 for count in sent.values())
     assert by_kind[EffectProgress.DONE] <= len(sent) <= sum(by_kind.values())
     assert max(sent.values(), default=1) <= 2 and repeated <= summaries
-    alerts = {m.key for m in company.messages() if m.name == "operator_alert" and m.key.endswith(":uncertain")}
-    alerts = {
-        key for key in alerts if not key.startswith("operator_alert:more:")
-    }  # this alert only counts further ones
+    alerts = {m.key for m in company.effects() if m.name == "operator_alert" and m.key.endswith(":uncertain")}
+    # an alert with this key only counts further alerts
+    alerts -= {key for key in alerts if key.startswith("operator_alert:more:")}
     assert len(alerts) == by_kind[EffectProgress.UNCERTAIN], "a human is told"
     assert not alerts or lost_alerts or company.mails(OPERATOR)

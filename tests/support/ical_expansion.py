@@ -48,13 +48,14 @@ class GeneratedEvent:
     interval: int = 1
     count: int | None = None
     until: int | None = None  #: the last day that belongs to the series, in days from the start
-    until_form: str = "utc"  #: how `until` is written: as UTC, as local time, or as a date
+    until_form: str = "utc"  #: how `until` is written: `utc`, as `local` time, or as a `date`
     weekdays: tuple[int, ...] = ()
     excluded: tuple[int, ...] = ()  #: the numbers of the occurrences that are taken out
-    exdate_form: str = "own"  #: how excluded starts are written: as DTSTART, in UTC, as dates, with a last comma
+    #: How excluded starts are written: as DTSTART is (`own`), in `utc`, as `dates`, or as DTSTART with a last `comma`.
+    exdate_form: str = "own"
     #: The number of an occurrence, and by how many hours it is moved; with 0 hours it is cancelled.
     moved: tuple[int, int] | None = None
-    length_form: str = "end"  #: which of DTEND and DURATION it has
+    length_form: str = "end"  #: which property says its length: DTEND (`end`), DURATION (`duration`), or `both`
     extra_lines: tuple[str, ...] = ()
     has_uid: bool = True
 
@@ -105,8 +106,8 @@ class GeneratedEvent:
             return by_local_time
         by_elapsed_time = self.utc(start) + self.length
         as_first = self.utc(start) + (self.utc(self.start + self.length) - self.utc(self.start))
-        either = max(by_local_time, as_first)
-        return {"duration": by_elapsed_time, "end": either, "both": max(either, by_elapsed_time)}[self.length_form]
+        by_end = max(by_local_time, as_first)
+        return {"duration": by_elapsed_time, "end": by_end, "both": max(by_end, by_elapsed_time)}[self.length_form]
 
     def utc(self, local: datetime) -> datetime:
         """Return an instant of the event's local time in UTC."""
@@ -196,7 +197,7 @@ class Calendar:
 
     def busy(self, begin: datetime, end: datetime) -> list[tuple[datetime, datetime]]:
         """Return the times in that window that the events take; none touches another."""
-        spans = [(max(one, begin), min(other, end)) for event in self.events for one, other in event.busy()]
+        spans = [(max(start, begin), min(stop, end)) for event in self.events for start, stop in event.busy()]
         return merge([span for span in spans if span[0] < span[1]])
 
 

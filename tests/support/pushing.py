@@ -102,10 +102,10 @@ def open_company(url: str, *, has_tables: bool = False, **fields: Any) -> Pushed
     clock = SteppedClock(START)
     roster = {"source": "scim", "calendar": SERVICE, "mail": SERVICE, "time_zone": "Europe/Berlin", "country": "DE"}
     tokens = (SecretStr(TOKEN), SecretStr(OTHER_TOKEN))
-    known = settings(url, **{"roster": roster, "base_url": BASE, "scim_tokens": tokens, **fields})
+    company_settings = settings(url, **{"roster": roster, "base_url": BASE, "scim_tokens": tokens, **fields})
     store = new_store(url)
     if not has_tables:
         store.create_tables()
-    worker = build(known, clock, store=store)
+    worker = build(company_settings, clock, store=store)
     worker.services.use(calendars={SERVICE: MemoryCalendar()}, mailers={SERVICE: MemoryMailer()})
     return PushedCompany(worker, clock, Directory(make_app(worker).test_client()))

@@ -56,14 +56,16 @@ from worker.domain.model import (
 )
 from worker.domain.planning.unplaceable import has_same_cause
 from worker.domain.time.worktime import find_holiday, get_local_date, list_working_spans
+from worker.engine.people_import import IMPORT_VERSION_NAME
 from worker.errors import LongarcError
 from worker.seal import Seal
 from worker.simulation.world import SimulatedWorld, make_simulation_settings
 from worker.store import rows, tables
 
 EVE, PAT = "eve@corp.example", "pat@corp.example"
-#: After this time without faults nothing is left to do: a calendar that refused is asked again after a day.
-SETTLED = 26 * HOUR
+#: After this time without faults nothing is left to do. The longest wait is that of a calendar that refused: it is
+#: asked again after a day.
+SETTLING_TIME = 26 * HOUR
 
 
 class Company(RuleBasedStateMachine):
@@ -79,19 +81,19 @@ class Company(RuleBasedStateMachine):
             pair(KIM, EVE, review=ReviewMode.NONE, minutes=60),
             pair(KIM, PAT),
         )
-        self.listed = listed
-        self.world = self.found(everybody, listed)
-        self.post = CheckingMailer(self._untrue)
-        self.world.mailer = self.post
-        self._wire()
-        self.failing = ""
-        self.well_since = START
-        self.recorded: dict[tuple[str, int], datetime] = {}
-        self.counts: dict[str, int] = {}
-        self.starts = 0
+        self.listed = listed  #: the pairs in the people file
+        self.world = self.make_world(everybody, listed)
+        self.mailer = CheckingMailer(self._find_untruth)
+        self.world.mailer = self.mailer
+        self._connect_services()
+        self.failing = ""  #: a description of what fails now; empty when everything works
+        self.well_since = START  #: since when everything works
+        self.recorded: dict[tuple[str, int], datetime] = {}  #: when each revision was recorded, by session and number
+        self.deferral_counts: dict[str, int] = {}  #: by session
+        self.restart_count = 0
 
-    def found(self, everybody: dict[str, Person], listed: dict[PairId, Pair]) -> SimulatedWorld:
-        """The company, on the calendar in memory."""
+    def make_world(self, everybody: dict[str, Person], listed: dict[PairId, Pair]) -> SimulatedWorld:
+        """Return the world of the company, with the calendar in memory. Subclasses use doubles of services."""
         return SimulatedWorld(make_simulation_settings(companies.settings()), everybody, listed, START)
 
     # --- reading ---
@@ -104,25 +106,26 @@ class Company(RuleBasedStateMachine):
         return [s for s in self.world.worker.store.queries.list_sessions() if s.state in states]
 
     def upcoming(self) -> list[Session]:
-        """Those that stand on a calendar and have not begun."""
+        """The sessions that are on the manager's calendar and have not begun."""
         booked = [s for s in self.sessions(SessionState.BOOKED) if s.span.start > self.now]
-        return [s for s in booked if self._stands(s.pair.manager, s.key)]
+        return [s for s in booked if self._is_on_calendar(s.pair.manager, s.key)]
 
-    def _stands(self, calendar: str, key: str) -> bool:
-        """Whether the event is on that calendar. People look at calendars whatever the program can do."""
+    def _is_on_calendar(self, calendar: str, key: str) -> bool:
+        """Whether the event is on that calendar. Faults are off meanwhile: people see calendars all the same."""
         fail, self.world.calendar.fail = self.world.calendar.fail, None
         found = self.world.calendar.find(calendar, key)
         self.world.calendar.fail = fail
         return found is not None
 
-    def chosen(self, data: st.DataObject, some: list[Any]) -> Any:
-        return some[data.draw(st.integers(0, len(some) - 1))] if some else None
+    def draw_one(self, data: st.DataObject, choices: list[Any]) -> Any:
+        """Let Hypothesis draw one of these; None if there are none."""
+        return choices[data.draw(st.integers(0, len(choices) - 1))] if choices else None
 
     def _rows(self, table: Any, read: Callable[[Any], Any]) -> list[Any]:
         with self.world.worker.store.database.read() as connection:
             return [read(row) for row in connection.execute(select(table)).mappings()]
 
-    def messages(self) -> list[Effect]:
+    def effects(self) -> list[Effect]:
         return self._rows(tables.outbox, rows.read_effect)
 
     # --- time ---
@@ -137,7 +140,7 @@ class Company(RuleBasedStateMachine):
 
     @rule(data=st.data())
     def until_one_ends(self, data: st.DataObject) -> None:
-        one = self.chosen(data, self.upcoming())
+        one = self.draw_one(data, self.upcoming())
         if one:
             self._live(one.span.end - self.now)
 
@@ -148,46 +151,49 @@ class Company(RuleBasedStateMachine):
 
     @rule(data=st.data(), answer=st.sampled_from((Answer.ACCEPTED, Answer.DECLINED, Answer.TENTATIVE)))
     def answers(self, data: st.DataObject, answer: Answer) -> None:
-        if one := self.chosen(data, self.upcoming()):
+        if one := self.draw_one(data, self.upcoming()):
             self.world.calendar.answer(one.pair.manager, one.key, one.pair.report, answer)
 
     @rule(
-        data=st.data(), shift=st.integers(-5, 5), quarters=st.integers(-8, 8), longer=st.sampled_from((0, 0, -30, -45))
+        data=st.data(),
+        days=st.integers(-5, 5),
+        quarter_hours=st.integers(-8, 8),
+        cut_minutes=st.sampled_from((0, 0, 30, 45)),  # 0 twice: more often the length stays
     )
-    def moves(self, data: st.DataObject, shift: int, quarters: int, longer: int) -> None:
-        """Inside the rules or not, just as somebody drags it."""
-        one = self.chosen(data, self.upcoming())
+    def moves(self, data: st.DataObject, days: int, quarter_hours: int, cut_minutes: int) -> None:
+        """Somebody drags an event, to a time and length inside the rules or not."""
+        one = self.draw_one(data, self.upcoming())
         if one:
-            start = one.span.start + shift * DAY + quarters * 15 * MINUTE
-            minutes = max(one.span.minutes + longer, 15)
+            start = one.span.start + days * DAY + quarter_hours * 15 * MINUTE
+            minutes = max(one.span.minutes - cut_minutes, 15)
             if start > self.now + HOUR:
                 self.world.calendar.move(one.pair.manager, one.key, companies.span(start, minutes))
 
     @rule(data=st.data(), by_report=st.booleans())
     def deletes(self, data: st.DataObject, by_report: bool) -> None:
-        one = self.chosen(data, self.upcoming())
-        if one and self._stands(who := one.pair.report if by_report else one.pair.manager, one.key):
+        one = self.draw_one(data, self.upcoming())
+        if one and self._is_on_calendar(who := one.pair.report if by_report else one.pair.manager, one.key):
             self.world.calendar.remove(who, one.key)
 
     @rule(data=st.data(), by_report=st.booleans(), away=st.booleans())
     def books_over(self, data: st.DataObject, by_report: bool, away: bool) -> None:
-        if one := self.chosen(data, self.upcoming()):
+        if one := self.draw_one(data, self.upcoming()):
             who = one.pair.report if by_report else one.pair.manager
             span = Span(one.span.start - 2 * DAY, one.span.end + DAY) if away else companies.span(one.span.start, 30)
             self.world.calendar.add(who, span, show=ShowAs.AWAY if away else ShowAs.BUSY)
 
-    @rule(data=st.data(), shift=st.integers(-3, 3))
-    def moves_a_block(self, data: st.DataObject, shift: int) -> None:
+    @rule(data=st.data(), days=st.integers(-3, 3))
+    def moves_a_block(self, data: st.DataObject, days: int) -> None:
         blocks = [c for c in self._commitments() if c.is_open and c.block and c.block.start > self.now]
-        one = self.chosen(data, [c for c in blocks if self._stands(c.pair.manager, c.key)])
-        if one and one.block.start + shift * DAY > self.now:
-            moved = Span(one.block.start + shift * DAY, one.block.end + shift * DAY)
+        one = self.draw_one(data, [c for c in blocks if self._is_on_calendar(c.pair.manager, c.key)])
+        if one and one.block.start + days * DAY > self.now:
+            moved = Span(one.block.start + days * DAY, one.block.end + days * DAY)
             self.world.calendar.move(one.pair.manager, one.key, moved)
 
     # --- saying something ---
 
-    def _says(self, act: Callable[[], object]) -> None:
-        """What the rules don't allow is refused, in words; that is an answer too."""
+    def _try_action(self, act: Callable[[], object]) -> None:
+        """Let a person do an action. When the rules don't allow it, the program refuses it with an error, rightly."""
         try:
             act()
         except LongarcError as error:
@@ -195,33 +201,36 @@ class Company(RuleBasedStateMachine):
 
     @rule(data=st.data())
     def did_not_show_up(self, data: st.DataObject) -> None:
-        if one := self.chosen(data, self.sessions(SessionState.HELD)):
-            self._says(lambda: self.world.worker.actions.record_not_held(one.id))
+        if one := self.draw_one(data, self.sessions(SessionState.HELD)):
+            self._try_action(lambda: self.world.worker.actions.record_not_held(one.id))
 
     @rule(data=st.data())
     def says_it_was_held(self, data: st.DataObject) -> None:
-        if one := self.chosen(data, self.sessions(SessionState.BOOKED, SessionState.DEFERRED)):
-            self._says(lambda: self.world.worker.actions.record_held(one.id, self.now - HOUR))
+        if one := self.draw_one(data, self.sessions(SessionState.BOOKED, SessionState.DEFERRED)):
+            self._try_action(lambda: self.world.worker.actions.record_held(one.id, self.now - HOUR))
 
-    @rule(data=st.data(), wish=st.none() | st.integers(1, 30))
-    def asks_for_another_time(self, data: st.DataObject, wish: int | None) -> None:
-        one = self.chosen(data, self.sessions(SessionState.BOOKED, SessionState.DEFERRED))
+    @rule(data=st.data(), days_ahead=st.none() | st.integers(1, 30))
+    def asks_for_another_time(self, data: st.DataObject, days_ahead: int | None) -> None:
+        """For 9:00 UTC so many days ahead or any time (None), or for one of the times that were offered."""
+        one = self.draw_one(data, self.sessions(SessionState.BOOKED, SessionState.DEFERRED))
         if one:
-            wanted = companies.span(START.replace(hour=9) + ((self.now - START).days + wish) * DAY) if wish else None
-            wanted = self.chosen(data, [wanted, *one.options])
-            self._says(lambda: self.world.worker.actions.defer_session(one.id, wanted))
+            own_time = None
+            if days_ahead:
+                own_time = companies.span(START.replace(hour=9) + ((self.now - START).days + days_ahead) * DAY)
+            requested_time = self.draw_one(data, [own_time, *one.options])
+            self._try_action(lambda: self.world.worker.actions.defer_session(one.id, requested_time))
 
     @rule(data=st.data(), trigger=st.sampled_from(Trigger))
     def asks_to_talk(self, data: st.DataObject, trigger: Trigger) -> None:
-        pair_id = self.chosen(data, sorted(self.listed))
+        pair_id = self.draw_one(data, sorted(self.listed))
         if pair_id:
-            self._says(lambda: self.world.worker.actions.request_talk(pair_id, trigger, "It came up."))
+            self._try_action(lambda: self.world.worker.actions.request_talk(pair_id, trigger, "It came up."))
 
     @rule(data=st.data())
     def asks_for_a_check_in(self, data: st.DataObject) -> None:
-        pair_id = self.chosen(data, sorted(self.listed))
+        pair_id = self.draw_one(data, sorted(self.listed))
         if pair_id:
-            self._says(lambda: self.world.worker.actions.request_check_in(pair_id))
+            self._try_action(lambda: self.world.worker.actions.request_check_in(pair_id))
 
     @rule(data=st.data(), days=st.integers(2, 60))
     def records(self, data: st.DataObject, days: int) -> None:
@@ -230,7 +239,7 @@ class Company(RuleBasedStateMachine):
             for s in self.sessions(SessionState.HELD, SessionState.UNFINISHED, SessionState.CONTRACTED)
             if s.kind is SessionKind.CAREER
         ]
-        one = self.chosen(data, held)
+        one = self.draw_one(data, held)
         if one:
 
             def act() -> None:
@@ -238,40 +247,41 @@ class Company(RuleBasedStateMachine):
                 if result.is_new:
                     self.recorded[one.id, result.revision] = self.now
 
-            self._says(act)
+            self._try_action(act)
 
     def _commitments(self) -> list[Commitment]:
         return self.world.worker.store.queries.list_commitments()
 
     @rule(data=st.data(), how=st.sampled_from(("done", "let go", "later", "other words")))
     def a_commitment_ends_or_changes(self, data: st.DataObject, how: str) -> None:
-        one = self.chosen(data, [c for c in self._commitments() if c.is_open])
+        one = self.draw_one(data, [c for c in self._commitments() if c.is_open])
         contracts = self.world.worker.contracts
         if one is None:
             return
-        doings: dict[str, Callable[[], object]] = {
+        actions: dict[str, Callable[[], object]] = {
             "done": lambda: contracts.mark_done(one.id),
             "let go": lambda: contracts.let_go(one.id, "It is not needed."),
             "later": lambda: contracts.change(one.id, due=get_local_date("UTC", self.now) + timedelta(days=20)),
             "other words": lambda: contracts.change(one.id, text="Something else entirely"),
         }
-        self._says(doings[how])
+        self._try_action(actions[how])
 
     # --- who there is ---
 
-    @rule(data=st.data(), rests=st.booleans())
-    def pauses(self, data: st.DataObject, rests: bool) -> None:
-        if pair_id := self.chosen(data, sorted(self.listed)):
-            self.world.worker.store.people.set_paused(pair_id, is_paused=rests, now=self.now)
+    @rule(data=st.data(), is_paused=st.booleans())
+    def pauses_or_resumes(self, data: st.DataObject, is_paused: bool) -> None:
+        if pair_id := self.draw_one(data, sorted(self.listed)):
+            self.world.worker.store.people.set_paused(pair_id, is_paused=is_paused, now=self.now)
 
-    @rule(who=st.sampled_from((SAM, KIM, EVE, PAT, DANA)), back=st.booleans())
-    def leaves_or_comes_back(self, who: str, back: bool) -> None:
-        here = {p.email for p in self.world.worker.store.people.load_current_people().values()}
-        wanted = here | {who} if back else here - {who}
-        everybody = {email: self.world.persons[email] for email in sorted(wanted)}
-        listed = {one.id: one for one in self._all_pairs() if one.manager in wanted and one.report in wanted}
+    @rule(who=st.sampled_from((SAM, KIM, EVE, PAT, DANA)), comes_back=st.booleans())
+    def leaves_or_comes_back(self, who: str, comes_back: bool) -> None:
+        before = {p.email for p in self.world.worker.store.people.load_current_people().values()}
+        after = before | {who} if comes_back else before - {who}
+        everybody = {email: self.world.persons[email] for email in sorted(after)}
+        listed = {one.id: one for one in self._all_pairs() if one.manager in after and one.report in after}
         self.world.worker.store.people.apply_import(everybody, listed, self.now)
-        self.world.worker.store.people.set_stored_value("people", f"{sorted(wanted)} at {self.now}")
+        # the value that changes with each import
+        self.world.worker.store.people.set_stored_value(IMPORT_VERSION_NAME, f"{sorted(after)} at {self.now}")
         self.listed = listed
 
     def _all_pairs(self) -> list[Any]:
@@ -286,19 +296,22 @@ class Company(RuleBasedStateMachine):
         times=st.sampled_from((1, 2, 1000)),
     )
     def fails(self, error: str, operations: set[str], after: bool, times: int) -> None:
-        """Before the service did anything, or after it did it all the same."""
-        names = [f"{one}.done" if after else one for one in sorted(operations)]
+        """These operations fail: before the service does anything or, with `after`, although it has done it.
+
+        1000 times is as good as always.
+        """
+        names = [f"{one}.done" if after else one for one in sorted(operations)]  # as the services in memory name them
         self.failing = f"{error} at {names}, {times} times"
         failure = companies.Fails(ERRORS[error], *names, times=times)
-        self.world.calendar.fail = self.post.fail = failure
+        self.world.calendar.fail = self.mailer.fail = failure
 
     @precondition(lambda self: self.failing)
     @rule()
     def heals(self) -> None:
         """Everything works again, and there was time for it."""
-        self.world.calendar.fail = self.post.fail = None
+        self.world.calendar.fail = self.mailer.fail = None
         self.failing = ""
-        self._live(SETTLED)
+        self._live(SETTLING_TIME)
         self.well_since = self.now
 
     @rule(who=st.sampled_from((DANA, KIM)))
@@ -307,36 +320,37 @@ class Company(RuleBasedStateMachine):
 
     @rule()
     def is_restarted(self) -> None:
-        """Another process takes over; what the old one had in hand it never gave back."""
-        self.starts += 1
-        known, store = self.world.worker.settings, self.world.worker.store
-        self.world.worker = build(known, self.world.clock, store=store, holder=f"process{self.starts}")
-        self._wire()
+        """Another process takes over. The leases of the old one remain until they expire."""
+        self.restart_count += 1
+        settings, store = self.world.worker.settings, self.world.worker.store
+        self.world.worker = build(settings, self.world.clock, store=store, holder=f"process{self.restart_count}")
+        self._connect_services()
 
     @rule(
         operation=st.sampled_from(("create", "update", "cancel", "send", "changes", "free_busy")), after=st.booleans()
     )
     def is_killed(self, operation: str, after: bool) -> None:
-        """In the middle of something, at the next of these operations within two weeks."""
-        where = f"{operation}.done" if after else operation
+        """At the next such operation within two weeks: before the service does it or, with `after`, afterwards."""
+        boundary = f"{operation}.done" if after else operation
 
         def kill(seen: str) -> None:
-            if seen == where:
+            if seen == boundary:
                 raise ProcessKilled
 
         fail = self.world.calendar.fail
-        self.world.calendar.fail = self.post.fail = kill
+        self.world.calendar.fail = self.mailer.fail = kill
         try:
             self._live(14 * DAY)
         except ProcessKilled:
-            note(f"killed at {where}, {self.now}")
-        self.world.calendar.fail = self.post.fail = fail
+            note(f"killed at {boundary}, {self.now}")
+        self.world.calendar.fail = self.mailer.fail = fail
         self.is_restarted()
-        self._live(SETTLED)
+        self._live(SETTLING_TIME)
         self.well_since = self.now
 
-    def _wire(self) -> None:
-        self.world.worker.services.use(calendars={SERVICE: self.world.calendar}, mailers={SERVICE: self.post})
+    def _connect_services(self) -> None:
+        """Give the worker the services of the world, and the key that seals content."""
+        self.world.worker.services.use(calendars={SERVICE: self.world.calendar}, mailers={SERVICE: self.mailer})
         self.world.worker.store.content._seal = Seal([KEY])
 
     @initialize()
@@ -345,55 +359,56 @@ class Company(RuleBasedStateMachine):
 
     # --- what holds, always ---
 
-    def _untrue(self, key: str) -> str:
-        """What is wrong with a mail that is about to leave; empty when all of it is true."""
-        register = self.world.worker.store.queries
-        message = next(m for m in self.messages() if m.key == key)
-        name, session = message.name, register.get_session(message.subject)
-        known = self.world.worker.store.people.load_all_pairs()
+    def _find_untruth(self, key: str) -> str:
+        """Return what is not true in the mail with this key, which is about to leave; empty when all of it is true."""
+        message = next(m for m in self.effects() if m.key == key)
+        name, session = message.name, self.world.worker.store.queries.get_session(message.subject)
+        all_pairs = self.world.worker.store.people.load_all_pairs()
         if name in ("operator_alert", "pair_ended"):
             return ""
         if name == "contract_summary":
-            kept = self.world.worker.store.content.list_revisions(message.subject)
-            return "" if len(kept) >= message.number else "no such contract"
+            revisions = self.world.worker.store.content.list_revisions(message.subject)
+            return "" if len(revisions) >= message.number else "no such contract"
         assert message.pair is not None
-        if not known[message.pair].is_active:
-            return "the pair rests or is no more"
+        if not all_pairs[message.pair].is_active:
+            return "the pair is paused or has ended"
         if name == "commitment_due":
             due = [c for c in self._commitments() if c.is_open and message.start and c.due == message.start.date()]
             return "" if due else "nothing is due"
         return "" if session is None or is_true_now(message, session, self.now) else f"{session.state} {session.start}"
 
     @invariant()
-    def nothing_happens_that_nobody_foresaw(self) -> None:
-        """What goes wrong with one pair or calendar stops no other: here it has to be told."""
-        told = [words for _, words in self.world.worker.store.outbox.list_alerts(self.now - 4000 * DAY)]
-        assert [words for words in told if words.startswith("Planning ") or "could not be read" in words] == []
+    def no_unexpected_error_was_caught(self) -> None:
+        """An error in planning a pair or reading a calendar stops no other; an operator alert is its only trace."""
+        alerts = [text for _, text in self.world.worker.store.outbox.list_alerts(self.now - 4000 * DAY)]
+        assert [text for text in alerts if text.startswith("Planning ") or "could not be read" in text] == []
 
     @invariant()
     def every_mail_was_true(self) -> None:
-        assert self.post.untrue == []
+        assert self.mailer.untrue == []
 
     @invariant()
     def no_mail_went_out_twice_without_need(self) -> None:
-        again = {key for key, count in Counter(key for key, _ in self.post.sent).items() if count > 1}
-        assert {key.partition(":")[0] for key in again} <= {"contract_summary", "operator_alert"}
+        # after an attempt of unknown result, these are rather sent twice than not at all
+        sent_again = {key for key, count in Counter(key for key, _ in self.mailer.sent).items() if count > 1}
+        assert {key.partition(":")[0] for key in sent_again} <= {"contract_summary", "operator_alert"}
 
     @invariant()
     def deferrals_are_kept_with_their_cause(self) -> None:
-        """R-8: owed, never dropped, however often."""
-        kept: list[Deferral] = self._rows(tables.deferral, rows.read_deferral)
-        number = Counter(one.session for one in kept if one.is_counted)
-        known = self.world.worker.store.people.load_all_pairs()
+        """R-8: a deferred session stays owed however often it is deferred; it is never dropped."""
+        deferrals: list[Deferral] = self._rows(tables.deferral, rows.read_deferral)
+        stored_counts = Counter(one.session for one in deferrals if one.is_counted)
+        all_pairs = self.world.worker.store.people.load_all_pairs()
         for session in self.world.worker.store.queries.list_sessions():
-            assert session.count == number[session.id] >= self.counts.get(session.id, 0)
-            self.counts[session.id] = session.count
+            assert session.count == stored_counts[session.id] >= self.deferral_counts.get(session.id, 0)
+            self.deferral_counts[session.id] = session.count
             if session.count and session.state is SessionState.CANCELLED:
-                assert (
-                    self._was_off(session) or not known[session.pair].is_active or session.kind is SessionKind.REVIEW
-                ), session
+                is_pair_active = all_pairs[session.pair].is_active
+                is_review = session.kind is SessionKind.REVIEW
+                assert self._was_pair_inactive(session) or not is_pair_active or is_review, session
 
-    def _was_off(self, session: Session) -> bool:
+    def _was_pair_inactive(self, session: Session) -> bool:
+        """Whether the history of the session says that its pair was paused or ended."""
         lines = self.world.worker.store.queries.list_history(session_id=session.id)
         return any("paused" in line["reason"] or "ended" in line["reason"] for line in lines)
 
@@ -408,28 +423,30 @@ class Company(RuleBasedStateMachine):
         self._there_is_always_a_next_session()
         self._calendar_and_database_agree()
         self._what_we_placed_is_inside_the_rules()
-        self._no_hour_is_given_away_twice()
+        self._no_time_is_taken_twice()
         self._summaries_left_at_once()
 
     def _nothing_is_left_undone(self) -> None:
-        undone = [m for m in self.messages() if m.is_live and m.due_at <= self.now]
+        undone = [m for m in self.effects() if m.is_live and m.due_at <= self.now]
         assert not undone, undone
 
     def _there_is_always_a_next_session(self) -> None:
-        """T-4: or a human was told why there is none."""
-        told = {
-            m.subject for m in self.messages() if m.name == "unplaceable" and m.progress is not EffectProgress.WAITING
+        """T-4: each pair has a career session ahead, or a human was told why there is none."""
+        told_subjects = {
+            m.subject for m in self.effects() if m.name == "unplaceable" and m.progress is not EffectProgress.WAITING
         }
         for pair_id, one in self.world.worker.store.people.load_all_pairs().items():
             if not one.is_active:
                 continue
-            every = self.world.worker.store.queries.list_sessions(pair_id)
-            mine = [s for s in every if s.kind is SessionKind.CAREER]
-            ahead = [s for s in mine if s.booked and s.span.end > self.now]
-            why = [s for s in every if s.owed and s.unplaceable]
-            assert ahead or set(why) & set(mine), (pair_id, [(s.id, s.state, s.start) for s in mine])
-            alone = [s for s in why if s.id not in told]
-            assert all(any(has_same_cause(s, other) for other in why if other.id in told) for s in alone), alone
+            sessions = self.world.worker.store.queries.list_sessions(pair_id)
+            careers = [s for s in sessions if s.kind is SessionKind.CAREER]
+            ahead = [s for s in careers if s.booked and s.span.end > self.now]
+            unplaceable = [s for s in sessions if s.owed and s.unplaceable]
+            assert ahead or set(unplaceable) & set(careers), (pair_id, [(s.id, s.state, s.start) for s in careers])
+            # one mail tells the cause for all sessions of the pair that have the same
+            told = [s for s in unplaceable if s.id in told_subjects]
+            untold = [s for s in unplaceable if s.id not in told_subjects]
+            assert all(any(has_same_cause(s, other) for other in told) for s in untold), untold
 
     def _calendar_and_database_agree(self) -> None:
         """Each session to come has one live event at its time; nothing else of ours is on any calendar."""
@@ -447,25 +464,25 @@ class Company(RuleBasedStateMachine):
                 if event.key and event.organizer in ("", manager) and event.span.start > self.now:
                     assert event.key not in on_calendar
                     on_calendar[event.key] = event.span
-        assert on_calendar == wanted, (_less(on_calendar, wanted), _less(wanted, on_calendar))
+        assert on_calendar == wanted, (_find_differing(on_calendar, wanted), _find_differing(wanted, on_calendar))
 
     def _what_we_placed_is_inside_the_rules(self) -> None:
-        """T-1, T-2; a human may put it elsewhere."""
+        """A session has an allowed length (T-1), on a quarter hour in working time (T-2), unless a human moved it."""
         for session in self.sessions(SessionState.BOOKED):
             if session.by_hand or session.span.start <= self.now:
                 continue
             span = session.span
-            assert span.minutes == session.minutes or (session.kind is SessionKind.CAREER and span.minutes >= 60), (
-                session
-            )
-            assert span.start.minute % 15 == 0 == span.start.second
+            # a career session is shortened when nothing longer is free
+            is_short_career = session.kind is SessionKind.CAREER and span.minutes >= 60
+            assert span.minutes == session.minutes or is_short_career, session
+            assert span.start.minute % 15 == 0 and span.start.second == 0
             for who in (session.pair.manager, session.pair.report):
-                person_ = self.everybody[who]
-                worked = sum((s.end - s.start for s in list_working_spans(person_, span)), timedelta())
+                attending = self.everybody[who]
+                worked = sum((s.end - s.start for s in list_working_spans(attending, span)), timedelta())
                 assert worked == span.end - span.start, (session, who)
-                assert not find_holiday(person_.country, get_local_date(person_.zone, span.start)), session
+                assert not find_holiday(attending.country, get_local_date(attending.zone, span.start)), session
 
-    def _no_hour_is_given_away_twice(self) -> None:
+    def _no_time_is_taken_twice(self) -> None:
         taken: dict[str, list[tuple[Span, str]]] = {}
         for session in self.sessions(SessionState.BOOKED):
             if not session.by_hand and session.span.end > self.now:
@@ -480,17 +497,18 @@ class Company(RuleBasedStateMachine):
                 assert not a.overlaps(b), (who, a, first, b, second)
 
     def _summaries_left_at_once(self) -> None:
-        """R-15: for both, within five minutes of the recording, when nothing was broken."""
-        sent = {(m.subject, m.number, m.to) for m in self.messages() if m.name == "contract_summary" and not m.is_live}
-        for (session, revision), at in self.recorded.items():
+        """R-15: when nothing was broken, both people's summaries of a contract were sent as soon as it was recorded."""
+        sent = {(m.subject, m.number, m.to) for m in self.effects() if m.name == "contract_summary" and not m.is_live}
+        for (session_id, revision), at in self.recorded.items():
             if at >= self.well_since:
-                pair_id = self.world.worker.store.queries.get_pair_id(session)
+                pair_id = self.world.worker.store.queries.get_pair_id(session_id)
                 for who in pair_id.people if pair_id else ():
-                    assert (session, revision, who) in sent, (session, revision, who, at)
+                    assert (session_id, revision, who) in sent, (session_id, revision, who, at)
 
     def teardown(self) -> None:
         self.world.worker.close()
 
 
-def _less(one: dict[str, Span], other: dict[str, Span]) -> dict[str, Span]:
+def _find_differing(one: dict[str, Span], other: dict[str, Span]) -> dict[str, Span]:
+    """Return the items of the first that the second lacks or has with another value."""
     return {key: span for key, span in one.items() if other.get(key) != span}

@@ -83,9 +83,9 @@ def read_message(message: EmailMessage) -> Mail:
     return Mail(dict(parsed.items()), text.get_content().replace("\r\n", "\n"), html.get_content())
 
 
-def render(context: MailContext, emails: MailRenderer = ENGLISH) -> Mail:
+def render(context: MailContext, renderer: MailRenderer = ENGLISH) -> Mail:
     """Render a mail, and return it as it arrives."""
-    return read_message(emails.render(context))
+    return read_message(renderer.render(context))
 
 
 def keep_letters(text: str) -> str:

@@ -118,25 +118,25 @@ def find_starts_slowly(s: Search) -> list[datetime]:
         ).items()
         if s.has_weekly_limit and count >= 2
     }
-    returns = [
+    days_after_absence = [
         Span(*(wall_to_utc(who.zone, part, 0) for part in (day, day + DAY)))
         for who in (s.manager, s.report)
         for day in list_days_after_absence(who, s.free_busy.get(who.email, FreeBusy()))
         if not s.may_follow_absence
     ]
     midnight = s.window.start.replace(hour=0, minute=0, second=0, microsecond=0)
-    quarters = [midnight + step * QUARTER_HOUR for step in range((s.window.end - midnight) // QUARTER_HOUR + 1)]
-    works = {at: is_at_work(s.manager, at) and is_at_work(s.report, at) for at in quarters}
+    instants = [midnight + step * QUARTER_HOUR for step in range((s.window.end - midnight) // QUARTER_HOUR + 1)]
+    do_both_work = {at: is_at_work(s.manager, at) and is_at_work(s.report, at) for at in instants}
     starts = []
-    for start in quarters:
+    for start in instants:
         slot = Span(start, start + s.minutes * MINUTE)
         inside = s.window.start <= start and slot.end <= s.window.end
         parts = [start + step * QUARTER_HOUR for step in range(s.minutes // 15)]
-        if not inside or not all(works.get(part, False) for part in parts):
+        if not inside or not all(do_both_work.get(part, False) for part in parts):
             continue
         if any(is_blocked(s, who, slot) for who in (s.manager, s.report)) or any(slot.overlaps(a) for a in s.avoid):
             continue
-        if any(slot.overlaps(day) for day in returns):
+        if any(slot.overlaps(day) for day in days_after_absence):
             continue
         day = local_day(s.manager, start)
         if not (s.is_career and day in career_days) and day.isocalendar()[:2] not in full_weeks:
@@ -150,9 +150,9 @@ def naive_cost(s: Search, start: datetime) -> float:
     career_days = [local_day(s.manager, item.span.start) for item in s.taken_times.get(s.manager.email, ())]
     cost = abs((manager_time.date() - local_day(s.manager, s.target)).days)
     cost += 2 * sum(day.isocalendar()[:2] == manager_time.isocalendar()[:2] for day in career_days)
-    works = [bool(spells) for spells in s.manager.hours.week] * 2
+    works_on = [bool(spells) for spells in s.manager.hours.week] * 2  # two weeks, for the days that follow a Sunday
     # The manager should work on the two days that follow, when the contract is due.
-    contract_cost = 0 if works[manager_time.weekday() + 2] else 1 if works[manager_time.weekday() + 1] else 3
+    contract_cost = 0 if works_on[manager_time.weekday() + 2] else 1 if works_on[manager_time.weekday() + 1] else 3
     if s.preference.weekday is None:
         cost += contract_cost
     elif report_time.weekday() != s.preference.weekday:
@@ -192,7 +192,7 @@ PLACES = (
     ("Antarctica/Troll", "NO"),
 )
 
-#: None begins or ends between 00:00 and 04:00: when clocks change, a time of day there may not exist or occur twice.
+#: No working hours begin or end between 00:00 and 04:00: when clocks change, such a time may not exist or occur twice.
 HOURS = (
     "Mon-Fri 09:00-17:00",
     "Mon-Fri 08:30-12:15,13:00-18:45",

@@ -28,7 +28,10 @@ START_TIMEOUT = 90.0
 
 
 def start(config: str, gate: int, output: int) -> None:
-    """Become a `longarc run` as soon as a byte can be read from the pipe `gate`. Writes to the pipe `output`."""
+    """Run `longarc run` as soon as a byte can be read from the pipe `gate`, and end the process with its exit code.
+
+    Writes to the pipe `output`.
+    """
     code = 1
     try:
         os.dup2(output, 1)

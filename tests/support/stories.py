@@ -49,8 +49,8 @@ from worker.errors import Refused
 from worker.mail.kinds import KINDS
 
 #: How long the store still reads mails whose subject is the pair, and commitments that ended.
-PAIR_MAILS_FOR, ENDED_COMMITMENTS_FOR = timedelta(days=40), timedelta(days=2)
-#: How many more times the sweep reads free/busy that one plan needs.
+PAIR_MAILS_READ_FOR, ENDED_COMMITMENTS_READ_FOR = timedelta(days=40), timedelta(days=2)
+#: How often the sweep reads free/busy again, when a plan needs more of it than the first time.
 MORE_READINGS = 9
 #: The rules of a company that changes none of them.
 DEFAULT_POLICY = Policy()
@@ -70,7 +70,7 @@ def read_back(state: PairState, now: datetime) -> PairState:
     commitments = tuple(
         c
         for c in state.commitments
-        if c.is_open or c.block or (c.closed_at and c.closed_at >= now - ENDED_COMMITMENTS_FOR)
+        if c.is_open or c.block or (c.closed_at and c.closed_at >= now - ENDED_COMMITMENTS_READ_FOR)
     )
     subjects = {s.id for s in sessions if not s.is_closed} | {c.id for c in commitments}
     coming_events = {p.key for p in state.placed_events.values() if not p.is_gone and p.span.end > now}
@@ -105,7 +105,7 @@ def _is_read_in_any_case(effect: Effect, now: datetime) -> bool:
     if effect.pair is None or effect.name == MailName.REFLECTION_PROMPT:
         return True
     is_about_pair = effect.subject == str(effect.pair)
-    return is_about_pair and (effect.name in ONCE_PER_PAIR_MAILS or effect.snapshot_at >= now - PAIR_MAILS_FOR)
+    return is_about_pair and (effect.name in ONCE_PER_PAIR_MAILS or effect.snapshot_at >= now - PAIR_MAILS_READ_FOR)
 
 
 def apply_plan(state: PairState, made: Plan, now: datetime) -> PairState:
@@ -155,8 +155,8 @@ def _write_event(state: PairState, effect: Effect) -> PlacedEvent | None:
     if effect.kind is EffectKind.CANCEL:
         return replace(placed, is_gone=True) if placed and not placed.is_gone else None
     span = _find_wanted_span(state, effect)
-    has_moved = placed is None or placed.is_gone or bool(effect.start and placed.span.start != effect.start)
-    if span is None or (effect.kind is EffectKind.UPDATE and has_moved):
+    is_gone_or_elsewhere = placed is None or placed.is_gone or bool(effect.start and placed.span.start != effect.start)
+    if span is None or (effect.kind is EffectKind.UPDATE and is_gone_or_elsewhere):
         return None
     if effect.kind is EffectKind.CREATE and placed is not None:
         return placed  # a second create with one key gives the same event, even when it was cancelled

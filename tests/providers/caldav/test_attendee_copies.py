@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from tests.providers.conftest import CalDavHands, RequestInterceptor, times
-from tests.support.drafts import WINDOW, draft, span
+from tests.support.drafts import WINDOW, draft, span  # `span(5, 9)`: on 5 March 2027 from 9:00 UTC, for an hour
 from worker.domain.model import Address, Answer, EventDraft
 from worker.embedded import EmbeddedServers
 from worker.errors import ProviderError
@@ -29,7 +29,11 @@ def hands(server: EmbeddedServers, interceptor: RequestInterceptor) -> Iterator[
 
 
 def open_calendar(server: EmbeddedServers, records: CopyRecords | None = None, **changed: Any) -> CalDavCalendar:
-    """Return the provider that places copies; `changed` replaces settings."""
+    """Return the provider that places copies; `changed` replaces settings.
+
+    `local_people`: who has a calendar on the server; copies are placed for nobody else. `guests`: a function that
+    returns whom an organizer may have invited. `identities`: the aliases of people.
+    """
     section = {
         "url": server.caldav_url,
         "attendee_copies": True,
@@ -135,7 +139,7 @@ def test_reading_changes_places_a_copy_that_has_only_a_record(server: EmbeddedSe
     event_draft = draft(dana, sam)
     open_calendar(server, attendee_copies=False).create(dana, event_draft)
     records = InMemoryCopyRecords()
-    calendar = open_calendar(server, records, local_people=[])
+    calendar = open_calendar(server, records, local_people=[])  # so that this reading places no copy
     cursor = calendar.changes(dana, None, WINDOW).cursor
     records.intend_copy(dana, events.make_resource_name(event_draft.key), sam)
     open_calendar(server, records).changes(dana, cursor, WINDOW)
@@ -179,6 +183,7 @@ def test_repeated_update_completes_a_copy_that_failed(
         ("DTSTART", "DTSTART;X-WHEN=soon:sometime\r\nX-START"),
         ("VEVENT", "NONE"),
     ],
+    ids=["broken structure", "broken start", "no event"],
 )
 def test_unreadable_copy_does_not_count_as_declined(
     server: EmbeddedServers, hands: CalDavHands, interceptor: RequestInterceptor, text: str, broken_text: str
@@ -193,7 +198,7 @@ def test_unreadable_copy_does_not_count_as_declined(
         return content.replace(text.encode(), broken_text.encode())
 
     def break_copy(environ: dict[str, Any]) -> None:
-        """Rewrite the answers of the guest's calendar, and of no other."""
+        """Rewrite the server's responses to requests for the guest's calendar, and no others."""
         is_guest = sam in environ["PATH_INFO"]
         interceptor.rewrite = rewrite if is_guest else None
 
@@ -223,12 +228,9 @@ def test_event_of_the_guest_in_place_of_the_copy_is_not_replaced(
     assert calendar.create(dana, event_draft).ref == event.ref
     moved_event = calendar.update(event.ref, replace(event_draft, span=span(11, 13)))
     calendar.changes(dana, None, WINDOW)
-    copied_event = calendar.find(dana, event_draft.key)
-    assert (
-        copied_event is not None
-        and copied_event.answers == {sam: Answer.NEEDS_ACTION}
-        and not copied_event.is_delivered
-    )
+    event_without_copy = calendar.find(dana, event_draft.key)
+    assert event_without_copy is not None and not event_without_copy.is_delivered
+    assert event_without_copy.answers == {sam: Answer.NEEDS_ACTION}
     assert hands.text(sam, name) == guest_text and records.list_copies(dana) == []
     calendar.cancel(moved_event.ref)
     assert count_events(hands, server, dana) == [0] and hands.text(sam, name) == guest_text
@@ -351,7 +353,10 @@ def test_copies_are_kept_when_the_whole_calendar_is_empty(server: EmbeddedServer
 def test_copy_that_an_older_version_marked_on_the_event_is_recognized(
     server: EmbeddedServers, hands: CalDavHands
 ) -> None:
-    """A guest who deleted such a copy has declined, and cancelling removes the others. There is no record of them."""
+    """A guest who deleted such a copy has declined, and cancelling removes those of other guests.
+
+    Older versions kept no records of copies: they marked on the event which guests had one.
+    """
     dana, sam, kim = (hands.person() for _ in range(3))
     event_draft = draft(dana, sam, kim)
     first_calendar = open_calendar(server)
@@ -361,7 +366,7 @@ def test_copy_that_an_older_version_marked_on_the_event_is_recognized(
     calendar = open_calendar(server)
     marked_event = calendar.find(dana, event_draft.key)
     assert marked_event is not None and marked_event.answers == {sam: Answer.DECLINED, kim: Answer.NEEDS_ACTION}
-    calendar.cancel(replace(event.ref, etag=""))
+    calendar.cancel(replace(event.ref, etag=""))  # an empty etag matches any version, also the edited one
     assert count_events(hands, server, dana, sam, kim) == [0, 0, 0]
 
 
@@ -386,8 +391,8 @@ def test_guest_is_recognized_by_an_alias(server: EmbeddedServers, hands: CalDavH
     assert count_events(hands, server, dana, sam) == [1, 1]
 
 
-def test_invitation_to_an_alias_declined_leaves_the_time_free(server: EmbeddedServers, hands: CalDavHands) -> None:
-    """When the alias is unknown, the invitation is for somebody else, and the time is taken."""
+def test_declined_invitation_to_an_alias_leaves_the_time_free(server: EmbeddedServers, hands: CalDavHands) -> None:
+    """When the alias is unknown, the declined answer is taken for somebody else's, and the time counts as busy."""
     sam, kim = hands.person(), hands.person()
     alias = f"alias.of.{sam}"
     lines = [

@@ -47,11 +47,11 @@ def _list_free_days(person: Person, absence: Span) -> list[date]:
     """Return the days after an absence that stay free of sessions; none after a short absence."""
     first, last = (get_local_date(person.zone, at) for at in (absence.start, absence.end - timedelta(seconds=1)))
     days = [first + n * DAY for n in range((last - first).days + 1)]
-    whole = [
+    whole_days = [
         day
         for day in days
         if all(absence.start <= spell.start and spell.end <= absence.end for spell in list_spells(person, day))
     ]
-    if sum(day.weekday() < 5 for day in whole) < LONG_ABSENCE_DAYS:
+    if sum(day.weekday() < 5 for day in whole_days) < LONG_ABSENCE_DAYS:
         return []
     return [add_working_days(person, last, n) for n in range(1, FREE_DAYS + 1)]

@@ -53,10 +53,13 @@ def summary(lines: Iterable[Line]) -> dict[str, Any]:
         what = line["what"]
         if what == "session":
             states[line["state"]] += 1
-            deferred.update([line.get("cause", "")] if line["state"] == "deferred" else [])
+            if line["state"] == "deferred":
+                deferred[line.get("cause", "")] += 1
             states["contracted in time"] += line["state"] == "contracted" and _in_time(line)
-        elif what in ("mail", "human"):
-            (mails if what == "mail" else acts)[line["message" if what == "mail" else "act"]] += 1
+        elif what == "mail":
+            mails[line["message"]] += 1
+        elif what == "human":
+            acts[line["act"]] += 1
         else:
             states[what] += 1
     counted = {"deferred by cause": deferred, "mails": mails, "human acts": acts}

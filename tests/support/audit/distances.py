@@ -13,12 +13,13 @@ def judge_review_time(talk: Talk, span: Span, careers: Iterable[Talk], zone: str
 
     It is ten working days or more from every career session.
     """
-    day, known = get_local_date(zone, span.start), list(careers)
-    contracts = [one.contracted_at for one in known if one.contracted_at]
-    months = [rules.add_interval(max(contracts).date(), Interval(months=n)) for n in range(1, 12)] if contracts else []
-    if not any(add_weekdays(due, -10) <= day <= add_weekdays(due, 10) for due in months):
+    day, all_careers = get_local_date(zone, span.start), list(careers)
+    contracts = [one.contracted_at for one in all_careers if one.contracted_at]
+    last_day = max(contracts).date() if contracts else None
+    due_days = [rules.add_interval(last_day, Interval(months=n)) for n in range(1, 12)] if last_day else []
+    if not any(add_weekdays(due, -10) <= day <= add_weekdays(due, 10) for due in due_days):
         yield "T-9", f"{talk.id}, a review, got {day}; contracts were recorded at {contracts or 'no time'}"
-    for one in known:
+    for one in all_careers:
         if (one.is_booked or one.held_end) and one.start:
             first, last = sorted((day, get_local_date(zone, one.start)))
             if add_weekdays(first, 10) > last:

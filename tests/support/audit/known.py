@@ -78,14 +78,14 @@ class Talk:
     created_at: datetime  #: when the ledger first told of it
     changed_at: datetime  #: when the last line about it was written
     state: str = "owed"
-    line_count: int = 0  #: of lines about it, so that a check sees whether anything changed since
+    line_count: int = 0  #: the number of lines about it, by which a check sees whether anything changed since
     start: datetime | None = None
     end: datetime | None = None
     booked_at: datetime | None = None  #: when it got its present time
     chosen_at: datetime | None = None  #: when a person chose its present time; None when the program did
     deferral_count: int = 0
     is_first: bool = False  #: the pair had never met, or was overdue, when it got its time (T-3a)
-    reason: str = ""  #: of its present time
+    reason: str = ""  #: why it has its present time, in the words of the program
     lost_at: datetime | None = None  #: when it last lost a time
     deferral_cause: str = ""  #: of its last deferral
     deferral_person: str = ""  #: whose calendar or answer caused its last deferral

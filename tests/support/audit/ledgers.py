@@ -12,7 +12,7 @@ Line = dict[str, Any]
 #: Returns a changed ledger.
 Change = Callable[[list[Line]], list[Line]]
 
-#: A manager, and three reports.
+#: A manager (M), and three reports (R, R2, R3).
 M, R, R2, R3 = "maya@example.com", "robin@example.com", "sasha@example.com", "toni@example.com"
 FIRST_PAIR_NAME, SECOND_PAIR_NAME = f"{M}>{R}", f"{M}>{R2}"  # as a ledger names pairs
 OFFICE = parse_hours("Mon-Fri 09:00-17:00")
@@ -51,11 +51,13 @@ def session(at: str, name: str, state: str, start: str = "", minutes: int = 75, 
 
 
 def event(at: str, what: str, key: str, start: str, minutes: int = 75, **fields: Any) -> Line:
+    """Return a line about an event; `what` is `create`, `update` or `cancel`."""
     usual = {"kind": "career", "calendar": M, "attendees": [R], "key": key}
     return line(at, f"event.{what}", key.partition(".")[0], start, minutes, **usual | fields)
 
 
 def mail(at: str, message: str, to: str, name: str = "", start: str = "", **fields: Any) -> Line:
+    """Return a line about a mail of the kind `message`; `name` is its session."""
     usual = {"message": message, "to": to, "from": "longarc@example.com", "message_id": f"{message}-{at}-{to}"}
     return line(at, "mail", name, start, **usual | fields)
 
@@ -81,6 +83,7 @@ def pairless(at: str, message: str, to: str) -> Line:
 
 
 def human(at: str, act: str, name: str, start: str = "", minutes: int = 75, **fields: Any) -> Line:
+    """Return a line about what somebody did; `name` is the session or commitment."""
     return line(at, "human", name, start, minutes, act=act, **fields)
 
 
@@ -196,23 +199,22 @@ def find_violations(lines: list[Line], *pairs: Pair, end: datetime = END) -> lis
     return audit(lines, PERSONS, known, start=START, end=end)
 
 
-def replace_time(at: str, was: str, start: str, minutes: int = 75) -> Change:
-    """Return a change that cuts the ledger after an instant, and changes the time that was given then."""
+def replace_time(at: str, old_start: str, start: str, minutes: int = 75) -> Change:
+    """Return a change that cuts the ledger after an instant, and changes the time that the program gave then."""
     span = {"start": stamp(start), "end": line(at, "", "", start, minutes)["end"]}
-    same = {"at": stamp(at), "start": stamp(was)}
+    match = {"at": at, "start": stamp(old_start)}
     return lambda lines: [
-        {**one, **span}
-        if one["what"] != "human" and all(one.get(name) == value for name, value in same.items())
-        else one
-        for one in cut_after(at)(lines)
+        {**one, **span} if one["what"] != "human" and matches(one, match) else one for one in cut_after(at)(lines)
     ]
 
 
 def set_moved_length(minutes: int) -> Change:
     """Return a change that cuts the ledger after the second session was moved, and changes its length."""
     end = line("12-01 11:00", "", "", "12-16 10:00", minutes)["end"]
-    same = stamp("12-16 10:00")
-    return lambda lines: [{**x, "end": end} if x.get("start") == same else x for x in cut_after("12-01 11:00")(lines)]
+    second = stamp("12-16 10:00")  # the time to which the second session was moved
+    return lambda lines: [
+        {**one, "end": end} if one.get("start") == second else one for one in cut_after("12-01 11:00")(lines)
+    ]
 
 
 def find_end(lines: list[Line]) -> datetime:
@@ -222,7 +224,7 @@ def find_end(lines: list[Line]) -> datetime:
 
 
 def list_broken_rules(*lines: Line, pairs: tuple[Pair, ...] = (FIRST_PAIR,), last: str = "") -> list[str]:
-    """Return the rules broken in a ledger, up to half an hour after its last line."""
+    """Return the rules broken in a ledger, up to half an hour after its last line, or after the instant `last`."""
     ledger = [*lines, *([line(last, "warning")] if last else [])]
     return sorted({violation.rule for violation in find_violations(ledger, *pairs, end=find_end(ledger))})
 

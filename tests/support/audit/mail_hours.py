@@ -45,9 +45,8 @@ class MailHours:
             self._away[who] += [Span(span.start - AWAY_BEFORE, span.end + AWAY_AFTER) for span in person.absences]
         self._counts: Counter[tuple[Address, date]] = Counter()
         self._folded: dict[Address, set[date]] = defaultdict(set)  #: days whose overflow mail has not gone out yet
-        self._weeks: set[tuple[Address, date]] = (
-            set()
-        )  #: managers, and Mondays of weeks in which they had a weekly mail
+        #: Each manager with the Monday of a week in which a weekly mail came, and with the instant at which it came.
+        self._weeks: set[tuple[Address, date]] = set()
         self._weeklies: list[tuple[Address, datetime]] = []
 
     def note_away(self, who: Address, start: datetime, end: datetime) -> None:
@@ -81,8 +80,8 @@ class MailHours:
         person = self._persons.get(to)
         if person is None or name in ANY_HOUR or name == REMINDER or _is_near(talk, now):
             return
-        works = list_working_spans(person, Span(now, now + timedelta(seconds=1)))
-        if not works and not (name in ("brief", "review_note") and self._is_last_chance(name, to, talk, now)):
+        is_working = bool(list_working_spans(person, Span(now, now + timedelta(seconds=1))))
+        if not is_working and not (name in ("brief", "review_note") and self._is_last_chance(name, to, talk, now)):
             yield "T-16", f"{name} reached {to} outside working hours, at {now}"
         day = get_local_date(person.zone, now)
         if self._counts[to, day] >= MOST_A_DAY and name not in NEVER_FOLDED:
@@ -115,13 +114,12 @@ class MailHours:
             yield "T-16", f"a second weekly mail reached {manager.email} in the week of {monday}"
         self._weeks.add((manager.email, monday))
         self._weeklies.append((manager.email, now))
-        if not self.has_weekly(
-            manager.email, now + rules.DAY
-        ):  # a report who came during the day counts from the next day on
+        # a report who came during the day counts from the next day on
+        if not self.has_weekly(manager.email, now + rules.DAY):
             yield "T-16", f"a weekly mail reached {manager.email}, who has few reports"
-        earlier = [monday + timedelta(days=n) for n in range((day - monday).days)]
-        worked = [one for one in earlier if list_spells(manager, one)]
-        if worked and not self.may_be_away(manager.email, now - timedelta(days=7), now):
+        earlier_days = [monday + timedelta(days=n) for n in range((day - monday).days)]
+        has_earlier_working_day = any(list_spells(manager, one) for one in earlier_days)
+        if has_earlier_working_day and not self.may_be_away(manager.email, now - timedelta(days=7), now):
             yield "T-16", f"the weekly mail reached {manager.email} on {day}, not on the first working day"
 
     def _judge_day_start(self, person: Person, name: str, now: datetime) -> Iterator[rules.Fault]:

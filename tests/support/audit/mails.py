@@ -29,9 +29,8 @@ class Mails:
         self._persons, self._pairs, self._talks, self._blocks_of = persons, pairs, talks, blocks_of
         self._hours, self._turns = hours, turns
         self._sent: Counter[tuple[str, str]] = Counter()
-        self.introduced: set[tuple[PairId | None, str]] = (
-            set()
-        )  #: pair and person; a manager is introduced once, without a pair
+        #: Pair and person. A manager is introduced once for all reports, so there is no pair then.
+        self.introduced: set[tuple[PairId | None, str]] = set()
         self._wordings: dict[PairId, int] = {}  #: the number of the wording of each pair's last prompt
 
     def _flag_all(self, pair: Pair, faults: Iterable[rules.Fault]) -> None:

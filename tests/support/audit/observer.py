@@ -1,6 +1,7 @@
 """The auditor reads a ledger line by line, and checks that what has to follow each line does follow.
 
-The module `rules` judges what can be judged at one moment.
+The module `rules` judges what can be judged at one moment. Beside rules, faults are named D-5, an effect that was done
+twice or was not true any more, and D-8, a line that does not fit what was told before.
 """
 
 from collections.abc import Iterable, Mapping
@@ -274,13 +275,13 @@ class Auditor(AuditState):
     def _judge_new_time(self, talk: Talk, span: Span, state_before: str) -> None:
         """Judge a time that the program gave to a session."""
         people, careers = self._people(talk.pair), self._careers[talk.pair.id]
-        near = {one.id: one for person in people for one in self._list_standing_talks(person.email)}
+        others = {one.id: one for person in people for one in self._list_standing_talks(person.email)}
         faults = [rules.judge_length(talk, span), rules.judge_hours(talk, span, people)]
-        faults.append(rules.judge_neighbours(talk, span, near.values(), self._list_standing_blocks(*people)))
+        faults.append(rules.judge_neighbours(talk, span, others.values(), self._list_standing_blocks(*people)))
         faults.append(self._absences.judge(talk, span))
-        faults.append(offers.judge_against_offers(talk, span, near.values(), self._now))
+        faults.append(offers.judge_against_offers(talk, span, others.values(), self._now))
         if talk.kind == "career":
-            faults.append(rules.judge_one_a_day(talk, span, people[0], near.values()))
+            faults.append(rules.judge_one_a_day(talk, span, people[0], others.values()))
             faults.append(rules.judge_not_before_start(talk, span, people[0]))
             self._turns.note_first(talk, self._now)
             faults.append(rules.judge_two_a_week(talk, span, people[0], self._turns.list_careers(people[0].email)))
@@ -304,9 +305,10 @@ class Auditor(AuditState):
 
     def _read_event(self, line: Line) -> None:
         key, what = line["key"], line["what"]
-        if (key in self._event_stands) if what == "event.create" else not self._event_stands.get(key):
-            words = "was made once already" if what == "event.create" else "does not stand"
-            self._flag("D-5", line["pair"], f"{what} of {key}, which {words}")
+        if what == "event.create" and key in self._event_stands:
+            self._flag("D-5", line["pair"], f"{what} of {key}, which was made once already")
+        elif what != "event.create" and not self._event_stands.get(key):
+            self._flag("D-5", line["pair"], f"{what} of {key}, which does not stand")
         self._event_stands[key] = what != "event.cancel"
         pair = self._pairs.get(line["pair"])
         if pair is None:
@@ -389,8 +391,9 @@ class Auditor(AuditState):
 
     def _read_human(self, line: Line) -> None:
         self._has_humans = True
-        act, name = line.get("act", ""), line.get("session", "")
+        act, name = line.get("act", ""), line.get("session", "")  # of a session or a commitment
         if act == "out_of_office" and "start" in line:
+            # a line about a session has the time of the session, not that of the absence
             self._note_out_of_office(line["calendar"], read_span(line), is_whole=not name)
         self._calendars.note_act(act, self._pairs.get(line.get("pair", "")), self._now)
         self._done_commitments |= {name} if act == "complete" else set()
@@ -416,7 +419,8 @@ class Auditor(AuditState):
             self._timers.add(self._now + TICK, lambda: self._check_taken_off(block.id))
 
     def _check_taken_off(self, name: str) -> None:
-        if self._event_stands.get((block := self._blocks[name]).key):
+        block = self._blocks[name]
+        if self._event_stands.get(block.key):
             self._flag("T-8", block.pair, f"{block.id} is done and still on the calendar")
 
     def _read_talk_act(self, talk: Talk, act: str, line: Line) -> None:

@@ -27,7 +27,7 @@ from worker.domain.time.worktime import (
 Fault = tuple[str, str]
 People = tuple[Person, Person]  #: manager and report
 
-#: What has to happen at once may take this long.
+#: What has to happen at once may take this long: a few ticks of the program.
 TICK = timedelta(minutes=5)
 DAY = timedelta(days=1)
 BUFFER = timedelta(minutes=15)
@@ -42,6 +42,7 @@ MOVED_FAR = timedelta(days=14)
 #: A review note belongs to the 1:1 of one day; a review that moves further than this gets another note.
 NOTE_MOVED_FAR = timedelta(hours=12)
 
+#: The shortest and the longest session of each kind, in minutes.
 LENGTHS = {"career": (60, 90), "review": (20, 30), "checkin": (10, 15)}
 OWED_STATES = ("owed", "deferred")
 #: Mails that prepare a session: the rule, who reads it, and how long before the start it has to arrive at least.
@@ -61,7 +62,7 @@ SESSION_MAILS = {
     "unplaceable": "T-4",
     "short_session": "R-1",
 }
-#: Those of them that name a time in the future.
+#: The mails about a session that name a time in the future.
 MAILS_OF_FUTURE_TIMES = {*PREPARING_MAILS, "deferral_notice", "booked_over_warning", "short_session"}
 #: Mails that only the manager may read.
 FOR_MANAGER = {"brief", "review_note", "contract_request", "contract_reminder", "short_session"}
@@ -77,7 +78,7 @@ AUTOMATIC_CAUSES = ("booked_over", "out_of_office", "holiday")
 
 
 def judge_length(talk: Talk, span: Span) -> Iterator[Fault]:
-    """T-1, R-7: a session has the length of its kind, and no more than the pair wishes."""
+    """T-1, R-7: a session has the length of its kind; a career session is no longer than the pair wishes."""
     least, most = LENGTHS[talk.kind]
     if talk.kind == "career":
         most = max(min(most, talk.pair.minutes), least)
@@ -133,9 +134,9 @@ def judge_time_after_deferral(
 ) -> Iterator[Fault]:
     """T-10: the new time lies at least two working days ahead, and at most five working days before the lost time.
 
-    It is at most twenty working days after the lost time or today, whichever is later; one rhythm more where T-4
-    extends the window. It comes at least half a rhythm after the last held session. An ad hoc session may be sooner
-    (T-14).
+    After a session was left until the next quarter, ten working days before are allowed (T-11). The new time is at most
+    twenty working days after the lost time or today, whichever is later; one rhythm more where T-4 extends the window.
+    It comes at least half a rhythm after the last held session. An ad hoc session may be sooner (T-14).
     """
     zone = people[0].zone
     today, day, lost = (get_local_date(zone, at) for at in (now, span.start, talk.lost_start or now))
@@ -146,14 +147,15 @@ def judge_time_after_deferral(
     if talk.kind == "career" and not talk.adhoc and talk.topic in ("all", "now"):
         # the parts of its own series came later, so they do not count
         earlier = [one for one in careers if one.created_at < talk.created_at and not one.adhoc]
-        held = max((one.held_end for one in earlier if one.held_end), default=None)
-        if held and (span.start - held).days < min(_rhythm_days(talk.pair, held.date())) // 2:
-            yield "T-10", f"{talk.id} got {span.start}, less than half a rhythm after {held}"
+        last_held = max((one.held_end for one in earlier if one.held_end), default=None)
+        if last_held and (span.start - last_held).days < min(_rhythm_days(talk.pair, last_held.date())) // 2:
+            yield "T-10", f"{talk.id} got {span.start}, less than half a rhythm after {last_held}"
 
 
 def _compute_extension(talk: Talk, day: date) -> timedelta:
     """T-4: by how much its window was extended: one rhythm, at least 13 weeks, where the reason of its time says so."""
-    return timedelta(days=max(91, *_rhythm_days(talk.pair, day)) if "after its window" in talk.reason else 0)
+    is_extended = "after its window" in talk.reason  # the words of the program
+    return timedelta(days=max(91, *_rhythm_days(talk.pair, day)) if is_extended else 0)
 
 
 def add_one_rhythm(pair: Pair, start: datetime) -> datetime:
@@ -188,7 +190,8 @@ def judge_deferral(talk: Talk, cause: str, now: datetime, next_hour: datetime | 
         yield "T-11", f"{talk.id} was booked over and moved by itself, though the two were asked"
     moved_to = talk.moved_to if cause == "moved_out" else None
     is_long_enough = moved_to is not None and (talk.kind != "career" or moved_to.minutes >= 45)
-    if moved_to and is_long_enough and talk.start and moved_to.start <= talk.start:  # not past its window
+    # a move to an earlier time stays inside the window; whether one to a later time does, the ledger does not tell
+    if moved_to and is_long_enough and talk.start and moved_to.start <= talk.start:
         yield "R-9", f"{talk.id} was moved by hand within the rules, and deferred for it"
 
 
@@ -218,17 +221,19 @@ def judge_rhythm(talk: Talk, span: Span, careers: Sequence[Talk], people: People
     anchor = max((get_local_date(zone, end) for end in ends), default=None)
     if anchor is None:
         return
-    day, days = get_local_date(zone, span.start), [add_interval(anchor, every) for every in list_rhythms(pair, anchor)]
-    today, after = get_local_date(zone, now), timedelta(days=21) + _compute_extension(talk, anchor)
-    shifted = [move_after_adhoc(d, careers, zone) for d in days]
-    after += compute_adhoc_allowance(max(*days, *shifted, today) + after, careers, zone)
-    if not any(d - timedelta(days=14) <= day <= max(d, s, today) + after for d, s in zip(days, shifted, strict=True)):
-        yield "T-3", f"{talk.id} got {day}; after {anchor} the rhythm asks for {' or '.join(map(str, days))}"
-    elif shifted != days and day < min(shifted):
-        yield (
-            "T-14",
-            f"{talk.id} got {day}, less than three weeks after an ad hoc conversation; {min(shifted)} was right",
-        )
+    day, today = get_local_date(zone, span.start), get_local_date(zone, now)
+    wanted_days = [add_interval(anchor, every) for every in list_rhythms(pair, anchor)]
+    shifted_days = [move_after_adhoc(wanted, careers, zone) for wanted in wanted_days]
+    allowance = timedelta(days=21) + _compute_extension(talk, anchor)
+    allowance += compute_adhoc_allowance(max(*wanted_days, *shifted_days, today) + allowance, careers, zone)
+    if not any(
+        wanted - timedelta(days=14) <= day <= max(wanted, shifted, today) + allowance
+        for wanted, shifted in zip(wanted_days, shifted_days, strict=True)
+    ):
+        yield "T-3", f"{talk.id} got {day}; after {anchor} the rhythm asks for {' or '.join(map(str, wanted_days))}"
+    elif shifted_days != wanted_days and day < min(shifted_days):
+        what = f"{talk.id} got {day}, less than three weeks after an ad hoc conversation"
+        yield "T-14", f"{what}; {min(shifted_days)} was right"
 
 
 def move_after_adhoc(day: date, careers: Iterable[Talk], zone: str) -> date:
@@ -250,7 +255,7 @@ def compute_adhoc_allowance(latest: date, careers: Sequence[Talk], zone: str) ->
 # --- first sessions (T-3a) ---
 
 
-class Waiting(NamedTuple):
+class TeamPair(NamedTuple):
     """A pair of a manager, with the ends of its last regular session and of its report's last career session."""
 
     pair: Pair
@@ -269,15 +274,22 @@ def is_beginning(pair: Pair, today: date) -> bool:
     return pair.start is not None and pair.start > max(pair.first_seen, today) - timedelta(weeks=5)
 
 
-def is_overdue(pair: Pair, held: datetime | None, today: date) -> bool:
-    """T-3a: whether the pair never met, or the day that its rhythm gives is over; `held`: its last regular session."""
-    return held is None or max(add_interval(held.date(), every) for every in list_rhythms(pair, held.date())) < today
+def is_overdue(pair: Pair, last_held: datetime | None, today: date) -> bool:
+    """T-3a: whether the pair never met, or the day that its rhythm gives is over.
+
+    `last_held` is the end of its last regular session.
+    """
+    if last_held is None:
+        return True
+    day = last_held.date()
+    return max(add_interval(day, every) for every in list_rhythms(pair, day)) < today
 
 
-def find_turn(pair: Pair, team: Iterable[Waiting], today: date) -> date:
+def find_turn(pair: Pair, team: Iterable[TeamPair], today: date) -> date:
     """T-3a: the day on which it is this pair's turn among the waiting pairs of its manager."""
 
-    def order(one: Waiting) -> tuple[bool, float, str]:
+    def order(one: TeamPair) -> tuple[bool, float, str]:
+        """First reports in a transition, then those whose last career session is longest ago or never was."""
         until = one.pair.transition_until
         return (
             until is None or until < today,
@@ -298,7 +310,7 @@ def find_turn(pair: Pair, team: Iterable[Waiting], today: date) -> date:
 
 
 def judge_first(
-    talk: Talk, span: Span, team: Iterable[Waiting], careers: Sequence[Talk], people: People, now: datetime
+    talk: Talk, span: Span, team: Iterable[TeamPair], careers: Sequence[Talk], people: People, now: datetime
 ) -> Iterator[Fault]:
     """T-3a: a pair that begins meets two to five weeks after its start, any other pair around its turn."""
     zone, pair = people[0].zone, talk.pair
@@ -344,11 +356,11 @@ def judge_series(talk: Talk, span: Span, careers: Sequence[Talk], people: People
     Where those days are full, it may come one rhythm later.
     """
     before = {"direction": "now", "gap": "direction"}[talk.topic]
-    part = next((one for one in reversed(careers) if one.topic == before), None)
-    if part is None or part.end is None or part.deferral_count:
+    part_before = next((one for one in reversed(careers) if one.topic == before), None)
+    if part_before is None or part_before.end is None or part_before.deferral_count:
         return
     zone = people[0].zone
-    day = get_local_date(zone, part.end)
+    day = get_local_date(zone, part_before.end)
     first, last = add_weekdays(day, 5), add_weekdays(day, 10)
     last = max(last, get_local_date(zone, now + 21 * DAY)) + _compute_extension(talk, day)
     if not first <= get_local_date(zone, span.start) <= last:
@@ -357,10 +369,10 @@ def judge_series(talk: Talk, span: Span, careers: Sequence[Talk], people: People
 
 def list_rhythms(pair: Pair, anchor: date) -> list[Interval]:
     """R-5: the rhythms that may follow a session of that day: the closer one in a transition, either near its end."""
-    tight = Policy().transition_every
+    closer = Policy().transition_every
     if pair.transition_until is None or anchor >= pair.transition_until:
         return [pair.every]
-    return [tight] if add_interval(anchor, tight) <= pair.transition_until else [tight, pair.every]
+    return [closer] if add_interval(anchor, closer) <= pair.transition_until else [closer, pair.every]
 
 
 def add_interval(day: date, every: Interval) -> date:
@@ -372,7 +384,7 @@ def add_interval(day: date, every: Interval) -> date:
 
 
 def judge_commitment(
-    block: Block, manager: Person, now: datetime, others: Iterable[Talk], mine: Iterable[Block]
+    block: Block, manager: Person, now: datetime, talks: Iterable[Talk], blocks: Iterable[Block]
 ) -> Iterator[Fault]:
     """T-8: a block is half a free working hour on the day it is due or the working day before; else an all-day note."""
     day = get_local_date(manager.zone, block.span.start)
@@ -385,11 +397,11 @@ def judge_commitment(
         return
     if block.span.minutes != 30 or not is_working(manager, block.span):
         yield "T-8", f"{block.id} is not half an hour of working time: {block.span.start} to {block.span.end}"
-    spans = [(o.id, o.span) for o in others if o.is_booked and not o.is_in_1on1 and o.span]
-    spans += [(o.id, o.span) for o in mine if o.id != block.id and not o.all_day]
-    for other, span in spans:
+    other_spans = [(t.id, t.span) for t in talks if t.is_booked and not t.is_in_1on1 and t.span]
+    other_spans += [(b.id, b.span) for b in blocks if b.id != block.id and not b.all_day]
+    for other_id, span in other_spans:
         if span.overlaps(block.span):
-            yield "T-8", f"{block.id}, {block.span.start}, overlaps {other}"
+            yield "T-8", f"{block.id}, {block.span.start}, overlaps {other_id}"
 
 
 # --- mails ---
@@ -397,8 +409,10 @@ def judge_commitment(
 
 def judge_recipient(name: str, to: str, pair: Pair) -> Iterator[Fault]:
     """R-23: each of the two gets only mails that are meant for this role."""
-    allowed = {pair.manager} if name in FOR_MANAGER else {pair.manager, pair.report}
-    allowed = {pair.report} if name == "reflection_prompt" else allowed
+    if name in FOR_MANAGER:
+        allowed = {pair.manager}
+    else:
+        allowed = {pair.report} if name == "reflection_prompt" else {pair.manager, pair.report}
     if name != "operator_alert" and to not in allowed:
         yield "R-23", f"{name} went to {to or 'nobody'}"
 
@@ -411,15 +425,19 @@ def find_due_instant(name: str, people: People, start: datetime) -> datetime:
 @lru_cache(maxsize=4096)
 def _find_due_instant(name: str, person: Person, start: datetime) -> datetime:
     day = get_local_date(person.zone, start)
+    # the begin of each working day, by how many days before the session it is
     begins = {n: spells[0].start for n in range(60) if (spells := list_spells(person, day - n * DAY))}
     if name == "reflection_prompt":
-        asked = [n for n in begins if 2 <= n <= 7] or [n for n in begins if begins[n] + LAST_HOURS <= start]
-        return begins[min(asked)]
+        # the last working day that is two to seven days before; if there is none, the last that is early enough
+        usual = [n for n in begins if 2 <= n <= 7]
+        return begins[min(usual or [n for n in begins if begins[n] + LAST_HOURS <= start])]
     if name == "brief":
-        before = min(n for n in begins if n)
+        # the working day before; if that is more than three days before, the morning of the session
+        days_before = min(n for n in begins if n)
         that_morning = begins.get(0)
-        late = before > 3 and that_morning is not None and that_morning + timedelta(hours=1) + BUFFER <= start
-        return that_morning if late and that_morning else begins[before]
+        is_early = that_morning is not None and that_morning + timedelta(hours=1) + BUFFER <= start
+        return that_morning if days_before > 3 and is_early and that_morning else begins[days_before]
+    # a review note: the last working day that begins half an hour before the 1:1 or earlier
     return begins[min(n for n in begins if begins[n] + 2 * BUFFER <= start)]
 
 
@@ -428,15 +446,15 @@ def judge_preparing_mail(
 ) -> Iterator[Fault]:
     """T-5, T-6, T-9: a preparing mail goes out when it is due, and once, unless the session moved far.
 
-    When the session got its time after that, the mail goes out at `latest`, the reader's first working instant since.
-    A reader who is not `surely_in` may be out of office; then another day is right, too.
+    When the session got its time after that, the mail goes out at `latest`, the reader's first working instant since;
+    None when that is unknown. A reader who is not `surely_in` may be out of office; then another day is right, too.
     """
     rule, _, lead = PREPARING_MAILS[name]
-    start, since = talk.start, talk.booked_at
-    if start is None or since is None:
+    start, booked_at = talk.start, talk.booked_at
+    if start is None or booked_at is None:
         return
     due = find_due_instant(name, people, start)
-    right = max(due, latest or due, since if latest is None else due)
+    right = max(due, booked_at if latest is None else latest)
     if surely_in and not due <= now <= right + TICK:
         yield rule, f"{name} for {talk.id} went out at {now}; {right} was right"
     if start - now < lead:

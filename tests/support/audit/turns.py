@@ -32,7 +32,7 @@ class Turns:
         if talk.topic in ("direction", "gap"):
             return rules.judge_series(talk, span, careers, people, now)
         if talk.is_first:
-            return rules.judge_first(talk, span, self._list_waiting(talk.pair, now), careers, people, now)
+            return rules.judge_first(talk, span, self._list_active_team(talk.pair, now), careers, people, now)
         return rules.judge_rhythm(talk, span, careers, people, now)
 
     def note_first(self, talk: Talk, now: datetime) -> None:
@@ -41,8 +41,8 @@ class Turns:
             return
         others = [other for other in self._list_of_pair(talk.pair) if other is not talk and not other.adhoc]
         if not any(other.state in rules.OWED_STATES or other.is_booked for other in others):
-            held = max((other.held_end for other in others if other.held_end), default=None)
-            talk.is_first = talk.is_first or rules.is_overdue(talk.pair, held, now.date())
+            last_held = max((other.held_end for other in others if other.held_end), default=None)
+            talk.is_first = talk.is_first or rules.is_overdue(talk.pair, last_held, now.date())
 
     def may_wait(self, talk: Talk) -> bool:
         """Whether a session may lack a time though nobody was told why.
@@ -80,7 +80,7 @@ class Turns:
     def _list_team(self, manager: Address) -> list[Pair]:
         return [pair for pair in self._pairs if pair.manager == manager]
 
-    def _list_waiting(self, pair: Pair, now: datetime) -> list[rules.Waiting]:
+    def _list_active_team(self, pair: Pair, now: datetime) -> list[rules.TeamPair]:
         """Return the active pairs of the same manager that were seen by now, and when each last met."""
         team = [other for other in self._list_team(pair.manager) if other.first_seen <= now.date()]
         active = [other for other in team if other.id == pair.id or other.id not in self._inactive]
@@ -92,4 +92,4 @@ class Turns:
         for talk in chain.from_iterable(self._careers.values()):
             if talk.held_end:
                 talked[talk.pair.report] = max(talk.held_end, talked.get(talk.pair.report, talk.held_end))
-        return [rules.Waiting(other, held[other.id], talked.get(other.report)) for other in active]
+        return [rules.TeamPair(other, held[other.id], talked.get(other.report)) for other in active]

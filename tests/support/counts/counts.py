@@ -112,8 +112,9 @@ def count_ledger(lines: Iterable[Line], year: Year) -> Counts:
 def add_counts(several: Iterable[Counts]) -> Counts:
     """Return the counts of several ledgers together."""
     listed = list(several)
-    names = Counts.__dataclass_fields__
-    empty: dict[str, Any] = {name: () if "tuple" in str(field.type) else 0 for name, field in names.items()}
+    fields = Counts.__dataclass_fields__
+    # lists are joined, and numbers added: the sum of each field begins with an empty list or with zero
+    empty: dict[str, Any] = {name: () if "tuple" in str(field.type) else 0 for name, field in fields.items()}
     return Counts(**{name: sum((getattr(one, name) for one in listed), start) for name, start in empty.items()})
 
 
@@ -272,7 +273,7 @@ def compute_promised(pair: Pair, year: Year) -> float:
     return max((year.end.date() - first) / rhythm, 0.0)
 
 
-#: For the printed table: what is counted, its value, and whether that value is as good as promised.
+#: For the printed table: what is counted, its value, whether that value is as good as promised, and the promised value.
 ROWS: tuple[tuple[str, Callable[[Counts], float], Callable[[float], bool], str], ...] = (
     ("rebooked more than 14 days before the lost time", lambda c: len(c.rebooked_long_before), lambda v: v == 0, "0"),
     ("conversations less than half a rhythm apart", lambda c: len(c.too_close), lambda v: v == 0, "0"),

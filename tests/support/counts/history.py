@@ -109,17 +109,17 @@ class History:
         """
         series: dict[str, list[Conversation]] = defaultdict(list)
         numbers: dict[tuple[str, str], int] = defaultdict(int)
-        of_number: dict[tuple[str, int], Conversation] = {}
+        by_number: dict[tuple[str, int], Conversation] = {}
         for session in self.iter_regular():
             if session.topic not in PARTS:
                 series[session.pair].append(Conversation(session.pair, [session]))
                 continue
             number = numbers[session.pair, session.topic]
             numbers[session.pair, session.topic] += 1
-            if (session.pair, number) not in of_number:
-                of_number[session.pair, number] = Conversation(session.pair, [])
-                series[session.pair].append(of_number[session.pair, number])
-            of_number[session.pair, number].parts.append(session)
+            if (session.pair, number) not in by_number:
+                by_number[session.pair, number] = Conversation(session.pair, [])
+                series[session.pair].append(by_number[session.pair, number])
+            by_number[session.pair, number].parts.append(session)
         return series
 
 
@@ -148,5 +148,5 @@ def read_history(lines: Iterable[Line]) -> History:
 
 
 def compute_shortest_rhythm(pair: Pair) -> timedelta:
-    """Return the length of the pair's rhythm; a month counts as 30 days."""
+    """Return the least length of the pair's rhythm: a month counts as 30 days."""
     return timedelta(weeks=pair.every.weeks) if pair.every.weeks else timedelta(days=30 * pair.every.months)

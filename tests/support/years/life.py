@@ -8,6 +8,7 @@ from tests.support.counts.counts import Counts, Year, count_ledger
 from tests.support.years.companies import START, Company
 from tests.support.years.people import CALM_YEAR, CalmHumans, list_away
 from worker.domain.model import Span
+from worker.engine.people_import import IMPORT_VERSION_NAME
 from worker.settings.load import Settings
 from worker.simulation.mails import BlankMailRenderer, DiscardingMailer
 from worker.simulation.people import Behaviour, OtherMeetings
@@ -43,7 +44,7 @@ def simulate_year(company: Company, seed: int, behaviour: Behaviour = CALM_YEAR,
                 _, pair = joins.pop(0)
                 world.pairs[pair.id] = pair
                 world.worker.store.people.apply_import(world.persons, world.pairs, now)
-                world.worker.store.people.set_stored_value("people", f"as of {now}")
+                world.worker.store.people.set_stored_value(IMPORT_VERSION_NAME, f"as of {now}")
             meetings.refresh()
             world.calendar.pop_changed_calendars()
             world.run_until(min(now + timedelta(weeks=1), end))
