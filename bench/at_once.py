@@ -42,9 +42,11 @@ from worker.store import tables
 ROOT = Path(__file__).resolve().parent.parent
 PROCESSES, MANAGERS, TEAM_SIZE = 3, 25, 8
 CHANGES = 50
-#: The numbers of changes of three kinds; in all others the report declines. A meeting over a conversation leads to a
-#: new time at once only when the conversation is less than 48 hours away (T-10).
+#: The numbers of changes of three kinds: booked over, deleted by the manager, taken off by the report. In all others
+#: the report declines. A meeting over a conversation leads to a new time at once only when the conversation is less
+#: than 48 hours away (T-10).
 OVERLAPS, DELETIONS, REMOVALS = 12, 12, 12
+#: The address to which the double sends notifications; it routes them to this machine.
 PUBLIC = "https://longarc.example"
 #: Seconds that preparations may take, and seconds to wait for the new times when notifications are lost.
 PATIENCE, LOSS_PATIENCE = 900.0, 540.0
@@ -109,8 +111,8 @@ class MailSink:
 
 
 @dataclass
-class Company:
-    """The running company: the double of Google, the mail server, and a worker by which the database is read."""
+class RunningCompany:
+    """The double of Google, the mail server, and a worker object by which this process reads the database."""
 
     google: Google
     mail_sink: MailSink
@@ -127,11 +129,11 @@ class Company:
 
     def has_new_time(self, change: Change) -> bool:
         """Return whether both calendars show this conversation at a new time that nobody declined."""
-        old = make_event_id(change.session.key)
+        old_id = make_event_id(change.session.key)
         for entry in list(self.google.calendars.person_calendars[change.pair.manager].entries.values()):
             if list(entry.guests) == [change.pair.report] and _is_on_both_calendars(entry, change.pair.report):
                 start, _ = entry.span(ZoneInfo("UTC"))
-                if entry.id != old or start != change.session.span.start:
+                if entry.id != old_id or start != change.session.span.start:
                     return True
         return False
 
@@ -182,7 +184,7 @@ def measure() -> list[tuple[str, str]]:
     """Return the rows of the table: fifty changes within a second, then fifty with half of all notifications lost."""
     with open_company() as company:
         prepare(company)
-        changes = choose_changes(company, first=0)
+        changes = choose_changes(company, first_overlapped=0)
         load = os.getloadavg()[0]
         make_changes(company, changes)
         wait_for(lambda: note_new_times(company, changes), PATIENCE)
@@ -220,7 +222,7 @@ def describe_kinds(changes: Sequence[Change]) -> list[tuple[str, str]]:
     return [(f"of these {kind}", describe([one for one in changes if one.kind == kind])) for kind in kinds]
 
 
-def _measure_mails(company: Company, changes: Sequence[Change]) -> list[tuple[str, str]]:
+def _measure_mails(company: RunningCompany, changes: Sequence[Change]) -> list[tuple[str, str]]:
     """Return the row about the mails: how long after the change each arrived."""
     by_pair = {one.pair: one for one in changes}
     query = select(tables.outbox).where(
@@ -247,14 +249,15 @@ def _measure_mails(company: Company, changes: Sequence[Change]) -> list[tuple[st
     ]
 
 
-def _measure_losses(company: Company) -> list[tuple[str, str]]:
+def _measure_losses(company: RunningCompany) -> list[tuple[str, str]]:
     """Return the rows about changes when half of all notifications are lost.
 
     The channel of a calendar stays trusted when all its notifications are lost and we write nothing to the calendar.
     Then the calendar is read only hours later: this reading is brought forward.
     """
-    fault = company.google.faults.add("notification.exists", "lost", times=10**9, share=0.5)
-    changes = choose_changes(company, first=OVERLAPS)
+    fault = company.google.faults.add("notification.exists", "lost", times=10**9, share=0.5)  # `times`: without end
+    # the first managers' conversations of tomorrow were booked over in the first fifty changes
+    changes = choose_changes(company, first_overlapped=OVERLAPS)
     make_changes(company, changes)
     wait_for(lambda: note_new_times(company, changes), LOSS_PATIENCE)
     prompt = [one for one in changes if one.seen_at]
@@ -283,7 +286,7 @@ def _describe_late(count: int, waits: Sequence[float]) -> str:
     return f"{count}" + (f", at most {max(waits) / 3600:.1f} hours after the change" if waits else "")
 
 
-def _bring_forward(company: Company, late: Sequence[Change]) -> list[float]:
+def _bring_forward(company: RunningCompany, late: Sequence[Change]) -> list[float]:
     """Make the calendars of these changes due now. Return the seconds after which each would have been read."""
     addresses = sorted({one.pair.manager for one in late})
     query = select(tables.calendar.c.address, tables.calendar.c.due_at).where(tables.calendar.c.address.in_(addresses))
@@ -297,10 +300,10 @@ def _bring_forward(company: Company, late: Sequence[Change]) -> list[float]:
 # --- what people do ---
 
 
-def choose_changes(company: Company, first: int) -> list[Change]:
+def choose_changes(company: RunningCompany, first_overlapped: int) -> list[Change]:
     """Return changes of conversations that still have their first time, two for each manager.
 
-    Conversations of the next day are booked over, and only those of managers with a number of `first` or higher.
+    Conversations of the next day are booked over, and only those of managers with this number or a higher one.
     """
     soon_end = utcnow() + timedelta(hours=48)
     later_sessions: dict[Address, list[Session]] = {}
@@ -310,7 +313,7 @@ def choose_changes(company: Company, first: int) -> list[Change]:
             soon_sessions.append(session)
         elif session.count == 0:
             later_sessions.setdefault(session.pair.manager, []).append(session)
-    overlapped = [one for one in soon_sessions if int(one.pair.manager[1:].partition("@")[0]) >= first][:OVERLAPS]
+    overlapped = [one for one in soon_sessions if _get_number(one.pair.manager) >= first_overlapped][:OVERLAPS]
     # The first conversation of each manager, then the second; a manager with an overlap has only the second.
     others = [session for n in range(2) for sessions in later_sessions.values() for session in sessions[n : n + 1]]
     with_overlap = {one.pair.manager for one in overlapped}
@@ -323,7 +326,12 @@ def choose_changes(company: Company, first: int) -> list[Change]:
     return changes
 
 
-def make_changes(company: Company, changes: Sequence[Change]) -> None:
+def _get_number(manager: Address) -> int:
+    """Return the number in a manager's address: 7 of `m7@bench.example`."""
+    return int(manager[1:].partition("@")[0])
+
+
+def make_changes(company: RunningCompany, changes: Sequence[Change]) -> None:
     """Make these changes, evenly within a second."""
     pause, begin = Event(), monotonic()
     for number, change in enumerate(changes):
@@ -345,7 +353,7 @@ def _make_change(hands: GoogleHands, change: Change) -> None:
         hands.answer(pair.manager, pair.report, session.key, Answer.DECLINED)
 
 
-def note_new_times(company: Company, changes: Sequence[Change]) -> bool:
+def note_new_times(company: RunningCompany, changes: Sequence[Change]) -> bool:
     """Note when each change led to a new time. Returns whether all did."""
     for change in changes:
         if not change.seen_at and company.has_new_time(change):
@@ -356,7 +364,7 @@ def note_new_times(company: Company, changes: Sequence[Change]) -> bool:
 # --- the company ---
 
 
-def prepare(company: Company) -> None:
+def prepare(company: RunningCompany) -> None:
     """Wait until everything is booked, move a conversation of most managers to tomorrow, and prove all channels."""
     people = MANAGERS * (TEAM_SIZE + 1)
     wait_for(lambda: len(company.list_sessions()) == MANAGERS * TEAM_SIZE, PATIENCE, "not everything is booked", 1)
@@ -366,7 +374,7 @@ def prepare(company: Company) -> None:
     now = utcnow()
     begin = (now + timedelta(hours=22)).replace(minute=0, second=0)
     for manager, session in sorted({one.pair.manager: one for one in company.list_sessions().values()}.items()):
-        if int(manager[1:].partition("@")[0]) < 2 * OVERLAPS:
+        if _get_number(manager) < 2 * OVERLAPS:
             with company.google.lock:
                 company.hands.move(manager, session.key, Span(begin, begin + (session.span.end - session.span.start)))
     far_span = Span(now + timedelta(days=150), now + timedelta(days=150, hours=1))
@@ -379,7 +387,7 @@ def prepare(company: Company) -> None:
 
 
 @contextmanager
-def open_company() -> Iterator[Company]:
+def open_company() -> Iterator[RunningCompany]:
     """Start the database, the double, the mail server and the processes. Stop them at the end."""
     with ExitStack() as stack:
         folder = Path(stack.enter_context(TemporaryDirectory()))
@@ -408,20 +416,20 @@ def open_company() -> Iterator[Company]:
         worker = build(load_settings(config, environment))
         stack.callback(worker.close)
         try:
-            yield Company(google, mail_sink, worker)
+            yield RunningCompany(google, mail_sink, worker)
         finally:
             for process in processes:
                 process.terminate()
             for process in processes:
                 process.wait(60)
-            if log_folder := os.environ.get("LONGARC_BENCH_LOGS"):
+            if log_folder := os.environ.get("LONGARC_BENCH_LOGS"):  # a folder in which the logs are kept
                 for number in range(PROCESSES):
                     Path(log_folder, f"{number}.log").write_bytes((folder / f"{number}.log").read_bytes())
 
 
 def choose_zone(now: datetime) -> str:
     """Return a zone in which it is between ten and eleven in the morning."""
-    offset = (10 - now.hour + 11) % 24 - 11
+    offset = (10 - now.hour + 11) % 24 - 11  # hours ahead of UTC, from -11 to 12
     # The names of these zones have the opposite sign: Etc/GMT-2 is two hours ahead of UTC.
     return f"Etc/GMT{-offset:+d}" if offset else "Etc/GMT"
 
@@ -433,8 +441,8 @@ def _list_people(google: Google, zone: str) -> Iterator[str]:
         manager = f"m{number % MANAGERS}@bench.example"
         email = manager if number < MANAGERS else f"r{number - MANAGERS}@bench.example"
         google.calendars.add_person(email, zone)
-        name, above = email.partition("@")[0].upper(), "" if number < MANAGERS else manager
-        yield f"{email},{name},{above},{zone},GB,{_HOURS},google,smtp"
+        name, own_manager = email.partition("@")[0].upper(), "" if number < MANAGERS else manager
+        yield f"{email},{name},{own_manager},{zone},GB,{_HOURS},google,smtp"
 
 
 @contextmanager

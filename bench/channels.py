@@ -39,15 +39,18 @@ START = datetime(2027, 3, 1, 0, tzinfo=UTC)
 MANAGERS = 5
 #: How often a calendar is changed by its owner on a working day.
 MANAGER_CHANGES, REPORT_CHANGES = 8, 5
+#: The weeks before the requests are counted, the weeks in which they are, and the weeks of a quarter.
 WEEKS_BEFORE, WEEKS, QUARTER = 1, 1, 13
+#: The address to which the double sends notifications; it routes them to this machine.
 PUBLIC = "https://longarc.example"
+#: Kinds of requests: Google's names, and `time` for reading a person's free/busy.
 LIST, WATCH, STOP, TIME = "events.list", "events.watch", "channels.stop", "time"
 _QUARTER_HOUR, _DAY = timedelta(minutes=15), timedelta(days=1)
 
 
 @dataclass
 class BusyPeople:
-    """People who put something on their calendars, move it or take it off while they work."""
+    """People who put events on their calendars and take them off while they work."""
 
     hands: GoogleHands
     persons: dict[Address, Person]
@@ -71,13 +74,13 @@ class BusyPeople:
             self._change(self.planned.pop(0)[1], now)
 
     def _change(self, who: Address, now: datetime) -> None:
-        known, choice = self.entries.setdefault(who, []), self.random.random()
-        if known and choice < 0.4:
-            self.hands.remove(who, known.pop(self.random.randrange(len(known))))
+        event_ids, choice = self.entries.setdefault(who, []), self.random.random()
+        if event_ids and choice < 0.4:
+            self.hands.remove(who, event_ids.pop(self.random.randrange(len(event_ids))))
             return
         day = self.random.randrange(1, 15)
         begin = now.replace(minute=0, second=0) + day * _DAY + self.random.randrange(4) * _QUARTER_HOUR
-        known.append(self.hands.add(who, Span(begin, begin + self.random.randrange(2, 5) * _QUARTER_HOUR)))
+        event_ids.append(self.hands.add(who, Span(begin, begin + self.random.randrange(2, 5) * _QUARTER_HOUR)))
 
 
 @dataclass
@@ -146,12 +149,12 @@ def count_requests(notify_url: str) -> RequestCounts:
             google.calendars.channels.routes = {PUBLIC: f"http://127.0.0.1:{pages.port}"}
         count_changes = _count_changes(google, managers, clock)
         _run_until(worker, google, people, clock, START + timedelta(weeks=WEEKS_BEFORE))
-        begun, batches, changes = len(google.requests), google.batches, count_changes()
+        requests_before, batches_before, changes_before = len(google.requests), google.batches, count_changes()
         _run_until(worker, google, people, clock, START + timedelta(weeks=WEEKS_BEFORE + WEEKS))
-        measured = google.requests[begun:]
-        requests = sum(not one.in_batch for one in measured) + google.batches - batches
+        measured, batches = google.requests[requests_before:], google.batches - batches_before
+        requests = sum(not one.in_batch for one in measured) + batches
         by_kind = Counter(_name_kind(one) for one in measured)
-        return RequestCounts(requests, by_kind, google.batches - batches, count_changes() - changes)
+        return RequestCounts(requests, by_kind, batches, count_changes() - changes_before)
 
 
 def _name_kind(request: RecordedRequest) -> str:

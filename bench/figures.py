@@ -103,6 +103,7 @@ def find_cycles(modules: Sequence[Module]) -> list[list[str]]:
                 seen.add(following)
                 waiting.append(following)
         reachable[start] = seen
+    # two modules are in one group when each reaches the other
     groups = {tuple(sorted(b for b in reachable[a] if a in reachable[b])) for a in imports if a in reachable[a]}
     return [list(group) for group in sorted(groups)]
 

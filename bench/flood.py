@@ -69,7 +69,7 @@ def _flood(port: int, begin: float, sender: int, times: list[float]) -> None:
     connection = HTTPConnection("127.0.0.1", port, timeout=30)
     for number in range(sender, PER_SECOND * SECONDS, SENDERS):
         time.sleep(max(0.0, begin + number / PER_SECOND - time.monotonic()))
-        if time.monotonic() > begin + 2 * SECONDS:
+        if time.monotonic() > begin + 2 * SECONDS:  # the server is too slow for this rate
             break
         started = time.monotonic()
         forged = {"X-Goog-Channel-ID": f"{number:032x}", "X-Goog-Channel-Token": f"{number:032x}.{'0' * 43}"}

@@ -86,12 +86,13 @@ def measure() -> list[tuple[str, str]]:
         operations = calendar.operations.copy()
         least = operations["free/busy"] + operations["lists"] + operations["writes"]
         tokens = len(calendar.google.tokens.grant_types)
-        inside = sum(request.in_batch for request in calendar.google.requests)
+        batched = sum(request.in_batch for request in calendar.google.requests)
         steady = _measure_steady(world, calendar)
     finally:
         calendar.stop()
         world.worker.close()
-    more_polls = 11 * operations["lists"]  # polling every five minutes, the default, adds these to both
+    # twelve polls an hour, the default, in place of one; our requests and the fewest possible grow by as many
+    more_polls = 11 * operations["lists"]
     default_ratio = (ours + more_polls + tokens) / (least + more_polls)
     least_by_kind = ", ".join(f"{operations[kind]} {kind}" for kind in ("writes", "free/busy", "lists"))
     script = operations["script"]
@@ -110,7 +111,7 @@ def measure() -> list[tuple[str, str]]:
             f"{script / PAIRS:.0f} ({script}, {script * ANSWER_SECONDS:.0f} s of waiting)",
         ),
         ("ours against the script's", f"{script / ours:.1f} times fewer"),
-        ("reads that travelled in batches", f"{inside} in {calendar.google.batches}"),
+        ("reads that travelled in batches", f"{batched} in {calendar.google.batches}"),
         ("tokens, each for an hour, one person and one scope", f"{tokens}"),
         ("ratio with the tokens, polled every five minutes", f"{default_ratio:.3f}"),
         *steady,

@@ -127,8 +127,8 @@ def _measure_times(company: ServedCompany, paths: list[str]) -> str:
 
     _open_page(company.port, paths[0])
     with ThreadPoolExecutor(CLIENTS) as pool:
-        taken = sorted(pool.map(time_page, range(ROUNDS)))
-    return f"{median(taken) * 1000:.0f} ms median, {taken[int(len(taken) * 0.99)] * 1000:.0f} ms p99"
+        seconds = sorted(pool.map(time_page, range(ROUNDS)))
+    return f"{median(seconds) * 1000:.0f} ms median, {seconds[int(len(seconds) * 0.99)] * 1000:.0f} ms p99"
 
 
 def _open_page(port: int, path: str) -> tuple[str, str, str]:
@@ -195,6 +195,7 @@ def _open_form(company: ServedCompany, session: Session) -> tuple[str, str, str]
 
 def _save_draft(port: int, path: str, cookie: str, token: str, question: str, version: int) -> int:
     """Save a draft over the given version. Return the new version."""
+    # `after`: the draft is of changes to the first revision
     body = urlencode({"token": token, "version": version, "do": "keep", "question": question, "after": 1})
     headers = {"Cookie": cookie, "Accept": "application/json", "Content-Type": "application/x-www-form-urlencoded"}
     connection = HTTPConnection("127.0.0.1", port, timeout=60)

@@ -67,6 +67,7 @@ def build_teams(sizes: Sequence[int]) -> tuple[dict[Address, Person], dict[PairI
     persons: dict[Address, Person] = {}
     pairs: dict[PairId, Pair] = {}
     for team, size in enumerate(sizes):
+        # of team 3: `manager3`, and the reports `r0t3`, `r1t3`, …
         manager, *reports = (f"{name}{team}@bench.example" for name in ("manager", *(f"r{n}t" for n in range(size))))
         zone, country = ZONES[team % len(ZONES)]
         for email in (manager, *reports):
@@ -107,11 +108,12 @@ class FullCalendars:
         busy, count = sum(m.minutes for m in meetings[: self._counts.get(key, 0)]), self._counts.get(key, 0)
         if count == len(meetings) or busy >= share * working:
             return
-        answers = self._world.calendar.free_busy([person.email], Span(spells[0].start, spells[-1].end))
-        taken = [b.span for b in answers[person.email].busy if b.key is not None]
+        free_busy = self._world.calendar.free_busy([person.email], Span(spells[0].start, spells[-1].end))
+        # only our events have a key
+        session_spans = [b.span for b in free_busy[person.email].busy if b.key is not None]
         while count < len(meetings) and busy < share * working:
             busy += meetings[count].minutes
-            if not any(meetings[count].overlaps(span) for span in taken):
+            if not any(meetings[count].overlaps(span) for span in session_spans):
                 self._world.calendar.add(person.email, meetings[count])
             count += 1
         self._counts[key] = count
@@ -132,7 +134,7 @@ class FullCalendars:
 
 
 def build_world(sizes: Sequence[int], ledger: Ledger) -> SimulatedWorld:
-    """A company of such teams, with nothing on any calendar."""
+    """Return a company with a team of each of these sizes, and with nothing on any calendar."""
     settings = make_simulation_settings(Settings())
     persons, pairs = build_teams(sizes)
     renderer = BlankMailRenderer(sender=settings.mail.sender, domain=settings.mail.domain)
@@ -161,7 +163,7 @@ def place_company(load: float, seed: int) -> tuple[Placing, Placing]:
     """Return what the first sweep placed, and the best assignment of the same pairs to days."""
     world = build_world(TEAMS, Ledger(keeps_lines=False))
     FullCalendars(world, load, seed).fill()
-    known = world.calendar.free_busy(list(world.persons), Span(START, START + AHEAD))
+    free_busy = world.calendar.free_busy(list(world.persons), Span(START, START + AHEAD))
     world.run_until(START + timedelta(hours=2))
     sessions = [s for s in world.worker.store.queries.list_sessions() if s.kind is SessionKind.CAREER]
     world.worker.close()
@@ -171,7 +173,7 @@ def place_company(load: float, seed: int) -> tuple[Placing, Placing]:
     best: dict[PairId, date] = {}
     for manager in sorted({pair.manager for pair in targets}):
         pairs = [pair for pair in targets if pair.manager == manager]
-        best.update(assign_days({p: _list_costs(world.persons, p, targets[p], known) for p in pairs}))
+        best.update(assign_days({p: _list_costs(world.persons, p, targets[p], free_busy) for p in pairs}))
     return first, _summarize(sessions, best, world.persons)
 
 
@@ -180,7 +182,7 @@ def _get_day(persons: Mapping[Address, Person], pair: PairId, instant: datetime)
 
 
 def _list_costs(
-    persons: Mapping[Address, Person], pair: PairId, target: datetime, known: Mapping[Address, FreeBusy]
+    persons: Mapping[Address, Person], pair: PairId, target: datetime, free_busy: Mapping[Address, FreeBusy]
 ) -> dict[date, int]:
     """Return the days on which the two could meet, with the cost of each: the distance from the target in days.
 
@@ -202,7 +204,7 @@ def _list_costs(
                 window=Span(earliest, end),
                 minutes=minutes,
                 target=target,
-                free_busy=known,
+                free_busy=free_busy,
             )
             grid, starts = find_possible_starts(search)
             penalty = LAST_RESORT_COST if costs else 0
@@ -248,7 +250,8 @@ def format_sweep(load: float, first: Sequence[Placing], best: Sequence[Placing])
     yield f"{name}: most first sessions of a manager in a week", str(max(p.busiest_week for p in first))
     assert shares[0] >= LEAST_SHARE * shares[1], f"{name}: {shares[0]:.3f} placed, {shares[1]:.3f} possible"
     means = [mean(one) if one else 0.0 for one in distances]
-    assert means[0] <= max(MOST_RATIO * means[1], means[1] + MOST_DAYS * 7 / 5), f"{name}: {means[0]:.1f} days away"
+    most_days = MOST_DAYS * 7 / 5  # working days in days
+    assert means[0] <= max(MOST_RATIO * means[1], means[1] + most_days), f"{name}: {means[0]:.1f} days away"
     assert max(p.busiest_week for p in first) <= MAX_IN_TURN_A_WEEK
 
 

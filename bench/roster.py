@@ -56,6 +56,7 @@ def write_export(path: Path, *, is_changed: bool) -> None:
         writer = csv.writer(file)
         writer.writerow(HEADER)
         for number in range(PEOPLE + (PEOPLE // CHANGE_EVERY if is_changed else 0)):
+            # of the second export: 0 leaves, 1 has another manager, 2 another department; all other numbers: no change
             change = number % CHANGE_EVERY if is_changed and number >= PEOPLE // 2 else -1
             manager = (number - 1) // REPORTS_PER_MANAGER - (change == 1) if number else ""
             zone, country = ZONES[find_branch(number) % len(ZONES)]
@@ -105,9 +106,9 @@ def find_branch(number: int) -> int:
 @contextmanager
 def record_time(name: str, seconds: dict[str, float]) -> Iterator[None]:
     """Store the CPU time of the block under this name."""
-    begun = process_time()
+    began_at = process_time()
     yield
-    seconds[name] = process_time() - begun
+    seconds[name] = process_time() - began_at
 
 
 def measure() -> list[tuple[str, str]]:

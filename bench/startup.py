@@ -22,9 +22,9 @@ COMMANDS = {
 def time_command(arguments: tuple[str, ...]) -> float:
     """Return the seconds that a new Python process takes with these arguments."""
     env = {name: value for name, value in os.environ.items() if not name.startswith("LONGARC_")}
-    begun = perf_counter()
+    began_at = perf_counter()
     subprocess.run([sys.executable, *arguments], check=True, capture_output=True, cwd=ROOT, env=env)
-    return perf_counter() - begun
+    return perf_counter() - began_at
 
 
 def measure() -> list[tuple[str, str]]:

@@ -35,6 +35,7 @@ def simulate_company(size: int, days: int) -> tuple[float, int, int]:
     start = time.perf_counter()
     lines = run.simulate_to_ledger(persons, pairs, START, timedelta(days=days), seed=1, behaviour="calm")
     seconds = time.perf_counter() - start
+    # `ru_maxrss` is in kilobytes, on macOS in bytes
     units_per_megabyte = 1024 if sys.platform != "darwin" else 1024 * 1024
     own, largest = (resource.getrusage(who).ru_maxrss for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
     return seconds, (own + (len(partition.split_pairs(pairs)) - 1) * largest) // units_per_megabyte, lines

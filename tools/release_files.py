@@ -38,9 +38,16 @@ _MIT_TEXT = "Permission is hereby granted, free of charge, to any person obtaini
 
 def lock_with_hashes() -> str:
     """Return the text of the lock: the pinned runtime dependencies, each with the hashes of all its files."""
-    wanted = ["pip", "compile", "pyproject.toml", "--constraint", CONSTRAINTS, "--universal", "--generate-hashes"]
-    quiet = ["--quiet", "--no-config", "--no-header", "--no-annotate", "--no-emit-index-url", "--no-emit-find-links"]
-    return _HASHES_HEAD + _run_uv(*wanted, *quiet, *(f"--extra={extra}" for extra in EXTRAS))
+    command = ["pip", "compile", "pyproject.toml", "--constraint", CONSTRAINTS, "--universal", "--generate-hashes"]
+    options = [
+        "--quiet",
+        "--no-config",
+        "--no-header",
+        "--no-annotate",
+        "--no-emit-index-url",
+        "--no-emit-find-links",
+    ]
+    return _HASHES_HEAD + _run_uv(*command, *options, *(f"--extra={extra}" for extra in EXTRAS))
 
 
 def list_licences(lock: str) -> str:
