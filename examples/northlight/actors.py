@@ -27,7 +27,11 @@ ACCEPTS_AT = "09:20"
 
 
 class ScriptedHumans:
-    """All people of the demo, who act as the script says. Each `act` of the script is a method with a leading `_`."""
+    """All people of the demo, who act as the script says.
+
+    Each `act` of the script is a method with a leading `_`. It takes the beat, its session (None for a beat on a date)
+    and the arguments of the beat, and returns further fields of the ledger line.
+    """
 
     def __init__(self, stage: DemoStage, work: Path) -> None:
         self._stage = stage
@@ -174,8 +178,8 @@ class ScriptedHumans:
         """Write a contract file and record it; with `check_only`, only return the questions about its commitments."""
         day = _to_local(self._stage.clock(), beat.who).date()
         persons = self._stage.worker.store.people.load_all_people()
-        both = [persons[address] for address in session.pair.people]
-        filled_contract = self._contracts.write(contract, day, both)
+        pair_people = [persons[address] for address in session.pair.people]
+        filled_contract = self._contracts.write(contract, day, pair_people)
         lint_questions = self._stage.worker.contracts.check(session.id, filled_contract).questions
         questions = [f"{question.sentence} {question.advice}" for question in lint_questions if not question.is_hint]
         if check_only:
@@ -283,11 +287,12 @@ class ScriptedHumans:
 
 
 def _matches(session: Session, about: SessionSelector) -> bool:
+    """Whether the selector fits the session. The cycle of an ad hoc session and an empty topic don't matter."""
     return (
         session.kind == about.kind
         and session.adhoc == about.adhoc
         and (about.adhoc or session.cycle == about.cycle)
-        and session.topic == (about.topic or session.topic)
+        and (not about.topic or session.topic == about.topic)
         and session.state is not SessionState.CANCELLED
     )
 

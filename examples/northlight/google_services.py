@@ -32,7 +32,7 @@ _ANSWERS = {"ACCEPTED": "accepted", "DECLINED": "declined", "TENTATIVE": "tentat
 class GoogleServices:
     """The double of Google with the calendars of all people, and a service account that may act for them."""
 
-    calendars = mails = "google"
+    calendar_service = mail_service = "google"
     real_parts = "the Google API's own client library, a stand-in for Google that is as strict as its documentation"
     calendar_source = "the stand-in for Google"
 
@@ -75,7 +75,7 @@ class GoogleServices:
         self._mail_count += 1
         (self.mail_folder / f"{self._mail_count:06d}.eml").write_bytes(content)
 
-    def settings(self) -> str:
+    def format_settings(self) -> str:
         sections = []
         for kind, endpoint in (("calendars", "/calendar/v3/"), ("mailers", "/")):
             values = {"service_account": str(self._key_file), "endpoint": f"{self._google.url}{endpoint}"}
@@ -84,11 +84,11 @@ class GoogleServices:
             sections.append("\n".join([f"[{kind}.google]", *lines, ""]))
         return "\n".join(sections)
 
-    def provider(self, clock: Clock) -> CalendarProvider:
+    def build_provider(self, clock: Clock) -> CalendarProvider:
         self._clock = clock
         return calendar.build_with_clock({**self._google.section, "service_account": str(self._key_file)}, clock)
 
-    def mailers(self, clock: Clock) -> dict[str, Mailer]:
+    def build_mailers(self, clock: Clock) -> dict[str, Mailer]:
         return {
             "google": mail.build_with_clock(
                 {**self._google.mail_section, "service_account": str(self._key_file)}, clock

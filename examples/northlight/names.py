@@ -1,4 +1,4 @@
-"""Texts for people, conversations and times in the story."""
+"""Names of people and kinds of conversations, and times, as the pages of the demo show them."""
 
 from datetime import datetime
 from zoneinfo import ZoneInfo
@@ -8,24 +8,28 @@ from worker.domain.model import Address, PairId
 from worker.domain.reason_texts import format_short_date
 from worker.simulation.world import LedgerLine
 
-_TOPICS = {"now": ", part one of three", "direction": ", part two of three", "gap": ", part three of three"}
+#: By topic of a part: what is added to the kind of its session.
+_PART_SUFFIXES = {"now": ", part one of three", "direction": ", part two of three", "gap": ", part three of three"}
 
 
 def describe_session(line: LedgerLine, requested_ids: set[str]) -> str:
-    """Return the kind of the session in a line. `requested_ids`: the sessions that somebody asked for with `talk`."""
+    """Return the kind of the session in a line, in words: `career conversation, part one of three`.
+
+    `requested_ids`: the ids of the ad hoc sessions.
+    """
     if line.get("session") in requested_ids:
         return "conversation asked for"
     name = {"review": "contract review", "checkin": "check-in"}.get(line.get("kind", ""), "career conversation")
-    return name + _TOPICS.get(line.get("topic", ""), "")
+    return name + _PART_SUFFIXES.get(line.get("topic", ""), "")
 
 
 def get_pair(line: LedgerLine) -> PairId | None:
-    """Return the pair of a line; None for a mail to the operator."""
+    """Return the pair of a line; None for a line about no single pair, such as a mail to the operator."""
     return PairId.parse(line["pair"]) if "pair" in line else None
 
 
 def format_pair(pair: PairId | None) -> str:
-    """Return the first names: `Helen & Emily`; empty without a pair."""
+    """Return the first names of the two: `Helen & Emily`; empty without a pair."""
     return f"{get_first_name(pair.manager)} & {get_first_name(pair.report)}" if pair else ""
 
 

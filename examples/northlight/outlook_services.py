@@ -36,7 +36,7 @@ _ANSWERS = {"ACCEPTED": "accepted", "DECLINED": "declined", "TENTATIVE": "tentat
 class OutlookServices:
     """The double of Microsoft 365 with the mailboxes of all people, and an app that may act for them."""
 
-    calendars = mails = "outlook"
+    calendar_service = mail_service = "outlook"
     real_parts = (
         "Microsoft's own library for its log-in, a double of Microsoft 365 that is as strict as its documentation"
     )
@@ -67,16 +67,16 @@ class OutlookServices:
         self._mail_count += 1
         (self.mail_folder / f"{self._mail_count:06d}.eml").write_bytes(content)
 
-    def settings(self) -> str:
+    def format_settings(self) -> str:
         section = self._graph.section(self._double)
         keys = ("endpoint", "authority", "tenant", "client_id", "ca_file")
         return "\n".join(["[calendars.outlook]", *(f"{key} = {json.dumps(section[key])}" for key in keys), ""])
 
-    def provider(self, clock: Clock) -> CalendarProvider:
+    def build_provider(self, clock: Clock) -> CalendarProvider:
         hands = self._graph.Hands(self._double)
         return outlook.build_calendar(self._graph.section(self._double, organizers=hands.organizers))
 
-    def mailers(self, clock: Clock) -> dict[str, Mailer]:
+    def build_mailers(self, clock: Clock) -> dict[str, Mailer]:
         return {"outlook": outlook.build_mailer(self._graph.section(self._double, sender=SENDER))}
 
     def add_person(self, person: Address) -> None:

@@ -26,6 +26,7 @@ from worker.web.server import PageServer
 BASE_URL = "https://longarc.northlight.example"
 STYLESHEET = "pages.css"
 
+#: A link to a page in a mail, and what copies of pages leave out or replace. The groups hold what stays, or the link.
 _PAGE_LINK = re.compile(rf'href="({re.escape(BASE_URL)}/in/[^"#]+)(#[^"]*)?"')
 _SCRIPT = re.compile(r"<script\b.*?</script>\s*|<link rel=\"icon\"[^>]*>\s*", re.DOTALL)
 _STYLESHEET_LINK = re.compile(r'(<link rel="stylesheet" href=")[^"]+(">)')

@@ -23,15 +23,19 @@ OPERATOR = "longarc-operator@northlight.example"  #: looks after Longarc
 NOAH = "noah.brandt@northlight.example"
 LIAM = "liam.walsh@northlight.example"  #: joins later
 
+#: The columns of the people file. The groups `*(…)` have no meaning: without them the formatter would write each name
+#: on a line of its own. The arguments of calls below are grouped for the same reason.
 COLUMNS = (
     *("email", "name", "manager", "time_zone", "country", "working_hours", "locale", "start", "minutes", "format"),
     *("review", "transition_until", "prefer", "trust"),
 )
 
-PeopleRow = Mapping[str, str]
+PeopleRow = Mapping[str, str]  #: a row of the people file: texts by column
 
 
 def _make_row(email: Address, name: str, manager: Address, zone: str, country: str, **more: str) -> PeopleRow:
+    """Return a row; `more` holds further columns: `start` is the report's first day with the manager, `trust` whether
+    the brief may suggest the hardest questions, `review` how the monthly review takes place."""
     # all in English, with the date format of the country
     locale = f"en-{country[:2]}" if country[:2] in ("GB", "IN", "AU", "US") else "en-GB"
     columns = {
@@ -109,7 +113,10 @@ _DAYS = ("MO", "TU", "WE", "TH", "FR", "SA", "SU")
 def _make_weekly(
     title: str, days: str, at: str, minutes: int, *, every: int = 1, week: int = 0, attendee: Address = ""
 ) -> CalendarEntry:
-    """Return a meeting on these weekdays, every `every` weeks, from week `week` of the demo on."""
+    """Return a meeting on these weekdays (`MO TU`), every `every` weeks, from week `week` of the demo on.
+
+    With an `attendee`, it is a 1:1 of the owner with that person.
+    """
     weekdays = days.split()
     monday = START.date() + timedelta(weeks=week)
     first = monday + timedelta(days=min(_DAYS.index(day) for day in weekdays))

@@ -32,8 +32,8 @@ class SessionSelector:
 
     kind: str = "career"
     cycle: int = 1
-    topic: str = ""
-    adhoc: bool = False
+    topic: str = ""  #: empty for any topic
+    adhoc: bool = False  #: an ad hoc session; its cycle doesn't matter
     number: int = 0  #: index among the matching sessions, by time
 
 
@@ -94,7 +94,11 @@ class _PairScript:
 
 
 def list_threads() -> list[Thread]:
-    """Return all threads of the script. The beats of a thread are played in order; threads are independent."""
+    """Return all threads of the script. The beats of a thread are played in order; threads are independent.
+
+    The groups `*(…)` in the calls below have no meaning: without them the formatter would write each argument on a line
+    of its own.
+    """
     return [
         *_helen_and_mara(),
         *_helen_and_emily(),

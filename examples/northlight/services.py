@@ -39,20 +39,20 @@ class CalendarProgram(Protocol):
 class DemoServices(Protocol):
     """Services that run from `open` until the stack is closed."""
 
-    calendars: str  #: the name of the calendar service in the people file
-    mails: str  #: the name of the mail service in the people file
-    real_parts: str  #: what of it is real, as a text for the page
+    calendar_service: str  #: its name in the people file
+    mail_service: str  #: its name in the people file
+    real_parts: str  #: what of the services is real, as a text for the page
     calendar_source: str  #: where the calendars come from, as a text for the page
     mail_folder: Path  #: the folder with every mail received
 
     def open(self, stack: ExitStack) -> None: ...
 
-    def settings(self) -> str:
+    def format_settings(self) -> str:
         """Return the sections of the settings for these services."""
 
-    def provider(self, clock: Clock) -> CalendarProvider: ...
-    def mailers(self, clock: Clock) -> dict[str, Mailer]:
-        """Return the mailers that need the clock of the demo; the others are created from the settings."""
+    def build_provider(self, clock: Clock) -> CalendarProvider: ...
+    def build_mailers(self, clock: Clock) -> dict[str, Mailer]:
+        """Return the mailers that need the clock of the demo, by service; others are created from the settings."""
 
     def add_person(self, person: Address) -> None: ...
     def open_calendar(self, person: Address) -> CalendarProgram: ...
@@ -61,8 +61,8 @@ class DemoServices(Protocol):
 class EmbeddedServices:
     """The servers that come with Longarc: Radicale, and SMTP."""
 
-    calendars = "caldav"
-    mails = "smtp"
+    calendar_service = "caldav"
+    mail_service = "smtp"
     real_parts = "a CalDAV server, an SMTP server"
     calendar_source = "the CalDAV server"
 
@@ -75,16 +75,16 @@ class EmbeddedServices:
     def open(self, stack: ExitStack) -> None:
         stack.enter_context(self._servers)
 
-    def settings(self) -> str:
+    def format_settings(self) -> str:
         host, port = self._servers.smtp_host, self._servers.smtp_port
         calendars = f"[calendars.caldav]\nurl = {json.dumps(self._servers.caldav_url)}\nattendee_copies = true\n"
         return f'{calendars}\n[mailers.smtp]\nhost = {json.dumps(host)}\nport = {port}\nsecurity = "none"\n'
 
-    def provider(self, clock: Clock) -> CalendarProvider:
+    def build_provider(self, clock: Clock) -> CalendarProvider:
         url = self._servers.caldav_url
         return CalDavCalendar(DavClient(None, None, TIMEOUT_SECONDS), url, attendee_copies=True, clock=clock)
 
-    def mailers(self, clock: Clock) -> dict[str, Mailer]:
+    def build_mailers(self, clock: Clock) -> dict[str, Mailer]:
         return {}
 
     def add_person(self, person: Address) -> None:

@@ -66,7 +66,7 @@ class DemoStage:
         self.services = make_services(provider, work)
         self._stack = ExitStack()
         self._programs: dict[Address, CalendarProgram] = {}
-        self._poll_times: dict[Address, datetime] = {}
+        self._poll_times: dict[Address, datetime] = {}  #: when the calendar of each manager is to be polled next
         self._last_history_id = 0
         self._task_errors: list[BaseException] = []
         self.clock = SteppedClock(cast.START)
@@ -84,10 +84,10 @@ class DemoStage:
             self.worker = build(settings, self.clock, holder="demo")
             stack.callback(self.worker.close)
             self.worker.store.migrate()
-            provider: Any = self.services.provider(self.clock)
+            provider: Any = self.services.build_provider(self.clock)
             stack.callback(provider.close)
-            mailers = self.services.mailers(self.clock)
-            self.worker.services.use(calendars={self.services.calendars: provider}, mailers=mailers)
+            mailers = self.services.build_mailers(self.clock)
+            self.worker.services.use(calendars={self.services.calendar_service: provider}, mailers=mailers)
             self._start_tasks(stack)
             server = stack.enter_context(PageServer(self.worker))
             self.pages = PageReader(self.worker, server, self.services.mail_folder)
@@ -115,11 +115,12 @@ class DemoStage:
             "operator": cast.OPERATOR,
             "base_url": BASE_URL,
             "database": database,
-            "mails": self.services.mails,
+            "mails": self.services.mail_service,
         }
         quoted = {name: json.dumps(value) for name, value in values.items()}
         config.write_text(
-            _SETTINGS.format(**quoted, config=config, key=key, services=self.services.settings()), encoding="utf-8"
+            _SETTINGS.format(**quoted, config=config, key=key, services=self.services.format_settings()),
+            encoding="utf-8",
         )
         return {"LONGARC_CONFIG": str(config), "LONGARC_KEY_FILE": str(key)}
 
@@ -128,7 +129,7 @@ class DemoStage:
         with (self._work / "people.csv").open("w", encoding="utf-8", newline="") as file:
             writer = csv.DictWriter(file, (*cast.COLUMNS, "calendar", "mail"), restval="")
             writer.writeheader()
-            services = {"calendar": self.services.calendars, "mail": self.services.mails}
+            services = {"calendar": self.services.calendar_service, "mail": self.services.mail_service}
             writer.writerows({**row, **services} for row in rows)
 
     def _start_tasks(self, stack: ExitStack) -> None:

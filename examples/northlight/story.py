@@ -26,7 +26,9 @@ from worker.simulation.world import LedgerLine
 STORY_ZONE = ZONES[MARA]
 
 PROGRAM = "Longarc"
+#: The blank between two sentences: `It moved.| Both hear of it.`
 _SENTENCE = re.compile(r"(?<=[.?!]) (?=[A-Z0-9`])")
+#: By number, from 0 on.
 _ORDINALS = ("", "first", "second", "third", "fourth", "fifth")
 
 #: What a person does, by `act` of the ledger line.
@@ -198,6 +200,7 @@ def _describe_act(line: LedgerLine, requested_ids: set[str]) -> str:
 
 
 def _describe_move(line: LedgerLine, texts: Mapping[str, str]) -> str:
+    """Return the text for the act `move`, which also stands for a shortened session. `texts` are those of `_ACTS`."""
     if line.get("kind") == "commitment":
         return f"moves the time kept for a promise to {texts['when']}"
     minutes = int((parse_instant(line["end"]) - parse_instant(line["start"])).total_seconds() // 60)

@@ -177,14 +177,14 @@ class _TimelineBuilder:
     def _measure_day(self, day: date) -> float:
         return self.measure(datetime.combine(day, time(), UTC))
 
-    def _place(self, along: float, across: float) -> tuple[float, float]:
+    def _to_x_and_y(self, along: float, across: float) -> tuple[float, float]:
         """Return x and y of a position along the weeks and across a lane."""
         return (across, along) if self._layout.is_upright else (along, across)
 
     def _make_bar(self, along: tuple[float, float], across: float, breadth: float, **texts: str) -> Bar:
         """Return the bar between two positions along the weeks."""
-        x, y = self._place(along[0], across)
-        width, height = self._place(round(along[1] - along[0], 1), breadth)
+        x, y = self._to_x_and_y(along[0], across)
+        width, height = self._to_x_and_y(round(along[1] - along[0], 1), breadth)
         return Bar(x=x, y=y, width=width, height=height, **texts)
 
     # --- the weeks ----------------------------------------------------------------------------------------------------
@@ -220,7 +220,7 @@ class _TimelineBuilder:
         """Return the lane of a pair; `number` counts from 0 at the top."""
         zones = dict.fromkeys(get_city(people.ZONES[who]) for who in (pair.manager, pair.report))
         sessions = [s for s in self._result.sessions if s.pair == pair.id]
-        x, y = self._place(0, number * self._layout.lane)
+        x, y = self._to_x_and_y(0, number * self._layout.lane)
         return Lane(
             x=x,
             y=y,
@@ -250,7 +250,7 @@ class _TimelineBuilder:
             line = lines[session.id] | {"start": session.start.isoformat(), "kind": session.kind.value}
             tone = self._get_tone(session)
             name = _capitalize(describe_session(line, self._requested_ids))
-            x, y = self._place(self.measure(session.start), self._layout.sessions)
+            x, y = self._to_x_and_y(self.measure(session.start), self._layout.sessions)
             yield TimelineMark(
                 x=x,
                 y=y,
@@ -268,14 +268,14 @@ class _TimelineBuilder:
                 title = (
                     f"No time for the {describe_session(line, self._requested_ids)}; {consequence}. {line['reason']}"
                 )
-                x, y = self._place(self.measure(parse_instant(line["at"])), self._layout.sessions)
+                x, y = self._to_x_and_y(self.measure(parse_instant(line["at"])), self._layout.sessions)
                 yield TimelineMark(x=x, y=y, kind="none", tone="none", title=title)
 
     def _list_outside_bars(self, pair: Pair) -> Iterator[Bar]:
         """Yield bars over the weeks before and after the time in which the pair exists."""
         name, breadth = get_first_name(pair.report), self._layout.lane - 2
         joined = self._measure_day(pair.first_seen)
-        if joined > self._layout.week:
+        if joined > self._layout.week:  # pairs of the first week are there from the beginning
             others = [other for other in self._find_other_pairs(pair) if other.first_seen < pair.first_seen]
             what = f"reports to {get_first_name(pair.manager)} from" if others else "joins on"
             title = f"{name} {what} {format_short_date(pair.first_seen)}"
@@ -295,8 +295,9 @@ class _TimelineBuilder:
             return f"until {format_short_date(successors[0].first_seen)}"
         if pair.transition_until:
             return "every 6 weeks, in transition"
-        form = "in three parts" if pair.format is Format.SERIES else ""
-        return form or ("review in the 1:1" if pair.review is ReviewMode.IN_1ON1 else f"every {pair.every}")
+        if pair.format is Format.SERIES:
+            return "in three parts"
+        return "review in the 1:1" if pair.review is ReviewMode.IN_1ON1 else f"every {pair.every}"
 
     def _get_tone(self, session: Session) -> str:
         if session.booked:
@@ -315,8 +316,8 @@ class _TimelineBuilder:
             is_of_manager = commitment.owner is Owner.MANAGER
             who = get_first_name(pair.manager if is_of_manager else pair.report)
             tone, outcome = _describe_standing(commitment, self._result.end)
-            x, y = self._place(
-                round(self._measure_day(commitment.due) + self._layout.week / 14, 1),
+            x, y = self._to_x_and_y(
+                round(self._measure_day(commitment.due) + self._layout.week / 14, 1),  # at noon: half a day later
                 self._layout.manager if is_of_manager else self._layout.report,
             )
             yield TimelineMark(
@@ -361,9 +362,10 @@ class _TimelineBuilder:
         sessions = self._layout.sessions
         begin, end = self.measure(parse_instant(start)), self.measure(parse_instant(line["start"]))
         top = round(sessions - min(MIN_RISE + abs(end - begin) * RISE_PER_PIXEL, self._layout.max_rise), 1)
+        # a Bézier curve: its begin, two control points, and its end, 8 pixels above the mark of the session
         points = ((begin, sessions), (begin, top), (end, top), (end, sessions - 8))
-        first, *others = (f"{x} {y}" for x, y in (self._place(*point) for point in points))
-        x, y = self._place(begin, sessions)
+        first, *others = (f"{x} {y}" for x, y in (self._to_x_and_y(*point) for point in points))
+        x, y = self._to_x_and_y(begin, sessions)
         tone = cause if cause in _OTHER_MOVES else "lost"
         why = _OTHER_MOVES.get(cause) or CAUSE_NAMES[DeferralCause(cause)]
         session = _capitalize(describe_session(line, self._requested_ids))
