@@ -1,4 +1,4 @@
-"""The parser of each value in a directory or in the people file, by the column of the people file."""
+"""The parsers of the values in a directory or in the people file, one for each column of the people file."""
 
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
@@ -22,7 +22,7 @@ from worker.settings.parsers import (
 )
 from worker.settings.problem_report import ProblemReport
 
-#: The fields of a record that are parsed like cells of the people file.
+#: The fields of a record that are parsed like cells of the people file. Its `wishes` are parsed, too.
 _TEXT_FIELDS = ("name", "time_zone", "country", "locale", "working_hours", "group")
 
 _Parsers = Mapping[str, Callable[[str], Any]]
@@ -41,7 +41,7 @@ _PARSERS: _Parsers = {
     "review": make_choice_parser(list(ReviewMode)),
     "transition_until": parse_day,
     "prefer": parse_preference,
-    "trust": parse_boolean,
+    "trust": parse_boolean,  # whether the two trust each other enough for the hardest questions in the brief
     "paused": parse_boolean,
     "paused_until": parse_day,
 }
@@ -73,13 +73,14 @@ class ParsedRecord:
         self.problem_report.add_fault(self.place, column, fault, remedy)
 
     def add_invalid_value(self, column: str, error: InvalidValue) -> None:
-        """Add a value of this record that can't be used to the problem report."""
+        """Add to the problem report that the text of a column can't be used; `error` says why."""
         self.add_fault(column, error.what, error.build_remedy)
 
 
 def parse_record(record: RosterRecord, parsers: _Parsers, problem_report: ProblemReport) -> ParsedRecord:
     """Return the record with its parsed values. Values that can't be parsed are added to the problem report."""
     parsed = ParsedRecord(record, problem_report)
+    # here wishes are all columns that only the people file has, such as `calendar`, `start` and `paused` (WISH_COLUMNS)
     texts = {name: getattr(record, name) for name in _TEXT_FIELDS} | dict(record.wishes)
     for column, text in texts.items():
         if not text:

@@ -44,6 +44,7 @@ _STATE_NAMES = frozenset({"georgia"})
 _MAX_CODE_LENGTH = 3  #: letters of a country's code
 #: How similar the name of a country must be to be suggested, from 0 to 1.
 _MIN_SIMILARITY = 0.75
+#: What may follow a name: `Germany (DE)`.
 _BRACKETS = re.compile(r"\s*\([^()]*\)\s*$")
 
 

@@ -46,6 +46,7 @@ _FORMER_STATUSES = frozenset(
 _PLACEHOLDERS = frozenset(("-", "--", "–", "—", "n/a", "#n/a", "null"))
 #: The mark that Workday appends to the name of a former worker.
 _TERMINATED_MARK = re.compile(r"\(terminated\)$", re.IGNORECASE)
+#: What stands between several addresses in one cell.
 _SEPARATORS = re.compile(r"[\s;,]+")
 
 

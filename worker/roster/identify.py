@@ -15,6 +15,7 @@ from worker.roster.model import RosterRules, StoredRoster
 from worker.settings.parsers import InvalidValue, parse_address, parse_directory_id
 
 _ONE_ROW_REMEDY = "Keep one row for each person."
+#: An id that is unique in all directories: `123e4567-e89b-12d3-a456-426614174000`.
 _UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 
 
@@ -160,9 +161,9 @@ def _find_people_with_reused_address(
     if rules.accepts_new_ids:
         return
     for identified_record in people:
-        former_owner = stored_roster.owners.get(identified_record.email, "")
-        has_left = former_owner in stored_roster.former_people
-        former_id = stored_roster.directory_ids.get(former_owner, "") if has_left else ""
+        stored_owner = stored_roster.owners.get(identified_record.email, "")
+        has_left = stored_owner in stored_roster.former_people
+        former_id = stored_roster.directory_ids.get(stored_owner, "") if has_left else ""
         new_id = identified_record.directory_alias
         is_same_directory = _get_namespace(former_id) == _get_namespace(new_id)
         if former_id and new_id and new_id != former_id and is_same_directory:

@@ -21,9 +21,9 @@ _NAME_SUFFIXES = frozenset(
 )
 #: A mark that Workday appends to the name of a worker.
 _WORKER_MARK = re.compile(r"\s*(?:\((?:on leave|terminated)\)|\[C\])$", re.IGNORECASE)
-_TIME_OF_DAY = re.compile(r"[T ]\d{1,2}:\d{2}.*")
-_SLASHED_DATE = re.compile(r"(\d{1,2})[/-](\d{1,2})[/-](\d{4})")
-_DOTTED_DATE = re.compile(r"(\d{1,2})\.\s?(\d{1,2})\.\s?(\d{4})")
+_TIME_OF_DAY = re.compile(r"[T ]\d{1,2}:\d{2}.*")  # `T09:00:00Z`
+_SLASHED_DATE = re.compile(r"(\d{1,2})[/-](\d{1,2})[/-](\d{4})")  # `15/09/2026` or `9-15-2026`
+_DOTTED_DATE = re.compile(r"(\d{1,2})\.\s?(\d{1,2})\.\s?(\d{4})")  # `15.9.2026` or `15. 9. 2026`
 _DATE_FORMATS_WITH_MONTH_NAME = ("%d %b %Y", "%d %B %Y", "%d-%b-%Y", "%b %d, %Y", "%B %d, %Y")
 
 

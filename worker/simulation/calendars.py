@@ -102,6 +102,7 @@ def _add_meeting(
     answers: dict[Address, Answer] = {}
     for copy in copies_with_answers:
         for guest, answer in copy.answers.items():
+            # an answer in one copy counts more than `declined` in another
             if answers.get(guest, Answer.DECLINED) is Answer.DECLINED:
                 answers[guest] = answer
     answers |= {person: copy.answers.get(person, Answer.ACCEPTED) for person, copy in busy_copies.items()}

@@ -81,7 +81,7 @@ class Summary:
             self.events[kind.removeprefix("event.")] += 1
 
     def list_conversations(self) -> list[CareerSession]:
-        """Return the sessions that stand for the conversations that were held, without ad hoc sessions."""
+        """Return a session for each conversation that was held, without ad hoc sessions: of a series, its last part."""
         return [
             session
             for session_id, session in self.career_sessions.items()
