@@ -84,7 +84,7 @@ def prepare_company(companies: PreparedCompanies, steps: Sequence[Sequence[str]]
 def assert_is_undone(company: CrashCompany) -> None:
     for address in company.people:
         assert [event.key for event in list_events(company, address)] == [None], "only the event that is not ours"
-    assert [message.key for message in company.messages() if message.is_live and not message.name] == []
+    assert [effect.key for effect in company.effects() if effect.is_live and not effect.name] == []
     store = company.store()
     state = store.undo.load()
     pauses = store.participation.load().pauses

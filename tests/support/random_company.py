@@ -155,17 +155,14 @@ class Company(RuleBasedStateMachine):
             self.world.calendar.answer(one.pair.manager, one.key, one.pair.report, answer)
 
     @rule(
-        data=st.data(),
-        days=st.integers(-5, 5),
-        quarter_hours=st.integers(-8, 8),
-        cut_minutes=st.sampled_from((0, 0, 30, 45)),  # 0 twice: more often the length stays
+        data=st.data(), days=st.integers(-5, 5), quarter_hours=st.integers(-8, 8), cut=st.sampled_from((0, 0, 30, 45))
     )
-    def moves(self, data: st.DataObject, days: int, quarter_hours: int, cut_minutes: int) -> None:
-        """Somebody drags an event, to a time and length inside the rules or not."""
+    def moves(self, data: st.DataObject, days: int, quarter_hours: int, cut: int) -> None:
+        """Somebody drags an event, inside the rules or not; half of the time it is made shorter, by `cut` minutes."""
         one = self.draw_one(data, self.upcoming())
         if one:
             start = one.span.start + days * DAY + quarter_hours * 15 * MINUTE
-            minutes = max(one.span.minutes - cut_minutes, 15)
+            minutes = max(one.span.minutes - cut, 15)
             if start > self.now + HOUR:
                 self.world.calendar.move(one.pair.manager, one.key, companies.span(start, minutes))
 
@@ -214,10 +211,8 @@ class Company(RuleBasedStateMachine):
         """For 9:00 UTC so many days ahead or any time (None), or for one of the times that were offered."""
         one = self.draw_one(data, self.sessions(SessionState.BOOKED, SessionState.DEFERRED))
         if one:
-            own_time = None
-            if days_ahead:
-                own_time = companies.span(START.replace(hour=9) + ((self.now - START).days + days_ahead) * DAY)
-            requested_time = self.draw_one(data, [own_time, *one.options])
+            start = START.replace(hour=9) + ((self.now - START).days + (days_ahead or 0)) * DAY
+            requested_time = self.draw_one(data, [companies.span(start) if days_ahead else None, *one.options])
             self._try_action(lambda: self.world.worker.actions.defer_session(one.id, requested_time))
 
     @rule(data=st.data(), trigger=st.sampled_from(Trigger))
@@ -234,12 +229,8 @@ class Company(RuleBasedStateMachine):
 
     @rule(data=st.data(), days=st.integers(2, 60))
     def records(self, data: st.DataObject, days: int) -> None:
-        held = [
-            s
-            for s in self.sessions(SessionState.HELD, SessionState.UNFINISHED, SessionState.CONTRACTED)
-            if s.kind is SessionKind.CAREER
-        ]
-        one = self.draw_one(data, held)
+        held = self.sessions(SessionState.HELD, SessionState.UNFINISHED, SessionState.CONTRACTED)
+        one = self.draw_one(data, [s for s in held if s.kind is SessionKind.CAREER])
         if one:
 
             def act() -> None:
@@ -278,14 +269,11 @@ class Company(RuleBasedStateMachine):
         before = {p.email for p in self.world.worker.store.people.load_current_people().values()}
         after = before | {who} if comes_back else before - {who}
         everybody = {email: self.world.persons[email] for email in sorted(after)}
-        listed = {one.id: one for one in self._all_pairs() if one.manager in after and one.report in after}
+        listed = {one.id: one for one in self.world.pairs.values() if one.manager in after and one.report in after}
         self.world.worker.store.people.apply_import(everybody, listed, self.now)
         # the value that changes with each import
         self.world.worker.store.people.set_stored_value(IMPORT_VERSION_NAME, f"{sorted(after)} at {self.now}")
         self.listed = listed
-
-    def _all_pairs(self) -> list[Any]:
-        return list(self.world.pairs.values())
 
     # --- what breaks ---
 
@@ -293,13 +281,10 @@ class Company(RuleBasedStateMachine):
         error=st.sampled_from(sorted(ERRORS)),
         operations=st.sets(st.sampled_from(OPERATIONS), min_size=1, max_size=3),
         after=st.booleans(),
-        times=st.sampled_from((1, 2, 1000)),
+        times=st.sampled_from((1, 2, 1000)),  # 1000: as good as always
     )
     def fails(self, error: str, operations: set[str], after: bool, times: int) -> None:
-        """These operations fail: before the service does anything or, with `after`, although it has done it.
-
-        1000 times is as good as always.
-        """
+        """These operations fail: before the service does anything or, with `after`, although it has done it."""
         names = [f"{one}.done" if after else one for one in sorted(operations)]  # as the services in memory name them
         self.failing = f"{error} at {names}, {times} times"
         failure = companies.Fails(ERRORS[error], *names, times=times)
@@ -403,9 +388,8 @@ class Company(RuleBasedStateMachine):
             assert session.count == stored_counts[session.id] >= self.deferral_counts.get(session.id, 0)
             self.deferral_counts[session.id] = session.count
             if session.count and session.state is SessionState.CANCELLED:
-                is_pair_active = all_pairs[session.pair].is_active
-                is_review = session.kind is SessionKind.REVIEW
-                assert self._was_pair_inactive(session) or not is_pair_active or is_review, session
+                is_inactive = self._was_pair_inactive(session) or not all_pairs[session.pair].is_active
+                assert is_inactive or session.kind is SessionKind.REVIEW, session
 
     def _was_pair_inactive(self, session: Session) -> bool:
         """Whether the history of the session says that its pair was paused or ended."""
@@ -432,9 +416,8 @@ class Company(RuleBasedStateMachine):
 
     def _there_is_always_a_next_session(self) -> None:
         """T-4: each pair has a career session ahead, or a human was told why there is none."""
-        told_subjects = {
-            m.subject for m in self.effects() if m.name == "unplaceable" and m.progress is not EffectProgress.WAITING
-        }
+        mails = [m for m in self.effects() if m.name == "unplaceable"]
+        told_subjects = {m.subject for m in mails if m.progress is not EffectProgress.WAITING}
         for pair_id, one in self.world.worker.store.people.load_all_pairs().items():
             if not one.is_active:
                 continue
