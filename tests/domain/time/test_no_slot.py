@@ -62,6 +62,7 @@ def test_shorter_session_is_suggested_when_it_fits() -> None:
         window=june_window(8, (9, 0), (17, 0)), busy=[Span(gap.start - DAY, gap.start), Span(gap.end, gap.end + DAY)]
     )
     assert "With 60 minutes there is room on 1 day." in explain_in_words(s)
+    assert "60 minutes" not in explain_in_words(replace(s, shortest_minutes=75)), "the settings allow no shorter one"
 
 
 def test_session_without_buffer_is_suggested_when_it_fits() -> None:

@@ -351,6 +351,7 @@ def make_search(
         report=builder.report,
         window=attempt.window,
         minutes=attempt.minutes,
+        shortest_minutes=builder.policy.min_minutes,
         target=requested_time.start if requested_time else _find_target(builder, session, attempt.window),
         preference=_choose_preference(builder, session, requested_time),
         free_busy=exclude_own_event(free_busy_by_address, session),

@@ -213,6 +213,7 @@ def _make_search(builder: PlanBuilder, session: Session, window: Span) -> Search
         report=builder.report,
         window=window,
         minutes=max(session.minutes, builder.policy.min_minutes) if is_career else session.minutes,
+        shortest_minutes=builder.policy.min_minutes,
         target=_find_target(builder, session, window),
         preference=builder.pair.preference if not session.urgent else Preference(),
         free_busy=exclude_own_event(free_busy_by_address, session),

@@ -37,7 +37,8 @@ from worker.domain.time.search import (
 )
 from worker.domain.time.worktime import find_holiday
 
-MIN_MINUTES = 60  #: no session is shortened below this automatically (T-1)
+#: The length of the shortest career session with any settings, in minutes (T-1).
+MIN_MINUTES = 60
 SHORTEN_STEP_MINUTES = 15
 #: The most hours by which a working day is extended when longer hours are tried.
 MAX_EXTRA_HOURS = 4
@@ -243,8 +244,7 @@ def _try_shorter(search: Search) -> Reason | None:
     Shorter lengths with buffers are tried first, then all lengths without buffers. Return None when nothing helps.
     """
     buffer_choices = (True, False) if search.has_buffer else (False,)
-    # A session that is shorter than MIN_MINUTES anyway, such as a review, is tried at its own length only.
-    lengths = range(search.minutes, min(MIN_MINUTES, search.minutes) - 1, -SHORTEN_STEP_MINUTES)
+    lengths = range(search.minutes, min(search.shortest_minutes, search.minutes) - 1, -SHORTEN_STEP_MINUTES)
     for has_buffer in buffer_choices:
         for minutes in lengths:
             grid, start_bits = find_possible_starts(replace(search, minutes=minutes, has_buffer=has_buffer))

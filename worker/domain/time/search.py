@@ -36,6 +36,8 @@ class Search:
     report: Person
     window: Span
     minutes: int
+    #: The length below which the session is not shortened. A session that is shorter anyway keeps its length.
+    shortest_minutes: int = 60
     target: datetime  #: slots nearer to this instant rank higher
     preference: Preference = NO_PREFERENCE
     free_busy: Mapping[Address, FreeBusy]
