@@ -98,9 +98,9 @@ def channel_of(calendar: Address, path: str, **changed: Any) -> Channel:
 class ChannelContract:
     """One test for each promise of a calendar service that sends notifications of changes."""
 
-    path = "/notify/google"  #: in the address to which notifications go
-    renews = False  #: the service can prolong a channel
-    longest = timedelta(days=7)  #: that the service keeps a channel open
+    path = "/notify/google"  #: the path of the address to which notifications go
+    renews = False  #: whether the service can prolong a channel
+    longest = timedelta(days=7)  #: how long the service keeps a channel open at most
 
     def read(self, request: ReceivedRequest) -> Sequence[Notification]:
         """Return the notifications in a request, as the vendor's module parses it."""
@@ -192,7 +192,7 @@ class ChannelContract:
     def test_opening_returns_the_end_of_the_channel(
         self, provider: NotifyingProvider, hands: Hands, listener: Listener
     ) -> None:
-        """T-1: the end is an aware time in UTC, at about the longest life that the service offers."""
+        """The end is an aware time in UTC, at about the longest life that the service offers."""
         opened = provider.open_channel(self.channel(hands.person()))
         assert opened.expires_at.utcoffset() == timedelta(0)
         now = datetime.now(UTC)

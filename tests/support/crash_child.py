@@ -90,9 +90,9 @@ class Boundaries:
             setattr(owner, name, self._wrapped(getattr(owner, name), label))
 
     def _wrapped(self, real: Callable[..., Any], label: str) -> Callable[..., Any]:
-        def wrapped(*given: Any, **named: Any) -> Any:
+        def wrapped(*arguments: Any, **keywords: Any) -> Any:
             self._pass(f"{label} before")
-            answer = real(*given, **named)
+            answer = real(*arguments, **keywords)
             self._pass(f"{label} after")
             return answer
 
@@ -132,8 +132,8 @@ class WorkerProcess:
         Boundaries(tell, command.get("kill"), command.get("restart")).wrap(self.worker, command["calendar"])
 
     def run_steps(self) -> None:
-        for step, *given in self._command["steps"]:
-            getattr(self, f"_{step}")(*given)
+        for step, *arguments in self._command["steps"]:
+            getattr(self, f"_{step}")(*arguments)
         self.worker.close()
 
     # --- steps ---
@@ -303,8 +303,9 @@ def main() -> None:
     gc.freeze()  # the memory is shared with the forked processes, and each garbage collection there would copy it
     gc.enable()
     for line in sys.stdin:
-        given = json.loads(line)
-        children = [start(command) for command in (given if isinstance(given, list) else [given])]
+        parsed = json.loads(line)
+        commands = parsed if isinstance(parsed, list) else [parsed]
+        children = [start(command) for command in commands]
         codes = [os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) for child in children]
         sys.stdout.write(" ".join(map(str, codes)) + "\n")
         sys.stdout.flush()

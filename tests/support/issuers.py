@@ -154,9 +154,9 @@ class ForgingIssuer:
 
     def send_back(self, location: str, **changed: str) -> str:
         """Take a redirect to the issuer; return the path of our pages to which it sends the browser back."""
-        given = {name: values[0] for name, values in parse_qs(urlsplit(location).query).items()}
-        self.nonce = given["nonce"]
-        values = {"state": given["state"], "code": CODE, **changed}
+        query = {name: values[0] for name, values in parse_qs(urlsplit(location).query).items()}
+        self.nonce = query["nonce"]
+        values = {"state": query["state"], "code": CODE, **changed}
         return "/sign-in/callback?" + "&".join(f"{name}={value}" for name, value in values.items())
 
 

@@ -88,13 +88,13 @@ def is_at_work(who: Person, instant: datetime) -> bool:
 
 def is_blocked(s: Search, who: Person, slot: Span) -> bool:
     """Whether the calendar of a person, or what the program planned for that person, keeps the slot from being used."""
-    known = s.free_busy.get(who.email, FreeBusy(is_known=False))
+    free_busy = s.free_busy.get(who.email, FreeBusy(is_known=False))
     margin = QUARTER_HOUR if s.has_buffer else timedelta()
     spans = [item.span for item in s.taken_times.get(who.email, ())]
     if who.calendar != "none":
-        if not known.is_known:
+        if not free_busy.is_known:
             return True
-        spans += [item.span for item in known.busy]
+        spans += [item.span for item in free_busy.busy]
     return any(slot.start < span.end + margin and slot.end > span.start - margin for span in spans)
 
 

@@ -143,7 +143,8 @@ def perform_effects(state: PairState, now: datetime, is_refused: bool = False) -
         else:
             placed = _write_event(state, effect)
             progress = EffectProgress.DONE if placed else EffectProgress.DROPPED
-            state = replace(state, placed_events={**state.placed_events, effect.event: placed}) if placed else state
+            if placed:
+                state = replace(state, placed_events={**state.placed_events, effect.event: placed})
         settled = replace(effect, progress=progress, attempts=1)
         state = replace(state, effects=tuple(settled if m.key == effect.key else m for m in state.effects))
     return state
@@ -168,8 +169,7 @@ def _find_wanted_span(state: PairState, effect: Effect) -> Span | None:
     for session in state.sessions:
         if session.key == effect.event:
             return session.span if session.booked else None
-    found = (c for c in state.commitments if c.key == effect.event and c.is_open)
-    return next((c.block for c in found), None)
+    return next((c.block for c in state.commitments if c.key == effect.event and c.is_open), None)
 
 
 # --- instead of the sweep ---

@@ -21,17 +21,18 @@ def run(budget: timedelta) -> dict[str, Any]:
     office, ran = Office(), list[str]()
     office.tick()
     office.clock.advance(MINUTE)
-    session, sent = office.session(), len(office.mails())
+    session, mail_count = office.session(), len(office.mails())
     office.calendar.answer(DANA, session.key, SAM, Answer.DECLINED)
     office.store.calendars.make_due([DANA], office.clock())
     queue: Any = tasks.huey  # Huey has no types
     queue.signal("complete")(lambda signal, task: ran.append(task.name))
     with tasks.run_tasks_immediately(office.worker):
         tasks.sync()
-    moved, event = office.session(), office.event(office.session())
-    mails = sorted(str(mail["To"]) for mail in office.mails()[sent:])
+    session_after, event = office.session(), office.event(office.session())
+    is_moved = event.span == session_after.span and session_after.span != session.span
+    mails = sorted(str(mail["To"]) for mail in office.mails()[mail_count:])
     office.close()
-    return {"ran": ran, "count": moved.count, "is_moved": event.span == moved.span != session.span, "mails": mails}
+    return {"ran": ran, "count": session_after.count, "is_moved": is_moved, "mails": mails}
 
 
 if __name__ == "__main__":

@@ -81,16 +81,16 @@ def read_lines(path: Path) -> Iterator[Line]:
                 yield json.loads(text)
 
 
-def report(found: Sequence[Violation], examples: int = 3) -> str:
+def report(violations: Sequence[Violation], examples: int = 3) -> str:
     """Return a text with the number of violations of each rule, and the first few of them."""
     by_rule: dict[str, list[Violation]] = defaultdict(list)
-    for one in found:
+    for one in violations:
         by_rule[one.rule].append(one)
-    text = [f"{len(found)} violations"]
-    for rule, some in sorted(by_rule.items()):
-        text.append(f"{rule}: {len(some)}")
-        text += [f"    {one.at:%Y-%m-%d %H:%M} {one.pair}: {one.what}" for one in some[:examples]]
-    return "\n".join(text)
+    lines = [f"{len(violations)} violations"]
+    for rule, of_rule in sorted(by_rule.items()):
+        lines.append(f"{rule}: {len(of_rule)}")
+        lines += [f"    {one.at:%Y-%m-%d %H:%M} {one.pair}: {one.what}" for one in of_rule[:examples]]
+    return "\n".join(lines)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -112,13 +112,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     start = datetime.combine(options.first, time(), UTC)
     end = start + timedelta(days=options.days)
     first = next(read_lines(options.ledger), None)
-    start = max(start, parse_instant(first["at"])) if first else start
+    if first:
+        start = max(start, parse_instant(first["at"]))
     rules = RosterRules(today=options.first, calendars=tuple(CALENDAR_FACTORIES), mailers=tuple(MAILER_FACTORIES))
-    known = load_people_file(options.people, rules)
-    found = audit(read_lines(options.ledger), known.persons, known.pairs, start=start, end=end)
+    roster = load_people_file(options.people, rules)
+    violations = audit(read_lines(options.ledger), roster.persons, roster.pairs, start=start, end=end)
     sys.stdout.write(json.dumps(summary(read_lines(options.ledger)), indent=2) + "\n")
-    sys.stdout.write(report(found, options.examples) + "\n")
-    return 1 if found else 0
+    sys.stdout.write(report(violations, options.examples) + "\n")
+    return 1 if violations else 0
 
 
 if __name__ == "__main__":

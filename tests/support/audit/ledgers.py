@@ -195,8 +195,8 @@ def cut_after(at: str) -> Change:
 
 def find_violations(lines: list[Line], *pairs: Pair, end: datetime = END) -> list[Violation]:
     """Audit a ledger of these pairs, or of the first pair; return what is wrong."""
-    known = {pair.id: pair for pair in pairs or (FIRST_PAIR,)}
-    return audit(lines, PERSONS, known, start=START, end=end)
+    audited_pairs = {pair.id: pair for pair in pairs or (FIRST_PAIR,)}
+    return audit(lines, PERSONS, audited_pairs, start=START, end=end)
 
 
 def replace_time(at: str, old_start: str, start: str, minutes: int = 75) -> Change:

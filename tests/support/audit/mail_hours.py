@@ -100,8 +100,9 @@ class MailHours:
 
     def _is_last_chance(self, name: str, to: Address, talk: Talk | None, now: datetime) -> bool:
         """Whether no working hour is left before the session that a mail prepares: then it comes at once."""
-        found, start = self.next_time(to, now), talk.start if talk else None
-        return found is None or (start is not None and start - found < rules.PREPARING_MAILS[name][2])
+        next_time, start = self.next_time(to, now), talk.start if talk else None
+        least_lead = rules.PREPARING_MAILS[name][2]
+        return next_time is None or (start is not None and start - next_time < least_lead)
 
     def count_weekly(self, manager: Address, since: datetime, until: datetime) -> int:
         """How many weekly mails reached that manager between these instants."""

@@ -64,8 +64,8 @@ class Auditor(AuditState):
             "cancelled": self._read_cancelled,
         }
         for pair in pairs.values():
-            seen = datetime.combine(pair.first_seen, time(), UTC)
-            first = max(start, seen, rules.find_first_notice(pair, self._persons[pair.manager]))
+            first_seen = datetime.combine(pair.first_seen, time(), UTC)
+            first = max(start, first_seen, rules.find_first_notice(pair, self._persons[pair.manager]))
             self._timers.add(first, partial(self._note_future_session, pair))
 
     def read(self, line: Line) -> None:
@@ -445,14 +445,14 @@ class Auditor(AuditState):
 
     def _expect_commitments(self, talk: Talk, line: Line) -> None:
         """Expect events for the commitments of a first contract (R-19, T-8): `count` of them, else at least one."""
-        since, wanted = self._now, line.get("count", 1)
+        since, expected = self._now, line.get("count", 1)
         is_first = talk.state != "contracted"
 
         def check() -> None:
             if talk.state != "contracted":
                 self._flag("T-7", talk.pair, f"the contract of {talk.id} was recorded at {since}; it is {talk.state}")
             made = sum(at >= since for at in self._blocks_made[talk.pair.id])
-            if is_first and made < wanted:
+            if is_first and made < expected:
                 self._flag("T-8", talk.pair, f"{made} of the commitments of {talk.id} came onto the calendar at once")
 
         self._expect_summary(line)

@@ -71,7 +71,8 @@ class SessionHistory:
                 break
             if current is not None and step.start != current and step.state in OPEN:
                 lost = current
-            current = step.start if step.state == "booked" else current
+            if step.state == "booked":
+                current = step.start
         return lost
 
 
