@@ -58,6 +58,7 @@ def main() -> None:
 
 def replace_table(text: str, title: str, table: str) -> str:
     """Return the page with this table under this title; a missing section is added at the end."""
+    # the heading and the text below it (group 1), then the lines of the table, which begin with `|`
     section_pattern = re.compile(rf"^(## {re.escape(title)}\n(?:(?!##|\|).*\n)*)(?:\|.*\n)+", re.MULTILINE)
     new_text, count = section_pattern.subn(lambda section: section[1] + table, text)
     return new_text if count else f"{text.rstrip()}\n\n## {title}\n\n{table}"

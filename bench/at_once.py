@@ -151,7 +151,8 @@ class RunningCompany:
 
         def has_settled() -> bool:
             nonlocal quiet_since
-            quiet_since = quiet_since if self.is_quiet() else monotonic()
+            if not self.is_quiet():
+                quiet_since = monotonic()
             return monotonic() - quiet_since >= QUIET_SECONDS
 
         wait_for(has_settled, PATIENCE, "the processes do not come to rest", 0.5)

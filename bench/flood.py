@@ -72,9 +72,10 @@ def _flood(port: int, begin: float, sender: int, times: list[float]) -> None:
         if time.monotonic() > begin + 2 * SECONDS:  # the server is too slow for this rate
             break
         started = time.monotonic()
+        # an id and a token in the form of ours, with a signature of zeros
         forged = {"X-Goog-Channel-ID": f"{number:032x}", "X-Goog-Channel-Token": f"{number:032x}.{'0' * 43}"}
-        rest = {"X-Goog-Resource-ID": "r", "X-Goog-Resource-State": "exists"}
-        connection.request("POST", "/notify/google", headers={**forged, **rest})
+        other_headers = {"X-Goog-Resource-ID": "r", "X-Goog-Resource-State": "exists"}
+        connection.request("POST", "/notify/google", headers={**forged, **other_headers})
         connection.getresponse().read()
         times.append(time.monotonic() - started)
     connection.close()

@@ -136,9 +136,9 @@ def search_bits(bits: tuple[int, int, int, int]) -> int:
     return find_starts(work & other_work & ~busy & ~other_busy, MINUTES // 15)
 
 
-def list_bit_starts(found: int) -> list[datetime]:
+def list_bit_starts(start_bits: int) -> list[datetime]:
     """Return the instants of the starts in a bit set."""
-    return [GRID.get_instant(index) for index in iterate_set_bits(found)]
+    return [GRID.get_instant(index) for index in iterate_set_bits(start_bits)]
 
 
 def as_intervals(calendars: PairTimes) -> tuple[Any, Any, Any, Any]:
@@ -160,13 +160,13 @@ def search_intervals(intervals: tuple[Any, Any, Any, Any]) -> list[tuple[datetim
     return [(part.lower, part.upper - length) for part in free if part.upper - part.lower >= length]
 
 
-def list_interval_starts(found: Iterable[tuple[datetime, datetime]]) -> list[datetime]:
-    """Return the quarter-hours in the intervals."""
-    at: list[datetime] = []
-    for first, last in found:
+def list_interval_starts(intervals: Iterable[tuple[datetime, datetime]]) -> list[datetime]:
+    """Return the quarter-hours in the intervals, each of which has the first and last possible start."""
+    starts: list[datetime] = []
+    for first, last in intervals:
         start = MONDAY - (MONDAY - first) // QUARTER_HOUR * QUARTER_HOUR  # `first`, rounded up to a quarter-hour
-        at += [start + step * QUARTER_HOUR for step in range((last - start) // QUARTER_HOUR + 1)]
-    return at
+        starts += [start + step * QUARTER_HOUR for step in range((last - start) // QUARTER_HOUR + 1)]
+    return starts
 
 
 def unite_spans(parts: Iterable[Span], margin: timedelta = NO_TIME) -> Any:

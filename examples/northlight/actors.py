@@ -230,12 +230,11 @@ class ScriptedHumans:
     def _find_commitment(self, beat: Beat, session: Session | None, text: str) -> Commitment:
         """Return the open commitment, of that session or of any, whose text begins with `text`. Raises LookupError."""
         store = self._stage.worker.store
-        found = (
-            store.queries.list_commitments_of_session(session.id)
-            if session
-            else store.queries.list_commitments(beat.pair)
-        )
-        commitments = {c.id: c for c in found if c.is_open}
+        if session:
+            all_commitments = store.queries.list_commitments_of_session(session.id)
+        else:
+            all_commitments = store.queries.list_commitments(beat.pair)
+        commitments = {c.id: c for c in all_commitments if c.is_open}
         for commitment_id, promise in store.content.get_written_commitments(commitments).items():
             if promise.text.startswith(text):
                 return commitments[commitment_id]

@@ -26,8 +26,9 @@ from worker.web.server import PageServer
 BASE_URL = "https://longarc.northlight.example"
 STYLESHEET = "pages.css"
 
-#: A link to a page in a mail, and what copies of pages leave out or replace. The groups hold what stays, or the link.
+#: A link to a page in a mail: `href="https://longarc.northlight.example/in/TOKEN#times"`.
 _PAGE_LINK = re.compile(rf'href="({re.escape(BASE_URL)}/in/[^"#]+)(#[^"]*)?"')
+#: What copies of pages leave out, and the links that they change; links within the page (`href="#…"`) stay.
 _SCRIPT = re.compile(r"<script\b.*?</script>\s*|<link rel=\"icon\"[^>]*>\s*", re.DOTALL)
 _STYLESHEET_LINK = re.compile(r'(<link rel="stylesheet" href=")[^"]+(">)')
 _OUTGOING_LINK = re.compile(r'(<a\b[^>]*?) href="(?!#)[^"]*"')
