@@ -117,7 +117,7 @@ def _check_roster(reader: RosterReader, now: datetime) -> Generator[Finding, Non
                 yield Finding(f"{fault.where}: {fault.what}", ok=True, remedy=fault.remedy)
             if len(faults) > MAX_FAULTS_SHOWN:
                 yield Finding(
-                    f"and {len(faults) - MAX_FAULTS_SHOWN:,} more; `longarc people` lists all of them", ok=True
+                    f"and {len(faults) - MAX_FAULTS_SHOWN:,} more; `longarc people --json` lists all of them", ok=True
                 )
             return roster
     except Problems as problems:

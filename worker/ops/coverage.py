@@ -117,7 +117,7 @@ def count_coverage(store: Store, quarter: Quarter, now: datetime, by: str = "") 
         grouping: {pair_id: get_group(people[pair.report]) for pair_id, pair in pairs.items()}
         for grouping, get_group in GROUPINGS.items()
     }
-    if set(group_names["group"].values()) <= {NO_GROUP}:
+    if pairs and set(group_names["group"].values()) == {NO_GROUP}:
         if by == "group":
             raise Refused("The people file names no groups. Fill in its column `group`, or count by country.")
         del group_names["group"]

@@ -44,8 +44,9 @@ def check_sign_in(settings: Settings, now: datetime) -> Iterator[Finding]:
         yield Finding(f"{statement}: {error}", ok=False, remedy="Fix `sign_in.issuer`, or ask who runs the issuer.")
     except (LongarcError, OSError) as error:
         yield Finding(f"{statement}: {error}", ok=False, remedy="Fix `sign_in.ca_file`.")
-    # not tried: it tells the operator what to register, which only a sign-in can prove
-    yield Finding(f"At the issuer, this redirect address is registered, word for word: {client.redirect_uri}", ok=True)
+    # whether it is registered, only a sign-in can prove
+    statement = "Sign-ins come back to this redirect address, which has to be registered at the issuer, word for word"
+    yield Finding(f"{statement}: {client.redirect_uri}", ok=True)
     for key, page in _ROLE_TEXTS.items():
         count = len(getattr(section, key))
         kind = f"values of the claim `{section.role_claim}`" if section.role_claim else "addresses"
