@@ -187,6 +187,8 @@ def test_metric_names_and_help_texts_follow_the_conventions(company: Office) -> 
     if promtool is None:
         pytest.skip("promtool is not here; the conventions above were checked")
     result = subprocess.run([promtool, "check", "metrics"], input=text, capture_output=True, text=True, check=False)
+    # `promtool` returns 3 when it finds a style that it does not like, also in a metric of another library.
+    assert result.returncode in (0, 3), result.stderr
     assert "longarc" not in result.stdout + result.stderr
 
 

@@ -34,4 +34,5 @@ def test_systemd_accepts_the_unit(tmp_path: Path) -> None:
         )
     except FileNotFoundError:
         pytest.skip("systemd is not installed")
+    assert result.returncode == 0, result.stderr
     assert "longarc.service" not in result.stderr

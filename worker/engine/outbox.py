@@ -228,14 +228,18 @@ class Outbox:
         count_effect(effect, settlement.progress, now)
         level = logging.DEBUG if settlement.progress is EffectProgress.WAITING else logging.INFO
         arguments = (effect.kind.value, effect.name or effect.event, settlement.progress.value)
-        extra = {
-            "action": Action.EFFECT,
-            "key": effect.key,
-            "what": effect.kind.value,
-            "outcome": settlement.progress.value,
-            "problem": attempt.problem,
-        }
-        log.log(level, "%s %s: %s", *arguments, extra=extra)
+        log.log(
+            level,
+            "%s %s: %s",
+            *arguments,
+            extra={
+                "action": Action.EFFECT,
+                "key": effect.key,
+                "what": effect.kind.value,
+                "outcome": settlement.progress.value,
+                "problem": attempt.problem,
+            },
+        )
         if settlement.alerts_operator and not _is_alert(effect):
             effect_name = f"the mail {effect.name}" if effect.kind is EffectKind.MAIL else effect.kind.value
             recipient = effect.pair or effect.to
