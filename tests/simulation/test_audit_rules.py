@@ -205,7 +205,7 @@ def test_block_for_a_commitment_does_not_overlap_a_session() -> None:
 
 
 @pytest.mark.parametrize("cause", ["booked_over", "out_of_office", "holiday"])
-def test_only_a_decline_moves_a_session_in_its_last_four_hours(cause: str) -> None:
+def test_only_a_decline_or_a_deletion_moves_a_session_in_its_last_four_hours(cause: str) -> None:
     """T-10: within four hours of its start, only a decline or a deletion moves a session."""
     new_booking = [
         session("09-15 06:00", "c1", "booked", "09-21 09:00", count=1, key="c1.1"),
@@ -218,6 +218,15 @@ def test_only_a_decline_moves_a_session_in_its_last_four_hours(cause: str) -> No
     declined_deferral = {**deferral, "cause": "declined"}
     decline = human("09-15 06:00", "decline", "c1", "09-15 09:00", calendar=R)
     assert list_broken_rules(*BOOKED, *PREPARED, decline, declined_deferral, *new_booking) == []
+    deferral_by_deletion = {**deferral, "cause": "deleted"}
+    deletion = human("09-15 06:00", "delete", "c1", "09-15 09:00", calendar=M)
+    booking_after_deletion = [
+        session("09-15 06:00", "c1", "booked", "09-21 09:00", count=1, key="c1.2"),
+        event("09-15 06:00", "create", "c1.2", "09-21 09:00"),
+        *new_booking[2:],
+    ]
+    assert list_broken_rules(*BOOKED, *PREPARED, deletion, deferral_by_deletion, *booking_after_deletion) == []
+    assert list_broken_rules(*BOOKED, *PREPARED, decline, deferral_by_deletion, *booking_after_deletion) == ["T-10"]
     session_without_time = {**deferral, "state": "owed", "count": 0, "cause": ""}
     assert (
         list_broken_rules(*BOOKED, *PREPARED, session_without_time, *first_booking("09-15 06:00", "c2", "09-21 09:00"))[
