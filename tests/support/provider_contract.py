@@ -190,12 +190,16 @@ class CalendarContract(FreeBusyContract):
         dana = hands.person()
         wanted = draft(dana)
         provider.cancel(provider.create(dana, wanted).ref)
-        if not self.remembers_cancelled:  # then the generation in the key has to tell the new event from the old one
-            assert provider.create(dana, replace(wanted, key=f"{wanted.key[:-1]}2")).key != wanted.key
-            return
-        with pytest.raises(Conflict):
-            provider.create(dana, wanted)
-        assert provider.free_busy([dana], WINDOW)[dana].busy == ()
+        if self.remembers_cancelled:
+            with pytest.raises(Conflict):
+                provider.create(dana, wanted)
+            assert provider.free_busy([dana], WINDOW)[dana].busy == ()
+        # A new generation of the key has an event of its own, also in a service that does not remember the old one.
+        new_key = f"{wanted.key[:-1]}2"
+        event = provider.create(dana, replace(wanted, key=new_key, span=span(11, 13)))
+        assert (event.key, event.span) == (new_key, span(11, 13))
+        assert provider.find(dana, new_key) == event and provider.find(dana, wanted.key) is None
+        assert [busy.key for busy in provider.free_busy([dana], WINDOW)[dana].busy] == [new_key]
 
     def test_events_of_other_programs_are_neither_updated_nor_cancelled(
         self, provider: CalendarProvider, hands: Hands

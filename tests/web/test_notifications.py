@@ -4,6 +4,7 @@ import json
 from collections.abc import Iterator
 from datetime import timedelta
 from http.client import HTTPConnection
+from pathlib import Path
 from threading import Event, Thread
 from typing import Any
 
@@ -22,6 +23,7 @@ from worker.providers.base import Channel
 from worker.store import tables
 from worker.web.app import make_app
 from worker.web.notifications import MAX_BODY_BYTES
+from worker.web.security import MAX_FORM_BYTES
 from worker.web.server import PageServer
 
 ITEM_FIELDS = ("subscriptionId", "clientState", "changeType", "lifecycleEvent")
@@ -34,6 +36,8 @@ VALUES = (
 )
 ITEMS = st.lists(st.fixed_dictionaries({}, optional=dict.fromkeys(ITEM_FIELDS, VALUES)) | VALUES, max_size=4)
 GOOGLE, OUTLOOK = "/notify/google", "/notify/outlook"
+#: The size of the chunks in which a test sends a body.
+CHUNK_BYTES = 64 * 1024
 
 
 @pytest.fixture
@@ -50,6 +54,18 @@ def office() -> Iterator[NotifyingOffice]:
 @pytest.fixture
 def client(office: NotifyingOffice) -> FlaskClient:
     return make_app(office.worker).test_client()
+
+
+def make_serving_office(folder: Path) -> NotifyingOffice:
+    """Return an office whose pages can be served at a free port: its database is a file, which threads can share."""
+    url = f"sqlite:///{folder / 'longarc.db'}"
+    store = new_store(url)
+    store.create_tables()
+    store.close()
+    pages_settings = notification_settings(url).pages.model_copy(update={"listen": "127.0.0.1:0"})
+    office = NotifyingOffice(url, known=notification_settings(url).model_copy(update={"pages": pages_settings}))
+    office.tick_until_quiet()
+    return office
 
 
 def find_channel(office: NotifyingOffice, address: str = DANA) -> Channel:
@@ -210,6 +226,42 @@ def test_a_body_that_is_too_long_is_ignored(office: NotifyingOffice, client: Fla
     assert office.sync_delays == [timedelta(0)]
 
 
+def test_a_body_sent_in_chunks_has_the_same_limit(tmp_path: Path) -> None:
+    """A body without a content length is buffered by the server, which refuses it before its end when it is too long.
+
+    The server accepts up to twice the limit of a form, and a notification is ignored above `MAX_BODY_BYTES`.
+    """
+    office = make_serving_office(tmp_path)
+    office.clock.advance(MINUTE)
+    office.tick_until_quiet()
+    office.sync_delays.clear()
+    item = json.dumps({"value": [make_graph_item(find_channel(office))]}).encode()
+    with PageServer(office.worker) as pages:
+        assert post_chunks(pages.port, item.ljust(MAX_BODY_BYTES + 1), is_complete=True) == 202
+        assert office.sync_delays == []
+        assert post_chunks(pages.port, item.ljust(2 * MAX_FORM_BYTES + CHUNK_BYTES), is_complete=False) == 413
+        assert office.sync_delays == []
+        assert post_chunks(pages.port, item.ljust(MAX_BODY_BYTES), is_complete=True) == 202
+        assert office.sync_delays == [timedelta(0)]
+    office.close()
+
+
+def post_chunks(port: int, body: bytes, *, is_complete: bool) -> int:
+    """Send a notification in chunks, with or without the last one, which ends the body. Return the status."""
+    connection = HTTPConnection("127.0.0.1", port, timeout=10)
+    connection.putrequest("POST", OUTLOOK)
+    connection.putheader("Transfer-Encoding", "chunked")
+    connection.endheaders()
+    for start in range(0, len(body), CHUNK_BYTES):
+        chunk = body[start : start + CHUNK_BYTES]
+        connection.send(f"{len(chunk):x}\r\n".encode() + chunk + b"\r\n")
+    if is_complete:
+        connection.send(b"0\r\n\r\n")
+    status = connection.getresponse().status
+    connection.close()
+    return status
+
+
 def test_no_notifications_are_accepted_without_a_notify_url() -> None:
     office = NotifyingOffice(known=notification_settings(notify_url=""))
     client = make_app(office.worker).test_client()
@@ -246,15 +298,9 @@ def test_a_notification_makes_the_calendar_due_also_without_a_queue(
     assert office.store.load_next_due().calendar == office.clock(), "the next tick must poll it"
 
 
-def test_pages_are_served_during_a_flood_of_forged_notifications(tmp_path: Any) -> None:
+def test_pages_are_served_during_a_flood_of_forged_notifications(tmp_path: Path) -> None:
     """Four connections send 500 each; a page that is requested meanwhile is answered before they end."""
-    url = f"sqlite:///{tmp_path / 'longarc.db'}"
-    store = new_store(url)
-    store.create_tables()
-    store.close()
-    pages_settings = notification_settings(url).pages.model_copy(update={"listen": "127.0.0.1:0"})
-    office = NotifyingOffice(url, known=notification_settings(url).model_copy(update={"pages": pages_settings}))
-    office.tick_until_quiet()
+    office = make_serving_office(tmp_path)
     before = read_state(office)
     statuses: list[int] = []
     is_flooded = Event()
