@@ -80,6 +80,9 @@ WORDS = {
     "manager.changed": "periwinkle",
     "reason.change": "candytufts",
     "reason.let_go": "toadflaxes",
+    "report.let_go": "honeysuckle",
+    "reason.report_change": "cornflowers",
+    "reason.report_let_go": "buttercupped",
     "reason.talk": "monkshoods",
     "reason.access": "foxgloves",
     "reason.move": "stitchworts",
@@ -91,7 +94,7 @@ WORDS = {
 }
 #: No mail shows the question to a third voice and its answer: only a page does.
 PAGE_WORDS = {WORDS[name] for name in ("voice.question", "voice.answer")}
-#: No mail has to show why the manager changed or ended a commitment.
+#: No mail shows why the manager changed or ended a commitment.
 UNMAILED_WORDS = {WORDS[name] for name in ("reason.change", "reason.let_go")} | PAGE_WORDS
 #: The blocks on the manager's calendar show the texts of the manager's commitments.
 BLOCK_WORDS = {WORDS[name] for name in ("manager", "manager.let_go", "manager.changed")}
@@ -108,6 +111,7 @@ def make_contract(day: date) -> Contract:
                 support=WORDS["report.support"],
                 success=WORDS["report.success"],
             ),
+            WrittenCommitment(text=f"Read about {WORDS['report.let_go']}", due=due + timedelta(days=5)),
         ),
         manager=(
             WrittenCommitment(
@@ -194,10 +198,14 @@ def run_cycle(url: str) -> tuple[Office, Watched, str]:
     held = hold_session(office, pair_id)
     contracts.record(held.id, make_contract(office.clock().date()))
     office.run(2 * HOUR)
-    to_change, to_let_go = sorted(
-        (commitment for commitment in office.store.queries.list_commitments(pair_id) if commitment.owner == "manager"),
-        key=lambda commitment: commitment.due,
-    )
+    commitments = sorted(office.store.queries.list_commitments(pair_id), key=lambda commitment: commitment.due)
+    to_change, to_let_go = (commitment for commitment in commitments if commitment.owner == "manager")
+    _, of_report = (commitment for commitment in commitments if commitment.owner == "report")
+    new_due = of_report.due + timedelta(days=1)
+    contracts.change(of_report.id, due=new_due, reason=WORDS["reason.report_change"], by=Owner.REPORT)
+    office.run(2 * HOUR)
+    contracts.let_go(of_report.id, WORDS["reason.report_let_go"], by=Owner.REPORT)
+    office.run(2 * HOUR)
     next_session = office.session(SessionKind.CAREER, pair_id)
     actions.defer_session(next_session.id, by=SAM, reason=f"My {WORDS['reason.move']} are out")
     office.run(2 * HOUR)
@@ -287,12 +295,11 @@ def fill_queue(folder: Path) -> None:
 
 def find_words(raw: bytes) -> set[str]:
     """Return the words of `WORDS` in some bytes, as plain text in any case, quoted-printable or base64."""
-    lower_raw = raw.lower()
-    texts_of_words = {word: (word.encode(), quopri.encodestring(word.encode())) for word in WORDS.values()}
+    plain_forms = (raw.lower(), quopri.decodestring(raw).lower())
     return {
         word
-        for word, forms in texts_of_words.items()
-        if any(form.lower() in lower_raw for form in forms) or any(form in raw for form in encode_base64(word))
+        for word in WORDS.values()
+        if any(word.encode() in form for form in plain_forms) or any(form in raw for form in encode_base64(word))
     }
 
 
@@ -315,11 +322,15 @@ def get_recipient(mail: EmailMessage) -> str:
     return str(mail["To"]).rpartition("<")[2].strip(">")
 
 
-def test_search_finds_each_word_in_plain_text_and_in_base64() -> None:
+def test_search_finds_each_word_in_plain_text_quoted_printable_and_base64() -> None:
     """Otherwise the tests that find no word would prove nothing."""
     for word in WORDS.values():
         line = f"a {word} b".encode()
-        for raw in (line, line.upper(), base64.b64encode(line), base64.b64encode(b"_" + line)):
+        base64_lines = [base64.b64encode(b"_" * offset + line) for offset in range(3)]
+        # A soft line break may be at any place in a word, and any character may be written as its code.
+        broken_lines = [line[:end] + b"=\n" + line[end:] for end in range(3, 2 + len(word))]
+        coded_line = line.replace(word.encode(), "".join(f"={ord(letter):02X}" for letter in word).encode())
+        for raw in (line, line.upper(), *base64_lines, *broken_lines, coded_line):
             assert find_words(raw) == {word}, raw
 
 
@@ -414,6 +425,24 @@ def test_only_the_manager_reads_why_the_report_moved_a_session(traces: Traces) -
         (deferral,) = connection.execute(select(tables.deferral)).mappings().all()
     assert deferral["who"] == SAM and deferral["explained_at"] is not None
     assert find_words(deferral["sealed"]) == set()
+
+
+def test_only_summaries_show_why_the_report_changed_or_ended_a_commitment(traces: Traces) -> None:
+    """R-18: the two summaries of that revision hold the report's reason, and no mail holds the manager's reasons."""
+    mails_by_word = {
+        name: sorted(
+            (key.partition(":")[0], get_recipient(mail))
+            for key, mail in traces.office.mailer.sent
+            if WORDS[name] in find_words_in_mail(mail)
+        )
+        for name in ("reason.change", "reason.let_go", "reason.report_change", "reason.report_let_go")
+    }
+    assert mails_by_word == {
+        "reason.change": [],
+        "reason.let_go": [],
+        "reason.report_change": [("contract_summary", DANA), ("contract_summary", SAM)],
+        "reason.report_let_go": [("contract_summary", DANA), ("contract_summary", SAM)],
+    }
 
 
 def test_only_manager_and_report_read_why_a_command_opened_content(traces: Traces) -> None:

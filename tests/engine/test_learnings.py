@@ -90,6 +90,9 @@ def test_r35_prompt_of_unknown_outcome_counts_as_read(database_url: str) -> None
     office.mailer.fail = Fails(make_uncertain_failure, "send.done")
     run_past_prompts(office)
     assert office.store.learnings.load_waiting(PAIRS) == {}
+    office.run(120 * DAY)  # the next prompts do not contain the sentence
+    assert len(office.mails("reflection_prompt")) >= 4
+    assert list_readers(office) == [KIM, SAM]
     office.close()
 
 

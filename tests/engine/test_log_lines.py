@@ -26,4 +26,3 @@ def test_log_lines_have_an_action_and_contain_no_name(office: Office, caplog: py
     assert "platform group" not in text
     decisions = [record.getMessage() for record in records if getattr(record, "action", "") == Action.DECISION]
     assert "dana@corp.example>sam@corp.example: session career booked" in decisions
-    assert any(line.endswith("session career booked") for line in decisions)
