@@ -6,7 +6,7 @@ from dataclasses import replace
 import pytest
 
 from tests.engine.test_identities import list_columns_with_address
-from tests.support.companies import DAY, HOUR, START, WEEK, Office, pair, pairs, person
+from tests.support.companies import DAY, HOUR, START, WEEK, Office, contract, pair, pairs, people, person
 from tests.support.pairs import DANA, state_of
 from worker.domain.model import (
     BusyTime,
@@ -195,3 +195,18 @@ def test_manager_of_eight_gets_one_weekly_mail_on_mondays(office: Office) -> Non
     assert weeklies and all(m.due_at.weekday() == 0 for m in weeklies)
     assert len({m.key for m in weeklies}) == len(weeklies) <= 8
     assert not [m for m in office.messages("commitment_due") if m.to == BOSS]
+
+
+@pytest.mark.parametrize(("report_count", "mail_name"), [(1, "commitment_due"), (3, "weekly")])
+def test_manager_of_one_keeps_the_mails_about_single_commitments(report_count: int, mail_name: str) -> None:
+    """R-20: only a manager of three reports or more gets a weekly mail in their place."""
+    reports = REPORTS[:report_count]
+    office = Office(persons=people(BOSS, *reports), listed=pairs(*(pair(BOSS, report) for report in reports)))
+    office.tick()
+    session = office.session(pair_id=PairId(BOSS, REPORTS[0]))
+    office.run_to(session.span.end)
+    office.worker.contracts.record(session.id, contract(office.clock()))
+    office.run(8 * WEEK)
+    mail_names = {m.name for m in office.messages() if m.to == BOSS and m.progress is EffectProgress.DONE}
+    assert {"commitment_due", "weekly"} & mail_names == {mail_name}
+    office.close()

@@ -85,7 +85,9 @@ def known_labels() -> dict[str, set[str]]:
 
 
 @pytest.mark.parametrize("expression", list(list_expressions()))
-def test_each_query_parses_and_uses_metrics_and_labels_that_exist(expression: str, known_labels: dict[str, set[str]]) -> None:
+def test_each_query_parses_and_uses_metrics_and_labels_that_exist(
+    expression: str, known_labels: dict[str, set[str]]
+) -> None:
     selectors = list(select_series(promql_parser.parse(fill_variables(expression))))
     assert selectors
     for selector in selectors:

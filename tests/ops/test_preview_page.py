@@ -192,7 +192,4 @@ def test_printed_page_has_each_session_on_one_line(
 
 def list_printed_forms(line: str) -> list[str]:
     """Return the line as it may be extracted from a PDF, where the words of a right-to-left name can be reversed."""
-    forms = [line]
-    for name in (NAMES["m1"], NAMES["r1"]):
-        forms.append(line.replace(name, " ".join(reversed(name.split()))))
-    return forms
+    return [line, *(line.replace(name, " ".join(reversed(name.split()))) for name in (NAMES["m1"], NAMES["r1"]))]

@@ -124,9 +124,9 @@ def replace_listed_aliases(
 
     A learned alias stays, unless it is now somebody's primary address or a listed alias. The directory id of a person
     who has left stays as well, because it identifies the person after a return. `persons` are the primary addresses in
-    the new roster.
+    the new roster; none of them becomes an alias of somebody else.
     """
-    wanted = {alias.alias: alias for alias in listed}
+    wanted = {alias.alias: alias for alias in listed if alias.alias not in persons}
     stored = {alias.alias: alias for alias in _list_aliases(connection)}
     obsolete = [
         alias.alias
