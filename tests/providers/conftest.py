@@ -174,6 +174,9 @@ class CalDavHands:
         self.put(address, name, "\n".join(calendar))
         return name
 
+    def read_title_and_text(self, address: Address, key: str) -> str:
+        return re.sub(r"\r?\n[ \t]", "", self.text(address, events.make_resource_name(key)))
+
     def edit(self, address: Address, key: str, change: Callable[[str], str]) -> None:
         """Change our event as a calendar program does: read it, change its text, write it back."""
         name = events.make_resource_name(key)

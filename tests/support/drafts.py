@@ -56,6 +56,13 @@ class Hands(Protocol):
         """Let the cursor expire in the service; return a cursor of that calendar that the service no longer knows."""
 
 
+class TextReader(Hands, Protocol):
+    """Reads what only people read: the titles and texts of events."""
+
+    def read_title_and_text(self, address: Address, key: str) -> str:
+        """Return the title and the text of our event on its organizer's calendar."""
+
+
 def at(day: int, hour: int, minute: int = 0) -> datetime:
     """Return an instant of March 2027, in UTC."""
     return datetime(2027, 3, day, hour, minute, tzinfo=UTC)

@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from tests.support.drafts import DAY, WINDOW, Hands, at, book, days, draft, letter, span
+from tests.support.drafts import DAY, WINDOW, Hands, TextReader, at, book, days, draft, letter, span
 from tests.support.free_busy_contract import FreeBusyContract
 from worker.domain.model import Answer, Event, Span
 from worker.errors import Conflict, Forbidden, NotFound, Permanent
@@ -106,7 +106,7 @@ class CalendarContract(FreeBusyContract):
         wanted = draft(dana, sam)
         event = provider.create(dana, wanted)
         moved_event = provider.update(event.ref, replace(wanted, span=span(11, 13, 60), sequence=1))
-        assert moved_event.span == span(11, 13, 60)
+        assert (moved_event.span, set(moved_event.answers)) == (span(11, 13, 60), {sam})
         assert moved_event.ref.id == event.ref.id and moved_event.ref.etag != event.ref.etag
         assert provider.find(dana, wanted.key) == moved_event
         for person in (dana, sam):
@@ -399,6 +399,22 @@ class CalendarContract(FreeBusyContract):
     def test_a_check_that_fails_gives_a_remedy(self, provider: CalendarProvider, hands: Hands) -> None:
         failed = [finding for finding in provider.check(hands.stranger()) if not finding.ok]
         assert failed and all(finding.remedy and "\n" not in finding.remedy for finding in failed)
+
+
+class TextContract:
+    """For calendar services that store titles and texts. Longarc writes them and never reads them, so `hands` do."""
+
+    def test_update_gives_the_event_the_title_and_text_of_the_draft(
+        self, provider: CalendarProvider, hands: TextReader
+    ) -> None:
+        dana, _, wanted = book(provider, hands)
+        assert "Career conversation: Dana and Sam" in hands.read_title_and_text(dana, wanted.key)
+        event = provider.find(dana, wanted.key)
+        assert event is not None
+        provider.update(event.ref, replace(wanted, subject="Review of the plan", body="Another place to meet."))
+        title_and_text = hands.read_title_and_text(dana, wanted.key)
+        assert "Review of the plan" in title_and_text and "Another place to meet." in title_and_text
+        assert "Career conversation" not in title_and_text and "Strichpunkt" not in title_and_text
 
 
 class GuestDeletionContract:

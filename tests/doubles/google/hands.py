@@ -88,6 +88,10 @@ class GoogleHands:
     def delete(self, address: Address, key: str) -> None:
         self.remove(address, events.make_event_id(key))
 
+    def read_title_and_text(self, address: Address, key: str) -> str:
+        item = self.get(address, events.make_event_id(key))
+        return f"{item['summary']}\n{item['description']}"
+
     def expire_cursor(self, calendar: Address, cursor: str) -> str:
         self._calendars.expire_sync_tokens(calendar)
         assert json.loads(cursor)["token"]

@@ -156,6 +156,10 @@ class Hands:
         box = self.world.mailboxes[address]
         return next(one for one in box.items.values() if f"longarc/{key}" in one.extended_properties.values())
 
+    def read_title_and_text(self, address: Address, key: str) -> str:
+        properties = self.find_event(address, key).properties
+        return f"{properties['subject']}\n{properties['body']['content']}"
+
     def _find_copy(self, address: Address, key: str) -> Item:
         """Return somebody's instance of our event, the organizer's or a guest's."""
         boxes = self.world.mailboxes

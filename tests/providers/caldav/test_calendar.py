@@ -10,7 +10,7 @@ import pytest
 from tests.providers.conftest import CalDavHands, RequestInterceptor
 from tests.support.caldav import break_connection, hide_properties, open_calendar, refuse_sync_tokens
 from tests.support.drafts import WINDOW, draft, span
-from tests.support.provider_contract import CalendarContract, GuestDeletionContract, GuestMoveContract
+from tests.support.provider_contract import CalendarContract, GuestDeletionContract, GuestMoveContract, TextContract
 from worker.domain.model import Answer
 from worker.embedded import EmbeddedServers
 from worker.errors import Forbidden, Unavailable
@@ -19,7 +19,7 @@ from worker.providers.caldav.calendar import CalDavCalendar
 pytestmark = pytest.mark.usefixtures("untouched_server")
 
 
-class TestWithCopies(CalendarContract, GuestDeletionContract, GuestMoveContract):
+class TestWithCopies(CalendarContract, TextContract, GuestDeletionContract, GuestMoveContract):
     """Radicale delivers no invitations, so the provider places copies."""
 
     remembers_cancelled = False

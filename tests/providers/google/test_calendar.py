@@ -11,7 +11,7 @@ import pytest
 from tests.doubles.google import Google, GoogleHands
 from tests.support.companies import KEY
 from tests.support.drafts import WINDOW, Hands, draft, span
-from tests.support.provider_contract import CalendarContract, GuestDeletionContract, MailerContract
+from tests.support.provider_contract import CalendarContract, GuestDeletionContract, MailerContract, TextContract
 from worker.domain.model import Address, Answer
 from worker.providers.base import CalendarProvider
 from worker.providers.google import calendar as google
@@ -52,7 +52,7 @@ def clear_faults(double: Google) -> Iterator[None]:
     double.faults.clear()
 
 
-class TestDelegated(CalendarContract, GuestDeletionContract):
+class TestDelegated(CalendarContract, TextContract, GuestDeletionContract):
     """A service account that acts as everybody."""
 
     hand_moves_ask_anew = False

@@ -7,13 +7,13 @@ from typing import Any
 import pytest
 
 from tests.doubles.graph import Double, Hands, section
-from tests.support.provider_contract import CalendarContract, MailerContract
+from tests.support.provider_contract import CalendarContract, MailerContract, TextContract
 from worker.providers.outlook import calendar as outlook
 from worker.providers.outlook.calendar import OutlookCalendar
 from worker.providers.outlook.mail import GraphMailer
 
 
-class TestOutlookCalendar(CalendarContract):
+class TestOutlookCalendar(CalendarContract, TextContract):
     """The contract of a calendar, where free/busy of people who organize nothing is read by getSchedule."""
 
     remembers_cancelled = False  # the service promises nothing about the transaction id of a deleted event
