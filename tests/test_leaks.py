@@ -212,11 +212,14 @@ def run_cycle(url: str) -> tuple[Office, Watched, str]:
     actions.request_talk(pair_id, Trigger.LEAVING, f"Somebody of {WORDS['reason.talk']} called")
     office.run(5 * DAY)
     new_text = f"Introduce Sam to the {WORDS['manager.changed']} group"
-    contracts.change(to_change.id, text=new_text, reason=WORDS["reason.change"])
-    contracts.let_go(to_let_go.id, f"Because of {WORDS['reason.let_go']}")
-    contracts.record_access(
-        pair_id, OnBehalf(ContentAccess.SHOW_CONTRACT, DANA, f"Dana asked, about {WORDS['reason.access']}")
-    )
+    contracts.change(to_change.id, text=new_text, reason=WORDS["reason.change"], by=Owner.MANAGER)
+    office.run(DAY)  # so that the summary of each revision is sent
+    contracts.let_go(to_let_go.id, f"Because of {WORDS['reason.let_go']}", by=Owner.MANAGER)
+    office.run(DAY)
+    on_behalf = OnBehalf(ContentAccess.SHOW_CONTRACT, DANA, f"Dana asked, about {WORDS['reason.access']}")
+    contracts.record_access(pair_id, on_behalf)
+    office.run(DAY)
+    contracts.record_access(pair_id, on_behalf)  # the mails about it are refused
     office.mailer.fail = Fails(lambda: Forbidden("no mailbox of that name"), "send", times=2)
     office.calendar.fail = Fails(lambda: Forbidden("not here"), "create", "update", times=2)
     office.run(DAY)
@@ -437,6 +440,8 @@ def test_only_summaries_show_why_the_report_changed_or_ended_a_commitment(traces
         )
         for name in ("reason.change", "reason.let_go", "reason.report_change", "reason.report_let_go")
     }
+    names = [key.partition(":")[0] for key, _ in traces.office.mailer.sent]
+    assert names.count("contract_summary") == 10, "two of the first contract, and two of each of four changes"
     assert mails_by_word == {
         "reason.change": [],
         "reason.let_go": [],
