@@ -245,6 +245,15 @@ def test_forgetting_is_refused_while_events_remain_on_calendars(has_contents: bo
     office.close()
 
 
+def test_forgetting_that_leaves_events_erases_all_contents(office: Office) -> None:
+    """No earlier attempt was refused, which would have erased the contents already."""
+    office.calendar.fail = Fails(lambda: Unavailable("Out of order."), "cancel")
+    remove_sam_from_roster(office)
+    assert find_columns_with(office, *WORDS.values())
+    office.worker.erasure.forget(SAM, leaves_events=True)
+    assert find_columns_with(office, SAM, ALIAS, DIRECTORY_ID, NAME, *WORDS.values()) == set()
+
+
 def test_forgetting_a_manager_erases_the_contents_of_all_their_pairs(office: Office) -> None:
     remove_sam_from_roster(office)
     del office.persons[DANA]
