@@ -227,18 +227,13 @@ class Outbox:
             return
         count_effect(effect, settlement.progress, now)
         level = logging.DEBUG if settlement.progress is EffectProgress.WAITING else logging.INFO
-        arguments = (effect.kind.value, effect.name or effect.event, settlement.progress.value)
+        kind, progress, problem = effect.kind.value, settlement.progress.value, attempt.problem
+        arguments = (kind, effect.name or effect.event, progress)
         log.log(
             level,
             "%s %s: %s",
             *arguments,
-            extra={
-                "action": Action.EFFECT,
-                "key": effect.key,
-                "what": effect.kind.value,
-                "outcome": settlement.progress.value,
-                "problem": attempt.problem,
-            },
+            extra={"action": Action.EFFECT, "key": effect.key, "what": kind, "outcome": progress, "problem": problem},
         )
         if settlement.alerts_operator and not _is_alert(effect):
             effect_name = f"the mail {effect.name}" if effect.kind is EffectKind.MAIL else effect.kind.value
