@@ -228,7 +228,7 @@ def test_commitments_are_changed_let_go_and_done(terminal: Terminal) -> None:
 
 
 def test_a_changed_commitment_becomes_one_line_without_invisible_characters(terminal: Terminal) -> None:
-    """It is as long as a commitment of a contract file may be. Emoji and right-to-left names stay whole."""
+    """The same limit of length holds as in a contract file. Emoji and right-to-left names stay whole."""
     terminal.output_of(*RECORD, record_held(terminal), write_contract_file(terminal), "--yes")
     commitment_id, before = terminal.json_of("commitment", "list")[0]["commitment"], terminal.read_database()
     for text, message in (("", "--text is empty"), (" \n\u200b", "--text is empty"), ("x" * 2001, "longer than 2,000")):

@@ -28,7 +28,7 @@ from worker.providers import base
 pytestmark = pytest.mark.timeout(600)
 #: The steps before the undo: a session is held and gets a contract, so that a review and a block are to come.
 STEPS_BEFORE = [["people"], ["tick"], ["move_past_end"], ["tick"], ["record"], ["tick"]]
-UNDO_STEPS = [["undo", "past"]]
+UNDO_STEPS = [["undo", "past"]]  # `past`: the undo also removes events in the past
 #: The boundaries at which the process is killed, unless all of them are tried (`FULL`).
 KILLED_AT = ("sweep.commit before", "cancel after", "outbox.settle before")
 #: Another one, after a request of the CalDAV client. The clients of other services have no such boundaries.

@@ -65,10 +65,10 @@ class _Handler(BaseHTTPRequestHandler):
 @contextmanager
 def serve_proxy(folder: Path) -> Iterator[CompanyProxy]:
     """Yield a proxy at a free port of this machine; its certificate is written into the folder."""
-    private, public = make_certificate("company", "127.0.0.1")
+    private_key, certificate = make_certificate("company", "127.0.0.1")
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(write_parts(folder, "proxy.pem", private, public))
-    proxy = CompanyProxy(str(write_parts(folder, "ca.pem", public)))
+    context.load_cert_chain(write_parts(folder, "proxy.pem", private_key, certificate))
+    proxy = CompanyProxy(str(write_parts(folder, "ca.pem", certificate)))
     server = ThreadingHTTPServer(("127.0.0.1", 0), type("Handler", (_Handler,), {"proxy": proxy}))
     server.socket = context.wrap_socket(server.socket, server_side=True)
     proxy.url = f"https://127.0.0.1:{server.server_port}"

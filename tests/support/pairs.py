@@ -67,7 +67,7 @@ def session_of(start: datetime | None = None, minutes: int = 75, **fields: Any) 
     """
     target = start or NOW + 3 * WEEK
     defaults: dict[str, Any] = {
-        "id": "c1",
+        "id": "c1",  # ids of career sessions begin with c
         "pair": pair_of().id,
         "kind": SessionKind.CAREER,
         "cycle": 1,
@@ -78,7 +78,7 @@ def session_of(start: datetime | None = None, minutes: int = 75, **fields: Any) 
         "state": SessionState.BOOKED if start else SessionState.OWED,
         "start": start,
         "end": start + minutes * MINUTE if start else None,
-        "sequence": 1,
+        "sequence": 1,  # iCalendar's SEQUENCE of its event
     }
     return Session(**{**defaults, **fields})
 
@@ -117,15 +117,16 @@ def state_of(*sessions: Session, **fields: Any) -> PairState:
 
 
 def count_shared_days(start: datetime, end: datetime) -> int:
-    """Count the days after that of `start`, up to that of `end`, on which both work."""
+    """Count the days on which both work, from the day after `start` to the day of `end`, inclusive."""
     first, last = (get_local_date(DANA.zone, at) for at in (start, end))
     days = [first + n * DAY for n in range(1, (last - first).days + 1)]
     return sum(all(is_working_day(who, day) for who in (DANA, SAM)) for day in days)
 
 
 def is_mail_time(who: Person, instant: datetime) -> bool:
-    """Whether the instant is in the mail hours of a person, whose end does not belong to them."""
+    """Whether the instant is in the mail hours of a person. The instant at which they end is outside."""
     day = get_local_date(who.zone, instant)
+    # mail hours that begin the day before may last past midnight
     spans = (*list_mail_spans(who, day - DAY), *list_mail_spans(who, day))
     return any(span.start <= instant < span.end for span in spans)
 

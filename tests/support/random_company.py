@@ -63,8 +63,8 @@ from worker.simulation.world import SimulatedWorld, make_simulation_settings
 from worker.store import rows, tables
 
 EVE, PAT = "eve@corp.example", "pat@corp.example"
-#: After this time without faults nothing is left to do. The longest wait is that of a calendar that refused: it is
-#: asked again after a day.
+#: After this time without faults nothing is left to do. The longest wait is that of a write that a calendar
+#: refused: it is tried again after a day.
 SETTLING_TIME = 26 * HOUR
 
 

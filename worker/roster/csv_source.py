@@ -18,13 +18,14 @@ from worker.settings.parsers import shorten_value
 from worker.settings.people_columns import COLUMNS, REQUIRED_COLUMNS, WISH_COLUMNS
 from worker.settings.problem_report import ProblemReport
 
-#: By required column: the columns of HR exports that can replace it.
+#: By required column: the columns of HR exports any of which can replace it.
 _SUBSTITUTES = {
     "name": ("first_name", "last_name"),
     "manager": ("manager_email", "manager_id"),
     "country": ("location",),
 }
-#: The statuses of people who work here, including those on leave: leave is read from the calendar or set by `paused`.
+#: The statuses of people who work here, including those on leave: leave is read from the calendar,
+#: or set in the column `paused`.
 _ACTIVE_STATUSES = frozenset(
     (
         *("active", "aktiv", "yes", "ja", "true", "1", "employed", "current", "working", "beschäftigt", "angestellt"),
@@ -42,7 +43,8 @@ _FORMER_STATUSES = frozenset(
         *("dismissed", "offboarded", "disabled", "deactivated", "suspended"),
     )
 )
-#: The texts that HR systems write into an empty cell. `none` and `NA` are values: a choice of calendar, and Namibia.
+#: The texts that HR systems write into an empty cell. `none` and `NA` are not among them: `none` is a value of the
+#: column `calendar`, and `NA` the country code of Namibia.
 _PLACEHOLDERS = frozenset(("-", "--", "–", "—", "n/a", "#n/a", "null"))
 #: The mark that Workday appends to the name of a former worker.
 _TERMINATED_MARK = re.compile(r"\(terminated\)$", re.IGNORECASE)
@@ -55,7 +57,7 @@ class PeopleFileFormat:
     """The required columns of a people file, and the names of columns in its header."""
 
     mapping: Mapping[str, str]  #: the name in the file for each of our column names
-    required: Collection[str] = REQUIRED_COLUMNS
+    required: Collection[str] = REQUIRED_COLUMNS  #: fewer of them when the file only adds to a directory
 
     def build_csv_format(self) -> CsvFormat:
         """Return the format with which the rows of the file are read."""
@@ -83,7 +85,10 @@ class CsvSource:
         return sha256(content + settings.encode()).hexdigest()
 
     def read(self, now: datetime) -> Sequence[RosterRecord]:
-        """Return a record for each row. Raises Problems when anything in the file can't be read."""
+        """Return a record for each row. Raises Problems when anything in the file can't be read.
+
+        `now` is for sources that have to know it; a file does not.
+        """
         problem_report = ProblemReport(self.name)
         records = self.read_into(problem_report)
         problem_report.raise_problems()
@@ -153,6 +158,7 @@ def _list_managers(cells: Mapping[str, str]) -> Iterator[str]:
     columns = ("manager_email", "manager_id", "manager")
     text = next((cells[column] for column in columns if cells.get(column)), "")
     parts = [part for part in _SEPARATORS.split(text) if part]
+    # several addresses, and not one name with its address, such as `d@corp.example <d@corp.example>`
     if len(parts) > 1 and all("@" in part and "<" not in part for part in parts):
         yield from parts
     elif text:

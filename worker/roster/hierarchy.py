@@ -28,7 +28,7 @@ def find_managers(
     rules: RosterRules,
     stored_roster: StoredRoster,
 ) -> dict[Address, Address]:
-    """Return the manager of each report. Faults are added to the problem reports of the records.
+    """Return the manager of each person who reports to one. Faults are added to the records in which they are.
 
     `people`: the people as the directory or the people file lists them. `persons`: the active ones of them who are in
     the roster. `left_out`: the other active ones, who can't be in the roster, with the reason. It is a fault when a
@@ -85,7 +85,7 @@ class _Hierarchy:
     stored_roster: StoredRoster
     index: PeopleIndex
     managers: dict[Address, Address] = field(default_factory=dict)
-    #: the reports who keep the manager of the stored pair because of a fault
+    #: the people who, because of a fault, keep the manager of their stored pair, or have none without such a pair
     reports_with_kept_manager: set[Address] = field(default_factory=set)
 
     @cached_property
@@ -94,7 +94,7 @@ class _Hierarchy:
         return {email: position for position, email in enumerate(self.people.active)}
 
     def add_report(self, identified_record: IdentifiedRecord) -> None:
-        """Find the manager of a report. A fault is added to the problem report."""
+        """Find the manager of a person. A fault is added to the record."""
         email, parsed = identified_record.email, identified_record.parsed
         try:
             managers = list(dict.fromkeys(map(self.index.find_person, parsed.record.managers)))
@@ -117,7 +117,7 @@ class _Hierarchy:
     def refuse_managers_without_calendar(self) -> None:
         """Remove the managers whose calendar is `none`, so that the people whom they manage have no manager.
 
-        Each of these managers is a fault in the problem report.
+        Each of these managers is a fault, which is added to the manager's record.
         """
         report_counts = Counter(self.managers.values())
         refused_managers = {manager for manager in report_counts if not self.persons[manager].has_calendar}
@@ -130,7 +130,7 @@ class _Hierarchy:
         self.managers = {email: manager for email, manager in self.managers.items() if manager not in refused_managers}
 
     def break_circles(self) -> None:
-        """Report circles of managers, and keep the stored managers of the people in them.
+        """Add a fault for each circle of managers, and keep the stored managers of the people in them.
 
         Stored managers can form another circle, so this is repeated until there are no circles. In a circle of stored
         managers only, nobody gets a manager.
@@ -147,7 +147,7 @@ class _Hierarchy:
                     self._keep_stored_manager(email)
 
     def _report_circle(self, circle: Sequence[Address]) -> None:
-        """Add the circle to the problem report of the person in it who comes first in the directory."""
+        """Add the circle as a fault to the record of the person in it who comes first in the directory."""
         first = circle.index(min(circle, key=self.positions.__getitem__))
         rotated = [*circle[first:], *circle[:first]]
         ellipsis = ["…"] if len(rotated) > _MAX_NAMED else []

@@ -50,7 +50,7 @@ class ContractContext:
 
 
 def make_blueprint() -> Blueprint:
-    """Return the pages about one session's contract. They have their own link, and belong to the manager's pages."""
+    """Return the pages about one session's contract. Mails link to them; they are the manager's, like the team page."""
     pages = Blueprint("contract", __name__)
     for rule, handler, methods in (
         ("/<session_id>", show, ["GET"]),
@@ -354,7 +354,8 @@ def send(session_id: str) -> Response:
         return _report_newer_revision(session_id, form, draft.version, error)
     except UnfitContract as error:
         return _render_form(context, form, draft.version, errors=form.merge_faults([], error.faults))
-    # When two requests arrive at the same time, the second gets the revision that the first has recorded.
+    # A contract that equals the latest revision is not recorded again, and the result is that revision. Of two equal
+    # requests at the same time, the second gets the revision of the first.
     is_recorded = result.revision > form.base_revision
     return redirect_with_confirmation(".show", "sent" if is_recorded else "same", session_id=session_id)
 

@@ -69,7 +69,7 @@ class CheckedTime:
 def make_free_busy_request(builder: PlanBuilder, session: Session, pick: Span | None = None) -> FreeBusyRequest:
     """Return the request for the free/busy that proposals need, and that checking the picked time needs, if any."""
     windows = _make_windows(builder, session)
-    # A long absence that has begun already may forbid the first days of a window (T-16).
+    # It may begin before now: a long absence that has begun already forbids the first days after it (T-16).
     start = find_free_busy_start(builder.now, min(window.start for window in windows))
     end = max(window.end for window in windows)
     if pick:
@@ -116,6 +116,7 @@ def _find_uncounted_window(builder: PlanBuilder, session: Session) -> Span | Non
     Return None when that part needs no search of its own: because it is the whole window, or because it is empty.
     """
     first_window = _make_windows(builder, session)[0]
+    # up to this start a move is no deferral; that may be before the end of the window
     end = find_last_allowed_start(session) if session.booked else first_window.end
     return Span(first_window.start, end) if first_window.start < end < first_window.end else None
 
@@ -215,6 +216,7 @@ def _make_search(builder: PlanBuilder, session: Session, window: Span) -> Search
         minutes=max(session.minutes, builder.policy.min_minutes) if is_career else session.minutes,
         shortest_minutes=builder.policy.min_minutes,
         target=_find_target(builder, session, window),
+        # an urgent session, such as one for a person who may leave, takes any weekday and hour (T-14)
         preference=builder.pair.preference if not session.urgent else Preference(),
         free_busy=exclude_own_event(free_busy_by_address, session),
         taken_times={address: builder.list_taken_times(address, exclude=session.id) for address in builder.addresses},
@@ -252,6 +254,7 @@ def _make_windows(builder: PlanBuilder, session: Session) -> tuple[Span, Span]:
     begin = _find_begin(builder, session)
     soon = max(builder.find_weekday_start(LEAD_WEEKDAYS, builder.now), begin)
     if _is_deferred_far_ahead(builder, session):
+        # with another time, the present one is lost
         start = max(soon, builder.find_weekday_start(-WEEKDAYS_BEFORE_LOST_TIME, session.span.start))
         near_end, far_end = (builder.find_weekday_end(days, session.span.start) for days in (NEAR_DAYS, FAR_DAYS))
         return Span(start, near_end), Span(start, far_end)

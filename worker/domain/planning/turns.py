@@ -15,8 +15,9 @@ from worker.domain.time.worktime import get_local_date, wall_to_utc
 
 #: The time from now until the first turn, and the longest time between two turns.
 STEP = timedelta(weeks=2)
-#: For a pair that started less than this time before the roster first contained it, the first session follows its
-#: start. An older start is ignored, because HR exports often contain the hire date there.
+#: A pair's start, the day from which the two work together, is recent until so long after it, if the roster first
+#: contained the pair within that time. The first session then follows the start. An older start is ignored, because HR
+#: exports often contain the hire date in its place.
 RECENT_START = timedelta(weeks=5)
 #: The window of the first session of a pair with a recent start, counted from that start.
 WINDOW_AFTER_START = (timedelta(weeks=2), timedelta(weeks=5))
@@ -50,7 +51,8 @@ def find_turn(pair: Pair, waiting: Iterable[WaitingPair], now: datetime, policy:
     """Return the turn of the pair among the waiting pairs of its manager.
 
     Pairs in transition, which have a shorter rhythm for a time, come first. Then come the reports whose last career
-    conversation with any manager is longest ago. Ties are decided by address.
+    conversation with any manager is longest ago. Ties are decided by address. The pair itself counts as waiting, since
+    its session needs a window; when it is not in `waiting`, it gets the first turn.
     """
     today = now.date()
     candidates = [entry for entry in waiting if entry.pair.id == pair.id or _is_waiting(entry, today, policy)]
