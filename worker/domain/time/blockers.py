@@ -25,6 +25,7 @@ from worker.domain.time.availability import (
 from worker.domain.time.explain import explain_missing_calendars
 from worker.domain.time.search import (
     MAX_IN_TURN_A_WEEK,
+    MIN_MINUTES,
     Conditions,
     Search,
     find_bits_after_absence,
@@ -37,8 +38,6 @@ from worker.domain.time.search import (
 )
 from worker.domain.time.worktime import find_holiday
 
-#: The length of the shortest career session with any settings, in minutes (T-1).
-MIN_MINUTES = 60
 SHORTEN_STEP_MINUTES = 15
 #: The most hours by which a working day is extended when longer hours are tried.
 MAX_EXTRA_HOURS = 4

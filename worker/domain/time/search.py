@@ -22,6 +22,8 @@ from worker.domain.time.availability import (
 from worker.domain.time.worktime import get_local_date
 
 NO_PREFERENCE = Preference()
+#: The length of the shortest career session with any settings, in minutes (T-1).
+MIN_MINUTES = 60
 #: The most sessions with `in_turn` that a manager has in one week, Monday to Sunday (T-3a).
 MAX_IN_TURN_A_WEEK = 2
 #: The highest result of `compute_contract_margins`.
@@ -37,7 +39,7 @@ class Search:
     window: Span
     minutes: int
     #: The length below which the session is not shortened. A session that is shorter anyway keeps its length.
-    shortest_minutes: int = 60
+    shortest_minutes: int = MIN_MINUTES
     target: datetime  #: slots nearer to this instant rank higher
     preference: Preference = NO_PREFERENCE
     free_busy: Mapping[Address, FreeBusy]
