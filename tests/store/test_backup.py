@@ -65,9 +65,9 @@ def backup_file(backup_content: bytes, tmp_path: Path) -> BackupFile:
 @pytest.fixture
 def empty_database(tmp_path: Path) -> Iterator[Database]:
     """An empty database."""
-    empty_database = Database(f"sqlite:///{tmp_path / 'empty_database.db'}")
-    yield empty_database
-    empty_database.close()
+    database = Database(f"sqlite:///{tmp_path / 'empty.db'}")
+    yield database
+    database.close()
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])

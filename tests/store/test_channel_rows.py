@@ -41,8 +41,8 @@ def test_storing_a_write_locks_the_channel_before_the_event(database_url: str) -
     office.worker.actions.defer_session(office.session().id)
     office.worker.sweep.run("first")
     key = office.session().key
-    other_office, delivered = office.add_worker("second"), []
-    deliver = Thread(target=lambda: delivered.append(other_office.outbox.run("second")), daemon=True)
+    other_worker, delivered = office.add_worker("second"), []
+    deliver = Thread(target=lambda: delivered.append(other_worker.outbox.run("second")), daemon=True)
     with office.store.database.write() as connection:
         connection.execute(select(tables.channel).with_for_update())
         deliver.start()
