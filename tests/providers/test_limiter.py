@@ -50,6 +50,8 @@ def test_fifth_request_to_a_mailbox_waits_for_a_slot(clock: SteppedClock) -> Non
     waiting_thread.start()
     with limiter.hold_slot(KIM):
         events.append("another mailbox")
+    waiting_thread.join(0.1)
+    assert events == ["another mailbox"], "a fifth request was admitted"
     release.set()
     for thread in (*threads, waiting_thread):
         thread.join(10)

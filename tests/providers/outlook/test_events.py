@@ -95,9 +95,7 @@ def test_every_request_asks_for_utc_and_immutable_ids(provider: OutlookCalendar,
         assert headers["client-request-id"]
 
 
-def test_event_is_private_and_has_no_link_unless_requested(
-    provider: OutlookCalendar, double: Double, hands: Hands
-) -> None:
+def test_event_is_private_and_has_no_link_by_default(provider: OutlookCalendar, double: Double, hands: Hands) -> None:
     """R-23: the guest's copy is private, too."""
     dana, sam = hands.person(), hands.person()
     provider.create(dana, draft(dana, sam))
