@@ -79,7 +79,8 @@ def test_plan_works_after_a_person_has_left(fresh_terminal: Terminal) -> None:
     lines = (fresh_terminal.folder / "people.csv").read_text().splitlines()
     fresh_terminal.write("people.csv", "\n".join(line for line in lines if not line.startswith(SAM)))
     fresh_terminal.output_of("people", "--accept")
-    assert "  Kim" in fresh_terminal.output_of("plan")
+    output = fresh_terminal.output_of("plan")
+    assert "  Kim" in output and "  Sam" not in output
 
 
 # --- the HTML page ---

@@ -39,7 +39,7 @@ def create_office_after_a_session() -> Iterator[Office]:
 
 @pytest.fixture
 def session(office: Office) -> Session:
-    """The session that was session, whose contract is due."""
+    """The session that was held, whose contract is due."""
     return next(session for session in office.store.queries.list_sessions() if session.state is SessionState.HELD)
 
 
@@ -179,6 +179,7 @@ def test_contract_with_a_fault_is_refused_and_nothing_is_written(
 
 def test_contract_of_a_session_that_was_not_held_is_refused(office: Office, contracts: Contracts) -> None:
     booked_session = office.session(SessionKind.CAREER)
+    assert booked_session.booked
     with pytest.raises(NotHeldYet):
         contracts.record(booked_session.id, contract(office.clock()))
 

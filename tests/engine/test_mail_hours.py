@@ -197,8 +197,8 @@ def test_manager_of_eight_gets_one_weekly_mail_on_mondays(office: Office) -> Non
     assert not [m for m in office.messages("commitment_due") if m.to == BOSS]
 
 
-@pytest.mark.parametrize(("report_count", "mail_name"), [(1, "commitment_due"), (3, "weekly")])
-def test_manager_of_one_keeps_the_mails_about_single_commitments(report_count: int, mail_name: str) -> None:
+@pytest.mark.parametrize(("report_count", "mail_name"), [(2, "commitment_due"), (3, "weekly")])
+def test_only_a_manager_of_three_gets_a_weekly_for_single_commitments(report_count: int, mail_name: str) -> None:
     """R-20: only a manager of three reports or more gets a weekly mail in their place."""
     reports = REPORTS[:report_count]
     office = Office(persons=people(BOSS, *reports), listed=pairs(*(pair(BOSS, report) for report in reports)))

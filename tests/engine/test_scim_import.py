@@ -107,7 +107,7 @@ def test_an_import_on_request_does_not_wait_for_the_end_of_the_wave(
 
 
 def test_the_deletion_of_a_whole_company_is_not_applied(company: PushedCompany, directory: Directory) -> None:
-    """The operator can't consent to it. When it lasts, each import fails, of which the task `tick` makes an alert."""
+    """The operator can't consent to it. When it lasts, the import fails."""
     push_three_people(company)
     for address in (ANN, BO, CY):
         assert directory.send("DELETE", f"/Users/{directory.ids[address]}").status_code == 204

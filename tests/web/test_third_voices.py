@@ -263,6 +263,7 @@ def test_r30_questions_are_found_after_their_askers_address_has_changed(company:
     office, new_address = company.office, "sam.o@corp.example"
     questions = office.worker.third_voices.list_voices(SAM)
     assert [question.question for question in questions] == [QUESTION]
+    assert office.worker.third_voices.list_voices(new_address) == []
     for address in (SAM, new_address):
         sam = replace(office.persons[SAM], email=address)
         persons = {**{email: known for email, known in office.persons.items() if email != SAM}, address: sam}
