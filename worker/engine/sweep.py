@@ -281,7 +281,8 @@ class Sweep:
         """Alert the operator, once for each pair, when the two people never work at the same time (T-4)."""
         pairs_without_time = {plan.pair for plan in plans if any(session.unplaceable for session in plan.sessions)}
         for state in states:
-            if state.pair.id in pairs_without_time and never_work_together((state.manager, state.report), now):
+            people, shortest_minutes = (state.manager, state.report), self._policy.min_minutes
+            if state.pair.id in pairs_without_time and never_work_together(people, now, shortest_minutes):
                 text = (
                     f"{state.manager.email} and {state.report.email} never work at the same time, so their"
                     " conversations can't be booked. Correct their working hours and time zones in the people file, or"

@@ -224,6 +224,17 @@ def test_meeting_of_both_people_is_named_once() -> None:
     assert (moves[0].values["name"], moves[0].values["other"]) == ("Dana", "Sam")
 
 
+def test_each_of_two_people_with_the_same_name_gets_the_move_of_an_own_meeting() -> None:
+    first_half, second_half = Span(utc(2027, 6, 6, 22), utc(2027, 6, 9)), Span(utc(2027, 6, 9), WINDOW.end)
+    s = replace(search(), manager=replace(DANA, name="Sam"))
+    calendars = {
+        DANA.email: FreeBusy((BusyTime(first_half), BusyTime(second_half))),
+        SAM.email: FreeBusy((BusyTime(Span(utc(2027, 6, 7, 7), utc(2027, 6, 7, 16))),)),
+    }
+    moves = [reason for reason in explain_no_slot(replace(s, free_busy=calendars)) if reason.code == "moving"]
+    assert [reason.values["name"] for reason in moves] == ["Sam"]
+
+
 @given(searches())
 @settings(max_examples=60, deadline=None)
 def test_ordering_for_a_reader_keeps_all_reasons(s: Search) -> None:
@@ -237,4 +248,6 @@ def test_t4_people_with_less_than_an_hour_in_common_never_work_together() -> Non
     assert never_work_together((DANA, person("Sam", hours="Mon-Fri 16:15-23:00")), now), (
         "45 minutes are too short for a session"
     )
-    assert not never_work_together((DANA, person("Sam", hours="Tue 16:00-17:00")), now)
+    one_hour = (DANA, person("Sam", hours="Tue 16:00-17:00"))
+    assert not never_work_together(one_hour, now)
+    assert never_work_together(one_hour, now, shortest_minutes=75), "the shortest session of this company is longer"

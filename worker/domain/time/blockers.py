@@ -11,7 +11,7 @@ from itertools import accumulate
 from operator import or_
 from typing import NamedTuple
 
-from worker.domain.model import Person, Reason, Reasons, ReasonValue, SessionKind, Span
+from worker.domain.model import Address, Person, Reason, Reasons, ReasonValue, SessionKind, Span
 from worker.domain.time.absences import list_days_after_absence
 from worker.domain.time.availability import (
     MINUTES_PER_QUARTER,
@@ -101,11 +101,11 @@ def order_for_reader(reasons: Reasons, name: str) -> Reasons:
     return tuple(sorted(reasons, key=get_rank))
 
 
-def never_work_together(people: tuple[Person, Person], now: datetime) -> bool:
+def never_work_together(people: tuple[Person, Person], now: datetime, shortest_minutes: int = MIN_MINUTES) -> bool:
     """Return whether the shared working hours of the next 13 weeks are always shorter than the shortest session."""
     grid = QuarterGrid(Span(now, now + HOURS_COMPARED))
     shared_bits = grid.find_working(people[0]) & grid.find_working(people[1])
-    return not find_starts(shared_bits, count_quarters(MIN_MINUTES))
+    return not find_starts(shared_bits, count_quarters(shortest_minutes))
 
 
 def has_same_blockers(reasons: Reasons, other_reasons: Reasons) -> bool:
@@ -264,6 +264,7 @@ class _Blocker(NamedTuple):
     kind: str  #: a key of `reason_texts.BLOCKER_NAMES`
     name: str  #: the name of the person whose time the blocker takes
     other: str  #: the name of the other person when the blocker takes the time of both, else empty
+    addresses: tuple[Address, ...]  #: of these people, whose names may be the same
 
 
 def _list_blockers(search: Search) -> list[_Blocker]:
@@ -272,9 +273,10 @@ def _list_blockers(search: Search) -> list[_Blocker]:
     for person in search.people:
         for span, kind in _list_busy_spans(search, person):
             if span in blockers:
-                blockers[span] = blockers[span]._replace(other=person.name)
+                addresses = (*blockers[span].addresses, person.email)
+                blockers[span] = blockers[span]._replace(other=person.name, addresses=addresses)
             else:
-                blockers[span] = _Blocker(span, kind, person.name, "")
+                blockers[span] = _Blocker(span, kind, person.name, "", (person.email,))
     return list(blockers.values())
 
 
@@ -309,8 +311,7 @@ def _try_moving_a_blocker(search: Search, grid: QuarterGrid, conditions: Conditi
     ]
     start_counts.sort(key=_rank_by_start_count)
     best_by_person = (
-        next((item for item in start_counts if person.name in (item[1].name, item[1].other)), None)
-        for person in search.people
+        next((item for item in start_counts if person.email in item[1].addresses), None) for person in search.people
     )
     best = {item for item in best_by_person if item is not None}
     return tuple(_describe_move(search, blocker, count) for count, blocker in sorted(best, key=_rank_by_start_count))

@@ -63,7 +63,9 @@ class PairConcern:
         return list(ConcernKind).index(self.kind), self.person.name.casefold(), report, self.person.email
 
 
-def list_concerns(states: Sequence[PairState], plans: Sequence[Plan], now: datetime) -> Iterator[PairConcern]:
+def list_concerns(
+    states: Sequence[PairState], plans: Sequence[Plan], now: datetime, shortest_minutes: int
+) -> Iterator[PairConcern]:
     """Yield the concerns about the pairs of one manager. `states` are the pairs' states after their plans."""
     manager = states[0].manager
     if len(states) > MANY_REPORTS:
@@ -77,7 +79,7 @@ def list_concerns(states: Sequence[PairState], plans: Sequence[Plan], now: datet
         owed = [session for session in state.sessions if session.owed and cadence.is_regular(session)]
         if plan.problem:
             yield PairConcern(kind=ConcernKind.FAILED, person=manager, report=state.report)
-        elif _has_hours_apart(state, now):
+        elif _has_hours_apart(state, now, shortest_minutes):
             yield PairConcern(kind=ConcernKind.HOURS_APART, person=manager, report=state.report)
         elif any(session.unplaceable is None for session in owed) and not _has_time(state):
             unread_count += 1  # without reasons, no search was made, because the free/busy was missing
@@ -110,9 +112,9 @@ def _has_time(state: PairState) -> bool:
     return any(session.booked and cadence.is_regular(session) for session in state.sessions)
 
 
-def _has_hours_apart(state: PairState, now: datetime) -> bool:
+def _has_hours_apart(state: PairState, now: datetime, shortest_minutes: int) -> bool:
     """Return whether the two people never work at the same time, and have no session in spite of that."""
-    return not _has_time(state) and never_work_together((state.manager, state.report), now)
+    return not _has_time(state) and never_work_together((state.manager, state.report), now, shortest_minutes)
 
 
 def _list_unreadable_people(state: PairState, session: Session) -> list[Person]:

@@ -199,7 +199,8 @@ class _QuarterBuilder:
         for state in forecast.states_now:
             self._people.update({person.email: person for person in (state.manager, state.report)})
             self._count_pair(state)
-        self._concerns += list_concerns(forecast.states_now, [plan for _, plan in active], self._now)
+        plans = [plan for _, plan in active]
+        self._concerns += list_concerns(forecast.states_now, plans, self._now, self._policy.min_minutes)
         talks = sorted(self._list_talks(forecast), key=lambda talk: (talk.span.start, talk.report.email))
         self._managers.append(ManagerQuarter(forecast.states_now[0].manager, len(active), tuple(talks)))
         self._add_mails(forecast)
