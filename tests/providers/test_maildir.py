@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from tests.support.drafts import letter
-from tests.support.provider_contract import MailerContract
+from tests.support.mailer_contract import MailerContract
 from worker.domain.model import Address
 from worker.errors import Forbidden
 from worker.providers import base, maildir

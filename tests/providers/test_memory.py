@@ -9,7 +9,8 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from tests.support.drafts import WINDOW, at, draft, letter, span
-from tests.support.provider_contract import CalendarContract, GuestDeletionContract, GuestMoveContract, MailerContract
+from tests.support.mailer_contract import MailerContract
+from tests.support.provider_contract import CalendarContract, GuestDeletionContract, GuestMoveContract
 from worker.domain.model import Address, Answer, ShowAs, Span
 from worker.errors import Conflict, Unavailable
 from worker.providers import base

@@ -20,7 +20,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
 from tests.support.drafts import letter
-from tests.support.provider_contract import MailerContract
+from tests.support.mailer_contract import MailerContract
 from worker.clock import utcnow
 from worker.domain.model import Address
 from worker.errors import AuthRevoked, Forbidden, Permanent, ProviderError, RateLimited, Transient, Unavailable

@@ -13,7 +13,8 @@ call of `changes` returns a cursor, and a call with this cursor returns only wha
 - Creating an event twice with one key creates one event and returns it both times, even when several processes do so at
   once.
 - A write with a stale etag raises `Conflict` and changes nothing.
-- Cancelling an event that no longer exists succeeds. `create` with the key of a cancelled event raises `Conflict`.
+- Cancelling an event that no longer exists succeeds. `create` with the key of a cancelled event raises `Conflict`
+  where the service remembers that key, and creates a new event elsewhere. Planning uses no such key again.
 - Events are returned in their current state, with the changes that people made by hand and with each attendee's answer.
   `update` with another time resets all answers to `needs_action`.
 - The results of `free_busy` and `changes` contain the keys of our own events, so that callers can recognize them.
@@ -25,9 +26,9 @@ call of `changes` returns a cursor, and a call with this cursor returns only wha
 - Only events with a key of ours are changed: `update` and `cancel` of any other event raise `Forbidden`.
 - Paging, throttling and vendors' peculiarities stay inside the provider; only `ProviderError`s are raised.
 
-**A mail provider guarantees**: `send` raises `Permanent` when the message will never be accepted, and `Transient` when
-it may be accepted later, with `uncertain=True` when it may already have been sent. `was_sent` returns None when the
-service can't tell.
+**A mail provider guarantees** (each item has a test in `tests/support/mailer_contract.py` or beside the provider's
+other tests): `send` raises `Permanent` when the message will never be accepted, and `Transient` when it may be accepted
+later, with `uncertain=True` when it may already have been sent. `was_sent` returns None when the service can't tell.
 """
 
 from collections.abc import Callable, Collection, Mapping, Sequence, Set

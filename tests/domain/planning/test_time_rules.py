@@ -282,10 +282,10 @@ def list_wanted_reminders(reader: Person, end: datetime) -> dict[int, datetime]:
         if (spells := [s for s in day_spells if s.start <= latest and s.end > earliest])
     ]
     times = [min(latest, max(spell.end - HOUR, earliest)) for spell in last_spells]
-    reminders = {2: times[-1]} if times else {}
-    reminders |= {1: at for at in times[:-1] if end + 12 * HOUR <= at <= times[-1] - 4 * HOUR}
-    days_after = (find_day_start(reader, last_day + n * DAY) for n in range(1, 30))
-    return reminders | dict(enumerate([at for at in days_after if at][:3], start=3))
+    earlier = [at for at in times[:-1] if end + 12 * HOUR <= at <= times[-1] - 4 * HOUR]
+    early = [*earlier[-1:], *times[-1:]]
+    late = [at for n in range(1, 30) if (at := find_day_start(reader, last_day + n * DAY))][:3]
+    return dict(enumerate([*early, *late], start=3 - len(early)))
 
 
 def test_people_in_distant_zones_meet_in_their_shared_hour() -> None:

@@ -11,7 +11,8 @@ import pytest
 from tests.doubles.google import Google, GoogleHands
 from tests.support.companies import KEY
 from tests.support.drafts import WINDOW, Hands, draft, span
-from tests.support.provider_contract import CalendarContract, GuestDeletionContract, MailerContract, TextContract
+from tests.support.mailer_contract import MailerContract
+from tests.support.provider_contract import CalendarContract, GuestDeletionContract, TextContract
 from worker.domain.model import Address, Answer
 from worker.providers.base import CalendarProvider
 from worker.providers.google import calendar as google

@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 
 from tests.doubles.graph import Double, Hands, section
-from tests.support.provider_contract import CalendarContract, MailerContract, TextContract
+from tests.support.mailer_contract import MailerContract
+from tests.support.provider_contract import CalendarContract, TextContract
 from worker.providers.outlook import calendar as outlook
 from worker.providers.outlook.calendar import OutlookCalendar
 from worker.providers.outlook.mail import GraphMailer
