@@ -26,7 +26,7 @@ def run_with_failing_services(office: Office) -> None:
 def test_cause_with_many_alerts_is_mailed_once_an_hour(database_url: str) -> None:
     office = Office(database_url, *company(12))
     run_with_failing_services(office)
-    alerts = office.messages("operator_alert")
+    alerts = office.effects("operator_alert")
     mailed = [alert for alert in alerts if alert.progress != "dropped"]
     without_digests = [alert for alert in alerts if "more:" not in alert.key]
     assert len(without_digests) > 3 * len(mailed), "there are far more alerts than mails"

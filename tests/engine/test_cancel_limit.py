@@ -19,7 +19,7 @@ def test_cancellations_above_the_limit_are_refused_with_one_alert_a_day(database
     events_before = [office.events(f"m{n}@corp.example") for n in range(2)]
     add_absence_of_everybody(office)
     assert [office.events(f"m{n}@corp.example") for n in range(2)] == events_before
-    assert office.messages("event.cancel") == []
+    assert office.effects("event.cancel") == []
     assert {s.state for s in office.store.queries.list_sessions()} == {SessionState.BOOKED}, (
         "no plan of the sweep is written"
     )
@@ -34,9 +34,9 @@ def test_cancellations_within_the_limit_are_carried_out(database_url: str) -> No
     office = Office(database_url, *company(8), known=settings(database_url, rules={"max_cancels": 8}))
     office.tick()
     add_absence_of_everybody(office)
-    assert len(office.messages("event.cancel")) == 8
+    assert len(office.effects("event.cancel")) == 8
     assert not office.mails("operator_alert")
-    assert len(office.messages("unplaceable")) == 16, "both people of each pair get the reason"
+    assert len(office.effects("unplaceable")) == 16, "both people of each pair get the reason"
     office.close()
 
 
@@ -46,7 +46,7 @@ def test_refused_sweep_is_repeated_and_carried_out_under_a_higher_limit(database
     office.pairs = {pair_id: replace(pair, paused=True) for pair_id, pair in office.pairs.items()}
     office.apply()  # as an import, since the limit guards against mistakes in the people file
     office.run(3 * HOUR)
-    assert len(office.messages("event.cancel")) == 0
+    assert len(office.effects("event.cancel")) == 0
     office.settings = settings(database_url, rules={"max_cancels": 50})
     office.worker = office.add_worker("allowed")
     office.run(2 * HOUR)
@@ -60,6 +60,6 @@ def test_limit_does_not_apply_to_pairs_that_the_operator_pauses(database_url: st
     for pair_id in office.pairs:
         office.store.people.set_paused(pair_id, is_paused=True, now=office.clock())
     office.run(HOUR)
-    assert len(office.messages("event.cancel")) == 8
+    assert len(office.effects("event.cancel")) == 8
     assert not office.mails("operator_alert")
     office.close()

@@ -239,15 +239,19 @@ def check_mails(company: PostgresCompany) -> int:
 
     Returns the number of mails that were sent twice.
     """
-    effects = {make_message_id(m.key): m for m in company.effects() if m.name and m.to in company.people}
+    effects = {
+        make_message_id(effect.key): effect
+        for effect in company.effects()
+        if effect.name and effect.to in company.people
+    }
     sent = Counter(str(mail["Message-ID"]) for email in company.people for mail in company.mails(email))
     done = {message_id for message_id, effect in effects.items() if effect.progress is EffectProgress.DONE}
     uncertain = {message_id for message_id, effect in effects.items() if effect.progress is EffectProgress.UNCERTAIN}
     assert done <= sent.keys() <= done | uncertain
     doubled = [message_id for message_id, count in sent.items() if count > 1]
     assert {(effects[message_id].name, sent[message_id]) for message_id in doubled} <= {("contract_summary", 2)}
-    assert not [m.key for m in company.effects() if m.progress is EffectProgress.DEAD]
-    assert not [m.key for m in company.effects() if m.is_live and m.due_at <= company.at]
+    assert not [effect.key for effect in company.effects() if effect.progress is EffectProgress.DEAD]
+    assert not [effect.key for effect in company.effects() if effect.is_live and effect.due_at <= company.at]
     return len(doubled)
 
 

@@ -45,6 +45,6 @@ def test_no_request_is_sent_when_nothing_is_due(office: Office) -> None:
     office.tick()
     office.clock.advance(2 * HOUR)
     office.calendar.fail = operations = RecordedOperations()
-    effect_count = len(office.messages())
+    effect_count = len(office.effects())
     office.tick()
-    assert operations.seen == [] and len(office.messages()) == effect_count
+    assert operations.seen == [] and len(office.effects()) == effect_count

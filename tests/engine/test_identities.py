@@ -237,7 +237,7 @@ def test_person_with_a_new_address_stays_in_the_same_pair(database_url: str, for
     office.worker.contracts.record(held.id, contract(office.clock()))
     office.run(DAY)
     session_before = office.session()
-    introduction_count, cancellations = len(office.messages("introduction")), office.messages("event.cancel")
+    introduction_count, cancellations = len(office.effects("introduction")), office.effects("event.cancel")
     new = former.replace("@", ".moreau@")
     office.persons = {
         new if email == former else email: replace(person, email=new) if email == former else person
@@ -257,8 +257,8 @@ def test_person_with_a_new_address_stays_in_the_same_pair(database_url: str, for
     assert office.store.content.get_latest_contracts([pair_id])[pair_id].session == held.id
     assert StoredIdentities(office.store, office.clock).find_primary(former) == new
     assert set(office.store.people.load_all_people()) == set(office.persons)
-    assert len(office.messages("introduction")) == introduction_count
-    assert office.messages("event.cancel") == cancellations
+    assert len(office.effects("introduction")) == introduction_count
+    assert office.effects("event.cancel") == cancellations
     placed_event = office.placed(session_before.key)
     assert list_columns_with_address(office, former) == set(), "only records of the past keep the former address"
     assert placed_event is not None and placed_event.ref.calendar == manager

@@ -76,7 +76,7 @@ def test_mail_that_is_due_at_night_waits_for_the_morning(office: Office) -> None
     office.clock.move_to(EVENING)
     (key,) = add_mails(office, 1, MailName.CONTENT_ACCESSED)
     office.worker.outbox.run("w")
-    (row,) = [m for m in office.messages("content_accessed") if m.key == key]
+    (row,) = [effect for effect in office.effects("content_accessed") if effect.key == key]
     assert row.progress is EffectProgress.WAITING
     assert row.due_at == (START + DAY).replace(hour=7)
 
@@ -117,7 +117,7 @@ def test_mail_waits_until_the_end_of_an_absence(office: Office) -> None:
         connection.execute(tables.person.update().where(tables.person.c.email == BOSS).values(away=absences))
     add_mails(office, 1, MailName.CONTENT_ACCESSED)
     office.worker.outbox.run("w")
-    (row,) = office.messages("content_accessed")
+    (row,) = office.effects("content_accessed")
     assert row.due_at == START + 2 * DAY
 
 
@@ -136,10 +136,10 @@ def test_mails_above_three_a_day_are_folded_into_one_the_next_morning(office: Of
     assert second.outbox.run("w") == 0
     assert office.worker.outbox.run("w") == 0
     assert len(office.mails("pair_ended")) == 3
-    assert {m.progress for m in office.messages("pair_ended")} == {EffectProgress.DONE}
+    assert {effect.progress for effect in office.effects("pair_ended")} == {EffectProgress.DONE}
     folded = office.history("mail.folded")
     assert len(folded) == 3 and {line["fields"]["told_in"] for line in folded} == {f"overflow:{BOSS}:2026-09-07"}
-    (overflow,) = office.messages("overflow")
+    (overflow,) = office.effects("overflow")
     assert overflow.due_at == START + DAY
     office.clock.move_to(START + DAY)
     assert office.worker.outbox.run("w") == 1
@@ -147,7 +147,9 @@ def test_mails_above_three_a_day_are_folded_into_one_the_next_morning(office: Of
     text = mail.get_body(("plain",)).get_content()  # type: ignore[union-attr]
     numbers_in_overflow = [n for n in range(8) if f"with R{n} have come to an end" in text]
     assert len(numbers_in_overflow) == 3
-    folded_keys = {m.key for m in office.messages("pair_ended") if int(m.subject[1:]) in numbers_in_overflow}
+    folded_keys = {
+        effect.key for effect in office.effects("pair_ended") if int(effect.subject[1:]) in numbers_in_overflow
+    }
     sent_keys = {key for key, _ in office.mailer.sent if key.startswith("pair_ended")}
     assert sent_keys == set(keys) - folded_keys
 
@@ -163,7 +165,7 @@ def test_personal_mail_has_no_session_and_no_pair_in_the_history(office: Office)
 def test_manager_with_a_new_address_gets_no_personal_mail_twice(office: Office) -> None:
     """R-20, T-16: no second introduction, and no second weekly mail in the week in which the address changed."""
     office.run(3 * WEEK + 2 * HOUR)
-    (weekly,) = [m for m in office.messages("weekly") if m.snapshot_at >= START + 3 * WEEK]
+    (weekly,) = [effect for effect in office.effects("weekly") if effect.snapshot_at >= START + 3 * WEEK]
     new = "chief@corp.example"
     office.persons = {**{r: office.persons[r] for r in REPORTS}, new: replace(office.persons[BOSS], email=new)}
     office.pairs = pairs(*(pair(new, report) for report in REPORTS))
@@ -171,7 +173,7 @@ def test_manager_with_a_new_address_gets_no_personal_mail_twice(office: Office) 
     office.store.people.apply_import(office.persons, office.pairs, office.clock(), aliases)
     assert list_columns_with_address(office, BOSS) == set()
     office.run(2 * DAY)
-    assert [m.key for m in office.messages("weekly") if m.snapshot_at >= START + 3 * WEEK] == [weekly.key]
+    assert [effect.key for effect in office.effects("weekly") if effect.snapshot_at >= START + 3 * WEEK] == [weekly.key]
     assert len([m for m in office.mails("introduction") if new in str(m["To"])]) == 0
 
 
@@ -185,16 +187,16 @@ def test_overflow_mail_without_a_valid_line_is_dropped(office: Office) -> None:
     office.clock.move_to(START + DAY)
     office.worker.outbox.run("w")
     assert office.mails("overflow") == []
-    assert [m.progress for m in office.messages("overflow")] == [EffectProgress.DROPPED]
+    assert [effect.progress for effect in office.effects("overflow")] == [EffectProgress.DROPPED]
 
 
 def test_manager_of_eight_gets_one_weekly_mail_on_mondays(office: Office) -> None:
     """R-20: the weekly mail replaces the mails about single commitments."""
     office.run(8 * WEEK)
-    weeklies = [m for m in office.messages("weekly") if m.progress is EffectProgress.DONE]
+    weeklies = [effect for effect in office.effects("weekly") if effect.progress is EffectProgress.DONE]
     assert weeklies and all(m.due_at.weekday() == 0 for m in weeklies)
     assert len({m.key for m in weeklies}) == len(weeklies) <= 8
-    assert not [m for m in office.messages("commitment_due") if m.to == BOSS]
+    assert not [effect for effect in office.effects("commitment_due") if effect.to == BOSS]
 
 
 @pytest.mark.parametrize(("report_count", "mail_name"), [(2, "commitment_due"), (3, "weekly")])
@@ -207,6 +209,8 @@ def test_only_a_manager_of_three_gets_a_weekly_for_single_commitments(report_cou
     office.run_to(session.span.end)
     office.worker.contracts.record(session.id, contract(office.clock()))
     office.run(8 * WEEK)
-    mail_names = {m.name for m in office.messages() if m.to == BOSS and m.progress is EffectProgress.DONE}
+    mail_names = {
+        effect.name for effect in office.effects() if effect.to == BOSS and effect.progress is EffectProgress.DONE
+    }
     assert {"commitment_due", "weekly"} & mail_names == {mail_name}
     office.close()

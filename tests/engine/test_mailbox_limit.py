@@ -125,7 +125,7 @@ def run_until_done(office: Office, processes: Processes) -> None:
     for _ in range(600):
         while not office.is_at_rest():
             processes.run_round(office.clock(), office.is_at_rest)
-        if not any(effect.is_live and effect.due_at <= office.clock() + HOUR for effect in office.messages()):
+        if not any(effect.is_live and effect.due_at <= office.clock() + HOUR for effect in office.effects()):
             return  # the mails above the daily limit are due the next morning, as one overflow mail (T-16)
         office.clock.move_to(office.clock() + MINUTE)
     raise AssertionError(office.store.outbox.count_by_progress())
@@ -173,14 +173,14 @@ def check_events_and_mails(office: Office, double: Double) -> None:
     assert tags_and_times == sorted((f"longarc/{s.key}", s.span.start, s.span.end) for s in sessions)
     sent = Counter(mail["Message-ID"] for _, mail in double.mails.outbox)
     assert set(sent.values()) == {1}
-    mails = [effect for effect in office.messages() if effect.name]
+    mails = [effect for effect in office.effects() if effect.name]
     mail_counts = Counter(mail.name for mail in mails)
     assert (mail_counts["introduction"], mail_counts["deferral_notice"]) == (REPORTS + 1, 2 * REPORTS)
     history_counts = Counter(line["what"] for line in office.history())
     assert (history_counts["event.create"], history_counts["event.update"]) == (REPORTS, REPORTS)
     done = [mail for mail in mails if mail.progress is EffectProgress.DONE]
     assert history_counts["mail"] == len(sent) == len(done) - history_counts["mail.folded"]
-    not_done = [effect for effect in office.messages() if effect.progress is not EffectProgress.DONE]
+    not_done = [effect for effect in office.effects() if effect.progress is not EffectProgress.DONE]
     assert all(effect.name and effect.due_at != office.clock() for effect in not_done), "only later mails are not done"
 
 

@@ -214,7 +214,7 @@ def test_three_machines_write_each_event_and_mail_once(
     office = Office(url, persons, listed)
     machines = Machines(url, socket)
     machines.start()
-    wait_until(lambda: office.is_at_rest() and len(office.messages("event.create")) >= PAIRS, office)
+    wait_until(lambda: office.is_at_rest() and len(office.effects("event.create")) >= PAIRS, office)
     sessions = {s.pair: s for s in office.store.queries.list_sessions() if s.kind is SessionKind.CAREER}
     assert len(sessions) == PAIRS and {s.state for s in sessions.values()} == {SessionState.BOOKED}
     managers = len({pair_id.manager for pair_id in listed})
@@ -223,7 +223,7 @@ def test_three_machines_write_each_event_and_mail_once(
     for pair_id, session in sessions.items():
         memory.answer(pair_id.manager, session.key, pair_id.report, Answer.DECLINED)
     office.store.calendars.make_due(sorted({pair.manager for pair in listed.values()}), START)
-    wait_until(lambda: office.is_at_rest() and len(office.messages("event.update")) >= PAIRS, office)
+    wait_until(lambda: office.is_at_rest() and len(office.effects("event.update")) >= PAIRS, office)
     counts = machines.stop()
     assert min(counts) > 0, "each process did a part of the work"
     assert calendar.request_counts["update"] == PAIRS and calendar.request_counts["create"] == PAIRS
@@ -244,7 +244,7 @@ def _check(office: Office, memory: MemoryCalendar, mails: MemoryMailer) -> None:
     sent = Counter(key for key, _ in mails.sent)
     assert set(sent.values()) == {1}
     managers = {s.pair.manager for s in sessions}
-    effects = [m for m in office.messages() if m.name]
+    effects = [effect for effect in office.effects() if effect.name]
     effect_counts = Counter(m.name for m in effects)
     assert (effect_counts["introduction"], effect_counts["deferral_notice"]) == (PAIRS + len(managers), 2 * PAIRS)
     folded = {m.key for m in effects if m.progress is EffectProgress.DONE} - sent.keys()

@@ -210,7 +210,7 @@ def test_r32_next_mail_contains_the_mention_of_a_refused_mail(contract_office: O
     contract_office.mailer.fail = lambda operation: refuse_prompts(contract_office, operation)
     contract_office.run(70 * DAY)
     contract_office.mailer.fail = None
-    assert any(m.progress == "dead" for m in contract_office.messages("reflection_prompt"))
+    assert any(effect.progress == "dead" for effect in contract_office.effects("reflection_prompt"))
     assert (list_mails_with(contract_office, KEPT_FIRST_PERSON), list_mails_with(contract_office, KEPT)) == (
         [],
         ["commitment_due"],
@@ -219,7 +219,7 @@ def test_r32_next_mail_contains_the_mention_of_a_refused_mail(contract_office: O
 
 def refuse_prompts(office: Office, operation: str) -> None:
     """Refuse reflection prompts for good, and no other mail."""
-    if operation == "send" and any(m.progress == "sending" for m in office.messages("reflection_prompt")):
+    if operation == "send" and any(effect.progress == "sending" for effect in office.effects("reflection_prompt")):
         raise Forbidden("no mailbox of that name")
 
 

@@ -191,7 +191,7 @@ def test_an_outage_of_the_database_during_an_effect_makes_no_dead_letter(
 
     monkeypatch.setattr(office.worker.outbox, "_find_calendar_provider", find_calendar_or_fail)
     office.run(HOUR)
-    assert {m.progress.value for m in office.messages("event.create")} == {"done"}
+    assert {effect.progress.value for effect in office.effects("event.create")} == {"done"}
     assert len(office.events()) == 2
     office.close()
 

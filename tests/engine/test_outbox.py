@@ -79,7 +79,7 @@ def test_after_an_outage_one_event_is_created_and_each_mail_is_sent_once(office:
     office.calendar.fail = office.mailer.fail = Fails(Unavailable, "create", "send")
     office.run(3 * HOUR)
     assert not office.events()
-    assert max(m.attempts for m in office.messages("mail")) >= 6
+    assert max(effect.attempts for effect in office.effects("mail")) >= 6
     assert sorted(text.partition(":")[0] for _, text in office.store.outbox.list_alerts(START)) == [
         f"the mail introduction for {DANA} is waiting",
         f"the mail introduction for {PairId(DANA, SAM)} is waiting",
@@ -114,9 +114,9 @@ def test_a_refused_event_alerts_the_operator_and_is_planned_again(office: Office
     (alert,) = office.mails("operator_alert")
     assert OPERATOR in alert["To"] and "not on this calendar" in texts([alert])
     office.run(4 * MINUTE)
-    assert len(office.messages("event.create")) == 1, "the first retry comes five minutes after the refusal"
+    assert len(office.effects("event.create")) == 1, "the first retry comes five minutes after the refusal"
     office.run(HOUR)
-    assert [m.progress for m in office.messages("event.create")] == [
+    assert [effect.progress for effect in office.effects("event.create")] == [
         EffectProgress.DEAD,
         EffectProgress.DEAD,
         EffectProgress.DONE,
@@ -135,17 +135,17 @@ def test_a_refused_cancel_is_repeated_until_the_calendar_accepts_it(office: Offi
         office.calendar.add(SAM, Span(START, START + 30 * WEEK))
         office.worker.actions.defer_session(session.id)
     office.run(3 * DAY)
-    cancels = office.messages("event.cancel")
+    cancels = office.effects("event.cancel")
     assert len(office.events()) == 1
     assert 4 <= len(cancels) <= 8 and {m.progress for m in cancels} == {EffectProgress.DEAD}
     assert "not on this calendar" in texts(office.mails("operator_alert"))
     office.calendar.fail = None
     office.run(2 * DAY)
     assert office.events() == []
-    assert office.messages("event.cancel")[-1].progress is EffectProgress.DONE
-    cancel_count = len(office.messages("event.cancel"))
+    assert office.effects("event.cancel")[-1].progress is EffectProgress.DONE
+    cancel_count = len(office.effects("event.cancel"))
     office.run(2 * DAY)
-    assert len(office.messages("event.cancel")) == cancel_count, "no cancel follows the accepted one"
+    assert len(office.effects("event.cancel")) == cancel_count, "no cancel follows the accepted one"
 
 
 @pytest.mark.parametrize("is_moved", [False, True])
@@ -168,7 +168,7 @@ def test_a_decline_counts_once_while_the_calendar_refuses_the_new_time(office: O
 def test_a_refused_mail_becomes_a_dead_letter_and_alerts_the_operator(office: Office) -> None:
     office.mailer.fail = Fails(make_refusal, "send", times=1)
     office.tick()
-    assert Counter(m.progress for m in office.messages("introduction")) == {
+    assert Counter(effect.progress for effect in office.effects("introduction")) == {
         EffectProgress.DEAD: 1,
         EffectProgress.DONE: 1,
     }
@@ -243,12 +243,12 @@ def test_the_built_in_template_replaces_a_broken_one_and_the_operator_gets_one_a
         (tmp_path / name / "body.txt.j2").write_text(source)
     office = Office(database_url, known=settings(database_url, templates=str(tmp_path)))
     office.tick()
-    assert {m.progress for m in office.messages("introduction")} == {EffectProgress.DONE}
+    assert {effect.progress for effect in office.effects("introduction")} == {EffectProgress.DONE}
     assert all("Dana" in texts([mail]) for mail in office.mails("introduction"))
     assert len(office.events()) == 1
     for _ in range(3):
         office.tick()
-    assert len(office.messages("operator_alert")) == len(alerts := office.mails("operator_alert")) == 2
+    assert len(office.effects("operator_alert")) == len(alerts := office.mails("operator_alert")) == 2
     assert all(f"mail {name}" in texts(alerts) for name in ("introduction", "operator_alert"))
     assert "Hyacinth" not in texts(alerts)
     session = office.hold()
@@ -411,7 +411,7 @@ def test_effects_of_a_manager_without_a_calendar_are_dropped(office: Office) -> 
     office.persons = people(SAM) | {DANA: person(DANA, calendar=NO_CALENDAR)}
     office.apply()
     office.run(3 * WEEK)
-    assert {m.progress for m in office.messages("event.create")} == {EffectProgress.DROPPED}
+    assert {effect.progress for effect in office.effects("event.create")} == {EffectProgress.DROPPED}
     assert not office.mails("operator_alert")
     with pytest.raises(Refused, match=f"{DANA} has no calendar"):
         office.worker.actions.request_check_in(PairId(DANA, SAM))
@@ -457,7 +457,7 @@ def test_the_deferral_notice_waits_until_the_event_has_the_new_time(office: Offi
     office.calendar.fail = None
     office.run(2 * HOUR)
     (event,) = office.events()
-    notice, _ = office.messages("deferral_notice")  # one to each
+    notice, _ = office.effects("deferral_notice")  # one to each
     assert (notice.start, notice.progress) == (event.span.start, EffectProgress.DONE)
 
 
@@ -474,7 +474,7 @@ def test_a_contract_that_cannot_be_opened_delays_only_its_own_mails(database_url
         connection.execute(update(tables.contract).where(is_damaged_row).values(sealed=b"damaged"))
     office.worker.actions.request_check_in(PairId(DANA, KIM))
     office.tick()
-    assert {m.progress for m in office.messages("contract_summary")} == {EffectProgress.WAITING}
+    assert {effect.progress for effect in office.effects("contract_summary")} == {EffectProgress.WAITING}
     assert office.session(SessionKind.CHECKIN).key in {event.key for event in office.events()}
     with office.store.database.write() as connection:
         connection.execute(update(tables.contract).where(is_damaged_row).values(sealed=sealed))

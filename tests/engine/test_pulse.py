@@ -99,7 +99,7 @@ def test_each_report_and_no_manager_gets_one_pulse_mail(office: Office) -> None:
 
 def test_the_question_keeps_mail_hours_and_is_not_folded_into_another_mail(office: Office) -> None:
     """T-16: the mail counts against the daily limit. A line in another mail would have no link to answer by."""
-    (mail,) = [message for message in office.messages("pulse") if message.to == REPORTS[0]]
+    (mail,) = [effect for effect in office.effects("pulse") if effect.to == REPORTS[0]]
     assert mail.counts
     division = divide_mails(office.persons[REPORTS[0]], [mail], 3, mail.due_at)
     assert (division.leaving, division.folded) == ((mail,), ())
@@ -123,20 +123,20 @@ def test_the_two_links_differ_only_after_the_hash_sign(office: Office) -> None:
 )
 def test_no_question_is_sent_outside_its_months_or_without_pages(fields: dict[str, Any]) -> None:
     office = make_office("sqlite://", **fields)
-    assert office.messages("pulse") == []
+    assert office.effects("pulse") == []
     assert office.worker.pulse.get_status(REPORTS[0], ROUND) is PulseStatus.CLOSED
 
 
 def test_no_question_is_sent_when_the_answers_could_never_be_shown() -> None:
     """One company has four reports, and the other has twelve reports of two managers."""
     office = make_office("sqlite://", REPORTS[:4])
-    assert office.messages("pulse") == []
+    assert office.effects("pulse") == []
     pairs_of_two_managers = pairs(*(pair(MANAGERS[number % 2], report) for number, report in enumerate(REPORTS)))
     office_of_two_managers = Office(
         "sqlite://", people(*MANAGERS, *REPORTS), pairs_of_two_managers, known=settings(base_url=BASE)
     )
     office_of_two_managers.tick()
-    assert office_of_two_managers.messages("pulse") == []
+    assert office_of_two_managers.effects("pulse") == []
 
 
 def test_a_round_is_opened_once(office: Office) -> None:
@@ -146,7 +146,7 @@ def test_a_round_is_opened_once(office: Office) -> None:
     office.store.people.set_stored_value("pulse", "")
     office.add_worker("second").pulse.run()
     assert read_all_tables(office)["pulse_round"] == round_before
-    assert len(office.messages("pulse")) == 12
+    assert len(office.effects("pulse")) == 12
 
 
 # --- answers ---

@@ -259,7 +259,7 @@ def test_only_repeatable_mails_are_repeated_when_the_mail_service_keeps_no_recor
     restored.run(HOUR)
     repeated_names = {key.partition(":")[0] for key in list_repeated_mails(restored)}
     assert repeated_names <= {name for name, kind in KINDS.items() if kind.is_repeatable}
-    uncertain_keys = {message.key for message in restored.messages() if message.progress is EffectProgress.UNCERTAIN}
+    uncertain_keys = {effect.key for effect in restored.effects() if effect.progress is EffectProgress.UNCERTAIN}
     assert uncertain_keys and uncertain_keys <= set(counts_before)
     assert MailName.CONTRACT_REQUEST.value in {key.partition(":")[0] for key in uncertain_keys}
 
@@ -276,7 +276,7 @@ def test_a_moved_database_loses_no_mail_and_leaves_none_uncertain(office: Office
     restored.run(HOUR)
     names = Counter(key.partition(":")[0] for key, _ in restored.mailer.sent)
     assert names[MailName.BRIEF.value] == 1
-    assert {message.progress for message in restored.messages()} <= {EffectProgress.DONE, EffectProgress.DROPPED}
+    assert {effect.progress for effect in restored.effects()} <= {EffectProgress.DONE, EffectProgress.DROPPED}
 
 
 def test_leases_in_a_backup_do_not_delay_the_restored_database(office: Office, take_backup: TakeBackup) -> None:

@@ -125,7 +125,7 @@ def test_no_mail_is_sent_before_the_rollout_begins_and_first_sessions_are_spread
     start = START.date() + timedelta(days=30)
     office = make_office(database_url, start=start)
     office.run_to(START + 29 * DAY)
-    assert (office.store.queries.list_sessions(), office.mails(), office.messages()) == ([], [], [])
+    assert (office.store.queries.list_sessions(), office.mails(), office.effects()) == ([], [], [])
     for _ in range(3):
         office.run(DAY)
     first_days = sorted(s.span.start.date() for s in office.store.queries.list_sessions() if s.pair.manager == DANA)
@@ -231,11 +231,11 @@ def test_coverage_and_pulse_include_only_pairs_of_the_rollout(database_url: str)
     assert sum(group.pairs for group in coverage.groups) + coverage.hidden_count == 4
     office.clock.move_to(datetime(2027, 3, 2, 9, tzinfo=UTC))
     office.worker.pulse.run()
-    assert office.messages("pulse") == [], "four reports of one manager are too few for a pulse"
+    assert office.effects("pulse") == [], "four reports of one manager are too few for a pulse"
     office.settings = settings(database_url, base_url="https://x.corp.example")
     office.worker = office.add_worker("everybody")
     office.worker.participation.update()
     office.store.people.set_stored_value("pulse", "")
     office.worker.pulse.run()
-    assert len(office.messages("pulse")) == 12
+    assert len(office.effects("pulse")) == 12
     office.close()

@@ -214,10 +214,10 @@ def test_people_imported_by_another_process_are_planned_at_once(office: Office) 
 
 def test_a_second_sweep_of_the_same_snapshot_changes_nothing(office: Office) -> None:
     office.tick()
-    effects, history = office.messages(), office.history()
+    effects, history = office.effects(), office.history()
     office.store.plans.wake(list(office.pairs), office.clock(), reread_free_busy=True)
     office.tick()
-    assert (office.messages(), office.history()) == (effects, history)
+    assert (office.effects(), office.history()) == (effects, history)
 
 
 def test_a_preview_writes_nothing(office: Office) -> None:
@@ -227,7 +227,7 @@ def test_a_preview_writes_nothing(office: Office) -> None:
     assert [planned.state.pair.id for planned in pairs_with_plans] == list(office.pairs)
     assert plan.sessions and plan.effects
     assert steps == [2, 3], "two steps for the calendars, one for the pair"
-    assert office.messages() == [] and office.history() == [] and office.store.queries.list_sessions() == []
+    assert office.effects() == [] and office.history() == [] and office.store.queries.list_sessions() == []
     assert office.store.plans.claim(office.clock(), "somebody", office.clock() + HOUR, 10), "the pair is still due"
 
 
@@ -277,7 +277,7 @@ def test_a_sweep_whose_leases_have_ended_writes_nothing(database_url: str) -> No
     assert [s.adhoc for s in office.store.queries.list_sessions()] == [True], (
         "only the session that the other process wrote"
     )
-    assert office.messages() == []
+    assert office.effects() == []
     assert office.worker.sweep.run("two") == 2
     office.close()
 
@@ -331,7 +331,7 @@ def test_a_pair_whose_planning_fails_delays_no_other_pair() -> None:
     office = Office(persons=persons, listed=pairs(failing_pair, pair(KIM, "lee@corp.example")))
     plans = [planned.plan for planned in office.worker.sweep.preview()]
     assert [plan.pair for plan in plans if plan.problem] == [failing_pair.id]
-    assert office.messages() == [], "a preview writes nothing"
+    assert office.effects() == [], "a preview writes nothing"
     office.run(5 * HOUR)
     assert office.session(pair_id=PairId(KIM, "lee@corp.example")).booked
     (alert,) = office.mails("operator_alert")

@@ -99,7 +99,7 @@ def test_a_hand_move_inside_the_rules_is_respected(office: Office) -> None:
     moved = office.session()
     assert (moved.span, moved.by_hand, moved.count, list_deferrals(office)) == (new_span, True, 0, [])
     assert [event.span for event in office.events()] == [new_span]
-    assert office.messages("event.update") == []
+    assert office.effects("event.update") == []
 
 
 def test_a_session_shortened_by_hand_below_the_least_length_is_deferred(office: Office) -> None:
@@ -188,7 +188,7 @@ def test_an_empty_reading_of_a_full_calendar_is_refused_and_causes_one_alert(dat
     office.calendar.forget_cursors(manager)
     office.run(5 * HOUR)
     assert [s for s in office.store.queries.list_sessions() if s.booked] == [s for s in sessions_before if s.booked]
-    assert list_deferrals(office) == [] and len(office.messages("event.create")) == 6
+    assert list_deferrals(office) == [] and len(office.effects("event.create")) == 6
     (alert,) = office.mails("operator_alert")
     assert OPERATOR in alert["To"] and manager in texts([alert])
     office.close()
@@ -431,11 +431,11 @@ def test_a_refused_empty_reading_and_a_failing_update_do_not_repeat_without_paus
     empty_calendar = MemoryCalendar()
     office.worker.services.use(calendars={SERVICE: empty_calendar})
     office.worker.actions.defer_session(session.id)
-    effect_count = len(office.messages())
+    effect_count = len(office.effects())
     office.tick()
-    assert len(office.messages()) <= effect_count + 4
+    assert len(office.effects()) <= effect_count + 4
     office.run(HOUR)
-    assert len(office.messages("event.update")) <= 15
+    assert len(office.effects("event.update")) <= 15
     assert len(office.mails("operator_alert")) == 1
     office.worker.services.use(calendars={SERVICE: office.calendar})
     office.run(DAY)

@@ -109,7 +109,7 @@ def test_t16_a_person_gets_at_most_three_questions_a_day(office: Office) -> None
     assert len(office.mails("third_voice_request")) == 3
     office.run(DAY)
     assert len(office.mails("third_voice_request")) == 5
-    tags = [mail.to for mail in office.messages("third_voice_request")]
+    tags = [mail.to for mail in office.effects("third_voice_request")]
     assert len(set(tags)) == 2 and PRIYA not in tags, "one tag for each day"
 
 
@@ -158,7 +158,7 @@ def test_r30_a_failing_mail_server_delays_the_mail_and_reveals_nothing(office: O
         office.worker.outbox.run("w")
     office.run(3 * DAY)
     assert len(office.mails("third_voice_request")) == 1
-    assert PRIYA not in repr(office.messages()) and PRIYA not in texts(office.mails("operator_alert"))
+    assert PRIYA not in repr(office.effects()) and PRIYA not in texts(office.mails("operator_alert"))
     assert "third_voice" not in repr(office.history())
 
 

@@ -124,7 +124,7 @@ def test_a_guest_invited_by_mail_gets_a_withdrawal_unless_the_undo_is_quiet(is_q
     assert mail_names == ([] if is_quiet else ["invitation_withdrawn"])
     office.run(10 * DAY)
     assert len(office.mailer.sent) == sent_before + len(mail_names)
-    assert {m.quiet for m in office.messages("event.cancel")} == {is_quiet}
+    assert {effect.quiet for effect in office.effects("event.cancel")} == {is_quiet}
     office.close()
 
 
@@ -132,7 +132,7 @@ def test_undo_drops_an_event_that_waits_to_be_created(database_url: str) -> None
     office = Office(database_url)
     office.worker.sync.run("first")
     office.worker.sweep.run("first")
-    assert office.messages("event.create")
+    assert office.effects("event.create")
     undo(office)
     assert office.calendar.pop_changed_calendars() == set()
     assert office.events() == []

@@ -22,7 +22,7 @@ def test_preparation_mails_are_dropped_when_their_session_gets_a_much_later_time
     office.run_to(session.span.start - 6 * DAY)
     office.mailer.fail = Fails(Unavailable, "send")
     office.run_to(session.span.start - 3 * DAY + 3 * HOUR)
-    waiting = {m.name for m in office.messages("mail") if m.progress is EffectProgress.WAITING}
+    waiting = {effect.name for effect in office.effects("mail") if effect.progress is EffectProgress.WAITING}
     assert {"brief", "reflection_prompt"} <= waiting
     office.decline(session)
     # up to 14 days later, the mails would remain valid and show the new time
@@ -32,7 +32,7 @@ def test_preparation_mails_are_dropped_when_their_session_gets_a_much_later_time
     office.run(2 * HOUR)
     assert office.session().span.start - session.span.start > 14 * DAY
     assert len(office.mails("deferral_notice")) == 2, "one mail to each"
-    progress = {m.name: m.progress for m in office.messages("mail") if m.start == session.start}
+    progress = {effect.name: effect.progress for effect in office.effects("mail") if effect.start == session.start}
     assert progress["brief"] is progress["reflection_prompt"] is EffectProgress.DROPPED
     assert not office.mails("brief") and not office.mails("reflection_prompt")
 
@@ -43,11 +43,11 @@ def test_a_contract_reminder_is_dropped_when_the_contract_is_recorded(office: Of
     held = office.hold()
     office.mailer.fail = Fails(Unavailable, "send")
     office.run(30 * HOUR)
-    assert [m.progress for m in office.messages("contract_reminder")] == [EffectProgress.WAITING]
+    assert [effect.progress for effect in office.effects("contract_reminder")] == [EffectProgress.WAITING]
     office.worker.contracts.record(held.id, contract(office.clock()))
     office.mailer.fail = None
     office.run(2 * HOUR)
-    assert [m.progress for m in office.messages("contract_reminder")] == [EffectProgress.DROPPED]
+    assert [effect.progress for effect in office.effects("contract_reminder")] == [EffectProgress.DROPPED]
     assert not office.mails("contract_reminder")
     assert len(office.mails("contract_summary")) == 2
 
@@ -79,7 +79,7 @@ def test_a_mail_of_a_slow_batch_is_checked_again_before_it_is_sent(database_url:
     office.mailer.fail = send_slowly
     office.worker.outbox.run("one")
     assert len(office.mails("deferral_notice")) == 1
-    first_notices = [m.progress for m in office.messages("deferral_notice") if m.number == 1]
+    first_notices = [effect.progress for effect in office.effects("deferral_notice") if effect.number == 1]
     assert Counter(first_notices) == {EffectProgress.DONE: 1, EffectProgress.DROPPED: 5}
     office.close()
 
@@ -107,8 +107,8 @@ def test_a_summary_with_unknown_outcome_is_sent_once_more_with_the_same_message_
     counts = Counter(str(mail["Message-ID"]) for mail in office.mails("contract_summary"))
     assert sorted(counts.values()) == [2, 2]
     final_progress = EffectProgress.DONE if uncertain_sends == 1 else EffectProgress.UNCERTAIN
-    assert [m.progress for m in office.messages("contract_summary")] == [final_progress] * 2
-    alerts = [m for m in office.messages("operator_alert") if "more:" not in m.key]  # without digests
+    assert [effect.progress for effect in office.effects("contract_summary")] == [final_progress] * 2
+    alerts = [effect for effect in office.effects("operator_alert") if "more:" not in effect.key]  # without digests
     assert len(alerts) == (0 if uncertain_sends == 1 else 2)
     office.run(HOUR)  # the digest of the hour leaves, which lists the second alert
     assert len(office.mails("operator_alert")) == len(alerts)
@@ -118,14 +118,14 @@ def test_another_mail_with_unknown_outcome_is_not_repeated_and_alerts_the_operat
     office.mailer.forgetful = True
     office.mailer.fail = Fails(make_uncertain_failure, "send.done", times=1)
     office.run(DAY)
-    assert Counter(m.progress for m in office.messages("introduction")) == {
+    assert Counter(effect.progress for effect in office.effects("introduction")) == {
         EffectProgress.UNCERTAIN: 1,
         EffectProgress.DONE: 1,
     }
     assert len(office.mails("introduction")) == 2, "none is repeated"
     assert len(office.mails("operator_alert")) == 1
     assert [m["key"] for m in office.store.outbox.list_failing_effects()] == [
-        m.key for m in office.messages("introduction") if m.progress is EffectProgress.UNCERTAIN
+        effect.key for effect in office.effects("introduction") if effect.progress is EffectProgress.UNCERTAIN
     ]
 
 
@@ -133,7 +133,7 @@ def test_after_a_timeout_the_mailer_tells_whether_the_mail_was_sent(office: Offi
     """A mail that was sent is done, and a mail that was not sent is sent again. Neither causes an alert."""
     office.mailer.fail = Fails(make_uncertain_failure, "send.done", times=1)
     office.run(HOUR)
-    assert [m.progress for m in office.messages("introduction")] == [EffectProgress.DONE] * 2
+    assert [effect.progress for effect in office.effects("introduction")] == [EffectProgress.DONE] * 2
     assert len(office.mails("introduction")) == 2
     office.mailer.fail = Fails(make_uncertain_failure, "send", times=1)
     record_contract(office)
@@ -149,7 +149,9 @@ def test_a_mail_sent_before_a_crash_is_not_sent_twice(office: Office, forgetful:
     office.clock.advance(LEASE)
     office.run(HOUR)
     assert len(office.mails("introduction")) == 2
-    uncertain_mails = [m for m in office.messages("introduction") if m.progress is EffectProgress.UNCERTAIN]
+    uncertain_mails = [
+        effect for effect in office.effects("introduction") if effect.progress is EffectProgress.UNCERTAIN
+    ]
     assert len(uncertain_mails) == len(office.mails("operator_alert")) == (1 if forgetful else 0)
 
 
@@ -166,7 +168,7 @@ def test_a_mail_sent_before_a_crash_is_not_dropped_when_its_pair_is_paused(
     office.clock.advance(LEASE)
     office.run(HOUR)
     assert len(office.mails("introduction")) == 1
-    assert {m.progress for m in office.messages("introduction")} == {progress, EffectProgress.DROPPED}
+    assert {effect.progress for effect in office.effects("introduction")} == {progress, EffectProgress.DROPPED}
 
 
 # --- events that were written and not recorded ---
@@ -202,7 +204,7 @@ def test_an_event_created_before_a_crash_is_cancelled_when_its_pair_is_paused(of
     office.clock.advance(LEASE)
     office.run(HOUR)
     assert office.events() == []
-    assert not [m for m in office.messages() if m.is_live]
+    assert not [effect for effect in office.effects() if effect.is_live]
 
 
 def test_an_update_before_a_crash_does_not_count_as_a_hand_move(office: Office) -> None:
@@ -227,7 +229,7 @@ def test_a_cancel_before_a_crash_is_not_left_unfinished(office: Office) -> None:
     die_after(office, "cancel")
     office.clock.advance(LEASE)
     office.run(HOUR)
-    assert office.events() == [] and not [m for m in office.messages() if m.is_live]
+    assert office.events() == [] and not [effect for effect in office.effects() if effect.is_live]
 
 
 @pytest.mark.parametrize("error", [InvalidResponse, Forbidden])
@@ -279,4 +281,7 @@ def test_a_slow_run_leaves_effects_that_another_run_has_claimed(office: Office) 
     office.worker.outbox.run(office.worker.holder)
     assert len(claimed_keys) == 2
     assert len(office.mails("introduction")) == 1, "the other run has claimed the second mail"
-    assert {m.progress for m in office.messages("introduction")} == {EffectProgress.SENDING, EffectProgress.CLAIMED}
+    assert {effect.progress for effect in office.effects("introduction")} == {
+        EffectProgress.SENDING,
+        EffectProgress.CLAIMED,
+    }

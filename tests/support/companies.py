@@ -275,15 +275,12 @@ class Office:
         with self.store.database.read() as connection:
             return [dict(row) for row in connection.execute(query).mappings()]
 
-    def messages(self, name: str = "") -> list[Effect]:
+    def effects(self, name: str = "") -> list[Effect]:
         """Return the rows of the outbox: the mails of that name, the effects of that kind, or all."""
-        effects = self._messages()
-        return [effect for effect in effects if name in ("", effect.name, effect.kind.value)]
-
-    def _messages(self) -> list[Effect]:
         with self.store.database.read() as connection:
             query = select(tables.outbox).order_by(tables.outbox.c.id)
-            return [rows.read_effect(row) for row in connection.execute(query).mappings()]
+            effects = [rows.read_effect(row) for row in connection.execute(query).mappings()]
+        return [effect for effect in effects if name in ("", effect.name, effect.kind.value)]
 
     def placed(self, key: str) -> PlacedEvent | None:
         """Return the event of that key as the database knows it; None when it does not know one."""

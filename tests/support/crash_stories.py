@@ -347,7 +347,7 @@ def check_end(company: CrashCompany) -> None:
     """
     check_events(company)
     check_mails(company)
-    assert not [m.key for m in company.effects() if m.is_live], "something is left undone"
+    assert not [effect.key for effect in company.effects() if effect.is_live], "something is left undone"
 
 
 def check_events(company: CrashCompany) -> None:
@@ -376,16 +376,20 @@ def check_mails(company: CrashCompany) -> None:
     sent = Counter(str(mail["Message-ID"]) for email in company.people for mail in company.mails(email))
     by_kind = {EffectProgress.DONE: 0, EffectProgress.UNCERTAIN: 0}
     summaries = lost_alerts = 0
-    for message in company.effects():
-        if message.name == "operator_alert":
-            lost_alerts += message.progress is EffectProgress.UNCERTAIN
-        elif message.name and message.progress is not EffectProgress.DROPPED:
-            by_kind[message.progress] += 1
-            summaries += message.name == "contract_summary"
+    for effect in company.effects():
+        if effect.name == "operator_alert":
+            lost_alerts += effect.progress is EffectProgress.UNCERTAIN
+        elif effect.name and effect.progress is not EffectProgress.DROPPED:
+            by_kind[effect.progress] += 1
+            summaries += effect.name == "contract_summary"
     repeated = sum(count - 1 for count in sent.values())
     assert by_kind[EffectProgress.DONE] <= len(sent) <= sum(by_kind.values())
     assert max(sent.values(), default=1) <= 2 and repeated <= summaries
-    alerts = {m.key for m in company.effects() if m.name == "operator_alert" and m.key.endswith(":uncertain")}
+    alerts = {
+        effect.key
+        for effect in company.effects()
+        if effect.name == "operator_alert" and effect.key.endswith(":uncertain")
+    }
     # an alert with this key only counts further alerts
     alerts -= {key for key in alerts if key.startswith("operator_alert:more:")}
     assert len(alerts) == by_kind[EffectProgress.UNCERTAIN], "a human is told"

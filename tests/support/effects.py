@@ -22,7 +22,7 @@ def make_uncertain_failure() -> Unavailable:
 
 def get_only_effect(office: Office, name: str) -> Effect:
     """Return the only row of the outbox of that kind, or the only mail of that name."""
-    (effect,) = office.messages(name)
+    (effect,) = office.effects(name)
     return effect
 
 

@@ -346,21 +346,21 @@ class Company(RuleBasedStateMachine):
 
     def _find_untruth(self, key: str) -> str:
         """Return what is not true in the mail with this key, which is about to leave; empty when all of it is true."""
-        message = next(m for m in self.effects() if m.key == key)
-        name, session = message.name, self.world.worker.store.queries.get_session(message.subject)
+        effect = next(effect for effect in self.effects() if effect.key == key)
+        name, session = effect.name, self.world.worker.store.queries.get_session(effect.subject)
         all_pairs = self.world.worker.store.people.load_all_pairs()
         if name in ("operator_alert", "pair_ended"):
             return ""
         if name == "contract_summary":
-            revisions = self.world.worker.store.content.list_revisions(message.subject)
-            return "" if len(revisions) >= message.number else "no such contract"
-        assert message.pair is not None
-        if not all_pairs[message.pair].is_active:
+            revisions = self.world.worker.store.content.list_revisions(effect.subject)
+            return "" if len(revisions) >= effect.number else "no such contract"
+        assert effect.pair is not None
+        if not all_pairs[effect.pair].is_active:
             return "the pair is paused or has ended"
         if name == "commitment_due":
-            due = [c for c in self._commitments() if c.is_open and message.start and c.due == message.start.date()]
+            due = [c for c in self._commitments() if c.is_open and effect.start and c.due == effect.start.date()]
             return "" if due else "nothing is due"
-        return "" if session is None or is_true_now(message, session, self.now) else f"{session.state} {session.start}"
+        return "" if session is None or is_true_now(effect, session, self.now) else f"{session.state} {session.start}"
 
     @invariant()
     def no_unexpected_error_was_caught(self) -> None:
@@ -411,12 +411,12 @@ class Company(RuleBasedStateMachine):
         self._summaries_left_at_once()
 
     def _nothing_is_left_undone(self) -> None:
-        undone = [m for m in self.effects() if m.is_live and m.due_at <= self.now]
+        undone = [effect for effect in self.effects() if effect.is_live and effect.due_at <= self.now]
         assert not undone, undone
 
     def _there_is_always_a_next_session(self) -> None:
         """T-4: each pair has a career session ahead, or a human was told why there is none."""
-        mails = [m for m in self.effects() if m.name == "unplaceable"]
+        mails = [effect for effect in self.effects() if effect.name == "unplaceable"]
         told_subjects = {m.subject for m in mails if m.progress is not EffectProgress.WAITING}
         for pair_id, one in self.world.worker.store.people.load_all_pairs().items():
             if not one.is_active:
@@ -481,7 +481,11 @@ class Company(RuleBasedStateMachine):
 
     def _summaries_left_at_once(self) -> None:
         """R-15: when nothing was broken, both people's summaries of a contract were sent as soon as it was recorded."""
-        sent = {(m.subject, m.number, m.to) for m in self.effects() if m.name == "contract_summary" and not m.is_live}
+        sent = {
+            (effect.subject, effect.number, effect.to)
+            for effect in self.effects()
+            if effect.name == "contract_summary" and not effect.is_live
+        }
         for (session_id, revision), at in self.recorded.items():
             if at >= self.well_since:
                 pair_id = self.world.worker.store.queries.get_pair_id(session_id)

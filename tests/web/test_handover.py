@@ -78,11 +78,9 @@ def test_r36_t17_the_report_and_the_former_manager_get_one_mail_each(handover_co
 def test_t5_r35_the_prompts_continue_their_rotation_with_a_new_manager(handover_company: WebCompany) -> None:
     """T-5, R-35: the first prompt with the new manager is the one after the last prompt with the former manager."""
     office = handover_company.office
-    former_numbers = [mail.number for mail in office.messages("reflection_prompt") if mail.to == SAM]
+    former_numbers = [mail.number for mail in office.effects("reflection_prompt") if mail.to == SAM]
     office.run_to(next(s for s in handover_company.sessions(LEE, SAM) if s.booked).span.start)
-    new_numbers = [mail.number for mail in office.messages("reflection_prompt") if mail.to == SAM][
-        len(former_numbers) :
-    ]
+    new_numbers = [mail.number for mail in office.effects("reflection_prompt") if mail.to == SAM][len(former_numbers) :]
     assert new_numbers == [(former_numbers[-1] + 1) % 3]
 
 
@@ -91,7 +89,7 @@ def test_r36_without_a_choice_of_the_report_nothing_reaches_the_new_manager(hand
     office = handover_company.office
     office.run_to(next(s for s in handover_company.sessions(LEE, SAM) if s.booked).span.start)
     mails = [mail for mail in office.mailer.sent if LEE in str(mail[1]["To"])]
-    assert any(mail.to == LEE and mail.pair == NEW_PAIR for mail in office.messages("brief"))
+    assert any(mail.to == LEE and mail.pair == NEW_PAIR for mail in office.effects("brief"))
     assert PROMISE not in texts([mail for _, mail in mails]) and SECRETS[SAM] not in texts([mail for _, mail in mails])
     client = handover_company.visitor(LEE, Purpose.TEAM)
     for path in ("/team", f"/team/person/{make_url_id(NEW_PAIR)}", "/team/data"):
@@ -326,7 +324,7 @@ def test_the_sessions_of_the_former_pair_are_cancelled(handover_company: WebComp
     handover_company.office.run(DAY)
     open_sessions = [s for s in handover_company.office.store.queries.list_sessions(FORMER_PAIR) if s.booked or s.owed]
     assert open_sessions == []
-    assert {effect.kind for effect in handover_company.office.messages() if effect.pair == FORMER_PAIR} >= {
+    assert {effect.kind for effect in handover_company.office.effects() if effect.pair == FORMER_PAIR} >= {
         EffectKind.CANCEL
     }
     assert handover_company.office.session(SessionKind.CAREER, NEW_PAIR)

@@ -73,7 +73,7 @@ def test_r30_only_the_report_can_read_the_answer(company: WebCompany) -> None:
         for word in ("wintergreen", "peppermint", "priya", "third_voice"):
             assert word not in other_page, (path, word)
     assert "third_voice" not in str(company.office.history())
-    (row,) = company.office.messages("third_voice_request")
+    (row,) = company.office.effects("third_voice_request")
     assert row.to and "@" not in row.to, "the row must hold a tag in the place of the address"
 
 
@@ -244,7 +244,7 @@ def test_r30_only_the_reports_file_has_question_and_answer(company: WebCompany) 
 def test_r30_a_refused_mail_is_shown_to_the_report_and_causes_no_alert(company: WebCompany) -> None:
     company.office.mailer.fail = Fails(lambda: Forbidden(f"no mailbox {LEE}"), "send", times=1)
     assert ask_as_sam(company) == 303
-    due = next(m.due_at for m in company.office.messages("third_voice_request") if m.is_live)
+    due = next(effect.due_at for effect in company.office.effects("third_voice_request") if effect.is_live)
     alerts = len(company.office.mails("operator_alert"))
     company.office.clock.move_to(max(due, company.office.clock()))
     company.office.worker.outbox.run("x")
