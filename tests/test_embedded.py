@@ -130,9 +130,9 @@ def test_the_error_for_a_port_in_use_names_its_setting(tmp_path: Path, position:
         port = blocker.getsockname()[1]
         ports = [0, 0]
         ports[position] = port
-        with pytest.raises(LongarcError) as raised, EmbeddedServers(tmp_path, [], *ports):
+        with pytest.raises(LongarcError) as error_info, EmbeddedServers(tmp_path, [], *ports):
             pass
-    assert str(raised.value) == (
+    assert str(error_info.value) == (
         f"Port {port} can't be used: Address already in use. "
         f"Stop the program that uses it, or write another port as `{setting}` into the settings."
     )

@@ -167,10 +167,10 @@ def test_r23_an_unexpected_error_shows_its_type_and_not_its_text() -> None:
 
 def test_r23_database_errors_are_shown_without_values_and_details(tmp_path: Path) -> None:
     store = new_store(f"sqlite:///{tmp_path / 'x.db'}")
-    with pytest.raises(OperationalError) as raised, store.database.write() as connection:
+    with pytest.raises(OperationalError) as error_info, store.database.write() as connection:
         connection.execute(text("SELECT :value FROM nowhere"), {"value": SECRET})
-    assert SECRET not in str(raised.value), "a traceback would show the value"
-    assert describe_failure(raised.value) == "longarc: the database can't be used: no such table: nowhere."
+    assert SECRET not in str(error_info.value), "a traceback would show the value"
+    assert describe_failure(error_info.value) == "longarc: the database can't be used: no such table: nowhere."
     store.close()
     for error in (
         sqlite3.OperationalError("attempt to write a readonly database"),

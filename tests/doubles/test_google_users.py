@@ -46,9 +46,9 @@ def build_resource(double: Google, who: str = ADMIN, scope: str = USERS_READ_SCO
 
 def get_refusal(request: Any) -> tuple[int, str]:
     """Execute a request that is refused, and return the status and the reason."""
-    with pytest.raises(HttpError) as caught:
+    with pytest.raises(HttpError) as error_info:
         request.execute()
-    return caught.value.resp.status, str(json.loads(caught.value.content)["error"]["errors"][0]["reason"])
+    return error_info.value.resp.status, str(json.loads(error_info.value.content)["error"]["errors"][0]["reason"])
 
 
 def list_addresses(resource: Any, **parameters: Any) -> list[str]:
@@ -131,9 +131,9 @@ def test_a_scope_or_user_without_delegation_gets_no_token(double: Google) -> Non
         build_resource(double, scope=USERS_READ_SCOPE.removesuffix(".readonly")),
         build_resource(double, "nobody@corp.example"),
     ):
-        with pytest.raises(RefreshError) as caught:
+        with pytest.raises(RefreshError) as error_info:
             resource.list(**OWN_CUSTOMER).execute()
-        assert caught.value.args[1]["error"] in ("unauthorized_client", "invalid_grant")
+        assert error_info.value.args[1]["error"] in ("unauthorized_client", "invalid_grant")
     calendar_scope = "https://www.googleapis.com/auth/calendar"
     double.tokens.granted_scopes.add(calendar_scope)
     assert get_refusal(build_resource(double, scope=calendar_scope).list(**OWN_CUSTOMER)) == (

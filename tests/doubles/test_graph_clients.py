@@ -181,9 +181,9 @@ def test_o365_raises_errors_for_refused_requests(account: Account, double: Doubl
     calendar = account.schedule().get_default_calendar()
     event = book(calendar)
     event.delete()
-    with pytest.raises(requests.HTTPError) as caught:
+    with pytest.raises(requests.HTTPError) as error_info:
         calendar.get_event(event.object_id)
-    assert caught.value.response.status_code == 404
+    assert error_info.value.response.status_code == 404
     with pytest.raises(requests.HTTPError, match="nobody@example"):
         account.schedule(resource="nobody@example.org").get_default_calendar()
     double.blocked.add(DANA)

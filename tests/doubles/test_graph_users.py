@@ -103,9 +103,9 @@ def test_o365_reads_a_user_with_manager_and_reports(account: Account, double: Do
     manager = directory.get_user_manager(SAM)
     assert (manager.object_id, manager.type, manager.mail) == (dana, "#microsoft.graph.user", DANA)
     assert [user.mail for user in directory.get_user_direct_reports(DANA)] == [SAM]
-    with pytest.raises(requests.HTTPError) as caught:
+    with pytest.raises(requests.HTTPError) as error_info:
         directory.get_user_manager(DANA)
-    assert caught.value.response.status_code == 404
+    assert error_info.value.response.status_code == 404
 
 
 def test_o365_filters_users_and_selects_their_properties(account: Account, double: Double) -> None:

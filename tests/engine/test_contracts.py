@@ -170,10 +170,10 @@ def test_contract_with_a_fault_is_refused_and_nothing_is_written(
     kind: FaultKind,
 ) -> None:
     promise, rows_before = replace(contract(office.clock()).manager[0], due=due), count_rows(office)
-    with pytest.raises(UnfitContract) as raised:
+    with pytest.raises(UnfitContract) as error_info:
         contracts.record(session.id, Contract(manager=(promise,)), limits=limits)
-    assert [fault.kind for fault in raised.value.faults] == [kind]
-    assert promise.text not in str(raised.value)
+    assert [fault.kind for fault in error_info.value.faults] == [kind]
+    assert promise.text not in str(error_info.value)
     assert count_rows(office) == rows_before
 
 
@@ -274,9 +274,9 @@ def test_contract_contains_two_successive_changes(
 def test_change_to_a_day_too_far_away_is_refused(office: Office, contracts: Contracts, session: Session) -> None:
     contracts.record(session.id, contract(office.clock()))
     rows_before = count_rows(office)
-    with pytest.raises(UnfitContract) as raised:
+    with pytest.raises(UnfitContract) as error_info:
         contracts.change(get_commitment_id(office, Owner.MANAGER), due=date(2062, 1, 1))
-    assert raised.value.faults[0].kind is FaultKind.DAY_NOT_ALLOWED
+    assert error_info.value.faults[0].kind is FaultKind.DAY_NOT_ALLOWED
     assert count_rows(office) == rows_before
 
 

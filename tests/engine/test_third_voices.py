@@ -176,7 +176,7 @@ def test_r30_questions_are_found_after_a_change_of_keys(office: Office) -> None:
 
 @pytest.mark.parametrize("question", ["", "x" * 601])
 def test_r30_an_empty_or_too_long_question_is_refused(office: Office, question: str) -> None:
-    with pytest.raises(UnfitVoice) as raised:
+    with pytest.raises(UnfitVoice) as error_info:
         office.worker.third_voices.ask(office.persons[SAM], PRIYA, question)
-    assert raised.value.fault is VoiceFault.QUESTION
-    assert not question or question not in str(raised.value)
+    assert error_info.value.fault is VoiceFault.QUESTION
+    assert not question or question not in str(error_info.value)

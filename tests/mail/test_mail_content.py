@@ -104,9 +104,9 @@ def test_send_as_manager_has_no_effect_with_a_mailer_of_one_mailbox() -> None:
 def test_mails_by_link_without_pages_are_refused(tmp_path: Path) -> None:
     path = tmp_path / "longarc.toml"
     path.write_text('[mail]\ncontent = "link"\n', encoding="utf-8")
-    with pytest.raises(Problems) as raised:
+    with pytest.raises(Problems) as error_info:
         load_settings(path, {})
-    (problem,) = raised.value.problems
+    (problem,) = error_info.value.problems
     assert str(problem) == (
         "longarc.toml:2: mail.content: A link needs pages, but there are none. Set `base_url`, or write `full`."
     )

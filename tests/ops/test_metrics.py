@@ -238,9 +238,9 @@ def find_free_ports(count: int) -> tuple[int, int]:
     ],
 )
 def test_invalid_port_range_is_refused(listen: str, problem: str) -> None:
-    with pytest.raises(InvalidValue) as raised:
+    with pytest.raises(InvalidValue) as error_info:
         parse_listen_range(listen)
-    assert problem in f"{raised.value.what} {raised.value.build_remedy()}"
+    assert problem in f"{error_info.value.what} {error_info.value.build_remedy()}"
 
 
 def test_metrics_of_the_process_are_served_without_a_database(empty_url: str) -> None:

@@ -89,9 +89,9 @@ def test_pages_respond_to_the_check_and_refuse_requests_without_a_token(tmp_path
 def test_short_token_is_refused_and_not_printed(tmp_path: Path, tokens: str) -> None:
     file = tmp_path / "token"
     file.write_text(tokens)
-    with pytest.raises(Problems) as raised:
+    with pytest.raises(Problems) as error_info:
         load_settings(write_settings(tmp_path), {"LONGARC_SCIM_TOKEN_FILE": str(file)})
-    (problem,) = raised.value.problems
+    (problem,) = error_info.value.problems
     assert problem.where == "LONGARC_SCIM_TOKEN_FILE" and "shorter than 32 characters" in problem.what
     assert tokens not in str(problem)
 
@@ -103,16 +103,16 @@ def test_tokens_are_read_from_the_environment_and_not_printed(tmp_path: Path) ->
 
 
 def test_scim_without_pages_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(Problems) as raised:
+    with pytest.raises(Problems) as error_info:
         load_settings(write_settings(tmp_path, ""), {})
-    (problem,) = raised.value.problems
+    (problem,) = error_info.value.problems
     assert "longarc.toml:8: roster.source" in problem.where and "Set `base_url`" in problem.remedy
 
 
 def test_token_in_the_settings_file_is_refused_with_the_variable_as_remedy(tmp_path: Path) -> None:
     path = write_settings(tmp_path)
     path.write_text(f'scim_token = "{TOKEN}"\n{path.read_text()}')
-    with pytest.raises(Problems) as raised:
+    with pytest.raises(Problems) as error_info:
         load_settings(path, {})
-    (problem,) = raised.value.problems
+    (problem,) = error_info.value.problems
     assert "LONGARC_SCIM_TOKEN_FILE" in problem.remedy and TOKEN not in str(problem)

@@ -73,6 +73,6 @@ def test_a_country_is_read_as_a_name_or_an_older_code(name: str, zone: str, coun
     ],
 )
 def test_a_refused_file_is_reported_with_place_reason_and_remedy(name: str, reason: str, remedy: str) -> None:
-    with pytest.raises(Problems) as raised:
+    with pytest.raises(Problems) as error_info:
         load_case(name)
-    assert str(raised.value) == f"{name}.csv:{reason} {remedy}"
+    assert str(error_info.value) == f"{name}.csv:{reason} {remedy}"

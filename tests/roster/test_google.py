@@ -255,12 +255,12 @@ def test_a_failed_page_ends_the_reading_without_a_result(
     """No part of the list is returned, and the next reading begins with the first page."""
     add_many_people(directory)
     double.faults.add("directory.users.list", reason, passing=1, **options)
-    with pytest.raises(error) as raised:
+    with pytest.raises(error) as error_info:
         source.read(NOW)
-    if isinstance(raised.value, RateLimited):
-        assert raised.value.retry_after is not None
-        assert raised.value.retry_after in (timedelta(seconds=7), timedelta(hours=6))
-    assert ADMIN not in str(raised.value)
+    if isinstance(error_info.value, RateLimited):
+        assert error_info.value.retry_after is not None
+        assert error_info.value.retry_after in (timedelta(seconds=7), timedelta(hours=6))
+    assert ADMIN not in str(error_info.value)
     double.faults.clear()
     assert len(source.read(NOW)) == 250
 
@@ -346,9 +346,9 @@ def test_check_names_the_setting_that_selects_nobody(
 
 
 def test_missing_settings_are_named(section: dict[str, Any]) -> None:
-    with pytest.raises(Problems) as raised:
+    with pytest.raises(Problems) as error_info:
         build_source({**section, "admin": "", "service_account": ""})
-    assert [problem.where for problem in raised.value.problems] == [
+    assert [problem.where for problem in error_info.value.problems] == [
         "settings: roster.google.service_account",
         "settings: roster.google.admin",
     ]

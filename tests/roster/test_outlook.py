@@ -232,10 +232,10 @@ def test_a_failed_page_ends_the_reading_without_a_result(
     add_many_people(directory)
     fault.passing = 1
     double.faults.append(fault)
-    with pytest.raises(error) as raised:
+    with pytest.raises(error) as error_info:
         build_source(double, limiter=Limiter()).read(NOW)
-    if isinstance(raised.value, RateLimited):
-        assert raised.value.retry_after == timedelta(seconds=7)
+    if isinstance(error_info.value, RateLimited):
+        assert error_info.value.retry_after == timedelta(seconds=7)
     double.faults.clear()
     assert len(build_source(double, limiter=Limiter()).read(NOW)) == 250
 

@@ -41,9 +41,9 @@ def read_people(folder: Path, content: str | bytes) -> Roster:
 
 
 def list_problems(folder: Path, content: str | bytes) -> tuple[Problem, ...]:
-    with pytest.raises(Problems) as raised:
+    with pytest.raises(Problems) as error_info:
         read_people(folder, content)
-    return raised.value.problems
+    return error_info.value.problems
 
 
 def find_only_problem(folder: Path, content: str | bytes) -> str:
@@ -446,8 +446,8 @@ SHEETS = st.lists(st.lists(CELLS, min_size=3, max_size=21).map(",".join), max_si
 def test_any_content_gives_a_whole_roster_or_problems(tmp_path: Path, content: bytes) -> None:
     try:
         roster = read_people(tmp_path, content)
-    except Problems as raised:
-        assert all(str(problem).startswith("people.csv") for problem in raised.problems)
+    except Problems as error:
+        assert all(str(problem).startswith("people.csv") for problem in error.problems)
     else:
         assert roster.persons
         assert all(pair.manager in roster.persons for pair in roster.pairs.values())

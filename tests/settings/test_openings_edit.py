@@ -67,11 +67,11 @@ def test_wrong_cells_are_not_written(tmp_path: Path) -> None:
         "link": "javascript:alert(1)",
         "contact": "nobody",
     }
-    with pytest.raises(Problems) as raised_by_add:
+    with pytest.raises(Problems) as add_error_info:
         file.add(wrong_cells, file.read().version)
-    with pytest.raises(Problems) as raised_by_change:
+    with pytest.raises(Problems) as change_error_info:
         file.change(2, wrong_cells, file.read().version)
-    assert [len(raised.value.problems) for raised in (raised_by_add, raised_by_change)] == [5, 5]
+    assert [len(error_info.value.problems) for error_info in (add_error_info, change_error_info)] == [5, 5]
     assert path.read_bytes() == content_before
     assert [file_path.name for file_path in tmp_path.iterdir()] == ["openings.csv"]
 

@@ -22,9 +22,9 @@ def load_text(folder: Path, text: str) -> tuple[Opening, ...]:
 
 
 def list_problems(folder: Path, text: str) -> list[str]:
-    with pytest.raises(Problems) as raised:
+    with pytest.raises(Problems) as error_info:
         load_text(folder, text)
-    return [str(problem) for problem in raised.value.problems]
+    return [str(problem) for problem in error_info.value.problems]
 
 
 def test_example_file_is_valid() -> None:

@@ -45,7 +45,7 @@ def test_section_gives_a_rollout(tmp_path: Path, text: str, expected: Rollout) -
     ],
 )
 def test_each_mistake_gives_one_problem(tmp_path: Path, text: str, message: str) -> None:
-    with pytest.raises(Problems) as raised:
+    with pytest.raises(Problems) as error_info:
         load_rollout(tmp_path, text)
-    (problem,) = raised.value.problems
+    (problem,) = error_info.value.problems
     assert message in str(problem)

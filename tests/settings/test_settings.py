@@ -42,9 +42,9 @@ def load_text(folder: Path, text: str, **env: str) -> Settings:
 
 
 def list_problems(folder: Path, text: str, **env: str) -> list[str]:
-    with pytest.raises(Problems) as raised:
+    with pytest.raises(Problems) as error_info:
         load_text(folder, text, **env)
-    return [str(problem) for problem in raised.value.problems]
+    return [str(problem) for problem in error_info.value.problems]
 
 
 def get_only_problem(folder: Path, text: str, **env: str) -> str:
@@ -490,5 +490,5 @@ def test_loading_any_file_raises_nothing_but_problems(
     path.write_text("\n".join([*lines, last_text]), encoding="utf-8", errors="replace")
     try:
         load_settings(path, {"LONGARC_KEY": last_text})
-    except Problems as raised:
-        assert all(problem.remedy for problem in raised.problems)
+    except Problems as error:
+        assert all(problem.remedy for problem in error.problems)

@@ -65,6 +65,6 @@ def test_valid_section_gives_a_policy_and_the_secret(tmp_path: Path) -> None:
     ],
 )
 def test_invalid_section_is_refused_with_a_remedy(tmp_path: Path, text: str, env: dict[str, str], message: str) -> None:
-    with pytest.raises(Problems) as raised:
+    with pytest.raises(Problems) as error_info:
         load_text(tmp_path, text, env)
-    assert message in str(raised.value)
+    assert message in str(error_info.value)

@@ -94,9 +94,9 @@ def test_connection_lost_within_a_statement_raises_one_error_and_logs_nothing(
     store = new_store(url)
     end_own_connection = PreparedStatement(select(func.pg_terminate_backend(func.pg_backend_pid())))
     for connect in (store.database.read_once, store.database.read, store.database.write):
-        with pytest.raises(Exception, match=r"terminat|lost|closed") as raised, connect() as connection:
+        with pytest.raises(Exception, match=r"terminat|lost|closed") as error_info, connect() as connection:
             end_own_connection.fetch_value(connection)
-        assert describe_database_outage(raised.value)
+        assert describe_database_outage(error_info.value)
     assert [record.getMessage() for record in caplog.records] == []
     assert store.load_next_due() == NextDue(None, None, None)
     store.close()

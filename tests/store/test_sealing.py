@@ -85,9 +85,9 @@ def test_content_is_resealed_with_a_new_key_while_stores_are_open(database_url: 
 def test_wrong_key_is_refused_without_showing_content(database_url: str) -> None:
     office, session = make_office_with_content(database_url)
     store_with_wrong_key = new_store(database_url, generate_key())
-    with pytest.raises(WrongKey) as raised:
+    with pytest.raises(WrongKey) as error_info:
         store_with_wrong_key.content.list_revisions(session)
-    assert "key" in str(raised.value) and "Hyacinth" not in str(raised.value)
+    assert "key" in str(error_info.value) and "Hyacinth" not in str(error_info.value)
     with pytest.raises(WrongKey):
         store_with_wrong_key.content.reseal_all()
     assert office.store.content.list_revisions(session)

@@ -290,9 +290,9 @@ class ChannelContract:
 
     def check_refused(self, provider: NotifyingProvider, channel: Channel) -> None:
         """Check that the service refuses the channel for good, in one line of text without the token."""
-        with pytest.raises(Permanent) as refusal:
+        with pytest.raises(Permanent) as error_info:
             provider.open_channel(channel)
-        assert "\n" not in str(refusal.value) and channel.token not in str(refusal.value)
+        assert "\n" not in str(error_info.value) and channel.token not in str(error_info.value)
 
 
 class SecondChannelContract(ChannelContract):

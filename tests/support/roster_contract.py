@@ -113,9 +113,9 @@ class RosterContract:
         for number in range(self.people_count):
             directory.add(f"p{number:03}@x.example", f"Person {number:03}")
         directory.break_off()
-        with pytest.raises(LongarcError) as raised:  # so no record of those that were read is returned
+        with pytest.raises(LongarcError) as error_info:  # so no record of those that were read is returned
             self.read(source)
-        assert "p000@x.example" not in str(raised.value) and "Person 000" not in str(raised.value)
+        assert "p000@x.example" not in str(error_info.value) and "Person 000" not in str(error_info.value)
 
     def test_the_version_changes_with_the_directory(self, source: RosterSource, directory: Administrator) -> None:
         directory.add("ann@x.example", "Ann Doe")

@@ -479,10 +479,10 @@ def first_session(story: Story) -> Session:
 def get_refusal(session: Session, act: Any, *more: Any, now: datetime = NOW) -> str:
     """Return the error text of an action on the session that the rules don't allow; assert that it changes nothing."""
     plan_builder = PlanBuilder(now, state_of(session), None, DEFAULT_POLICY)
-    with pytest.raises(Refused) as refusal:
+    with pytest.raises(Refused) as error_info:
         act(plan_builder, session, *more)
     assert plan_builder.build().is_empty
-    return str(refusal.value)
+    return str(error_info.value)
 
 
 def session_of_state(state: SessionState, **fields: Any) -> Session:

@@ -66,9 +66,9 @@ CONTRACTS = st.builds(
 
 def get_problems(text: str) -> list[str]:
     """Return the problems that parsing a text raises, in order."""
-    with pytest.raises(Problems) as error:
+    with pytest.raises(Problems) as error_info:
         parse_contract(text, "c.md")
-    return [str(problem) for problem in error.value.problems]
+    return [str(problem) for problem in error_info.value.problems]
 
 
 def get_only_problem(text: str) -> str:

@@ -92,9 +92,9 @@ def test_range_of_days_may_cross_the_weekend_and_use_full_names() -> None:
     ],
 )
 def test_error_of_wrong_hours_names_the_fault_and_shows_an_example(text: str, fault: str) -> None:
-    with pytest.raises(ValueError, match="Write for example `Mon-Fri 09:00-17:00`") as error:
+    with pytest.raises(ValueError, match="Write for example `Mon-Fri 09:00-17:00`") as error_info:
         parse_hours(text)
-    assert fault in str(error.value)
+    assert fault in str(error_info.value)
 
 
 @st.composite

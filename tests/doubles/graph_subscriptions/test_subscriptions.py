@@ -27,9 +27,9 @@ from worker.providers.outlook import auth
 
 def get_refusal(client: Any, *arguments: Any, **options: Any) -> tuple[int, str, str]:
     """Call `subscribe`, which is refused, and return the status, code and message of the refusal."""
-    with pytest.raises(requests.HTTPError) as caught:
+    with pytest.raises(requests.HTTPError) as error_info:
         subscribe(client, *arguments, **options)
-    answer = caught.value.response
+    answer = error_info.value.response
     error = answer.json()["error"]
     return answer.status_code, error["code"], error["message"]
 

@@ -206,12 +206,12 @@ def test_log_in_is_not_taken_from_netrc_or_cookies(tmp_path: Path, monkeypatch: 
 def assert_fails(dav: DavClient, answer: Callable[[Request], None], error: type[ProviderError], message: str) -> None:
     """Assert that reading such an answer fails with that error, and that a write that gets it is uncertain."""
     with serve(answer) as server:
-        with pytest.raises(error, match=message) as read_error:
+        with pytest.raises(error, match=message) as error_info:
             count_resources(dav, server.url)
-        assert "\n" not in str(read_error.value)
-        with pytest.raises(Unavailable, match=message) as write_error:
+        assert "\n" not in str(error_info.value)
+        with pytest.raises(Unavailable, match=message) as error_info:
             dav.put(f"{server.url}a.ics", BODY, etag=None)
-        assert write_error.value.uncertain
+        assert error_info.value.uncertain
 
 
 HEAD = b"HTTP/1.1 207 Multi-Status\r\nContent-Type: text/xml\r\n"
