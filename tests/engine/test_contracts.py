@@ -76,19 +76,19 @@ def test_check_allows_old_days_of_the_newest_revision_and_returns_its_number(
     office: Office, contracts: Contracts, session: Session
 ) -> None:
     """Days that are past are no fault when the newest revision has them already."""
-    agreement = contract(office.clock())
-    assert contracts.check(session.id, agreement).newest_revision == 0
-    contracts.record(session.id, agreement)
+    new_contract = contract(office.clock())
+    assert contracts.check(session.id, new_contract).newest_revision == 0
+    contracts.record(session.id, new_contract)
     office.clock.advance(800 * DAY)
-    result = contracts.check(session.id, agreement)
+    result = contracts.check(session.id, new_contract)
     assert (result.newest_revision, result.faults) == (1, ())
 
 
 def test_unknown_session_or_commitment_is_refused(office: Office, contracts: Contracts) -> None:
-    agreement = contract(office.clock())
+    new_contract = contract(office.clock())
     for call in (
-        lambda: contracts.check("nothing", agreement),
-        lambda: contracts.record("nothing", agreement),
+        lambda: contracts.check("nothing", new_contract),
+        lambda: contracts.record("nothing", new_contract),
         lambda: contracts.mark_done("nothing"),
         lambda: contracts.let_go("nothing"),
         lambda: contracts.change("nothing", text="Ask Ana"),
@@ -115,11 +115,11 @@ def test_r15_recorded_contract_completes_the_session_and_is_mailed_to_both(
 
 def test_r18_identical_contract_creates_no_new_revision(office: Office, contracts: Contracts, session: Session) -> None:
     """This holds for every base revision, so that a button that is pressed twice records one revision."""
-    agreement = contract(office.clock())
-    contracts.record(session.id, agreement, base_revision=0)
+    new_contract = contract(office.clock())
+    contracts.record(session.id, new_contract, base_revision=0)
     rows_before = count_rows(office)
     for base in (None, 0, 1):
-        result = contracts.record(session.id, agreement, base_revision=base, on_behalf=ON_BEHALF)
+        result = contracts.record(session.id, new_contract, base_revision=base, on_behalf=ON_BEHALF)
         assert result == RecordResult(1, is_new=False)
     assert count_rows(office) == rows_before
 
@@ -127,11 +127,11 @@ def test_r18_identical_contract_creates_no_new_revision(office: Office, contract
 def test_r18_new_revision_keeps_the_ids_and_standings_of_commitments(
     office: Office, contracts: Contracts, session: Session
 ) -> None:
-    agreement = contract(office.clock())
-    contracts.record(session.id, agreement)
+    new_contract = contract(office.clock())
+    contracts.record(session.id, new_contract)
     manager_id, report_id = get_commitment_id(office, Owner.MANAGER), get_commitment_id(office, Owner.REPORT)
     contracts.mark_done(report_id)
-    postponed = replace(agreement, manager=(replace(agreement.manager[0], due=date(2027, 1, 15)),))
+    postponed = replace(new_contract, manager=(replace(new_contract.manager[0], due=date(2027, 1, 15)),))
     assert contracts.record(session.id, postponed) == RecordResult(2, is_new=True)
     commitments = {commitment.id: commitment for commitment in office.store.queries.list_commitments()}
     assert set(commitments) == {manager_id, report_id}
@@ -142,14 +142,14 @@ def test_r18_new_revision_keeps_the_ids_and_standings_of_commitments(
 def test_contract_based_on_another_revision_than_the_newest_is_refused(
     office: Office, contracts: Contracts, session: Session
 ) -> None:
-    agreement = contract(office.clock())
-    contracts.record(session.id, agreement)
+    new_contract = contract(office.clock())
+    contracts.record(session.id, new_contract)
     rows_before = count_rows(office)
     for base in (0, 2):
         with pytest.raises(Overtaken):
-            contracts.record(session.id, replace(agreement, question="And then?"), base_revision=base)
+            contracts.record(session.id, replace(new_contract, question="And then?"), base_revision=base)
     assert count_rows(office) == rows_before
-    assert contracts.record(session.id, replace(agreement, question="And then?"), base_revision=1).revision == 2
+    assert contracts.record(session.id, replace(new_contract, question="And then?"), base_revision=1).revision == 2
 
 
 @pytest.mark.parametrize(
@@ -197,11 +197,11 @@ def test_recording_deletes_the_contract_draft_only_on_request(
     office: Office, contracts: Contracts, session: Session
 ) -> None:
     """The page requests it, since its draft became the contract; a command leaves the draft of the page."""
-    agreement, content = contract(office.clock()), office.store.content
+    new_contract, content = contract(office.clock()), office.store.content
     content.save_contract_draft(session.id, {"question": "Typed"}, office.clock())
-    contracts.record(session.id, agreement)
+    contracts.record(session.id, new_contract)
     assert content.get_contract_draft(session.id) is not None
-    contracts.record(session.id, agreement, deletes_draft=True)
+    contracts.record(session.id, new_contract, deletes_draft=True)
     assert content.get_contract_draft(session.id) is None
 
 
