@@ -7,8 +7,8 @@ from datetime import timedelta
 from bench.placing import START, build_teams
 from tests.support.counts.counts import ROWS, Counts, add_counts
 from tests.support.years.companies import BUILDERS
-from tests.support.years.life import simulate_year
 from tests.support.years.people import CALM_YEAR
+from tests.support.years.simulation import simulate_year
 from worker.simulation.people import BUSY, HOSTILE
 from worker.simulation.run import simulate_to_ledger
 

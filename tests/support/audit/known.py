@@ -57,6 +57,19 @@ class Violation:
     pair: str
     what: str
 
+    def __str__(self) -> str:
+        return f"{self.rule} {self.at:%Y-%m-%d %H:%M} {self.pair}: {self.what}"
+
+
+#: Keeps a violation: of which rule, for which pair, and in what way.
+Flag = Callable[[str, Pair | str, str], None]
+
+
+def flag_all(flag: Flag, pair: Pair, faults: Iterable[tuple[str, str]]) -> None:
+    """Flag each of these faults of a pair, which are a rule and what is wrong."""
+    for rule, what in faults:
+        flag(rule, pair, what)
+
 
 class Sent(NamedTuple):
     """A mail about a session: when it went out, the session's start at that time, and the address."""

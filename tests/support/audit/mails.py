@@ -1,11 +1,11 @@
 """Judges each mail of a ledger when it goes out: whether it is sent once, to whom and when it may, and is true."""
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Mapping
 from datetime import datetime
 
 from tests.support.audit import reminders, rules
-from tests.support.audit.known import Block, Line, Sent, Talk
+from tests.support.audit.known import Block, Flag, Line, Sent, Talk, flag_all
 from tests.support.audit.mail_hours import NEVER_FOLDED, MailHours
 from tests.support.audit.rules import PREPARING_MAILS, SESSION_MAILS
 from tests.support.audit.turns import Turns
@@ -17,7 +17,7 @@ class Mails:
 
     def __init__(
         self,
-        flag: Callable[[str, Pair | str, str], None],
+        flag: Flag,
         persons: Mapping[Address, Person],
         pairs: Mapping[str, Pair],
         talks: Mapping[str, Talk],
@@ -32,10 +32,6 @@ class Mails:
         #: Pair and person. A manager is introduced once for all reports, so there is no pair then.
         self.introduced: set[tuple[PairId | None, str]] = set()
         self._wordings: dict[PairId, int] = {}  #: the number of the wording of each pair's last prompt
-
-    def _flag_all(self, pair: Pair, faults: Iterable[rules.Fault]) -> None:
-        for rule, what in faults:
-            self._flag(rule, pair, what)
 
     def reader(self, name: str, talk: Talk) -> Address:
         """Return who reads a mail that prepares a session."""
@@ -56,9 +52,9 @@ class Mails:
             elif name == "introduction":
                 self._introduce(None, to)
             return
-        self._flag_all(pair, rules.judge_recipient(name, to, pair))
+        flag_all(self._flag, pair, rules.judge_recipient(name, to, pair))
         if name != "operator_alert":
-            self._flag_all(pair, self._turns.find_heard_early(pair, f"{name} went to {to}", now))
+            flag_all(self._flag, pair, self._turns.find_heard_early(pair, f"{name} went to {to}", now))
         if name == "introduction":
             self._introduce(pair.id, to)
         elif name == "new_manager":  # R-36: it introduces the report's conversations with that manager
@@ -108,7 +104,7 @@ class Mails:
             start, since = talk.start or now, talk.booked_at or now
             latest = self._hours.next_time(to, max(rules.find_due_instant(name, people, start), since))
             surely_in = not self._hours.may_be_away(to, start - 15 * rules.DAY, start)
-            self._flag_all(pair, rules.judge_preparing_mail(name, talk, people, now, latest, surely_in=surely_in))
+            flag_all(self._flag, pair, rules.judge_preparing_mail(name, talk, people, now, latest, surely_in=surely_in))
             if name == "reflection_prompt":
                 self._check_wording(pair, line)
         elif name == "deferral_notice" and talk.is_alone_in_cycle and talk.knows_of_move(line.get("to", "")):
@@ -116,5 +112,5 @@ class Mails:
         elif name == "contract_request" and talk.mails[name]:
             self._flag("T-7", pair, f"the contract of {talk.id} was requested twice")
         elif name == "contract_reminder":
-            self._flag_all(pair, reminders.judge_reminder(talk, self._persons[pair.manager], now))
+            flag_all(self._flag, pair, reminders.judge_reminder(talk, self._persons[pair.manager], now))
         talk.mails[name].append(Sent(now, talk.start, line.get("to", "")))

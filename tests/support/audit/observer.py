@@ -17,6 +17,7 @@ from tests.support.audit.known import (
     Block,
     Line,
     Talk,
+    flag_all,
     is_reason_known,
     parse_instant,
     read_span,
@@ -120,7 +121,7 @@ class Auditor(AuditState):
     def _read_offer(self, line: Line) -> None:
         talk = self._find_talk(line)
         if talk is not None:
-            self._flag_all(talk.pair, offers.read_offer(talk, line, self._people(talk.pair)[0], self._now))
+            flag_all(self._flag, talk.pair, offers.read_offer(talk, line, self._people(talk.pair)[0], self._now))
 
     def _read_moved(self, talk: Talk, span: Span) -> None:
         """Judge a time that a human gave: it is kept as it is, if it is long enough (T-11, R-9)."""
@@ -204,7 +205,7 @@ class Auditor(AuditState):
     def _read_deferred(self, talk: Talk, line: Line) -> None:
         cause = line.get("cause", "")
         next_hour = self._mail_hours.next_time(talk.pair.manager, self._now)
-        self._flag_all(talk.pair, rules.judge_deferral(talk, cause, self._now, next_hour))
+        flag_all(self._flag, talk.pair, rules.judge_deferral(talk, cause, self._now, next_hour))
         if cause in ACT_OF_CAUSE and ACT_OF_CAUSE[cause] not in talk.human_acts:
             self._flag_missing_act("T-10", talk, f"was deferred as {cause}, which nobody did")
         if cause in ("booked_over", "out_of_office") and self._calendars.is_intended(talk):
@@ -218,7 +219,7 @@ class Auditor(AuditState):
         if span.end > since:
             self._flag("T-7", talk.pair, f"{talk.id} was taken as held before its end")
         talk.state, talk.start, talk.end, talk.held_end, talk.was_missed = "held", span.start, span.end, span.end, False
-        self._flag_all(talk.pair, self._turns.judge_held(talk, self._mails.introduced))
+        flag_all(self._flag, talk.pair, self._turns.judge_held(talk, self._mails.introduced))
         if not talk.needs_contract:
             return
         talk.mails["contract_request"], talk.mails["contract_reminder"] = [], []
@@ -238,7 +239,7 @@ class Auditor(AuditState):
 
     def _read_unfinished(self, talk: Talk, line: Line) -> None:
         weekly = self._mail_hours.count_weekly(talk.pair.manager, talk.held_end or self._now, self._now)
-        self._flag_all(talk.pair, reminders.judge_unfinished(talk, self._now, weekly))
+        flag_all(self._flag, talk.pair, reminders.judge_unfinished(talk, self._now, weekly))
         talk.state = "unfinished"
 
     def _read_cancelled(self, talk: Talk, line: Line) -> None:
@@ -293,7 +294,7 @@ class Auditor(AuditState):
             faults.append(rules.judge_adhoc_time(talk, span, people))
         elif talk.kind != "checkin":
             faults.append(self._turns.judge_place(talk, span, people, self._now))
-        self._flag_all(talk.pair, chain.from_iterable(faults))
+        flag_all(self._flag, talk.pair, chain.from_iterable(faults))
         if state_before == "deferred" and talk.kind == "career":
             for person in people:
                 if talk.knows_of_move(person.email):
@@ -318,7 +319,7 @@ class Auditor(AuditState):
         guests = [] if is_commitment else [pair.report]
         if line.get("calendar", pair.manager) != pair.manager or line.get("attendees", guests) != guests:
             self._flag("R-23", pair, f"{key} stands with {line.get('calendar')} for {line.get('attendees')}")
-        self._flag_all(pair, self._turns.find_heard_early(pair, f"{key} was written", self._now))
+        flag_all(self._flag, pair, self._turns.find_heard_early(pair, f"{key} was written", self._now))
         if is_commitment:
             self._read_commitment_event(pair, line)
         else:
@@ -352,7 +353,7 @@ class Auditor(AuditState):
         faults = rules.judge_commitment(
             new, manager, self._now, self._list_standing_talks(pair.manager), self._list_standing_blocks(manager)
         )
-        self._flag_all(pair, faults)
+        flag_all(self._flag, pair, faults)
 
     # --- mails ---
 
@@ -371,7 +372,7 @@ class Auditor(AuditState):
         """
         may_be_away = self._mail_hours.may_be_away(talk.pair.manager, end, self._now)  # who is away gets fewer mails
         if talk.state == "held" and talk.held_end == end and (not may_be_away or not talk.mails["contract_request"]):
-            self._flag_all(talk.pair, missing)
+            flag_all(self._flag, talk.pair, missing)
 
     def _expect_summary(self, line: Line) -> None:
         """Expect that the summary of the contract reaches both people at once (R-15)."""

@@ -1,7 +1,7 @@
 """The state of an audit: what the ledger has told so far, what was found wrong, and which checks are still to come."""
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 
 from tests.support.audit import rules
@@ -61,10 +61,6 @@ class AuditState:
     def _flag_missing_act(self, rule: str, talk: Talk, what: str) -> None:
         """Note that a session changed for something that no human did, as far as the ledger tells."""
         self._missing_acts.append(Violation(rule, self._now, str(talk.pair.id), f"{talk.id} {what}"))
-
-    def _flag_all(self, pair: Pair, faults: Iterable[rules.Fault]) -> None:
-        for rule, what in faults:
-            self._flag(rule, pair, what)
 
     def _people(self, pair: Pair) -> rules.People:
         return self._persons[pair.manager], self._persons[pair.report]
