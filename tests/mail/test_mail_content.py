@@ -6,12 +6,12 @@ from typing import Any
 import pytest
 
 from tests.support.companies import DANA, DAY, SAM, START, Office, contract, settings, texts
+from tests.support.settings_file import load_text
 from worker.domain.model import Owner, PairId, SessionKind, Trigger
 from worker.errors import Problems
 from worker.mail.kinds import KINDS
 from worker.ops.checks import run_checks
 from worker.providers.memory import MemoryMailer
-from worker.settings.load import load_settings
 
 BASE = "https://longarc.corp.example"
 SECRET = "Introduce Sam to the zephyrine group"
@@ -102,10 +102,8 @@ def test_send_as_manager_has_no_effect_with_a_mailer_of_one_mailbox() -> None:
 
 
 def test_mails_by_link_without_pages_are_refused(tmp_path: Path) -> None:
-    path = tmp_path / "longarc.toml"
-    path.write_text('[mail]\ncontent = "link"\n', encoding="utf-8")
     with pytest.raises(Problems) as error_info:
-        load_settings(path, {})
+        load_text(tmp_path, '[mail]\ncontent = "link"\n')
     (problem,) = error_info.value.problems
     assert str(problem) == (
         "longarc.toml:2: mail.content: A link needs pages, but there are none. Set `base_url`, or write `full`."

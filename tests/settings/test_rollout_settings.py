@@ -5,14 +5,13 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.settings_file import load_text
 from worker.domain.rollout import Rollout
 from worker.errors import Problems
-from worker.settings.load import load_settings
 
 
 def load_rollout(folder: Path, text: str) -> Rollout:
-    (folder / "longarc.toml").write_text(f"[rollout]\n{text}", encoding="utf-8")
-    return load_settings(folder / "longarc.toml", {}).rollout.build_rollout()
+    return load_text(folder, f"[rollout]\n{text}").rollout.build_rollout()
 
 
 @pytest.mark.parametrize(

@@ -13,6 +13,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from tests.support import ROOT
+from tests.support.settings_file import load_text
 from worker.domain.model import Interval, Policy
 from worker.errors import Problems
 from worker.settings.load import RETIRED_SETTINGS, Settings, list_known_keys, list_retired_settings, load_settings
@@ -33,12 +34,6 @@ KEYS_WITHOUT_DEFAULT = {
     *(("calendars", "outlook", name) for name in ("certificate", "account", "ca_file")),
     *(("rollout", name) for name in ("groups", "managers", "addresses", "start")),
 }
-
-
-def load_text(folder: Path, text: str, **env: str) -> Settings:
-    path = folder / "longarc.toml"
-    path.write_text(text, encoding="utf-8")
-    return load_settings(path, env)
 
 
 def list_problems(folder: Path, text: str, **env: str) -> list[str]:
