@@ -10,17 +10,17 @@ PEOPLE = ("dana@example.org", "sam@example.org")
 
 
 @pytest.fixture(scope="module")
-def service() -> Iterator[Double]:
+def shared_double() -> Iterator[Double]:
     """The double as the tests before have left it."""
     with Double() as running:
         yield running
 
 
 @pytest.fixture
-def double(service: Double) -> Iterator[Double]:
+def double(shared_double: Double) -> Iterator[Double]:
     """The double with the empty mailboxes of two people."""
-    service.reset()
+    shared_double.reset()
     for person in PEOPLE:
-        service.world.add_person(person)
-    yield service
-    service.reset()
+        shared_double.world.add_person(person)
+    yield shared_double
+    shared_double.reset()

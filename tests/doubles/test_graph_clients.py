@@ -23,12 +23,12 @@ MARCH = (datetime(2027, 3, 1, tzinfo=BERLIN), datetime(2027, 4, 1, tzinfo=BERLIN
 
 
 @pytest.fixture
-def double(service: Double) -> Iterator[Double]:
-    service.reset()
+def double(shared_double: Double) -> Iterator[Double]:
+    shared_double.reset()
     for person in (DANA, SAM):
-        service.world.add_person(person, "Europe/Berlin")
-    yield service
-    service.reset()
+        shared_double.world.add_person(person, "Europe/Berlin")
+    yield shared_double
+    shared_double.reset()
 
 
 @pytest.fixture

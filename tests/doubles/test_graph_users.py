@@ -17,12 +17,12 @@ EVENTUAL = {"ConsistencyLevel": "eventual"}
 
 
 @pytest.fixture
-def double(service: Double) -> Iterator[Double]:
+def double(shared_double: Double) -> Iterator[Double]:
     """The double without people, and with an app that may read users."""
-    service.reset()
-    set_rights(service, "User.Read.All")
-    yield service
-    service.reset()
+    shared_double.reset()
+    set_rights(shared_double, "User.Read.All")
+    yield shared_double
+    shared_double.reset()
 
 
 def get_token(double: Double) -> str:

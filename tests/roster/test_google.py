@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from tests.doubles.google import Google
-from tests.support.roster_contract import NOW, RosterContract, find
+from tests.support.roster_contract import NOW, RosterContract, add_many_people, describe_failures, find
 from worker.errors import Forbidden, InvalidResponse, LongarcError, NotFound, Problems, RateLimited, Unavailable
 from worker.providers.google.auth import DIRECTORY_READ_SCOPE
 from worker.roster.base import ReferenceKind, RosterRecord, load_source_factory
@@ -219,11 +219,6 @@ def test_the_settings_domain_and_query_select_people(
 # --- a reading that fails -------------------------------------------------------------------------------------------
 
 
-def add_many_people(directory: GoogleAdministrator) -> None:
-    for number in range(250):
-        directory.add(f"p{number:03}@x.example", "Person")
-
-
 def test_a_lost_page_is_requested_again(
     source: GoogleDirectory, double: Google, directory: GoogleAdministrator
 ) -> None:
@@ -277,13 +272,6 @@ def test_a_person_listed_on_two_pages_is_returned_once(
 
 
 # --- check ----------------------------------------------------------------------------------------------------------
-
-
-def describe_failures(source: GoogleDirectory) -> str:
-    """Return the findings of `check` that failed, each with its remedy."""
-    findings = [finding for finding in source.check().findings if not finding.ok]
-    assert findings and all(finding.remedy for finding in findings)
-    return "\n".join(f"{finding.statement}: {finding.remedy}" for finding in findings)
 
 
 def test_check_counts_people_managers_and_filled_fields(

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from tests.doubles.graph import Double, Fault, section, set_rights
-from tests.support.roster_contract import NOW, RosterContract, find
+from tests.support.roster_contract import NOW, RosterContract, add_many_people, describe_failures, find
 from worker.errors import (
     AuthRevoked,
     Forbidden,
@@ -58,17 +58,17 @@ class EntraAdministrator:
 
 
 @pytest.fixture(scope="module")
-def service() -> Iterator[Double]:
+def shared_double() -> Iterator[Double]:
     with Double() as graph:
         yield graph
 
 
 @pytest.fixture
-def double(service: Double) -> Iterator[Double]:
-    service.reset()
-    set_rights(service, "User.Read.All")
-    yield service
-    service.reset()
+def double(shared_double: Double) -> Iterator[Double]:
+    shared_double.reset()
+    set_rights(shared_double, "User.Read.All")
+    yield shared_double
+    shared_double.reset()
 
 
 @pytest.fixture
@@ -193,11 +193,6 @@ def test_the_setting_filter_selects_people(double: Double) -> None:
 # --- a reading that fails -------------------------------------------------------------------------------------------
 
 
-def add_many_people(directory: EntraAdministrator) -> None:
-    for number in range(250):
-        directory.add(f"p{number:03}@x.example", "Person")
-
-
 def test_every_page_is_read(source: EntraDirectory, double: Double, directory: EntraAdministrator) -> None:
     add_many_people(directory)
     assert len(source.read(NOW)) == 250
@@ -255,13 +250,6 @@ def test_a_next_link_to_another_host_is_not_followed(double: Double) -> None:
 
 
 # --- check ----------------------------------------------------------------------------------------------------------
-
-
-def describe_failures(source: EntraDirectory) -> str:
-    """Return the findings of `check` that failed, each with its remedy."""
-    findings = [finding for finding in source.check().findings if not finding.ok]
-    assert findings and all(finding.remedy for finding in findings)
-    return "\n".join(f"{finding.statement}: {finding.remedy}" for finding in findings)
 
 
 def test_check_counts_people_managers_and_filled_fields(source: EntraDirectory, double: Double) -> None:
