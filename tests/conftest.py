@@ -22,6 +22,7 @@ from tests.support.companies import DAILY, Office, new_store
 from tests.support.companies import settings as make_settings
 from tests.support.terminal import (  # noqa: F401 -- fixtures
     build_saved_database,
+    create_contract_terminal,
     create_fresh_terminal,
     create_terminal,
     restore_logging,
@@ -240,6 +241,15 @@ def database_url(backend: str, request: pytest.FixtureRequest, tmp_path: Path) -
     url = server.migrated()
     yield url
     server.give_back(url)
+
+
+@pytest.fixture(scope="module", name="issuer")
+def serve_library_issuer() -> Iterator[str]:
+    """The address of an issuer that a library provides."""
+    from tests.support.issuers import serve_issuer  # few tests need the library, and its import takes time
+
+    with serve_issuer() as url:
+        yield url
 
 
 @pytest.fixture

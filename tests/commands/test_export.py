@@ -7,22 +7,14 @@ from pathlib import Path
 from typing import Any
 from zipfile import ZipFile
 
-import pytest
 from sqlalchemy import delete
 
 from tests.support.companies import DANA, KIM, SAM
-from tests.support.terminal import RECORD, SECRET, Terminal, record_held, write_contract_file
+from tests.support.terminal import SECRET, Terminal
 from worker.domain.model import SessionState
 from worker.store.tables import outbox
 
 WHY = "A request under article 15"
-
-
-@pytest.fixture
-def contract_terminal(terminal: Terminal) -> Terminal:
-    """A terminal in which Dana and Sam have recorded a contract."""
-    terminal.output_of(*RECORD, record_held(terminal), write_contract_file(terminal), "--yes")
-    return terminal
 
 
 def read_data(folder: Path) -> Any:

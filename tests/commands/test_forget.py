@@ -3,16 +3,9 @@
 import pytest
 
 from tests.support.companies import DANA, SAM
-from tests.support.terminal import PEOPLE, RECORD, SECRET, Terminal, record_held, write_contract_file
+from tests.support.terminal import PEOPLE, SECRET, Terminal
 from worker.providers.google.auth import TokenFolder
 from worker.store import tables
-
-
-@pytest.fixture
-def contract_terminal(terminal: Terminal) -> Terminal:
-    """A terminal in which Dana and Sam have recorded a contract."""
-    terminal.output_of(*RECORD, record_held(terminal), write_contract_file(terminal), "--yes")
-    return terminal
 
 
 def remove_sam(terminal: Terminal) -> None:

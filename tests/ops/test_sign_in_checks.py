@@ -1,12 +1,11 @@
 """`longarc check` on signing in: it requests the issuer, compares clocks, and shows what to register there."""
 
-from collections.abc import Iterator
 from datetime import timedelta
 
 import pytest
 
 from tests.support.companies import settings
-from tests.support.issuers import serve_forging_issuer, serve_issuer, sign_in_settings
+from tests.support.issuers import serve_forging_issuer, sign_in_settings
 from worker.clock import utcnow
 from worker.ops.sign_in_checks import check_sign_in
 from worker.providers.base import Finding
@@ -14,12 +13,6 @@ from worker.providers.base import Finding
 BASE_URL = "https://longarc.corp.example/base"
 
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning:authlib")  # from the library of the issuer
-
-
-@pytest.fixture(name="issuer")
-def serve_library_issuer() -> Iterator[str]:
-    with serve_issuer() as url:
-        yield url
 
 
 def list_findings(issuer: str, clock_difference: timedelta = timedelta(0), **options: object) -> list[Finding]:

@@ -178,3 +178,10 @@ def record_held(terminal: Terminal) -> str:
     session_id = terminal.booked_session().id
     terminal.output_of("held", session_id, "--at", berlin_time(utcnow() - HOUR))
     return session_id
+
+
+@pytest.fixture(name="contract_terminal")
+def create_contract_terminal(terminal: Terminal) -> Terminal:
+    """A terminal in which Dana and Sam have recorded a contract."""
+    terminal.output_of(*RECORD, record_held(terminal), write_contract_file(terminal), "--yes")
+    return terminal

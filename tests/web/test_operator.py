@@ -8,19 +8,13 @@ from flask.testing import FlaskClient
 from sqlalchemy import insert, update
 
 from tests.support.companies import DANA, HOUR, KIM, OPERATOR, SAM
-from tests.support.issuers import BOTH, HILDA, serve_issuer, sign_in, sign_in_settings
+from tests.support.issuers import BOTH, HILDA, sign_in, sign_in_settings
 from tests.support.web_company import LEE, SECRETS, SavedCompany, WebCompany, hidden, send, text
 from worker.clock import utcnow
 from worker.domain.model import Event, Participation, Session
 from worker.store.tables import channel, person
 
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning:authlib")  # of the issuer of another project
-
-
-@pytest.fixture(scope="module", name="issuer")
-def issuer_of_others() -> Iterator[str]:
-    with serve_issuer() as url:
-        yield url
 
 
 @pytest.fixture(name="company")

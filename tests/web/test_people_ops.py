@@ -7,7 +7,7 @@ import pytest
 from flask.testing import FlaskClient
 
 from tests.support.companies import DANA, KIM, OPERATOR, SAM
-from tests.support.issuers import HILDA, serve_issuer, sign_in, sign_in_settings
+from tests.support.issuers import HILDA, sign_in, sign_in_settings
 from tests.support.web_company import ALEX, LEE, SavedCompany, WebCompany, hidden, send, text
 from worker.clock import utcnow
 from worker.domain.rollout import Rollout
@@ -17,12 +17,6 @@ pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning:authlib")  #
 
 PAGE = "/people-ops/openings"
 OPENING = {"title": "Lead of <billing>", "kind": "project", "until": "2027-03-31", "contact": "ines@corp.example"}
-
-
-@pytest.fixture(scope="module", name="issuer")
-def issuer_of_others() -> Iterator[str]:
-    with serve_issuer() as url:
-        yield url
 
 
 @pytest.fixture(name="company")

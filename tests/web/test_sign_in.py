@@ -28,7 +28,6 @@ from tests.support.issuers import (
     UNVERIFIED,
     ForgingIssuer,
     serve_forging_issuer,
-    serve_issuer,
     sign_in,
     sign_in_at_issuer,
     sign_in_settings,
@@ -43,12 +42,6 @@ from worker.web.sign_in import PENDING_LIFETIME, SIGN_IN_COOKIE
 OpenCompany = Callable[..., WebCompany]
 
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning:authlib")  # of the issuer of another project
-
-
-@pytest.fixture(scope="module", name="issuer")
-def issuer_of_others() -> Iterator[str]:
-    with serve_issuer() as url:
-        yield url
 
 
 @pytest.fixture(name="forger")

@@ -53,7 +53,7 @@ def mailer(double: Google, section: dict[str, Any]) -> Iterator[GmailMailer]:
 
 @pytest.fixture
 def account_section(double: Google, tmp_path: Path) -> dict[str, Any]:
-    """The section of the settings with an OAuth client, to which each person grants access to the own account."""
+    """The section of the settings with an OAuth client, to which managers grant access to their own accounts."""
     client, secret = double.tokens.client
     folder = {"token_folder": str(tmp_path / "tokens"), "keys": [KEY]}
     return {**double.section, **folder, "client_id": client, "password": secret}

@@ -9,7 +9,6 @@ from typing import Any
 import pytest
 
 from tests.doubles.google import Google, GoogleHands
-from tests.support.companies import KEY
 from tests.support.drafts import WINDOW, Hands, draft, span
 from tests.support.mailer_contract import MailerContract
 from tests.support.provider_contract import CalendarContract, GuestDeletionContract, TextContract
@@ -130,14 +129,6 @@ class ConnectingHands(GoogleHands):
 
     def connect(self, address: Address) -> None:
         self._folder.save(address, self._double.tokens.refresh_token(address, set(ACCOUNT_SCOPES)))
-
-
-@pytest.fixture
-def account_section(double: Google, tmp_path: Path) -> dict[str, Any]:
-    """The section of the settings with an OAuth client, to which managers grant access to their own accounts."""
-    client, secret = double.tokens.client
-    folder = {"token_folder": str(tmp_path / "tokens"), "keys": [KEY]}
-    return {**double.section, **folder, "client_id": client, "password": secret}
 
 
 class TestConnected(CalendarContract, GuestDeletionContract):
