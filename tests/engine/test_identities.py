@@ -43,12 +43,6 @@ def import_aliases(office: Office, *aliases: PersonAlias) -> None:
     office.store.people.apply_import(office.persons, office.pairs, office.clock(), aliases)
 
 
-def list_deferrals(office: Office) -> list[tuple[str, str]]:
-    """Return the cause and the person of each deferral in the history."""
-    states = [line["fields"] for line in office.history("session")]
-    return [(fields["cause"], fields.get("who", "")) for fields in states if fields["state"] == "deferred"]
-
-
 # --- stored aliases ---
 
 
@@ -156,7 +150,7 @@ def test_decline_under_an_unlisted_alias_counts_as_the_reports_decline(office: O
     assert placed is not None and placed.answers == {SAM: Answer.NEEDS_ACTION}
     office.decline(session)
     office.tick()
-    assert list_deferrals(office) == [("declined", SAM)]
+    assert office.deferrals() == [("declined", SAM)]
 
 
 @pytest.mark.parametrize("form", [X500, "sam.adeyemi@corp.example"])

@@ -37,7 +37,6 @@ from worker.domain.model import (
     MailName,
     Owner,
     PairId,
-    Session,
     SessionKind,
     SessionState,
     Span,
@@ -104,10 +103,6 @@ def list_events(office: Office, calendar: Address = DANA) -> list[tuple[str, Spa
     return sorted((event.key, event.span) for event in events if event.key)
 
 
-def load_sessions(office: Office) -> dict[str, Session]:
-    return {session.id: session for session in office.store.queries.list_sessions()}
-
-
 TakeBackup = Callable[[Office], Backup]
 
 
@@ -121,8 +116,8 @@ def test_a_restored_database_repeats_no_event_and_no_mail(office: Office, take_b
     restored = backup.restore()
     restored.run(HOUR)
     assert list_events(restored) == events
-    assert load_sessions(restored)[held.id].state is SessionState.HELD
-    recovered = load_sessions(restored)[following.id]
+    assert restored.sessions_by_id()[held.id].state is SessionState.HELD
+    recovered = restored.sessions_by_id()[following.id]
     assert (recovered.start, recovered.cycle) == (following.start, following.cycle)
     restored.run(10 * DAY)
     assert list_events(restored) == events
@@ -138,7 +133,7 @@ def test_a_restored_company_keeps_changed_events_and_repeats_no_mail(
     office = Office(database_url, *company(6, reports=3))
     office.run(3 * DAY)
     backup = take_backup(office)
-    booked_sessions = sorted((s for s in load_sessions(office).values() if s.booked), key=lambda session: session.id)
+    booked_sessions = sorted((s for s in office.sessions_by_id().values() if s.booked), key=lambda session: session.id)
     for number, session in enumerate(booked_sessions):
         manager, report = session.pair.people
         if number % 4 == 0:
@@ -157,7 +152,7 @@ def test_a_restored_company_keeps_changed_events_and_repeats_no_mail(
     assert {manager: list_events(restored, manager) for manager in managers} == events
     restored.run(7 * DAY)
     assert list_repeated_mails(restored) == [key for key, count in mail_counts.items() if count > 1] == []
-    booked_counts = Counter(s.pair for s in load_sessions(restored).values() if s.booked and not s.adhoc)
+    booked_counts = Counter(s.pair for s in restored.sessions_by_id().values() if s.booked and not s.adhoc)
     assert set(booked_counts.values()) == {1}
     office.close()
 
@@ -173,7 +168,7 @@ def test_a_pair_that_began_after_the_backup_keeps_its_session(office: Office, ta
     restored.run(DAY)
     assert list_events(restored) == events
     assert list_repeated_mails(restored) == []
-    assert {s.pair.report for s in load_sessions(restored).values() if s.booked} == {SAM, KIM}
+    assert {s.pair.report for s in restored.sessions_by_id().values() if s.booked} == {SAM, KIM}
 
 
 def test_a_series_that_began_after_the_backup_keeps_its_parts(database_url: str, take_backup: TakeBackup) -> None:
@@ -181,11 +176,11 @@ def test_a_series_that_began_after_the_backup_keeps_its_parts(database_url: str,
     office = Office(database_url, people(DANA, SAM), pairs(pair(format=Format.SERIES)))
     backup = take_backup(office)
     office.run(3 * DAY)
-    topics = {s.id: s.topic for s in load_sessions(office).values()}
+    topics = {s.id: s.topic for s in office.sessions_by_id().values()}
     assert len(topics) == 3
     restored = backup.restore()
     restored.run(3 * DAY)
-    assert {s.id: s.topic for s in load_sessions(restored).values()} == topics
+    assert {s.id: s.topic for s in restored.sessions_by_id().values()} == topics
     office.close()
 
 
@@ -203,7 +198,7 @@ def test_an_ad_hoc_session_requested_after_the_backup_is_recovered_as_one(
     restored = backup.restore()
     restored.run(HOUR)
     assert list_events(restored) == events
-    assert load_sessions(restored)[ad_hoc_id].adhoc and not load_sessions(restored)[regular.id].adhoc
+    assert restored.sessions_by_id()[ad_hoc_id].adhoc and not restored.sessions_by_id()[regular.id].adhoc
 
 
 def test_a_contract_that_is_recorded_again_gets_the_same_events(office: Office, take_backup: TakeBackup) -> None:
@@ -225,7 +220,7 @@ def test_a_contract_that_is_recorded_again_gets_the_same_events(office: Office, 
     assert {key: span for key, span in events.items() if not key.startswith("r")} == {
         key: span for key, span in events_before if not key.startswith("r")
     }
-    reviews = [s for s in load_sessions(restored).values() if s.kind is SessionKind.REVIEW and s.booked]
+    reviews = [s for s in restored.sessions_by_id().values() if s.kind is SessionKind.REVIEW and s.booked]
     assert {s.key for s in reviews} == {key for key in events if key.startswith("r")}
     assert len({s.target.month for s in reviews}) == len(reviews)
 
@@ -237,11 +232,11 @@ def test_pairs_are_planned_only_after_their_calendar_was_read(office: Office, ta
     restored = backup.restore()
     office.calendar.fail = Fails(lambda: Unavailable("away"), "changes")
     restored.run(HOUR)
-    assert load_sessions(restored) == {}
+    assert restored.sessions_by_id() == {}
     office.calendar.fail = None
     restored.run(HOUR)
     assert list_events(restored) == events
-    assert len(load_sessions(restored)) == 1
+    assert len(restored.sessions_by_id()) == 1
 
 
 def test_only_repeatable_mails_are_repeated_when_the_mail_service_keeps_no_record(
@@ -284,4 +279,4 @@ def test_leases_in_a_backup_do_not_delay_the_restored_database(office: Office, t
     office.store.calendars.claim(office.clock(), "gone", office.clock() + WEEK, 10)
     restored = take_backup(office).restore()
     restored.run(HOUR)
-    assert len(load_sessions(restored)) == 1
+    assert len(restored.sessions_by_id()) == 1

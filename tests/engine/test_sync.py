@@ -29,6 +29,7 @@ from tests.support.companies import (
     span,
     texts,
 )
+from tests.support.effects import book_first_session
 from worker.domain.model import (
     Address,
     Answer,
@@ -36,7 +37,6 @@ from worker.domain.model import (
     Cursor,
     PairId,
     ReviewMode,
-    Session,
     SessionKind,
     ShowAs,
     Span,
@@ -52,17 +52,6 @@ def office_polled_daily(daily_office: Office) -> Office:
     return daily_office
 
 
-def book_first_session(office: Office) -> Session:
-    office.tick()
-    return office.session()
-
-
-def list_deferrals(office: Office) -> list[tuple[str, str]]:
-    """Return the cause of each deferral so far, and the person who caused it."""
-    lines = [line["fields"] for line in office.history("session")]
-    return [(fields["cause"], fields.get("who", "")) for fields in lines if fields["state"] == "deferred"]
-
-
 # --- changes that people make ---
 
 
@@ -72,7 +61,7 @@ def test_a_declined_session_gets_a_new_time_at_once(office: Office) -> None:
     office.decline(session)
     office.tick()
     moved = office.session()
-    assert list_deferrals(office) == [("declined", SAM)]
+    assert office.deferrals() == [("declined", SAM)]
     assert (moved.id, moved.key, moved.count) == (session.id, session.key, 1) and moved.span != session.span
     assert [(event.key, event.span) for event in office.events()] == [(moved.key, moved.span)]
     assert office.events()[0].answers == {SAM: Answer.NEEDS_ACTION}
@@ -84,11 +73,11 @@ def test_a_deleted_event_defers_the_session_to_a_new_event(office: Office, perso
     session = book_first_session(office)
     office.calendar.remove(person, session.key)
     office.tick()
-    assert [deferral_cause for deferral_cause, _ in list_deferrals(office)] == [cause]
+    assert [deferral_cause for deferral_cause, _ in office.deferrals()] == [cause]
     assert [event.span for event in office.events()] == [office.session().span]
 
 
-def test_a_hand_move_inside_the_rules_is_respected(office: Office) -> None:
+def test_a_hand_move_next_to_a_meeting_is_respected(office: Office) -> None:
     """R-9, T-11: this holds even next to a meeting. The move is no deferral, and causes no second event and no
     update."""
     session = book_first_session(office)
@@ -97,7 +86,7 @@ def test_a_hand_move_inside_the_rules_is_respected(office: Office) -> None:
     office.calendar.move(DANA, session.key, new_span)
     office.run(WEEK)
     moved = office.session()
-    assert (moved.span, moved.by_hand, moved.count, list_deferrals(office)) == (new_span, True, 0, [])
+    assert (moved.span, moved.by_hand, moved.count, office.deferrals()) == (new_span, True, 0, [])
     assert [event.span for event in office.events()] == [new_span]
     assert office.effects("event.update") == []
 
@@ -107,7 +96,7 @@ def test_a_session_shortened_by_hand_below_the_least_length_is_deferred(office: 
     session = book_first_session(office)
     office.calendar.move(DANA, session.key, span(session.span.start, 30))
     office.tick()
-    assert list_deferrals(office) == [("moved_out", "")]
+    assert office.deferrals() == [("moved_out", "")]
     assert office.events()[0].span == office.session().span != session.span
 
 
@@ -116,9 +105,9 @@ def test_a_change_without_a_notification_is_found_by_the_next_poll(office: Offic
     office.decline(session)
     office.calendar.pop_changed_calendars()
     office.run_to(office.clock() + DAY - MINUTE)
-    assert list_deferrals(office) == []
+    assert office.deferrals() == []
     office.run(2 * MINUTE)
-    assert list_deferrals(office) == [("declined", SAM)]
+    assert office.deferrals() == [("declined", SAM)]
 
 
 def test_a_clash_causes_a_warning_and_a_day_later_a_deferral(office: Office) -> None:
@@ -126,16 +115,16 @@ def test_a_clash_causes_a_warning_and_a_day_later_a_deferral(office: Office) -> 
     session = book_first_session(office)
     office.calendar.add(SAM, span(session.span.start))
     office.tick()
-    assert len(office.mails("booked_over_warning")) == 1 and list_deferrals(office) == []
+    assert len(office.mails("booked_over_warning")) == 1 and office.deferrals() == []
     office.run(DAY + HOUR)
-    assert list_deferrals(office) == [("booked_over", SAM)]
+    assert office.deferrals() == [("booked_over", SAM)]
 
 
 def test_an_absence_moves_the_session_at_once(office: Office) -> None:
     session = book_first_session(office)
     office.calendar.add(DANA, Span(session.span.start - DAY, session.span.end + DAY), show=ShowAs.AWAY)
     office.tick()
-    assert list_deferrals(office) == [("out_of_office", DANA)]
+    assert office.deferrals() == [("out_of_office", DANA)]
     assert office.events()[0].span == office.session().span
 
 
@@ -188,7 +177,7 @@ def test_an_empty_reading_of_a_full_calendar_is_refused_and_causes_one_alert(dat
     office.calendar.forget_cursors(manager)
     office.run(5 * HOUR)
     assert [s for s in office.store.queries.list_sessions() if s.booked] == [s for s in sessions_before if s.booked]
-    assert list_deferrals(office) == [] and len(office.effects("event.create")) == 6
+    assert office.deferrals() == [] and len(office.effects("event.create")) == 6
     (alert,) = office.mails("operator_alert")
     assert OPERATOR in alert["To"] and manager in texts([alert])
     office.close()
@@ -234,7 +223,7 @@ def test_an_expired_cursor_loses_no_change(office: Office) -> None:
     office.decline(session)
     office.calendar.forget_cursors(DANA)
     office.tick()
-    assert list_deferrals(office) == [("declined", SAM)]
+    assert office.deferrals() == [("declined", SAM)]
 
 
 def test_the_daily_full_reading_finds_a_change_that_the_service_did_not_report(office: Office) -> None:
@@ -249,9 +238,9 @@ def test_the_daily_full_reading_finds_a_change_that_the_service_did_not_report(o
     office.calendar.changes = omit_changes  # type: ignore[method-assign, assignment]
     office.calendar.remove(DANA, session.key)
     office.tick()
-    assert list_deferrals(office) == []
+    assert office.deferrals() == []
     office.run(DAY + HOUR)
-    assert list_deferrals(office) == [("deleted", "")]
+    assert office.deferrals() == [("deleted", "")]
     assert [event.span for event in office.events()] == [office.session().span]
 
 
@@ -266,9 +255,9 @@ def test_a_calendar_that_fails_is_read_again_after_a_wait(office: Office, error:
     office.calendar.fail = Fails(lambda: error, "changes", times=1)
     office.tick()
     assert office.store.load_next_due().calendar == office.clock() + minutes * MINUTE
-    assert list_deferrals(office) == []
+    assert office.deferrals() == []
     office.run(minutes * MINUTE)
-    assert list_deferrals(office) == [("declined", SAM)]
+    assert office.deferrals() == [("declined", SAM)]
 
 
 def test_a_calendar_without_access_stops_no_other_calendar_from_being_read(database_url: str) -> None:
@@ -284,7 +273,7 @@ def test_a_calendar_without_access_stops_no_other_calendar_from_being_read(datab
     kim_session = office.session(pair_id=PairId(KIM, "eve@corp.example"))
     office.decline(kim_session)
     office.run(DAY)
-    assert list_deferrals(office) == [("declined", "eve@corp.example")]
+    assert office.deferrals() == [("declined", "eve@corp.example")]
     assert any(DANA in texts([mail]) for mail in office.mails("operator_alert"))
     office.close()
 
@@ -309,7 +298,7 @@ def test_an_unexpected_error_stops_no_other_calendar_from_being_read(database_ur
     office.calendar.changes = read_or_fail  # type: ignore[method-assign]
     office.decline(office.session(pair_id=PairId(KIM, "eve@corp.example")))
     office.run(DAY)
-    assert list_deferrals(office) == [("declined", "eve@corp.example")]
+    assert office.deferrals() == [("declined", "eve@corp.example")]
     alert_text = " ".join(texts(office.mails("operator_alert")).split())
     assert f"The calendar of {DANA} could not be read: ValueError at test_sync.py" in alert_text
     assert "nobody may read" not in alert_text
@@ -336,7 +325,7 @@ def test_a_provider_that_fails_for_one_person_stops_no_other_calendar_from_being
     office.worker.sync._find_calendar_provider = find_or_refuse
     office.decline(office.session(pair_id=PairId(KIM, "eve@corp.example")))
     office.run(DAY)
-    assert list_deferrals(office) == [("declined", "eve@corp.example")]
+    assert office.deferrals() == [("declined", "eve@corp.example")]
     assert any("The certificate is gone." in texts([mail]) for mail in office.mails("operator_alert"))
     office.close()
 

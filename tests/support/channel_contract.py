@@ -156,12 +156,12 @@ class ChannelContract:
         """The worker needs the echo of its own write as the proof that a channel works."""
         dana, sam = hands.person(), hands.person()
         self.open(provider, dana)
-        wanted = draft(dana, sam)
+        event_draft = draft(dana, sam)
         event_names: list[str] = []
         changes: list[Callable[[], object]] = [
-            lambda: provider.create(dana, wanted),
-            lambda: hands.move(dana, wanted.key, span(10, 9, 75)),
-            lambda: hands.delete(dana, wanted.key),
+            lambda: provider.create(dana, event_draft),
+            lambda: hands.move(dana, event_draft.key, span(10, 9, 75)),
+            lambda: hands.delete(dana, event_draft.key),
             lambda: event_names.append(hands.add(dana, span(5, 14))),
             lambda: hands.remove(dana, event_names[0]),
         ]

@@ -270,6 +270,9 @@ class Office:
         assert len(sessions) == 1, sessions
         return sessions[0]
 
+    def sessions_by_id(self) -> dict[str, Session]:
+        return {session.id: session for session in self.store.queries.list_sessions()}
+
     def rows(self, query: Select[Any]) -> list[Mapping[str, Any]]:
         """Return the rows of a query."""
         with self.store.database.read() as connection:
@@ -292,6 +295,11 @@ class Office:
     def history(self, what: str = "") -> list[Mapping[str, Any]]:
         """Return the lines of the history, of one kind or all."""
         return [line for line in self.store.queries.list_history() if what in ("", line["what"])]
+
+    def deferrals(self) -> list[tuple[str, str]]:
+        """Return the cause of each deferral so far, and the person who caused it."""
+        lines = [line["fields"] for line in self.history("session")]
+        return [(fields["cause"], fields.get("who", "")) for fields in lines if fields["state"] == "deferred"]
 
     # --- what the services hold ---
 

@@ -358,14 +358,16 @@ def check_events(company: CrashCompany) -> None:
     store.close()
     for manager, report in company.pairs:
         mine = [s for s in sessions if s.pair == PairId(manager, report)]
-        wanted = {s.key: s.span for s in mine if s.booked}
+        expected_spans = {s.key: s.span for s in mine if s.booked}
         own = [c for c in commitments if c.pair == PairId(manager, report)]
-        wanted |= {c.key: c.block for c in own if c.block and c.is_open}
+        expected_spans |= {c.key: c.block for c in own if c.block and c.is_open}
         past = {s.key for s in mine if s.held_at}
         on_calendar = company.events(manager)
         ahead = [event for event in on_calendar if event.key not in past]
-        assert [event.key for event in ahead] == [key for key, _ in sorted(wanted.items(), key=lambda one: one[1])]
-        assert {event.key: event.span for event in ahead} == wanted
+        assert [event.key for event in ahead] == [
+            key for key, _ in sorted(expected_spans.items(), key=lambda one: one[1])
+        ]
+        assert {event.key: event.span for event in ahead} == expected_spans
         booked = {s.key: s.span for s in mine if s.booked}
         copies = {event.key: event.span for event in company.events(report) if event.key not in past}
         assert copies == booked, "the report's calendar shows the same"

@@ -112,6 +112,6 @@ def letter(to: Address, subject: str = "Grüße") -> EmailMessage:
 def book(provider: CalendarProvider, hands: Hands) -> tuple[Address, Address, EventDraft]:
     """Book a conversation of two new people; return the organizer, the guest, and the draft."""
     dana, sam = hands.person(), hands.person()
-    wanted = draft(dana, sam)
-    provider.create(dana, wanted)
-    return dana, sam, wanted
+    event_draft = draft(dana, sam)
+    provider.create(dana, event_draft)
+    return dana, sam, event_draft

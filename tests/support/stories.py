@@ -471,6 +471,14 @@ def story_at_end() -> Story:
     return story
 
 
+def make_story_before_session(lead: timedelta) -> Story:
+    """Return a story in which the next session begins after this time, and free/busy was just read."""
+    story = booked_story()
+    story.tick_at(story.next.span.start - lead)
+    story.recheck_free_busy()
+    return story
+
+
 def first_session(story: Story) -> Session:
     """The first career session of the story."""
     return story.sessions_of_kind(SessionKind.CAREER)[0]

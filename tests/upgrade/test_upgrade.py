@@ -12,7 +12,7 @@ import pytest
 
 from tests.support.companies import KEY, Office, new_store
 from tests.upgrade.earlier import SETTINGS, EarlierState, list_rows, open_office, read_earlier_state, restore_database
-from worker.domain.model import Session, SessionState
+from worker.domain.model import SessionState
 from worker.settings.load import list_retired_settings, load_settings
 
 #: Mails that were waiting when the earlier version stopped, except operator alerts.
@@ -46,10 +46,6 @@ def upgraded(empty_url: str, earlier_state: EarlierState) -> Iterator[Office]:
     office.close()
 
 
-def find_sessions(office: Office) -> dict[str, Session]:
-    return {session.id: session for session in office.store.queries.list_sessions()}
-
-
 def read_starts(earlier_state: EarlierState) -> dict[str, datetime]:
     """Return the starts of the booked career sessions that had not begun, by session id."""
     rows = [row for row in list_rows(BOOKED_SESSIONS) if row["kind"] == "career"]
@@ -62,7 +58,7 @@ def test_t19_booked_sessions_keep_their_times_after_the_upgrade(upgraded: Office
     assert len(starts) == 6
     events = {entry["key"]: entry["start"] for entry in earlier_state.entries}
     upgraded.run(timedelta(days=7))
-    sessions = find_sessions(upgraded)
+    sessions = upgraded.sessions_by_id()
     for session_id, start in starts.items():
         assert sessions[session_id].start == start
         event = upgraded.calendar.find(sessions[session_id].pair.manager, sessions[session_id].key)
@@ -97,7 +93,7 @@ def test_t19_upgrade_keeps_deferral_counts(upgraded: Office) -> None:
     counts_before = {row["id"]: row["count"] for row in list_rows(DEFERRAL_COUNTS)}
     assert sorted(counts_before.values())[-2:] == [1, 2]
     upgraded.run(timedelta(days=7))
-    sessions = find_sessions(upgraded)
+    sessions = upgraded.sessions_by_id()
     assert {session_id: sessions[session_id].count for session_id in counts_before} == counts_before
 
 
@@ -111,7 +107,7 @@ def test_t19_reviews_without_a_contract_are_cancelled_without_a_mail(
     assert kept_ids
     starts = {row["id"]: row["start"] for row in list_rows(BOOKED_SESSIONS)}
     upgraded.run(timedelta(days=13))  # pairs are planned at the latest a week before a review
-    sessions = find_sessions(upgraded)
+    sessions = upgraded.sessions_by_id()
     assert {sessions[session_id].state for session_id in cancelled_ids} == {SessionState.CANCELLED}
     assert all(
         upgraded.calendar.find(sessions[session_id].pair.manager, sessions[session_id].key) is None

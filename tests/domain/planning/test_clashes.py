@@ -7,21 +7,13 @@ from itertools import pairwise
 import pytest
 
 from tests.support.pairs import DANA, DAY, HOUR, MINUTE, NOW, SAM, person, session_of, starting_pair, state_of, utc
-from tests.support.stories import Story, booked_story, changes_nothing, deferral_causes
+from tests.support.stories import Story, booked_story, changes_nothing, deferral_causes, make_story_before_session
 from worker.domain.model import BusyTime, DeferralCause, Person, Policy, SessionKind, ShowAs, Span
 from worker.domain.planning import actions
 from worker.domain.planning.deferrals import list_calendar_checks
 from worker.domain.planning.planner import plan
 
 BOTH_PEOPLE = (DANA, SAM)
-
-
-def make_story_before_session(left: timedelta) -> Story:
-    """A story in which the next session begins in that time, and free/busy was read just now."""
-    story = booked_story()
-    story.tick_at(story.next.span.start - left)
-    story.recheck_free_busy()
-    return story
 
 
 # --- clashes: a warning, then a move a day later ---

@@ -21,7 +21,16 @@ from tests.support.pairs import (
     state_of,
     utc,
 )
-from tests.support.stories import Calendars, Story, booked_story, decide, deferral_causes, fill_days, session_of_state
+from tests.support.stories import (
+    Calendars,
+    Story,
+    booked_story,
+    decide,
+    deferral_causes,
+    fill_days,
+    make_story_before_session,
+    session_of_state,
+)
 from worker.domain.model import (
     Answer,
     DeferralCause,
@@ -40,14 +49,6 @@ from worker.domain.planning import actions
 from worker.domain.planning.deferrals import count_deferrals_in_cycle
 
 BOTH_PEOPLE = (DANA, SAM)
-
-
-def make_story_before_session(lead: timedelta) -> Story:
-    """Return a story in which the next session begins after this time, and free/busy was just read."""
-    story = booked_story()
-    story.tick_at(story.next.span.start - lead)
-    story.recheck_free_busy()
-    return story
 
 
 # --- declined, deleted ---

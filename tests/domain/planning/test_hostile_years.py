@@ -229,7 +229,7 @@ def assert_rules_hold(story: Story) -> None:
     open_sessions = [s for s in story.state.sessions if s.owed or s.booked]
     if story.pair.paused:
         assert open_sessions == []
-        assert list_future_keys(story) == set()
+        assert list_unrefused_future_keys(story) == set()
         return
     regular = [s for s in open_sessions if s.kind is SessionKind.CAREER and not s.adhoc]
     assert len(regular) >= story.policy.ahead
@@ -243,7 +243,7 @@ def assert_rules_hold(story: Story) -> None:
             )
             assert any(reasons) or any(part.owed for part in list_earlier_parts(story, session))
         expected_keys = {s.key for s in open_sessions if s.booked or is_waiting_for_retry(story, s.id)}
-        assert list_future_keys(story) <= expected_keys | {c.key for c in story.state.commitments}
+        assert list_unrefused_future_keys(story) <= expected_keys | {c.key for c in story.state.commitments}
     for session in story.state.sessions:
         numbers = [d.number for d in story.state.deferrals if d.session == session.id]
         assert numbers == list(range(1, session.count + 1))
@@ -254,7 +254,7 @@ def assert_rules_hold(story: Story) -> None:
         assert session.owed == (session.start is None) or session.state is SessionState.CANCELLED
 
 
-def list_future_keys(story: Story) -> set[str]:
+def list_unrefused_future_keys(story: Story) -> set[str]:
     """Return the keys of our future events, without those whose cancellation the calendar refused."""
     refused_keys = {
         m.event for m in story.state.effects if m.kind is EffectKind.CANCEL and m.progress is EffectProgress.DEAD
