@@ -21,7 +21,7 @@ from tests.support.terminal import BERLIN, PAIR, PEOPLE, SECRET, Terminal, berli
 from worker.cli import main
 from worker.clock import utcnow
 from worker.commands.base import describe_failure
-from worker.domain.model import AliasSource, PairId, PersonAlias, Reason, SessionKind, SessionState, Span, Trigger
+from worker.domain.model import AliasSource, PersonAlias, Reason, SessionKind, SessionState, Span, Trigger
 from worker.domain.time.worktime import find_holiday
 from worker.errors import LongarcError
 from worker.store import tables
@@ -442,19 +442,6 @@ def test_retry_lifts_a_suspension(terminal: Terminal) -> None:
     assert not store.people.load_suspensions()
     store.close()
     terminal.error_of("retry", "nobody@corp.example")
-
-
-def test_pause_and_resume_change_whether_a_pair_is_active(terminal: Terminal) -> None:
-    def is_active() -> bool:
-        store = terminal.open_store()
-        pair = store.people.load_all_pairs()[PairId.parse(PAIR)]
-        store.close()
-        return pair.is_active
-
-    terminal.output_of("pause", SAM)
-    assert not is_active()
-    terminal.output_of("resume", SAM)
-    assert is_active()
 
 
 def test_startup_benchmark_compares_each_command_with_click_alone(monkeypatch: pytest.MonkeyPatch) -> None:

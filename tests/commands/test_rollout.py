@@ -112,11 +112,49 @@ def test_pause_needs_exactly_one_known_pair_group_or_person(terminal: Terminal) 
     assert f"Did you mean {SAM}?" in terminal.error_of("pause", "--person", "samm@corp.example")
 
 
+def is_sams_pair_active(terminal: Terminal) -> bool:
+    store = terminal.open_store()
+    pair = store.people.load_all_pairs()[SAM_PAIR]
+    store.close()
+    return pair.is_active
+
+
+def test_pause_and_resume_change_whether_a_pair_is_active(terminal: Terminal) -> None:
+    assert terminal.error_of("resume", SAM) == (
+        f"longarc: {PAIR} is not paused by `longarc pause`. Nothing was changed."
+    )
+    terminal.output_of("pause", SAM)
+    assert not is_sams_pair_active(terminal)
+    assert terminal.error_of("pause", SAM) == f"longarc: {PAIR} is paused already. Nothing was changed."
+    terminal.output_of("resume", SAM)
+    assert is_sams_pair_active(terminal)
+
+
+def test_resume_does_not_end_a_pause_of_the_people_file(terminal: Terminal) -> None:
+    terminal.write(
+        "people.csv",
+        PEOPLE.replace("calendar,mail", "calendar,mail,paused").replace(
+            f"{SAM},Sam,{DANA},Europe/Berlin,DE,memory,memory", f"{SAM},Sam,{DANA},Europe/Berlin,DE,memory,memory,yes"
+        ),
+    )
+    terminal.output_of("people", "--apply")
+    remedy = "is still paused, by `paused` or `paused_until` in the people file. Change it there."
+    before = terminal.read_database()
+    assert terminal.error_of("resume", SAM) == f"longarc: {PAIR} {remedy} Nothing was changed."
+    assert terminal.read_database() == before
+    terminal.output_of("pause", SAM)
+    assert terminal.error_of("resume", SAM) == (
+        f"The pause of {PAIR} by `longarc pause` has ended, but the pair {remedy}"
+    )
+    assert not is_sams_pair_active(terminal)
+
+
 def test_a_pair_in_a_paused_group_cannot_be_resumed_alone(terminal: Terminal) -> None:
     assign_groups(terminal)
     terminal.output_of("pause", "--group", "Sales", "--yes")
-    error = terminal.error_of("resume", SAM)
-    assert error == (
-        f"longarc: {PAIR} still takes no part: the group of the report is paused. `longarc resume --group NAME` ends "
-        "that."
+    explanation = "still takes no part: the group of the report is paused. `longarc resume --group NAME` ends that."
+    assert terminal.error_of("resume", SAM) == f"longarc: {PAIR} {explanation} Nothing was changed."
+    terminal.output_of("pause", SAM)
+    assert terminal.error_of("resume", SAM) == (
+        f"The pause of {PAIR} by `longarc pause` has ended, but the pair {explanation}"
     )

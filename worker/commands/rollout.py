@@ -316,21 +316,35 @@ def _require_consent(question: str, *, yes: bool) -> None:
 
 
 def _set_pair_paused(worker: "Worker", pair_words: Sequence[str], *, should_pause: bool) -> None:
-    """Pause or resume a pair. Raises Refused for a pair that has ended or that something else keeps paused."""
+    """Pause or resume a pair. To resume ends only the pause of this single pair by `longarc pause`.
+
+    Raises Refused when nothing was changed, and CommandFailed when something else keeps the resumed pair from going on.
+    """
     pair = find_pair(worker.store, pair_words)
     if pair.ended:
         raise Refused(f"The pair {pair.id} has ended. To bring it back, add it to the people file.")
+    if pair.is_paused_by_operator == should_pause:
+        obstacle = "" if should_pause else _find_other_pause(pair)
+        state = f"is {'paused already' if should_pause else 'not paused by `longarc pause`'}"
+        raise Refused(f"{pair.id} {obstacle or state}. Nothing was changed.")
     event_count = _count_events(worker, pair) if should_pause else 0
-    # to resume ends only the operator's pause of this pair, even if something else keeps the pair paused
     worker.store.people.set_paused(pair.id, is_paused=should_pause, now=utcnow())
-    pair = worker.store.people.load_all_pairs()[pair.id]
-    if pair.paused and not should_pause:
-        raise Refused(f"{pair.id} is still paused, by `paused` or `paused_until` in the people file. Change it there.")
-    if not should_pause and not _takes_part(pair):
-        raise Refused(f"{pair.id} still takes no part: {_explain_participation(pair.participation)}")
+    obstacle = "" if should_pause else _find_other_pause(worker.store.people.load_all_pairs()[pair.id])
+    if obstacle:
+        raise CommandFailed(f"The pause of {pair.id} by `longarc pause` has ended, but the pair {obstacle}.")
     print_line(f"{pair.id} is {'paused' if should_pause else 'resumed'}. This takes effect {WITHIN_A_MINUTE}.")
     if event_count:
         print_line(f"{format_count(event_count, 'future event comes', 'future events come')} off the calendar.")
+
+
+def _find_other_pause(pair: "Pair") -> str:
+    """Return what keeps the pair from going on besides a pause of this single pair by `longarc pause`.
+
+    The words follow the name of the pair and end without a full stop. They are empty when nothing else does.
+    """
+    if pair.paused and not pair.is_paused_by_operator:
+        return "is still paused, by `paused` or `paused_until` in the people file. Change it there"
+    return "" if _takes_part(pair) else f"still takes no part: {_explain_participation(pair.participation)}"
 
 
 def _count_events(worker: "Worker", pair: "Pair") -> int:
@@ -344,12 +358,12 @@ def _count_events(worker: "Worker", pair: "Pair") -> int:
 
 
 def _explain_participation(participation: "Participation") -> str:
-    """Return why a pair takes no part, and what would change that."""
+    """Return why a pair takes no part, and what would change that, without the last full stop."""
     return {
-        "not_chosen": "the rollout does not name it. Widen the section [rollout] of the settings.",
-        "not_begun": "the first day of the rollout is still to come. `longarc rollout` shows it.",
-        "everybody_paused": "everybody is paused. `longarc resume --everybody` ends that.",
-        "withdrawn_quietly": "everybody is paused. `longarc resume --everybody` ends that.",
-        "group_paused": "the group of the report is paused. `longarc resume --group NAME` ends that.",
-        "person_paused": "one of the two is paused. `longarc resume --person ADDRESS` ends that.",
+        "not_chosen": "the rollout does not name it. Widen the section [rollout] of the settings",
+        "not_begun": "the first day of the rollout is still to come. `longarc rollout` shows it",
+        "everybody_paused": "everybody is paused. `longarc resume --everybody` ends that",
+        "withdrawn_quietly": "everybody is paused. `longarc resume --everybody` ends that",
+        "group_paused": "the group of the report is paused. `longarc resume --group NAME` ends that",
+        "person_paused": "one of the two is paused. `longarc resume --person ADDRESS` ends that",
     }[participation.value]
