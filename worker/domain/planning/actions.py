@@ -89,7 +89,7 @@ def record_not_held(builder: PlanBuilder, session: Session) -> None:
     if session.state is SessionState.CONTRACTED:
         raise ContractRecorded(f"Session {session.id} has a contract, so it took place.")
     deferrals.defer_session(builder, session, DeferralCause.NOT_HELD)
-    invitations.add_invitation_mails(builder)
+    invitations.update_invitation_mails(builder)
 
 
 def record_held(builder: PlanBuilder, session: Session, end: datetime | None = None) -> None:
@@ -108,7 +108,7 @@ def record_held(builder: PlanBuilder, session: Session, end: datetime | None = N
     start = end - timedelta(minutes=session.minutes)
     held = contract_mails.mark_held(builder, current, held_at=end, start=start, end=end)
     builder.record_session_decision(held, "Somebody said that it took place.")
-    invitations.add_invitation_mails(builder)
+    invitations.update_invitation_mails(builder)
 
 
 def request_time(builder: PlanBuilder, session: Session, requested_time: Span | None, by: Address = "") -> None:
@@ -303,7 +303,7 @@ def _cancel_for_replanning(builder: PlanBuilder, sessions: Sequence[Session], wh
     """Cancel the sessions with that reason, so that the next plan adds new ones in their place."""
     for session in sessions:
         placement.cancel_session(builder, session, why)
-    invitations.add_invitation_mails(builder)
+    invitations.update_invitation_mails(builder)
 
 
 def request_check_in(builder: PlanBuilder) -> Session:
@@ -324,7 +324,8 @@ def _make_soon_session(builder: PlanBuilder, kind: SessionKind, *, minutes: int,
     requested = [s for s in builder.list_sessions(kind) if s.adhoc or kind is SessionKind.CHECKIN]
     if any(s.owed or s.booked for s in requested):
         raise TalkRequested("Such a conversation was requested already, and is owed or on the calendar.")
-    window = cadence.SessionWindow(builder.now, builder.now, builder.find_weekday_end(days, builder.now))
+    latest = builder.find_weekday_end(days, builder.now)
+    window = cadence.SessionWindow(earliest=builder.now, target=builder.now, latest=latest)
     cycle = max((s.cycle for s in builder.sessions.values()), default=1)
     return cadence.make_session(
         builder.pair.id,

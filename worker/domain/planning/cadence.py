@@ -78,7 +78,7 @@ def to_noon_utc(day: date) -> datetime:
     return datetime.combine(day, time(12), UTC)
 
 
-def compute_margins(rhythm: timedelta) -> tuple[timedelta, timedelta]:
+def compute_window_reach(rhythm: timedelta) -> tuple[timedelta, timedelta]:
     """Return the time that a window reaches before and after its target (T-3).
 
     The two times are two weeks and three weeks, but at most a quarter and a third of the rhythm.
@@ -89,7 +89,7 @@ def compute_margins(rhythm: timedelta) -> tuple[timedelta, timedelta]:
 def make_window(anchor: date, every: Interval) -> SessionWindow:
     """Return the window whose target is one interval after the anchor (T-3)."""
     target = add_interval(anchor, every)
-    before, after = compute_margins(target - anchor)
+    before, after = compute_window_reach(target - anchor)
     return SessionWindow(to_noon_utc(target) - before, to_noon_utc(target), to_noon_utc(target) + after)
 
 
@@ -234,7 +234,7 @@ def make_next_cycle(
             topic,
             cycle=cycle,
             minutes=pair.minutes,
-            window=SessionWindow(now, now, now),  # replaced below
+            window=SessionWindow(now, now, now),  # replaced below, once the session is known
             now=now,
         )
         window = find_window(session, [*sessions, *new_sessions], pair, zone, policy)

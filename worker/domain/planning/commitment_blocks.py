@@ -13,28 +13,28 @@ from worker.domain.time.slots import find_solo_time
 from worker.domain.time.worktime import add_working_days, get_local_date, wall_to_utc
 
 
-def update_blocks(builder: PlanBuilder) -> None:
+def update_and_place_blocks(builder: PlanBuilder) -> None:
     """Update the blocks of the manager's commitments on the calendar, and place the blocks that are missing."""
-    for commitment_id in accept_block_changes(builder):
+    for commitment_id in update_existing_blocks(builder):
         _place_if_missing(builder, builder.commitments[commitment_id])
 
 
-def accept_block_changes(builder: PlanBuilder) -> list[str]:
+def update_existing_blocks(builder: PlanBuilder) -> list[str]:
     """Accept the manager's changes to blocks on the calendar, and cancel the blocks of commitments that have ended.
 
     No block is placed. Return the ids of the manager's commitments without a pending change of their block.
     """
     promises = [c for c in builder.commitments.values() if c.owner is Owner.MANAGER]
-    unchanging_ids = [c.id for c in promises if not builder.has_pending_change(c.id)]
-    if any(not c.is_open and c.block for c in promises if c.id not in unchanging_ids):
+    settled_ids = [c.id for c in promises if not builder.has_pending_change(c.id)]
+    if any(not c.is_open and c.block for c in promises if c.id not in settled_ids):
         # A commitment has ended while its block was being written: the block is cancelled when that is finished.
         builder.plan_again_at(builder.now + RECHECK_SOON)
-    for commitment_id in unchanging_ids:
-        _accept_block_change(builder, builder.commitments[commitment_id])
-    return unchanging_ids
+    for commitment_id in settled_ids:
+        _update_existing_block(builder, builder.commitments[commitment_id])
+    return settled_ids
 
 
-def _accept_block_change(builder: PlanBuilder, commitment: Commitment) -> None:
+def _update_existing_block(builder: PlanBuilder, commitment: Commitment) -> None:
     """Accept a change to the block on the calendar, or cancel the block when the commitment has ended."""
     placed = builder.state.placed_events.get(commitment.key)
     if placed is None and commitment.block:
@@ -44,7 +44,7 @@ def _accept_block_change(builder: PlanBuilder, commitment: Commitment) -> None:
         _remove_block(builder, commitment)
     elif placed is not None and not placed.is_gone:
         _compare_block(builder, commitment, placed)
-    elif placed is not None and commitment.block:
+    elif placed is not None and commitment.block:  # the manager deleted the event
         _dismiss_block(builder, commitment)
 
 

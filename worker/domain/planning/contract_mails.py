@@ -11,7 +11,7 @@ from zoneinfo import ZoneInfo
 from worker.domain.model import MailName, Person, Session, SessionState
 from worker.domain.planning.plan_builder import PlanBuilder
 from worker.domain.planning.preparations import SWEEP_SLACK
-from worker.domain.planning.weekly import find_weekly_time, has_weekly
+from worker.domain.planning.weekly import find_weekly_time, has_manager_weekly
 from worker.domain.time.mail_hours import find_following_day_start, find_next_mail_time, list_last_mail_times
 from worker.domain.time.worktime import DAY, add_working_days, get_local_date, wall_to_utc
 
@@ -32,8 +32,8 @@ MAX_EARLY_REMINDERS, MAX_LATE_REMINDERS = 2, 3
 def mark_held(builder: PlanBuilder, session: Session, held_at: datetime, **fields: datetime) -> Session:
     """Mark the session as held until `held_at`, and change the given other fields. Return the session.
 
-    When more than `SWEEP_SLACK` has passed since the session ended, `noted_at` is set to the present instant, because
-    the contract is then due later as well (T-7).
+    When more than 15 minutes (`SWEEP_SLACK`) have passed since the session ended, `noted_at` is set to the present
+    instant, because the contract is then due later as well (T-7).
     """
     noted_at = builder.now if builder.now > held_at + SWEEP_SLACK else None
     if session.held_at == held_at:
@@ -45,7 +45,7 @@ def mark_held(builder: PlanBuilder, session: Session, held_at: datetime, **field
         noted_at=noted_at,
         offer=None,
         unplaceable=None,
-        warned_at=None,
+        warned_at=None,  # a warning about a clash is over
         **fields,
     )
 
@@ -103,7 +103,7 @@ def add_contract_mails(builder: PlanBuilder, session: Session) -> None:
 
     A session whose contract has not come by the fourth working day after the deadline is marked as unfinished.
     """
-    held_at = session.held_at
+    held_at = session.held_at  # the end of the session, which is the `start` of each mail about its contract
     if held_at is None:
         return
     if not _has_mail(builder, MailName.CONTRACT_REQUEST, session, number=0):
@@ -151,7 +151,7 @@ def _list_reminders(
 def _is_in_weekly(builder: PlanBuilder, instant: datetime) -> bool:
     """Return whether the manager's weekly mail, which also names the late contract, is due at that instant."""
     day = get_local_date(builder.manager.zone, instant)
-    return has_weekly(builder.state) and find_weekly_time(builder.manager, day) == instant
+    return has_manager_weekly(builder.state) and find_weekly_time(builder.manager, day) == instant
 
 
 def _find_reminder_time(
@@ -166,9 +166,10 @@ def _find_reminder_time(
         mail
         for name in (MailName.CONTRACT_REQUEST, MailName.CONTRACT_REMINDER)
         for mail in builder.list_mails(name, session.id)
-        if mail.start == session.held_at
+        if mail.start == session.held_at  # not about an earlier end that was recorded for the session
     ]
-    # There is at least the request, which `add_contract_mails` adds before any reminder.
+    # There is at least the request, which `add_contract_mails` adds before any reminder. These mails leave as soon as
+    # they are decided, which is at `snapshot_at`.
     last_asked_at = max(builder.now if mail.is_live else mail.snapshot_at for mail in mails)
     earliest = max(builder.now, last_asked_at + REMINDER_GAP)
     if earliest <= instant + SWEEP_SLACK:
@@ -185,7 +186,7 @@ def _mark_unfinished(builder: PlanBuilder, session: Session) -> None:
     builder.record_session_decision(unfinished, "No contract was recorded; the conversation is unfinished.")
     if not builder.list_mails(MailName.UNFINISHED, session.id):
         builder.add_mail(MailName.UNFINISHED, session.id, builder.report.email, start=session.held_at)
-    builder.plan_again_at(builder.now)
+    builder.plan_again_at(builder.now)  # the session is closed now, and earlier steps of this plan saw it open
 
 
 def _has_mail(builder: PlanBuilder, name: MailName, session: Session, *, number: int) -> bool:

@@ -166,8 +166,8 @@ def _retry_write(builder: PlanBuilder, session: Session) -> None:
 def _handle_move(builder: PlanBuilder, session: Session, placed: PlacedEvent) -> Session:
     """Accept the time to which a person moved the event, or defer the session when that time breaks a rule (T-11).
 
-    Return the changed session. A career session may be shorter than planned, but not below the minimum, and a
-    session may not be moved past its window.
+    Return the changed session. A career session may be shorter than planned, but not than `Policy.min_by_hand`. No
+    session may be moved past its window.
     """
     span = placed.span
     builder.accept_move(placed)
@@ -222,7 +222,7 @@ def _is_in_night_shift(person: Person, day: date, span: Span) -> bool:
 def _check_clash(builder: PlanBuilder, session: Session) -> None:
     """Look for an event that clashes with the session, and defer the session or warn of the clash (T-10).
 
-    Free/busy is read only when a calendar check is due. A session that begins within `LAST_HOURS` is left alone.
+    Free/busy is read only when a calendar check is due. A session in its last hours is left alone.
     """
     if session.span.start - builder.now <= LAST_HOURS:
         return
@@ -376,7 +376,7 @@ def list_calendar_checks(session: Session) -> tuple[datetime, ...]:
 def _compute_calendar_checks(kind: SessionKind, start: datetime) -> tuple[datetime, ...]:
     """Compute `list_calendar_checks`.
 
-    The last check is at the last point of the half-daily grid before the session's last hours begin.
+    The last check is at the last point of the half-daily grid before the session's last hours (`LAST_HOURS`) begin.
     """
     checks = [floor_to_shared_grid(start - timedelta(days=days), DAILY) for days in CALENDAR_CHECK_DAYS[kind]]
     return tuple(sorted({*checks, floor_to_shared_grid(start - LAST_HOURS, HALF_DAILY)}))

@@ -100,7 +100,7 @@ class _Forecaster:
             waiting_mails = [e for e in self._states[pair_id].effects if e.is_live and e.kind is EffectKind.MAIL]
             self._add_mails(replace(mail, due_at=max(mail.due_at, self._now)) for mail in waiting_mails)
             self._carry_out(pair_id, new_plan, self._now)
-            if not _is_decided(self._states[pair_id], self._now):
+            if not _is_next_session_decided(self._states[pair_id], self._now):
                 self._plan_counts[pair_id] = MAX_PLANS  # the pair is not planned again
         states_now = tuple(self._states.values())
         mails = tuple(self._take_steps())
@@ -170,7 +170,7 @@ class _Forecaster:
             self._carry_out(str(state.pair.id), builder.build(), request.due_at)
 
 
-def _is_decided(state: PairState, now: datetime) -> bool:
+def _is_next_session_decided(state: PairState, now: datetime) -> bool:
     """Return whether the plan has decided about the pair's next session.
 
     It has when a session is booked or unplaceable, or when no session is due yet because the pair's start lies ahead.

@@ -35,6 +35,7 @@ def add_new_manager_mail(builder: PlanBuilder) -> None:
     if incoming is None or not can_choose_lines(builder.state, builder.now):
         return
     subject = str(builder.pair.id)
+    # The start of the mail is the end of the former pair, which distinguishes one handover from another.
     if any(m.start == incoming.ended_at for m in builder.list_mails(MailName.NEW_MANAGER, subject)):
         return
     due_at = find_next_working_morning(builder.report, builder.now)
@@ -80,7 +81,7 @@ def add_open_promises_mail(builder: PlanBuilder, number: int) -> None:
         builder.add_mail(MailName.OPEN_PROMISES, subject, builder.manager.email, number=number, due_at=due_at)
 
 
-def end_promises_of_leaver(builder: PlanBuilder) -> None:
+def end_promises_if_manager_left(builder: PlanBuilder) -> None:
     """Let go of the open promises of a manager who has left, from the report's next working morning on (T-18).
 
     The report is told at that time as well. Because of the wait, a mistake in the roster ends no promises if it is

@@ -14,8 +14,8 @@ from worker.domain.planning.reviews import is_inside_1on1
 INVITATION, WITHDRAWAL = MailName.INVITATION, MailName.INVITATION_WITHDRAWN
 
 
-def add_invitation_mails(builder: PlanBuilder) -> None:
-    """Add an invitation or a withdrawal for each session whose time differs from that in the last of these mails."""
+def update_invitation_mails(builder: PlanBuilder) -> None:
+    """Invite the report by mail to sessions with a new time, and withdraw the invitations to those that lost it."""
     is_same_service = builder.report.calendar == builder.manager.calendar
     if is_same_service or builder.manager.calendar not in builder.policy.providers_without_invitations:
         return

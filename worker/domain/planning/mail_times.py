@@ -87,18 +87,19 @@ def choose_mail_time(
 
     For a mail about a session, `session_start` is the start of the session, and `lost_start` the start that it had
     before it was moved. A mail about a change of the next 24 hours leaves at once. When the reader has no mail hours
-    left before the session, the mail leaves at any hour, but at most 24 hours before the session.
+    left before the session, the mail leaves at any hour, but at most 24 hours before the session. A reflection prompt
+    is not worth that: it waits, and is dropped once the session has begun.
     """
     if is_uncounted(name):
         return MailTime(wanted_at, counts=False)
     is_before_session = session_start is not None and session_start > wanted_at
     if session_start is not None and name in MIN_PREPARATION:
         due_at = find_preparation_mail_time(name, reader, wanted_at=wanted_at, session_start=session_start)
-    elif name not in NEVER_FOLDED and is_about_near_future(wanted_at, (session_start, lost_start)):
+    elif is_about_near_future(wanted_at, (session_start, lost_start)):
         return MailTime(wanted_at, counts=False)
     else:
         # A mail before a session is of use only until the session begins.
-        limit = session_start if is_before_session and name not in NEVER_FOLDED else None
+        limit = session_start if is_before_session else None
         due_at = find_next_mail_time(reader, wanted_at, limit)
     # Without a due time, the reader has no mail hours left before the session.
     if due_at is None and session_start is not None and is_before_session and name != MailName.REFLECTION_PROMPT:
@@ -140,9 +141,9 @@ def divide_mails(reader: Person, due: Sequence[Effect], sent_count: int, now: da
     waiting: list[tuple[Effect, datetime]] = []
     for mail in sorted(due, key=lambda mail: (mail.name not in NEVER_FOLDED, mail.due_at, mail.key)):
         session_start = mail.start if mail.name in MIN_PREPARATION else None
-        time = choose_mail_time(mail.name, reader, now, session_start=session_start)
-        if time.due_at > now:
-            waiting.append((mail, time.due_at))
+        mail_time = choose_mail_time(mail.name, reader, now, session_start=session_start)
+        if mail_time.due_at > now:
+            waiting.append((mail, mail_time.due_at))
         elif mail.name in NEVER_FOLDED or mail.attempts or sent_count + len(leaving) < MAX_MAILS_A_DAY:
             leaving.append(mail)
         else:

@@ -1,7 +1,8 @@
 """Decides whether a mail is still valid when it is about to be sent.
 
 There is one function for each condition, and the table of mails (`worker.mail.kinds`) names the function for each mail.
-A mail that is no longer valid is dropped: for example, the brief of a session that was cancelled.
+A mail that is no longer valid is dropped: for example, the brief of a session that was cancelled. `Effect.start` is the
+instant that the mail is about (see its comment), and is compared with what the state has now.
 """
 
 from collections.abc import Callable, Iterable

@@ -31,7 +31,7 @@ from worker.domain.planning.mail_validity import make_due_instant
 from worker.domain.planning.plan_builder import PlanBuilder
 from worker.domain.planning.preparations import add_preparation_mails
 from worker.domain.planning.reviews import is_inside_1on1
-from worker.domain.planning.weekly import add_weekly_mail, has_weekly
+from worker.domain.planning.weekly import add_weekly_mail, has_manager_weekly
 from worker.domain.time.mail_hours import find_following_day_start, list_day_starts_backwards
 from worker.domain.time.worktime import DAY, get_local_date, wall_to_utc
 
@@ -75,7 +75,10 @@ def _add_introduction(builder: PlanBuilder) -> None:
 
 
 def _add_mails_before(builder: PlanBuilder, session: Session) -> None:
-    """Add the mails that are due before a booked session."""
+    """Add the mails that are due before a booked session.
+
+    Also have the pair planned again for the next calendar check of the session, and when the session ends.
+    """
     builder.plan_again_at(session.span.end)
     if not is_inside_1on1(builder, session):
         builder.plan_again_at(find_next_calendar_check(builder, session))
@@ -88,7 +91,7 @@ def _add_deferral_notice(builder: PlanBuilder, session: Session) -> None:
 
     The notice tells both people the new time and the other times that are offered (T-12). A manager who expects the
     move sees the new time on the calendar, and gets no notice. The manager always gets a notice about an explanation
-    that the report has written (R-18).
+    that the report has written (R-18). The number of a notice is that of the deferral or move by hand that it is about.
     """
     notices = builder.list_mails(MailName.DEFERRAL_NOTICE, session.id)
     has_explanation = _has_new_explanation(builder, session, notices)
@@ -126,7 +129,7 @@ def _has_new_explanation(builder: PlanBuilder, session: Session, notices: Sequen
     """Return whether the report has explained the last loss of the session's time since the manager got a notice of it.
 
     This holds as well when the manager got no notice of that loss. It does not hold while a notice waits to be sent,
-    since that notice will contain the explanation.
+    since that notice will contain the explanation. (A notice was decided at its `snapshot_at`.)
     """
     last_loss = find_last_loss(builder, session)
     if last_loss is None or last_loss.explained_at is None:
@@ -173,15 +176,15 @@ def _add_commitment_mail(builder: PlanBuilder, commitment: Commitment) -> None:
 
     The commitments of a manager who gets weekly mails are named there instead.
     """
-    if not commitment.is_open or (commitment.owner is Owner.MANAGER and has_weekly(builder.state)):
+    if not commitment.is_open or (commitment.owner is Owner.MANAGER and has_manager_weekly(builder.state)):
         return
     owner, subject = commitment.owner.select(builder.manager, builder.report), str(builder.pair.id)
-    mail_time, start = find_commitment_mail_time(owner, commitment.due), make_due_instant(commitment.due)
+    mail_time, due_instant = find_commitment_mail_time(owner, commitment.due), make_due_instant(commitment.due)
     mails = builder.list_mails(MailName.COMMITMENT_DUE, subject)
-    if any(mail.to == owner.email and mail.start == start for mail in mails):
+    if any(mail.to == owner.email and mail.start == due_instant for mail in mails):
         return
     if builder.now < mail_time:
         builder.plan_again_at(mail_time)
     # A mail that is a day late is omitted, and so is a mail about a commitment that was recorded after the mail's time.
     elif builder.now < mail_time + DAY and commitment.recorded_at < mail_time:
-        builder.add_mail(MailName.COMMITMENT_DUE, subject, owner.email, start=start)
+        builder.add_mail(MailName.COMMITMENT_DUE, subject, owner.email, start=due_instant)

@@ -37,7 +37,7 @@ from worker.domain.planning.unplaceable import is_retry_due, mark_unplaceable
 from worker.domain.time.absences import find_free_busy_start
 from worker.domain.time.availability import BUFFER
 from worker.domain.time.blockers import SHORTEN_STEP_MINUTES, explain_no_slot
-from worker.domain.time.search import Search, find_possible_starts
+from worker.domain.time.search import NO_PREFERENCE, Search, find_possible_starts
 from worker.domain.time.slots import Slot, rank_slots
 from worker.domain.time.worktime import get_local_date
 
@@ -94,14 +94,17 @@ def place_owed_sessions(builder: PlanBuilder) -> None:
         if session.unplaceable and not is_retry_due(builder, session):
             builder.plan_again_at(floor_to_shared_grid(builder.now, DAILY) + DAILY)
         elif session.kind is SessionKind.REVIEW:
-            if refresh_review_window(builder, session):
+            if refresh_review_window(builder, session):  # None when the review has been dropped
                 _place_session(builder, builder.sessions[session.id])
         else:
             _place_session(builder, anchors.refresh_window(builder, session))
 
 
 def _get_urgency(session: Session) -> tuple[bool, bool, bool, datetime, str]:
-    """Return a sort key, most urgent first. Reviews come last, since their windows depend on career sessions (T-9)."""
+    """Return a sort key: urgent sessions, then ad hoc ones, then those that have been deferred or due for longest.
+
+    Reviews come last, since their windows depend on career sessions (T-9).
+    """
     is_review = session.kind is SessionKind.REVIEW
     return is_review, not session.urgent, not session.adhoc, session.deferred_at or session.earliest, session.id
 
@@ -122,7 +125,8 @@ def _place_session(builder: PlanBuilder, session: Session) -> None:
             window_end = window_end or session.latest  # too little of the window is left for the session
             continue
         start = find_free_busy_start(builder.now, min(attempt.window.start for attempt in attempts))
-        end = max(attempt.window.end for attempt in attempts) + BUFFER  # a session may end when its window ends
+        # A session may end when its window ends, so that the free/busy for the buffer after it is needed as well.
+        end = max(attempt.window.end for attempt in attempts) + BUFFER
         free_busy_by_address = builder.get_free_busy(builder.people, Span(start, end))
         if free_busy_by_address is None:
             return
@@ -185,7 +189,7 @@ def _make_displacing_search(builder: PlanBuilder, session: Session, search: Sear
     if free_busy_by_address is None:
         return None
     without_own_event = exclude_own_event(free_busy_by_address, session)
-    return replace(search, window=window, free_busy=without_own_event, preference=Preference())
+    return replace(search, window=window, free_busy=without_own_event, preference=NO_PREFERENCE)
 
 
 def exclude_own_event(free_busy_by_address: Mapping[Address, FreeBusy], session: Session) -> dict[Address, FreeBusy]:
@@ -306,13 +310,13 @@ def find_lost_start(builder: PlanBuilder, session: Session) -> datetime | None:
 def _list_adhoc_attempts(builder: PlanBuilder, session: Session) -> Iterator[SearchAttempt]:
     """Yield attempts within five weekdays of the request and, when that window does not do, within ten (T-14)."""
     earliest = max(builder.now + ADHOC_LEAD_TIME, session.earliest)
-    for end in _list_window_ends(builder, session, earliest, 2 * ADHOC_DAYS):
+    for end in _list_window_ends(builder, session, earliest, later_end_days=2 * ADHOC_DAYS):
         for minutes in _list_lengths(builder, session):
             yield SearchAttempt(minutes, Span(earliest, end))
 
 
 def _list_window_ends(
-    builder: PlanBuilder, session: Session, earliest: datetime, later_end_days: int
+    builder: PlanBuilder, session: Session, earliest: datetime, *, later_end_days: int
 ) -> list[datetime]:
     """Return the end of the session's window and, if the session is unplaceable or the window is over, a later end.
 
@@ -332,10 +336,10 @@ def _list_urgent_attempts(builder: PlanBuilder, session: Session) -> Iterator[Se
     Shorter lengths and the omission of buffers are tried before a later end.
     """
     earliest = max(builder.now + ADHOC_LEAD_TIME, session.earliest)
-    for end in _list_window_ends(builder, session, earliest, ADHOC_DAYS):
+    for end in _list_window_ends(builder, session, earliest, later_end_days=ADHOC_DAYS):
         for has_buffer in (True, False):
             for minutes in _list_lengths(builder, session):
-                yield SearchAttempt(minutes, Span(earliest, end), has_buffer)
+                yield SearchAttempt(minutes, Span(earliest, end), has_buffer=has_buffer)
 
 
 def make_search(
@@ -359,7 +363,7 @@ def make_search(
         avoid=_list_times_to_avoid(builder, session),
         has_buffer=attempt.has_buffer,
         is_career=session.kind is SessionKind.CAREER,
-        has_weekly_limit=session.in_turn,
+        has_weekly_limit=session.in_turn,  # a manager has at most two sessions in turn a week (T-3a)
         may_follow_absence=session.urgent,
     )
 
@@ -403,7 +407,7 @@ def _choose_preference(builder: PlanBuilder, session: Session, requested_time: S
     An urgent session has no preference.
     """
     if requested_time is None:
-        return Preference() if session.urgent else builder.pair.preference
+        return NO_PREFERENCE if session.urgent else builder.pair.preference
     local_start = requested_time.start.astimezone(ZoneInfo(builder.report.zone))
     return Preference(weekday=local_start.weekday(), minute=60 * local_start.hour + local_start.minute)
 

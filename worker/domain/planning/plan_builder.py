@@ -57,8 +57,8 @@ T = TypeVar("T", Session, Commitment)
 class PlanBuilder:
     """The state of one pair as it would be if the plan that has been built so far were carried out.
 
-    `sessions` and `commitments` map ids to the planned values. `effects` holds the effects of the state and those that
-    the plan adds.
+    `state` is the state as it was read, before the changes of the plan. `sessions` and `commitments` map ids to the
+    planned values. `effects` holds the effects of the state and those that the plan adds.
     """
 
     def __init__(self, now: datetime, state: PairState, snapshot: FreeBusySnapshot | None, policy: Policy) -> None:
@@ -77,7 +77,7 @@ class PlanBuilder:
         self.used_free_busy = False
         #: By session id: a time that a guest proposed and that does not fit. The session is placed near to it.
         self.requested_times: dict[str, Span] = {}
-        self._accepted_moves: dict[str, Span] = {}
+        self._accepted_moves: dict[str, Span] = {}  #: by event key: the time to which a person moved the event
         self._deferrals: list[Deferral] = []
         self._decisions: list[Decision] = []
         self._free_busy_request: FreeBusyRequest | None = None
@@ -150,26 +150,27 @@ class PlanBuilder:
         ]
 
     def list_prompts(self) -> list[Effect]:
-        """Return the reflection prompts that the report got or is about to get, also those of past sessions."""
+        """Return the reflection prompts for the report, also dropped ones and those of past sessions."""
         return [e for e in self.effects if e.name == MailName.REFLECTION_PROMPT and e.to == self.report.email]
 
     def find_retry_time(self, subject: str) -> datetime | None:
         """Return the instant from which a change that a calendar refused may be tried again; None if none was refused.
 
-        The wait is 5 minutes after the first refusal, then 20, then 80, … up to a day.
+        The wait is 5 minutes after the first refusal, then 20, then 80, … up to a day. It is counted from the plan that
+        decided the refused change.
         """
-        refused_at = [
+        decided_at = [
             effect.snapshot_at
             for effect in self.effects
             if effect.subject == subject
             and effect.progress is EffectProgress.DEAD
             and effect.kind is not EffectKind.MAIL
         ]
-        if not refused_at:
+        if not decided_at:
             return None
-        exponent = min(len(refused_at) - 1, 5)  # the wait is a day from here on, and larger powers could overflow
+        exponent = min(len(decided_at) - 1, 5)  # the wait is a day from here on, and larger powers could overflow
         factor: int = RETRY_WAIT_FACTOR**exponent
-        return max(refused_at) + min(FIRST_RETRY_WAIT * factor, LONGEST_RETRY_WAIT)
+        return max(decided_at) + min(FIRST_RETRY_WAIT * factor, LONGEST_RETRY_WAIT)
 
     def has_to_wait_for_retry(self, subject: str) -> bool:
         """Return whether a refused change of that subject must wait; if so, have the pair planned again in time."""
@@ -204,7 +205,7 @@ class PlanBuilder:
         return tuple(taken_times)
 
     @property
-    def has_request(self) -> bool:
+    def lacks_free_busy(self) -> bool:
         """Whether a rule needs free/busy that was not read. The plan then consists only of the request for it."""
         return self._free_busy_request is not None
 
@@ -303,10 +304,13 @@ class PlanBuilder:
     ) -> Effect:
         """Add the effect that sends a mail, due in the reader's mail hours unless it may leave at any hour (T-16).
 
-        `subject` is the id of the session, commitment or pair that the mail is about. `start`, `number` and `event` are
-        those of `Effect`, and `due_at` is the earliest time to send the mail. The key of the effect contains everything
-        that distinguishes one mail from another, because the state does not contain all old mails. The key ends with a
-        counter, so that a mail can be decided again after an earlier effect for it was dropped.
+        `subject` is the id of the session, commitment or pair that the mail is about. `start` is the instant that the
+        mail is about, such as the start of the session. `number` distinguishes mails of one name and subject. `event`
+        is the key of the event in an invitation. `due_at` is the earliest time to send the mail.
+
+        The key of the effect contains everything that distinguishes one mail from another, because the state does not
+        contain all old mails. The key ends with a counter, so that a mail can be decided again after an earlier effect
+        for it was dropped.
         """
         key_prefix = f"{name}:{subject}:{to}:" + (f"{start:%Y%m%d}." if start else "") + f"{number}."
         count = sum(effect.key.startswith(key_prefix) for effect in self.effects) + 1
@@ -359,7 +363,7 @@ class PlanBuilder:
         """Add the effect that creates the event with the key `event` on the manager's calendar.
 
         When the event is on the calendar already, or about to be, the effect updates the event. `subject` is the id of
-        the session or commitment.
+        the session or commitment. `sequence` counts its writes, which distinguishes this effect from earlier ones.
         """
         kind = EffectKind.UPDATE if self.is_on_calendar(event) else EffectKind.CREATE
         self._add_event_effect(kind, subject, event, f"{kind.value}:{event}:{sequence}")

@@ -2,7 +2,8 @@
 
 Both are pure functions. `plan` gets the state of the pair and the free/busy that was read, and returns everything that
 is to be written to the database. When free/busy is missing, it returns only a request for it. Once a plan has been
-written, planning the pair again at the same instant changes nothing.
+written, planning the pair again at the same instant changes nothing, unless the plan asks for that: a late step of the
+plan may have changed what an early step has looked at.
 """
 
 from datetime import datetime, timedelta
@@ -57,14 +58,14 @@ def plan(now: datetime, state: PairState, snapshot: FreeBusySnapshot | None, pol
     # session must not be deferred because of this answer.
     waiting_ids = requested_times.answer_requested_times(builder)
     deferrals.check_booked_sessions(builder, skipped_ids=waiting_ids)
-    if builder.has_request:
+    if builder.lacks_free_busy:
         return builder.build()
     mark_past_sessions_held(builder)
     arrange_sessions(builder)
-    commitment_blocks.update_blocks(builder)
-    if builder.has_request:
+    commitment_blocks.update_and_place_blocks(builder)
+    if builder.lacks_free_busy:
         return builder.build()
-    invitations.add_invitation_mails(builder)
+    invitations.update_invitation_mails(builder)
     notices.add_due_mails(builder)
     handovers.add_new_manager_mail(builder)
     return builder.build()
@@ -100,7 +101,7 @@ def mark_past_sessions_held(builder: PlanBuilder) -> None:
             builder.record_session_decision(
                 restored, "The calendar never accepted the new time, so the session keeps the old one that people see."
             )
-            builder.plan_again_at(builder.now)
+            builder.plan_again_at(builder.now)  # the session with its old time has not been checked by `deferrals` yet
         elif placed or reviews.is_inside_1on1(builder, session):
             held = contract_mails.mark_held(builder, session, end)
             builder.record_session_decision(
@@ -133,7 +134,8 @@ def ensure_sessions(builder: PlanBuilder) -> None:
     if first_notice is not None and builder.now < first_notice and not sessions:
         builder.plan_again_at(first_notice)  # before that, the pair gets no invitation and no mail (T-3a)
         return
-    while len([s for s in cadence.select_regular_sessions(sessions) if s.owed or s.booked]) < builder.policy.ahead:
+    wanted_count = builder.policy.ahead
+    while len([s for s in cadence.select_regular_sessions(sessions) if s.owed or s.booked]) < wanted_count:
         cycle = cadence.make_next_cycle(
             sessions,
             builder.pair,
@@ -155,7 +157,7 @@ _WHY_NOT_PLANNED = {
     Participation.NOT_CHOSEN: "The pair does not take part in the rollout.",
     Participation.NOT_BEGUN: "The rollout has not begun for this pair.",
     Participation.EVERYBODY_PAUSED: "Everybody is paused.",
-    Participation.WITHDRAWN_QUIETLY: "Everybody is paused.",
+    Participation.WITHDRAWN_QUIETLY: "Everybody is paused.",  # and the guests get no notice of the cancellations
     Participation.GROUP_PAUSED: "The group of the report is paused.",
     Participation.PERSON_PAUSED: "One of the two is paused.",
 }
@@ -171,11 +173,11 @@ def withdraw_pair(builder: PlanBuilder) -> None:
     for session in [s for s in builder.sessions.values() if s.booked or s.owed]:
         placement.cancel_session(builder, session, why)
     if builder.pair.participation is not Participation.WITHDRAWN_QUIETLY:
-        invitations.add_invitation_mails(builder)
-    handovers.end_promises_of_leaver(builder)
+        invitations.update_invitation_mails(builder)  # withdraws the invitations to the cancelled sessions
+    handovers.end_promises_if_manager_left(builder)
     takes_part = builder.pair.participation is Participation.YES
     if builder.pair.ended is EndReason.CHANGED and takes_part:
-        commitment_blocks.accept_block_changes(builder)
+        commitment_blocks.update_existing_blocks(builder)  # places no new ones
     else:
         _withdraw_blocks(builder)
     if takes_part:
@@ -269,7 +271,7 @@ def settle_effect(
     """
     if outcome is Outcome.DONE:
         return Settlement(EffectProgress.DONE)
-    if outcome is Outcome.STALE:
+    if outcome is Outcome.STALE:  # the effect was no longer wanted, or the event has changed since it was decided
         return Settlement(EffectProgress.DROPPED, needs_replanning=True)
     if outcome is Outcome.PERMANENT:
         return Settlement(EffectProgress.DEAD, needs_replanning=True, alerts_operator=True)

@@ -16,7 +16,7 @@ from worker.domain.planning.mail_times import MIN_PREPARATION, NEAR_FUTURE, find
 from worker.domain.planning.mail_validity import has_moved_far
 from worker.domain.planning.plan_builder import RECHECK_SOON, PlanBuilder
 from worker.domain.planning.reviews import is_inside_1on1
-from worker.domain.planning.weekly import has_weekly
+from worker.domain.planning.weekly import has_manager_weekly
 from worker.domain.time.mail_hours import list_day_starts_backwards
 from worker.domain.time.worktime import get_local_date
 
@@ -137,7 +137,11 @@ def _is_note_replaced_by_weekly(builder: PlanBuilder, session: Session) -> bool:
 
     It replaces the note of a review with an event of its own, but not of a review inside a 1:1.
     """
-    return session.kind is SessionKind.REVIEW and has_weekly(builder.state) and not is_inside_1on1(builder, session)
+    return (
+        session.kind is SessionKind.REVIEW
+        and has_manager_weekly(builder.state)
+        and not is_inside_1on1(builder, session)
+    )
 
 
 def _add_preparation(builder: PlanBuilder, session: Session, preparation: Preparation) -> None:

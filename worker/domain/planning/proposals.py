@@ -11,7 +11,6 @@ from datetime import datetime
 from worker.domain.model import (
     Address,
     FreeBusyRequest,
-    Preference,
     Reason,
     Reasons,
     Session,
@@ -26,7 +25,7 @@ from worker.domain.time.absences import find_free_busy_start
 from worker.domain.time.availability import BUFFER, BUFFER_QUARTERS, MINUTES_PER_QUARTER, QuarterGrid
 from worker.domain.time.blockers import explain_no_slot, is_unknown
 from worker.domain.time.explain import explain_missing_calendars
-from worker.domain.time.search import Search, list_career_days
+from worker.domain.time.search import NO_PREFERENCE, Search, list_career_days
 from worker.domain.time.slots import Slot, rank_slots
 from worker.domain.time.worktime import get_local_date
 
@@ -69,7 +68,7 @@ class CheckedTime:
 def make_free_busy_request(builder: PlanBuilder, session: Session, pick: Span | None = None) -> FreeBusyRequest:
     """Return the request for the free/busy that proposals need, and that checking the picked time needs, if any."""
     windows = _make_windows(builder, session)
-    # It may begin before now: a long absence that has begun already forbids the first days after it (T-16).
+    # The start may be before now: a long absence that has begun already forbids the first days after it (T-16).
     start = find_free_busy_start(builder.now, min(window.start for window in windows))
     end = max(window.end for window in windows)
     if pick:
@@ -217,7 +216,7 @@ def _make_search(builder: PlanBuilder, session: Session, window: Span) -> Search
         shortest_minutes=builder.policy.min_minutes,
         target=_find_target(builder, session, window),
         # an urgent session, such as one for a person who may leave, takes any weekday and hour (T-14)
-        preference=builder.pair.preference if not session.urgent else Preference(),
+        preference=builder.pair.preference if not session.urgent else NO_PREFERENCE,
         free_busy=exclude_own_event(free_busy_by_address, session),
         taken_times={address: builder.list_taken_times(address, exclude=session.id) for address in builder.addresses},
         avoid=(*lost_times, session.span) if session.booked else lost_times,
@@ -249,22 +248,23 @@ def _make_windows(builder: PlanBuilder, session: Session) -> tuple[Span, Span]:
     """Return the windows for the first and the second search. The second window contains the first.
 
     A session that was deferred far ahead gets times near its present time (T-10). Any other session gets times from its
-    own window if it is booked without a deferral and enough of the window is left, and otherwise times soon.
+    own window if it is booked without a deferral and a week of the window is left, and otherwise times as soon as two
+    weekdays from now.
     """
     begin = _find_begin(builder, session)
-    soon = max(builder.find_weekday_start(LEAD_WEEKDAYS, builder.now), begin)
+    earliest = max(builder.find_weekday_start(LEAD_WEEKDAYS, builder.now), begin)
     if _is_deferred_far_ahead(builder, session):
-        # with another time, the present one is lost
-        start = max(soon, builder.find_weekday_start(-WEEKDAYS_BEFORE_LOST_TIME, session.span.start))
+        # A move makes the present time the lost time, and near that a search for the session would look as well.
+        start = max(earliest, builder.find_weekday_start(-WEEKDAYS_BEFORE_LOST_TIME, session.span.start))
         near_end, far_end = (builder.find_weekday_end(days, session.span.start) for days in (NEAR_DAYS, FAR_DAYS))
         return Span(start, near_end), Span(start, far_end)
     near_end, far_end = (builder.find_weekday_end(days, begin) for days in (NEAR_DAYS, FAR_DAYS))
-    own_start = max(soon, session.earliest)
+    own_start = max(earliest, session.earliest)
     if session.booked and not session.count and session.latest > own_start:
         own_window = Span(own_start, session.latest)
         if own_window.minutes >= WEEK_MINUTES:
-            return own_window, Span(soon, max(own_window.end, far_end))
-    return Span(soon, near_end), Span(soon, far_end)
+            return own_window, Span(earliest, max(own_window.end, far_end))
+    return Span(earliest, near_end), Span(earliest, far_end)
 
 
 def _find_begin(builder: PlanBuilder, session: Session) -> datetime:

@@ -47,8 +47,8 @@ def answer_requested_times(builder: PlanBuilder) -> set[str]:
 def _is_acceptable(builder: PlanBuilder, session: Session, requested_time: Span) -> bool | None:
     """Return whether the requested time fits all rules except for buffers; None while the calendars are not read.
 
-    The time has to be of the right length, neither within the next hours nor past the window, not before the end of an
-    earlier part of the series, and free for both people.
+    The time has to be of the right length, neither within the next four hours nor past the window, not before the end
+    of an earlier part of the series, and free for both people.
     """
     is_too_soon = requested_time.start - builder.now <= LAST_HOURS
     is_past_window = requested_time.start > find_last_allowed_start(session)

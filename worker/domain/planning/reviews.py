@@ -78,7 +78,7 @@ def _make_review(
     The id of the review follows from the session, the month, and the number of times that the review of this month was
     cancelled before, because the pair was paused or a career session came near. Planning again gives the same id.
     """
-    window = cadence.SessionWindow(target, target, target)
+    window = cadence.SessionWindow(target, target, target)  # the caller sets the real window
     minutes = builder.policy.review_minutes
     for cancel_count in range(len(builder.sessions) + 1):
         discriminator = f"{contract_session.id}.{month}.{cancel_count}"
@@ -138,12 +138,12 @@ def _keep_in_window(builder: PlanBuilder, review: Session) -> None:
     """Give a review its current window, which follows from the career sessions around it.
 
     The review becomes owed when its time lies outside the window, and is dropped when it has no window. A booked review
-    stays as it is when a person chose its time, when it begins within hours, or when no booked career session is near
+    stays as it is when a person chose its time, when it is in its last hours, or when no booked career session is near
     (T-19).
     """
     if review.booked:
-        is_imminent = review.span.start - builder.now <= LAST_HOURS
-        if review.by_hand or is_imminent or not _is_near_booked_session(builder, review):
+        is_in_last_hours = review.span.start - builder.now <= LAST_HOURS
+        if review.by_hand or is_in_last_hours or not _is_near_booked_session(builder, review):
             return
     if builder.has_pending_change(review.id):
         builder.plan_again_at(builder.now + RECHECK_SOON)
@@ -246,6 +246,7 @@ def _place_review_in_1on1(builder: PlanBuilder, review: Session) -> None:
             builder.record_session_decision(booked, "The review takes place inside the 1:1 of that day.")
     elif review.booked and review.span.end > builder.now:
         builder.update_session(review, state=SessionState.OWED, start=None, end=None)
-        builder.plan_again_at(review.latest)
+        builder.plan_again_at(review.latest)  # see below
     elif review.owed:
-        builder.plan_again_at(review.latest)  # the calendar may not show the 1:1s of that time yet
+        # A suitable 1:1 may still be added to the calendar. At the end of its window, the review is dropped.
+        builder.plan_again_at(review.latest)

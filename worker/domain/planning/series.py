@@ -36,6 +36,7 @@ def keep_in_order(builder: PlanBuilder, session: Session) -> None:
         latest = max(window.latest, session.latest) if was_deferred else window.latest
         session = builder.update_session(session, earliest=window.earliest, target=window.target, latest=latest)
     elif session.booked and session.by_hand:
+        # The window is counted in days. Within its day, the part before may have moved behind the start of this one.
         keeps_time = session.span.start >= cadence.find_end_of_parts(earlier_parts)
     else:
         return

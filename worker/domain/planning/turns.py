@@ -104,5 +104,5 @@ def make_turn_window(pair: Pair, turn: Turn, zone: str, now: datetime, policy: P
     # The first turn is one `STEP` from now, so that the others share what is left of the spread.
     step = min(STEP, max(spread - STEP, timedelta()) / turn.count)
     target = cadence.to_noon_utc(today + timedelta(days=(STEP + turn.number * step).days))
-    before, after = cadence.compute_margins(rhythm)
+    before, after = cadence.compute_window_reach(rhythm)
     return cadence.SessionWindow(max(now, target - before), target, target + after)

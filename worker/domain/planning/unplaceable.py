@@ -9,7 +9,7 @@ from worker.domain.model import Effect, MailName, Person, Reasons, Session, Sess
 from worker.domain.planning import cadence
 from worker.domain.planning.plan_builder import DAILY, PlanBuilder, floor_to_shared_grid
 from worker.domain.planning.session_events import take_off_calendar
-from worker.domain.planning.weekly import has_weekly
+from worker.domain.planning.weekly import has_manager_weekly
 from worker.domain.time.blockers import has_same_blockers
 
 #: The time between two mails which say that no time exists for a session.
@@ -49,7 +49,7 @@ def _list_people_to_tell(builder: PlanBuilder, session: Session) -> tuple[Person
     if not cadence.is_regular(session):
         return (builder.manager,)
     is_manager_told = any(mail.to == builder.manager.email for mail in _list_mails_since_deferral(builder, session))
-    return (builder.report,) if is_manager_told and has_weekly(builder.state) else builder.people
+    return (builder.report,) if is_manager_told and has_manager_weekly(builder.state) else builder.people
 
 
 def _list_mails_since_deferral(builder: PlanBuilder, session: Session) -> list[Effect]:
@@ -61,7 +61,7 @@ def _list_mails_since_deferral(builder: PlanBuilder, session: Session) -> list[E
 
 
 def _has_recent_mail(builder: PlanBuilder, session: Session) -> bool:
-    """Return whether a mail of the last four weeks said that no time exists for this session.
+    """Return whether a mail that was decided in the last four weeks says that no time exists for this session.
 
     A mail about another session of the pair that is unplaceable for the same cause counts as well, so that the three
     parts of a series need only one mail.

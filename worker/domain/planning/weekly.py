@@ -55,7 +55,7 @@ class News:
     commitment: Commitment | None = None
 
 
-def has_weekly(state: PairState) -> bool:
+def has_manager_weekly(state: PairState) -> bool:
     """Return whether the manager of the pair has enough reports to get a weekly mail."""
     return state.report_count >= MIN_REPORTS
 
@@ -148,7 +148,7 @@ def add_weekly_mail(builder: PlanBuilder) -> None:
 
     Also have the pair planned again when the next weekly mail with news of this pair is due, in this week or the next.
     """
-    if not has_weekly(builder.state):
+    if not has_manager_weekly(builder.state):
         return
     state = builder.make_state()  # contains the changes of this plan, which `builder.state` lacks
     today = get_local_date(builder.manager.zone, builder.now)

@@ -38,6 +38,7 @@ from worker.domain.time.search import (
 )
 from worker.domain.time.worktime import find_holiday
 
+#: By how much the length of a session is shortened in each step, when no longer one fits.
 SHORTEN_STEP_MINUTES = 15
 #: The most hours by which a working day is extended when longer hours are tried.
 MAX_EXTRA_HOURS = 4
@@ -322,8 +323,8 @@ def _remove_each_blocker(
 ) -> Iterator[tuple[_Blocker, Conditions]]:
     """Yield each blocker with the conditions of the same search without it."""
     blockers = _list_blockers(search)
-    # People have hundreds of events. The busy time without each of them is therefore not computed from their calendars,
-    # and the other conditions only without those that may change them.
+    # People have hundreds of events. The busy time without each of them is therefore not computed from their calendars.
+    # The other conditions are computed again only for those few that may change them.
     busy_bits = [grid.find_touched([blocker.span], get_padding(search)) for blocker in blockers]
     closing_spans = _find_closing_spans(search)
     for blocker, busy in zip(blockers, _combine_others(busy_bits), strict=True):

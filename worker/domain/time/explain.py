@@ -65,8 +65,11 @@ def _explain_start(search: Search, start: datetime) -> Reason:
 
 
 def _explain_contract(manager: Person, day: date) -> Reason:
-    """Return the reason that says whether the manager works on the day on which the contract is due, two days after the
-    session, or at least on the day before it."""
+    """Return the reason for the contract margin: whether the manager works on the day on which the contract is due, two
+    days after the session, or at least on the day before it.
+
+    The reason `contract_margin` counts the working days before the deadline.
+    """
     margin = compute_contract_margins(manager)[day.weekday()]
     values: dict[str, ReasonValue] = {"weekday": (day.weekday() + 2) % 7, "name": manager.name}
     if margin == BEST_CONTRACT_MARGIN:

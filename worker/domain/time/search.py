@@ -173,7 +173,7 @@ def get_week_number(day: date) -> int:
 
 
 def compute_contract_margins(manager: Person) -> list[int]:
-    """Return, for a session on each weekday from Monday on, how much time the manager has for its contract.
+    """Return the contract margin of each weekday from Monday on: how well a session on it suits its contract, 0 to 2.
 
     The contract is due two days after the session. The margin is 2 when the manager works on that second day, else 1
     when the manager works on the day after the session, else 0.

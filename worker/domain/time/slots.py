@@ -45,8 +45,7 @@ OTHER_WEEKDAY_COST = 4.0
 HOUR_OFF_COST = 1.0  #: for each hour of distance from the preferred hour
 MAX_HOURS_OFF_COST = 3.0
 SESSION_THAT_WEEK_COST = 2.0  #: for each other career session that the manager has in the same week
-#: The cost by the time that the manager has for the contract after a session on that weekday. The keys are the ratings
-#: of `compute_contract_margins`; 2 is the best one.
+#: The cost of a weekday by its contract margin (see `compute_contract_margins`), of which 2 is the best.
 CONTRACT_MARGIN_COSTS = {2: 0.0, 1: 1.0, 0: 3.0}
 #: The cost of a start by the hour on the person's clock: mornings and early afternoons are best. Each entry is an hour
 #: and the cost of starts before that hour, down to the hour of the previous entry.

@@ -295,7 +295,7 @@ def _make_talk(state: PairState, session: Session, policy: Policy, *, is_placed:
     span = session.span
     topics = cadence.SERIES_TOPICS
     rhythm = cadence.compute_rhythm(state.pair, session.target.date(), policy)
-    _, max_lateness = cadence.compute_margins(rhythm)
+    _, max_lateness = cadence.compute_window_reach(rhythm)
     lateness = span.start - session.target
     is_career = session.kind is SessionKind.CAREER
     has_own_event = session.sequence > 0  # the number of its event's changes; 0 as long as no event was written
