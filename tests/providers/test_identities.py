@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from worker.providers.identities import InMemoryIdentities, normalize
+from worker.providers.identities import InMemoryIdentities, normalize_alias
 
 
 def test_each_alias_leads_to_the_primary_address() -> None:
@@ -30,9 +30,9 @@ def test_learned_alias_does_not_replace_a_primary_address() -> None:
 
 def test_normalized_address_is_in_lower_case_without_scheme_and_blanks() -> None:
     for alias in (" MailTo: Dana@X.example ", "SMTP:mailto:dana@x.example", "mailto: smtp:DANA@x.example"):
-        assert normalize(alias) == "dana@x.example", alias
+        assert normalize_alias(alias) == "dana@x.example", alias
 
 
 @given(st.lists(st.sampled_from(["mailto:", "SMTP:", " ", "\t", "Dana@X.example"]) | st.text(max_size=3)).map("".join))
 def test_normalized_address_stays_the_same_when_normalized_again(alias: str) -> None:
-    assert normalize(normalize(alias)) == normalize(alias)
+    assert normalize_alias(normalize_alias(alias)) == normalize_alias(alias)

@@ -188,9 +188,9 @@ def _explain_unknown_person(address: str, addresses: "Collection[Address]", hint
 
 def find_primary_address(store: "Store", address: str) -> "Address":
     """Return the primary address of the person with this address or alias; the address itself for unknown people."""
-    from worker.providers.identities import normalize
+    from worker.providers.identities import normalize_alias
 
-    return store.aliases.find_primary(normalize(address))
+    return store.aliases.find_primary(normalize_alias(address))
 
 
 def find_person(store: "Store", people: "Collection[Address]", address: str) -> "Address":

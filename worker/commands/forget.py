@@ -105,7 +105,7 @@ def _require_address(names: "Collection[str]", confirmed_address: str | None) ->
 
     `names`: all addresses of the person. `confirmed_address`: the address of `--confirm`; None asks for it.
     """
-    from worker.providers.identities import normalize
+    from worker.providers.identities import normalize_alias
 
     if confirmed_address is None:
         try:
@@ -113,7 +113,7 @@ def _require_address(names: "Collection[str]", confirmed_address: str | None) ->
         except click.Abort:
             confirmed_address = ""
             click.echo(err=True)
-    if normalize(confirmed_address) not in names:
+    if normalize_alias(confirmed_address) not in names:
         raise CommandFailed("That is not the address. Nothing was erased.")
 
 

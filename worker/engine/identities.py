@@ -14,7 +14,7 @@ from typing import TypeVar
 
 from worker.clock import Clock, is_recent
 from worker.domain.model import Address, AliasSource, Answer, CalendarChanges, Event, PersonAlias, PlacedEvent
-from worker.providers.identities import Identities, InMemoryIdentities, normalize
+from worker.providers.identities import Identities, InMemoryIdentities, normalize_alias
 from worker.store.aliases import KnownAliases, index_aliases
 from worker.store.store import Store
 
@@ -50,7 +50,7 @@ class StoredIdentities:
         self._expected_aliases = index_aliases(aliases)
 
     def find_primary(self, alias: str) -> Address:
-        name = normalize(alias)
+        name = normalize_alias(alias)
         return self._refresh_aliases().owners.get(name) or self._expected_aliases.owners.get(name, name)
 
     def list_aliases(self, person: Address) -> frozenset[str]:
@@ -58,7 +58,7 @@ class StoredIdentities:
         return names or frozenset({person})
 
     def learn(self, person: Address, alias: str) -> None:
-        name, owners = normalize(alias), self._refresh_aliases().owners
+        name, owners = normalize_alias(alias), self._refresh_aliases().owners
         is_stored_person = person in owners  # `owners` has primary addresses, too
         if name and name not in owners and is_stored_person:
             self._store.aliases.learn(name, person)

@@ -29,7 +29,7 @@ from worker.domain.planning.mail_times import MAX_MAILS_A_DAY
 from worker.domain.time.mail_hours import list_mail_times
 from worker.domain.time.worktime import get_local_date
 from worker.errors import Refused
-from worker.providers.identities import normalize
+from worker.providers.identities import normalize_alias
 from worker.settings.load import Settings
 from worker.settings.parsers import InvalidValue, parse_address
 from worker.store.store import Store
@@ -147,11 +147,11 @@ class ThirdVoices:
     def _find_third_address(self, report: Person, text: str) -> Address:
         """Return the primary address of the third person. Raises UnfitVoice when the report may not ask that person."""
         try:
-            address = self._store.aliases.find_primary(normalize(parse_address(text)))
+            address = self._store.aliases.find_primary(normalize_alias(parse_address(text)))
         except InvalidValue:
             raise UnfitVoice(VoiceFault.ADDRESS) from None
         managers = {pair.manager for pair in self._store.people.list_pairs_of_report(report.email)}
-        operator = self._store.aliases.find_primary(normalize(self._settings.operator))
+        operator = self._store.aliases.find_primary(normalize_alias(self._settings.operator))
         if address in {report.email, *managers, operator}:
             raise UnfitVoice(VoiceFault.EXCLUDED_PERSON)
         company_domains = {colleague.rpartition("@")[2] for colleague in self._store.people.load_current_people()}

@@ -31,7 +31,7 @@ class Identities(Protocol):
         """Return the id of this person in the company's directory; None when it is unknown."""
 
 
-def normalize(alias: str) -> str:
+def normalize_alias(alias: str) -> str:
     """Return the form of an alias that is compared: case-folded, without `mailto:`, `smtp:` and surrounding blanks."""
     text = alias.strip().casefold()
     while text.startswith(_SCHEMES):
@@ -50,12 +50,12 @@ class InMemoryIdentities:
         self._directory_ids = dict(directory_ids or {})
         self._person_by_alias: dict[str, Address] = {}
         for person, aliases_of_person in (aliases or {}).items():
-            self._person_by_alias[normalize(person)] = person
+            self._person_by_alias[normalize_alias(person)] = person
             for alias in aliases_of_person:
-                self._person_by_alias.setdefault(normalize(alias), person)
+                self._person_by_alias.setdefault(normalize_alias(alias), person)
 
     def find_primary(self, alias: str) -> Address:
-        normalized_alias = normalize(alias)
+        normalized_alias = normalize_alias(alias)
         return self._person_by_alias.get(normalized_alias, normalized_alias)
 
     def list_aliases(self, person: Address) -> frozenset[str]:
@@ -64,8 +64,8 @@ class InMemoryIdentities:
 
     def learn(self, person: Address, alias: str) -> None:
         with self._lock:
-            self._person_by_alias.setdefault(normalize(person), person)
-            self._person_by_alias.setdefault(normalize(alias), person)
+            self._person_by_alias.setdefault(normalize_alias(person), person)
+            self._person_by_alias.setdefault(normalize_alias(alias), person)
 
     def find_directory_id(self, person: Address) -> str | None:
         return self._directory_ids.get(person)

@@ -287,7 +287,7 @@ class MemoryCalendar:
             raise NotFound(reason)
 
     def _get_readable_index(self, calendar: Address) -> CalendarIndex:
-        """Return the calendar. Raises NotFound when it can't be read."""
+        """Return the index of the calendar. Raises NotFound when the calendar can't be read."""
         self._require_readable(calendar)
         return self._get_index(calendar)
 

@@ -27,7 +27,7 @@ class Entry:
     #: by primary address, the alias under which `as_event` names that person, as some real services do
     aliases: Mapping[Address, str] = field(default_factory=dict)
     version: int = 1  #: returned as the etag
-    sequence: int = 0
+    sequence: int = 0  #: as SEQUENCE of iCalendar: it grows when the event moves
     cached_events: dict[Address, Event] | None = None  #: results of `as_event`, by owner
     cached_busy: BusyTime | None = None  #: result of `as_busy`
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 
 from worker.domain.model import Address, Person
-from worker.providers.identities import normalize
+from worker.providers.identities import normalize_alias
 from worker.roster.columns import ParsedRecord
 from worker.roster.identify import IdentifiedPeople, IdentifiedRecord
 from worker.roster.managers import PeopleIndex, find_circles
@@ -72,7 +72,11 @@ def _list_names(parsed: ParsedRecord) -> list[str]:
     """Return the names by which a record may refer to a person as a manager: addresses, directory id and name, each in
     the form that is compared."""
     record, name = parsed.record, parsed.values.get("name", "")
-    return [*map(normalize, record.addresses), record.directory_id.casefold(), *([fold_name(name)] if name else [])]
+    return [
+        *map(normalize_alias, record.addresses),
+        record.directory_id.casefold(),
+        *([fold_name(name)] if name else []),
+    ]
 
 
 @dataclass

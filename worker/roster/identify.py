@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 
 from worker.domain.model import Address, AliasSource, Person, PersonAlias
-from worker.providers.identities import normalize
+from worker.providers.identities import normalize_alias
 from worker.roster.columns import ParsedRecord
 from worker.roster.model import RosterRules, StoredRoster
 from worker.settings.parsers import InvalidValue, parse_address, parse_directory_id
@@ -29,7 +29,7 @@ class IdentifiedRecord:
 
     def find_stored_address(self, stored_roster: StoredRoster) -> Address:
         """Return the primary address of this person in the stored roster; empty when the person is not in it."""
-        aliases = (normalize(text) for text in self.parsed.record.addresses[1:])
+        aliases = (normalize_alias(text) for text in self.parsed.record.addresses[1:])
         for name in (self.email, *aliases, self.directory_alias):
             if owner := stored_roster.owners.get(name):
                 return owner
@@ -134,7 +134,7 @@ def _parse_aliases(parsed: ParsedRecord, rules: RosterRules) -> Iterator[str]:
             if not rules.is_directory:
                 parsed.add_invalid_value("aliases", error)
             elif "@" not in text and text.strip():
-                yield normalize(text)
+                yield normalize_alias(text)
 
 
 def _parse_directory_id(parsed: ParsedRecord) -> str:

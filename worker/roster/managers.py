@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from itertools import islice
 
 from worker.domain.model import Address
-from worker.providers.identities import normalize
+from worker.providers.identities import normalize_alias
 from worker.roster.base import ManagerReference, ReferenceKind
 from worker.roster.parsers import fold_name, parse_mailbox
 from worker.settings.parsers import InvalidValue, find_nearest, shorten_value
@@ -56,7 +56,7 @@ class PeopleIndex:
         raise InvalidValue(f"`{shorten_value(label or text)}` {self.not_found_text}.", self.remedy)
 
     def _find_by_address(self, text: str) -> Address:
-        address = normalize(text) if normalize(text) in self.addresses else parse_mailbox(text)
+        address = normalize_alias(text) if normalize_alias(text) in self.addresses else parse_mailbox(text)
         if address in self.addresses:
             return self.addresses[address]
         self._refuse_absent(address, address)

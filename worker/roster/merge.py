@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 
-from worker.providers.identities import normalize
+from worker.providers.identities import normalize_alias
 from worker.roster.base import RosterRecord
 from worker.roster.columns import ParsedRecord
 
@@ -61,6 +61,6 @@ def _merge_records(parsed: ParsedRecord, row: ParsedRecord) -> ParsedRecord:
 
 def _list_names(record: RosterRecord) -> Iterator[str]:
     """Yield the addresses and the directory id of a person, in the form that is compared."""
-    yield from (normalize(address) for address in record.addresses if address)
+    yield from (normalize_alias(address) for address in record.addresses if address)
     if record.directory_id:  # the prefix keeps an id apart from an address
         yield f"id {record.directory_id.casefold()}"

@@ -252,9 +252,9 @@ def test_times_beyond_1900_and_2200_are_replaced_by_these_years(lines: tuple[str
 @pytest.mark.parametrize(("sequence_lines", "expected"), [("SEQUENCE:4\r\nSEQUENCE:7", 7), ("SEQUENCE:x", 0)])
 def test_our_event_with_a_damaged_sequence_is_rewritten(sequence_lines: str, expected: int) -> None:
     event_draft = draft("dana@x.example", "sam@x.example")
-    text = to_text(compose_calendar(event_draft, WINDOW.start, is_client_scheduled=False))
+    text = to_text(compose_calendar(event_draft, WINDOW.start, without_server_invitations=False))
     assert "SEQUENCE:0" in text
     calendar = parse_calendar(text.replace("SEQUENCE:0", sequence_lines), "here")
-    assert not amend_event(calendar, event_draft, WINDOW.start, is_client_scheduled=False)
+    assert not amend_event(calendar, event_draft, WINDOW.start, without_server_invitations=False)
     event = find_main_event(calendar)
     assert event is not None and event["SEQUENCE"] == expected

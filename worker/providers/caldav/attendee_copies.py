@@ -68,17 +68,23 @@ class GuestCopies:
 
     # --- placing copies -----------------------------------------------------------------------------------------------
 
-    def deliver_copies(self, organizer_calendar: CalendarCollection, original: Resource, *, ask_again: bool) -> None:
+    def deliver_copies(
+        self, organizer_calendar: CalendarCollection, original: Resource, *, is_new_or_moved: bool
+    ) -> None:
         """Give each guest with a calendar on this server an up-to-date copy, and remove all other copies.
 
-        `ask_again`: also replace copies that guests deleted, because the event is new or was moved.
+        `is_new_or_moved`: also replace copies that guests deleted, because the event is new or was moved.
         """
         guest_records = self._list_recorded_copies(organizer_calendar, [original]).get(original.name, {})
         invited_guests = self._list_local_guests(original)
         self.remove_copies(organizer_calendar, original.name, guest_records.keys() - invited_guests)
         for guest in sorted(invited_guests):
             self._place_copy(
-                organizer_calendar, guest, original, is_confirmed=guest_records.get(guest, False), ask_again=ask_again
+                organizer_calendar,
+                guest,
+                original,
+                is_confirmed=guest_records.get(guest, False),
+                is_new_or_moved=is_new_or_moved,
             )
 
     def _list_local_guests(self, original: Resource) -> set[Address]:
@@ -93,7 +99,7 @@ class GuestCopies:
         original: Resource,
         *,
         is_confirmed: bool,
-        ask_again: bool,
+        is_new_or_moved: bool,
     ) -> None:
         """Place the guest's copy, or update an existing copy. `is_confirmed`: whether its record is confirmed."""
         guest_calendar, name = self._get_collection(guest), original.name
@@ -107,7 +113,7 @@ class GuestCopies:
             copy = next(iter(guest_calendar.multiget({name})), None)
             if copy is not None:
                 has_copy = _renew_copy(guest_calendar, copy, original)
-            elif is_confirmed and not ask_again:
+            elif is_confirmed and not is_new_or_moved:
                 return  # the guest deleted the copy
             else:
                 has_copy = _put_new(guest_calendar, name, new_copy)
@@ -341,7 +347,7 @@ class GuestCopies:
         is_copy_missing = not has_all_confirmed and _read_span(original).end > start
         if is_stale or is_copy_missing or guest_records.keys() - invited_guests:
             # A list of changes may omit the subject and the body, which copies need.
-            self.deliver_copies(organizer_calendar, organizer_calendar.get(original.name), ask_again=False)
+            self.deliver_copies(organizer_calendar, organizer_calendar.get(original.name), is_new_or_moved=False)
             guest_records.clear()
             guest_records.update(self._list_recorded_copies(organizer_calendar, []).get(original.name, {}))
 

@@ -7,7 +7,9 @@ the server, which can't distinguish the key of a cancelled event from a key that
 reused: each key contains a number that grows when the event is created again.
 
 With the setting `attendee_copies`, for servers that don't deliver invitations (RFC 6638) such as Radicale, we put a
-copy of each event into the guests' calendars ourselves: `worker.providers.caldav.attendee_copies`.
+copy of each event into the guests' calendars ourselves: `worker.providers.caldav.attendee_copies`. The copies that were
+known at the last read are called tracked copies. A cursor holds them, and the mark of the organizer's calendar: a text
+for one state of a calendar (`worker.providers.caldav.collection`).
 """
 
 import json
@@ -172,28 +174,28 @@ class CalDavCalendar:
         changes = collection.list_changes(mark, window.start)
         resources = {resource.name: resource for resource in changes.changed}
         if self._copies:
-            tracked_copies, changed_names = self._copies.apply_organizer_changes(
+            tracked_copies, names_with_changed_copies = self._copies.apply_organizer_changes(
                 collection, tracked_copies, changes, window.start
             )
-            other_resources = collection.multiget(changed_names - resources.keys())
+            other_resources = collection.multiget(names_with_changed_copies - resources.keys())
             resources |= {resource.name: resource for resource in other_resources}
         events: dict[str, tuple[Event, ...]] = {}
-        unread_names: set[str] = set()
+        unreadable_names: set[str] = set()
         for name, resource in resources.items():
             events[name], is_complete = collection.read_events(resource, window)
             if not is_complete:
-                unread_names.add(name)
+                unreadable_names.add(name)
         if self._copies:
             answered_events = self._copies.collect_answers(collection, resources.values())
             events |= {name: (event,) for name, event in answered_events.items()}
         # A changed series without an occurrence in the window counts as gone.
-        emptied_names = [name for name in events.keys() - unread_names if not events[name]]
+        emptied_names = [name for name in events.keys() - unreadable_names if not events[name]]
         return CalendarChanges(
             events=tuple(event for occurrences in events.values() for event in occurrences),
             deleted_ids=() if changes.is_full else (*changes.gone, *emptied_names),
             cursor=_format_cursor(changes.mark, tracked_copies),
             is_full=changes.is_full,
-            unreadable_ids=tuple(sorted(unread_names)),
+            unreadable_ids=tuple(sorted(unreadable_names)),
         )
 
     def find_unchanged(self, cursors: Mapping[Address, Cursor]) -> Set[Address]:
@@ -232,9 +234,11 @@ class CalDavCalendar:
         cancelled, or when another event has its resource name."""
         collection = self.get_collection(calendar)
         name = ical_events.make_resource_name(draft.key)
-        new_calendar = ical_events.compose_calendar(draft, self._now(), is_client_scheduled=self._copies is not None)
+        calendar_object = ical_events.compose_calendar(
+            draft, self._now(), without_server_invitations=self._copies is not None
+        )
         try:
-            resource = collection.put(name, new_calendar, etag=None)
+            resource = collection.put(name, calendar_object, etag=None)
             is_new = True
         except Conflict:
             resource = collection.get(name)
@@ -243,7 +247,7 @@ class CalDavCalendar:
             if event.cancelled or event.key != draft.key:
                 raise
         # An earlier attempt may have created the event without delivering all copies.
-        return self._deliver_copies(collection, resource, ask_again=is_new)
+        return self._deliver_copies(collection, resource, is_new_or_moved=is_new)
 
     def update(self, ref: EventRef, draft: EventDraft) -> Event:
         """Rewrite the event from the draft. Raises Conflict for a stale etag, unless the event was last written from
@@ -252,13 +256,14 @@ class CalDavCalendar:
         if resource.etag != ref.etag:
             if not ical_events.is_written_from(resource.calendar, draft):
                 raise Conflict(f"{ref.calendar}: the event was changed since it was last read.")
-            # An earlier attempt wrote this update, but may not have delivered all copies.
-            return self._deliver_copies(collection, resource, ask_again=False)
+            # An earlier attempt wrote this update, but may not have delivered all copies. Whether it moved the event is
+            # no longer known, so copies that guests have deleted stay deleted.
+            return self._deliver_copies(collection, resource, is_new_or_moved=False)
         is_moved = ical_events.amend_event(
-            resource.calendar, draft, self._now(), is_client_scheduled=self._copies is not None
+            resource.calendar, draft, self._now(), without_server_invitations=self._copies is not None
         )
         resource = collection.put(resource.name, resource.calendar, etag=resource.etag)
-        return self._deliver_copies(collection, resource, ask_again=is_moved)
+        return self._deliver_copies(collection, resource, is_new_or_moved=is_moved)
 
     def cancel(self, ref: EventRef, *, quiet: bool = False) -> None:
         """Remove the event's copies and then the event, if they still exist. Raises Conflict for a stale etag.
@@ -289,12 +294,12 @@ class CalDavCalendar:
             raise Forbidden(f"{ref.calendar}: {ref.id} is not an event that Longarc put there.")
         return collection, resource
 
-    def _deliver_copies(self, collection: CalendarCollection, resource: Resource, *, ask_again: bool) -> Event:
-        """Deliver the copies of the event that was written, and return the event. `ask_again`: the event is new or was
-        moved, so that all guests are asked and there are no answers to read."""
+    def _deliver_copies(self, collection: CalendarCollection, resource: Resource, *, is_new_or_moved: bool) -> Event:
+        """Deliver the copies of the event that was written, and return the event. When it `is_new_or_moved`, all guests
+        are asked, and there are no answers to read."""
         if self._copies:
-            self._copies.deliver_copies(collection, resource, ask_again=ask_again)
-        return collection.read_single(resource) if ask_again else self._read_own_event(collection, resource)
+            self._copies.deliver_copies(collection, resource, is_new_or_moved=is_new_or_moved)
+        return collection.read_single(resource) if is_new_or_moved else self._read_own_event(collection, resource)
 
     def _now(self) -> datetime:
         return self._clock().astimezone(UTC)

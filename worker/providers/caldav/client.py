@@ -1,6 +1,6 @@
 """A WebDAV client: sends requests, parses the answers, and translates every failure to a ProviderError.
 
-For safety, XML with document types or entities, or with more than `_MAX_XML_DEPTH` levels, is refused.
+For safety, XML with document types or entities, or with more than 64 levels (`_MAX_XML_DEPTH`), is refused.
 """
 
 import re

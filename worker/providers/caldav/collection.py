@@ -39,7 +39,7 @@ from worker.providers.ical.reader import CalendarContents, read_calendar, read_s
 from worker.providers.ical.times import has_local_times
 from worker.providers.ical.values import as_list, format_instant
 from worker.providers.ical.zones import find_owner_zone
-from worker.providers.identities import Identities, InMemoryIdentities, normalize
+from worker.providers.identities import Identities, InMemoryIdentities, normalize_alias
 
 log = logging.getLogger(__name__)
 
@@ -141,10 +141,10 @@ class CalendarCollection:
     def zone(self) -> tzinfo:
         """The owner's time zone: that of the calendar, else that of the settings, else UTC. Read once per process."""
         if self._zone is None:
-            self._read_zone(self._dav.propfind(self.url, ["C:calendar-timezone"], depth=0))
+            self._remember_zone(self._dav.propfind(self.url, ["C:calendar-timezone"], depth=0))
         return self._zone or ical_events.UTC_ZONE
 
-    def _read_zone(self, answer: Multistatus) -> None:
+    def _remember_zone(self, answer: Multistatus) -> None:
         """Set the owner's time zone from an answer with the property calendar-timezone."""
         text = next((entry.get_text(f"{C}calendar-timezone") for entry in answer.entries), "")
         calendar_zone = None
@@ -210,7 +210,7 @@ class CalendarCollection:
     def read_mark(self) -> str:
         """Return the mark of the calendar's current state."""
         answer = self._dav.propfind(self.url, [*MARK_PROPERTIES, "C:calendar-timezone"], depth=0)
-        self._read_zone(answer)  # here, because it saves a request later
+        self._remember_zone(answer)  # here, because it saves a request later
         marks = [mark for entry in answer.entries for mark in list_marks(entry)]
         if marks:
             return marks[0]
@@ -270,7 +270,7 @@ class CalendarCollection:
                 calendar = self._use_primary_addresses(parser.parse_calendar(text, source))
         except InvalidResponse as error:
             log.warning("%s", error, extra={"action": Action.EVENT_UNREADABLE})
-            calendar = parser.make_lost_calendar()
+            calendar = parser.make_unreadable_calendar()
         return Resource(entry.name, entry.get_text(f"{D}getetag"), calendar)
 
     def _has_aliases(self, calendar: Calendar) -> bool:
@@ -297,7 +297,7 @@ class CalendarCollection:
         parameters = getattr(value, "params", {})
         for alias in (str(value), str(parameters.get("EMAIL", ""))):
             primary = self._identities.find_primary(alias)
-            if alias and primary != normalize(alias):
+            if alias and primary != normalize_alias(alias):
                 user = vCalAddress(f"mailto:{primary}")
                 user.params.update({name: text for name, text in parameters.items() if name != "EMAIL"})
                 return user

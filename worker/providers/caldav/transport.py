@@ -4,8 +4,8 @@
   negotiation. When a server asks for Digest authentication, all later requests use Digest; each thread has its own
   nonce.
 - After an answer with status 401, the request is repeated once on a new connection.
-- The next bytes of an answer may take `timeout` seconds, and the whole answer `DEADLINE_FACTOR` times as long. An
-  answer may have `MAX_ANSWER_BYTES`, after decompression.
+- The next bytes of an answer may take `timeout` seconds, and the whole answer three times as long (`DEADLINE_FACTOR`).
+  An answer may have 32 MiB (`MAX_ANSWER_BYTES`), after decompression.
 - Redirects within one host are followed; redirects to another host, or from https to http, are refused.
 """
 

@@ -61,7 +61,7 @@ class GoogleAccess(Protocol):
     def forget_token(self, person: Address, scope: str) -> None:
         """Drop the cached token, which Google refused, so that `get_token` requests a new one."""
 
-    def list_connected(self) -> list[Address] | None:
+    def list_connected_people(self) -> list[Address] | None:
         """Return the people whose accounts are connected; None when Longarc may act as every user of the domain."""
 
     def get_project(self) -> str:
@@ -264,7 +264,7 @@ class Delegation:
     def forget_token(self, person: Address, scope: str) -> None:
         self._tokens.drop(person, scope)
 
-    def list_connected(self) -> list[Address] | None:
+    def list_connected_people(self) -> list[Address] | None:
         return None
 
     def get_project(self) -> str:
@@ -325,7 +325,7 @@ class ConnectedAccounts:
     def forget_token(self, person: Address, scope: str) -> None:
         self._tokens.drop(person, _ALL_SCOPES)
 
-    def list_connected(self) -> list[Address] | None:
+    def list_connected_people(self) -> list[Address] | None:
         return self._token_folder.list_people()
 
     def get_project(self) -> str:
@@ -373,7 +373,7 @@ class TokenFolder:
             raise Refused(f"No token can be stored in {self._make_path(person)}: it is a folder. Remove this folder.")
 
     def save(self, person: Address, refresh_token: str) -> Path:
-        """Seal the token, write its file atomically, and return the file's path. Raises OSError and WrongKey."""
+        """Seal the token, write its file atomically, and return its path. Raises OSError and WrongKey."""
         private_files.make_folder(self._folder)
         private_files.write(self._make_path(person), Seal(self._keys).seal(refresh_token))
         return self._make_path(person)
@@ -383,7 +383,7 @@ class TokenFolder:
         self._make_path(person).unlink(missing_ok=True)
 
     def reseal(self, person: Address) -> None:
-        """Seal the person's token again with the first of the keys. Raises AuthRevoked and OSError."""
+        """Seal the person's token again, with the first key in LONGARC_KEY. Raises AuthRevoked and OSError."""
         self.save(person, self.load(person))
 
     def _make_path(self, person: Address) -> Path:
@@ -410,7 +410,7 @@ def build_access(section: Mapping[str, Any], clock: Clock) -> GoogleAccess:
     )
 
 
-def get_quota_key(section: Mapping[str, Any]) -> str:
+def get_hashing_key(section: Mapping[str, Any]) -> str:
     """Return the key with which addresses are hashed for `quotaUser`; empty when LONGARC_KEY is not set.
 
     The first LONGARC_KEY is used, because all processes have the same one and then make the same hashes.

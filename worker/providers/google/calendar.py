@@ -3,10 +3,10 @@
 Each calendar is read and written as the manager who owns it, so its id is always `primary`.
 
 **Changes** are read with a sync token, by one request per calendar and sync. A request with a sync token cannot be
-limited to a window, and its answer has one item for a whole series, with the recurrence rule, instead of one item for
-each occurrence. So a full list of events takes two requests: the first lists all events from the window's start on and
-returns the sync token, the second lists the occurrences inside the window. Later, the occurrences of each changed
-series are read again.
+limited to a window, and its answer has one item (an event in Google's JSON) for a whole series, with the recurrence
+rule, instead of one item for each occurrence. So a full list of events takes two requests: the first lists all events
+from the window's start on and returns the sync token, the second lists the occurrences inside the window. Later, the
+occurrences of each changed series are read again.
 
 `FreeBusyReader` reads free/busy, and `GoogleChannels` opens and closes channels.
 """
@@ -185,7 +185,7 @@ class GoogleCalendar(GoogleChannels):
             items += google_events.read_items(answer, calendar)
             page_token = answer.get("nextPageToken")
             if not page_token:
-                return items, self._zones.remember(answer, calendar), str(answer.get("nextSyncToken") or "")
+                return items, self._zones.read_zone(answer, calendar), str(answer.get("nextSyncToken") or "")
 
     def _read_occurrences(
         self, calendar: Address, series_ids: Sequence[str], window: Span, zone: ZoneInfo
@@ -270,7 +270,7 @@ class GoogleCalendar(GoogleChannels):
         zone = self._zones.find(calendar)
         if zone is None:
             request = self._events_resource.list(calendarId="primary", maxResults=1, fields="timeZone")
-            zone = self._zones.remember(self._api.execute(calendar, OWNED_EVENTS_SCOPE, request), calendar)
+            zone = self._zones.read_zone(self._api.execute(calendar, OWNED_EVENTS_SCOPE, request), calendar)
         return zone
 
     def create(self, calendar: Address, draft: EventDraft) -> Event:

@@ -51,7 +51,7 @@ def check_calendar(api: GoogleApi, person: Address, now: datetime, *, video: boo
         )
     if not all(finding.ok for finding in findings):
         return findings
-    can_act_as_everybody = api.access.list_connected() is None  # by domain-wide delegation
+    can_act_as_everybody = api.access.list_connected_people() is None  # by domain-wide delegation
     # With delegation, free/busy is read from the events of each person, otherwise by free/busy queries.
     if can_act_as_everybody:
         findings.append(_check_scope(api, person, EVENTS_READ_SCOPE, action="read the events of"))
@@ -62,7 +62,7 @@ def check_calendar(api: GoogleApi, person: Address, now: datetime, *, video: boo
         body = {"timeMin": start, "timeMax": end, "items": [{"id": person}]}
         request = api.service.freebusy().query(body=body, fields="calendars")
         scope = FREE_BUSY_SCOPE
-    if findings[-1].ok:
+    if findings[-1].ok:  # False when EVENTS_READ_SCOPE was not granted
         statement = f"The free/busy of {person} can be read"
         findings += _check_call(api, person, scope, library_name="calendar-json", statement=statement, request=request)
     return [*findings, *(_check_meet(api, person) if video else ())]
@@ -94,7 +94,7 @@ def check_mail(api: GoogleApi, sender: Address) -> list[Finding]:
     An empty message is posted to Gmail, which refuses it as empty only after it has checked everything else. `sender`
     is the one account that sends mail; when it is empty, all connected accounts are checked.
     """
-    connected_people = api.access.list_connected()
+    connected_people = api.access.list_connected_people()
     senders = [sender] if sender else (connected_people or [])
     if not senders and connected_people is not None:
         remedy = "Run `longarc connect google ADDRESS` for each manager."

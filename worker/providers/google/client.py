@@ -30,7 +30,7 @@ from worker.clock import Clock
 from worker.domain.model import Address
 from worker.errors import AuthRevoked, ProviderError, RateLimited, Unavailable
 from worker.process_metrics import count_request, observe_request
-from worker.providers.google.auth import GoogleAccess, build_access, get_quota_key, get_timeout
+from worker.providers.google.auth import GoogleAccess, build_access, get_hashing_key, get_timeout
 from worker.providers.google.error_translation import translate_error, translate_errors
 
 CALENDAR_ENDPOINT = "https://www.googleapis.com/calendar/v3/"
@@ -164,11 +164,11 @@ class GoogleApi:
         quota: RequestQuota,
         timeout: float,
         clock: Clock,
-        quota_key: str = "",
+        hashing_key: str = "",
     ) -> None:
-        """`timeout` is in seconds. `quota_key` is the key with which a person's address is hashed for `quotaUser`."""
+        """`timeout` is in seconds. `hashing_key` is the key with which a person's address is hashed for `quotaUser`."""
         self.access = access
-        self._quota_key = quota_key.encode()[: blake2b.MAX_KEY_SIZE]
+        self._hashing_key = hashing_key.encode()[: blake2b.MAX_KEY_SIZE]
         self._name = name
         self._version = version
         self._metric_kind = _METRIC_KINDS.get(name, name)
@@ -201,7 +201,7 @@ class GoogleApi:
 
     def _set_quota_user(self, request: Any, person: Address) -> None:
         """Add `quotaUser` to the request, so that Google counts the request against that person's quota."""
-        person_hash = blake2b(person.encode(), key=self._quota_key, digest_size=_QUOTA_USER_BYTES).hexdigest()
+        person_hash = blake2b(person.encode(), key=self._hashing_key, digest_size=_QUOTA_USER_BYTES).hexdigest()
         request.uri += f"{'&' if '?' in request.uri else '?'}{_QUOTA_USER}={person_hash}"
 
     def _execute_request(self, request: Any, transport: PersonTransport, subject: str) -> Any:
@@ -318,7 +318,7 @@ def build_api(
         quota=quota,
         timeout=get_timeout(section),
         clock=clock,
-        quota_key=get_quota_key(section),
+        hashing_key=get_hashing_key(section),
     )
 
 

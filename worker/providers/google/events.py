@@ -234,6 +234,7 @@ def read_show_as(item: Item) -> ShowAs | None:
     event_type = item.get("eventType", "default")
     if is_cancelled(item) or item.get("transparency") == "transparent" or event_type in _FREE_EVENT_TYPES:
         return None
+    # An owner who is not among the attendees takes part: the event is the owner's.
     owner: JsonObject = next((attendee for attendee in item.get("attendees") or () if _has_flag(attendee, "self")), {})
     answer = _ANSWERS.get(owner.get("responseStatus", "accepted"), Answer.NEEDS_ACTION)
     if answer is Answer.DECLINED:

@@ -50,7 +50,7 @@ class FreeBusyReader:
     def read(self, people: Sequence[Address], window: Span) -> dict[Address, FreeBusy]:
         """Return the free/busy of all `people`, read as each person or as the connected managers."""
         unique_people = list(dict.fromkeys(people))
-        connected_people = self._api.access.list_connected() if unique_people else []
+        connected_people = self._api.access.list_connected_people() if unique_people else []
         if connected_people is None:  # a service account, which may act as everybody
             events, unknown_free_busy = self._read_calendars(
                 unique_people, window, scope=EVENTS_READ_SCOPE, fields=google_events.TIME_FIELDS
@@ -152,7 +152,7 @@ class FreeBusyReader:
         if isinstance(answer, ProviderError):
             raise answer
         items = google_events.read_items(answer, calendar)
-        zone = self._zones.remember(answer, calendar)
+        zone = self._zones.read_zone(answer, calendar)
         events = google_events.parse_events(items, calendar, zone, self._identities)
         return events, answer.get("nextPageToken")
 

@@ -18,7 +18,8 @@ def read_habits(api: GoogleApi, person: Address) -> Habits:
     The zone is read from a list of events, of which only the field `timeZone` is requested. So reading the zone needs
     no permission beyond that for events.
     """
-    scope = EVENTS_READ_SCOPE if api.access.list_connected() is None else OWNED_EVENTS_SCOPE
+    can_act_as_everybody = api.access.list_connected_people() is None  # by domain-wide delegation
+    scope = EVENTS_READ_SCOPE if can_act_as_everybody else OWNED_EVENTS_SCOPE
     request = api.service.events().list(calendarId="primary", maxResults=1, fields="timeZone")
     zone = parse_zone(api.execute(person, scope, request))
     return Habits(zone=zone.key if zone else None, hours=None)
@@ -31,8 +32,8 @@ class ZoneCache:
         self._fallback_zones = fallback_zones
         self._zones: dict[Address, ZoneInfo] = {}
 
-    def remember(self, answer: Mapping[str, Any], calendar: Address) -> ZoneInfo:
-        """Remember and return the calendar's zone in a list answer; when there is none, the fallback zone or UTC."""
+    def read_zone(self, answer: Mapping[str, Any], calendar: Address) -> ZoneInfo:
+        """Remember and return the calendar's zone in the answer to a list request; without one, the fallback or UTC."""
         zone = parse_zone(answer) or self._fallback_zones.get(calendar, _UTC)
         self._zones[calendar] = zone
         return zone

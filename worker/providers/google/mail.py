@@ -86,12 +86,12 @@ class GmailMailer:
         Raises Permanent when the message names no account in From, and AuthRevoked when the account is not connected.
         """
         author = next((address.addr_spec.lower() for address in _list_addresses(message, "From")), "")
-        is_longarcs_own_mail = author in (self._service_address, "")
-        is_for_sender = is_longarcs_own_mail or not self._service_address
-        sender = self._sender if self._sender and is_for_sender else author
+        is_in_longarcs_name = author in (self._service_address, "")
+        has_configured_sender = bool(self._sender) and (is_in_longarcs_name or not self._service_address)
+        sender = self._sender if has_configured_sender else author
         if not sender:
             raise Permanent("The message has no sender in From.")
-        connected_people = self._api.access.list_connected()
+        connected_people = self._api.access.list_connected_people()
         if connected_people is not None and sender not in connected_people:
             raise AuthRevoked(f"{sender} has not connected a Google account: run `longarc connect google {sender}`.")
         return sender
@@ -99,7 +99,7 @@ class GmailMailer:
     def can_send_as(self, address: Address) -> bool:
         """Return whether mail can be sent from that account: with delegation from every account of the domain, else
         from the connected accounts."""
-        connected_people = self._api.access.list_connected()
+        connected_people = self._api.access.list_connected_people()
         return connected_people is None or address in connected_people
 
     def describe_sent_copies(self) -> str:

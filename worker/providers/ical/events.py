@@ -197,9 +197,11 @@ def _read_parameter(value: Any, name: str) -> str:
 # --- writing ----------------------------------------------------------------------------------------------------------
 
 
-def compose_calendar(draft: EventDraft, now: datetime, *, is_client_scheduled: bool) -> Calendar:
-    """Return a calendar object with a new event of ours. `is_client_scheduled`: the server must not send invitations
-    (SCHEDULE-AGENT=CLIENT, RFC 6638)."""
+def compose_calendar(draft: EventDraft, now: datetime, *, without_server_invitations: bool) -> Calendar:
+    """Return a calendar object with a new event of ours.
+
+    `without_server_invitations`: the server must not invite the guests (SCHEDULE-AGENT=CLIENT, RFC 6638).
+    """
     calendar = Calendar()
     calendar.add("prodid", "-//Longarc//Longarc//EN")
     calendar.add("version", "2.0")
@@ -211,14 +213,16 @@ def compose_calendar(draft: EventDraft, now: datetime, *, is_client_scheduled: b
     for minutes in draft.reminders:
         event.add_component(_make_alarm(minutes))
     calendar.add_component(event)
-    _fill_event(event, draft, now, sequence=draft.sequence, answers={}, is_client_scheduled=is_client_scheduled)
+    _fill_event(
+        event, draft, now, sequence=draft.sequence, answers={}, without_server_invitations=without_server_invitations
+    )
     return calendar
 
 
 def compose_invitation(draft: EventDraft, now: datetime, method: str, sender: Address) -> str:
     """Return the iCalendar text of an invitation that `sender` sends by mail. `method`: REQUEST or CANCEL (RFC 5546).
     The text has neither our private properties nor reminders."""
-    calendar = compose_calendar(replace(draft, reminders=()), now, is_client_scheduled=False)
+    calendar = compose_calendar(replace(draft, reminders=()), now, without_server_invitations=False)
     calendar.add("method", method)
     event: Any = find_main_event(calendar)
     for name in (KEY_PROPERTY, ZONE_PROPERTY, DRAFT_PROPERTY):
@@ -230,7 +234,7 @@ def compose_invitation(draft: EventDraft, now: datetime, method: str, sender: Ad
     return to_text(calendar)
 
 
-def amend_event(calendar: Calendar, draft: EventDraft, now: datetime, *, is_client_scheduled: bool) -> bool:
+def amend_event(calendar: Calendar, draft: EventDraft, now: datetime, *, without_server_invitations: bool) -> bool:
     """Rewrite our event from the draft, in place. Return whether the event was moved; moving it resets all answers.
 
     Properties that people added, such as alarms, colours and categories, are kept. Raises InvalidResponse when the
@@ -242,7 +246,9 @@ def amend_event(calendar: Calendar, draft: EventDraft, now: datetime, *, is_clie
     is_moved = read_span(event, ZoneInfo(draft.zone)) != draft.span or is_all_day(event) != draft.all_day
     sequence = max(read_sequence(event) + is_moved, draft.sequence)
     answers = {} if is_moved else read_answers(event)
-    _fill_event(event, draft, now, sequence=sequence, answers=answers, is_client_scheduled=is_client_scheduled)
+    _fill_event(
+        event, draft, now, sequence=sequence, answers=answers, without_server_invitations=without_server_invitations
+    )
     return is_moved
 
 
@@ -253,7 +259,7 @@ def _fill_event(
     *,
     sequence: int,
     answers: dict[Address, Answer],
-    is_client_scheduled: bool,
+    without_server_invitations: bool,
 ) -> None:
     """Write the draft into the VEVENT. `answers`: the answers that attendees keep."""
     copied_guests = list_copied_guests(event)
@@ -283,13 +289,13 @@ def _fill_event(
         event.add("organizer", _make_user(draft.organizer, {}))
     for guest in draft.guests:
         answer = answers.get(guest.email, Answer.NEEDS_ACTION)
-        event.add("attendee", _compose_attendee(guest, answer, is_client_scheduled=is_client_scheduled))
+        event.add("attendee", _compose_attendee(guest, answer, without_server_invitations=without_server_invitations))
     mark_copies(event, copied_guests)
 
 
-def _compose_attendee(guest: Guest, answer: Answer, *, is_client_scheduled: bool) -> vCalAddress:
+def _compose_attendee(guest: Guest, answer: Answer, *, without_server_invitations: bool) -> vCalAddress:
     parameters = {"ROLE": "REQ-PARTICIPANT", "PARTSTAT": _format_partstat(answer), "RSVP": "TRUE"}
-    return _make_user(guest, parameters | ({"SCHEDULE-AGENT": "CLIENT"} if is_client_scheduled else {}))
+    return _make_user(guest, parameters | ({"SCHEDULE-AGENT": "CLIENT"} if without_server_invitations else {}))
 
 
 def _make_user(guest: Guest, parameters: dict[str, str]) -> vCalAddress:

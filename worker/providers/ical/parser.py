@@ -21,7 +21,7 @@ from icalendar.parser.ical import ComponentIcalParser
 from icalendar.prop import TypesFactory, vBroken, vDDDLists, vDDDTypes, vRecur, vText
 
 from worker.errors import InvalidResponse
-from worker.providers.ical.values import UNREADABLE, as_list
+from worker.providers.ical.values import PARSE_ERRORS, as_list
 from worker.providers.ical.zones import CalendarZones, read_tzid
 
 _MAX_ITEMS = 10_000  #: how many values one RDATE or EXDATE line may have
@@ -80,7 +80,7 @@ def parse_calendar(text: str, source: str) -> Calendar:
     return merged_calendar
 
 
-def make_lost_calendar() -> Calendar:
+def make_unreadable_calendar() -> Calendar:
     """Return a calendar object in place of an unreadable one: it is empty, and LOST is in its `errors`."""
     calendar = Calendar()
     calendar.errors.append((LOST, "not a calendar object"))
@@ -150,7 +150,7 @@ class _LenientParser(ComponentIcalParser):
     def _parse_line(self, line: Contentline) -> None:
         try:
             name, params, value = line.parts()
-        except UNREADABLE:
+        except PARSE_ERRORS:
             parts = _repair_line(line)
             if parts is None:
                 return
@@ -203,7 +203,7 @@ class _LenientParser(ComponentIcalParser):
                     component.add(name, prop, encode=False)
             else:
                 self.handle_property(name, params, value, line)
-        except UNREADABLE as error:
+        except PARSE_ERRORS as error:
             component.errors.append((name, str(error)))
 
     def handle_property_parse_error(
@@ -288,7 +288,7 @@ def _read_list_value(text: str) -> Any:
     if not slash:
         return start_moment
     if isinstance(start_moment, datetime):
-        with suppress(*UNREADABLE):
+        with suppress(*PARSE_ERRORS):
             end_moment = read_moment(end_text) or _parse_moment_or_duration(end_text)
             if isinstance(end_moment, timedelta | datetime):
                 return start_moment, end_moment
@@ -303,7 +303,7 @@ def _parse_rule_property(text: str) -> vRecur | None:
     names = [part.partition("=")[0].upper() for part in parts]
     if len(set(names)) < len(names):
         return None
-    with suppress(*UNREADABLE):
+    with suppress(*PARSE_ERRORS):
         rule = vRecur.from_ical(";".join("".join(part.split()) for part in parts))
         return rule if isinstance(rule, vRecur) else None
     return None

@@ -34,12 +34,12 @@ from worker.providers.ical import events as ical_events
 from worker.providers.ical import recurrence
 from worker.providers.ical.parser import CUT_OFF, LOST
 from worker.providers.ical.recurrence import TimedEvent
-from worker.providers.ical.times import FIRST, LAST, NoStart, read_times, to_instant
-from worker.providers.ical.values import UNREADABLE, as_list, format_instant
+from worker.providers.ical.times import EARLIEST, LATEST, NoStart, read_times, to_instant
+from worker.providers.ical.values import PARSE_ERRORS, as_list, format_instant
 
 log = logging.getLogger(__name__)
 
-_ALL_TIME = Span(FIRST, LAST)
+_ALL_TIME = Span(EARLIEST, LATEST)
 #: How a period of a VFREEBUSY counts in free/busy, by its FBTYPE; every other type counts as busy.
 _SHOW_AS_BY_FREE_BUSY_TYPE = {"FREE": None, "BUSY-TENTATIVE": ShowAs.TENTATIVE, "BUSY-UNAVAILABLE": ShowAs.AWAY}
 
@@ -187,7 +187,7 @@ class _ContentsReader:
                 self.record_unknown(error.span, ref)
             return None
         if any(name == CUT_OFF for name, _ in event.errors) and self._blocks_time(event, ref):
-            self.record_unknown(Span(timed.times.span.start, LAST), ref)
+            self.record_unknown(Span(timed.times.span.start, LATEST), ref)
         return timed
 
     def _expand_series(
@@ -197,7 +197,7 @@ class _ContentsReader:
         changed occurrences, and record the rest as unknown."""
         try:
             occurrences = recurrence.expand_series(master, changed_occurrences, window)
-        except UNREADABLE:
+        except PARSE_ERRORS:
             first = master.times.span
             if self._blocks_time(master.event, ref):
                 end = recurrence.find_series_end(master, changed_occurrences)
@@ -216,7 +216,7 @@ class _ContentsReader:
         applies_to_later = "RANGE" in getattr(identifier, "params", {})
         if applies_to_later and self._blocks_time(change.event, ref):
             # Without the series, the times of the later occurrences are not known.
-            self.record_unknown(Span(change.times.span.end, LAST), ref)
+            self.record_unknown(Span(change.times.span.end, LATEST), ref)
         original_start: date | datetime = change.times.span.start
         if _has_original_start(change):
             is_date = not isinstance(identifier.dt, datetime)

@@ -31,7 +31,7 @@ from icalendar import Event as VEvent
 from icalendar.prop import vBroken, vDDDLists, vDDDTypes, vInt, vRecur
 
 from worker.domain.model import Span
-from worker.providers.ical.times import DAY, LAST, EventTimes, to_instant
+from worker.providers.ical.times import DAY, LATEST, EventTimes, to_instant
 from worker.providers.ical.values import as_list
 
 _MAX_PER_DAY = 24  #: how many occurrences a day a series may have
@@ -102,7 +102,7 @@ def expand_series(master: TimedEvent, changed_occurrences: Sequence[TimedEvent],
     """Return the occurrences of a series in the window, and some before and after it.
 
     `master`: the VEVENT with the rules. `changed_occurrences`: the VEVENTs that replace single occurrences. Raises
-    ValueError for a series that is refused, and the errors in `values.UNREADABLE` for rules that the libraries can't
+    ValueError for a series that is refused, and the errors in `values.PARSE_ERRORS` for rules that the libraries can't
     process.
     """
     converter = _WallTimeConverter(master.times)
@@ -130,18 +130,18 @@ def expand_series(master: TimedEvent, changed_occurrences: Sequence[TimedEvent],
 
 def find_series_end(master: TimedEvent, changed_occurrences: Iterable[TimedEvent]) -> datetime:
     """Return a time by which all unchanged occurrences of a series have ended, from the UNTIL of its rules and the
-    length of an occurrence; LAST when such a time is not known, or when a change applies to all later occurrences."""
+    length of an occurrence; LATEST when such a time is not known, or when a change applies to all later occurrences."""
     if "RDATE" in master.event or any(map(_applies_to_later, changed_occurrences)):
-        return LAST
+        return LATEST
     last_starts = []
     for rule in as_list(master.event.get("RRULE", [])):
         values = as_list(rule.get("UNTIL", [])) if _is_rule(rule) else []
         until_days = [_to_day(value) for value in values if isinstance(value, date)]
         is_end_known = until_days and "COUNT" not in rule
         # Two days after the start of its day in UTC, the day of UNTIL is over in every time zone.
-        last_starts.append(to_instant(max(until_days), UTC) + 2 * DAY if is_end_known else LAST)
+        last_starts.append(to_instant(max(until_days), UTC) + 2 * DAY if is_end_known else LATEST)
     length = master.times.span.end - master.times.span.start
-    return min(LAST, max(last_starts, default=LAST) + length)
+    return min(LATEST, max(last_starts, default=LATEST) + length)
 
 
 # --- wall time --------------------------------------------------------------------------------------------------------

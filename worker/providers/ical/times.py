@@ -29,9 +29,9 @@ from worker.domain.model import Span
 from worker.providers.ical.values import as_list
 
 #: The bounds of all times that are read; a time outside of them is replaced by the bound.
-FIRST, LAST = datetime(1900, 1, 1, tzinfo=UTC), datetime(2200, 1, 1, tzinfo=UTC)
+EARLIEST, LATEST = datetime(1900, 1, 1, tzinfo=UTC), datetime(2200, 1, 1, tzinfo=UTC)
 DAY = timedelta(days=1)
-_MAX_DURATION_DAYS = 400_000  #: a longer duration counts as this one, which is longer than from FIRST to LAST
+_MAX_DURATION_DAYS = 400_000  #: a longer duration counts as this one, which is longer than from EARLIEST to LATEST
 _MAX_DURATION_NUMBER = 10**10  #: a larger number in a DURATION counts as this one, to avoid overflows
 #: A DURATION such as `P1D`, `-PT15M` or `P1DT2H30M`: the sign, and the numbers of weeks, days, hours, minutes, seconds.
 _DURATION_PATTERN = re.compile(
@@ -81,7 +81,7 @@ class EventTimes:
         `self.start` is."""
         begin = to_instant(start, self.zone)
         end = max(_compute_end(start, ending, self.zone) for ending in self.endings)
-        begin = max(FIRST, begin - self.lead)
+        begin = max(EARLIEST, begin - self.lead)
         return Span(begin, max(begin, end))
 
 
@@ -90,8 +90,8 @@ def read_times(event: Any, zone: tzinfo) -> EventTimes:
     starts = _list_moments(event, "DTSTART") or _list_moments(event, "RECURRENCE-ID")
     ends = _list_moments(event, "DTEND")
     if not starts:
-        last_end = max((to_instant(end, zone) for end in ends), default=LAST)
-        raise NoStart(Span(FIRST, LAST if "RRULE" in event or "RDATE" in event else last_end))
+        last_end = max((to_instant(end, zone) for end in ends), default=LATEST)
+        raise NoStart(Span(EARLIEST, LATEST if "RRULE" in event or "RDATE" in event else last_end))
     start = min(starts, key=lambda moment: to_instant(moment, zone))
     if any(isinstance(end, datetime) for end in ends) and not isinstance(start, datetime):
         start = datetime.combine(start, time())  # a date that ends at a time of day is not all-day
@@ -109,10 +109,12 @@ def read_times(event: Any, zone: tzinfo) -> EventTimes:
 
 
 def to_instant(value: date | datetime, zone: tzinfo) -> datetime:
-    """Return the instant in UTC, bounded by FIRST and LAST. A date, which stands for its beginning, and a local time
-    without a time zone are in `zone`."""
-    if not FIRST.year <= value.year < LAST.year:
-        return FIRST if value.year < FIRST.year else LAST
+    """Return the instant in UTC, bounded by EARLIEST and LATEST.
+
+    A date, which stands for its beginning, and a local time without a time zone are in `zone`.
+    """
+    if not EARLIEST.year <= value.year < LATEST.year:
+        return EARLIEST if value.year < EARLIEST.year else LATEST
     if not isinstance(value, datetime):
         value = datetime.combine(value, time())
     return (value if value.tzinfo else value.replace(tzinfo=zone)).astimezone(UTC)
@@ -136,9 +138,9 @@ def _compute_end(start: date | datetime, ending: EventEnding, zone: tzinfo) -> d
         wall_end = start + ending.wall_time
         if ending.is_at_midnight and isinstance(wall_end, datetime):
             wall_end = wall_end.date() + DAY
-        return min(LAST, to_instant(wall_end, zone) + ending.elapsed_time)
+        return min(LATEST, to_instant(wall_end, zone) + ending.elapsed_time)
     except OverflowError:  # past the year 9999
-        return LAST
+        return LATEST
 
 
 def _iter_endings(

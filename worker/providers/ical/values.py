@@ -4,7 +4,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 #: The errors that the libraries raise for values that they can't interpret.
-UNREADABLE = (ArithmeticError, AttributeError, LookupError, OSError, TypeError, ValueError)
+PARSE_ERRORS = (ArithmeticError, AttributeError, LookupError, OSError, TypeError, ValueError)
 
 
 def as_list(value: Any) -> list[Any]:

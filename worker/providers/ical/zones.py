@@ -23,7 +23,7 @@ from icalendar import Calendar
 from icalendar.prop import vRecur
 
 from worker.providers import windows_zones
-from worker.providers.ical.values import UNREADABLE, as_list
+from worker.providers.ical.values import PARSE_ERRORS, as_list
 
 #: Short names that always mean UTC, case-folded.
 _UTC_NAMES = frozenset({"utc", "gmt", "z", "zulu", "etc/utc", "etc/gmt"})
@@ -172,7 +172,7 @@ def _build_zone(definition: Any) -> tzinfo | None:
         zone: tzinfo = _read_rules(StringIO(text)).get()
         for year in (1970, _SAMPLE_YEAR):
             datetime(year, 7, 1, tzinfo=zone).utcoffset()  # raises for rules that can't be computed
-    except UNREADABLE:
+    except PARSE_ERRORS:
         return None
     return zone
 

@@ -178,7 +178,7 @@ class AccountTokens:
         with self._lock, _translate_errors(self._section), self._open_client(discards_cache=True) as client:
             flow = client.initiate_device_flow(self._scopes)
             if "user_code" not in flow:
-                raise translate_refusal(flow, self.own_account)
+                raise translate_sign_in_refusal(flow, self.own_account)
             show_instructions(str(flow["message"]))
             self._check_signed_in(client.acquire_token_by_device_flow(flow))
 
@@ -252,11 +252,11 @@ class TokenCacheFile:
             raise AuthRevoked(f"{cause} Add that key to LONGARC_KEY, or sign in again. {_CONNECT_REMEDY}") from error
 
     def write(self, cache: str) -> None:
-        """Seal the token cache with the first of the keys and write its file atomically."""
+        """Seal the token cache with the first key in LONGARC_KEY, and write its file atomically."""
         private_files.write(self._file, self._seal.seal(cache))
 
     def reseal(self) -> None:
-        """Seal the token cache again with the first of the keys. Raises AuthRevoked."""
+        """Seal the token cache again, with the first key in LONGARC_KEY. Raises AuthRevoked."""
         with self.hold_lock():
             self.write(self.read())
 
@@ -300,13 +300,13 @@ def _translate_errors(section: Mapping[str, Any]) -> Iterator[None]:
 
 
 def _extract_token(answer: Mapping[str, Any] | None, client_name: str) -> str:
-    """Return the access token in MSAL's answer. Raises the error of `translate_refusal` when there is none."""
+    """Return the access token in MSAL's answer. Raises the error of `translate_sign_in_refusal` when there is none."""
     if answer and "access_token" in answer:
         return str(answer["access_token"])
-    raise translate_refusal(answer or {}, client_name)
+    raise translate_sign_in_refusal(answer or {}, client_name)
 
 
-def translate_refusal(answer: Mapping[str, Any], client_name: str) -> ProviderError:
+def translate_sign_in_refusal(answer: Mapping[str, Any], client_name: str) -> ProviderError:
     """Return the error for MSAL's answer to a failed sign-in, with a remedy. Texts name the client by `client_name`."""
     codes = [int(code) for code in answer.get("error_codes") or () if str(code).isdigit()]
     error = str(answer.get("error") or "")

@@ -2,8 +2,8 @@
 
 The key of our event is in an extended property of the organizer's event. A guest's copy does not have this property.
 On such a copy, our event is recognized by its `iCalUId`, which all copies of an event share, or by its times in an
-answer to `getSchedule`. The keys of copies are searched only on the calendars of the people who may have invited the
-guest: the function `organizers` returns these people.
+answer to `getSchedule`, Graph's query for free/busy. The keys of copies are searched only on the calendars of the
+people who may have invited the guest: the function `organizers` returns these people.
 
 Graph has no index on extended properties, so a search by key times out on a large mailbox. Therefore Longarc searches
 by key only to find one event. A changed event is recognized as ours by the `transactionId` that we gave it, and our
@@ -17,6 +17,9 @@ Microsoft 365 may name a person by another address than the one that was invited
 
 Free/busy of organizers is read from their calendars. Free/busy of everybody else is read by `getSchedule` through an
 organizer's mailbox. So an app needs access to the mailboxes of organizers only.
+
+In this package, an item is an event in Graph's JSON, and an entry is an event with its `iCalUId`. A view is the list of
+a calendar's entries inside a window, or the error that prevented reading them.
 """
 
 import logging
@@ -146,7 +149,7 @@ class OutlookCalendar(channels.OutlookChannels):
         """Return the free/busy of all `people`: of organizers from their calendars, of others by `getSchedule`."""
         unique_people = list(dict.fromkeys(people))
         organizers = {person: frozenset(self._organizers(person)) for person in unique_people}
-        own_accounts = {self._graph.own_account} - {""}  # an app has no own account
+        own_accounts = {self._graph.own_account} - {""}  # at most one; none when Longarc signs in as an app
         views = self._reader.read_views(sorted(own_accounts.union(*organizers.values())), window)
         our_entries = [
             entry for view in views.values() if isinstance(view, list) for entry in view if entry.event.is_ours
@@ -168,9 +171,9 @@ class OutlookCalendar(channels.OutlookChannels):
     def _assign_guest(self, event: Event, person: Address, organizers: Collection[Address]) -> Event:
         """Return the event with `person` as its only guest, if its only guest is probably this person.
 
-        This is probable when the event's guest has an alias of nobody in `local_people`, and its organizer may have
-        invited the person. Otherwise the event is returned unchanged; also when `local_people` is empty, because then
-        every alias would be one of nobody.
+        This is probable when the guest's alias belongs to nobody in `local_people`, and the organizer may have invited
+        the person. Otherwise the event is returned unchanged; also when `local_people` is empty, because then every
+        alias would belong to nobody.
         """
         has_unknown_guest = len(event.answers) == 1 and not {person, *self._local_people} & event.answers.keys()
         if not (has_unknown_guest and self._local_people and event.organizer in organizers):
@@ -192,7 +195,7 @@ class OutlookCalendar(channels.OutlookChannels):
             except DeltaTokenExpired:
                 log.info("a new delta round begins", extra={"action": Action.GRAPH_ROUND, "calendar": calendar})
             else:
-                if (changes := self._list_changes_since(calendar, delta_changes, window)) is not None:
+                if (changes := self._read_changed_events(calendar, delta_changes, window)) is not None:
                     return changes
         return self._list_all_events(calendar, window)
 
@@ -210,7 +213,7 @@ class OutlookCalendar(channels.OutlookChannels):
         events = self._add_keys(calendar, unique_entries)
         return CalendarChanges(events, deleted_ids=(), cursor=cursor, is_full=True)
 
-    def _list_changes_since(
+    def _read_changed_events(
         self, calendar: Address, delta_changes: delta.DeltaChanges, window: Span
     ) -> CalendarChanges | None:
         """Return the changes that a delta round reported; None when reading all events takes fewer requests.
@@ -380,7 +383,7 @@ class OutlookCalendar(channels.OutlookChannels):
         except ProviderError:
             return None
         for duplicate in events[1:]:
-            self.cancel(replace(duplicate.ref, etag=""))
+            self.cancel(replace(duplicate.ref, etag=""))  # in whatever version
         return events[0] if events else None
 
     def update(self, ref: EventRef, draft: EventDraft) -> Event:

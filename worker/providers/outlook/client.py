@@ -57,7 +57,7 @@ _EXPIRED_TOKEN_CODES = frozenset({"syncstatenotfound", "syncstateinvalid", "resy
 
 
 class DeltaTokenExpired(ProviderError):
-    """The delta token has expired, so a new delta round has to begin."""
+    """The token that continues a delta round (`delta`) has expired. Raised for every answer 410."""
 
 
 class TooSlow(Unavailable):
@@ -226,7 +226,7 @@ class Graph:
     def get_each(self, people: Sequence[Address], path: str, **query: object) -> dict[Address, Json | ProviderError]:
         """GET the same path of each person's mailbox, in batches of twenty; return the answer or the error of each.
 
-        A person whose mailbox has no slot, such as during a pause, is left out of the batch.
+        A person whose mailbox has no slot, such as during a pause, is left out of the batch: the error is RateLimited.
         """
         outcomes: dict[Address, Json | ProviderError] = {}
         for first in range(0, len(people), BATCH_SIZE):
@@ -302,13 +302,13 @@ class Graph:
 
         `options` are those of `_send`.
         """
-        *first_names, last_name = self.list_names(person)
-        for name in first_names:
+        *better_names, last_resort = self.list_names(person)
+        for name in better_names:
             try:
                 return self._request_by_name(name, person, method, path, query, **options)
             except UnknownUser:
                 continue
-        return self._request_by_name(last_name, person, method, path, query, **options)
+        return self._request_by_name(last_resort, person, method, path, query, **options)
 
     def _request_by_name(
         self, name: str, person: Address, method: str, path: str, query: Mapping[str, object] | None, **options: Any

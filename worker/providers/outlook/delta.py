@@ -3,7 +3,8 @@
 A delta round is a sequence of requests. The answer to each request has one or more pages, and contains the changes
 since the request before. The round has a window: only changes to events inside this window are returned. Graph fixes
 the window when the round begins. Each sync asks for a window that ends later than that of the sync before. So the
-window of a round ends WINDOW_MARGIN after that of its first sync, and later syncs can continue the round for some days.
+window of a round ends nine days (WINDOW_MARGIN) after that of its first sync, so that later syncs can continue the
+round.
 """
 
 import json

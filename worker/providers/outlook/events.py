@@ -17,7 +17,7 @@ from zoneinfo import ZoneInfo
 from worker.domain.model import Address, Answer, Event, EventDraft, EventRef, Guest, ShowAs, Span
 from worker.errors import InvalidResponse
 from worker.providers import windows_zones
-from worker.providers.identities import normalize
+from worker.providers.identities import normalize_alias
 from worker.providers.outlook.client import Json
 
 #: A function that returns the primary address of the person whom an alias names.
@@ -98,7 +98,7 @@ def read_key(item: Json) -> str | None:
 
 
 def parse_event(
-    item: Json, owner: Address, zone: ZoneInfo, key: str | None = None, *, find_primary: NameResolver = normalize
+    item: Json, owner: Address, zone: ZoneInfo, key: str | None = None, *, find_primary: NameResolver = normalize_alias
 ) -> Event:
     """Return the event as the calendar's owner sees it. Raises InvalidResponse when the item can't be parsed.
 
@@ -315,7 +315,9 @@ def compose_event(draft: EventDraft, *, teams: bool) -> Json:
     return body
 
 
-def compose_patch(item: Json, draft: EventDraft, current: Event, *, find_primary: NameResolver = normalize) -> Json:
+def compose_patch(
+    item: Json, draft: EventDraft, current: Event, *, find_primary: NameResolver = normalize_alias
+) -> Json:
     """Return the body of the request that rewrites the event from the draft.
 
     The body holds only fields that differ, because everybody is notified when the time or the guests are written. It is

@@ -41,7 +41,7 @@ class GraphMailer:
         """
         self._as_author = as_author
         self._graph = graph
-        #: The mailbox from which mail is sent; empty when each mail is sent from the mailbox of its author.
+        #: The mailbox from which mail is sent; empty when each mail is sent from that of its author, who is in From.
         self._mailbox = graph.own_account or mailbox
         self._configured_mailbox = mailbox  #: that of the settings, also when a connected account sends
         self.exactly_once = exactly_once

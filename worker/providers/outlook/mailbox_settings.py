@@ -44,7 +44,7 @@ def parse_habits(settings: Mapping[str, Any]) -> Habits:
     zone = (
         windows_zones.find_iana_name(str(settings.get("timeZone") or ""))
         or windows_zones.find_iana_name(str(working_zone.get("name") or ""))
-        or windows_zones.find_zone_by_bias(working_zone)
+        or windows_zones.find_zone_by_bias(working_zone)  # a custom zone has only offsets from UTC (its bias)
     )
     return Habits(zone, _parse_working_hours(working_hours))
 

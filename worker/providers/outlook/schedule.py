@@ -106,7 +106,8 @@ def _join_parts(schedules: Iterable[Json | None], window: Span) -> FreeBusy:
 
     The free/busy is unknown when one of the schedules is missing or can't be parsed.
     """
-    # A set, because a busy time that reaches into two parts of the window is in both of their schedules.
+    # A set, because a busy time that reaches into two parts of the window is in both of their schedules. The numbers of
+    # `_parse_items` keep busy times of several events apart.
     numbered_busy_times: set[tuple[int, BusyTime]] = set()
     for schedule in schedules:
         if schedule is None:
@@ -119,8 +120,8 @@ def _join_parts(schedules: Iterable[Json | None], window: Span) -> FreeBusy:
             numbered_busy_times |= set(_parse_items(schedule.get("scheduleItems") or (), window))
         except (KeyError, TypeError, ValueError, AttributeError):
             return FreeBusy(is_known=False, reason="The service sent a time that can't be parsed.")
-    sorted_busy_times = sorted(numbered_busy_times, key=lambda item: (item[1].span, item[1].show_as, item[0]))
-    return FreeBusy(tuple(busy for _, busy in sorted_busy_times))
+    busy_times = [busy_time for _, busy_time in numbered_busy_times]
+    return FreeBusy(tuple(sorted(busy_times, key=lambda busy_time: (busy_time.span, busy_time.show_as))))
 
 
 def _parse_items(items: Iterable[Json], window: Span) -> Iterator[tuple[int, BusyTime]]:
