@@ -138,7 +138,7 @@ class Channels:
 
     def _is_in_force(self) -> bool:
         """Return whether the stored fingerprint, for which all processes open channels, is that of this process."""
-        return self._store.channels.load_address_fingerprint() == self._fingerprint
+        return self._store.channels.load_notify_url_fingerprint() == self._fingerprint
 
     # --- opening, renewing and closing ---
 

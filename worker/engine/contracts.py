@@ -218,8 +218,9 @@ class Contracts:
             record = AccessRecord(pair=pair_id, at=now, access=access, on_behalf_of=person, reason=on_behalf.reason)
             text = f"`longarc {access}` opened content of the pair on behalf of {person}. Both are notified by mail."
             self._store.content.save_access(connection, record)
-            no_session = ""
-            line = (now, "access", pair_id, no_session, text, {"command": access.value})
+            line = history.HistoryLine(
+                at=now, what="access", pair=pair_id, reason=text, fields={"command": access.value}
+            )
             history.append_history(connection, [line])
             mails = [_build_access_mail(pair_id, reader, now, has_left=has_left) for reader, has_left in mail_readers]
             self._store.outbox.add_mails(connection, mails)

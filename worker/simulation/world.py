@@ -18,7 +18,7 @@ from worker.providers.memory import MemoryCalendar, MemoryMailer
 from worker.seal import Seal, generate_key
 from worker.settings.load import Settings
 from worker.simulation.summary import Summary
-from worker.store.database import SCRATCH_URL
+from worker.store.database import TEMPORARY_DATABASE_URL
 from worker.store.store import NextDue, Store
 
 #: Name of the in-memory calendar and mail services. Each simulated person has it as `calendar` and `mail`.
@@ -169,7 +169,7 @@ def _choose_calendar(person: Person) -> str:
 
 
 def _build_worker(settings: Settings, clock: SteppedClock, mail_renderer: MailRenderer | None) -> Worker:
-    store = Store(SCRATCH_URL, Seal([generate_key()]))
+    store = Store(TEMPORARY_DATABASE_URL, Seal([generate_key()]))
     store.create_tables()
     return build(settings, clock, store=store, holder="simulation", mail_renderer=mail_renderer)
 

@@ -46,10 +46,10 @@ def index_aliases(
     for alias in aliases:
         names.setdefault(alias.person, {alias.person}).add(alias.alias)
     return KnownAliases(
-        version,
-        {alias.alias: alias.person for alias in aliases} | dict(owners),
-        {email: frozenset(names_of_person) for email, names_of_person in names.items()},
-        {alias.person: alias.alias for alias in aliases if alias.source is AliasSource.DIRECTORY},
+        version=version,
+        owners={alias.alias: alias.person for alias in aliases} | dict(owners),
+        names={email: frozenset(names_of_person) for email, names_of_person in names.items()},
+        directory_ids={alias.person: alias.alias for alias in aliases if alias.source is AliasSource.DIRECTORY},
     )
 
 
@@ -148,7 +148,10 @@ def renew_people_version(database: Database, connection: Connection) -> None:
 
 
 def _list_aliases(connection: Connection) -> list[PersonAlias]:
-    return [PersonAlias(row[0], row[1], AliasSource(row[2])) for row in connection.execute(select(person_alias))]
+    return [
+        PersonAlias(alias=row.form, person=row.person, source=AliasSource(row.source))
+        for row in connection.execute(select(person_alias))
+    ]
 
 
 def _find_owner(connection: Connection, name: str) -> Address | None:

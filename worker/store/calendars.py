@@ -227,9 +227,9 @@ class CalendarRows:
         return [DueCalendar(**{name: row[name] for name in DueCalendar.__dataclass_fields__}) for row in claimed]
 
     def make_due(self, addresses: Collection[Address], now: datetime) -> None:
-        """Make changed calendars due: see `make_calendar_due`."""
+        """Make changed calendars due now: see `make_calendars_due`."""
         with self._database.write() as connection:
-            make_calendar_due(connection, list(addresses), now)
+            make_calendars_due(connection, list(addresses), now)
 
     def lift_suspension(self, address: Address, now: datetime) -> bool:
         """End the suspension of a calendar, and make the calendar, its pairs and its failed effects due.
@@ -408,8 +408,8 @@ class CalendarRows:
             return [dict(row) for row in connection.execute(select(*columns)).mappings()]
 
 
-def make_calendar_due(connection: Connection, addresses: Sequence[Address], due_at: datetime) -> None:
-    """Make changed calendars due at this time.
+def make_calendars_due(connection: Connection, addresses: Sequence[Address], due_at: datetime) -> None:
+    """Make changed calendars due at this time, unless they are due earlier.
 
     The calendars of organizers are then read. Of reports, only free/busy is read: their pairs become due to be planned.
     """

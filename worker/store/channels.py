@@ -16,13 +16,13 @@ from sqlalchemy import Connection, Table, and_, bindparam, case, delete, exists,
 
 from worker.domain.channels import MAX_ECHO_DELAY, schedule_hinted_poll
 from worker.domain.model import Address, EndReason, Participation, RetiredChannel, WatchedCalendar
-from worker.store.calendars import make_calendar_due
+from worker.store.calendars import make_calendars_due
 from worker.store.database import Database
 from worker.store.parameters import bind_instant, in_bound_list
 from worker.store.statements import PreparedStatement
 from worker.store.tables import (
-    ADDRESS_FINGERPRINT_NAME,
     CHANNEL_SERVICES_NAME,
+    NOTIFY_URL_FINGERPRINT_NAME,
     calendar,
     channel,
     pair,
@@ -41,11 +41,13 @@ def is_report_only(address: Any) -> Any:
     )
 
 
-_IN_A_PAIR = exists().where(or_(pair.c.manager == person.c.email, pair.c.report == person.c.email), _TAKES_PART)
+_IS_IN_PARTICIPATING_PAIR = exists().where(
+    or_(pair.c.manager == person.c.email, pair.c.report == person.c.email), _TAKES_PART
+)
 #: Selects the people whose calendars are to have a channel.
 _CALENDARS_TO_WATCH = PreparedStatement(
     select(person.c.email, person.c.calendar).where(
-        person.c.left_at.is_(None), in_bound_list(person.c.calendar, "services"), _IN_A_PAIR
+        person.c.left_at.is_(None), in_bound_list(person.c.calendar, "services"), _IS_IN_PARTICIPATING_PAIR
     )
 )
 _STORED_VALUE = PreparedStatement(select(stored_value.c.value).where(stored_value.c.name == bindparam("name")))
@@ -238,14 +240,14 @@ class ChannelRows:
             self._database.insert_new(connection, channel, new_rows, ["calendar"])
         return bool(added or unwanted)
 
-    def load_address_fingerprint(self) -> str:
+    def load_notify_url_fingerprint(self) -> str:
         """Return the stored fingerprint of the URL to which notifications are sent; empty while there is none.
 
         The fingerprint is a text that changes with this URL, and with the key that signs the tokens of notifications. A
         channel that was opened with another fingerprint is useless.
         """
         with self._database.read_once() as connection:
-            fingerprint: str | None = _STORED_VALUE.fetch_value(connection, name=ADDRESS_FINGERPRINT_NAME)
+            fingerprint: str | None = _STORED_VALUE.fetch_value(connection, name=NOTIFY_URL_FINGERPRINT_NAME)
         return fingerprint or ""
 
     def replace_all(self, fingerprint: str, now: datetime) -> None:
@@ -254,7 +256,9 @@ class ChannelRows:
         Until the channels are replaced, they are not trusted, and their calendars are due.
         """
         with self._database.write() as connection:
-            self._database.upsert(connection, stored_value, [{"name": ADDRESS_FINGERPRINT_NAME, "value": fingerprint}])
+            self._database.upsert(
+                connection, stored_value, [{"name": NOTIFY_URL_FINGERPRINT_NAME, "value": fingerprint}]
+            )
             _REPLACE_ALL.execute(connection, now=now)
             _MAKE_WATCHED_CALENDARS_DUE.execute(connection, now=now)
 
@@ -356,17 +360,17 @@ class ChannelRows:
             row = _CHANNEL_BY_ID.fetch_first(connection, channel_id=channel_id)
             if row is None or _names_other_channel(row, channel_id, remote_id):
                 return None
-            address, hinted_at, rapid_polls = row["calendar"], row["hinted_at"], row["looks"]
+            address, last_poll_at, rapid_polls = row["calendar"], row["hinted_at"], row["looks"]
             poll_at = None
             if has_changed:
-                poll_at, rapid_polls = schedule_hinted_poll(hinted_at, rapid_polls, now)
+                poll_at, rapid_polls = schedule_hinted_poll(last_poll_at, rapid_polls, now)
             _SAVE_NOTIFICATION.execute(
-                connection, address=address, now=now, new_hinted_at=poll_at or hinted_at, new_looks=rapid_polls
+                connection, address=address, now=now, new_hinted_at=poll_at or last_poll_at, new_looks=rapid_polls
             )
             if is_proof:
                 _SAVE_PROOF.execute(connection, address=address, now=now)
             if poll_at is not None:
-                make_calendar_due(connection, [address], poll_at)
+                make_calendars_due(connection, [address], poll_at)
             return AcceptedNotification(address, poll_at)
 
     def begin_reading(self, address: Address) -> WatchedCalendar | None:

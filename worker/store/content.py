@@ -135,8 +135,11 @@ class Content:
         this person's reason (R-18).
         """
         row = {"session": session_id, "revision": revision, "pair": pair, "recorded_at": now}
-        author = {"by": change[0].value, "reason": change[1]} if change else {}
-        sealed = self._seal.seal_padded(json.dumps({**_dump_contract(contract_), **author}))
+        change_fields: dict[str, str] = {}
+        if change:
+            by, reason = change
+            change_fields = {"by": by.value, "reason": reason}
+        sealed = self._seal.seal_padded(json.dumps({**_dump_contract(contract_), **change_fields}))
         _INSERT_REVISION.execute(connection, **row, sealed=sealed)
 
     def save_written_commitment(
@@ -189,14 +192,14 @@ class Content:
         row = {"at": record.at, "pair": record.pair, "what": record.access.value, "on_behalf_of": record.on_behalf_of}
         connection.execute(access.insert(), {**row, "sealed": self._seal.seal_padded(json.dumps(record.reason))})
 
-    def seal_plan(self, session_: Session) -> bytes | None:
+    def seal_ad_hoc_fields(self, session_: Session) -> bytes | None:
         """Return the value of the column `sealed_plan`: how soon an ad hoc session has to be, and why it has no time.
 
         Return None for a session that is closed or not ad hoc. Raises WrongKey when no key is set.
         """
         if not session_.adhoc or session_.is_closed:
             return None
-        return self._seal.seal_padded(json.dumps(rows.dump_sealed_plan(session_)))
+        return self._seal.seal_padded(json.dumps(rows.dump_ad_hoc_fields(session_)))
 
     def delete_contract_draft(self, connection: Connection, session_id: str) -> None:
         """Delete the draft of a contract, because the contract was recorded or the draft is no longer wanted."""
@@ -204,15 +207,15 @@ class Content:
 
     # --- reading ---
 
-    def open_plan(self, sealed: bytes) -> Mapping[str, Any]:
-        """Return the fields that `seal_plan` sealed; an empty mapping when no key is set.
+    def open_ad_hoc_fields(self, sealed: bytes) -> Mapping[str, Any]:
+        """Return the fields that `seal_ad_hoc_fields` sealed; an empty mapping when no key is set.
 
         Raises WrongKey when none of the keys fits.
         """
         if isinstance(self._seal, NoSeal):
             return {}
-        plan: Mapping[str, Any] = json.loads(self._seal.unseal(sealed))
-        return plan
+        fields: Mapping[str, Any] = json.loads(self._seal.unseal(sealed))
+        return fields
 
     def list_accesses(self, pairs: Collection[PairId], period: Span) -> list[AccessRecord]:
         """Return the accesses to content of these pairs within a period, oldest first."""
@@ -296,7 +299,7 @@ class Content:
         return Owner(json.loads(self._seal.unseal(sealed)).get("by", Owner.MANAGER)) if sealed else Owner.MANAGER
 
     def reseal_all(self) -> int:
-        """Seal all content again, with the first key and padded. Return the number of sealed values."""
+        """Seal all content again and padded, with the first of the keys. Return the number of sealed values."""
         with self._database.write() as connection:
             return sum(reseal_column(connection, column, self._seal) for column in SEALED_COLUMNS)
 
@@ -313,7 +316,7 @@ class Content:
 
 
 def reseal_column(connection: Connection, column: Column[Any], seal: Seal) -> int:
-    """Seal the values of a column again, with the first key and padded. Return the number of sealed values."""
+    """Seal the values of a column again and padded, with the first of the keys. Return how many there are."""
     table = column.table
     key_columns = list(table.primary_key)
     # on PostgreSQL the rows are locked, so that a value which is written meanwhile is not overwritten

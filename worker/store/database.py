@@ -30,8 +30,8 @@ if TYPE_CHECKING:
 MIGRATIONS = Path(__file__).resolve().parent / "migrations"
 #: SQLite's name for a temporary database, which is deleted when its connection closes. It is written to disk only when
 #: it does not fit into the cache.
-SCRATCH_FILE = "file:"
-SCRATCH_URL = f"sqlite:///{SCRATCH_FILE}?uri=true"
+TEMPORARY_DATABASE = "file:"
+TEMPORARY_DATABASE_URL = f"sqlite:///{TEMPORARY_DATABASE}?uri=true"
 #: How long a SQLite transaction waits for another one that writes.
 LOCK_TIMEOUT_SECONDS = 30
 #: A connection to PostgreSQL that is older than this is replaced. Proxies in front of the server may drop a connection
@@ -204,7 +204,7 @@ class Database:
         config = make_alembic_config()
         config.attributes.update(connection=connection, seal=seal)
         command.upgrade(config, version)
-        return bool(config.attributes.get("vacuum"))
+        return bool(config.attributes.get("vacuum"))  # set by each migration that seals values
 
     def compact(self) -> bool:
         """Rewrite the file of a SQLite database and empty its journal, so that neither contains deleted rows.
@@ -259,7 +259,7 @@ def _create_engine(url: str, is_sqlite: bool) -> Engine:
         engine = create_engine(server_url, pool_recycle=recycle, hide_parameters=True)
         event.listen(engine, "checkout", _require_open_connection)
         return engine
-    is_temporary = make_url(url).database in (None, "", ":memory:", SCRATCH_FILE)
+    is_temporary = make_url(url).database in (None, "", ":memory:", TEMPORARY_DATABASE)
     if not is_temporary:
         _make_folder(Path(str(make_url(url).database)))
     engine = create_engine(
@@ -308,7 +308,10 @@ def _make_folder(file: Path) -> None:
 
 
 def _create_file(dialect: object, record: object, arguments: Sequence[Any], keywords: object) -> None:
-    """Create the file of the database so that only its owner may read it. SQLite itself would let the umask decide."""
+    """Create the file of the database so that only its owner may read it. SQLite itself would let the umask decide.
+
+    `arguments` and `keywords` are those with which the driver connects; the first argument is the path.
+    """
     with suppress(OSError):  # SQLite meets the same error, and reports it
         private_files.create(Path(arguments[0]))
 

@@ -66,7 +66,7 @@ def record_handovers(
     """Store an open handover from each ended pair, and give open handovers their new pairs.
 
     `ended_pairs` are ended pairs whose reports stay in the company. When a pair begins again, the handover from it is
-    deleted.
+    deleted. An open handover from a pair that ended more than 180 days ago gets no new pair.
     """
     if new_pairs:
         _DELETE_HANDOVERS_FROM.execute(connection, pairs=sorted(new_pairs))

@@ -1,6 +1,7 @@
 """Appends lines to the history, the append-only list of decisions and effects. A line never contains content."""
 
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
 from datetime import date, datetime
 from typing import Any
 
@@ -10,24 +11,33 @@ from worker.domain.model import PairId
 from worker.store.statements import PreparedStatement
 from worker.store.tables import history
 
-#: The values of a line's columns `at`, `what`, `pair`, `session`, `reason` and `fields`, in this order.
-HistoryLine = tuple[datetime, str, PairId | None, str, str, Mapping[str, Any]]
-
 _APPEND = PreparedStatement(insert(history), columns=("at", "what", "pair", "session", "reason", "fields"))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HistoryLine:
+    """A line of the history: the values of its columns."""
+
+    at: datetime
+    what: str  #: the kind of line
+    pair: PairId | None  #: None for a line that concerns no single pair
+    session: str = ""  #: the id of the session, or of the commitment; empty when the line is about neither
+    reason: str = ""
+    fields: Mapping[str, Any] = field(default_factory=dict)
 
 
 def append_history(connection: Connection, lines: Iterable[HistoryLine]) -> None:
     """Append lines within a transaction."""
     values = [
         {
-            "at": at,
-            "what": what,
-            "pair": pair_id,
-            "session": session_id,
-            "reason": reason,
-            "fields": _convert_fields(fields),
+            "at": line.at,
+            "what": line.what,
+            "pair": line.pair,
+            "session": line.session,
+            "reason": line.reason,
+            "fields": _convert_fields(line.fields),
         }
-        for at, what, pair_id, session_id, reason, fields in lines
+        for line in lines
     ]
     if values:
         _APPEND.execute_many(connection, values)

@@ -1,4 +1,4 @@
-"""Holds mails back when they are claimed: outside their reader's working hours, and beyond three a day (T-16).
+"""Keeps mails back when they are claimed: outside their reader's working hours, and beyond three a day (T-16).
 
 `worker.domain.planning.mail_times` decides which mails leave, wait for another day, or are folded into one overflow
 mail. This module loads what the decision needs, and stores the decision in the transaction of the claim.
@@ -88,10 +88,10 @@ def admit_mails(
     readers = {row["email"]: rows.read_person(row) for row in _READERS.fetch_rows(connection, people=people)}
     mails = {row["key"]: rows.read_effect(row) for row in limited_rows if row["to"] in readers}
     decisions = _divide_by_reader(connection, seal, readers, mails, now)
-    held_keys: set[str] = set()
+    kept_back_keys: set[str] = set()
     for address, decision in decisions.items():
-        held_keys |= _save_decision(database, connection, readers[address], decision, now)
-    return [row for row in due_rows if row["key"] not in held_keys]
+        kept_back_keys |= _save_decision(database, connection, readers[address], decision, now)
+    return [row for row in due_rows if row["key"] not in kept_back_keys]
 
 
 def _divide_by_reader(
@@ -142,6 +142,11 @@ def _save_decision(
 
 
 def _build_history_line(mail: Effect, overflow: Effect, now: datetime) -> HistoryLine:
-    fields = {"message": mail.name, "to": mail.to, "number": mail.number or None, "told_in": overflow.key}
-    subject = get_session_or_commitment_id(mail)
-    return (now, "mail.folded", mail.pair, subject, "Told in one mail with the rest of the day.", fields)
+    return HistoryLine(
+        at=now,
+        what="mail.folded",
+        pair=mail.pair,
+        session=get_session_or_commitment_id(mail),
+        reason="Told in one mail with the rest of the day.",
+        fields={"message": mail.name, "to": mail.to, "number": mail.number or None, "told_in": overflow.key},
+    )

@@ -7,7 +7,7 @@ from sqlalchemy import Connection, String, select, type_coerce
 
 from worker.domain.model import Address
 from worker.store.database import Database
-from worker.store.history import append_history
+from worker.store.history import HistoryLine, append_history
 from worker.store.tables import history
 
 #: The value of `history.what` for these lines.
@@ -27,8 +27,7 @@ class OperatorAction:
 def append_operator_action(connection: Connection, action: OperatorAction) -> None:
     """Append the history line of an action within a transaction."""
     fields = {"by": action.by, "name": action.name, "whom": action.whom}
-    # the line has no pair, no session and no reason
-    append_history(connection, [(action.at, OPERATOR_ACTION, None, "", "", fields)])
+    append_history(connection, [HistoryLine(at=action.at, what=OPERATOR_ACTION, pair=None, fields=fields)])
 
 
 class OperatorActionRows:

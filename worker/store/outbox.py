@@ -34,7 +34,7 @@ from worker.store import rows, tables
 from worker.store.alerts import ALERT_MAIL_NAME, add_alert, get_session_or_commitment_id
 from worker.store.channels import expect_echo
 from worker.store.database import Database
-from worker.store.history import append_history
+from worker.store.history import HistoryLine, append_history
 from worker.store.learnings import delete_shown_learning
 from worker.store.mail_limits import admit_mails, count_mails, list_reader_tags
 from worker.store.mentions import release_mentions
@@ -68,6 +68,7 @@ _SELECT_DUE = (
 )
 _IS_MAIL = outbox.c.what == EffectKind.MAIL.value
 _DUE_EFFECTS = PreparedStatement(_SELECT_DUE.where(or_(_IS_MAIL, ~_HAS_EARLIER_CHANGE)))
+#: For an undo: a mail that withdraws an invitation is among these, because it takes an event off a guest's calendar.
 _DUE_CHANGES_OF_CALENDARS = PreparedStatement(
     _SELECT_DUE.where(or_(and_(~_IS_MAIL, ~_HAS_EARLIER_CHANGE), outbox.c.name == MailName.INVITATION_WITHDRAWN.value))
 )
@@ -150,11 +151,11 @@ class Doubt(StrEnum):
     """Why an effect may have been performed already, although that is not stored."""
 
     NONE = ""  #: nothing suggests that the effect was performed
-    #: The mail was decided within `restorations.SEARCH_PERIOD` after the database was restored, and may have been sent
-    #: before the restoration. The mail service is asked.
+    #: The mail was decided within 14 days (`restorations.SEARCH_PERIOD`) after the database was restored, and may have
+    #: been sent before the restoration. The mail service is asked.
     POSSIBLE = "possible"
     #: An earlier holder began the effect and did not settle it. This is also assumed of a mail that was due when the
-    #: database was restored, or was decided soon after the restoration (`restorations.CATCH_UP`).
+    #: database was restored, or was decided within two hours after that (`restorations.CATCH_UP`).
     UNKNOWN = "unknown"
 
 
@@ -241,8 +242,14 @@ class OutboxRows:
                 expect_echo(connection, effect.calendar, result.began_at)
             has_newer_reading = self._save_event(connection, result)
             if settlement.progress is EffectProgress.DONE and effect.name not in UNRECORDED_MAILS:
-                subject, fields = get_session_or_commitment_id(effect), result.history_fields or {}
-                append_history(connection, [(now, effect.kind.value, effect.pair, subject, "", fields)])
+                line = HistoryLine(
+                    at=now,
+                    what=effect.kind.value,
+                    pair=effect.pair,
+                    session=get_session_or_commitment_id(effect),
+                    fields=result.history_fields or {},
+                )
+                append_history(connection, [line])
             if effect.pair is None:
                 return
             if has_newer_reading or (settlement.needs_replanning and not result.needs_reread):
@@ -297,7 +304,8 @@ class OutboxRows:
 
         The mail counts for the reader's limit on `day` (T-16).
         """
-        row = {**rows.build_effect_row(mail), "to": list_reader_tags(self._seal, reader, day)[0], "day": day}
+        newest_tag, *_ = list_reader_tags(self._seal, reader, day)
+        row = {**rows.build_effect_row(mail), "to": newest_tag, "day": day}
         self._database.insert_new(connection, outbox, [row], ["key"])
 
     def count_mails(self, connection: Connection, reader: Address, day: date) -> int:
@@ -305,7 +313,10 @@ class OutboxRows:
         return count_mails(connection, self._seal, reader, day)
 
     def list_alerts(self, since: datetime) -> list[tuple[datetime, str]]:
-        """Return the newest alerts since `since`, each with its time and its text, which never contains content."""
+        """Return the newest alerts since `since`, each with its time and its text, which never contains content.
+
+        The time of an alert is its `snapshot_at`: when it was first due.
+        """
         is_alert = and_(outbox.c.name == ALERT_MAIL_NAME, outbox.c.snapshot_at >= since)
         # load twice as many as are returned, since digests are left out below
         limit = 2 * _MAX_LISTED_ALERTS
@@ -375,7 +386,7 @@ class OutboxRows:
 
 
 def _find_doubt(row: Mapping[str, Any], restoration: Restoration | None) -> Doubt:
-    """Return whether the effect of a claimed row may have been performed already."""
+    """Return why the effect of a claimed row may have been performed already; `Doubt.NONE` if nothing suggests that."""
     if row["progress"] == EffectProgress.SENDING.value:
         return Doubt.UNKNOWN
     if restoration is None or row["what"] != EffectKind.MAIL.value:

@@ -227,11 +227,13 @@ class _Batch:
     outgoing: Mapping[PairId, Handover] = field(default_factory=dict)  #: the handover from each pair
 
 
-#: A function that opens the column `session.sealed_plan`: see `Content.open_plan`.
-OpenPlan = Callable[[bytes], Mapping[str, Any]]
+#: A function that opens the column `session.sealed_plan`: see `Content.open_ad_hoc_fields`.
+OpenAdHocFields = Callable[[bytes], Mapping[str, Any]]
 
 
-def load_pairs(connection: Connection, pairs: Sequence[PairId], now: datetime, open_plan: OpenPlan) -> LoadedPairs:
+def load_pairs(
+    connection: Connection, pairs: Sequence[PairId], now: datetime, open_ad_hoc_fields: OpenAdHocFields
+) -> LoadedPairs:
     """Return everything that planning these pairs needs.
 
     Unknown pairs are left out. Pairs with a sealed value that can't be opened are listed as `unreadable`.
@@ -241,7 +243,7 @@ def load_pairs(connection: Connection, pairs: Sequence[PairId], now: datetime, o
     people = sorted({row[side] for row in pair_rows.values() for side in ("manager", "report")})
     batch = _Batch()
     batch.people = {row["email"]: rows.read_person(row) for row in _PEOPLE.fetch_rows(connection, people=people)}
-    pair_by_subject = _read_sessions_and_commitments(connection, batch, ids, now, open_plan)
+    pair_by_subject = _read_sessions_and_commitments(connection, batch, ids, now, open_ad_hoc_fields)
     _read_events_and_effects(connection, batch, ids, pair_by_subject, now)
     _read_mails_to_people(connection, batch, pair_rows, now)
     pairs_with_meetings = [row["id"] for row in pair_rows.values() if row["review"] == ReviewMode.IN_1ON1.value]
@@ -328,7 +330,7 @@ def load_waiting_pairs(connection: Connection, managers: Sequence[Address]) -> d
 
 
 def _read_sessions_and_commitments(
-    connection: Connection, batch: _Batch, pairs: list[PairId], now: datetime, open_plan: OpenPlan
+    connection: Connection, batch: _Batch, pairs: list[PairId], now: datetime, open_ad_hoc_fields: OpenAdHocFields
 ) -> dict[str, PairId]:
     """Read sessions, deferrals and commitments into the batch. Return the pair of each subject of events and effects.
 
@@ -338,7 +340,7 @@ def _read_sessions_and_commitments(
     pair_by_deferred_session: dict[str, PairId] = {}
     for row in _SESSIONS.fetch_rows(connection, pairs=pairs):
         try:
-            batch.sessions[row["pair"]].append(rows.read_session(row, open_plan))
+            batch.sessions[row["pair"]].append(rows.read_session(row, open_ad_hoc_fields))
         except WrongKey as error:
             batch.unreadable[row["pair"]] = str(error)
         if not row["closed"]:
@@ -385,12 +387,12 @@ def load_taken_time(
         has_offer_ended = row["offered_until"] is not None and row["offered_until"] <= now
         offered_spans = () if has_offer_ended else row["options"]
         for span in (*_list_session_spans(row), *offered_spans):
-            taken_time = TakenTime(span, row["id"], row["kind"], row["pair"], row["in_turn"])
+            taken_time = TakenTime(span, subject=row["id"], kind=row["kind"], pair=row["pair"], in_turn=row["in_turn"])
             taken_times[row["manager"]].append(taken_time)
             taken_times[row["report"]].append(taken_time)
     for row in _BLOCKS.fetch_rows(connection, people=addresses, now=now):
         span = Span(row["block_start"], row["block_end"])
-        taken_times[row["manager"]].append(TakenTime(span, row["id"], None, row["pair"]))
+        taken_times[row["manager"]].append(TakenTime(span, subject=row["id"], kind=None, pair=row["pair"]))
     return {address: tuple(sorted(times, key=_get_sort_key)) for address, times in taken_times.items()}
 
 

@@ -41,7 +41,7 @@ _SUSPENSIONS = PreparedStatement(
 
 
 class PeopleRows:
-    """Reads and writes the tables `person`, `pair`, `revocation` and `fact`."""
+    """Reads and writes the tables `person`, `pair` and `revocation`, and the stored values."""
 
     def __init__(self, database: Database) -> None:
         self._database = database

@@ -16,10 +16,10 @@ from worker.errors import LeaseLost, WrongKey
 from worker.store import rows
 from worker.store.content import Content
 from worker.store.database import Database
-from worker.store.history import append_history
+from worker.store.history import HistoryLine, append_history
 from worker.store.pair_state import LoadedPairs, load_pairs, load_taken_time
 from worker.store.parameters import bind_instant, in_bound_list
-from worker.store.restorations import is_catching_up
+from worker.store.restorations import must_read_calendars_first
 from worker.store.statements import PreparedStatement
 from worker.store.tables import calendar, commitment, deferral, event, outbox, pair, person, session
 from worker.store.types import SpansType
@@ -116,11 +116,11 @@ class Plans:
         """
         with self._database.write() as connection:
             due_rows = _DUE_PAIRS.fetch_tuples(connection, now=now, limit=limit)
-            plannable_rows, waiting_pairs = _separate_waiting(connection, due_rows, now)
+            plannable_rows, postponed_pairs = _separate_plannable(connection, due_rows, now)
             claimed_pairs = self._take_leases(connection, plannable_rows, now, holder, until)
-            if waiting_pairs:
-                lock_pairs(connection, waiting_pairs)
-                _POSTPONE.execute(connection, pairs=waiting_pairs, until=now + RECHECK_AFTER)
+            if postponed_pairs:
+                lock_pairs(connection, postponed_pairs)
+                _POSTPONE.execute(connection, pairs=postponed_pairs, until=now + RECHECK_AFTER)
             return claimed_pairs
 
     def claim_pairs(self, pairs: Collection[PairId], now: datetime, holder: str, until: datetime) -> list[PairId]:
@@ -180,7 +180,7 @@ class Plans:
     def load_readable(self, pairs: Sequence[PairId], now: datetime) -> LoadedPairs:
         """Return the same as `load`, but list the pairs whose sealed values can't be opened as `unreadable`."""
         with self._database.read() as connection:
-            return load_pairs(connection, pairs, now, self._content.open_plan)
+            return load_pairs(connection, pairs, now, self._content.open_ad_hoc_fields)
 
     def load_taken_time(self, people: Sequence[Address], now: datetime) -> dict[Address, tuple[TakenTime, ...]]:
         """Return the taken times of these people, by person: see `pair_state.load_taken_time`."""
@@ -216,9 +216,9 @@ class Plans:
     def _write_decisions(self, connection: Connection, plans: Sequence[Plan]) -> None:
         """Write the sessions, deferrals, commitments and effects of the plans, and a history line for each decision."""
         upsert, insert_new = self._database.upsert, self._database.insert_new
-        seal_plan = self._content.seal_plan
+        seal_ad_hoc_fields = self._content.seal_ad_hoc_fields
         session_rows = [
-            rows.build_session_row(planned, seal_plan(planned)) for plan in plans for planned in plan.sessions
+            rows.build_session_row(planned, seal_ad_hoc_fields(planned)) for plan in plans for planned in plan.sessions
         ]
         upsert(connection, session, session_rows)
         deferral_rows = [rows.build_deferral_row(new_deferral) for plan in plans for new_deferral in plan.deferrals]
@@ -229,7 +229,14 @@ class Plans:
         insert_new(connection, outbox, effect_rows, ("key",))
         decisions = [decision for plan in plans for decision in plan.decisions]
         lines = [
-            (decision.at, decision.what, decision.pair, decision.session, decision.reason, decision.fields)
+            HistoryLine(
+                at=decision.at,
+                what=decision.what,
+                pair=decision.pair,
+                session=decision.session,
+                reason=decision.reason,
+                fields=decision.fields,
+            )
             for decision in decisions
         ]
         append_history(connection, lines)
@@ -283,14 +290,14 @@ def _reschedule(
             statement.execute_many(connection, statement_rows)
 
 
-def _separate_waiting(
+def _separate_plannable(
     connection: Connection, pair_rows: Sequence[Sequence[Any]], now: datetime
 ) -> tuple[Sequence[Sequence[Any]], list[PairId]]:
     """Return the rows of pairs that may be planned, and the ids of the pairs that may not.
 
     A pair may not be planned while its manager's calendar was not read since the database was restored.
     """
-    if not pair_rows or not is_catching_up(connection, now):
+    if not pair_rows or not must_read_calendars_first(connection, now):
         return pair_rows, []
     unread = set(_UNREAD_CALENDARS.fetch_column(connection))
     plannable_rows = [(pair_id, manager, report) for pair_id, manager, report in pair_rows if manager not in unread]

@@ -94,9 +94,10 @@ class PushedRows:
 
     def _count_push(self, now: datetime) -> None:
         """Count a push in the log. Called last in each transaction, because from then on other pushes wait for it."""
-        empty_log = {"name": PUSH_LOG_NAME, "value": _format_push_log(PushLog(0, now, now))}
-        self.database.insert_new(self.connection, stored_value, [empty_log], ("name",))
-        log = self.get_push_log() or PushLog(0, now, now)
+        empty_log = PushLog(count=0, wave_began_at=now, last_at=now)
+        new_row = {"name": PUSH_LOG_NAME, "value": _format_push_log(empty_log)}
+        self.database.insert_new(self.connection, stored_value, [new_row], ("name",))
+        log = self.get_push_log() or empty_log
         value = _format_push_log(log.add_push(now))
         self.connection.execute(update(stored_value).where(stored_value.c.name == PUSH_LOG_NAME).values(value=value))
 

@@ -32,7 +32,7 @@ _ENDED_COMMITMENTS = PreparedStatement(
 
 @dataclass(slots=True)
 class PairYear:
-    """The sessions, deferrals and commitments of a pair in a period that ends now, usually a year."""
+    """The sessions, deferrals and commitments of a pair since some day, usually a year ago."""
 
     sessions: list[Session] = field(default_factory=list)
     deferrals: list[Deferral] = field(default_factory=list)
@@ -62,14 +62,15 @@ class Queries:
         if row is None:
             return None
         try:
-            return rows.read_session(row, self._content.open_plan)
+            return rows.read_session(row, self._content.open_ad_hoc_fields)
         except WrongKey:
             return rows.read_session(row)
 
     def list_sessions(self, pair_id: PairId | None = None) -> list[Session]:
         """Return every session of a pair, or of all pairs, in order of time.
 
-        The time of a session is its start. For a session without a start it is the target.
+        The time of a session is its start. For a session without a start it is the target. The sealed fields of ad hoc
+        sessions have placeholders as values.
         """
         query = select(session).order_by(func.coalesce(session.c.start, session.c.target), session.c.id)
         if pair_id:
@@ -78,9 +79,10 @@ class Queries:
             return [rows.read_session(row) for row in connection.execute(query).mappings()]
 
     def load_years(self, pairs: Collection[PairId], since: datetime) -> dict[PairId, "PairYear"]:
-        """Return the sessions, deferrals and commitments of these pairs from `since` until now, each in order of time.
+        """Return the sessions, deferrals and commitments of these pairs from `since` on, each in order of time.
 
-        Sessions that are not closed and commitments that are open are included, however old they are.
+        Sessions that are not closed and commitments that are open are included, however old they are. The sealed fields
+        of ad hoc sessions have placeholders as values.
         """
         ids = list(pairs)
         years = {pair_id: PairYear() for pair_id in ids}

@@ -75,7 +75,7 @@ class Restorations:
         )
 
 
-def is_catching_up(connection: Connection, now: datetime) -> bool:
+def must_read_calendars_first(connection: Connection, now: datetime) -> bool:
     """Return whether the database was restored so lately that pairs wait until their managers' calendars are read."""
     record = _STORED_VALUE.fetch_value(connection, name=_RECORD_NAME)
     if record is None:

@@ -149,15 +149,17 @@ def build_pair_row(pair: Pair) -> dict[str, Any]:
     return row
 
 
-def read_session(row: Row, open_plan: Callable[[bytes], Mapping[str, Any]] | None = None) -> Session:
+def read_session(row: Row, open_ad_hoc_fields: Callable[[bytes], Mapping[str, Any]] | None = None) -> Session:
     """Return the session that a row of the table `session` describes.
 
-    Some fields of an ad hoc session are sealed in the column `sealed_plan`. `open_plan` opens that column. Without
-    `open_plan`, these fields have placeholders as values.
+    Some fields of an ad hoc session are sealed in the column `sealed_plan`. `open_ad_hoc_fields` opens that column.
+    Without it, these fields have placeholders as values.
     """
     session = Session(**_read_columns(row, _SESSION_FIELDS), offer=_read_offer(row))
-    sealed = row["sealed_plan"]
-    return apply_sealed_plan(session, open_plan(sealed)) if sealed and open_plan else session
+    sealed_fields = row["sealed_plan"]
+    if not sealed_fields or not open_ad_hoc_fields:
+        return session
+    return apply_ad_hoc_fields(session, open_ad_hoc_fields(sealed_fields))
 
 
 def _read_offer(row: Row) -> Offer | None:
@@ -177,13 +179,13 @@ def _read_offer(row: Row) -> Offer | None:
     )
 
 
-#: In the row of an ad hoc session, the column `latest` has a placeholder: `earliest` plus this time.
-AD_HOC_WINDOW = timedelta(days=7)
+#: The placeholder in the column `latest` of an ad hoc session is `earliest` plus this time.
+PLACEHOLDER_WINDOW = timedelta(days=7)
 #: The placeholder in the column `unplaceable` of an ad hoc session for which no time exists.
 PLACEHOLDER_REASONS = (Reason("verbatim", {"words": "No time for it exists just now."}),)
 
 
-def dump_sealed_plan(session: Session) -> dict[str, Any]:
+def dump_ad_hoc_fields(session: Session) -> dict[str, Any]:
     """Return the fields of an ad hoc session that are stored sealed, because they hint at why it was requested."""
     return {
         "urgent": session.urgent,
@@ -192,28 +194,28 @@ def dump_sealed_plan(session: Session) -> dict[str, Any]:
     }
 
 
-def apply_sealed_plan(session: Session, plan: Mapping[str, Any]) -> Session:
-    """Return the session with the fields in `plan`, which `dump_sealed_plan` made; unchanged when `plan` is empty."""
-    if not plan:
+def apply_ad_hoc_fields(session: Session, opened: Mapping[str, Any]) -> Session:
+    """Return the session with the values that `dump_ad_hoc_fields` returned; unchanged when `opened` is empty."""
+    if not opened:
         return session
-    reasons = parse_reasons(plan["unplaceable"]) if plan["unplaceable"] else None
-    return replace(session, urgent=plan["urgent"], latest=convert_to_instant(plan["latest"]), unplaceable=reasons)
+    reasons = parse_reasons(opened["unplaceable"]) if opened["unplaceable"] else None
+    return replace(session, urgent=opened["urgent"], latest=convert_to_instant(opened["latest"]), unplaceable=reasons)
 
 
-def build_session_row(session: Session, sealed_plan: bytes | None = None) -> dict[str, Any]:
+def build_session_row(session: Session, sealed_ad_hoc_fields: bytes | None = None) -> dict[str, Any]:
     """Return the columns of a session.
 
-    For an ad hoc session, the columns of the fields that `sealed_plan` contains have placeholders as values.
+    The sealed fields of an ad hoc session have placeholders in the columns of their own.
     """
     row = {
         **_read_fields(session, _SESSION_FIELDS),
         **_build_offer_columns(session.offer),
         "closed": session.is_closed,
-        "sealed_plan": sealed_plan,
+        "sealed_plan": sealed_ad_hoc_fields,
     }
     if session.adhoc:
         row["urgent"] = False
-        row["latest"] = session.earliest + AD_HOC_WINDOW
+        row["latest"] = session.earliest + PLACEHOLDER_WINDOW
         row["unplaceable"] = PLACEHOLDER_REASONS if session.unplaceable else None
     return row
 

@@ -168,7 +168,8 @@ deferral = Table(
     "deferral",
     metadata,
     Column("session", String, ForeignKey("session.id"), primary_key=True),
-    Column("number", Integer, primary_key=True),  # counts the deferrals of a session; negative for moves by hand
+    # counts the deferrals of a session; a move by hand has a row, too, with a negative number
+    Column("number", Integer, primary_key=True),
     Column("at", Instant, nullable=False),
     Column("cause", EnumType(DeferralCause), nullable=False),
     Column("who", String, nullable=False),  # the address of the person who caused the deferral; empty for nobody
@@ -265,10 +266,11 @@ outbox = Table(
     Column("subject", String, nullable=False, index=True),
     Column("calendar", String, nullable=False),
     Column("event", String, nullable=False),  # key of the event
-    # for a mail, the reader's address; where the row must not name the reader, a keyed digest of the address and day
+    # for a mail, the reader's address; for a mail about a third voice, whose row must not name the reader, a keyed
+    # digest of the address and the day
     Column("to", String, nullable=False),
     Column("number", Integer, nullable=False),  # distinguishes mails of one name and subject, such as by revision
-    Column("start", Instant),  # the event's start before the effect; for a mail, a time that its name determines
+    Column("start", Instant),  # the event's start before the effect; for a mail, a time that its `MailName` determines
     Column("progress", EnumType(EffectProgress), nullable=False),
     Column("due_at", Instant),  # while the effect is leased, the end of the lease; null when the progress is final
     Column("snapshot_at", Instant, nullable=False),
@@ -451,7 +453,7 @@ CHANNEL_SERVICES_NAME = "channels"
 OUTDATED_CHANNELS = "?"
 #: The name of the stored value that holds a fingerprint of the URL to which notifications are sent, and of the key that
 #: signs their tokens. The value is empty without a URL.
-ADDRESS_FINGERPRINT_NAME = "channel address"
+NOTIFY_URL_FINGERPRINT_NAME = "channel address"
 #: Single values of this installation, by name, such as the digest of the roster.
 stored_value = Table(
     "fact", metadata, Column("name", String, primary_key=True), Column("value", String, nullable=False)
@@ -475,7 +477,7 @@ channel = Table(
     # whether a notification of a change has come since the last reading of the calendar began
     Column("has_told", Boolean, nullable=False, server_default=false()),
     Column("hinted_at", Instant),  # the time of the last poll that a notification scheduled, in the past or future
-    # how many polls, scheduled by notifications as well, came in quick succession before the poll at `hinted_at`
+    # how many polls, each caused by a notification, came in quick succession before the poll at `hinted_at`
     Column("looks", Integer, nullable=False, server_default="0"),
     Column("awaiting_since", Instant),  # when we wrote the change whose notification has not come yet
     Column("failures", Integer, nullable=False, server_default="0"),

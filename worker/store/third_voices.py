@@ -30,7 +30,7 @@ class ThirdVoiceRows:
         for earlier_voice in self._list(connection, [voice.report]):
             if earlier_voice.is_withdrawn and earlier_voice.expires_at <= voice.asked_at:
                 connection.execute(delete(third_voice).where(third_voice.c.id == earlier_voice.id))
-        row = {"id": voice.id, "tag": self._seal.list_tags(voice.report)[0], "asked_at": voice.asked_at}
+        row = {"id": voice.id, "tag": self._make_tag(voice.report), "asked_at": voice.asked_at}
         row |= {"expires_at": voice.expires_at, "answered_at": None, "sealed_answer": None}
         connection.execute(third_voice.insert(), {**row, "sealed": self._seal_question(voice)})
 
@@ -93,11 +93,16 @@ class ThirdVoiceRows:
         return len(ids)
 
     def renew_tags(self) -> None:
-        """Compute all tags again with the first key. Raises WrongKey."""
+        """Compute all tags again with the first of the keys. Raises WrongKey."""
         with self._database.write() as connection:
             for row in connection.execute(select(third_voice)).mappings().all():
-                tag = self._seal.list_tags(self._parse(row).report)[0]
+                tag = self._make_tag(self._parse(row).report)
                 connection.execute(update(third_voice).where(third_voice.c.id == row["id"]).values(tag=tag))
+
+    def _make_tag(self, address: Address) -> str:
+        """Return the tag of an address that is stored: the one that is made with the first of the keys."""
+        first_tag, *_ = self._seal.list_tags(address)
+        return first_tag
 
     def _list(self, connection: Connection, addresses: Collection[Address]) -> list[ThirdVoice]:
         tags = [tag for address in sorted(addresses) for tag in self._seal.list_tags(address)]
