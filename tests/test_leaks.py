@@ -207,7 +207,7 @@ def run_cycle(url: str) -> tuple[Office, Watched, str]:
     contracts.let_go(of_report.id, WORDS["reason.report_let_go"], by=Owner.REPORT)
     office.run(2 * HOUR)
     next_session = office.session(SessionKind.CAREER, pair_id)
-    actions.defer_session(next_session.id, by=SAM, reason=f"My {WORDS['reason.move']} are out")
+    actions.request_another_time(next_session.id, by=SAM, reason=f"My {WORDS['reason.move']} are out")
     office.run(2 * HOUR)
     actions.request_talk(pair_id, Trigger.LEAVING, f"Somebody of {WORDS['reason.talk']} called")
     office.run(5 * DAY)

@@ -193,11 +193,11 @@ class ScriptedHumans:
         self._stage.worker.actions.record_not_held(session.id)
 
     def _ask(self, beat: Beat, session: Session) -> None:
-        self._stage.worker.actions.defer_session(session.id, by=beat.who)
+        self._stage.worker.actions.request_another_time(session.id, by=beat.who)
 
     def _choose(self, beat: Beat, session: Session, option: int) -> LedgerLine:
         chosen = session.options[option]
-        self._stage.worker.actions.defer_session(session.id, chosen, by=beat.who)
+        self._stage.worker.actions.request_another_time(session.id, chosen, by=beat.who)
         return {"start": _format_instant(chosen.start), "end": _format_instant(chosen.end)}
 
     def _talk(self, beat: Beat, _: None, trigger: str) -> LedgerLine:

@@ -77,7 +77,7 @@ def test_accesses_at_night_share_one_mail_in_the_morning(office: Office) -> None
     mails = office.mails("content_accessed")
     assert {mail["To"].addresses[0].addr_spec for mail in mails} == {DANA, SAM} and len(mails) == 2
     assert all("It is late" in texts([mail]) and "It is later" in texts([mail]) for mail in mails)
-    assert {mail.counts for mail in office.effects("content_accessed")} == {True}
+    assert {mail.is_limited for mail in office.effects("content_accessed")} == {True}
 
 
 def test_person_who_left_today_gets_the_mail_tomorrow(office: Office) -> None:

@@ -31,10 +31,10 @@ def test_cause_with_many_alerts_is_mailed_once_an_hour(database_url: str) -> Non
     without_digests = [alert for alert in alerts if "more:" not in alert.key]
     assert len(without_digests) > 3 * len(mailed), "there are far more alerts than mails"
     causes = {alert.key: fields["cause"] for alert, fields in zip(mailed, list_mailed_fields(office), strict=True)}
-    counts_by_hour = Counter((causes[alert.key], (alert.snapshot_at - START) // HOUR) for alert in mailed)
+    counts_by_hour = Counter((causes[alert.key], (alert.decided_at - START) // HOUR) for alert in mailed)
     assert max(counts_by_hour.values()) <= 2
     for cause in set(causes.values()):
-        times = sorted(alert.snapshot_at for alert in mailed if causes[alert.key] == cause)
+        times = sorted(alert.decided_at for alert in mailed if causes[alert.key] == cause)
         assert all(later - earlier >= HOUR for earlier, later in pairwise(times))
     office.close()
 

@@ -251,7 +251,7 @@ def check_mails(company: PostgresCompany) -> int:
     doubled = [message_id for message_id, count in sent.items() if count > 1]
     assert {(effects[message_id].name, sent[message_id]) for message_id in doubled} <= {("contract_summary", 2)}
     assert not [effect.key for effect in company.effects() if effect.progress is EffectProgress.DEAD]
-    assert not [effect.key for effect in company.effects() if effect.is_live and effect.due_at <= company.at]
+    assert not [effect.key for effect in company.effects() if effect.is_pending and effect.due_at <= company.at]
     return len(doubled)
 
 

@@ -50,10 +50,10 @@ def add_mails(office: Office, count: int, name: str = MailName.PAIR_ENDED, to: s
             pair=PairId(BOSS, REPORTS[n]),
             subject=f"s{n}",
             due_at=now,
-            snapshot_at=now,
+            decided_at=now,
             name=name,
             to=to,
-            counts=True,
+            is_limited=True,
         )
         for n in range(count)
     ]
@@ -165,7 +165,7 @@ def test_personal_mail_has_no_session_and_no_pair_in_the_history(office: Office)
 def test_manager_with_a_new_address_gets_no_personal_mail_twice(office: Office) -> None:
     """R-20, T-16: no second introduction, and no second weekly mail in the week in which the address changed."""
     office.run(3 * WEEK + 2 * HOUR)
-    (weekly,) = [effect for effect in office.effects("weekly") if effect.snapshot_at >= START + 3 * WEEK]
+    (weekly,) = [effect for effect in office.effects("weekly") if effect.decided_at >= START + 3 * WEEK]
     new = "chief@corp.example"
     office.persons = {**{r: office.persons[r] for r in REPORTS}, new: replace(office.persons[BOSS], email=new)}
     office.pairs = pairs(*(pair(new, report) for report in REPORTS))
@@ -173,7 +173,7 @@ def test_manager_with_a_new_address_gets_no_personal_mail_twice(office: Office) 
     office.store.people.apply_import(office.persons, office.pairs, office.clock(), aliases)
     assert list_columns_with_address(office, BOSS) == set()
     office.run(2 * DAY)
-    assert [effect.key for effect in office.effects("weekly") if effect.snapshot_at >= START + 3 * WEEK] == [weekly.key]
+    assert [effect.key for effect in office.effects("weekly") if effect.decided_at >= START + 3 * WEEK] == [weekly.key]
     assert len([m for m in office.mails("introduction") if new in str(m["To"])]) == 0
 
 

@@ -113,7 +113,7 @@ def test_r28_prompt_and_brief_invite_to_notes_once_for_each_part(series_office: 
     """The reflection prompt invites the report and the brief the manager; when they are sent again, neither invites."""
     series_office.run_to(get_part(series_office, Topic.DIRECTION).span.start - HOUR)
     assert list_mails_with(series_office, INVITATION) == ["reflection_prompt", "brief"]
-    series_office.worker.actions.defer_session(get_part(series_office, Topic.DIRECTION).id)
+    series_office.worker.actions.request_another_time(get_part(series_office, Topic.DIRECTION).id)
     series_office.run_to(get_part(series_office, Topic.DIRECTION).span.start - HOUR)
     assert list_mails_with(series_office, INVITATION) == ["reflection_prompt", "brief"]
     series_office.run_to(get_part(series_office, Topic.GAP).span.start - HOUR)

@@ -133,7 +133,7 @@ def test_a_refused_cancel_is_repeated_until_the_calendar_accepts_it(office: Offi
         office.worker.store.people.set_paused(session.pair, is_paused=True, now=office.clock())
     else:
         office.calendar.add(SAM, Span(START, START + 30 * WEEK))
-        office.worker.actions.defer_session(session.id)
+        office.worker.actions.request_another_time(session.id)
     office.run(3 * DAY)
     cancels = office.effects("event.cancel")
     assert len(office.events()) == 1
@@ -290,7 +290,7 @@ def test_after_a_conflict_the_whole_calendar_is_read_and_a_hand_move_counts(offi
         return changes if changes.is_full else CalendarChanges((), (), changes.cursor, is_full=False)
 
     office.calendar.changes = omit_changes  # type: ignore[method-assign]
-    office.worker.actions.defer_session(session.id)
+    office.worker.actions.request_another_time(session.id)
     office.tick(hint=False)
     office.run(HOUR)
     moved = office.session()
@@ -441,7 +441,7 @@ def test_a_session_deferred_before_its_event_exists_gets_an_event_at_its_new_tim
     office.calendar.add(DANA, Span(office.clock(), office.clock() + 10 * DAY))
     office.worker.sweep.run("one")
     session = office.session()
-    office.worker.actions.defer_session(session.id)
+    office.worker.actions.request_another_time(session.id)
     getattr(office.worker, first_part).run("two")
     office.tick()
     assert [event.span for event in office.events()] == [office.session().span]

@@ -100,7 +100,7 @@ def test_each_report_and_no_manager_gets_one_pulse_mail(office: Office) -> None:
 def test_the_question_keeps_mail_hours_and_is_not_folded_into_another_mail(office: Office) -> None:
     """T-16: the mail counts against the daily limit. A line in another mail would have no link to answer by."""
     (mail,) = [effect for effect in office.effects("pulse") if effect.to == REPORTS[0]]
-    assert mail.counts
+    assert mail.is_limited
     division = divide_mails(office.persons[REPORTS[0]], [mail], 3, mail.due_at)
     assert (division.leaving, division.folded) == ((mail,), ())
     office.clock.move_to(mail.due_at.replace(hour=22))

@@ -361,7 +361,7 @@ def test_an_absence_found_during_a_move_defers_the_session_after_the_move() -> N
     session = office.session()
     new_span = span(datetime(2026, 10, 14, 8, tzinfo=UTC), 75)
     office.calendar.fail = Fails(Unavailable, "update", times=1)
-    office.worker.actions.defer_session(session.id, new_span)
+    office.worker.actions.request_another_time(session.id, new_span)
     office.tick()
     office.clock.advance(timedelta(seconds=20))
     office.calendar.add(SAM, Span(new_span.start - 6 * HOUR, new_span.start + 5 * DAY), show=ShowAs.AWAY)

@@ -149,7 +149,7 @@ def test_a_reading_older_than_a_write_of_ours_changes_nothing(office: Office) ->
     def read_and_let_other_move(calendar: str, cursor: str | None, window: Span) -> CalendarChanges:
         changes = read_changes(calendar, cursor, window)
         office.calendar.changes = read_changes  # type: ignore[method-assign]
-        other.actions.defer_session(session.id)
+        other.actions.request_another_time(session.id)
         other.sweep.run("other")
         other.outbox.run("other")
         return changes
@@ -419,7 +419,7 @@ def test_a_refused_empty_reading_and_a_failing_update_do_not_repeat_without_paus
     session = office.store.queries.list_sessions()[0]
     empty_calendar = MemoryCalendar()
     office.worker.services.use(calendars={SERVICE: empty_calendar})
-    office.worker.actions.defer_session(session.id)
+    office.worker.actions.request_another_time(session.id)
     effect_count = len(office.effects())
     office.tick()
     assert len(office.effects()) <= effect_count + 4

@@ -126,10 +126,10 @@ def add_mails(office: Office, count: int) -> None:
                 pair=PairId(DANA, SAM),
                 subject=f"s{n}",
                 due_at=now,
-                snapshot_at=now,
+                decided_at=now,
                 name=MailName.PAIR_ENDED,
                 to=SAM,
-                counts=True,
+                is_limited=True,
             )
         )
 

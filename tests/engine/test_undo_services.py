@@ -84,7 +84,7 @@ def prepare_company(companies: PreparedCompanies, steps: Sequence[Sequence[str]]
 def assert_is_undone(company: CrashCompany) -> None:
     for address in company.people:
         assert [event.key for event in list_events(company, address)] == [None], "only the event that is not ours"
-    assert [effect.key for effect in company.effects() if effect.is_live and not effect.name] == []
+    assert [effect.key for effect in company.effects() if effect.is_pending and not effect.name] == []
     store = company.store()
     state = store.undo.load()
     pauses = store.participation.load().pauses

@@ -64,7 +64,7 @@ def test_a_mail_of_a_slow_batch_is_checked_again_before_it_is_sent(database_url:
 
     def defer_all() -> None:
         for session in sessions:
-            other.actions.defer_session(session.id)
+            other.actions.request_another_time(session.id)
         other.sweep.run("other")
 
     def send_slowly(operation: str) -> None:
@@ -204,7 +204,7 @@ def test_an_event_created_before_a_crash_is_cancelled_when_its_pair_is_paused(of
     office.clock.advance(LEASE)
     office.run(HOUR)
     assert office.events() == []
-    assert not [effect for effect in office.effects() if effect.is_live]
+    assert not [effect for effect in office.effects() if effect.is_pending]
 
 
 def test_an_update_before_a_crash_does_not_count_as_a_hand_move(office: Office) -> None:
@@ -229,7 +229,7 @@ def test_a_cancel_before_a_crash_is_not_left_unfinished(office: Office) -> None:
     die_after(office, "cancel")
     office.clock.advance(LEASE)
     office.run(HOUR)
-    assert office.events() == [] and not [effect for effect in office.effects() if effect.is_live]
+    assert office.events() == [] and not [effect for effect in office.effects() if effect.is_pending]
 
 
 @pytest.mark.parametrize("error", [InvalidResponse, Forbidden])

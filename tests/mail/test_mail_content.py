@@ -34,7 +34,7 @@ def run_company(mail: dict[str, Any], *, anybody: bool = False) -> Office:
     first = office.hold()
     office.worker.contracts.record(first.id, contract(office.clock(), SECRET))
     office.run(DAY)
-    office.worker.actions.defer_session(office.session(SessionKind.CAREER).id, by=SAM, reason=f"{SECRET} first")
+    office.worker.actions.request_another_time(office.session(SessionKind.CAREER).id, by=SAM, reason=f"{SECRET} first")
     office.run(DAY)
     office.worker.actions.request_talk(PairId(DANA, SAM), Trigger.DOUBT)
     office.run(40 * DAY)

@@ -38,7 +38,7 @@ def test_storing_a_write_locks_the_channel_before_the_event(database_url: str) -
     office = NotifyingOffice(database_url)
     office.tick_until_quiet()
     office.clock.advance(MINUTE)
-    office.worker.actions.defer_session(office.session().id)
+    office.worker.actions.request_another_time(office.session().id)
     office.worker.sweep.run("first")
     key = office.session().key
     other_worker, delivered = office.add_worker("second"), []

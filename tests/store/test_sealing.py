@@ -22,7 +22,7 @@ def make_office_with_content(url: str) -> tuple[Office, str]:
     held_session = office.hold()
     office.worker.contracts.record(held_session.id, contract(office.clock(), "Hyacinth"))
     office.tick()
-    office.worker.actions.defer_session(office.session().id, by=SAM, reason="Primrose")
+    office.worker.actions.request_another_time(office.session().id, by=SAM, reason="Primrose")
     office.worker.actions.request_talk(held_session.pair, Trigger.LEAVING, "Marigold")
     return office, held_session.id
 

@@ -79,7 +79,7 @@ def second_store(database_url: str, store: Store) -> Iterator[Store]:
 
 
 def make_effect(key: str, kind: EffectKind = EffectKind.MAIL, subject: str = "s1", **fields: object) -> Effect:
-    effect = Effect(key=key, kind=kind, pair=PAIR, subject=subject, due_at=START, snapshot_at=START, event="s1.1")
+    effect = Effect(key=key, kind=kind, pair=PAIR, subject=subject, due_at=START, decided_at=START, event="s1.1")
     return replace(effect, **fields)  # type: ignore[arg-type]
 
 

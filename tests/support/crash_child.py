@@ -187,7 +187,7 @@ class WorkerProcess:
         self.worker.contracts.record(session.id, contract(self.clock()), on_behalf=on_behalf)
 
     def _ask_for_another_time(self, session: Session) -> None:
-        self.worker.actions.defer_session(session.id)
+        self.worker.actions.request_another_time(session.id)
 
     def _run(self, until: str) -> None:
         """Let time pass, from one due instant to the next."""
@@ -205,7 +205,7 @@ class WorkerProcess:
         """Ask for another time, unless an earlier process has done so."""
         session = self._session(SessionState.BOOKED)
         if session is not None and session.count == 0:
-            self.worker.actions.defer_session(session.id)
+            self.worker.actions.request_another_time(session.id)
 
     def _pause(self) -> None:
         """Pause the pairs."""
@@ -267,7 +267,7 @@ def warm_up() -> None:
         answering.join()
     office = Office()
     office.tick()
-    office.worker.actions.defer_session(office.session().id)
+    office.worker.actions.request_another_time(office.session().id)
     office.tick()
     held = office.hold()
     office.tick()

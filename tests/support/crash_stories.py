@@ -347,7 +347,7 @@ def check_end(company: CrashCompany) -> None:
     """
     check_events(company)
     check_mails(company)
-    assert not [effect.key for effect in company.effects() if effect.is_live], "something is left undone"
+    assert not [effect.key for effect in company.effects() if effect.is_pending], "something is left undone"
 
 
 def check_events(company: CrashCompany) -> None:

@@ -96,7 +96,7 @@ def effect_of(name: str = "", **fields: Any) -> Effect:
         "pair": pair_of().id,
         "subject": "c1",
         "due_at": NOW,
-        "snapshot_at": NOW,
+        "decided_at": NOW,
         "name": name,
         "to": DANA.email if name else "",
     }

@@ -213,7 +213,7 @@ class Company(RuleBasedStateMachine):
         if one:
             start = START.replace(hour=9) + ((self.now - START).days + (days_ahead or 0)) * DAY
             requested_time = self.draw_one(data, [companies.span(start) if days_ahead else None, *one.options])
-            self._try_action(lambda: self.world.worker.actions.defer_session(one.id, requested_time))
+            self._try_action(lambda: self.world.worker.actions.request_another_time(one.id, requested_time))
 
     @rule(data=st.data(), trigger=st.sampled_from(Trigger))
     def asks_to_talk(self, data: st.DataObject, trigger: Trigger) -> None:
@@ -411,7 +411,7 @@ class Company(RuleBasedStateMachine):
         self._summaries_left_at_once()
 
     def _nothing_is_left_undone(self) -> None:
-        undone = [effect for effect in self.effects() if effect.is_live and effect.due_at <= self.now]
+        undone = [effect for effect in self.effects() if effect.is_pending and effect.due_at <= self.now]
         assert not undone, undone
 
     def _there_is_always_a_next_session(self) -> None:
@@ -484,7 +484,7 @@ class Company(RuleBasedStateMachine):
         sent = {
             (effect.subject, effect.number, effect.to)
             for effect in self.effects()
-            if effect.name == "contract_summary" and not effect.is_live
+            if effect.name == "contract_summary" and not effect.is_pending
         }
         for (session_id, revision), at in self.recorded.items():
             if at >= self.well_since:

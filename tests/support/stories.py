@@ -105,7 +105,7 @@ def _is_read_in_any_case(effect: Effect, now: datetime) -> bool:
     if effect.pair is None or effect.name == MailName.REFLECTION_PROMPT:
         return True
     is_about_pair = effect.subject == str(effect.pair)
-    return is_about_pair and (effect.name in ONCE_PER_PAIR_MAILS or effect.snapshot_at >= now - PAIR_MAILS_READ_FOR)
+    return is_about_pair and (effect.name in ONCE_PER_PAIR_MAILS or effect.decided_at >= now - PAIR_MAILS_READ_FOR)
 
 
 def apply_plan(state: PairState, made: Plan, now: datetime) -> PairState:

@@ -92,7 +92,7 @@ def play_month(file: Path) -> SavedCompany:
     office.run(DAY)
     kept = next(c for c in office.store.queries.list_commitments(PairId(DANA, SAM)) if c.owner == "manager")
     office.worker.contracts.mark_done(kept.id)
-    office.worker.actions.defer_session(
+    office.worker.actions.request_another_time(
         _find_booked_session(office).id, Span(NEXT_CONVERSATION, NEXT_CONVERSATION + timedelta(minutes=75))
     )
     office.tick()

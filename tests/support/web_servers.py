@@ -154,7 +154,9 @@ def run_company(folder: Path) -> Iterator[CompanyOnServers]:
             company.tick()
             for day, report in enumerate(REPORTS):  # one a day, all in one week
                 start = FIRST_CONVERSATION + timedelta(days=day)
-                worker.actions.defer_session(company.session(report).id, Span(start, start + timedelta(minutes=75)))
+                worker.actions.request_another_time(
+                    company.session(report).id, Span(start, start + timedelta(minutes=75))
+                )
             company.tick()
             company.run_until(company.all_held, START + timedelta(days=60))
             worker.contracts.record(company.session(NOAH).id, contract(clock(), "Introduce Noah to Priya"))

@@ -367,7 +367,7 @@ def test_an_invalid_time_in_the_form_moves_nothing(company: WebCompany) -> None:
 def test_t12_an_offered_time_is_booked_without_a_deferral(company: WebCompany) -> None:
     """T-12: after the third deferral, three times are offered to the two."""
     for _ in range(3):
-        company.office.worker.actions.defer_session(company.next_session().id)
+        company.office.worker.actions.request_another_time(company.next_session().id)
         company.office.tick()
     session = company.next_session()
     assert len(session.options) == 3
@@ -462,7 +462,7 @@ def test_r18_the_manager_reads_the_reports_reason_for_a_changed_commitment(compa
 
 def test_r38_the_reports_file_has_no_reason_of_the_manager(company: WebCompany) -> None:
     """R-38, T-12: the report's file counts the deferrals; only the manager's file names the manager as their cause."""
-    company.office.worker.actions.defer_session(company.next_session().id, by=DANA)
+    company.office.worker.actions.request_another_time(company.next_session().id, by=DANA)
     company.office.tick()
     losses = json.loads(company.visitor(SAM, Purpose.ME).get("/me/data").get_data(as_text=True))["pairs"][0][
         "times_lost"

@@ -229,7 +229,7 @@ def test_every_link_in_every_mail_opens_a_page(saved_company: SavedCompany, tmp_
     company = WebCompany.of(saved_company, tmp_path, sync={"every": "1 day", "near": "1 day", "full_every": "1 day"})
     company.office.worker.contracts.record(company.held_session().id, contract(company.office.clock()))
     for _ in range(3):
-        company.office.worker.actions.defer_session(company.next_session().id)
+        company.office.worker.actions.request_another_time(company.next_session().id)
         company.office.tick()
     opened_mails = set()
     for _ in range(12):

@@ -244,7 +244,7 @@ def test_r30_only_the_reports_file_has_question_and_answer(company: WebCompany) 
 def test_r30_a_refused_mail_is_shown_to_the_report_and_causes_no_alert(company: WebCompany) -> None:
     company.office.mailer.fail = Fails(lambda: Forbidden(f"no mailbox {LEE}"), "send", times=1)
     assert ask_as_sam(company) == 303
-    due = next(effect.due_at for effect in company.office.effects("third_voice_request") if effect.is_live)
+    due = next(effect.due_at for effect in company.office.effects("third_voice_request") if effect.is_pending)
     alerts = len(company.office.mails("operator_alert"))
     company.office.clock.move_to(max(due, company.office.clock()))
     company.office.worker.outbox.run("x")

@@ -15,7 +15,7 @@ from worker.links import Purpose
 @pytest.fixture
 def offered_session(company: WebCompany) -> Session:
     """A session of Dana and Sam that the manager deferred, so that three times are offered to the two."""
-    company.office.worker.actions.defer_session(company.next_session().id, by=DANA)
+    company.office.worker.actions.request_another_time(company.next_session().id, by=DANA)
     company.office.tick()
     assert len(company.next_session().options) == 3
     return company.next_session()

@@ -123,7 +123,7 @@ def defer(
         if reason:  # only then content is written, in the name of the report
             on_behalf = OnBehalf(ContentAccess.EXPLAIN_DEFERRAL, asker, reason)
             write_access = worker.contracts.make_access_writer(session.pair, on_behalf)
-        worker.actions.defer_session(session_id, span, asker, reason=reason, also_write=write_access)
+        worker.actions.request_another_time(session_id, span, asker, reason=reason, also_write=write_access)
         zone = find_manager(worker.store, session.pair).zone
         names_outside_hours = _list_names_outside_hours(worker.store, session, span) if span else []
     if span:

@@ -42,9 +42,9 @@ MAX_TRIES = 100
 #: How long an action waits between two tries, in seconds.
 RETRY_SECONDS = 0.1
 
-#: Writes rows in the transaction that writes a plan.
+#: A function that writes rows in the transaction that writes a plan.
 Writer = Callable[[Connection], None]
-#: Changes the plan of a pair. May return a writer of more rows.
+#: A function that changes the plan of a pair. It may return a writer of more rows.
 PairAction = Callable[[PlanBuilder], Writer | None]
 
 
@@ -91,7 +91,7 @@ class Actions:
         """Record that a session took place. `end` is when it ended, if that was not its booked time."""
         self.apply_to_session(session_id, lambda builder, session: actions.record_held(builder, session, end))
 
-    def defer_session(
+    def request_another_time(
         self,
         session_id: str,
         requested_time: Span | None = None,
@@ -100,11 +100,11 @@ class Actions:
         reason: str = "",
         also_write: Writer | None = None,
     ) -> None:
-        """Give a session another time: the requested time, or one that the next sweep finds.
+        """Give a session the requested time, or, without one, a time that the next sweep finds.
 
-        Choosing an offered time does not count as a deferral (T-12). `by` is the person who asks, if known. `reason` is
-        the report's reason, which is stored sealed, and shown to the manager (R-18). `also_write` writes more rows in
-        the same transaction.
+        This counts as a deferral, unless the requested time is one that is offered (T-12). `by` is the person who asks,
+        if known. `reason` is the report's reason, which is stored sealed, and shown to the manager (R-18). `also_write`
+        writes more rows in the same transaction.
         """
 
         def apply(builder: PlanBuilder, session: Session) -> Writer:
@@ -244,6 +244,7 @@ class Actions:
             raise UnknownName(f"There is no session {session_id}. `longarc sessions` lists the sessions.")
 
         def act_on_session(builder: PlanBuilder) -> Writer | None:
+            # the builder does not have the sessions that were closed long ago
             session = builder.sessions.get(session_id) or self._store.queries.get_session(session_id)
             if session is None:
                 raise UnknownName(f"There is no session {session_id}.")
@@ -256,6 +257,7 @@ class Actions:
 
         Raises UnknownName, LeaseLost when another process keeps the pair leased, and the action's errors.
         """
+        # the holder is unique for each action, since several threads of a process may act at once
         holder = f"{self._holder}-{uuid.uuid4().hex[:6]}"
         for _ in range(MAX_TRIES):
             now = self._clock()
@@ -269,9 +271,9 @@ class Actions:
         try:
             loaded = self._store.plans.load([pair_id], now)
             state: PairState = loaded.states[0]
-            builder = PlanBuilder(now, state, None, self._policy)
+            builder = PlanBuilder(now, state, snapshot=None, policy=self._policy)
             write = act(builder) or (lambda _: None)
-            builder.plan_again_at(now)
+            builder.plan_again_at(now)  # the sweep plans what follows from the action, such as a time for the session
             self._store.plans.commit([builder.build()], loaded.wake_counts, holder, now, write)
         except BaseException:
             self._store.plans.release(holder)

@@ -365,9 +365,9 @@ def _build_access_mail(pair_id: PairId, reader: Person, now: datetime, *, has_le
         pair=pair_id,
         subject=str(pair_id),
         due_at=mail_time.due_at,
-        snapshot_at=now,
+        decided_at=now,
         start=since,
         name=MailName.CONTENT_ACCESSED.value,
         to=reader.email,
-        counts=mail_time.counts,
+        is_limited=mail_time.is_limited,
     )

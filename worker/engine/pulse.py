@@ -246,11 +246,11 @@ def _build_mail(name: str, report: Person, pair: Pair, now: datetime) -> Effect:
         pair=pair.id,
         subject=str(pair.id),
         due_at=find_next_working_morning(report, now),
-        snapshot_at=now,
+        decided_at=now,
         number=make_round_number(name),
         name=MailName.PULSE.value,
         to=report.email,
-        counts=True,  # towards the reader's daily limit of mails
+        is_limited=True,
     )
 
 

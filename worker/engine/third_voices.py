@@ -139,7 +139,7 @@ class ThirdVoices:
             pair=None,
             subject=voice.id,
             due_at=due_at,
-            snapshot_at=now,
+            decided_at=now,
             name=name.value,
         )
         self._store.outbox.add_unnamed_mail(connection, mail, reader.email, days[due_at])

@@ -97,7 +97,7 @@ def collect_for_operator(worker: Worker, person: Person, *, has_content: bool) -
         },
         "events": _export_events(worker, person.email),
         "mails": [
-            {"at": effect.snapshot_at, "mail": effect.name, "state": effect.progress, "about": effect.pair}
+            {"at": effect.decided_at, "mail": effect.name, "state": effect.progress, "about": effect.pair}
             for effect in worker.store.outbox.list_mails_of(person.email)
         ],
         "accesses": _export_accesses(worker, pairs, has_content=has_content),

@@ -128,7 +128,7 @@ def _build_digest_fields(counts: Counter[str], total: int, text: str) -> dict[st
 def _build_alert(key: str, due_at: datetime, operator: str) -> Effect:
     """Return an alert that is due at this time.
 
-    The time is also its `snapshot_at`, by which `_find_last_mail` finds the alert even after it was sent.
+    The time is also its `decided_at`, by which `_find_last_mail` finds the alert even after it was sent.
     """
     return Effect(
         key=key,
@@ -136,7 +136,7 @@ def _build_alert(key: str, due_at: datetime, operator: str) -> Effect:
         pair=None,
         subject=OPERATOR_SUBJECT,
         due_at=due_at,
-        snapshot_at=due_at,
+        decided_at=due_at,
         name=ALERT_MAIL_NAME,
         to=operator,
     )

@@ -27,7 +27,7 @@ from sqlalchemy import (
     update,
 )
 
-from worker.domain.model import LIVE_PROGRESS, NO_CALENDAR, Address, EffectProgress, PairId
+from worker.domain.model import NO_CALENDAR, PENDING_PROGRESS, Address, EffectProgress, PairId
 from worker.store import tables
 from worker.store.aliases import renew_people_version
 from worker.store.database import Database
@@ -87,10 +87,10 @@ def _list_pairs(connection: Connection, email: Address) -> list[PairId]:
 
 def _drop_effects(connection: Connection, email: Address, pairs: Collection[PairId]) -> None:
     """Drop the unfinished effects of these pairs, on this person's calendar, and mails to this person."""
-    is_live = outbox.c.progress.in_(sorted(progress.value for progress in LIVE_PROGRESS))
+    is_pending = outbox.c.progress.in_(sorted(progress.value for progress in PENDING_PROGRESS))
     concerns_person = or_(outbox.c.pair.in_(pairs), outbox.c.to == email, outbox.c.calendar == email)
     dropped = {"progress": EffectProgress.DROPPED.value, "due_at": None, "holder": None}
-    connection.execute(update(outbox).where(is_live, concerns_person).values(dropped))
+    connection.execute(update(outbox).where(is_pending, concerns_person).values(dropped))
 
 
 def _delete_traces(connection: Connection, email: Address, pairs: Collection[PairId]) -> None:

@@ -112,7 +112,7 @@ def _build_cancel(orphan: Event, subject: str, pair_id: PairId, now: datetime) -
         pair=pair_id,
         subject=subject,
         due_at=now,
-        snapshot_at=now,
+        decided_at=now,
         calendar=orphan.ref.calendar,
         event=orphan.key or "",
         start=orphan.span.start,

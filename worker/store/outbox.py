@@ -17,7 +17,7 @@ from typing import Any
 from sqlalchemy import Connection, and_, bindparam, case, exists, func, or_, select, update
 
 from worker.domain.model import (
-    LIVE_PROGRESS,
+    PENDING_PROGRESS,
     UNRECORDED_MAILS,
     Address,
     Effect,
@@ -57,7 +57,7 @@ _HAS_EARLIER_CHANGE = exists().where(
     _earlier.c.subject == outbox.c.subject,
     _earlier.c.id < outbox.c.id,
     _earlier.c.what != EffectKind.MAIL.value,
-    in_fixed_values(_earlier.c.progress, sorted(progress.value for progress in LIVE_PROGRESS)),
+    in_fixed_values(_earlier.c.progress, sorted(progress.value for progress in PENDING_PROGRESS)),
 )
 _SELECT_DUE = (
     select(outbox)

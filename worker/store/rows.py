@@ -69,7 +69,7 @@ _PAIR_FIELDS = _list_field_names(Pair, without=["every", "preference", "paused",
 _SESSION_FIELDS = _list_field_names(Session, without=["offer"])
 _DEFERRAL_FIELDS = _list_field_names(Deferral, without=["was"])
 _COMMITMENT_FIELDS = _list_field_names(Commitment, without=["block"])
-_EFFECT_FIELDS = _list_field_names(Effect, without=["kind", "due_at"])
+_EFFECT_FIELDS = _list_field_names(Effect, without=["kind", "due_at", "decided_at", "is_limited"])
 
 
 def _read_columns(row: Row, names: Sequence[str]) -> dict[str, Any]:
@@ -265,9 +265,15 @@ def build_commitment_row(commitment: Commitment) -> dict[str, Any]:
 def read_effect(row: Row) -> Effect:
     """Return the effect that a row of the outbox describes.
 
-    An effect whose progress is final has no `due_at` in its row, and gets `snapshot_at` in its place.
+    An effect whose progress is final has no `due_at` in its row, and gets `decided_at` in its place.
     """
-    return Effect(**_read_columns(row, _EFFECT_FIELDS), kind=row["what"], due_at=row["due_at"] or row["snapshot_at"])
+    return Effect(
+        **_read_columns(row, _EFFECT_FIELDS),
+        kind=row["what"],
+        due_at=row["due_at"] or row["snapshot_at"],
+        decided_at=row["snapshot_at"],
+        is_limited=row["counts"],
+    )
 
 
 def build_effect_row(effect: Effect) -> dict[str, Any]:
@@ -275,7 +281,14 @@ def build_effect_row(effect: Effect) -> dict[str, Any]:
 
     The column `fields` holds the text of an alert. Here it is empty, and the code that adds an alert fills it.
     """
-    return {**_read_fields(effect, _EFFECT_FIELDS), "what": effect.kind, "due_at": effect.due_at, "fields": {}}
+    return {
+        **_read_fields(effect, _EFFECT_FIELDS),
+        "what": effect.kind,
+        "due_at": effect.due_at,
+        "snapshot_at": effect.decided_at,
+        "counts": effect.is_limited,
+        "fields": {},
+    }
 
 
 def read_placed_event(row: Row) -> PlacedEvent:

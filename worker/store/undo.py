@@ -12,7 +12,7 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, and_, exists, func, or_, select, update
 
-from worker.domain.model import LIVE_PROGRESS, Address, Effect, EffectKind, EffectProgress
+from worker.domain.model import PENDING_PROGRESS, Address, Effect, EffectKind, EffectProgress
 from worker.store import rows
 from worker.store.database import Database
 from worker.store.tables import commitment, event, outbox, pair, person, session, stored_value
@@ -98,7 +98,7 @@ class UndoRows:
         has_cancel = exists().where(
             cancel.c.event == event.c.key,
             cancel.c.what == EffectKind.CANCEL.value,
-            cancel.c.progress.in_(sorted(progress.value for progress in LIVE_PROGRESS)),
+            cancel.c.progress.in_(sorted(progress.value for progress in PENDING_PROGRESS)),
         )
         query = select(event).where(_is_standing(now, includes_past=includes_past), ~has_cancel)
         with self._database.write() as connection:
@@ -167,7 +167,7 @@ def _build_cancel(row: Any, now: datetime, *, is_quiet: bool) -> Effect:
         pair=row["pair"],
         subject=row["subject"],
         due_at=now,
-        snapshot_at=now,
+        decided_at=now,
         calendar=row["calendar"],
         event=row["key"],
         start=row["start"],

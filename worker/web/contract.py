@@ -316,7 +316,7 @@ def _render_mail(context: ContractContext, contract: Contract, reader: Owner) ->
         pair=state.pair.id,
         subject=context.session.id,
         due_at=now,
-        snapshot_at=now,
+        decided_at=now,
         name=MailName.CONTRACT_SUMMARY.value,
         to=to,
         number=revision_number,

@@ -94,7 +94,7 @@ def send_new_link(token: str) -> Response:
         pair=pair.id,
         subject=str(pair.id),
         due_at=now,
-        snapshot_at=now,
+        decided_at=now,
         name=MailName.FRESH_LINK.value,
         to=claims.person,
     )

@@ -46,7 +46,7 @@ def make_story_at_end(start: datetime = SESSION_START, manager: Person = DANA) -
 def test_the_contract_is_requested_at_the_end_of_the_session() -> None:
     """T-7, R-15: The mail leaves at once, and the deadline is 48 hours later."""
     story = make_story_at_end()
-    assert [(m.to, m.snapshot_at) for m in story.mails("contract_request")] == [(DANA.email, story.now)]
+    assert [(m.to, m.decided_at) for m in story.mails("contract_request")] == [(DANA.email, story.now)]
     assert story.session("c1").state is SessionState.HELD
     assert contract_mails.find_contract_deadline(DANA, story.session("c1")) == story.now + 48 * HOUR
 
@@ -69,7 +69,7 @@ def test_a_session_ends_unfinished_after_two_reminders_and_three_late_ones() -> 
     """T-7, R-15, R-17: The session ends on a Monday in Berlin, and nobody records a contract."""
     story = make_story_at_end()
     story.until(utc(2026, 10, 20))
-    assert [(m.number, format_local(m.snapshot_at, DANA)) for m in story.mails("contract_reminder")] == [
+    assert [(m.number, format_local(m.decided_at, DANA)) for m in story.mails("contract_reminder")] == [
         (1, "Tue 2026-09-29 16:00"),
         (2, "Wed 2026-09-30 09:00"),
         (3, "Thu 2026-10-01 09:00"),
@@ -82,7 +82,7 @@ def test_a_session_ends_unfinished_after_two_reminders_and_three_late_ones() -> 
     assert len(story.mails("contract_request")) == 1
     (report_mail,) = story.mails("unfinished")
     assert report_mail.to == story.state.report.email, "the report gets one mail, and the manager none"
-    assert report_mail.snapshot_at == unfinished.at
+    assert report_mail.decided_at == unfinished.at
 
 
 def test_recorded_contract_ends_the_reminders() -> None:
@@ -117,14 +117,14 @@ def test_reminders_stay_inside_working_hours(start: datetime, expected: list[tup
     """
     story = make_story_at_end(start)
     story.until(story.now + 48 * HOUR)
-    assert [(m.number, format_local(m.snapshot_at, DANA)) for m in story.mails("contract_reminder")] == expected
+    assert [(m.number, format_local(m.decided_at, DANA)) for m in story.mails("contract_reminder")] == expected
 
 
 def test_late_reminders_are_sent_on_working_days() -> None:
     """T-7: The deadline is on Friday, 2 October; a public holiday in Germany falls on the Saturday after it."""
     story = make_story_at_end(utc(2026, 9, 30, 13))
     story.until(utc(2026, 10, 30))
-    late_times = [format_local(m.snapshot_at, DANA) for m in story.mails("contract_reminder") if m.number > 2]
+    late_times = [format_local(m.decided_at, DANA) for m in story.mails("contract_reminder") if m.number > 2]
     assert late_times == ["Mon 2026-10-05 09:00", "Tue 2026-10-06 09:00", "Wed 2026-10-07 09:00"]
 
 
@@ -224,12 +224,12 @@ def test_session_recorded_as_held_late_leaves_a_working_day_for_the_contract(
     story.tick()
     deadline = contract_mails.find_contract_deadline(DANA, story.session("c1"))
     assert format_local(deadline, DANA) == deadline_text
-    assert [m.snapshot_at for m in story.mails("contract_request")] == [recorded_at]
+    assert [m.decided_at for m in story.mails("contract_request")] == [recorded_at]
     story.until(deadline)
     reminders = [m for m in story.mails("contract_reminder") if m.number < 3]
-    assert all(b - a >= 4 * HOUR for a, b in pairwise([recorded_at, *(m.snapshot_at for m in reminders)]))
-    assert all(deadline - m.snapshot_at >= 2 * HOUR for m in reminders)
-    assert [(m.number, format_local(m.snapshot_at, DANA)) for m in reminders] == expected_reminders
+    assert all(b - a >= 4 * HOUR for a, b in pairwise([recorded_at, *(m.decided_at for m in reminders)]))
+    assert all(deadline - m.decided_at >= 2 * HOUR for m in reminders)
+    assert [(m.number, format_local(m.decided_at, DANA)) for m in reminders] == expected_reminders
 
 
 def test_session_that_counts_as_held_after_downtime_leaves_a_working_day() -> None:
@@ -269,7 +269,7 @@ def test_last_reminder_is_sent_even_if_the_sweep_is_late(delay: timedelta) -> No
         story.tick()
         assert story.due is not None
         story.now = max(story.due, story.now) + delay
-    reminders = [(m.number, session.span.end + 48 * HOUR - m.snapshot_at) for m in story.mails("contract_reminder")]
+    reminders = [(m.number, session.span.end + 48 * HOUR - m.decided_at) for m in story.mails("contract_reminder")]
     assert [number for number, _ in reminders if number < 3] == [1, 2]
     assert all(time_left >= 2 * HOUR for number, time_left in reminders if number < 3)
 
@@ -284,7 +284,7 @@ def test_late_reminder_is_left_out_on_the_day_of_the_weekly_mail() -> None:
     for each_story in (story, story_without_weekly_mail):
         each_story.until(each_story.now + 8 * DAY)
     late_days = [
-        [f"{m.snapshot_at:%a}" for m in each_story.mails("contract_reminder") if m.number > 2]
+        [f"{m.decided_at:%a}" for m in each_story.mails("contract_reminder") if m.number > 2]
         for each_story in (story, story_without_weekly_mail)
     ]
     assert late_days == [["Tue", "Wed"], ["Mon", "Tue", "Wed"]]

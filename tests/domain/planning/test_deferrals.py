@@ -351,12 +351,12 @@ def test_answer_to_the_time_before_is_not_counted_again() -> None:
 
 
 def make_story_with_lost_update(
-    progress: EffectProgress = EffectProgress.DROPPED, snapshot_at: datetime = NOW
+    progress: EffectProgress = EffectProgress.DROPPED, decided_at: datetime = NOW
 ) -> tuple[Story, Session]:
     """Return a story whose calendar still shows the time before our last update of the session."""
     session = session_of(utc(2026, 9, 29, 8), sequence=2)
     placed = placed_event_of(session.key, Span(utc(2026, 9, 28, 8), utc(2026, 9, 28, 9, 15)))
-    update = effect_of(kind=EffectKind.UPDATE, event=session.key, key="u", progress=progress, snapshot_at=snapshot_at)
+    update = effect_of(kind=EffectKind.UPDATE, event=session.key, key="u", progress=progress, decided_at=decided_at)
     story = Story(
         state=state_of(session, placed_events={session.key: placed}, effects=(update,), free_busy_used_at=NOW)
     )

@@ -43,7 +43,7 @@ def test_mails_that_can_wait_are_due_in_mail_hours(reader: Person, quarter: int,
     """This holds for any working hours and absences (T-16)."""
     wanted_at = MONDAY + quarter * 15 * MINUTE
     time = choose_mail_time(name, reader, wanted_at)
-    assert time.counts and time.due_at >= wanted_at and is_mail_time(reader, time.due_at)
+    assert time.is_limited and time.due_at >= wanted_at and is_mail_time(reader, time.due_at)
     assert time.due_at == wanted_at or not is_mail_time(reader, wanted_at)
 
 
@@ -98,7 +98,7 @@ def test_at_most_three_mails_leave_a_day_and_none_is_dropped(
 
 
 def _make_mail(name: str, key: str) -> Effect:
-    return effect_of(name, key=f"{name}:{key}", counts=True)
+    return effect_of(name, key=f"{name}:{key}", is_limited=True)
 
 
 @pytest.mark.parametrize("hours", [1, 23])
@@ -106,9 +106,9 @@ def test_notice_about_the_next_24_hours_leaves_at_any_hour(hours: int) -> None:
     """A notice about a session of next week waits until the morning (T-16)."""
     night = utc(2026, 9, 7, 21)
     urgent_time = choose_mail_time(MailName.DEFERRAL_NOTICE, DANA, night, lost_start=night + hours * HOUR)
-    assert (urgent_time.due_at, urgent_time.counts) == (night, False)
+    assert (urgent_time.due_at, urgent_time.is_limited) == (night, False)
     later_time = choose_mail_time(MailName.DEFERRAL_NOTICE, DANA, night, session_start=night + 7 * DAY)
-    assert (later_time.due_at, later_time.counts) == (utc(2026, 9, 8, 7), True)
+    assert (later_time.due_at, later_time.is_limited) == (utc(2026, 9, 8, 7), True)
 
 
 def test_brief_leaves_at_night_only_before_an_early_session() -> None:
@@ -122,9 +122,9 @@ def test_notice_leaves_a_day_before_a_session_without_mail_hours_in_between() ->
     """It is planned on a Saturday; the session is at the start of Monday's mail hours (T-12, T-16)."""
     saturday, monday = utc(2026, 9, 12, 5), utc(2026, 9, 14, 7)
     notice_time = choose_mail_time(MailName.DEFERRAL_NOTICE, DANA, saturday, session_start=monday)
-    assert (notice_time.due_at, notice_time.counts) == (monday - DAY, False)
+    assert (notice_time.due_at, notice_time.is_limited) == (monday - DAY, False)
     later_time = choose_mail_time(MailName.DEFERRAL_NOTICE, DANA, saturday, session_start=monday + HOUR)
-    assert (later_time.due_at, later_time.counts) == (monday, True)
+    assert (later_time.due_at, later_time.is_limited) == (monday, True)
 
 
 def test_mail_attempted_before_is_not_folded() -> None:

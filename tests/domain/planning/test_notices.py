@@ -330,7 +330,7 @@ def test_due_mail_waits_until_its_reader_is_back() -> None:
     absent_report = replace(SAM, absences=(Span(utc(2026, 9, 11), utc(2026, 9, 14)),))
     story = Story(state=state_of(commitments=(commitment,), report=absent_report), now=utc(2026, 9, 11, 4))
     story.tick()
-    assert [(format_local(m.due_at, SAM), m.counts) for m in story.mails("commitment_due")] == [
+    assert [(format_local(m.due_at, SAM), m.is_limited) for m in story.mails("commitment_due")] == [
         ("Mon 2026-09-14 09:00", True)
     ]
 
@@ -419,7 +419,7 @@ def test_preparation_mails_of_a_deferred_session_are_counted() -> None:
     story.move(story.next, story.next.span.start + 14 * DAY, 75)
     story.until(story.next.span.end)
     mails = [*story.mails("reflection_prompt"), *story.mails("brief")]
-    assert len(mails) == 2 and all(mail.counts for mail in mails)
+    assert len(mails) == 2 and all(mail.is_limited for mail in mails)
 
 
 def test_consecutive_prompts_have_different_wordings() -> None:

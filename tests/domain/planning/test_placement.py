@@ -430,8 +430,8 @@ def test_effects_of_a_plan_are_due_at_once() -> None:
     """
     first_plan = Story().plan()
     assert {m.progress for m in first_plan.effects} == {EffectProgress.WAITING}
-    assert {m.due_at for m in first_plan.effects if not m.counts} == {NOW}
+    assert {m.due_at for m in first_plan.effects if not m.is_limited} == {NOW}
     assert {m.name: format_local(m.due_at, DANA) for m in first_plan.effects if m.to == DANA.email} == {
         "introduction": "Mon 2026-09-07 09:00"
     }
-    assert {m.snapshot_at for m in first_plan.effects} == {NOW}
+    assert {m.decided_at for m in first_plan.effects} == {NOW}

@@ -131,7 +131,7 @@ def test_planning_more_often_than_due_decides_the_same() -> None:
     while planned_often.now < end:
         planned_often.tick_at(planned_often.now + 6 * HOUR)
     assert planned_often.decisions == planned_when_due.decisions
-    effects = [[(m.key, m.snapshot_at, m.progress) for m in s.state.effects] for s in (planned_when_due, planned_often)]
+    effects = [[(m.key, m.decided_at, m.progress) for m in s.state.effects] for s in (planned_when_due, planned_often)]
     assert effects[0] == effects[1]
 
 
@@ -186,7 +186,7 @@ def test_a_paused_or_ended_pair_has_no_future_sessions_and_no_mails(fields: dict
     assert [d.reason for d in story.decisions].count(reason) == 4
     story.until(now_before + 200 * DAY)
     later_mails = [
-        m.name for m in story.state.effects if m.snapshot_at > now_before and m.progress is EffectProgress.DONE
+        m.name for m in story.state.effects if m.decided_at > now_before and m.progress is EffectProgress.DONE
     ]
     assert later_mails == []
 

@@ -197,8 +197,8 @@ def test_mails_of_a_session_are_due_at_their_times(situation: Situation) -> None
     brief_time = brief_time or max(situation.now, first.span.start - DAY)
     if first.span.start - brief_time >= HOUR + 2 * MINUTE:
         assert_leaves_at(list_mails_about(story, first, "brief"), brief_time)
-    requested_at = [m.snapshot_at for m in list_mails_about(story, first, "contract_request")]
-    reminders = {m.number: m.snapshot_at for m in list_mails_about(story, first, "contract_reminder")}
+    requested_at = [m.decided_at for m in list_mails_about(story, first, "contract_request")]
+    reminders = {m.number: m.decided_at for m in list_mails_about(story, first, "contract_reminder")}
     if situation.pair.format is Format.SERIES:  # the contract follows the third part (T-13)
         assert (requested_at, reminders) == ([], {})
     else:
@@ -309,6 +309,6 @@ def test_mails_count_days_in_the_reader_s_zone_across_the_date_line() -> None:
     assert get_local_date(sam.zone, start) == get_local_date(dana.zone, start) + DAY
     story.until(start)
     (prompt,), (brief,) = story.mails("reflection_prompt"), story.mails("brief")
-    assert prompt.snapshot_at == preparations.find_prompt_time(sam, start)
-    assert get_local_date(sam.zone, prompt.snapshot_at) <= get_local_date(sam.zone, start) - 2 * DAY
-    assert get_local_date(dana.zone, brief.snapshot_at) == add_working_days(dana, get_local_date(dana.zone, start), -1)
+    assert prompt.decided_at == preparations.find_prompt_time(sam, start)
+    assert get_local_date(sam.zone, prompt.decided_at) <= get_local_date(sam.zone, start) - 2 * DAY
+    assert get_local_date(dana.zone, brief.decided_at) == add_working_days(dana, get_local_date(dana.zone, start), -1)

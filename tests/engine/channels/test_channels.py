@@ -199,7 +199,7 @@ def test_a_silent_channel_is_renewed_once_for_each_request_of_the_service(office
     office.calendar.can_renew = True
     office.calendar.loses_notifications = True
     for _ in range(2):
-        office.worker.actions.defer_session(office.session().id)
+        office.worker.actions.request_another_time(office.session().id)
         office.run(MAX_ECHO_DELAY + 2 * MINUTE)
     watched = office.watched_calendar()
     assert watched.failures == 1 and watched.awaiting_since

@@ -47,7 +47,7 @@ def test_a_silent_channel_is_replaced_and_its_calendar_is_polled_often(office: N
     office.prove_channels()
     office.calendar.loses_notifications = True
     first = office.watched_calendar()
-    office.worker.actions.defer_session(office.session().id)
+    office.worker.actions.request_another_time(office.session().id)
     office.tick()
     office.run(MAX_ECHO_DELAY + 2 * MINUTE)
     second = office.watched_calendar()
@@ -60,7 +60,7 @@ def test_a_silent_channel_is_replaced_and_its_calendar_is_polled_often(office: N
 def test_an_echo_before_our_write_is_stored_counts(office: NotifyingOffice) -> None:
     """Google delivers within milliseconds. The echo must not be missed later."""
     office.prove_channels()
-    office.worker.actions.defer_session(office.session().id)
+    office.worker.actions.request_another_time(office.session().id)
 
     def deliver(operation: str) -> None:
         if operation != "changes":
@@ -109,7 +109,7 @@ def test_the_echo_of_an_earlier_attempt_is_not_awaited_again(office: NotifyingOf
     """The write succeeds, its answer is lost, and its echo arrives. The next attempt finds the event written, and no
     second echo comes."""
     office.prove_channels()
-    office.worker.actions.defer_session(office.session().id)
+    office.worker.actions.request_another_time(office.session().id)
     lost_answer = Fails(lambda: Unavailable("away", uncertain=True), "update.done", times=1)
     office.calendar.fail = lost_answer
     office.tick()
@@ -172,7 +172,7 @@ def test_a_channel_that_stays_silent_is_replaced_after_longer_and_longer_waits(o
     office.calendar.loses_notifications = True
     for _ in range(12):
         office.tick()
-        office.worker.actions.defer_session(office.session().id)
+        office.worker.actions.request_another_time(office.session().id)
         office.run(2 * HOUR)
     opened = office.calendar.operations.count("open_channel")
     assert opened == 5, "Dana's at once, after 5 minutes, 2 and 6 hours; Sam's once"

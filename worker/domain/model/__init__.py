@@ -57,7 +57,7 @@ from worker.domain.model.people import (
     ReviewMode,
 )
 from worker.domain.model.plans import (
-    LIVE_PROGRESS,
+    PENDING_PROGRESS,
     Decision,
     Effect,
     EffectKind,
@@ -101,7 +101,6 @@ from worker.domain.model.voices import (
 
 __all__ = [
     "CONTRACT_TOPICS",
-    "LIVE_PROGRESS",
     "MAX_HANDOVER_GAP",
     "MAX_LEARNING_CHARS",
     "MAX_OPEN_VOICES",
@@ -109,6 +108,7 @@ __all__ = [
     "MAX_VOICE_QUESTION",
     "NO_CALENDAR",
     "ONCE_PER_PAIR_MAILS",
+    "PENDING_PROGRESS",
     "QUARTER_HOUR",
     "UNRECORDED_MAILS",
     "VOICE_PERIOD",

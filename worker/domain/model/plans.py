@@ -26,7 +26,7 @@ class EffectKind(StrEnum):
 
 
 class EffectProgress(StrEnum):
-    """The progress of an effect. The last four values are final."""
+    """The progress of an effect. The last four values are final; with the others, the effect is pending."""
 
     WAITING = "waiting"  #: the effect will be tried at `due_at`
     CLAIMED = "claimed"  #: a process holds the lease and has not called the service yet
@@ -37,8 +37,8 @@ class EffectProgress(StrEnum):
     DEAD = "dead"  #: the service refused the effect permanently
 
 
-#: The values that are not final.
-LIVE_PROGRESS = frozenset({EffectProgress.WAITING, EffectProgress.CLAIMED, EffectProgress.SENDING})
+#: The values of effects that are still to be performed.
+PENDING_PROGRESS = frozenset({EffectProgress.WAITING, EffectProgress.CLAIMED, EffectProgress.SENDING})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,7 +53,7 @@ class Effect:
     #: third voice; for a mail about several pairs, the address of its reader. Effects of one subject are done in order.
     subject: str
     due_at: datetime
-    snapshot_at: datetime  #: when the state was read from which planning decided this effect
+    decided_at: datetime  #: the moment as of which the effect was decided
     calendar: Address = ""  #: for events: the owner of the calendar
     event: str = ""  #: for events, and for mails about an event: the event's key
     name: str = ""  #: for mails: a `MailName`; empty for events
@@ -68,14 +68,14 @@ class Effect:
     start: datetime | None = None
     quiet: bool = False  #: for a cancellation: whether guests get no notice, if the service supports that
     #: For mails: whether the mail waits for the reader's mail hours, and counts towards the daily limit (T-16).
-    counts: bool = False
+    is_limited: bool = False
     progress: EffectProgress = EffectProgress.WAITING
     attempts: int = 0
 
     @property
-    def is_live(self) -> bool:
-        """Whether the effect's progress is not final."""
-        return self.progress in LIVE_PROGRESS
+    def is_pending(self) -> bool:
+        """Whether the effect is still to be performed, because its progress is not final."""
+        return self.progress in PENDING_PROGRESS
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -97,7 +97,7 @@ class _Forecaster:
     def run(self) -> Forecast:
         """Return the forecast."""
         for pair_id, new_plan in self._plans.items():
-            waiting_mails = [e for e in self._states[pair_id].effects if e.is_live and e.kind is EffectKind.MAIL]
+            waiting_mails = [e for e in self._states[pair_id].effects if e.is_pending and e.kind is EffectKind.MAIL]
             self._add_mails(replace(mail, due_at=max(mail.due_at, self._now)) for mail in waiting_mails)
             self._carry_out(pair_id, new_plan, self._now)
             if not _is_next_session_decided(self._states[pair_id], self._now):
@@ -192,13 +192,13 @@ def apply_plan(state: PairState, new_plan: Plan, now: datetime) -> PairState:
     Each event is on the calendar at its planned time, each mail is sent, and nobody has answered.
     """
     free_busy_used_at = now if new_plan.used_free_busy else state.free_busy_used_at
-    has_live_effects = any(effect.is_live for effect in state.effects)
-    if new_plan.is_empty and not new_plan.new_absences and not has_live_effects:
+    has_pending_effects = any(effect.is_pending for effect in state.effects)
+    if new_plan.is_empty and not new_plan.new_absences and not has_pending_effects:
         return replace(state, free_busy_used_at=free_busy_used_at) if new_plan.used_free_busy else state
     sessions = {session.id: session for session in (*state.sessions, *new_plan.sessions)}
     commitments = {commitment.id: commitment for commitment in (*state.commitments, *new_plan.commitments)}
     effects = (*state.effects, *new_plan.effects)
-    live = [effect for effect in effects if effect.is_live]
+    pending = [effect for effect in effects if effect.is_pending]
     return replace(
         state,
         manager=_set_absences(state.manager, new_plan.new_absences),
@@ -206,8 +206,8 @@ def apply_plan(state: PairState, new_plan: Plan, now: datetime) -> PairState:
         sessions=tuple(sessions.values()),
         deferrals=(*state.deferrals, *new_plan.deferrals),
         commitments=tuple(commitments.values()),
-        effects=tuple(replace(e, progress=EffectProgress.DONE) if e.is_live else e for e in effects),
-        placed_events=_place_events(state, live, {**sessions, **commitments}) if live else state.placed_events,
+        effects=tuple(replace(e, progress=EffectProgress.DONE) if e.is_pending else e for e in effects),
+        placed_events=_place_events(state, pending, {**sessions, **commitments}) if pending else state.placed_events,
         free_busy_used_at=free_busy_used_at,
     )
 

@@ -72,7 +72,7 @@ class MailTime:
     """The instant at which a mail leaves, and whether the mail is one of the three counted mails of a day."""
 
     due_at: datetime
-    counts: bool
+    is_limited: bool
 
 
 def choose_mail_time(
@@ -91,20 +91,20 @@ def choose_mail_time(
     is not worth that: it waits, and is dropped once the session has begun.
     """
     if is_uncounted(name):
-        return MailTime(wanted_at, counts=False)
+        return MailTime(wanted_at, is_limited=False)
     is_before_session = session_start is not None and session_start > wanted_at
     if session_start is not None and name in MIN_PREPARATION:
         due_at = find_preparation_mail_time(name, reader, wanted_at=wanted_at, session_start=session_start)
     elif is_about_near_future(wanted_at, (session_start, lost_start)):
-        return MailTime(wanted_at, counts=False)
+        return MailTime(wanted_at, is_limited=False)
     else:
         # A mail before a session is of use only until the session begins.
         limit = session_start if is_before_session else None
         due_at = find_next_mail_time(reader, wanted_at, limit)
     # Without a due time, the reader has no mail hours left before the session.
     if due_at is None and session_start is not None and is_before_session and name != MailName.REFLECTION_PROMPT:
-        return MailTime(max(wanted_at, session_start - NEAR_FUTURE), counts=False)
-    return MailTime(due_at or find_next_mail_time(reader, wanted_at) or wanted_at, counts=True)
+        return MailTime(max(wanted_at, session_start - NEAR_FUTURE), is_limited=False)
+    return MailTime(due_at or find_next_mail_time(reader, wanted_at) or wanted_at, is_limited=True)
 
 
 def find_preparation_mail_time(
@@ -170,10 +170,10 @@ def make_personal_mail(name: MailName, reader: Person, about: str, *, now: datet
         pair=None,
         subject=reader.email,
         due_at=due_at,
-        snapshot_at=now,
+        decided_at=now,
         name=name.value,
         to=reader.email,
-        counts=True,
+        is_limited=True,
     )
 
 

@@ -73,7 +73,7 @@ class PlanBuilder:
         self.commitments: dict[str, Commitment] = {c.id: c for c in state.commitments}
         self.effects: list[Effect] = list(state.effects)
         #: Ids of the sessions and commitments with an unfinished change of their event.
-        self._changing = {e.subject for e in state.effects if e.is_live and e.kind is not EffectKind.MAIL}
+        self._changing = {e.subject for e in state.effects if e.is_pending and e.kind is not EffectKind.MAIL}
         self.used_free_busy = False
         #: By session id: a time that a guest proposed and that does not fit. The session is placed near to it.
         self.requested_times: dict[str, Span] = {}
@@ -125,7 +125,7 @@ class PlanBuilder:
     def is_on_calendar(self, key: str) -> bool:
         """Return whether the event with that key is on the calendar, or an effect to write the event is pending."""
         return self.find_event(key) is not None or any(
-            effect.event == key and effect.is_live and effect.kind in (EffectKind.CREATE, EffectKind.UPDATE)
+            effect.event == key and effect.is_pending and effect.kind in (EffectKind.CREATE, EffectKind.UPDATE)
             for effect in self.effects
         )
 
@@ -160,7 +160,7 @@ class PlanBuilder:
         decided the refused change.
         """
         decided_at = [
-            effect.snapshot_at
+            effect.decided_at
             for effect in self.effects
             if effect.subject == subject
             and effect.progress is EffectProgress.DEAD
@@ -324,13 +324,13 @@ class PlanBuilder:
             pair=self.pair.id,
             subject=subject,
             due_at=mail_time.due_at,
-            snapshot_at=self.now,
+            decided_at=self.now,
             name=name.value,
             to=to,
             number=number,
             start=start,
             event=event,
-            counts=mail_time.counts,
+            is_limited=mail_time.is_limited,
         )
         self.effects.append(mail)
         return mail
@@ -386,7 +386,7 @@ class PlanBuilder:
                 pair=self.pair.id,
                 subject=subject,
                 due_at=self.now,
-                snapshot_at=self.now,
+                decided_at=self.now,
                 calendar=self.manager.email,
                 event=event,
                 start=placed.span.start if placed else None,

@@ -253,7 +253,7 @@ def is_fresh(effect: Effect, now: datetime) -> bool:
 
     Only an effect that creates an event can be too old.
     """
-    return effect.kind is not EffectKind.CREATE or now - effect.snapshot_at <= MAX_SNAPSHOT_AGE
+    return effect.kind is not EffectKind.CREATE or now - effect.decided_at <= MAX_SNAPSHOT_AGE
 
 
 def settle_effect(

@@ -181,8 +181,8 @@ def _choose_variant(builder: PlanBuilder) -> int:
     prompts = builder.list_prompts()
     if not prompts:
         return crc32(builder.report.email.encode()) % PROMPT_VARIANTS
-    last_decided_at = max(mail.snapshot_at for mail in prompts)
-    last_variants = {mail.number for mail in prompts if mail.snapshot_at == last_decided_at}
+    last_decided_at = max(mail.decided_at for mail in prompts)
+    last_variants = {mail.number for mail in prompts if mail.decided_at == last_decided_at}
     # When all wordings were used at that instant, none can be avoided.
     following = [(variant + 1) % PROMPT_VARIANTS for variant in sorted(last_variants)]
     return next((variant for variant in following if variant not in last_variants), following[0])

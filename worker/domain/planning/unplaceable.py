@@ -68,7 +68,7 @@ def _has_recent_mail(builder: PlanBuilder, session: Session) -> bool:
     """
     same_cause = [session, *(other for other in builder.sessions.values() if has_same_cause(session, other))]
     return any(
-        builder.now - mail.snapshot_at < NOTICE_PERIOD
+        builder.now - mail.decided_at < NOTICE_PERIOD
         for unplaceable in same_cause
         for mail in _list_mails_since_deferral(builder, unplaceable)
     )
