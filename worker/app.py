@@ -73,9 +73,10 @@ class Worker:
     schedule_sync: Callable[[timedelta], None] = lambda delay: None
 
     def tick(self) -> NextDue:
-        """Do the work of all Huey tasks in this process, until nothing is due.
+        """Do the work of all Huey tasks except the import of the roster in this process, until nothing is due.
 
-        The work is to open channels, read calendars, plan pairs, and perform effects. Returns the times at which the
+        First update who takes part, the round of the pulse, what retention has ended for, and which calendars need a
+        channel. Then open channels, read calendars, plan pairs, and perform effects. Returns the times at which the
         next channel, calendar, pair and effect will be due.
         """
         now = self.clock()
@@ -202,7 +203,7 @@ def _build_sync(
         clock,
         identities,
         pace=PollingPace(every=settings.sync.every, near=settings.sync.near),  # near a session or a change
-        full_every=settings.sync.full_every,
+        full_every=settings.sync.full_every,  # how often a whole calendar is read, not only its changes
         operator=settings.operator,
         policy=settings.policy,
     )

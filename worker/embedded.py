@@ -80,7 +80,7 @@ class EmbeddedServers:
         self._stack.close()
 
     def add_person(self, person: Address, zone: str = "") -> None:
-        """Create the calendar of a person in this time zone, unless it exists already."""
+        """Create the calendar of a person, unless it exists already. With `zone`, it states this time zone."""
         with self._storage.acquire_lock("w"):
             for path, properties in ((f"/{person}/", {}), (f"/{person}/calendar/", _build_calendar_properties(zone))):
                 is_missing = next(iter(self._storage.discover(path)), None) is None
@@ -105,7 +105,8 @@ class EmbeddedServers:
     def _start_calendars(self, app: ModuleType, config: ModuleType, server: ModuleType, stack: ExitStack) -> None:
         logging.getLogger("radicale").setLevel(logging.ERROR)  # it logs every refused request, including expected ones
         configuration = config.load()
-        configuration.update(self._build_configuration(), "longarc", privileged=True)
+        # `privileged` permits Radicale's internal options, whose names begin with `_`
+        configuration.update(self._build_configuration(), source="longarc", privileged=True)
         application = app.Application(configuration)
         self._storage = application._storage
         for person in self._people:
@@ -185,6 +186,7 @@ def get_mailbox_path(mail_folder: Path, recipient: Address) -> Path:
 
 
 def _build_calendar_properties(zone: str) -> dict[str, str]:
+    # Radicale calls the kind of a collection its tag
     properties = {"tag": "VCALENDAR", "C:supported-calendar-component-set": "VEVENT"}
     if zone:
         zone_calendar = Calendar()

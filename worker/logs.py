@@ -15,7 +15,10 @@ FIELDS = {
     "key": "key of the effect in the outbox, such as the name of a mail followed by the id of its session",
     "calendar": "address of the owner of the calendar",
     "what": "kind of the effect or of the decision, as in the [ledger](ledger.md)",
-    "outcome": "state of the effect after an attempt: `done`, `dropped`, `waiting` for a retry, `uncertain` or `dead`",
+    "outcome": (
+        "state of the effect after an attempt: `done`; `dropped`, as it was no longer needed; `waiting` for a retry; "
+        "`uncertain`, when nobody can tell whether the mail was sent; `dead`, when the service refused it"
+    ),
     "problem": "why the attempt failed",
 }
 
@@ -61,7 +64,11 @@ class Action(StrEnum):
     UNDONE = "undone", "info", "`longarc undo` took events off calendars."
     HABITS_UNREAD = "habits_unread", "warning", "The working hours in a person's calendar can't be read."
     OPENINGS_UNREAD = "openings_unread", "error", "The openings file has problems; the last valid version stays in use."
-    CATALOGUE_UNREAD = "catalogue_unread", "error", "A custom catalogue can't be read; the page is in English."
+    CATALOGUE_UNREAD = (
+        "catalogue_unread",
+        "error",
+        "A company's own translations can't be read; pages use the ones of Longarc instead.",
+    )
     OPERATOR_ALERT = (
         "operator_alert",
         "error",
@@ -98,10 +105,10 @@ class Action(StrEnum):
     FOLDER_UNLISTED = (
         "folder_unlisted",
         "info",
-        "A CalDAV server does not list the calendars of a folder; each one is read by itself.",
+        "A CalDAV server can't tell with one request which calendars have changed; each calendar is read by itself.",
     )
     PULSE_WAITS = "pulse_waits", "warning", "A round of the anonymous question can't be opened or closed yet."
-    OUTAGE_BEGINS = "outage_begins", "error", "A service, the database or the queue is out of order."
+    OUTAGE_BEGINS = "outage_begins", "error", "A service, the database or Huey's queue is out of order."
     OUTAGE_LASTS = "outage_lasts", "warning", "An outage still lasts; this is logged once an hour."
     OUTAGE_ENDS = "outage_ends", "warning", "An outage has ended."
     TICK_ENDLESS = "tick_endless", "error", "A tick was given up, because work became due again and again."

@@ -50,11 +50,11 @@ class Seal:
         except InvalidToken:
             raise WrongKey(_WRONG_KEY_TEXT) from None
 
-    def list_tags(self, text: str) -> list[str]:
+    def compute_digests(self, text: str) -> list[str]:
         """Return a keyed digest of the text for each key, in the order of the keys.
 
-        The database stores such a tag in place of a text that it has to find again. Without a key nobody can learn the
-        text from its tag.
+        The database stores such a digest in place of a text that it has to find again. Without a key nobody can learn
+        the text from its digest.
         """
         return [hmac.new(key, f"longarc tag|{text}".encode(), hashlib.sha256).hexdigest()[:32] for key in self._keys]
 
@@ -86,7 +86,7 @@ class NoSeal(Seal):
     def reseal(self, sealed: bytes) -> bytes:
         raise WrongKey(_NO_KEY_TEXT)
 
-    def list_tags(self, text: str) -> list[str]:
+    def compute_digests(self, text: str) -> list[str]:
         raise WrongKey(_NO_KEY_TEXT)
 
 

@@ -124,7 +124,7 @@ def record_outages(task_name: str) -> Iterator[None]:
     Huey would log each such error with its traceback. Unexpected errors are raised.
     """
     task = f"The task {task_name}"
-    outages.record_recovery(QUEUE, utcnow())
+    outages.record_recovery(QUEUE, utcnow())  # a task runs, so the queue works
     try:
         yield
     except Exception as error:
@@ -147,7 +147,8 @@ def tick() -> None:
 
 
 def _run_tick(worker: Worker) -> None:
-    mail_failures = worker.store.outbox.load_mail_failures(worker.settings.mail.operator_by)
+    operator_mail_service = worker.settings.mail.operator_by
+    mail_failures = worker.store.outbox.load_mail_failures(operator_mail_service)
     outages.update_services(worker.store.calendars.load_failures(), mail_failures, worker.clock())
     try:
         worker.import_people()
@@ -157,6 +158,7 @@ def _run_tick(worker: Worker) -> None:
         raise  # an alert could not be stored; `record_outages` records the outage
     except LongarcError as error:
         now = worker.clock()
+        # the operator gets one alert a day
         worker.store.outbox.alert(f"people:{now:%Y-%m-%d}", str(error), now, worker.settings.operator)
     worker.participation.update()
     worker.pulse.run()
@@ -230,6 +232,7 @@ def _plan_and_deliver(budget: TimeBudget) -> None:
         while has_worked and not budget.is_spent():
             due = worker.store.load_next_due().select_due(worker.clock())
             has_planned = bool(due.pair) and _plan_pairs(budget) > 0
+            # a pair that was just planned may have effects that are due at once
             has_delivered = bool(due.pair or due.effect) and _perform_effects(budget) > 0
             has_worked = has_planned or has_delivered
         if budget.is_spent() and not stopping.is_set():

@@ -115,7 +115,7 @@ def test_a_pair_removed_from_the_rollout_is_treated_as_paused(office: Office) ->
     assert len(office.events(DANA)) == 2, "Dana's sessions with Sam and with Kim, who now takes part"
     lines = [line for line in office.history("session") if line["pair"] == PairId(EVE, LEE)]
     assert lines[-1]["reason"] == "The pair does not take part in the rollout."
-    assert len(office.store.queries.load_years([PairId(EVE, LEE)], START)[PairId(EVE, LEE)].deferrals) == 1
+    assert len(office.store.queries.load_activities([PairId(EVE, LEE)], START)[PairId(EVE, LEE)].deferrals) == 1
     restart(office, groups=["Sales"], managers=[DANA])
     office.run(HOUR)
     assert PairId(EVE, LEE) in list_booked_pairs(office)

@@ -10,7 +10,7 @@ from worker.domain.model import Session, SessionKind, SessionState
 from worker.i18n.language import Languages
 from worker.mail.context import MailContext
 from worker.mail.view import MailView
-from worker.store.queries import PairYear
+from worker.store.queries import PairActivity
 from worker.web.year_chart import FORMATS, MIN_TIME_BEFORE, NAME_WIDTH, build_year_charts
 
 
@@ -44,7 +44,7 @@ def make_session(days: int) -> Session:
 
 def count_past_months(days: int) -> list[int]:
     """Return how many months each chart names before now, for a pair whose first session was that many days ago."""
-    charts = build_year_charts(PairYear(sessions=[make_session(-days), make_session(50)]), make_view())
+    charts = build_year_charts(PairActivity(sessions=[make_session(-days), make_session(50)]), make_view())
     return [sum(x < chart.today for x, _ in chart.months) for chart in charts]
 
 
@@ -57,14 +57,16 @@ def test_a_chart_that_begins_at_the_end_of_january_names_february() -> None:
     now = datetime(2027, 10, 27, 12, tzinfo=UTC)
     view = MailView(replace(make_view().context, now=now), Languages([]).find_language("en"))
     first_session = make_session((now - START).days - 260)
-    wide_chart = build_year_charts(PairYear(sessions=[first_session]), view)[0]
+    wide_chart = build_year_charts(PairActivity(sessions=[first_session]), view)[0]
     assert [name for _, name in wide_chart.months][:2] == ["Feb", "Mar"]
 
 
 @pytest.mark.parametrize("days", [1, 30, 90, 260])
 def test_each_chart_contains_every_mark_of_its_time(days: int) -> None:
     for chart_format, chart in zip(
-        FORMATS, build_year_charts(PairYear(sessions=[make_session(-days), make_session(50)]), make_view()), strict=True
+        FORMATS,
+        build_year_charts(PairActivity(sessions=[make_session(-days), make_session(50)]), make_view()),
+        strict=True,
     ):
         tones = [mark.tone for mark in chart.marks]
         assert "ahead" in tones

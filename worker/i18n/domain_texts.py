@@ -247,6 +247,7 @@ class _LanguageFormatter:
         return self._language.format_time(instant, zone)
 
     def format_span(self, start: datetime, end: datetime, zone: str) -> str:
+        # `zone` is that of the person whom the reason is about; the reader reads the times of their own zone
         first_day, last_day = (instant.astimezone(ZoneInfo(self._zone)).date() for instant in (start, end))
         if first_day == last_day:
             return f"{self.format_date(first_day)}, {self._language.format_time_range(start, end, self._zone)}"

@@ -169,7 +169,7 @@ def _replace_spaces(text: str) -> str:
 
 
 class Languages:
-    """The languages that have a catalogue in one of the folders. The first folder that has a message determines it."""
+    """The languages that have a catalogue in one of the folders. The first folder with a message translates it."""
 
     def __init__(self, folders: Sequence[Path]) -> None:
         self._folders = tuple(folders)

@@ -161,8 +161,8 @@ class Composer:
         """Return the event of an invitation mail. The event's sequence is the number of earlier mails about it."""
         if session.booked and session.key == mail.event:
             span = session.span
-        else:  # the session has lost its time, and the mail withdraws the invitation
-            start = mail.start or session.span.start
+        else:  # the mail withdraws the invitation to a time or an event that the session no longer has
+            start = mail.start or session.span.start  # the first: a withdrawal has the start that it withdraws
             span = Span(start, start + timedelta(minutes=session.minutes))
         draft = self.build_session_event(state, replace(session, start=span.start, end=span.end))
         return replace(draft, key=mail.event, sequence=mail.number)

@@ -75,8 +75,8 @@ class MailKind:
     mentions: frozenset[Mention] = frozenset()  #: the additions that it contains unless an earlier mail did
     contract_link: ContractLink = ContractLink.IN_FORCE
     calendar_method: str = ""  #: the iTIP method of its calendar part (RFC 5546); empty if it has no such part
-    #: Returns the fields of the mail's context that depend only on its effect. The meaning of `Effect.number` depends
-    #: on the kind of mail.
+    #: Returns the fields of the mail's context that depend only on its effect. The meaning of `Effect.number` and
+    #: `Effect.start` depends on the kind of mail.
     build_effect_fields: Callable[[Effect], dict[str, Any]] = field(default=lambda _: {})
 
     def has_only_links(self, content_setting: str) -> bool:

@@ -145,6 +145,7 @@ COMMITMENTS = (
     _build_commitment(4, Owner.REPORT, _PLAN_PROMISE, CommitmentStanding.DONE, NOW - 8 * DAY),
     _build_commitment(5, Owner.REPORT, _SHADOW_PROMISE, CommitmentStanding.OPEN),
 )
+_KEPT_BY_MANAGER, _KEPT_BY_REPORT = COMMITMENTS[1:2], COMMITMENTS[3:4]
 PASSED_LINES = (
     HandoverLine(kind=HandoverLineKind.SUGGESTION, text=_PROPOSE_PROMISE.text, due=_PROPOSE_PROMISE.due),
     HandoverLine(kind=HandoverLineKind.MANAGER, text=_SPEAK_PROMISE.text, due=_SPEAK_PROMISE.due),
@@ -182,10 +183,13 @@ DEFERRALS = tuple(
 )
 OPTIONS = tuple(Span(START + days * DAY, START + days * DAY + timedelta(minutes=75)) for days in (5, 6, 8))
 #: An offer of the session's present time and two others.
-OFFER = Offer((SESSION.span, *OPTIONS[:2]), NOW + 2 * DAY)
+OFFER = Offer((SESSION.span, *OPTIONS[:2]), until=NOW + 2 * DAY)
 #: An offer of times at which somebody's calendar has something else, with the owners of these calendars for each time.
 DISPLACING_OFFER = Offer(
-    OPTIONS, NOW + 2 * DAY, OfferPurpose.SOON, ((Owner.MANAGER,), (Owner.REPORT,), (Owner.MANAGER, Owner.REPORT))
+    OPTIONS,
+    until=NOW + 2 * DAY,
+    purpose=OfferPurpose.SOON,
+    displaces=((Owner.MANAGER,), (Owner.REPORT,), (Owner.MANAGER, Owner.REPORT)),
 )
 #: The reasons why no time exists, with a blocker that could be moved.
 NO_TIME_REASONS = (
@@ -272,7 +276,7 @@ def iter_basic_sample(context: MailContext) -> Iterator[MailContext]:
 
 
 def iter_endings(context: MailContext) -> Iterator[MailContext]:
-    """Yield a sample for each reason why a pair ends, and one without a reason."""
+    """Yield a sample for each reason why a pair ends while one of the two stays, and one without a reason."""
     for ended in (EndReason.REPORT_LEFT, EndReason.MANAGER_LEFT, EndReason.CHANGED):
         yield replace(context, session=None, pair=replace(PAIR, ended=ended))
     yield replace(context, session=None)
@@ -339,7 +343,7 @@ def iter_prompts(context: MailContext) -> Iterator[MailContext]:
             yield replace(context, session=session, variant=variant)
     for trigger in Trigger:
         yield replace(context, trigger=trigger.value, asked_by_report=True)
-    kept: dict[str, Any] = {"kept_commitments": COMMITMENTS[1:2], "has_kept_commitments": True}
+    kept: dict[str, Any] = {"kept_commitments": _KEPT_BY_MANAGER, "has_kept_commitments": True}
     yield replace(context, noted_session=_HELD_PART_OF_SERIES, **kept)
 
 
@@ -362,7 +366,7 @@ def iter_briefs(context: MailContext) -> Iterator[MailContext]:
         for trigger in Trigger:
             yield replace(brief, trigger=f"{trigger}: It came up on Monday.")
         yield replace(brief, trigger=f"{Trigger.DOUBT}: I am not sure.", asked_by_report=True)
-        kept: dict[str, Any] = {"kept_commitments": COMMITMENTS[3:4], "has_kept_commitments": True}
+        kept: dict[str, Any] = {"kept_commitments": _KEPT_BY_REPORT, "has_kept_commitments": True}
         yield replace(brief, notes=NOTES, has_notes=True, noted_session=_HELD_PART_OF_SERIES, **kept)
 
 
@@ -371,7 +375,7 @@ def iter_review_notes(context: MailContext) -> Iterator[MailContext]:
     review = replace(SESSION, kind=SessionKind.REVIEW, end=START + timedelta(minutes=25))
     review_note = replace(context, commitments=COMMITMENTS, session=review)
     yield review_note
-    yield replace(review_note, kept_commitments=COMMITMENTS[3:4], has_kept_commitments=True)
+    yield replace(review_note, kept_commitments=_KEPT_BY_REPORT, has_kept_commitments=True)
     yield replace(context, session=None, contract=None)
 
 

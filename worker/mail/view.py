@@ -429,7 +429,7 @@ class MailView:
     def displaced(self, option: Span) -> str:
         """Return a text that says whose calendar has something else at an offered time (T-14); empty if none has."""
         offer, context = self.context.offer, self.context
-        owners = offer.list_displaced(option) if offer else ()
+        owners = offer.list_displaced_owners(option) if offer else ()
         if context.manager is None or context.report is None or not owners:
             return ""
         if len(owners) > 1:

@@ -166,7 +166,7 @@ def _export_pair(
     """Return the data about a pair for the file of `person`, who is its manager or, if not `is_manager`, its report."""
     sessions = worker.store.queries.list_sessions(pair.id)
     commitments = worker.store.queries.list_commitments(pair.id)
-    all_years = worker.store.queries.load_years([pair.id], _EPOCH)[pair.id]
+    activity = worker.store.queries.load_activities([pair.id], _EPOCH)[pair.id]
     reasons = worker.store.content.load_deferral_reasons([session.id for session in sessions]) if has_content else {}
     texts = worker.store.content.get_written_commitments([c.id for c in commitments]) if has_content else {}
     return {
@@ -181,7 +181,7 @@ def _export_pair(
         ],
         "times_lost": [
             _export_deferral(deferral, person, reasons.get(deferral.session, {}), is_manager=is_manager)
-            for deferral in all_years.deferrals
+            for deferral in activity.deferrals
         ],
         **(_export_contracts(worker, sessions) if has_content else {}),
         "commitments": [_export_commitment(commitment, texts) for commitment in commitments],

@@ -61,7 +61,7 @@ def list_reader_tags(seal: Seal, reader: Address, day: date) -> list[str]:
     A tag is a keyed digest of the address and the day, so two rows of different days do not show that they have the
     same reader. There is one tag for each key of the seal, that of the newest key first, and none when no key is set.
     """
-    return [] if isinstance(seal, NoSeal) else seal.list_tags(f"mail|{day}|{reader}")
+    return [] if isinstance(seal, NoSeal) else seal.compute_digests(f"mail|{day}|{reader}")
 
 
 def count_mails(connection: Connection, seal: Seal, reader: Address, day: date) -> int:

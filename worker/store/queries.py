@@ -31,8 +31,8 @@ _ENDED_COMMITMENTS = PreparedStatement(
 
 
 @dataclass(slots=True)
-class PairYear:
-    """The sessions, deferrals and commitments of a pair since some day, usually a year ago."""
+class PairActivity:
+    """The sessions, deferrals and commitments of a pair since an instant, and those that are to come."""
 
     sessions: list[Session] = field(default_factory=list)
     deferrals: list[Deferral] = field(default_factory=list)
@@ -78,14 +78,14 @@ class Queries:
         with self._database.read() as connection:
             return [rows.read_session(row) for row in connection.execute(query).mappings()]
 
-    def load_years(self, pairs: Collection[PairId], since: datetime) -> dict[PairId, "PairYear"]:
+    def load_activities(self, pairs: Collection[PairId], since: datetime) -> dict[PairId, PairActivity]:
         """Return the sessions, deferrals and commitments of these pairs from `since` on, each in order of time.
 
         Sessions that are not closed and commitments that are open are included, however old they are. The sealed fields
         of ad hoc sessions have placeholders as values.
         """
         ids = list(pairs)
-        years = {pair_id: PairYear() for pair_id in ids}
+        activities = {pair_id: PairActivity() for pair_id in ids}
         start_or_target = func.coalesce(session.c.start, session.c.target)
         is_recent_session = or_(session.c.closed.is_(False), start_or_target >= since)
         sessions = select(session).where(session.c.pair.in_(ids), is_recent_session)
@@ -98,12 +98,12 @@ class Queries:
         commitments = select(commitment).where(commitment.c.pair.in_(ids), is_recent_commitment)
         with self._database.read() as connection:
             for row in connection.execute(sessions.order_by(start_or_target, session.c.id)).mappings():
-                years[row["pair"]].sessions.append(rows.read_session(row))
+                activities[row["pair"]].sessions.append(rows.read_session(row))
             for row in connection.execute(deferrals.order_by(deferral.c.at)).mappings():
-                years[row["pair"]].deferrals.append(rows.read_deferral(row))
+                activities[row["pair"]].deferrals.append(rows.read_deferral(row))
             for row in connection.execute(commitments.order_by(commitment.c.due, commitment.c.id)).mappings():
-                years[row["pair"]].commitments.append(rows.read_commitment(row))
-        return years
+                activities[row["pair"]].commitments.append(rows.read_commitment(row))
+        return activities
 
     def list_mails_to(self, reader: Address, pairs: Collection[PairId]) -> list[Mapping[str, Any]]:
         """Return the history lines of the mails that this reader got about these pairs, oldest first."""

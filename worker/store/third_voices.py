@@ -101,11 +101,11 @@ class ThirdVoiceRows:
 
     def _make_tag(self, address: Address) -> str:
         """Return the tag of an address that is stored: the one that is made with the first of the keys."""
-        first_tag, *_ = self._seal.list_tags(address)
+        first_tag, *_ = self._seal.compute_digests(address)
         return first_tag
 
     def _list(self, connection: Connection, addresses: Collection[Address]) -> list[ThirdVoice]:
-        tags = [tag for address in sorted(addresses) for tag in self._seal.list_tags(address)]
+        tags = [tag for address in sorted(addresses) for tag in self._seal.compute_digests(address)]
         query = select(third_voice).where(third_voice.c.tag.in_(tags)).order_by(third_voice.c.asked_at.desc())
         return [self._parse(row) for row in connection.execute(query).mappings().all()]
 

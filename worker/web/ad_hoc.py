@@ -36,5 +36,6 @@ def request_conversation(pair: Pair, by: Owner) -> str:
         return ""
     # browsers end lines with CRLF, which `splitlines` removes
     reason = "\n".join(request.form.get("reason", "")[:MAX_DRAFT_CHARACTERS].splitlines())
-    actions.request_talk(pair.id, Trigger(trigger), reason.strip(), at_once="at-once" in request.form, by=by)
+    is_urgent = "at-once" in request.form  # the session then takes place within two working days
+    actions.request_talk(pair.id, Trigger(trigger), reason.strip(), at_once=is_urgent, by=by)
     return "talk"

@@ -24,7 +24,7 @@ from worker.web import (
     times,
 )
 from worker.web.logins import open_link, require_login, send_new_link
-from worker.web.security import PROGRAM_PATHS, install_security, log_error
+from worker.web.security import PATHS_FOR_PROGRAMS, install_security, log_error
 from worker.web.sign_in import SignIn, current_sign_in
 from worker.web.site import ASSET_TYPES, Site, current_site
 from worker.web.waking import wake_worker
@@ -94,7 +94,7 @@ def make_app(worker: Worker) -> Flask:
 
 def _wake_after_change(response: Response) -> Response:
     """Wake a worker after each successful form submission, so that both calendars show the change within moments."""
-    if request.method == "POST" and response.status_code < 400 and not request.path.startswith(PROGRAM_PATHS):
+    if request.method == "POST" and response.status_code < 400 and not request.path.startswith(PATHS_FOR_PROGRAMS):
         wake_worker()
     return response
 

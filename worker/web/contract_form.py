@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from datetime import date, datetime
 from typing import Any
 
+from worker.clock import SUPPORTED_YEARS
 from worker.domain.contract.check import ContractFault, FaultKind, TextLimits
 from worker.domain.contract.languages import ContractPart
 from worker.domain.model import Contract, ReviewPoint, WrittenCommitment
@@ -234,7 +235,7 @@ def parse_day(text: str) -> date | None:
         day = date.fromisoformat(text)
     except ValueError:
         return None
-    return day if 2000 <= day.year < 2100 else None
+    return day if day.year in SUPPORTED_YEARS else None
 
 
 def parse_instant(text: str) -> datetime | None:
@@ -243,7 +244,7 @@ def parse_instant(text: str) -> datetime | None:
         instant = datetime.fromisoformat(text)
     except ValueError:
         return None
-    return instant if instant.tzinfo is not None and 2000 <= instant.year < 2100 else None
+    return instant if instant.tzinfo is not None and instant.year in SUPPORTED_YEARS else None
 
 
 def _parse_month(text: str) -> date | None:

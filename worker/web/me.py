@@ -64,7 +64,7 @@ def show() -> Response:
 def _render_page(pair: Pair, state: PairState, status: int = 200, **values: Any) -> Response:
     """Return the page of a report. `values` override the template values that the page always has."""
     site = current_site()
-    year = site.store.queries.load_years([pair.id], get_chart_start(site.now()))[pair.id]
+    activity = site.store.queries.load_activities([pair.id], get_chart_start(site.now()))[pair.id]
     context = site.build_page_context(current_login().person, state)
     view = site.build_view(context)
     contract_in_force = site.store.content.get_latest_contracts([pair.id]).get(pair.id)
@@ -74,17 +74,18 @@ def _render_page(pair: Pair, state: PairState, status: int = 200, **values: Any)
         if item.commitment.is_open or (contract_in_force and item.commitment.session == contract_in_force.session)
     ]
     revisions = site.store.content.list_revisions(contract_in_force.session) if contract_in_force else []
+    (newly_kept,) = notes.list_kept_lines([view], Owner.REPORT, site.now())
     page: dict[str, Any] = {
         "token": current_login().token,
         "contract_in_force": contract_in_force,
         "changes": list_changes(view, revisions),
         "commitment_lines": {owner.value: list_commitments(view, commitments, owner) for owner in Owner},
-        "coming": [s for s in year.sessions if s.booked and s.span.end > site.now()],
-        "owed": [s for s in year.sessions if s.owed],
+        "coming": [s for s in activity.sessions if s.booked and s.span.end > site.now()],
+        "owed": [s for s in activity.sessions if s.owed],
         "reasons": list_deferral_reasons(view, state),
-        "charts": build_year_charts(year, view),
+        "charts": build_year_charts(activity, view),
         "shared_notes": notes.load_shared_notes(view, pair, state, Owner.REPORT),
-        "newly_kept": notes.list_kept_lines([view], Owner.REPORT, site.now())[0],
+        "newly_kept": newly_kept,
         "voices": third_voices.list_entries(view, current_login().address),
         "voice_form": third_voices.make_empty_form(),
         "triggers": ad_hoc.list_triggers(view.language),

@@ -55,7 +55,9 @@ def load_shared_notes(view: MailView, pair: Pair, state: PairState, reader: Owne
         return SharedNotes(entries)
     own_lines = next((note.lines for note in notes if note.session == session.id and note.author is reader), ())
     form_lines = [*own_lines, *[""] * MAX_NOTE_LINES][:MAX_NOTE_LINES]
-    return SharedNotes(entries, session.id, view.day(session.held_at), form_lines, is_written=bool(own_lines))
+    return SharedNotes(
+        entries, session=session.id, day=view.day(session.held_at), lines=form_lines, is_written=bool(own_lines)
+    )
 
 
 def leave_note(pair: Pair, session_id: str, author: Owner) -> str:

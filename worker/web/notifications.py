@@ -10,8 +10,8 @@ from flask import Blueprint, Response, request
 
 from worker.process_metrics import count_notifications
 from worker.providers.base import Notification
-from worker.providers.google.notifications import read_notification
-from worker.providers.outlook.notifications import read_notifications
+from worker.providers.google import notifications as google_notifications
+from worker.providers.outlook import notifications as outlook_notifications
 from worker.web.site import current_site
 from worker.web.waking import wake_worker
 
@@ -34,7 +34,7 @@ def make_blueprint() -> Blueprint:
 
 def receive_google() -> Response:
     """Accept a notification from Google, which is contained in the headers of the request."""
-    notification = read_notification(dict(request.headers))
+    notification = google_notifications.read_notification(dict(request.headers))
     _accept([notification] if notification else [])
     return Response(status=204)
 
@@ -47,7 +47,7 @@ def receive_outlook() -> Response:
             return Response(status=400)
         return Response(token, content_type="text/plain; charset=utf-8")
     if (request.content_length or 0) <= MAX_BODY_BYTES:
-        _accept(read_notifications(request.get_data(cache=False)))
+        _accept(outlook_notifications.read_notifications(request.get_data(cache=False)))
     return Response(status=202)
 
 

@@ -9,7 +9,8 @@ from worker.domain.pulse import MIN_ANSWERS, MIN_MANAGERS
 from worker.web.logins import current_login
 from worker.web.site import current_site, redirect_to
 
-#: The values of the two buttons. They have the same length, so that the size of a request does not reveal the answer.
+#: The values of the two buttons, and whether the person sees a future here, which is the question. The values have the
+#: same length, so that the size of a request does not reveal the answer.
 ANSWERS = {"y": True, "n": False}
 
 
@@ -32,6 +33,7 @@ def show(session_id: str) -> Response:
         "token": login.token,
         "round": session_id,
         "status": site.worker.pulse.get_status(login.address, session_id).value,
+        # the page says how many people, with how many managers, a group must have to be counted on its own
         "answers": MIN_ANSWERS,
         "managers": MIN_MANAGERS,
     }

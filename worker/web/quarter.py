@@ -83,7 +83,7 @@ def _compute_quarter(site: Site) -> CachedQuarter:
         now,
         site.settings.policy,
         more_mails=site.worker.pulse.list_coming_mails(now + MAIL_PERIOD),
-        length=MAIL_PERIOD,
+        length=MAIL_PERIOD,  # booked sessions need no forecast, and mails are listed for this period only
     )
     # A pair whose free/busy was not read yet needs no attention: the next sweep reads it and plans the pair.
     concerns = tuple(concern for concern in preview.concerns if concern.kind is not ConcernKind.NO_FREE_BUSY)

@@ -46,7 +46,7 @@ HEADERS = {
 UNLOGGED_RULES = ("/voice/", "/me/voice", "/pulse/", f"{NOTIFY_PATH}/")
 #: Requests whose path begins with one of these come from programs. Their handlers check and limit them: a directory
 #: pushes thousands of people from one network address, and a calendar service sends all its notifications from a few.
-PROGRAM_PATHS = ("/scim/", f"{NOTIFY_PATH}/")
+PATHS_FOR_PROGRAMS = ("/scim/", f"{NOTIFY_PATH}/")
 #: The notice that is shown for an HTTP error.
 NOTICE_BY_STATUS = {403: "needs-link", 404: "not_found", 405: "not_found", 413: "too_large"}
 
@@ -63,7 +63,7 @@ def install_security(app: Flask, site: Site) -> None:
 
 def _check_request(site: Site) -> Response | None:
     """Return the error page for an invalid path, or a network address above its rate limit; None for valid requests."""
-    if request.path.startswith(PROGRAM_PATHS):
+    if request.path.startswith(PATHS_FOR_PROGRAMS):
         return None
     if "\0" in request.path:  # PostgreSQL refuses text with a null character
         return site.render_notice("not_found", 404)

@@ -47,7 +47,7 @@ class PageServer(ServerThread):
             **_make_proxy_options(settings.pages.proxy),
         )
         connections = Connections(server.active_channels)
-        super().__init__(server, "longarc-pages", connections.close_stale)
+        super().__init__(server, "longarc-pages", after_iteration=connections.close_stale)
 
 
 def _make_proxy_options(proxy: str) -> dict[str, Any]:

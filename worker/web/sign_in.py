@@ -77,12 +77,12 @@ class SignIn:
         if not signed_in_at - timedelta(minutes=1) <= now < signed_in_at + site.settings.pages.visit:
             return None
         # The sign-in also ends when links are revoked, for the primary address or for the address that signed in.
-        primary, names = site.store.aliases.find_listed_names(identity.address)
-        for name in (primary, identity.address, f"{_REVOCATION_PREFIX}{primary}"):
-            revoked_at = site.store.people.get_revocation_time(name)
+        primary, all_addresses = site.store.aliases.find_listed_names(identity.address)
+        for revoked in (primary, identity.address, f"{_REVOCATION_PREFIX}{primary}"):
+            revoked_at = site.store.people.get_revocation_time(revoked)
             if revoked_at is not None and signed_in_at <= revoked_at:
                 return None
-        roles = list_roles(identity, names, site.settings.sign_in.policy)
+        roles = list_roles(identity, all_addresses, site.settings.sign_in.policy)
         return SignedInPerson(primary, roles, site.links.sign_text(cookie, "form"))
 
     def set_person_cookie(self, identity: Identity, response: Response) -> None:

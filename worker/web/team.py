@@ -22,7 +22,7 @@ from worker.mail.lines import Line
 from worker.mail.names import guess_first_name
 from worker.mail.view import MailView
 from worker.store.content import ContractRevision
-from worker.store.queries import PairYear
+from worker.store.queries import PairActivity
 from worker.web import ad_hoc, export, notes
 from worker.web.commitments import CommitmentLine, list_commitments
 from worker.web.contract_form import parse_day
@@ -43,7 +43,7 @@ class PersonCard:
     view: MailView  #: the values about the pair in the manager's language
     charts: Sequence[YearChart]
     now: datetime
-    sessions: Sequence[Session]  #: those of the year that the charts show
+    sessions: Sequence[Session]  #: those of the period that the charts show, in order of time
     open_promises: Sequence[CommitmentLine]  #: the manager's open commitments to this report
     deferral_count: int  #: how often sessions of the current cycle were deferred
     contract: ContractRevision | None  #: the contract in force
@@ -126,9 +126,9 @@ def _build_cards(pairs: Sequence[Pair]) -> list[PersonCard]:
     site = current_site()
     ids = [pair.id for pair in pairs]
     states = site.store.plans.load(ids, site.now()).states
-    years = site.store.queries.load_years(ids, get_chart_start(site.now()))
+    activities = site.store.queries.load_activities(ids, get_chart_start(site.now()))
     contracts = site.store.content.get_latest_contracts(ids)
-    cards = [_build_card(state, years[state.pair.id], contracts.get(state.pair.id)) for state in states]
+    cards = [_build_card(state, activities[state.pair.id], contracts.get(state.pair.id)) for state in states]
     newly_kept = notes.list_kept_lines([card.view for card in cards], Owner.MANAGER, site.now())
     cards = [replace(card, newly_kept=lines) for card, lines in zip(cards, newly_kept, strict=True)]
     return sorted(cards, key=_get_report_name)
@@ -144,7 +144,7 @@ def _get_first_name(card: PersonCard) -> str:
     return guess_first_name(report) if report else ""
 
 
-def _build_card(state: PairState, year: PairYear, contract: ContractRevision | None) -> PersonCard:
+def _build_card(state: PairState, activity: PairActivity, contract: ContractRevision | None) -> PersonCard:
     site, now = current_site(), current_site().now()
     view = site.build_view(site.build_page_context(current_login().person, state))
     open_commitments = [item for item in view.context.commitments if item.commitment.is_open]
@@ -152,11 +152,11 @@ def _build_card(state: PairState, year: PairYear, contract: ContractRevision | N
         url_id=make_url_id(state.pair.id),
         pair=state.pair,
         view=view,
-        charts=build_year_charts(year, view),
+        charts=build_year_charts(activity, view),
         now=now,
-        sessions=year.sessions,
+        sessions=activity.sessions,
         open_promises=list_commitments(view, open_commitments, Owner.MANAGER),
-        deferral_count=_count_deferrals(state, year.sessions, now),
+        deferral_count=_count_deferrals(state, activity.sessions, now),
         contract=contract,
         talk_request=find_talk_request(view, state),
     )
@@ -245,7 +245,7 @@ def _render_team(status: int = 200, **values: Any) -> Response:
         "manager_promises": open_promises,
         "former_reports": list_former_reports(),
         "to_do": list(_list_to_do(cards)),
-        "learning": max((entry.written_at, entry.text) for entry in learnings.values())[1] if learnings else "",
+        "learning": max(learnings.values(), key=lambda entry: entry.written_at).text if learnings else "",
         "next_readers": [_get_first_name(card) for card in cards if card.pair.id in learnings],
         "learning_limit": MAX_LEARNING_CHARS,
         "rejected_learning": "",
@@ -342,7 +342,7 @@ def record_outcome(url_id: str, session_id: str, outcome: str) -> Response:
     if session is None or session.pair != pair.id or outcome not in ("met", "not-met"):
         abort(404)
     if outcome == "met":
-        actions.record_held(session.id, current_site().now())
+        actions.record_held(session.id, end=current_site().now())
     elif not actions.record_not_held(session.id):
         outcome = "not-met-before"
     return redirect_with_confirmation(".show_person", outcome, url_id=url_id)

@@ -190,7 +190,7 @@ def _can_be_taken(builder: PlanBuilder, session: Session, option: Span) -> bool:
     They can take it in three cases: it is free on both calendars, the offer says on whose calendar it takes the place
     of something (T-14), or the session has this time already.
     """
-    if session.offer and session.offer.list_displaced(option):
+    if session.offer and session.offer.list_displaced_owners(option):
         return True
     has_time_already = session.booked and session.span == option
     return has_time_already or not proposals.check_time(builder, session, option).is_busy
@@ -297,7 +297,7 @@ def _take_offered(session: Session, state: PairState, span: Span) -> None:
         builder = _make_live_builder(session, state, span)
         if span not in _list_free_options(builder, session):
             raise TimeTaken("That time is not free any more.")
-        is_displacing = session.offer is not None and session.offer.list_displaced(span)
+        is_displacing = session.offer is not None and session.offer.list_displaced_owners(span)
         if not is_displacing and proposals.check_time(builder, session, span).is_unread:
             raise CalendarUnread("A calendar can't be read just now.")
     current_site().worker.actions.choose_offered_time(session.id, span)

@@ -7,7 +7,7 @@ from worker.web.site import current_site
 
 
 def wake_worker(delay: timedelta = timedelta(0)) -> None:
-    """Wake a worker after a delay, so that it handles what is due. Without a queue, the next tick handles it."""
+    """Wake a worker after a delay, so that it handles what is due. Without Huey's queue, the next tick does."""
     try:
         current_site().worker.schedule_sync(delay)
     except Exception as error:  # when the queue can't be reached, the next tick finds what is due

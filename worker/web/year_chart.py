@@ -13,7 +13,7 @@ from worker.domain.reason_texts import N_
 from worker.i18n.domain_texts import SESSION_NAMES
 from worker.mail.names import guess_first_name
 from worker.mail.view import MailView
-from worker.store.queries import PairYear
+from worker.store.queries import PairActivity
 
 #: The height of the chart, in pixels.
 HEIGHT = 92
@@ -110,37 +110,37 @@ def get_chart_start(now: datetime) -> datetime:
     return now - MAX_TIME_BEFORE
 
 
-def build_year_charts(year: PairYear, view: MailView) -> list[YearChart]:
+def build_year_charts(activity: PairActivity, view: MailView) -> list[YearChart]:
     """Return one chart of a pair's year for each format. `view` gives the reader, the language and the time zone."""
-    return [_build_chart(year, view, chart_format) for chart_format in FORMATS]
+    return [_build_chart(activity, view, chart_format) for chart_format in FORMATS]
 
 
-def _build_chart(year: PairYear, view: MailView, chart_format: ChartFormat) -> YearChart:
+def _build_chart(activity: PairActivity, view: MailView, chart_format: ChartFormat) -> YearChart:
     now = view.context.now
     # A session that somebody moved by hand does not count as deferred (T-11).
-    year = replace(year, deferrals=[deferral for deferral in year.deferrals if deferral.is_counted])
+    activity = replace(activity, deferrals=[deferral for deferral in activity.deferrals if deferral.is_counted])
     # The chart begins before its first mark, but neither earlier than the format allows nor later than the minimum.
-    start = now - max(min(chart_format.time_before, _measure_history(year, now)), MIN_TIME_BEFORE)
+    start = now - max(min(chart_format.time_before, _measure_history(activity, now)), MIN_TIME_BEFORE)
     scale = _Scale(start, now + chart_format.time_ahead, chart_format.width)
     marks = [
-        *_mark_sessions(year.sessions, view, scale),
-        *_mark_deferrals(year, view, scale),
-        *_mark_commitments(year.commitments, view, scale),
+        *_mark_sessions(activity.sessions, view, scale),
+        *_mark_deferrals(activity, view, scale),
+        *_mark_commitments(activity.commitments, view, scale),
     ]
     return YearChart(
         format=chart_format,
         marks=[mark for mark in marks if NAME_WIDTH <= mark.x <= scale.width],
         months=list(_iterate_months(scale, view)),
         today=scale.compute_x(now),
-        description=_describe_year(year, view),
+        description=_describe_year(activity, view),
     )
 
 
-def _measure_history(year: PairYear, now: datetime) -> timedelta:
+def _measure_history(activity: PairActivity, now: datetime) -> timedelta:
     """Return how long before now the chart must begin to show the first mark; negative when all marks lie ahead."""
-    instants = [session.start for session in year.sessions if session.start and _choose_session_tone(session)]
-    instants += [deferral.was.start for deferral in year.deferrals if deferral.was]
-    instants += [_get_noon(commitment.due) for commitment in year.commitments]
+    instants = [session.start for session in activity.sessions if session.start and _choose_session_tone(session)]
+    instants += [deferral.was.start for deferral in activity.deferrals if deferral.was]
+    instants += [_get_noon(commitment.due) for commitment in activity.commitments]
     return now - min(instants, default=now) + TIME_BEFORE_FIRST
 
 
@@ -182,8 +182,8 @@ def _choose_session_tone(session: Session) -> str:
     return "unfinished" if session.state is SessionState.UNFINISHED else ""
 
 
-def _mark_deferrals(year: PairYear, view: MailView, scale: _Scale) -> Iterator[ChartMark]:
-    for deferral in year.deferrals:
+def _mark_deferrals(activity: PairActivity, view: MailView, scale: _Scale) -> Iterator[ChartMark]:
+    for deferral in activity.deferrals:
         if deferral.was:
             cause = view.cause(deferral)
             message = _TONE_TEXTS["put-off"] if cause else _PUT_OFF_WITHOUT_CAUSE
@@ -215,13 +215,13 @@ def _choose_commitment_tone(commitment: Commitment, today: date) -> str:
     return "open" if commitment.due >= today else "late"
 
 
-def _describe_year(year: PairYear, view: MailView) -> str:
+def _describe_year(activity: PairActivity, view: MailView) -> str:
     """Return a description of the chart in a sentence or two."""
-    conversations = [session for session in year.sessions if session.kind is SessionKind.CAREER]
+    conversations = [session for session in activity.sessions if session.kind is SessionKind.CAREER]
     held_count = sum(_choose_session_tone(session) in ("held", "unfinished") for session in conversations)
-    deferral_count = len(year.deferrals)
-    kept_count = sum(commitment.standing is CommitmentStanding.DONE for commitment in year.commitments)
-    open_count = sum(commitment.is_open for commitment in year.commitments)
+    deferral_count = len(activity.deferrals)
+    kept_count = sum(commitment.standing is CommitmentStanding.DONE for commitment in activity.commitments)
+    open_count = sum(commitment.is_open for commitment in activity.commitments)
     deferred = view.ngettext("%(count)s time put off.", "%(count)s times put off.", deferral_count)
     parts = [
         view.ngettext("%(count)s conversation held.", "%(count)s conversations held.", held_count),

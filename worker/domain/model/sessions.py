@@ -90,7 +90,7 @@ class Offer:
     #: For each time, the people whose calendar has something else at that time (T-14). Empty when both are always free.
     displaces: tuple[tuple[Owner, ...], ...] = ()
 
-    def list_displaced(self, time: Span) -> tuple[Owner, ...]:
+    def list_displaced_owners(self, time: Span) -> tuple[Owner, ...]:
         """Return the people whose calendar has something else at that time; empty for a time that is not offered."""
         displaced = dict(zip(self.times, self.displaces, strict=False))
         return displaced.get(time, ())
