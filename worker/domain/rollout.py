@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from datetime import date, datetime
 
 from worker.domain.model import Address, Pair, Participation, Person
-from worker.domain.time.worktime import wall_to_utc
+from worker.domain.time.worktime import find_midnight
 
 #: The values for a pair that the rollout excludes: its lists do not include the pair, or it has not begun.
 EXCLUDED_BY_ROLLOUT = frozenset({Participation.NOT_CHOSEN, Participation.NOT_BEGUN})
@@ -140,4 +140,4 @@ def find_beginning(rollout: Rollout, manager: Person, report: Person) -> datetim
     """Return when the first day of the rollout has begun in both people's zones; None without a first day."""
     if rollout.start is None:
         return None
-    return max(wall_to_utc(person.zone, rollout.start, 0) for person in (manager, report))
+    return max(find_midnight(person.zone, rollout.start) for person in (manager, report))

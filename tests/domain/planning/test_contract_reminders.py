@@ -14,7 +14,7 @@ from worker.domain.model import EffectProgress, Person, SessionKind, SessionStat
 from worker.domain.planning import actions, contract_mails
 from worker.domain.planning.contract_mails import list_late_reminder_times, list_reminder_times
 from worker.domain.planning.preparations import SWEEP_SLACK
-from worker.domain.time.mail_hours import find_day_start
+from worker.domain.time.mail_hours import find_mail_hours_start
 from worker.domain.time.worktime import get_local_date, is_working_day, list_spells
 
 #: A Monday, 10:00 in Berlin. A session of 75 minutes ends at 11:15.
@@ -177,7 +177,9 @@ def test_reminders_are_inside_working_hours_and_before_the_deadline(
     assert all(second - first >= 4 * HOUR for first, second in pairwise(reminder_times))
     assert all(first - end >= 12 * HOUR for first in reminder_times[:-1])
     late_times = list_late_reminder_times(dana, end + 48 * HOUR)
-    assert [find_day_start(dana, get_local_date(dana.zone, instant)) for instant in late_times] == list(late_times)
+    assert [find_mail_hours_start(dana, get_local_date(dana.zone, instant)) for instant in late_times] == list(
+        late_times
+    )
     assert all(is_working_day(dana, get_local_date(dana.zone, instant)) for instant in late_times)
     assert late_times[0] > end + 48 * HOUR - DAY
     assert get_local_date(dana.zone, late_times[0]) > get_local_date(dana.zone, end + 48 * HOUR)
@@ -193,7 +195,7 @@ def test_each_of_the_next_two_days_has_a_reminder_before_the_deadline() -> None:
         latest = end + 46 * HOUR - SWEEP_SLACK
         next_days = [get_local_date(DANA.zone, end) + n * DAY for n in (1, 2)]
         times = list_reminder_times(DANA, asked_at=end, deadline=end + 48 * HOUR)
-        mornings = [find_day_start(DANA, day) for day in next_days]
+        mornings = [find_mail_hours_start(DANA, day) for day in next_days]
         is_late_enough = [morning is not None and morning <= latest for morning in mornings]
         assert [get_local_date(DANA.zone, at) for at in times] == [
             day for day, is_possible in zip(next_days, is_late_enough, strict=True) if is_possible

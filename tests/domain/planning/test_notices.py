@@ -48,7 +48,7 @@ from worker.domain.planning.preparations import (
     find_prompt_time,
     find_review_note_time,
 )
-from worker.domain.time.mail_hours import find_day_start
+from worker.domain.time.mail_hours import find_mail_hours_start
 from worker.domain.time.worktime import get_local_date
 
 START = utc(2026, 9, 28, 8)
@@ -187,7 +187,7 @@ def test_mails_before_a_session_are_due_at_the_start_of_a_working_day(
         find_time(reader, start) for find_time in (find_prompt_time, find_brief_time, find_review_note_time)
     )
     last_day = get_local_date(reader.zone, start)
-    day_starts = [find_day_start(reader, last_day - n * DAY) for n in range(MAX_EARLY_DAYS + 1)]
+    day_starts = [find_mail_hours_start(reader, last_day - n * DAY) for n in range(MAX_EARLY_DAYS + 1)]
     if not any(day_start and day_start + HOUR + SWEEP_SLACK <= start for day_start in day_starts):
         reader = replace(reader, absences=())
     for mail_time in (prompt, brief, note):
@@ -195,8 +195,8 @@ def test_mails_before_a_session_are_due_at_the_start_of_a_working_day(
         day = get_local_date(reader.zone, mail_time)
         # when an absence ends within a night shift, the mail is due on the day after the start of that shift
         ends_in_shift = any(get_local_date(reader.zone, one.end) in (day - DAY, day) for one in reader.absences)
-        assert mail_time == find_day_start(reader, day) or (
-            ends_in_shift and mail_time == find_day_start(reader, day - DAY)
+        assert mail_time == find_mail_hours_start(reader, day) or (
+            ends_in_shift and mail_time == find_mail_hours_start(reader, day - DAY)
         )
     assert prompt and start - prompt >= 4 * HOUR
     assert brief and start - brief >= HOUR

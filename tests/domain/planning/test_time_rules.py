@@ -26,7 +26,7 @@ from worker.domain.model import (
 )
 from worker.domain.planning import actions, preparations
 from worker.domain.planning.unplaceable import has_same_cause
-from worker.domain.time.mail_hours import find_day_start
+from worker.domain.time.mail_hours import find_mail_hours_start
 from worker.domain.time.worktime import add_working_days, get_local_date, list_spells
 
 ZONES_AND_COUNTRIES = [
@@ -240,7 +240,7 @@ def find_preparation_time(
 def list_day_starts(reader: Person, start: datetime) -> dict[int, datetime]:
     """Return the start of each of the reader's working days up to the session's, by its distance from that day."""
     day = get_local_date(reader.zone, start)
-    day_starts = {days: find_day_start(reader, day - days * DAY) for days in range(15)}
+    day_starts = {days: find_mail_hours_start(reader, day - days * DAY) for days in range(15)}
     return {days: day_start for days, day_start in day_starts.items() if day_start}
 
 
@@ -284,7 +284,7 @@ def list_wanted_reminders(reader: Person, end: datetime) -> dict[int, datetime]:
     times = [min(latest, max(spell.end - HOUR, earliest)) for spell in last_spells]
     earlier = [at for at in times[:-1] if end + 12 * HOUR <= at <= times[-1] - 4 * HOUR]
     early = [*earlier[-1:], *times[-1:]]
-    late = [at for n in range(1, 30) if (at := find_day_start(reader, last_day + n * DAY))][:3]
+    late = [at for n in range(1, 30) if (at := find_mail_hours_start(reader, last_day + n * DAY))][:3]
     return dict(enumerate([*early, *late], start=3 - len(early)))
 
 

@@ -27,7 +27,7 @@ from worker.domain.model import (
 from worker.domain.planning.cadence import add_interval
 from worker.domain.planning.turns import (
     Turn,
-    find_first_notice,
+    find_earliest_contact,
     find_turn,
     has_recent_start,
     list_turns,
@@ -191,15 +191,15 @@ def test_nothing_is_planned_until_seven_days_before_the_start() -> None:
     """From that instant on, the first session is booked (T-3a, T-4)."""
     start = date(2026, 12, 7)
     story = Story(pair_of(start=start))
-    first_notice = find_first_notice(story.pair, DANA.zone)
-    assert first_notice == utc(2026, 11, 29, 23)
+    earliest_contact = find_earliest_contact(story.pair, DANA.zone)
+    assert earliest_contact == utc(2026, 11, 29, 23)
     story.tick()
-    story.until(first_notice - DAY)
+    story.until(earliest_contact - DAY)
     assert (story.state.sessions, story.state.effects, story.decisions) == ((), (), [])
-    story.until(first_notice)
+    story.until(earliest_contact)
     assert story.next.booked and story.placed_event(story.next)
     assert date(2026, 12, 21) <= story.next.span.start.date() < date(2027, 1, 11)
-    assert min(effect.due_at for effect in story.state.effects) >= first_notice
+    assert min(effect.due_at for effect in story.state.effects) >= earliest_contact
 
 
 @pytest.mark.parametrize("days_since_start", [0, 1, 10, 20, 30, 34])

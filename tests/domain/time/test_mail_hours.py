@@ -6,7 +6,7 @@ from zoneinfo import ZoneInfo
 
 from tests.support.pairs import DAY, SAM
 from worker.domain.model import Person, Span
-from worker.domain.time.mail_hours import find_day_start, find_following_day_start
+from worker.domain.time.mail_hours import find_mail_hours_start, find_working_day_start_after
 
 #: A Wednesday; 400 days later it is a Thursday.
 TODAY = date(2026, 9, 9)
@@ -20,6 +20,6 @@ def make_absent_person(days: int) -> Person:
 
 def test_search_for_the_next_working_day_ends_after_400_days() -> None:
     last_day = TODAY + 400 * DAY
-    start = find_day_start(SAM, last_day)
-    assert start and find_following_day_start(make_absent_person(399), TODAY) == start
-    assert find_following_day_start(make_absent_person(400), TODAY) is None
+    start = find_mail_hours_start(SAM, last_day)
+    assert start and find_working_day_start_after(make_absent_person(399), TODAY) == start
+    assert find_working_day_start_after(make_absent_person(400), TODAY) is None

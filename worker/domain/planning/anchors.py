@@ -7,7 +7,7 @@ session was held or is booked (T-3, T-11, T-13). That day is the anchor.
 from worker.domain.model import Session, SessionState
 from worker.domain.planning import cadence, series, turns
 from worker.domain.planning.plan_builder import LAST_HOURS, RECHECK_SOON, PlanBuilder
-from worker.domain.time.worktime import wall_to_utc
+from worker.domain.time.worktime import find_midnight
 
 
 def reanchor_sessions(builder: PlanBuilder) -> None:
@@ -115,7 +115,7 @@ def _follows_owed_session(builder: PlanBuilder, session: Session) -> bool:
 def _refresh_turn_window(builder: PlanBuilder, session: Session) -> cadence.SessionWindow:
     """Return the present window of a session with a turn, or a new window if that begins before the pair's start."""
     start = builder.pair.start
-    if start is not None and session.earliest < wall_to_utc(builder.manager.zone, start, 0):
+    if start is not None and session.earliest < find_midnight(builder.manager.zone, start):
         return find_turn_window(builder)
     return cadence.SessionWindow(session.earliest, session.target, session.latest)
 

@@ -22,7 +22,7 @@ from worker.domain.model import (
     SessionState,
     Topic,
 )
-from worker.domain.time.worktime import add_weekdays, get_local_date, wall_to_utc
+from worker.domain.time.worktime import add_weekdays, find_midnight, get_local_date
 
 #: The longest time that a window reaches before and after its target (T-3).
 WINDOW_BEFORE, WINDOW_AFTER = timedelta(days=14), timedelta(days=21)
@@ -178,7 +178,7 @@ def list_lower_bounds(
     if earlier_parts:
         yield make_part_window(earlier_parts, zone).earliest
     if pair.start is not None:
-        yield wall_to_utc(zone, pair.start, 0)
+        yield find_midnight(zone, pair.start)
 
 
 def list_earlier_parts(session: Session, sessions: Sequence[Session]) -> list[Session]:
@@ -206,8 +206,8 @@ def make_part_window(earlier_parts: Sequence[Session], zone: str) -> SessionWind
     Days are counted in the manager's `zone`. The target is noon of the first day.
     """
     day = get_local_date(zone, find_end_of_parts(earlier_parts))
-    earliest = wall_to_utc(zone, add_weekdays(day, MIN_PART_DISTANCE), 0)
-    latest = wall_to_utc(zone, add_weekdays(day, MAX_PART_DISTANCE) + timedelta(days=1), 0)
+    earliest = find_midnight(zone, add_weekdays(day, MIN_PART_DISTANCE))
+    latest = find_midnight(zone, add_weekdays(day, MAX_PART_DISTANCE) + timedelta(days=1))
     return SessionWindow(earliest, earliest + timedelta(hours=12), latest)
 
 

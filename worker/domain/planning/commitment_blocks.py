@@ -10,7 +10,7 @@ from datetime import date, timedelta
 from worker.domain.model import Commitment, FreeBusy, Owner, Person, PlacedEvent, Span
 from worker.domain.planning.plan_builder import RECHECK_SOON, PlanBuilder
 from worker.domain.time.slots import find_solo_time
-from worker.domain.time.worktime import add_working_days, get_local_date, wall_to_utc
+from worker.domain.time.worktime import add_working_days, find_midnight, get_local_date
 
 
 def update_and_place_blocks(builder: PlanBuilder) -> None:
@@ -148,7 +148,7 @@ def list_candidate_days(manager: Person, due: date) -> tuple[date, date]:
 
 def make_day_span(person: Person, day: date) -> Span:
     """Return the span of the whole day in the person's zone."""
-    return Span(wall_to_utc(person.zone, day, 0), wall_to_utc(person.zone, day + timedelta(days=1), 0))
+    return Span(find_midnight(person.zone, day), find_midnight(person.zone, day + timedelta(days=1)))
 
 
 def _write_block(builder: PlanBuilder, commitment: Commitment, block: Span, *, all_day: bool) -> None:

@@ -12,7 +12,7 @@ from worker.domain.model import MailName, Person, Session, SessionState
 from worker.domain.planning.plan_builder import PlanBuilder
 from worker.domain.planning.preparations import SWEEP_SLACK
 from worker.domain.planning.weekly import find_weekly_time, has_manager_weekly
-from worker.domain.time.mail_hours import find_following_day_start, find_next_mail_time, list_last_mail_times
+from worker.domain.time.mail_hours import find_next_mail_time, find_working_day_start_after, list_last_mail_times
 from worker.domain.time.worktime import DAY, add_working_days, get_local_date, wall_to_utc
 
 #: The time from the end of a session until its contract is due (R-15).
@@ -94,7 +94,7 @@ def list_late_reminder_times(manager: Person, deadline: datetime) -> tuple[datet
     has too few working days in the next 400 days, calendar days are counted instead.
     """
     day = get_local_date(manager.zone, deadline)
-    starts = (find_following_day_start(manager, day, count) for count in range(1, MAX_LATE_REMINDERS + 2))
+    starts = (find_working_day_start_after(manager, day, count) for count in range(1, MAX_LATE_REMINDERS + 2))
     return tuple(start or deadline + count * DAY for count, start in enumerate(starts, start=1))
 
 

@@ -127,7 +127,9 @@ class _Forecaster:
         self._states[pair_id] = apply_plan(self._states[pair_id], new_plan, now)
         if new_plan.sessions or pair_id not in self._taken_times:
             with_time = (s for s in self._states[pair_id].sessions if s.start and (s.booked or s.held_at))
-            self._taken_times[pair_id] = tuple(TakenTime(s.span, s.id, s.kind, s.pair, s.in_turn) for s in with_time)
+            self._taken_times[pair_id] = tuple(
+                TakenTime(s.span, subject=s.id, kind=s.kind, pair=s.pair, in_turn=s.in_turn) for s in with_time
+            )
         self._add_mails(effect for effect in new_plan.effects if effect.kind is EffectKind.MAIL)
         latest = now + LONGEST_WAIT  # also when the plan does not say when to plan the pair again
         next_at = min(max(new_plan.due_at or latest, now + SHORTEST_WAIT), latest)
@@ -164,7 +166,7 @@ class _Forecaster:
         """Record an empty contract for the held session that the request is about, when the request leaves."""
         session = state.find_session(request.subject)
         if session is not None and session.state is SessionState.HELD:
-            builder = PlanBuilder(request.due_at, state, None, self._policy)
+            builder = PlanBuilder(request.due_at, state, snapshot=None, policy=self._policy)
             actions.record_contract(builder, session, (), revision=1)
             builder.plan_again_at(request.due_at)
             self._carry_out(str(state.pair.id), builder.build(), request.due_at)
@@ -178,8 +180,8 @@ def _is_next_session_decided(state: PairState, now: datetime) -> bool:
     """
     regular = [s for s in state.sessions if cadence.is_regular(s) and (s.booked or s.owed)]
     if not regular:
-        first_notice = turns.find_first_notice(state.pair, state.manager.zone)
-        return first_notice is not None and now < first_notice
+        earliest_contact = turns.find_earliest_contact(state.pair, state.manager.zone)
+        return earliest_contact is not None and now < earliest_contact
     return any(session.booked or session.unplaceable for session in regular)
 
 
@@ -227,7 +229,7 @@ def _place_events(
         if effect.kind is EffectKind.CANCEL and effect.event in placed:
             placed[effect.event] = replace(placed[effect.event], is_gone=True)
         elif effect.kind in (EffectKind.CREATE, EffectKind.UPDATE) and span is not None:
-            ref = EventRef(effect.calendar, effect.event, "")
+            ref = EventRef(effect.calendar, id=effect.event, etag="")
             placed[effect.event] = PlacedEvent(key=effect.event, ref=ref, span=span, written_span=span)
     return placed
 

@@ -1,9 +1,9 @@
 """Decides when a mail may reach its reader, and which mails of a day leave (T-16). Pure functions.
 
 Planning gives each mail a due time inside its reader's mail hours: working hours without absences. When mails are about
-to leave, the outbox calls `divide_mails` with all mails of one reader that are due. A mail that is outside the reader's
-hours by then waits. A reader gets at most three counted mails a day; further ones are folded into one mail on the next
-morning, the overflow mail. Mails that are not counted leave whenever they are due.
+to leave, the outbox calls `divide_mails` with all mails of one reader that are due. A mail that is outside its reader's
+mail hours by then waits. A reader gets at most three counted mails a day; further ones are folded into one mail on the
+next morning, the overflow mail. Mails that are not counted leave whenever they are due.
 """
 
 from collections.abc import Iterable, Sequence
@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from worker.domain.model import Effect, EffectKind, MailName, Person
-from worker.domain.time.mail_hours import find_following_day_start, find_next_mail_time
+from worker.domain.time.mail_hours import find_next_mail_time, find_working_day_start_after
 from worker.domain.time.worktime import get_local_date
 
 #: The most counted mails that reach a person on one day, across all pairs.
@@ -31,7 +31,7 @@ ANY_HOUR = frozenset(
         MailName.OPERATOR_ALERT,
     }
 )
-#: Mails for which planning itself chooses a time inside the reader's hours (T-7). They are not counted.
+#: Mails for which planning itself chooses a time inside the reader's mail hours (T-7). They are not counted.
 REMINDERS = frozenset({MailName.CONTRACT_REMINDER})
 #: Counted mails that are never folded into the overflow mail, because one line can't replace them or because the
 #: reader needs them on the same day.
@@ -83,7 +83,7 @@ def choose_mail_time(
     session_start: datetime | None = None,
     lost_start: datetime | None = None,
 ) -> MailTime:
-    """Return when a mail leaves that is due at `wanted_at`: at that instant, or when the reader's hours next begin.
+    """Return when a mail leaves that is due at `wanted_at`: then, or when the reader's mail hours next begin.
 
     For a mail about a session, `session_start` is the start of the session, and `lost_start` the start that it had
     before it was moved. A mail about a change of the next 24 hours leaves at once. When the reader has no mail hours
@@ -154,7 +154,7 @@ def divide_mails(reader: Person, due: Sequence[Effect], sent_count: int, now: da
 
 def find_overflow_time(reader: Person, now: datetime) -> datetime:
     """Return when the overflow mail of today is due: at the start of the reader's next working day."""
-    start = find_following_day_start(reader, get_local_date(reader.zone, now))
+    start = find_working_day_start_after(reader, get_local_date(reader.zone, now))
     return start or now + timedelta(days=1)
 
 

@@ -32,8 +32,8 @@ from worker.domain.planning.plan_builder import PlanBuilder
 from worker.domain.planning.preparations import add_preparation_mails
 from worker.domain.planning.reviews import is_inside_1on1
 from worker.domain.planning.weekly import add_weekly_mail, has_manager_weekly
-from worker.domain.time.mail_hours import find_following_day_start, list_day_starts_backwards
-from worker.domain.time.worktime import DAY, get_local_date, wall_to_utc
+from worker.domain.time.mail_hours import find_working_day_start_after, list_day_starts_backwards
+from worker.domain.time.worktime import DAY, find_midnight, get_local_date
 
 #: All accesses of the operator to a pair's content within one period of this length are reported in one mail.
 ACCESS_MAIL_PERIOD = timedelta(minutes=15)
@@ -158,7 +158,7 @@ def find_access_period_start(instant: datetime) -> datetime:
 
 def find_next_working_morning(person: Person, now: datetime) -> datetime:
     """Return the start of the person's next working day after today (T-17)."""
-    return find_following_day_start(person, get_local_date(person.zone, now)) or now + DAY
+    return find_working_day_start_after(person, get_local_date(person.zone, now)) or now + DAY
 
 
 @lru_cache(maxsize=1 << 14)
@@ -168,7 +168,7 @@ def find_commitment_mail_time(owner: Person, due: date) -> datetime:
     It leaves at the start of the owner's last working day that is not after the due date.
     """
     starts = (start for _, start in list_day_starts_backwards(owner, due))
-    return next(starts, wall_to_utc(owner.zone, due, 0))
+    return next(starts, find_midnight(owner.zone, due))
 
 
 def _add_commitment_mail(builder: PlanBuilder, commitment: Commitment) -> None:

@@ -36,7 +36,7 @@ from worker.domain.model import (
 )
 from worker.domain.planning.mail_times import choose_mail_time, make_personal_mail
 from worker.domain.reason_texts import format_reasons
-from worker.domain.time.worktime import DAY, add_weekdays, get_local_date, wall_to_utc
+from worker.domain.time.worktime import DAY, add_weekdays, find_midnight, get_local_date
 
 #: The time until a pair is planned again while one of its effects is still being carried out.
 RECHECK_SOON = timedelta(minutes=1)
@@ -100,11 +100,11 @@ class PlanBuilder:
 
         Weekdays are Monday to Friday. A negative number counts backward.
         """
-        return wall_to_utc(self.manager.zone, self._find_weekday(weekdays, instant), 0)
+        return find_midnight(self.manager.zone, self._find_weekday(weekdays, instant))
 
     def find_weekday_end(self, weekdays: int, instant: datetime) -> datetime:
         """Return the end of the day that is `weekdays` weekdays after `instant`, in the manager's zone."""
-        return wall_to_utc(self.manager.zone, self._find_weekday(weekdays, instant) + DAY, 0)
+        return find_midnight(self.manager.zone, self._find_weekday(weekdays, instant) + DAY)
 
     def _find_weekday(self, weekdays: int, instant: datetime) -> date:
         return add_weekdays(get_local_date(self.manager.zone, instant), weekdays)

@@ -130,9 +130,9 @@ def arrange_sessions(builder: PlanBuilder) -> None:
 def ensure_sessions(builder: PlanBuilder) -> None:
     """Add the sessions that the pair lacks: the next career sessions (T-4, T-15) and the reviews (T-9)."""
     sessions = list(builder.sessions.values())
-    first_notice = turns.find_first_notice(builder.pair, builder.manager.zone)
-    if first_notice is not None and builder.now < first_notice and not sessions:
-        builder.plan_again_at(first_notice)  # before that, the pair gets no invitation and no mail (T-3a)
+    earliest_contact = turns.find_earliest_contact(builder.pair, builder.manager.zone)
+    if earliest_contact is not None and builder.now < earliest_contact and not sessions:
+        builder.plan_again_at(earliest_contact)  # before that, the pair gets no invitation and no mail (T-3a)
         return
     wanted_count = builder.policy.ahead
     while len([s for s in cadence.select_regular_sessions(sessions) if s.owed or s.booked]) < wanted_count:

@@ -11,7 +11,7 @@ from datetime import UTC, date, datetime, timedelta
 
 from worker.domain.model import Interval, Pair, PairId, Policy, WaitingPair
 from worker.domain.planning import cadence
-from worker.domain.time.worktime import get_local_date, wall_to_utc
+from worker.domain.time.worktime import find_midnight, get_local_date
 
 #: The time from now until the first turn, and the longest time between two turns.
 STEP = timedelta(weeks=2)
@@ -42,9 +42,9 @@ def has_recent_start(pair: Pair, today: date) -> bool:
     return pair.start is not None and pair.start > max(pair.first_seen, today) - RECENT_START
 
 
-def find_first_notice(pair: Pair, zone: str) -> datetime | None:
+def find_earliest_contact(pair: Pair, zone: str) -> datetime | None:
     """Return the earliest instant for the pair's first invitation or mail; None when there is no limit."""
-    return None if pair.start is None else wall_to_utc(zone, pair.start - NOTICE_BEFORE_START, 0)
+    return None if pair.start is None else find_midnight(zone, pair.start - NOTICE_BEFORE_START)
 
 
 def find_turn(pair: Pair, waiting: Iterable[WaitingPair], now: datetime, policy: Policy) -> Turn:
@@ -94,7 +94,7 @@ def make_turn_window(pair: Pair, turn: Turn, zone: str, now: datetime, policy: P
     """
     today = get_local_date(zone, now)
     if pair.start is not None and has_recent_start(pair, today):
-        earliest, latest = (wall_to_utc(zone, pair.start + distance, 0) for distance in WINDOW_AFTER_START)
+        earliest, latest = (find_midnight(zone, pair.start + distance) for distance in WINDOW_AFTER_START)
         target = earliest + (latest - earliest) / 3  # three weeks after the start
         return cadence.SessionWindow(earliest, target, latest)
     rhythm = cadence.compute_rhythm(pair, today, policy)

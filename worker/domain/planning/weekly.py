@@ -23,7 +23,7 @@ from worker.domain.model import (
 from worker.domain.planning.deferrals import count_deferrals_in_cycle
 from worker.domain.planning.offers import MIN_DEFERRALS_FOR_CHOICE, is_offer_open
 from worker.domain.planning.plan_builder import PlanBuilder
-from worker.domain.time.mail_hours import find_day_start
+from worker.domain.time.mail_hours import find_mail_hours_start
 from worker.domain.time.worktime import get_local_date
 
 #: A manager with fewer reports gets single mails instead.
@@ -66,7 +66,7 @@ def find_weekly_time(manager: Person, day: date) -> datetime | None:
     It is due at the start of the manager's first working day of the week.
     """
     monday = find_monday(day)
-    starts = (find_day_start(manager, monday + timedelta(days=weekday)) for weekday in range(7))
+    starts = (find_mail_hours_start(manager, monday + timedelta(days=weekday)) for weekday in range(7))
     return next((start for start in starts if start is not None), None)
 
 

@@ -28,7 +28,7 @@ from worker.domain.model.quarters import (
     get_quarter_start,
     join_blocks,
 )
-from worker.domain.time.worktime import compute_spells, wall_to_utc
+from worker.domain.time.worktime import compute_spells, find_midnight
 
 EPOCH_DAY = EPOCH.date()
 MINUTES_PER_QUARTER = 15
@@ -117,7 +117,7 @@ def _compute_work_block(hours: WorkingHours, zone: str, country: str, block: int
 @lru_cache(maxsize=16384)
 def find_midnight_quarter(zone: str, day: date) -> int:
     """Return the index of the first quarter-hour of `day` in `zone`."""
-    return ceil_quarter(wall_to_utc(zone, day, 0))
+    return ceil_quarter(find_midnight(zone, day))
 
 
 def find_day_bits(grid: QuarterGrid, zone: str, day: date) -> int:

@@ -277,7 +277,7 @@ def _list_blockers(search: Search) -> list[_Blocker]:
                 addresses = (*blockers[span].addresses, person.email)
                 blockers[span] = blockers[span]._replace(other=person.name, addresses=addresses)
             else:
-                blockers[span] = _Blocker(span, kind, person.name, "", (person.email,))
+                blockers[span] = _Blocker(span, kind, name=person.name, other="", addresses=(person.email,))
     return list(blockers.values())
 
 

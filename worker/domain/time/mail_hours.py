@@ -33,7 +33,7 @@ def _subtract_absence(span: Span, absence: Span) -> Iterator[Span]:
         yield Span(absence.end, span.end)
 
 
-def find_day_start(person: Person, day: date) -> datetime | None:
+def find_mail_hours_start(person: Person, day: date) -> datetime | None:
     """Return the instant at which mail hours begin on that day; None when the day is not a working day."""
     return next((span.start for span in list_mail_spans(person, day)), None)
 
@@ -61,7 +61,7 @@ def list_mail_times(person: Person, instant: datetime, limit: datetime) -> Itera
     mail_time = find_next_mail_time(person, instant, limit)
     while mail_time is not None and mail_time < limit:
         yield mail_time
-        mail_time = find_following_day_start(person, get_local_date(person.zone, mail_time))
+        mail_time = find_working_day_start_after(person, get_local_date(person.zone, mail_time))
 
 
 def list_last_mail_times(
@@ -87,19 +87,19 @@ def list_last_mail_times(
 def list_day_starts_backwards(person: Person, day: date) -> Iterator[tuple[int, datetime]]:
     """Yield, for each working day from `day` backwards, its distance from `day` in days and the start of its hours."""
     for distance in range(MAX_SEARCH_DAYS):
-        start = find_day_start(person, day - timedelta(days=distance))
+        start = find_mail_hours_start(person, day - timedelta(days=distance))
         if start is not None:
             yield distance, start
 
 
-def find_following_day_start(person: Person, day: date, count: int = 1) -> datetime | None:
+def find_working_day_start_after(person: Person, day: date, count: int = 1) -> datetime | None:
     """Return the start of the `count`-th working day after `day`; None when the next 400 days have fewer.
 
     `count` is at least 1.
     """
     working_days_left = count
     for days in range(1, MAX_SEARCH_DAYS + 1):
-        start = find_day_start(person, day + timedelta(days=days))
+        start = find_mail_hours_start(person, day + timedelta(days=days))
         if start is not None:
             working_days_left -= 1
         if working_days_left == 0:

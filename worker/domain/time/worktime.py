@@ -173,6 +173,11 @@ def wall_to_utc(zone: str, day: date, minute: int) -> datetime:
     return _find_end_of_gap(tz, wall_time.replace(tzinfo=tz, fold=1).astimezone(UTC), instant)
 
 
+def find_midnight(zone: str, day: date) -> datetime:
+    """Return the UTC instant at which `day` begins in `zone`. It is later than 00:00 when the clocks skip that."""
+    return wall_to_utc(zone, day, 0)
+
+
 def _find_end_of_gap(tz: ZoneInfo, before: datetime, after: datetime) -> datetime:
     """Return the first second with the new UTC offset by bisection, between `before` (old offset) and `after` (new)."""
     offset = after.astimezone(tz).utcoffset()

@@ -314,8 +314,8 @@ def _make_talk(state: PairState, session: Session, policy: Policy, *, is_placed:
 
 def _begins_later(state: PairState, now: datetime) -> bool:
     """Return whether the pair's start is ahead, so that neither person gets any mail or event yet (T-3a)."""
-    first_notice = turns.find_first_notice(state.pair, state.manager.zone)
-    return first_notice is not None and now < first_notice
+    earliest_contact = turns.find_earliest_contact(state.pair, state.manager.zone)
+    return earliest_contact is not None and now < earliest_contact
 
 
 def _get_name_key(person: Person) -> tuple[str, str]:
