@@ -18,7 +18,7 @@ from worker import private_files
 from worker.commands.embedded import EmbeddedFolder
 from worker.embedded import EmbeddedServers, get_mailbox_path
 from worker.providers.google.auth import TokenFolder
-from worker.providers.maildir import MaildirMailer, deliver
+from worker.providers.maildir import MaildirMailer, write_message
 from worker.providers.outlook.auth import TokenCacheFile
 from worker.seal import Seal
 
@@ -52,7 +52,7 @@ def test_a_maildir_is_private(tmp_path: Path) -> None:
     message = EmailMessage()
     message["To"] = "sam@corp.example"
     MaildirMailer(tmp_path / "out" / "mail").send(message, "m1")
-    deliver(tmp_path / "in", b"To: sam@corp.example\r\n\r\n")
+    write_message(tmp_path / "in", b"To: sam@corp.example\r\n\r\n")
     assert list_files_open_to_others(tmp_path) == []
 
 
@@ -69,7 +69,7 @@ def test_the_embedded_folder_and_the_mail_in_it_are_private(tmp_path: Path) -> N
     folder.write_missing_files()
     folder.release_ports()
     with EmbeddedServers(tmp_path / "var", ["dana@corp.example"], username="longarc", password="guess") as servers:
-        deliver(get_mailbox_path(servers.mail_folder, "dana@corp.example"), b"To: dana@corp.example\r\n\r\n")
+        write_message(get_mailbox_path(servers.mail_folder, "dana@corp.example"), b"To: dana@corp.example\r\n\r\n")
     calendars = {path for path in tmp_path.rglob("*") if "calendars" in path.parts}
     assert calendars
     # the calendar server's own files have other modes, but are in a folder that other users can't enter

@@ -174,7 +174,7 @@ class _MailHandler:
         name = f"{self._count:06d}"
         private_files.write(self._eml_folder / f"{name}.eml", envelope.original_content)
         for recipient in dict.fromkeys(address.lower() for address in envelope.rcpt_tos):
-            maildir.deliver(get_mailbox_path(self._folder / "mail", recipient), envelope.original_content, name)
+            maildir.write_message(get_mailbox_path(self._folder / "mail", recipient), envelope.original_content, name)
         return "250 taken"
 
 

@@ -100,5 +100,5 @@ def test_interrupted_delivery_leaves_no_file(folder: Path, monkeypatch: pytest.M
 
     monkeypatch.setattr(Path, "rename", fail_to_rename)
     with pytest.raises(OSError, match="No space"):
-        maildir.deliver(folder, b"Subject: x\r\n\r\n", "m1")
+        maildir.write_message(folder, b"Subject: x\r\n\r\n", "m1")
     assert maildir.list_messages(folder) == [] and list((folder / "tmp").iterdir()) == []

@@ -144,7 +144,7 @@ class GoogleServers(Google):
         self.add_person("longarc@corp.example")
 
     def _deliver(self, to: str, content: bytes) -> None:
-        maildir.deliver(get_mailbox_path(self.mail_folder, to), content)
+        maildir.write_message(get_mailbox_path(self.mail_folder, to), content)
 
     def add_person(self, person: str, zone: str = "") -> None:
         self.calendars.add_person(person, zone or "UTC")
@@ -184,7 +184,7 @@ class OutlookServers(Double):
     def _deliver(self, content: bytes) -> None:
         message = BytesParser(_class=EmailMessage, policy=default).parsebytes(content)
         for one in message["To"].addresses:
-            maildir.deliver(get_mailbox_path(self.mail_folder, one.addr_spec), content)
+            maildir.write_message(get_mailbox_path(self.mail_folder, one.addr_spec), content)
 
     def add_person(self, person: str, zone: str = "") -> None:
         self.world.add_person(person, zone or "UTC")

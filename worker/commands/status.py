@@ -99,9 +99,9 @@ def _describe_mail_services(settings: "Settings", store: "Store") -> dict[str, s
     names |= {settings.mail.operator_by} if settings.operator else set()
     guarantees = dict.fromkeys(sorted(names), "")
     if "outlook" in guarantees:
-        from worker.providers.outlook.mail import describe_mode
+        from worker.providers.outlook.mail import describe_guarantee
 
-        guarantees["outlook"] = describe_mode(exactly_once=settings.mailers.outlook.exactly_once)
+        guarantees["outlook"] = describe_guarantee(exactly_once=settings.mailers.outlook.exactly_once)
     return guarantees
 
 

@@ -34,7 +34,7 @@ class MaildirMailer:
         if self.was_sent(key):
             return
         try:
-            deliver(self._folder, to_bytes(message), _make_file_name(key))
+            write_message(self._folder, to_bytes(message), _make_file_name(key))
         except ValueError as error:
             raise Permanent(f"The message can't be written: {error}") from error
         except OSError as error:
@@ -56,7 +56,7 @@ class MaildirMailer:
         return [Finding(statement, ok=is_writable, remedy="" if is_writable else remedy)]
 
 
-def deliver(folder: Path, content: bytes, name: str = "") -> Path:
+def write_message(folder: Path, content: bytes, name: str = "") -> Path:
     """Write a message into the Maildir at `folder` atomically, and return its file. Replaces an unread message with the
     same file `name`; an empty `name` gets a random one."""
     for subfolder in ("tmp", "new", "cur"):

@@ -56,7 +56,7 @@ def make_delivery(folder: Path) -> Callable[[str, bytes], None]:
     """Return a function that delivers a mail to the recipient's Maildir in that folder."""
 
     def deliver(to: str, content: bytes) -> None:
-        maildir.deliver(get_mailbox_path(folder, to), content)
+        maildir.write_message(get_mailbox_path(folder, to), content)
 
     return deliver
 

@@ -40,7 +40,7 @@ class FreeBusyReader:
         self._api = api
         self._identities = identities
         self._zones = zones
-        self._organizers = organizers
+        self._list_organizers = organizers
 
     @cached_property
     def _events_resource(self) -> Any:
@@ -92,7 +92,9 @@ class FreeBusyReader:
         """
         free_busy: dict[Address, FreeBusy] = {}
         for person in others:
-            failure = next((failures[manager] for manager in self._organizers(person) if manager in failures), None)
+            failure = next(
+                (failures[manager] for manager in self._list_organizers(person) if manager in failures), None
+            )
             if failure:
                 reason = f"Our own events in this person's calendar can't be recognized: {failure.reason}"
                 free_busy[person] = FreeBusy(is_known=False, reason=reason, is_temporary=True)

@@ -45,18 +45,18 @@ def build_with_clock(section: Mapping[str, Any], clock: Clock) -> "GmailMailer":
     )
     api = build_api("gmail", "v1", GMAIL_ENDPOINT, section, quota, clock)
     return GmailMailer(
-        api, sender=str(section.get("sender") or ""), clock=clock, service=str(section.get("service") or "")
+        api, sender=str(section.get("sender") or ""), clock=clock, longarc_address=str(section.get("service") or "")
     )
 
 
 class GmailMailer:
     """A Mailer that hands messages to Gmail."""
 
-    def __init__(self, api: GoogleApi, *, sender: Address, clock: Clock, service: Address = "") -> None:
-        """`sender` and `service` are those of `build_mailer`."""
+    def __init__(self, api: GoogleApi, *, sender: Address, clock: Clock, longarc_address: Address = "") -> None:
+        """`sender` is that of `build_mailer`, and `longarc_address` is called `service` there."""
         self._api = api
         self._sender = sender
-        self._service_address = service
+        self._longarc_address = longarc_address
         self._clock = clock
 
     def close(self) -> None:
@@ -86,8 +86,8 @@ class GmailMailer:
         Raises Permanent when the message names no account in From, and AuthRevoked when the account is not connected.
         """
         author = next((address.addr_spec.lower() for address in _list_addresses(message, "From")), "")
-        is_in_longarcs_name = author in (self._service_address, "")
-        has_configured_sender = bool(self._sender) and (is_in_longarcs_name or not self._service_address)
+        is_in_longarcs_name = author in (self._longarc_address, "")
+        has_configured_sender = bool(self._sender) and (is_in_longarcs_name or not self._longarc_address)
         sender = self._sender if has_configured_sender else author
         if not sender:
             raise Permanent("The message has no sender in From.")

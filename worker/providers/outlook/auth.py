@@ -274,7 +274,7 @@ def _make_client_options(section: Mapping[str, Any]) -> dict[str, Any]:
     authority = str(section["authority"]).rstrip("/")
     return {
         "client_id": str(section["client_id"]),
-        "authority": f"{authority}/{section.get('tenant') or 'organizations'}",
+        "authority": f"{authority}/{section.get('tenant') or 'organizations'}",  # `organizations`: that of the account
         "http_client": HttpSession(float(section.get("timeout") or 30), str(section.get("ca_file") or "")),
         "instance_discovery": False,  # MSAL would refuse the authority of a sovereign cloud that it does not know
     }

@@ -134,7 +134,7 @@ class OutlookCalendar(channels.OutlookChannels):
         self._local_people = local_people
         #: The owners of mailboxes that are too large for a search by key.
         self._unsearchable_calendars: set[Address] = set()
-        self._organizers = organizers
+        self._list_organizers = organizers
         self._teams = teams
         self._mailbox_settings = MailboxSettings(graph, zones or {})
         self._reader = EventReader(graph, self._mailbox_settings)
@@ -148,7 +148,7 @@ class OutlookCalendar(channels.OutlookChannels):
     def free_busy(self, people: Sequence[Address], window: Span) -> Mapping[Address, FreeBusy]:
         """Return the free/busy of all `people`: of organizers from their calendars, of others by `getSchedule`."""
         unique_people = list(dict.fromkeys(people))
-        organizers = {person: frozenset(self._organizers(person)) for person in unique_people}
+        organizers = {person: frozenset(self._list_organizers(person)) for person in unique_people}
         own_accounts = {self._graph.own_account} - {""}  # at most one; none when Longarc signs in as an app
         views = self._reader.read_views(sorted(own_accounts.union(*organizers.values())), window)
         our_entries = [
@@ -276,7 +276,7 @@ class OutlookCalendar(channels.OutlookChannels):
             if not entry.event.is_ours and not entry.event.series and entry.event.organizer not in ("", calendar)
         ]
         keys: dict[str, str] = {}
-        for organizer in sorted(set(self._organizers(calendar)) - {calendar}):
+        for organizer in sorted(set(self._list_organizers(calendar)) - {calendar}):
             spans = [copy.event.span for copy in copies if self._may_be_organized_by(organizer, copy.event)]
             if not spans:
                 continue
@@ -447,7 +447,9 @@ class OutlookCalendar(channels.OutlookChannels):
 
     def check(self, person: Address) -> list[Finding]:
         """Check everything that Longarc needs to book for this manager and the reports; return the findings."""
-        reports = sorted(other for other in self._local_people if other != person and person in self._organizers(other))
+        reports = sorted(
+            other for other in self._local_people if other != person and person in self._list_organizers(other)
+        )
         return checks.check_calendar(self._graph, person, teams=self._teams, reports=reports)
 
 

@@ -154,13 +154,13 @@ def _check_wide_permissions(graph: Graph, permissions: list[str]) -> Iterator[Fi
         )
 
 
-def check_mail(graph: Graph, mailbox: Address, mode: str, *, exactly_once: bool) -> list[Finding]:
+def check_mail(graph: Graph, mailbox: Address, guarantee: str, *, exactly_once: bool) -> list[Finding]:
     """Check everything that sending mail needs, without sending any; return the findings.
 
-    `mode` is the text of `mail.describe_mode`. With `exactly_once`, Mail.ReadWrite is needed as well, because each mail
-    is looked up among drafts and sent messages before it is sent.
+    `guarantee` is the text of `mail.describe_guarantee`. With `exactly_once`, Mail.ReadWrite is needed as well, because
+    each mail is looked up among drafts and sent messages before it is sent.
     """
-    statement = f"Mail is sent by Microsoft 365 from {mailbox or 'the sender'}, {mode}"
+    statement = f"Mail is sent by Microsoft 365 from {mailbox or 'the sender'}, {guarantee}"
     try:
         permissions = read_permissions(graph.get_token())
     except ProviderError as error:

@@ -22,7 +22,7 @@ MAX_MESSAGE_SIZE = 4_000_000
 _MAX_CAUSE_LENGTH = 200  #: characters of the cause of an encoding error in an error text
 
 
-def describe_mode(*, exactly_once: bool) -> str:
+def describe_guarantee(*, exactly_once: bool) -> str:
     """Return a text for the operator that says whether each mail is sent exactly once or at most once."""
     if exactly_once:
         return "exactly once, by drafts (Mail.ReadWrite)"
@@ -135,7 +135,7 @@ class GraphMailer:
         return checks.check_mail(
             self._graph,
             self._mailbox,
-            mode=describe_mode(exactly_once=self.exactly_once),
+            guarantee=describe_guarantee(exactly_once=self.exactly_once),
             exactly_once=self.exactly_once,
         )
 
