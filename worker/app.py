@@ -179,7 +179,7 @@ def _build_services(settings: Settings, clock: Clock, store: Store, identities: 
     def alert_operator(cause: str, text: str) -> None:
         # providers pass a cause of the form `kind:subject`, and there is at most one mail an hour for each kind
         kind = f"notice:{cause.partition(':')[0]}"
-        store.outbox.alert(f"notice:{cause}", text, clock(), settings.operator, kind)
+        store.outbox.alert(f"notice:{cause}", text, clock(), settings.operator, cause=kind)
 
     return Services(
         settings,

@@ -113,7 +113,7 @@ class SessionOver(Refused):
 
 
 class QuestionClosed(Refused):
-    """The two are not asked whether to leave this session until the next quarter, or no longer."""
+    """The two are not, or no longer, asked whether to leave this session until the next quarter."""
 
 
 class NothingToExplain(Refused):

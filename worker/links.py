@@ -68,7 +68,7 @@ class LinkSigner:
         fields = [claims.person, claims.purpose.value, claims.subject_id, int(claims.issued_at.timestamp())]
         return self._make_serializer(kind).dumps(fields)
 
-    def read_token(self, token: str, kind: str = "link") -> LinkClaims:
+    def read_claims(self, token: str, kind: str = "link") -> LinkClaims:
         """Return the claims of a token. Raises BadLink unless its signature is valid.
 
         The caller checks whether the token has expired or was revoked.

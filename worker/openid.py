@@ -154,6 +154,7 @@ class OpenIdClient:
         expected = {"iss": self.issuer, "aud": self._client_id}
         # RS256 is the default of the specification, for an issuer that lists no algorithms
         issuer_algorithms = metadata.values.get("id_token_signing_alg_values_supported") or ["RS256"]
+        # `strict_check_header` would refuse a header parameter that the library does not know
         registry = JWSRegistry(algorithms=sorted(ALGORITHMS.intersection(issuer_algorithms)), strict_check_header=False)
         try:
             try:

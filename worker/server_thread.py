@@ -77,7 +77,8 @@ class ServerThread:
         self._server.trigger.pull_trigger()
         self._thread.join()
         self._server.task_dispatcher.shutdown()
-        for channel in list(self._server._map.values()):  # the trigger is among them, so they are closed last
+        # the connections, and the trigger by which the threads wake the event loop, so that they are closed last
+        for channel in list(self._server._map.values()):
             with suppress(OSError):
                 channel.close()
 

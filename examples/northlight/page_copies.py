@@ -80,7 +80,7 @@ class PageReader:
         signer = make_link_signer(settings.base_url, [key.get_secret_value() for key in settings.keys])
         if signer is None:
             raise LookupError("The demo has no pages.")
-        return signer.read_token(link.rpartition("/")[2])
+        return signer.read_claims(link.rpartition("/")[2])
 
     def _make_copy(self, name: str, reader: Address, html: str, now: datetime) -> PageCopy:
         title = re.search(r"<title>(.*?)</title>", html, re.DOTALL)

@@ -147,7 +147,7 @@ def list_link_claims(company: WebCompany, name: str, address: str) -> list[LinkC
     for mail in company.office.mails(name):
         if address in str(mail["To"]):
             mail_text = texts([mail])
-            claims += [signer.read_token(token) for token in re.findall(r"/in/([\w.-]+)", mail_text)]
+            claims += [signer.read_claims(token) for token in re.findall(r"/in/([\w.-]+)", mail_text)]
     return [claim for claim in claims if claim.purpose is Purpose.TIME]
 
 

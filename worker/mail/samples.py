@@ -214,12 +214,12 @@ NO_TIME_REASONS = (
             "start": START + 5 * DAY,
             "end": START + 5 * DAY + timedelta(minutes=60),
             "zone": DANA.zone,
-            "count": 3,
+            "count": 3,  # starting times that moving it would free
         },
     ),
 )
 NO_SHARED_HOURS_REASONS = (
-    Reason("ended_later", {"name": DANA.name, "count": 2, "days": 15}),
+    Reason("ended_later", {"name": DANA.name, "count": 2, "days": 15}),  # `count` is in hours
     Reason("never_together", {"name": DANA.name, "other": SAM.name, "days": 15, "other_days": 15}),
 )
 SESSION_WITHOUT_TIME = replace(SESSION, state=SessionState.DEFERRED, start=None, end=None)

@@ -36,7 +36,7 @@ from worker.domain.model import (
 )
 from worker.domain.planning.weekly import NewsKind
 from worker.domain.reason_texts import N_
-from worker.domain.time.blockers import REMEDIES
+from worker.domain.time.blockers import REMEDY_CODES
 from worker.i18n.domain_texts import (
     ACCESS_TEXTS,
     CAUSE_TEXTS,
@@ -73,8 +73,8 @@ class MailView:
     def collect_variables(self) -> dict[str, Any]:
         """Return all variables of a template: the context's fields, this view's methods, and some computed values."""
         context, language = self.context, self.language
-        remedies = tuple(reason for reason in context.why if reason.code in REMEDIES)
-        causes = tuple(reason for reason in context.why if reason.code not in REMEDIES)
+        remedies = tuple(reason for reason in context.why if reason.code in REMEDY_CODES)
+        causes = tuple(reason for reason in context.why if reason.code not in REMEDY_CODES)
         return (
             {name: getattr(context, name) for name in _CONTEXT_FIELDS}
             | {name: getattr(self, name) for name in self.__class__.__dict__ if name in _TEMPLATE_METHODS}

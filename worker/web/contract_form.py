@@ -33,7 +33,7 @@ MAX_SENT_CHARACTERS = 600
 LIMITS = TextLimits(entries=30, characters=MAX_SENT_CHARACTERS)
 
 #: The advice that the form shows for each kind of fault.
-REMEDIES: Mapping[FaultKind, str] = {
+ADVICE_BY_FAULT: Mapping[FaultKind, str] = {
     FaultKind.UNDATED: N_("Say by which day."),
     FaultKind.DAY_NOT_ALLOWED: N_("That is too long ago or too far ahead. Look at the year again."),
     FaultKind.LONG: N_("This is long for a contract. Shorten it."),
@@ -146,7 +146,7 @@ class ContractForm:
         It has at most one error for each field. When a field has both an error and a fault, the error is returned.
         """
         kinds_by_field = {self._get_field_name(fault): fault.kind for fault in faults}
-        errors_of_faults = {name: FieldError(name, REMEDIES[kind]) for name, kind in kinds_by_field.items()}
+        errors_of_faults = {name: FieldError(name, ADVICE_BY_FAULT[kind]) for name, kind in kinds_by_field.items()}
         return sorted({**errors_of_faults, **{error.name: error for error in errors}}.values(), key=_get_position)
 
     def _get_field_name(self, fault: ContractFault) -> str:
@@ -170,7 +170,7 @@ class ContractForm:
             if due is None and line["due"]:
                 errors.append(FieldError(f"{name}-{number}-due", N_("There is no such day. Write it as 2027-02-15.")))
             elif due is None:
-                errors.append(FieldError(f"{name}-{number}-due", REMEDIES[FaultKind.UNDATED]))
+                errors.append(FieldError(f"{name}-{number}-due", ADVICE_BY_FAULT[FaultKind.UNDATED]))
             if line["text"]:
                 support, success = line["support"], line["success"]
                 yield WrittenCommitment(

@@ -109,7 +109,7 @@ def _read_link(token: str) -> LinkClaims:
     """
     site = current_site()
     try:
-        claims = _use_primary_address(site.links.read_token(token))
+        claims = _use_primary_address(site.links.read_claims(token))
     except BadLink:
         if not site.limiter.allow(f"guess {request.remote_addr}", MAX_INVALID_LINKS_PER_MINUTE):
             raise TooManyRequests from None
@@ -272,7 +272,7 @@ def _find_login(purpose: Purpose) -> Login | None:
     """Return the login that the cookie proves; None when the cookie is invalid, expired, revoked or for other pages."""
     site, cookie = current_site(), request.cookies.get(COOKIE, "")
     try:
-        claims = _use_primary_address(site.links.read_token(cookie, _COOKIE_KIND))
+        claims = _use_primary_address(site.links.read_claims(cookie, _COOKIE_KIND))
     except BadLink:
         return None
     # Claims without a session open the pages about all sessions of the person, below the page of the purpose.

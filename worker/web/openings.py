@@ -84,7 +84,7 @@ def _render_page(rejected: RejectedRow | None = None) -> Response:
         "rejected": rejected,
         "limits": {name: _MAX_CHARS_BY_COLUMN.get(name, _MAX_CELL_CHARS) for name in FILE_FORMAT.columns},
         "problems": (),
-        "editable": None,
+        "editable": None,  # the `EditableOpenings` of the file; None when it can't be read
     }
     try:
         page["editable"] = _open_file().read()

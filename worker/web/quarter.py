@@ -92,7 +92,10 @@ def _compute_quarter(site: Site) -> CachedQuarter:
 
 
 def _load_pairs(site: Site, now: datetime) -> Iterator[PlannedPair]:
-    """Yield all pairs, each with its stored state and an empty plan. The pairs of a manager follow one another."""
+    """Yield the pairs, each with its stored state and an empty plan. The pairs of a manager follow one another.
+
+    Pairs whose sealed values can't be opened are left out.
+    """
     pairs = sorted(site.store.people.load_all_pairs(), key=str)
     for first in range(0, len(pairs), BATCH):
         for state in site.store.plans.load_readable(pairs[first : first + BATCH], now).states:

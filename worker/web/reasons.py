@@ -22,7 +22,7 @@ class TalkRequest:
     """An ad hoc session that has not ended, and why it was requested, as the manager reads it."""
 
     session: Session
-    is_of_report: bool  #: whether the report requested it, and not the manager
+    is_by_report: bool  #: whether the report requested it, and not the manager
     cause: str  #: the text of the trigger that was chosen in the form
     reason: str  #: the words of the person who requested it; may be empty
 
@@ -85,7 +85,7 @@ def find_talk_request(view: MailView, state: PairState) -> TalkRequest | None:
         trigger_and_reason = site.store.content.get_trigger(session.id) if is_candidate else None
         if trigger_and_reason is not None:
             trigger, reason = trigger_and_reason
-            is_of_report = site.store.content.get_requester(session.id) is Owner.REPORT
+            is_by_report = site.store.content.get_requester(session.id) is Owner.REPORT
             cause = view.gettext(TRIGGER_TEXTS[trigger])
-            return TalkRequest(session, is_of_report, cause, to_single_line(reason))
+            return TalkRequest(session, is_by_report, cause, to_single_line(reason))
     return None

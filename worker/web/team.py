@@ -15,7 +15,7 @@ from flask import Blueprint, Response, abort, request, url_for
 from worker.domain.model import MAX_LEARNING_CHARS, Owner, Pair, PairId, PairState, Session, SessionKind, SessionState
 from worker.domain.planning import deferrals, offers
 from worker.domain.reason_texts import N_
-from worker.domain.time.blockers import REMEDIES, order_for_reader
+from worker.domain.time.blockers import REMEDY_CODES, order_for_reader
 from worker.i18n.domain_texts import translate_sentences
 from worker.i18n.language import to_single_line
 from worker.mail.lines import Line
@@ -215,7 +215,7 @@ def _list_to_do(cards: Sequence[PersonCard]) -> Iterator[ToDo]:
                 yield ToDo(what, url_for(".time.show", session_id=session.id), note)
             elif session.owed and session.unplaceable and session.kind is SessionKind.CAREER:
                 what = gettext(N_("Find a time with %(name)s"), name=name)
-                remedies = tuple(reason for reason in session.unplaceable if reason.code in REMEDIES)
+                remedies = tuple(reason for reason in session.unplaceable if reason.code in REMEDY_CODES)
                 first_remedy = order_for_reader(remedies, current_login().person.name)[:1]
                 zone = current_login().person.zone
                 note = " ".join(translate_sentences(first_remedy, view.language, zone, view.today))

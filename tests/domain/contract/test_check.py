@@ -21,7 +21,7 @@ from worker.domain.contract.check import (
 from worker.domain.contract.languages import ContractPart
 from worker.domain.model import Contract, Owner, ReviewPoint, WrittenCommitment
 from worker.domain.time.worktime import parse_hours
-from worker.web.contract_form import REMEDIES
+from worker.web.contract_form import ADVICE_BY_FAULT
 
 TODAY = date(2027, 1, 4)
 NOW = datetime(2027, 1, 4, 9, tzinfo=UTC)
@@ -110,7 +110,7 @@ def test_r23_error_names_each_kind_of_fault_once_and_no_word_of_the_contract() -
 
 @pytest.mark.parametrize("kind", FaultKind)
 def test_page_and_command_have_a_text_for_each_kind_of_fault(kind: FaultKind) -> None:
-    assert REMEDIES[kind] and all(_FAULT_TEXTS[kind.value])
+    assert ADVICE_BY_FAULT[kind] and all(_FAULT_TEXTS[kind.value])
 
 
 def test_due_date_on_a_day_off_of_its_owner_is_questioned() -> None:

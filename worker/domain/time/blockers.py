@@ -49,7 +49,7 @@ TAKEN_BLOCKER = "time"
 #: `has_same_blockers` ignores them.
 SIDE_REASONS = frozenset({"holidays", "unreadable", "full_days", "full_weeks", "after_absence", "just_lost"})
 #: Codes of the reasons that name a change which would make a slot possible.
-REMEDIES = frozenset(
+REMEDY_CODES = frozenset(
     {
         "calendar_first",
         "shorter_has_room",
@@ -94,7 +94,7 @@ def order_for_reader(reasons: Reasons, name: str) -> Reasons:
 
     def get_rank(reason: Reason) -> int:
         """Return the place of the reason's group."""
-        if reason.code in REMEDIES:
+        if reason.code in REMEDY_CODES:
             is_own_change = name in (reason.values.get("name"), reason.values.get("other"))
             return 0 if is_own_change else 1
         return 3 if reason.code == "holidays" else 2
@@ -120,7 +120,7 @@ def has_same_blockers(reasons: Reasons, other_reasons: Reasons) -> bool:
 def _collect_blocking_codes(reasons: Reasons) -> set[tuple[str, ReasonValue]]:
     """Return the code of each blocker with the name of the person that it concerns."""
     # When all reasons are suggested changes, the suggested changes are compared instead.
-    blockers = [reason for reason in reasons if reason.code not in REMEDIES] or reasons
+    blockers = [reason for reason in reasons if reason.code not in REMEDY_CODES] or reasons
     return {(reason.code, reason.values.get("name", "")) for reason in blockers if reason.code not in SIDE_REASONS}
 
 
