@@ -6,7 +6,7 @@ import pytest
 
 from tests.support.pairs import DAY, HOUR, MINUTE, NOW, effect_of
 from worker.domain.model import Effect, EffectKind, EffectProgress, Outcome
-from worker.domain.planning.planner import GIVE_UP_AFTER, MAX_SNAPSHOT_AGE, TELL_OPERATOR_AFTER, is_fresh, settle_effect
+from worker.domain.planning.planner import GIVE_UP_AFTER, MAX_DECISION_AGE, TELL_OPERATOR_AFTER, is_fresh, settle_effect
 
 SECOND = timedelta(seconds=1)
 
@@ -136,12 +136,12 @@ def test_settled_effect_is_finished_or_has_a_next_attempt(
 
 
 @pytest.mark.parametrize(
-    ("age", "expected"), [(timedelta(), True), (MAX_SNAPSHOT_AGE, True), (MAX_SNAPSHOT_AGE + SECOND, False)]
+    ("age", "expected"), [(timedelta(), True), (MAX_DECISION_AGE, True), (MAX_DECISION_AGE + SECOND, False)]
 )
 def test_create_with_an_old_snapshot_is_not_fresh(age: timedelta, expected: bool) -> None:
     """After five minutes somebody else may have taken the time."""
     assert is_fresh(make_event_effect(), NOW + age) is expected
-    assert timedelta(minutes=5) == MAX_SNAPSHOT_AGE
+    assert timedelta(minutes=5) == MAX_DECISION_AGE
 
 
 @pytest.mark.parametrize("kind", [EffectKind.UPDATE, EffectKind.CANCEL])

@@ -169,7 +169,7 @@ def _find_reminder_time(
         if mail.start == session.held_at  # not about an earlier end that was recorded for the session
     ]
     # There is at least the request, which `add_contract_mails` adds before any reminder. These mails leave as soon as
-    # they are decided, which is at `decided_at`.
+    # they are decided.
     last_asked_at = max(builder.now if mail.is_pending else mail.decided_at for mail in mails)
     earliest = max(builder.now, last_asked_at + REMINDER_GAP)
     if earliest <= instant + SWEEP_SLACK:

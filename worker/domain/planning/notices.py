@@ -129,7 +129,7 @@ def _has_new_explanation(builder: PlanBuilder, session: Session, notices: Sequen
     """Return whether the report has explained the last loss of the session's time since the manager got a notice of it.
 
     This holds as well when the manager got no notice of that loss. It does not hold while a notice waits to be sent,
-    since that notice will contain the explanation. (A notice was decided at its `decided_at`.)
+    since that notice will contain the explanation.
     """
     last_loss = find_last_loss(builder, session)
     if last_loss is None or last_loss.explained_at is None:

@@ -238,8 +238,8 @@ def retry_refused_cancellations(builder: PlanBuilder) -> None:
 #: The wait after the first failed attempt. It doubles with each further failure, up to the longest wait.
 FIRST_WAIT = timedelta(minutes=1)
 LONGEST_WAIT = timedelta(hours=1)
-#: An event is not created when it was decided from a state older than this. Its pair is planned again instead.
-MAX_SNAPSHOT_AGE = timedelta(minutes=5)
+#: An event is not created when that was decided longer ago than this. Its pair is planned again instead.
+MAX_DECISION_AGE = timedelta(minutes=5)
 #: The number of failed attempts after which the operator is told.
 TELL_OPERATOR_AFTER = 6
 #: The number of failed attempts after which the effect is given up.
@@ -249,11 +249,8 @@ SPREAD_SECONDS = 20
 
 
 def is_fresh(effect: Effect, now: datetime) -> bool:
-    """Return whether the state from which the effect was decided is recent enough.
-
-    Only an effect that creates an event can be too old.
-    """
-    return effect.kind is not EffectKind.CREATE or now - effect.decided_at <= MAX_SNAPSHOT_AGE
+    """Return whether the effect was decided recently enough. Only an effect that creates an event can be too old."""
+    return effect.kind is not EffectKind.CREATE or now - effect.decided_at <= MAX_DECISION_AGE
 
 
 def settle_effect(
