@@ -85,7 +85,7 @@ def measure() -> list[tuple[str, str]]:
         ours = calendar.requests
         operations = calendar.operations.copy()
         least = operations["free/busy"] + operations["lists"] + operations["writes"]
-        tokens = len(calendar.google.tokens.grant_types)
+        token_request_count = len(calendar.google.tokens.token_requests)
         batched = sum(request.in_batch for request in calendar.google.requests)
         steady = _measure_steady(world, calendar)
     finally:
@@ -93,7 +93,7 @@ def measure() -> list[tuple[str, str]]:
         world.worker.close()
     # twelve polls an hour, the default, in place of one; our requests and the fewest possible grow by as many
     more_polls = 11 * operations["lists"]
-    default_ratio = (ours + more_polls + tokens) / (least + more_polls)
+    default_ratio = (ours + more_polls + token_request_count) / (least + more_polls)
     least_by_kind = ", ".join(f"{operations[kind]} {kind}" for kind in ("writes", "free/busy", "lists"))
     script = operations["script"]
     return [
@@ -112,7 +112,7 @@ def measure() -> list[tuple[str, str]]:
         ),
         ("ours against the script's", f"{script / ours:.1f} times fewer"),
         ("reads that travelled in batches", f"{batched} in {calendar.google.batches}"),
-        ("tokens, each for an hour, one person and one scope", f"{tokens}"),
+        ("tokens, each for an hour, one person and one scope", f"{token_request_count}"),
         ("ratio with the tokens, polled every five minutes", f"{default_ratio:.3f}"),
         *steady,
     ]

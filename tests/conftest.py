@@ -18,7 +18,7 @@ import pytest
 from hypothesis import settings
 from sqlalchemy import NullPool, create_engine, make_url, text
 
-from tests.support.companies import DAILY, Office, new_store
+from tests.support.companies import DAILY_SYNC, Office, new_store
 from tests.support.companies import settings as make_settings
 from tests.support.terminal import (  # noqa: F401 -- fixtures
     build_saved_database,
@@ -263,6 +263,6 @@ def office(database_url: str) -> Iterator[Office]:
 @pytest.fixture
 def daily_office(database_url: str) -> Iterator[Office]:
     """The same as `office`, with calendars that are polled each day."""
-    running = Office(database_url, known=make_settings(database_url, sync=DAILY))
+    running = Office(database_url, office_settings=make_settings(database_url, sync=DAILY_SYNC))
     yield running
     running.close()

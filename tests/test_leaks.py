@@ -188,7 +188,7 @@ def run_cycle(url: str) -> tuple[Office, Watched, str]:
     that the operator gets alerts. Return the office, its calendar, and the texts of errors.
     """
     migrate(url)
-    office = Office(url, people(DANA, SAM, KIM), pairs(pair(), pair(DANA, KIM)), known=settings(url))
+    office = Office(url, people(DANA, SAM, KIM), pairs(pair(), pair(DANA, KIM)), office_settings=settings(url))
     calendar = Watched()
     office.calendar = calendar
     office.worker.services.use(calendars={"memory": calendar})
@@ -534,7 +534,7 @@ def test_r36_only_the_new_manager_reads_the_lines_passed_on(tmp_path: Path) -> N
     """
     url = f"sqlite:///{tmp_path / 'longarc.db'}"
     migrate(url)
-    office = Office(url, people(DANA, SAM, KIM, LEE), pairs(pair(), pair(DANA, KIM)), known=settings(url))
+    office = Office(url, people(DANA, SAM, KIM, LEE), pairs(pair(), pair(DANA, KIM)), office_settings=settings(url))
     old_pair, new_pair = PairId(DANA, SAM), PairId(LEE, SAM)
     office.tick()
     held = hold_session(office, old_pair)

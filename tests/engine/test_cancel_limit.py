@@ -14,7 +14,7 @@ def add_absence_of_everybody(office: Office) -> None:
 
 
 def test_cancellations_above_the_limit_are_refused_with_one_alert_a_day(database_url: str) -> None:
-    office = Office(database_url, *company(8), known=settings(database_url, rules={"max_cancels": 5}))
+    office = Office(database_url, *company(8), office_settings=settings(database_url, rules={"max_cancels": 5}))
     office.tick()
     events_before = [office.events(f"m{n}@corp.example") for n in range(2)]
     add_absence_of_everybody(office)
@@ -31,7 +31,7 @@ def test_cancellations_above_the_limit_are_refused_with_one_alert_a_day(database
 
 def test_cancellations_within_the_limit_are_carried_out(database_url: str) -> None:
     """This shows that in the test above, the limit is what prevents the cancellations."""
-    office = Office(database_url, *company(8), known=settings(database_url, rules={"max_cancels": 8}))
+    office = Office(database_url, *company(8), office_settings=settings(database_url, rules={"max_cancels": 8}))
     office.tick()
     add_absence_of_everybody(office)
     assert len(office.effects("event.cancel")) == 8
@@ -41,7 +41,7 @@ def test_cancellations_within_the_limit_are_carried_out(database_url: str) -> No
 
 
 def test_refused_sweep_is_repeated_and_carried_out_under_a_higher_limit(database_url: str) -> None:
-    office = Office(database_url, *company(8), known=settings(database_url, rules={"max_cancels": 5}))
+    office = Office(database_url, *company(8), office_settings=settings(database_url, rules={"max_cancels": 5}))
     office.tick()
     office.pairs = {pair_id: replace(pair, paused=True) for pair_id, pair in office.pairs.items()}
     office.apply()  # as an import, since the limit guards against mistakes in the people file
@@ -55,7 +55,7 @@ def test_refused_sweep_is_repeated_and_carried_out_under_a_higher_limit(database
 
 
 def test_limit_does_not_apply_to_pairs_that_the_operator_pauses(database_url: str) -> None:
-    office = Office(database_url, *company(8), known=settings(database_url, rules={"max_cancels": 5}))
+    office = Office(database_url, *company(8), office_settings=settings(database_url, rules={"max_cancels": 5}))
     office.tick()
     for pair_id in office.pairs:
         office.store.people.set_paused(pair_id, is_paused=True, now=office.clock())

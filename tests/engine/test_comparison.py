@@ -41,7 +41,7 @@ class PolledOffice:
 
     def __init__(self, url: str) -> None:
         sync_settings = settings(url, sync={"every": "10 minutes", "full_every": "1 day"})
-        self.office = Office(url, *company(COUNT, 1), known=sync_settings)
+        self.office = Office(url, *company(COUNT, 1), office_settings=sync_settings)
         self.calendar = ComparingCalendar()
         self.office.worker.services.use(calendars={SERVICE: self.calendar})
         self.poll()

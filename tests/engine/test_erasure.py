@@ -69,7 +69,7 @@ def make_office(url: str) -> Office:
     """Return an office where Dana leads Sam and Kim, and Kim leads a report whose address ends with Sam's address."""
     persons = people(DANA, KIM, "adsam@corp.example") | {SAM: person(SAM, name=NAME, group="Sales")}
     listed = pairs(pair(DANA, SAM), pair(DANA, KIM), pair(KIM, "adsam@corp.example"))
-    office = Office(url, persons, listed, known=settings(url, base_url="https://longarc.corp.example"))
+    office = Office(url, persons, listed, office_settings=settings(url, base_url="https://longarc.corp.example"))
     aliases = [PersonAlias(ALIAS, SAM, AliasSource.PEOPLE_FILE), PersonAlias(DIRECTORY_ID, SAM, AliasSource.DIRECTORY)]
     office.store.people.apply_import(office.persons, office.pairs, office.clock(), aliases)
     office.run(HOUR)

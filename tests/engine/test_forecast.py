@@ -43,7 +43,7 @@ def build_office(at: datetime = START) -> Office:
         pair(DANA, NOAH, start=(START + 30 * DAY).date()),
         pair(LEE, EVE),
     )
-    return Office(persons=persons, listed=listed, at=at)
+    return Office(persons=persons, listed_pairs=listed, at=at)
 
 
 def forecast_manager(office: Office, manager: str, length: timedelta = LENGTH) -> Forecast:

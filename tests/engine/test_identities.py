@@ -146,7 +146,7 @@ def test_decline_under_an_unlisted_alias_counts_as_the_reports_decline(office: O
     office.calendar.aliases[SAM] = form
     office.tick()
     session = office.session()
-    placed = office.placed(session.key)
+    placed = office.placed_event(session.key)
     assert placed is not None and placed.answers == {SAM: Answer.NEEDS_ACTION}
     office.decline(session)
     office.tick()
@@ -161,7 +161,7 @@ def test_alias_that_a_service_uses_later_is_learned(office: Office, form: str) -
     office.calendar.aliases[SAM] = form
     office.calendar.answer(DANA, session.key, SAM, Answer.ACCEPTED)
     office.tick()
-    placed = office.placed(session.key)
+    placed = office.placed_event(session.key)
     assert placed is not None and placed.answers == {SAM: Answer.ACCEPTED}
     assert office.store.aliases.find_owner(form) == SAM
 
@@ -191,7 +191,7 @@ def test_acceptance_counts_when_a_guest_is_listed_under_several_addresses(office
 
 def test_1on1s_are_recognized_by_aliases(database_url: str) -> None:
     """T-9: the alias may be the invited guest or the organizer."""
-    office = Office(database_url, listed=pairs(pair(review=ReviewMode.IN_1ON1)))
+    office = Office(database_url, listed_pairs=pairs(pair(review=ReviewMode.IN_1ON1)))
     import_aliases(office, make_alias())
     first = office.clock() + 3 * HOUR
     for n in range(2):
@@ -253,7 +253,7 @@ def test_person_with_a_new_address_stays_in_the_same_pair(database_url: str, for
     assert set(office.store.people.load_all_people()) == set(office.persons)
     assert len(office.effects("introduction")) == introduction_count
     assert office.effects("event.cancel") == cancellations
-    placed_event = office.placed(session_before.key)
+    placed_event = office.placed_event(session_before.key)
     assert list_columns_with_address(office, former) == set(), "only records of the past keep the former address"
     assert placed_event is not None and placed_event.ref.calendar == manager
     assert set(placed_event.answers) <= {report}

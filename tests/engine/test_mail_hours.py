@@ -35,7 +35,7 @@ EVENING = START.replace(hour=19)
 @pytest.fixture
 def office() -> Iterator[Office]:
     persons = {email: person(email) for email in (BOSS, *REPORTS)}
-    office = Office(persons=persons, listed=pairs(*(pair(BOSS, report) for report in REPORTS)))
+    office = Office(persons=persons, listed_pairs=pairs(*(pair(BOSS, report) for report in REPORTS)))
     yield office
     office.close()
 
@@ -203,7 +203,7 @@ def test_manager_of_eight_gets_one_weekly_mail_on_mondays(office: Office) -> Non
 def test_only_a_manager_of_three_gets_a_weekly_for_single_commitments(report_count: int, mail_name: str) -> None:
     """R-20: only a manager of three reports or more gets a weekly mail in their place."""
     reports = REPORTS[:report_count]
-    office = Office(persons=people(BOSS, *reports), listed=pairs(*(pair(BOSS, report) for report in reports)))
+    office = Office(persons=people(BOSS, *reports), listed_pairs=pairs(*(pair(BOSS, report) for report in reports)))
     office.tick()
     session = office.session(pair_id=PairId(BOSS, REPORTS[0]))
     office.run_to(session.span.end)

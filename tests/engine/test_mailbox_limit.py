@@ -145,7 +145,10 @@ def test_three_processes_at_one_mailbox_do_everything_once(
         endpoint_fields = [str(outlook_section[name]) for name in ENDPOINT_FIELDS]
         arguments = (database, outlook_section["password"], *endpoint_fields)
         office = Office(
-            database, persons, pairs(*(pair(DANA, report) for report in reports)), known=graph_settings(*arguments)
+            database,
+            persons,
+            pairs(*(pair(DANA, report) for report in reports)),
+            office_settings=graph_settings(*arguments),
         )
         with start_processes(*arguments) as processes:
             run_until_done(office, processes)

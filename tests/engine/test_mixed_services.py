@@ -16,7 +16,7 @@ from tests.doubles.google.company import GoogleCompany
 from tests.doubles.graph import Double
 from tests.doubles.graph.company import GraphCompany
 from tests.doubles.mail_carrier import MailCarrier
-from tests.support.companies import DAILY, DANA, DAY, HOUR, SAM, START, Office, pair, pairs, people, settings
+from tests.support.companies import DAILY_SYNC, DANA, DAY, HOUR, SAM, START, Office, pair, pairs, people, settings
 from worker.domain.model import Address, DeferralCause, PairId, Session, Span
 from worker.store.store import NextDue
 
@@ -33,8 +33,8 @@ class MixedOffice(Office):
         persons = {email: replace(person, calendar=SERVICES[email]) for email, person in people(*SERVICES).items()}
         super().__init__(
             persons=persons,
-            listed=pairs(*(pair(manager, report) for manager, report in PAIRS)),
-            known=settings(sync=DAILY),  # these services send no notifications, so calendars are polled
+            listed_pairs=pairs(*(pair(manager, report) for manager, report in PAIRS)),
+            office_settings=settings(sync=DAILY_SYNC),  # these services send no notifications, so calendars are polled
         )
         self.google = GoogleCompany({email: persons[email] for email in (DANA, EVA)}, self.clock)
         stack.callback(self.google.stop)

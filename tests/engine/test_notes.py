@@ -43,7 +43,9 @@ INVITATION = "worth keeping for both of"
 def create_series_office(database_url: str) -> Iterator[Office]:
     """Dana and Sam meet in a series of three parts, of which the first has ended."""
     office = Office(
-        database_url, listed=pairs(pair(format=Format.SERIES)), known=settings(database_url, base_url=BASE_URL)
+        database_url,
+        listed_pairs=pairs(pair(format=Format.SERIES)),
+        office_settings=settings(database_url, base_url=BASE_URL),
     )
     office.run_to(min(s.span.end for s in list_career_sessions(office)) + HOUR)
     yield office
@@ -53,7 +55,7 @@ def create_series_office(database_url: str) -> Iterator[Office]:
 @pytest.fixture(name="contract_office")
 def create_contract_office(database_url: str) -> Iterator[Office]:
     """Dana and Sam recorded a contract yesterday. Their installation has pages."""
-    office = Office(database_url, known=settings(database_url, base_url=BASE_URL))
+    office = Office(database_url, office_settings=settings(database_url, base_url=BASE_URL))
     office.tick()
     held = office.hold()
     office.worker.contracts.record(held.id, contract(office.clock(), days=90))
@@ -253,7 +255,7 @@ def test_r28_only_mails_to_the_manager_about_the_pair_contain_its_note(database_
         database_url,
         some_people(DANA, SAM, KIM),
         pairs(pair(format=Format.SERIES), pair(DANA, KIM, format=Format.SERIES)),
-        known=settings(database_url, base_url=BASE_URL),
+        office_settings=settings(database_url, base_url=BASE_URL),
     )
     office.run_to(get_part(office, Topic.NOW).span.end + HOUR)
     office.worker.notes.save(get_part(office, Topic.NOW).id, Owner.REPORT, ["zephyrine"])

@@ -241,7 +241,7 @@ def test_the_built_in_template_replaces_a_broken_one_and_the_operator_gets_one_a
     for name in ("introduction", "operator_alert"):
         (tmp_path / name).mkdir()
         (tmp_path / name / "body.txt.j2").write_text(source)
-    office = Office(database_url, known=settings(database_url, templates=str(tmp_path)))
+    office = Office(database_url, office_settings=settings(database_url, templates=str(tmp_path)))
     office.tick()
     assert {effect.progress for effect in office.effects("introduction")} == {EffectProgress.DONE}
     assert all("Dana" in texts([mail]) for mail in office.mails("introduction"))

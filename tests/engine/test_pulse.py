@@ -17,7 +17,7 @@ from sqlalchemy import select
 from tests.conftest import migrate
 from tests.support.companies import DAY, KEY, MINUTE, Office, new_store, pair, pairs, people, settings, texts
 from tests.support.notifying import OTHER_KEY
-from tests.support.web_company import BASE, hidden, text
+from tests.support.web_company import BASE, hidden_value, text
 from worker.app import build
 from worker.cli import main
 from worker.domain.model import PersonAlias
@@ -43,7 +43,7 @@ def make_office(url: str, reports: list[str] = REPORTS, **fields: Any) -> Office
     for number, report in enumerate(reports):
         persons[report] = replace(persons[report], group="sales" if number % 2 else "")
     all_pairs = pairs(*(pair(MANAGERS[number // 2 % 3], report) for number, report in enumerate(reports)))
-    office = Office(url, persons, all_pairs, known=settings(url, **{"base_url": BASE, **fields}))
+    office = Office(url, persons, all_pairs, office_settings=settings(url, **{"base_url": BASE, **fields}))
     office.tick()
     return office
 
@@ -133,7 +133,7 @@ def test_no_question_is_sent_when_the_answers_could_never_be_shown() -> None:
     assert office.effects("pulse") == []
     pairs_of_two_managers = pairs(*(pair(MANAGERS[number % 2], report) for number, report in enumerate(REPORTS)))
     office_of_two_managers = Office(
-        "sqlite://", people(*MANAGERS, *REPORTS), pairs_of_two_managers, known=settings(base_url=BASE)
+        "sqlite://", people(*MANAGERS, *REPORTS), pairs_of_two_managers, office_settings=settings(base_url=BASE)
     )
     office_of_two_managers.tick()
     assert office_of_two_managers.effects("pulse") == []
@@ -220,7 +220,7 @@ def test_no_log_line_shows_an_answer_or_its_time_or_a_name(office: Office, caplo
     """R-37: the time of an answer could show who gave it, to a reader who knows who was at work then."""
     caplog.set_level(logging.DEBUG)
     client, page = open_question_page(office, REPORTS[0])
-    client.post(page, data={"token": hidden(client.get(page), "token"), "answer": "y"})
+    client.post(page, data={"token": hidden_value(client.get(page), "token"), "answer": "y"})
     assert any("/in/<token>" in record.getMessage() for record in caplog.records)
     assert not [record for record in caplog.records if "/pulse/" in record.getMessage()]
     for record in caplog.records:
@@ -249,7 +249,7 @@ def test_opening_the_page_changes_nothing_and_both_answers_show_the_same_page(of
         before = read_all_tables(office)
         assert "final" in text(client.get(page))
         assert read_all_tables(office) == before
-        token = hidden(client.get(page), "token")
+        token = hidden_value(client.get(page), "token")
         assert client.post(page, data={"token": token, "answer": "maybe"}).status_code == 404
         response = client.post(page, data={"token": token, "answer": answer})
         assert (response.status_code, response.headers["Location"]) == (303, page)
@@ -269,7 +269,7 @@ def test_the_page_offers_no_answer_to_managers_or_after_the_round(office: Office
     midnight = OCTOBER.replace(hour=0)
     office.clock.move_to(midnight - MINUTE)
     client, page = open_question_page(office, REPORTS[0])
-    token = hidden(client.get(page), "token")
+    token = hidden_value(client.get(page), "token")
     office.clock.move_to(midnight)
     assert client.post(page, data={"token": token, "answer": "y"}).status_code == 409
     client, page = open_question_page(office, REPORTS[0])

@@ -65,7 +65,7 @@ class Backup:
         restore_backup(database, self._file, Seal([KEY]), office.clock(), lambda done: None, is_moved=is_moved)
         database.close()
         settings = office.settings.model_copy(update={"database": url})
-        restored = Office(url, office.persons, office.pairs, at=office.clock(), known=settings)
+        restored = Office(url, office.persons, office.pairs, at=office.clock(), office_settings=settings)
         restored.calendar, restored.mailer = office.calendar, office.mailer
         restored.worker.services.use(calendars={SERVICE: office.calendar}, mailers={SERVICE: office.mailer})
         self._stack.callback(restored.close)

@@ -22,7 +22,7 @@ def list_career_sessions(office: Office) -> list[Session]:
 def test_a_second_session_ahead_keeps_its_time() -> None:
     """T-15: with two sessions booked ahead, the second keeps its time when the first is closed, and a third is
     booked."""
-    office = Office(known=settings(rules={"ahead": 2}))
+    office = Office(office_settings=settings(rules={"ahead": 2}))
     office.tick()
     first, second = list_career_sessions(office)
     office.run_to(first.span.end + 40 * DAY)
@@ -82,7 +82,7 @@ def set_pause_and_run_a_day(office: Office, *, is_paused: bool) -> None:
 def test_a_pause_with_an_end_date_ends_on_that_date() -> None:
     """T-18: nobody has to change the people file. A pause by the operator has no end date."""
     paused_pair = pair(paused=True, paused_until=date(2026, 10, 5))
-    office = Office(listed={paused_pair.id: paused_pair})
+    office = Office(listed_pairs={paused_pair.id: paused_pair})
     office.tick()
     assert list_career_sessions(office) == []
     office.store.people.end_pauses(utc(2026, 10, 4, 23))

@@ -38,7 +38,7 @@ GROUPS = {SAM: "Sales", KIM: "Legal", LEE: "Sales"}
 def make_office(url: str, **rollout: object) -> Office:
     persons = people(DANA, SAM, KIM, EVE, LEE)
     persons |= {address: person(address, group=group) for address, group in GROUPS.items()}
-    return Office(url, persons, PAIRS, known=settings(url, rollout=rollout, rules={"max_cancels": 2}))
+    return Office(url, persons, PAIRS, office_settings=settings(url, rollout=rollout, rules={"max_cancels": 2}))
 
 
 class RecordingCalendar(MemoryCalendar):
@@ -225,7 +225,7 @@ def test_coverage_and_pulse_include_only_pairs_of_the_rollout(database_url: str)
     rollout_settings = settings(
         database_url, rollout={"managers": ["m0@corp.example"]}, base_url="https://x.corp.example"
     )
-    office = Office(database_url, persons, all_pairs, known=rollout_settings)
+    office = Office(database_url, persons, all_pairs, office_settings=rollout_settings)
     office.run(HOUR)
     coverage = count_coverage(office.store, find_quarter(office.clock().date()), office.clock(), "country")
     assert sum(group.pairs for group in coverage.groups) + coverage.hidden_count == 4

@@ -68,8 +68,8 @@ def test_without_meet_sessions_are_booked_and_the_operator_gets_one_alert(tmp_pa
         google.calendars.without_meet = set(persons)
         office = Office(
             persons=persons,
-            listed=pairs(pair(DANA, SAM), pair(KIM, MAX)),
-            known=settings(calendars={"google": google_settings}, event={"video": True}),
+            listed_pairs=pairs(pair(DANA, SAM), pair(KIM, MAX)),
+            office_settings=settings(calendars={"google": google_settings}, event={"video": True}),
         )
         office.tick()
         events = [event for manager in (DANA, KIM) for event in google.calendars.list_events(manager)]

@@ -235,7 +235,7 @@ def test_sweeps_book_the_times_of_the_preview(monkeypatch: pytest.MonkeyPatch) -
     """Both load pairs in batches. The time that one pair takes is taken for the pairs of the next batch."""
     monkeypatch.setattr(sweep, "BATCH", 1)
     persons, all_pairs = company(4)
-    office = Office(persons=persons, listed=all_pairs)
+    office = Office(persons=persons, listed_pairs=all_pairs)
     for day in set(range(200)) - {58, 65, 72, 79}:  # the manager has one free day for each of the four pairs
         office.calendar.add("m0@corp.example", span(START + day * DAY, minutes=600))
     plans = [planned.plan for planned in office.worker.sweep.preview()]
@@ -315,7 +315,7 @@ def test_two_people_without_a_common_working_day_get_a_mail_and_delay_no_other_p
     persons = people(DANA, SAM, KIM, "lee@corp.example")
     persons[DANA] = replace(persons[DANA], hours=parse_hours("Mon-Tue 09:00-17:00"))
     persons[SAM] = replace(persons[SAM], hours=parse_hours("Wed-Fri 09:00-17:00"))
-    office = Office(persons=persons, listed=pairs(pair(), pair(KIM, "lee@corp.example")))
+    office = Office(persons=persons, listed_pairs=pairs(pair(), pair(KIM, "lee@corp.example")))
     office.tick()
     assert office.session(pair_id=PairId(DANA, SAM)).unplaceable
     office.run(2 * DAY + HOUR)
@@ -328,7 +328,7 @@ def test_a_pair_whose_planning_fails_delays_no_other_pair() -> None:
     """The operator gets one alert a day, and the pair is planned again later."""
     persons = people(DANA, SAM, KIM, "lee@corp.example")
     failing_pair = pair(every=Interval(weeks=10**6))  # the date of the next session exceeds Python's last date
-    office = Office(persons=persons, listed=pairs(failing_pair, pair(KIM, "lee@corp.example")))
+    office = Office(persons=persons, listed_pairs=pairs(failing_pair, pair(KIM, "lee@corp.example")))
     plans = [planned.plan for planned in office.worker.sweep.preview()]
     assert [plan.pair for plan in plans if plan.problem] == [failing_pair.id]
     assert office.effects() == [], "a preview writes nothing"
@@ -343,7 +343,7 @@ def test_the_events_of_many_ended_pairs_are_all_cancelled() -> None:
     """The sweep's limit of cancellations does not count ended pairs: the import of people has checked them
     already."""
     persons, all_pairs = company(30)
-    office = Office(persons=persons, listed=all_pairs)
+    office = Office(persons=persons, listed_pairs=all_pairs)
     office.tick()
     managers = sorted({pair_.manager for pair_ in all_pairs.values()})
     assert sum(len(office.events(manager)) for manager in managers) == 30
@@ -435,7 +435,7 @@ def test_a_sealed_plan_that_cannot_be_opened_stops_only_its_own_pair(database_ur
         database_url,
         people(DANA, SAM, KIM),
         pairs(pair(), pair(report=KIM)),
-        known=settings(database_url, operator="ops@corp.example"),
+        office_settings=settings(database_url, operator="ops@corp.example"),
     )
     office.run(DAY + 3 * HOUR)
     office.worker.actions.request_talk(

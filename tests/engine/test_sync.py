@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from tests.support.companies import (
-    DAILY,
+    DAILY_SYNC,
     DANA,
     DAY,
     HOUR,
@@ -187,13 +187,13 @@ def test_an_empty_reading_of_a_full_calendar_is_refused_and_causes_one_alert(dat
 def test_an_unreadable_event_of_ours_is_kept_and_causes_one_alert(office: Office, is_full: bool) -> None:
     """An unreadable event is not deleted: no session is owed, and no second event is created."""
     session = book_first_session(office)
-    key, placed = session.key, office.placed(session.key)
+    key, placed = session.key, office.placed_event(session.key)
     assert placed is not None
     office.worker.services.use(calendars={SERVICE: CalendarWithUnreadableEvent(office.calendar, key, is_full)})
     for _ in range(3):
         office.store.calendars.make_due([DANA], office.clock())
         office.run(HOUR)
-    assert office.placed(key) == placed and office.session() == session
+    assert office.placed_event(key) == placed and office.session() == session
     (alert,) = office.mails("operator_alert")
     start = f"{placed.span.start:%Y-%m-%d %H:%M} UTC"
     assert f"{DANA} holds events of ours that can't be read any more ({start})" in " ".join(texts([alert]).split())
@@ -266,7 +266,7 @@ def test_a_calendar_without_access_stops_no_other_calendar_from_being_read(datab
         database_url,
         people(DANA, SAM, KIM, "eve@corp.example"),
         two_pairs,
-        known=settings(database_url, sync=DAILY),
+        office_settings=settings(database_url, sync=DAILY_SYNC),
     )
     office.tick()
     office.calendar.make_unreadable(DANA, "no access")
@@ -285,7 +285,7 @@ def test_an_unexpected_error_stops_no_other_calendar_from_being_read(database_ur
         database_url,
         people(DANA, SAM, KIM, "eve@corp.example"),
         two_pairs,
-        known=settings(database_url, sync=DAILY),
+        office_settings=settings(database_url, sync=DAILY_SYNC),
     )
     office.tick()
     read_changes = office.calendar.changes
@@ -312,7 +312,7 @@ def test_a_provider_that_fails_for_one_person_stops_no_other_calendar_from_being
         database_url,
         people(DANA, SAM, KIM, "eve@corp.example"),
         two_pairs,
-        known=settings(database_url, sync=DAILY),
+        office_settings=settings(database_url, sync=DAILY_SYNC),
     )
     office.tick()
     find = office.worker.sync._find_calendar_provider
@@ -362,7 +362,7 @@ def test_events_on_calendars_of_reports_are_not_read(office: Office) -> None:
 
 def test_recurring_meetings_of_exactly_the_two_are_stored_as_1on1s(database_url: str) -> None:
     """T-9: neither meetings with a third person nor single meetings are stored. A 1:1 that is deleted is removed."""
-    office = Office(database_url, listed=pairs(pair(review=ReviewMode.IN_1ON1)))
+    office = Office(database_url, listed_pairs=pairs(pair(review=ReviewMode.IN_1ON1)))
     day = office.clock() + 3 * HOUR
     ids = [office.calendar.add(DANA, span(day + n * WEEK, 30), series="weekly", attendees=(SAM,)) for n in range(8)]
     office.calendar.add(DANA, span(day + 2 * HOUR, 30), attendees=(SAM,))
@@ -386,7 +386,7 @@ def test_recurring_meetings_of_exactly_the_two_are_stored_as_1on1s(database_url:
 def test_a_review_moves_to_the_next_1on1_when_its_own_is_deleted(database_url: str) -> None:
     """T-9, R-7: the review has no event of its own. A note is sent on its day. The review moves to the next 1:1 when
     its own is deleted."""
-    office = Office(database_url, listed=pairs(pair(review=ReviewMode.IN_1ON1)))
+    office = Office(database_url, listed_pairs=pairs(pair(review=ReviewMode.IN_1ON1)))
     day = office.clock() + 5 * HOUR
     meeting_ids = {
         day + n * WEEK: office.calendar.add(DANA, span(day + n * WEEK, 30), series="weekly", attendees=(SAM,))
@@ -414,7 +414,7 @@ def test_a_refused_empty_reading_and_a_failing_update_do_not_repeat_without_paus
     """Each update fails because the event is missing, and makes the calendar due. Each reading is refused because the
     calendar is empty, and changes nothing."""
     persons, all_pairs = company(6)
-    office = Office(persons=persons, listed=all_pairs)
+    office = Office(persons=persons, listed_pairs=all_pairs)
     office.run(HOUR)
     session = office.store.queries.list_sessions()[0]
     empty_calendar = MemoryCalendar()

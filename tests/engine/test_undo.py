@@ -114,7 +114,7 @@ def test_a_guest_invited_by_mail_gets_a_withdrawal_unless_the_undo_is_quiet(is_q
     """Sam's calendar is in another service, so Sam was invited by mail. No other mail is sent."""
     persons = {DANA: person(DANA, calendar="caldav"), SAM: person(SAM, calendar="none")}
     caldav = {"url": "https://dav.example.com/{email}/", "attendee_copies": True}
-    office = Office(persons=persons, listed=pairs(pair()), known=settings(calendars={"caldav": caldav}))
+    office = Office(persons=persons, listed_pairs=pairs(pair()), office_settings=settings(calendars={"caldav": caldav}))
     office.worker.services.use(calendars={"caldav": office.calendar})
     office.run(2 * HOUR)
     assert office.mails("invitation:")

@@ -34,7 +34,7 @@ class Company(Office):
         persons = {
             email: replace(person, calendar="none" if email == SAM else "caldav") for email, person in EVERYBODY.items()
         }
-        super().__init__(persons=persons, listed=pairs(pair(), pair(DANA, KIM)), known=make_settings())
+        super().__init__(persons=persons, listed_pairs=pairs(pair(), pair(DANA, KIM)), office_settings=make_settings())
         self.worker.services.use(calendars={"caldav": self.calendar})
 
     def list_mails_to_sam(self, name: str = INVITATION) -> list[EmailMessage]:

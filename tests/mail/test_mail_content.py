@@ -27,7 +27,7 @@ def run_company(mail: dict[str, Any], *, anybody: bool = False) -> Office:
     reason, an ad hoc session, and the end of the pair.
     """
     mail_settings = {"from": SERVICE, "operator_by": "memory", **mail}
-    office = Office(known=settings(base_url=BASE, mail=mail_settings))
+    office = Office(office_settings=settings(base_url=BASE, mail=mail_settings))
     office.mailer = MemoryMailer(anybody=anybody)
     office.worker.services.use(mailers={"memory": office.mailer})
     office.tick()
@@ -94,7 +94,7 @@ def test_r2_send_as_manager_uses_the_manager_s_mailbox_for_prompts_and_content()
 
 
 def test_send_as_manager_has_no_effect_with_a_mailer_of_one_mailbox() -> None:
-    office = Office(known=settings(mail={"from": SERVICE, "operator_by": "memory", "send_as": "manager"}))
+    office = Office(office_settings=settings(mail={"from": SERVICE, "operator_by": "memory", "send_as": "manager"}))
     office.tick()
     office.hold()
     assert set().union(*find_senders(office).values()) == {SERVICE}
@@ -129,7 +129,7 @@ def test_check_reports_the_settings_of_mail_content_and_sender(tmp_path: Path, c
 
 def _get_ad_hoc_prompt(by: Owner, reason: str = "", **mail: str) -> str:
     """Return the report's prompt before an ad hoc session that this person asked for because of a doubt."""
-    office = Office(known=settings(base_url=BASE, mail={"from": SERVICE, "operator_by": "memory", **mail}))
+    office = Office(office_settings=settings(base_url=BASE, mail={"from": SERVICE, "operator_by": "memory", **mail}))
     office.run(DAY)
     office.worker.actions.request_talk(PairId(DANA, SAM), Trigger.DOUBT, reason, by=by)
     office.run(8 * DAY)

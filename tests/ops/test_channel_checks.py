@@ -64,7 +64,7 @@ def create_database(tmp_path: Path, **columns: Any) -> str:
 
 
 def test_validation_request_returns_from_the_pages_unchanged(proxy: CompanyProxy) -> None:
-    office = Office("sqlite://", known=make_settings(proxy.url, listen="127.0.0.1:0"))
+    office = Office("sqlite://", office_settings=make_settings(proxy.url, listen="127.0.0.1:0"))
     with PageServer(office.worker) as pages:
         proxy.pages_port = pages.port
         assert try_address(proxy.url, proxy.ca_file) is None

@@ -159,7 +159,7 @@ def database_after_quarter(tmp_path_factory: pytest.TempPathFactory, sqlite_sche
         persons,
         company_pairs,
         at=datetime(2026, 10, 5, 6, tzinfo=UTC),
-        known=company_settings,
+        office_settings=company_settings,
     )
     office.run_to(datetime(2026, 11, 16, 6, tzinfo=UTC))
     for session in list_held_sessions(office.store)[:4]:

@@ -50,8 +50,10 @@ UNWANTED_WORDS = re.compile(
 @pytest.fixture
 def company(database_url: str) -> Iterator[Office]:
     """Dana and two reports after four days. Metrics are served at a free port."""
-    known_settings = settings(database_url, metrics={"listen": "127.0.0.1:0"})
-    office = Office(database_url, people(DANA, SAM, KIM), pairs(pair(), pair(DANA, KIM)), known=known_settings)
+    metrics_settings = settings(database_url, metrics={"listen": "127.0.0.1:0"})
+    office = Office(
+        database_url, people(DANA, SAM, KIM), pairs(pair(), pair(DANA, KIM)), office_settings=metrics_settings
+    )
     office.run(4 * DAY)
     yield office
     office.close()
@@ -245,7 +247,7 @@ def test_invalid_port_range_is_refused(listen: str, problem: str) -> None:
 
 def test_metrics_of_the_process_are_served_without_a_database(empty_url: str) -> None:
     empty_settings = settings(empty_url, metrics={"listen": "127.0.0.1:0"})
-    office = Office("sqlite://", known=empty_settings)
+    office = Office("sqlite://", office_settings=empty_settings)
     office.store.close()
     with MetricsServer(office.worker) as server:
         families = parse_families(fetch_metrics(server))

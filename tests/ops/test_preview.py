@@ -69,7 +69,7 @@ def test_preview_counts_each_pair_once() -> None:
         pair(DANA, ALEX),
         pair(SAM, NOAH, paused=True),
     )
-    office = Office(persons=persons, listed=company_pairs)
+    office = Office(persons=persons, listed_pairs=company_pairs)
     quarter = build_preview(office)
     assert (quarter.pair_count, quarter.timed_count, quarter.coming_count, quarter.absent_count) == (4, 2, 1, 1)
     assert quarter.later_count == 0 and list_concern_kinds(quarter) == [ConcernKind.HOURS_APART]
@@ -82,7 +82,7 @@ def test_preview_counts_each_pair_once() -> None:
 
 
 def test_preview_of_a_company_without_pairs_says_so() -> None:
-    office = Office(persons=people(DANA, SAM), listed=pairs(pair(paused=True)))
+    office = Office(persons=people(DANA, SAM), listed_pairs=pairs(pair(paused=True)))
     view = QuarterView(build_preview(office), ENGLISH)
     assert view.sentences == ["There is no pair to be shown."]
     assert view.scope == ["One more pair does not take part, or is paused, and is not shown."]
@@ -92,7 +92,7 @@ def test_preview_of_a_company_without_pairs_says_so() -> None:
 def test_manager_has_at_most_two_first_sessions_a_week() -> None:
     """T-3a. A manager with many reports is also a concern."""
     persons, company_pairs = company(14, reports=14)
-    office = Office(persons=persons, listed=company_pairs)
+    office = Office(persons=persons, listed_pairs=company_pairs)
     quarter = build_preview(office)
     (manager,) = quarter.managers
     assert max(manager.count_talks(monday) for monday in quarter.mondays) == 2
@@ -106,7 +106,9 @@ def test_every_session_of_the_quarter_is_in_one_of_its_weeks() -> None:
     persons = {**people(DANA, SAM, KIM), LEE: person(LEE, zone="Pacific/Auckland", country="NZ")}
     persons[ALEX] = person(ALEX, zone="Pacific/Auckland", country="NZ")
     company_pairs = pairs(pair(DANA, SAM), pair(DANA, KIM), pair(LEE, ALEX))
-    office = Office(persons=persons, listed=company_pairs, at=START - 15 * HOUR)  # Sunday in Berlin, Monday in Auckland
+    office = Office(
+        persons=persons, listed_pairs=company_pairs, at=START - 15 * HOUR
+    )  # Sunday in Berlin, Monday in Auckland
     quarter = build_preview(office)
     assert quarter.zone == "Europe/Berlin" and quarter.mondays[0] == (START - 7 * DAY).date()
     assert {talk.monday for talk in quarter.talks} <= set(quarter.mondays)
@@ -116,7 +118,7 @@ def test_every_session_of_the_quarter_is_in_one_of_its_weeks() -> None:
 
 def test_preview_lists_the_mails_of_four_weeks_as_certain_or_expected() -> None:
     """Mails that depend on actions of people, such as the summary of a contract, are expected, but not certain."""
-    office = Office(known=settings(base_url="https://longarc.corp.example"))
+    office = Office(office_settings=settings(base_url="https://longarc.corp.example"))
     quarter = build_preview(office)
     is_certain = {(mail.name, mail.to.email): mail.is_certain for mail in quarter.mails}
     assert is_certain[MailName.INTRODUCTION, DANA] and is_certain[MailName.INTRODUCTION, SAM]
@@ -130,7 +132,9 @@ def test_preview_lists_the_mails_of_four_weeks_as_certain_or_expected() -> None:
 def test_r37_preview_lists_the_mails_of_the_pulse() -> None:
     """R-37: the pulse is sent in its months, in a company with enough reports."""
     persons, company_pairs = company(6, reports=2)
-    office = Office(persons=persons, listed=company_pairs, known=settings(base_url="https://longarc.corp.example"))
+    office = Office(
+        persons=persons, listed_pairs=company_pairs, office_settings=settings(base_url="https://longarc.corp.example")
+    )
     expected_readers = [mail.to.email for mail in build_preview(office).mails if mail.name == MailName.PULSE]
     assert sorted(expected_readers) == sorted(pair_id.report for pair_id in company_pairs)
     office.run(2 * DAY)
@@ -167,7 +171,7 @@ def test_preview_shows_no_appointments_of_people() -> None:
 
 
 def test_unreadable_calendar_is_one_concern_for_all_its_pairs() -> None:
-    office = Office(persons=people(DANA, SAM, KIM), listed=pairs(pair(DANA, SAM), pair(DANA, KIM)))
+    office = Office(persons=people(DANA, SAM, KIM), listed_pairs=pairs(pair(DANA, SAM), pair(DANA, KIM)))
     office.worker.services.use(
         calendars={SERVICE: MemoryCalendar([SAM, KIM])}
     )  # this calendar service does not have Dana's calendar
@@ -190,7 +194,7 @@ def test_manager_without_a_calendar_and_person_without_a_zone_are_concerns() -> 
     persons = people(DANA, SAM, KIM)
     persons[DANA] = replace(persons[DANA], calendar="none")
     persons[KIM] = replace(persons[KIM], zone="UTC")
-    office = Office(persons=persons, listed=pairs(pair(DANA, SAM), pair(SAM, KIM)))
+    office = Office(persons=persons, listed_pairs=pairs(pair(DANA, SAM), pair(SAM, KIM)))
     quarter = build_preview(office)
     assert list_concern_kinds(quarter) == [ConcernKind.NO_CALENDAR, ConcernKind.NO_ZONE]
     assert [concern.person.email for concern in quarter.concerns] == [DANA, KIM]
@@ -207,7 +211,7 @@ def test_each_mail_and_each_concern_has_a_text() -> None:
 
 def test_preview_contains_no_content_of_conversations() -> None:
     """It contains no content, no ad hoc session, and no mail that answers an action of a person."""
-    office = Office(persons=people(DANA, SAM, KIM), listed=pairs(pair(DANA, SAM), pair(DANA, KIM)))
+    office = Office(persons=people(DANA, SAM, KIM), listed_pairs=pairs(pair(DANA, SAM), pair(DANA, KIM)))
     office.tick()
     session_with_sam = next(
         session for session in office.store.queries.list_sessions(PairId(DANA, SAM)) if session.booked
@@ -240,7 +244,9 @@ def test_sample_mails_are_in_the_language_of_their_reader_without_real_links(loc
         email: replace(sample_person, locale=locale) for email, sample_person in people(DANA, SAM, KIM, ALEX).items()
     }
     company_pairs = pairs(*(pair(DANA, report) for report in (SAM, KIM, ALEX)))
-    office = Office(persons=persons, listed=company_pairs, known=settings(base_url="https://longarc.corp.example"))
+    office = Office(
+        persons=persons, listed_pairs=company_pairs, office_settings=settings(base_url="https://longarc.corp.example")
+    )
     samples = render_samples_by_name(office, build_preview(office))
     assert {name for name, _ in samples} >= {
         MailName.INTRODUCTION,

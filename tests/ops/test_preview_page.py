@@ -51,7 +51,9 @@ def build_office() -> Office:
         pair("m1@corp.example", "r4@corp.example"),
         pair("m1@corp.example", "r5@corp.example"),
     )
-    office = Office(persons=persons, listed=company_pairs, known=settings(base_url="https://longarc.corp.example"))
+    office = Office(
+        persons=persons, listed_pairs=company_pairs, office_settings=settings(base_url="https://longarc.corp.example")
+    )
     for day in range(200):
         office.calendar.add("r2@corp.example", span(START + day * DAY, minutes=600))
     return office

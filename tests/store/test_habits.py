@@ -9,7 +9,7 @@ PAIRS = pairs(pair(DANA, SAM), pair(KIM, LEE))
 
 
 def make_office(url: str, **rollout: object) -> Office:
-    office = Office(url, people(*PEOPLE), PAIRS, known=settings(url, rollout=rollout))
+    office = Office(url, people(*PEOPLE), PAIRS, office_settings=settings(url, rollout=rollout))
     office.worker.participation.update(force=True)
     return office
 

@@ -97,7 +97,7 @@ def test_plan_locks_events_before_pairs_as_a_reading_does(office: Office) -> Non
         lambda: other.sweep.run("second"),
         lambda connection: wake_pairs(connection, [PAIR], office.clock()),
     )
-    placed = office.placed(session.key)
+    placed = office.placed_event(session.key)
     assert placed is not None and placed.written_span == moved
 
 

@@ -34,7 +34,10 @@ def refuse_sync_tokens(environ: dict[str, Any]) -> tuple[str, list[tuple[str, st
 
 
 def break_connection(method: str, number: int, *, after: bool, interceptor: RequestInterceptor) -> None:
-    """Break the connection at the request of that number and method, before or after the server carries it out."""
+    """Answer 502 to the n-th request of that HTTP method, as a proxy does that loses the connection to the server.
+
+    `after`: whether the server carries the request out before that; otherwise it does not get it.
+    """
     seen = 0
 
     def answer_instead(environ: dict[str, Any]) -> tuple[str, list[tuple[str, str]], bytes] | None:

@@ -45,7 +45,7 @@ START = datetime(2026, 9, 7, 7, tzinfo=UTC)
 #: A key for tests, which protects nothing.
 KEY = "bG9uZ2FyYy10ZXN0cy1rZXktb2YtMzItYnl0ZXMhISE="
 OPERATOR = "ops@corp.example"
-SERVICE = "memory"
+SERVICE = "memory"  #: the calendar and mail service of the people: both are in memory
 HOURS = parse_hours("Mon-Fri 09:00-17:00")
 DANA, SAM, KIM = "dana@corp.example", "sam@corp.example", "kim@corp.example"
 HOUR, DAY, WEEK = timedelta(hours=1), timedelta(days=1), timedelta(weeks=1)
@@ -85,8 +85,8 @@ def company(count: int, reports: int = 6) -> tuple[dict[Address, Person], dict[P
     return persons, listed
 
 
-#: The section `sync` for tests that need calendars to be polled each day.
-DAILY = {"every": "1 day", "near": "1 day", "full_every": "1 day"}
+#: The section `sync` of the settings for tests that need calendars to be polled each day.
+DAILY_SYNC = {"every": "1 day", "near": "1 day", "full_every": "1 day"}
 
 
 def settings(url: str = "sqlite://", key: str = KEY, **fields: Any) -> Settings:
@@ -152,7 +152,7 @@ class Fails:
     def __init__(self, error: Callable[[], ProviderError], *operations: str, times: int = 10**9) -> None:
         self._error = error
         self._operations = operations
-        self.left = times  #: failures to come
+        self.left = times  #: how many failures are still to come
 
     def __call__(self, operation: str) -> None:
         if operation in self._operations and self.left:
@@ -180,19 +180,22 @@ class Office:
         self,
         url: str = "sqlite://",
         persons: Mapping[Address, Person] | None = None,
-        listed: Mapping[PairId, Pair] | None = None,
+        listed_pairs: Mapping[PairId, Pair] | None = None,
         *,
         at: datetime = START,
-        known: Settings | None = None,
+        office_settings: Settings | None = None,
         imports: bool = True,
     ) -> None:
-        """`imports`: whether the people and pairs are imported now; not for a database that has them already."""
+        """Without arguments: Dana and her report Sam, with a database in memory.
+
+        `imports`: whether the people and pairs are imported now; not for a database that has them already.
+        """
         self.url = url
-        self.settings = known or settings(url)
+        self.settings = office_settings or settings(url)
         self.clock = SteppedClock(at)
         self.calendar, self.mailer = MemoryCalendar(), MemoryMailer()
         self.persons = dict(persons or people(DANA, SAM))
-        self.pairs = dict(listed or pairs(pair()))
+        self.pairs = dict(listed_pairs or pairs(pair()))
         self._workers: list[Worker] = []
         self.worker = self.add_worker("first")
         if url == "sqlite://":
@@ -285,7 +288,7 @@ class Office:
             effects = [rows.read_effect(row) for row in connection.execute(query).mappings()]
         return [effect for effect in effects if name in ("", effect.name, effect.kind.value)]
 
-    def placed(self, key: str) -> PlacedEvent | None:
+    def placed_event(self, key: str) -> PlacedEvent | None:
         """Return the event of that key as the database knows it; None when it does not know one."""
         with self.store.database.read() as connection:
             query = select(tables.event).where(tables.event.c.key == key)

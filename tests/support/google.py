@@ -7,14 +7,18 @@ from tests.doubles.google import Google
 from worker.domain.model import Span
 from worker.providers.google.auth import ACCOUNT_SCOPES, TokenFolder
 
-#: Methods of the Google APIs, as the double names them.
-LIST, INSERT, PATCH, DELETE, GET = (f"calendar.events.{name}" for name in ("list", "insert", "patch", "delete", "get"))
-
-QUERY, SENDING = "calendar.freebusy.query", "gmail.users.messages.send"
+# API methods of Google, as the double names them
+EVENTS_DELETE = "calendar.events.delete"
+EVENTS_GET = "calendar.events.get"
+EVENTS_INSERT = "calendar.events.insert"
+EVENTS_LIST = "calendar.events.list"
+EVENTS_PATCH = "calendar.events.patch"
+FREE_BUSY_QUERY = "calendar.freebusy.query"
+MAIL_SEND = "gmail.users.messages.send"
 
 
 def connect(double: Google, section: dict[str, Any], who: str, *scopes: str) -> None:
-    """Have that person grant these scopes to the client, or all scopes, and store the token.
+    """Have that person grant the client these scopes, or all that Longarc asks for, and store the token.
 
     `section` is the section of the settings for accounts that grant access themselves.
     """
@@ -22,13 +26,13 @@ def connect(double: Google, section: dict[str, Any], who: str, *scopes: str) -> 
     TokenFolder(Path(section["token_folder"]), section["keys"]).save(who, token)
 
 
-def methods(double: Google) -> list[str]:
-    """Return the method of each request that the double received."""
+def requested_methods(double: Google) -> list[str]:
+    """Return the API method of each request that the double received, in order."""
     return [request.method for request in double.requests]
 
 
-def calls(double: Google, method: str) -> list[Any]:
-    """Return the requests of that method that the double received."""
+def calls_of(double: Google, method: str) -> list[Any]:
+    """Return the requests of that API method that the double received, in order."""
     return [request.call for request in double.requests if request.method == method]
 
 

@@ -25,22 +25,24 @@ from worker.clock import utcnow
 CLIENT_ID, SECRET = "longarc-at-corp.clients.issuer.example", "a-secret-that-the-issuer-gave-the-client"
 ACCESS_TOKEN, CODE = "the-access-token-of-the-issuer", "the-code-of-a-sign-in"
 HILDA = "hilda@corp.example"  #: belongs to people-ops, and is in no pair
-#: Somebody with both roles, somebody with none, and somebody whose address the issuer has not verified.
-BOTH, NOBODY, UNVERIFIED = "both@corp.example", "nobody@corp.example", "unverified@corp.example"
+#: Somebody with both roles, operator and people-ops, and somebody with none.
+BOTH_ROLES, WITHOUT_ROLE = "both@corp.example", "nobody@corp.example"
+#: Signs in under this name, and claims the operator's address, which the issuer has not verified.
+IMPOSTOR = "unverified@corp.example"
 #: Somebody of another company.
-FOREIGN = "ops@elsewhere.example"
+OUTSIDER = "ops@elsewhere.example"
 #: Sam's other address, as a roster may list it.
 SAM_ALIAS = "s.okafor@corp.example"
 
 
 def make_users() -> list[User]:
-    """Return who can sign in, with their groups; the address of all but one is verified."""
-    groups = {OPERATOR: ["it", "longarc-ops"], HILDA: ["hr"], BOTH: ["longarc-ops", "hr"]}
-    verified = [OPERATOR, HILDA, BOTH, NOBODY, FOREIGN, DANA, SAM, SAM_ALIAS]
+    """Return who can sign in, with their groups. The issuer has verified the address of all but the impostor."""
+    groups = {OPERATOR: ["it", "longarc-ops"], HILDA: ["hr"], BOTH_ROLES: ["longarc-ops", "hr"]}
+    verified = [OPERATOR, HILDA, BOTH_ROLES, WITHOUT_ROLE, OUTSIDER, DANA, SAM, SAM_ALIAS]
     users = [
         User(sub=one, claims={"email": one, "email_verified": True, "groups": groups.get(one, [])}) for one in verified
     ]
-    return [*users, User(sub=UNVERIFIED, claims={"email": OPERATOR, "email_verified": False})]
+    return [*users, User(sub=IMPOSTOR, claims={"email": OPERATOR, "email_verified": False})]
 
 
 @contextmanager
@@ -51,12 +53,15 @@ def serve_issuer() -> Iterator[str]:
 
 
 def sign_in_settings(issuer: str, required: bool = False, **more: Any) -> dict[str, Any]:
-    """Return the settings for an issuer, as a file and the environment give them; `more` goes into its section."""
+    """Return the settings for an issuer, as a file and the environment give them; `more` goes into its section.
+
+    `required`: whether links to the pages of managers and reports require a sign-in, too.
+    """
     section = {
         "issuer": issuer,
         "client_id": CLIENT_ID,
-        "operators": [OPERATOR, BOTH],
-        "people_ops": [HILDA, BOTH],
+        "operators": [OPERATOR, BOTH_ROLES],
+        "people_ops": [HILDA, BOTH_ROLES],
         **more,
     }
     return {
@@ -67,7 +72,10 @@ def sign_in_settings(issuer: str, required: bool = False, **more: Any) -> dict[s
 
 
 def sign_in_at_issuer(location: str, sub: str) -> str:
-    """Sign in at the issuer as somebody; return the path of our pages to which it sends the browser back."""
+    """Sign in at the issuer as the user `sub`; return the path of our pages to which it sends the browser back.
+
+    `location` is the address of the issuer to which our pages have sent the browser.
+    """
     answer = requests.post(location, data={"sub": sub}, allow_redirects=False, timeout=10)
     assert answer.status_code == 302, answer.text
     back = urlsplit(answer.headers["Location"])
@@ -75,7 +83,7 @@ def sign_in_at_issuer(location: str, sub: str) -> str:
 
 
 def sign_in(client: FlaskClient, sub: str, page: str) -> TestResponse:
-    """Ask for a page, sign in on the way, and return the answer at the end."""
+    """Request a page, sign in as the user `sub` on the way, and return the last answer."""
     redirect = client.get(page)
     if redirect.headers["Location"].startswith("/sign-in?"):
         redirect = client.get(redirect.headers["Location"])
@@ -91,18 +99,18 @@ def _make_key(kid: str) -> RSAPrivateKey:
 
 @dataclass
 class ForgingIssuer:
-    """An issuer whose tokens tests make wrong: each has the right claims, unless `claims` says otherwise."""
+    """An issuer whose tokens tests make wrong: each has the right claims and signature, unless a field changes them."""
 
     url: str = ""
-    keys: dict[str, RSAPrivateKey] = field(default_factory=dict)
+    keys: dict[str, RSAPrivateKey] = field(default_factory=dict)  #: by id; there is only one, which is published
     claims: dict[str, Any] = field(default_factory=dict)  #: in place of the right ones; None removes a claim
     algorithm: str = "RS256"
-    kid: str = "first"
+    kid: str = "first"  #: the id of the key that the header of a token names, whatever signs the token
     secret: Any = None  #: signs the token in place of the key
     metadata: dict[str, Any] = field(default_factory=dict)  #: in place of the right ones
-    token: dict[str, Any] = field(default_factory=dict)  #: further fields in the answer of the token endpoint
+    token: dict[str, Any] = field(default_factory=dict)  #: further fields in the answers to token requests
     nonce: str = ""  #: of the last sign-in
-    exchanges: list[Mapping[str, list[str]]] = field(default_factory=list)  #: requests to the token endpoint
+    token_requests: list[Mapping[str, list[str]]] = field(default_factory=list)  #: the forms that were sent
 
     def replace_key(self, kid: str) -> RSAPrivateKey:
         """Sign with a new key from now on, and publish no other."""
@@ -149,11 +157,14 @@ class ForgingIssuer:
         return {**public, "kid": kid, "use": "sig", "alg": "RS256"}
 
     def _answer_token_request(self) -> dict[str, Any] | Response:
-        self.exchanges.append(parse_qs(request.get_data(as_text=True)) or request.form.to_dict(flat=False))
+        self.token_requests.append(request.form.to_dict(flat=False))
         return {"access_token": ACCESS_TOKEN, "token_type": "Bearer", "id_token": self.make_token(), **self.token}
 
     def send_back(self, location: str, **changed: str) -> str:
-        """Take a redirect to the issuer; return the path of our pages to which it sends the browser back."""
+        """Take a redirect to the issuer; return the path of our pages to which it sends the browser back.
+
+        `changed` replaces parameters in the query of that path.
+        """
         query = {name: values[0] for name, values in parse_qs(urlsplit(location).query).items()}
         self.nonce = query["nonce"]
         values = {"state": query["state"], "code": CODE, **changed}
@@ -177,5 +188,5 @@ def serve_forging_issuer() -> Iterator[ForgingIssuer]:
         server.server_close()
 
 
-#: How long after its expiry a token is still accepted, and when it is refused.
+#: A token that expired so long ago is still accepted, or refused: the clocks may differ by two minutes.
 A_LITTLE_LATE, TOO_LATE = timedelta(minutes=1), timedelta(minutes=3)

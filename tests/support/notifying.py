@@ -125,12 +125,12 @@ class NotifyingOffice(Office):
 
     def __init__(self, url: str = "sqlite://", **more: Any) -> None:
         self.sync_delays: list[timedelta] = []  #: the delays after which each sync was asked for
-        known = more.pop("known", None) or notification_settings(url)
+        office_settings = more.pop("office_settings", None) or notification_settings(url)
         persons = {
             address: replace(known_person, calendar=NOTIFYING_SERVICE)
             for address, known_person in people(DANA, SAM).items()
         }
-        super().__init__(url, persons, pairs(pair()), known=known, **more)
+        super().__init__(url, persons, pairs(pair()), office_settings=office_settings, **more)
 
     def add_worker(self, holder: str, clock: Clock | None = None) -> Worker:
         worker = super().add_worker(holder, clock)

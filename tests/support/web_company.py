@@ -84,7 +84,7 @@ def play_month(file: Path) -> SavedCompany:
     conversation has just ended, and its contract is not yet recorded.
     """
     url = f"sqlite:///{file}"
-    office = Office(url, PEOPLE, PAIRS, known=settings(url))
+    office = Office(url, PEOPLE, PAIRS, office_settings=settings(url))
     office.run_to(START + 4 * WEEK)
     for pair_ in PAIRS.values():
         held_sessions = [session for session in office.store.queries.list_sessions(pair_.id) if session.held_at]
@@ -119,7 +119,7 @@ class WebCompany:
         """Return a copy of a saved company, with its database in the folder. `more`: further settings."""
         shutil.copy(saved.file, folder / "longarc.db")
         url = f"sqlite:///{folder / 'longarc.db'}"
-        office = Office(url, PEOPLE, PAIRS, at=saved.saved_at, known=settings(url, **more), imports=False)
+        office = Office(url, PEOPLE, PAIRS, at=saved.saved_at, office_settings=settings(url, **more), imports=False)
         office.calendar = deepcopy(saved.calendar)
         office.worker.services.use(calendars={SERVICE: office.calendar})
         return cls(office)
@@ -199,20 +199,20 @@ def text(answer: TestResponse) -> str:
     return " ".join(unescape(plain).split())
 
 
-def hidden(answer: TestResponse, name: str) -> str:
-    """The value of the hidden field of that name in a form of that page."""
+def hidden_value(answer: TestResponse, name: str) -> str:
+    """The value of the hidden form field of that name on a page."""
     match = re.search(rf'name="{name}" value="([^"]*)"', answer.get_data(as_text=True))
     assert match, text(answer)
     return match[1]
 
 
-def send(client: FlaskClient, page: str, target: str, **fields: str) -> TestResponse:
-    """Send the form of `page` that goes to the path `target`."""
-    return client.post(target, data={"token": hidden(client.get(page), "token"), **fields})
+def send_form(client: FlaskClient, page: str, target: str, **fields: str) -> TestResponse:
+    """Send the form that stands on `page` and posts to the path `target`, with these fields."""
+    return client.post(target, data={"token": hidden_value(client.get(page), "token"), **fields})
 
 
 #: The fields of a contract form that was filled in.
-FILLED = {
+FILLED_FIELDS = {
     "report-0-text": "Draft one page on direction",
     "report-0-due": "2026-12-01",
     "manager-0-text": "Introduce Sam to Priya",
@@ -225,15 +225,15 @@ FILLED = {
 }
 
 
-def fill(client: FlaskClient, page: str, do: str = "preview", **fields: str) -> TestResponse:
-    """Fill in the contract form and press the button `do`."""
+def fill_form(client: FlaskClient, page: str, do: str = "preview", **fields: str) -> TestResponse:
+    """Fill in the contract form on that page, and press its button `do`."""
     opened = client.get(page)
-    hidden_fields = {name: hidden(opened, name) for name in ("token", "version", "after")}
-    return client.post(page, data={**hidden_fields, **FILLED, "do": do, **fields})
+    hidden_fields = {name: hidden_value(opened, name) for name in ("token", "version", "after")}
+    return client.post(page, data={**hidden_fields, **FILLED_FIELDS, "do": do, **fields})
 
 
-def send_fields(client: FlaskClient, page: str) -> dict[str, str]:
+def get_send_fields(client: FlaskClient, page: str) -> dict[str, str]:
     """Fill in the contract form, and return the hidden fields that the button of its preview sends."""
-    answer = fill(client, page)
+    answer = fill_form(client, page)
     preview = client.get(answer.headers["Location"])
-    return {name: hidden(preview, name) for name in ("token", "version")}
+    return {name: hidden_value(preview, name) for name in ("token", "version")}

@@ -5,7 +5,7 @@ each report has just been held, and the mail that asks for its contract lies in 
 """
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -53,14 +53,15 @@ class CompanyOnServers:
     def tick(self) -> None:
         self.worker.tick()
 
-    def run_until(self, done: Any, limit: datetime) -> None:
-        """Advance the clock from one due instant to the next until `done()` is true, before `limit`."""
-        while not done():
+    def run_until(self, is_done: Callable[[], bool], limit: datetime) -> None:
+        """Advance the clock from one due instant to the next until `is_done()`. Fails at `limit`."""
+        while not is_done():
             assert self.clock() < limit
             due_instants = [at for at in self.worker.tick() if at is not None]
             self.clock.move_to(max(min(due_instants), self.clock() + timedelta(seconds=1)))
 
-    def all_held(self) -> bool:
+    def are_all_held(self) -> bool:
+        """Whether the first conversation with each report was held."""
         return all(self.session(report).state is SessionState.HELD for report in REPORTS)
 
     # --- what the company has ---
@@ -133,9 +134,11 @@ def run_company(folder: Path) -> Iterator[CompanyOnServers]:
             operator=OPERATOR,
             base_url=BASE,
             mail={"from": "longarc@corp.example", "operator_by": "smtp"},
+            # the calendar server sends no invitations, so Longarc puts a copy on each report's calendar
             calendars={"caldav": {"url": servers.caldav_url, "attendee_copies": True}},
             mailers={"smtp": {"host": servers.smtp_host, "port": servers.smtp_port, "security": "none"}},
-            pages={"listen": "127.0.0.1:0", "per_minute": 10_000},  # the clock stands still between steps
+            # the clock stands still between steps, so that all requests of a test fall into one minute
+            pages={"listen": "127.0.0.1:0", "per_minute": 10_000},
         )
         store = new_store(url)
         store.migrate()
@@ -158,7 +161,7 @@ def run_company(folder: Path) -> Iterator[CompanyOnServers]:
                     company.session(report).id, Span(start, start + timedelta(minutes=75))
                 )
             company.tick()
-            company.run_until(company.all_held, START + timedelta(days=60))
+            company.run_until(company.are_all_held, START + timedelta(days=60))
             worker.contracts.record(company.session(NOAH).id, contract(clock(), "Introduce Noah to Priya"))
             company.tick()
             yield company

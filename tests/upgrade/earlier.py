@@ -135,7 +135,7 @@ def open_office(url: str, earlier_state: EarlierState) -> Office:
     )  # the earlier version had no `sync.near`
     settings = settings.model_copy(update={"people": FOLDER / "people.csv", "sync": sync_settings})
     people = read_people(settings, earlier_state.at)
-    office = Office(url, people.persons, people.pairs, at=earlier_state.at, known=settings)
+    office = Office(url, people.persons, people.pairs, at=earlier_state.at, office_settings=settings)
     office.calendar, office.mailer = restore_calendar(earlier_state), MemoryMailer()
     vars(office.mailer)["_keys"].update(earlier_state.sent)
     office.worker.services.use(calendars={SERVICE: office.calendar}, mailers={SERVICE: office.mailer})

@@ -8,7 +8,17 @@ from datetime import date, timedelta
 import pytest
 
 from tests.support.companies import DANA, KIM, SAM, texts
-from tests.support.web_company import FILLED, LEE, SECRETS, WebCompany, fill, hidden, send, send_fields, text
+from tests.support.web_company import (
+    FILLED_FIELDS,
+    LEE,
+    SECRETS,
+    WebCompany,
+    fill_form,
+    get_send_fields,
+    hidden_value,
+    send_form,
+    text,
+)
 from worker.domain.model import Contract, ReviewPoint, SessionState, WrittenCommitment
 from worker.errors import Overtaken
 from worker.links import Purpose
@@ -21,11 +31,11 @@ def test_r14_r15_both_receive_the_contract_that_the_preview_showed(company: WebC
     session = company.held_session().id
     form = client.get(page)
     assert "Write it down short and plain" in text(form) and "Please by" in text(form)
-    answer = fill(client, page)
+    answer = fill_form(client, page)
     assert (answer.status_code, answer.headers["Location"]) == (303, f"/contract/{session}/preview")
     preview = client.get(answer.headers["Location"])
     preview_text = text(client.get(f"/contract/{session}/mail/report"))
-    answer = client.post(f"/contract/{session}/send", data={n: hidden(preview, n) for n in ("token", "version")})
+    answer = client.post(f"/contract/{session}/send", data={n: hidden_value(preview, n) for n in ("token", "version")})
     assert answer.headers["Location"] == f"/contract/{session}?said=sent"
     assert "Recorded. Both of you" in text(client.get(answer.headers["Location"]))
     (revision,) = company.office.store.content.list_revisions(session)
@@ -47,9 +57,9 @@ def test_r14_r15_both_receive_the_contract_that_the_preview_showed(company: WebC
 
 def test_two_presses_of_send_record_one_revision(company: WebCompany) -> None:
     client, page = company.open_contract_form()
-    fill(client, page)
+    fill_form(client, page)
     preview = client.get(page.replace("write", "preview"))
-    fields = {name: hidden(preview, name) for name in ("token", "version")}
+    fields = {name: hidden_value(preview, name) for name in ("token", "version")}
     path = page.replace("write", "send")
     assert [client.post(path, data=fields).status_code for _ in range(2)] == [303, 303]
     assert len(company.office.store.content.list_revisions(page.split("/")[2])) == 1
@@ -58,7 +68,7 @@ def test_two_presses_of_send_record_one_revision(company: WebCompany) -> None:
 def test_an_incomplete_draft_is_saved_sealed_and_sent_to_nobody(company: WebCompany) -> None:
     """Half a date and a line without a date are saved, too."""
     client, page = company.open_contract_form()
-    fill(client, page, "keep", **{"manager-0-due": "2026-1", "manager-1-text": "zephyrine"})
+    fill_form(client, page, "keep", **{"manager-0-due": "2026-1", "manager-1-text": "zephyrine"})
     reopened_page = company.visitor(DANA, Purpose.CONTRACT, company.held_session().id).get(page).get_data(as_text=True)
     assert all(
         value in reopened_page for value in ("zephyrine", 'value="2026-1"', "What next?", "Ran the incident review")
@@ -72,20 +82,20 @@ def test_an_incomplete_draft_is_saved_sealed_and_sent_to_nobody(company: WebComp
 
 def test_lines_are_added_and_removed_without_a_script(company: WebCompany) -> None:
     client, page = company.open_contract_form()
-    answer = fill(client, page, "add-manager")
+    answer = fill_form(client, page, "add-manager")
     assert answer.headers["Location"].endswith("#manager")
     assert client.get(page).get_data(as_text=True).count('name="manager-1-text"') == 1
-    fill(client, page, "drop-manager-0", **{"manager-1-text": "Ask Jordan", "manager-1-due": "2026-11-02"})
+    fill_form(client, page, "drop-manager-0", **{"manager-1-text": "Ask Jordan", "manager-1-due": "2026-11-02"})
     form = client.get(page).get_data(as_text=True)
     assert "Ask Jordan" in form and "Introduce Sam to Priya" not in form
     for unknown_action in ("add-nothing", "drop-manager-77", "drop-manager-x", "", "x" * 500):
-        assert fill(client, page, unknown_action).status_code == 303
+        assert fill_form(client, page, unknown_action).status_code == 303
 
 
 def test_r31_a_promise_of_feedback_gets_a_hint_beside_the_line(company: WebCompany) -> None:
     client, page = company.open_contract_form()
     preview = text(
-        client.get(fill(client, page, **{"manager-0-text": "Give Sam feedback on the talk"}).headers["Location"])
+        client.get(fill_form(client, page, **{"manager-0-text": "Give Sam feedback on the talk"}).headers["Location"])
     )
     assert "Say what was done, what it led to, and what to try next" in preview
 
@@ -94,8 +104,8 @@ def test_r16_a_script_saves_the_draft_and_receives_the_questions(company: WebCom
     """R-16: the form shows the questions beside the line, too."""
     client, page = company.open_contract_form()
     form = client.get(page)
-    fields = {**FILLED, "manager-0-text": "Get Sam promoted soon", "version": "0", "after": "0"}
-    data = {"token": hidden(form, "token"), "do": "keep", **fields}
+    fields = {**FILLED_FIELDS, "manager-0-text": "Get Sam promoted soon", "version": "0", "after": "0"}
+    data = {"token": hidden_value(form, "token"), "do": "keep", **fields}
     answer = client.post(page, data=data, headers={"Accept": "application/json"})
     assert answer.json is not None
     assert answer.json["version"] == 1 and "Draft kept" in answer.json["kept"]
@@ -107,15 +117,15 @@ def test_r16_a_script_saves_the_draft_and_receives_the_questions(company: WebCom
 
 def test_a_draft_in_one_window_does_not_overwrite_that_of_another(company: WebCompany) -> None:
     client, page = company.open_contract_form()
-    fill(client, page, "keep")
-    fill(client, page, "keep", version="1", question="First window")
-    conflict_answer = fill(client, page, "keep", version="1", question="Second window")
+    fill_form(client, page, "keep")
+    fill_form(client, page, "keep", version="1", question="First window")
+    conflict_answer = fill_form(client, page, "keep", version="1", question="Second window")
     assert conflict_answer.status_code == 409
     assert "changed in another window" in text(conflict_answer) and "Second window" in conflict_answer.get_data(
         as_text=True
     )
     assert "First window" in client.get(page).get_data(as_text=True)
-    fields = {name: hidden(conflict_answer, name) for name in ("token", "version", "after")}
+    fields = {name: hidden_value(conflict_answer, name) for name in ("token", "version", "after")}
     client.post(page, data={**fields, "do": "keep", "question": "Second window"})
     assert "Second window" in client.get(page).get_data(as_text=True)
     script_answer = client.post(page, data={**fields, "do": "keep"}, headers={"Accept": "application/json"})
@@ -139,7 +149,7 @@ def test_a_draft_in_one_window_does_not_overwrite_that_of_another(company: WebCo
         ({"reviews-0-text": " "}, "reviews-0-text", "Write what the two of you will look at again."),
         ({"progress-0-text": "x" * 700}, "progress-0-text", "This is long for a contract."),
         ({f"manager-{n}-text": f"Ask {n}" for n in range(35)}, "", "These are many lines for a contract."),
-        (dict.fromkeys(FILLED, ""), "", "Nothing is written yet."),
+        (dict.fromkeys(FILLED_FIELDS, ""), "", "Nothing is written yet."),
     ],
 )
 def test_missing_and_invalid_entries_are_reported_beside_their_fields(
@@ -147,7 +157,7 @@ def test_missing_and_invalid_entries_are_reported_beside_their_fields(
 ) -> None:
     """The form can't be sent, and nothing is recorded."""
     client, page = company.open_contract_form()
-    answer = fill(client, page, **fields)
+    answer = fill_form(client, page, **fields)
     if not message:
         assert answer.status_code == 303
         return
@@ -156,7 +166,9 @@ def test_missing_and_invalid_entries_are_reported_beside_their_fields(
     if field:
         assert f'id="{field}-wrong"' in html and f'aria-describedby="{field}-wrong"' in html
         assert f'href="#{field}"' in html and f'id="{field}"' in html
-    send_answer = client.post(page.replace("write", "send"), data={n: hidden(answer, n) for n in ("token", "version")})
+    send_answer = client.post(
+        page.replace("write", "send"), data={n: hidden_value(answer, n) for n in ("token", "version")}
+    )
     assert send_answer.status_code == 422
     assert company.office.store.content.list_revisions(page.split("/")[2]) == []
 
@@ -172,7 +184,7 @@ def test_entries_with_markup_are_escaped(company: WebCompany) -> None:
     """They become neither markup of the page nor an expression of a template."""
     client, page = company.open_contract_form()
     markup = "<b>Ask</b> \"&' {{ 7 * 7 }} by 2026"
-    answer = fill(client, page, **{"manager-0-text": markup, "question": markup + "\x00\r\nsecond\u2028line"})
+    answer = fill_form(client, page, **{"manager-0-text": markup, "question": markup + "\x00\r\nsecond\u2028line"})
     assert answer.status_code == 303
     for path in (page, answer.headers["Location"], answer.headers["Location"].replace("preview", "mail/manager")):
         html = client.get(path).get_data(as_text=True)
@@ -188,10 +200,10 @@ def test_r18_a_change_makes_a_revision_and_both_see_the_difference(company: WebC
     client, page = company.visitor(DANA, Purpose.CONTRACT, session), f"/contract/{session}/write"
     assert SECRETS[SAM] in client.get(page).get_data(as_text=True)
     changed_fields = {"manager-0-text": SECRETS[SAM], "manager-0-due": "2026-12-15", "report-0-text": "Lead the review"}
-    assert fill(client, page, **changed_fields).status_code == 303
+    assert fill_form(client, page, **changed_fields).status_code == 303
     preview = client.get(page.replace("write", "preview"))
     assert "What is different now" in text(preview) and "New for Sam: Lead the review" in text(preview)
-    send(client, page.replace("write", "preview"), page.replace("write", "send"), version="1")
+    send_form(client, page.replace("write", "preview"), page.replace("write", "send"), version="1")
     for page_of_reader in (client.get(f"/contract/{session}"), company.visitor(SAM, Purpose.ME).get("/me")):
         assert "What the newest version changed" in text(page_of_reader) and "New for Sam: Lead the review" in text(
             page_of_reader
@@ -207,9 +219,9 @@ def test_r18_an_unchanged_contract_makes_no_revision_and_no_mail(company: WebCom
     (revision,) = company.office.store.content.list_revisions(session.id)
     form = ContractForm.from_contract(revision.contract, 1)
     version = company.office.store.content.save_contract_draft(session.id, form.to_draft(), company.office.clock())
-    send_answer = send(client, f"{page}/preview", f"{page}/send", version=str(version))
+    send_answer = send_form(client, f"{page}/preview", f"{page}/send", version=str(version))
     commitment = revision.contract.report[0]
-    change_answer = send(
+    change_answer = send_form(
         client, page, f"{page}/commitment/{commitment_id}/change", text=commitment.text, due=f"{commitment.due}"
     )
     for answer in (send_answer, change_answer):
@@ -224,13 +236,16 @@ def test_a_change_that_another_revision_overtook_is_kept_and_previewed_again(com
     """The report lets a commitment go while the manager is writing."""
     session = company.contracted_session().id
     client, page = company.visitor(DANA, Purpose.CONTRACT, session), f"/contract/{session}/write"
-    fill(client, page, "keep", question="Typed by Dana")
+    fill_form(client, page, "keep", question="Typed by Dana")
     company.office.worker.contracts.let_go(company.open_commitment_id("report"))
-    send_answer = send(client, page.replace("write", "preview"), page.replace("write", "send"), version="1")
+    send_answer = send_form(client, page.replace("write", "preview"), page.replace("write", "send"), version="1")
     assert send_answer.status_code == 409 and "One of you changed the contract" in text(send_answer)
     assert "Typed by Dana" in send_answer.get_data(as_text=True)
     assert len(company.office.store.content.list_revisions(session)) == 2
-    assert send(client, page.replace("write", "preview"), page.replace("write", "send"), version="2").status_code == 303
+    assert (
+        send_form(client, page.replace("write", "preview"), page.replace("write", "send"), version="2").status_code
+        == 303
+    )
     assert company.office.store.content.list_revisions(session)[-1].contract.question == "Typed by Dana"
     assert company.office.store.content.get_contract_draft(session) is None
 
@@ -249,7 +264,9 @@ def test_r18_a_commitment_can_be_done_changed_or_let_go(company: WebCompany, act
     session, commitment_id = company.contracted_session(DANA, KIM).id, company.open_commitment_id("manager", DANA, KIM)
     client = company.visitor(DANA, Purpose.CONTRACT, session)
     fields = {"text": SECRETS[KIM], "due": "2026-12-24", "reason": "Plans change"}
-    answer = send(client, f"/contract/{session}", f"/contract/{session}/commitment/{commitment_id}/{action}", **fields)
+    answer = send_form(
+        client, f"/contract/{session}", f"/contract/{session}/commitment/{commitment_id}/{action}", **fields
+    )
     assert answer.status_code == 303
     commitment = company.office.store.queries.get_commitment(commitment_id)
     assert commitment is not None
@@ -278,7 +295,7 @@ def test_a_new_date_for_a_long_commitment_keeps_its_whole_text(company: WebCompa
     company.office.worker.contracts.change(commitment_id, text=long_text.strip())
     client, page = company.visitor(DANA, Purpose.CONTRACT, session_id), f"/contract/{session_id}"
     for entered_text, expected in ((long_text, long_text.strip()), (long_text * 2, long_text.strip())):
-        send(client, page, f"{page}/commitment/{commitment_id}/change", text=entered_text, due="2026-12-24")
+        send_form(client, page, f"{page}/commitment/{commitment_id}/change", text=entered_text, due="2026-12-24")
         (commitment,) = company.office.store.content.list_revisions(session_id)[-1].contract.report
         assert (commitment.text, commitment.due) == (expected, date(2026, 12, 24))
 
@@ -287,7 +304,7 @@ def test_a_new_date_for_a_long_commitment_keeps_its_whole_text(company: WebCompa
 def test_an_invalid_new_date_is_reported_beside_its_field(company: WebCompany, due: str) -> None:
     session, commitment_id = company.contracted_session().id, company.open_commitment_id("report")
     client = company.visitor(DANA, Purpose.CONTRACT, session)
-    answer = send(
+    answer = send_form(
         client, f"/contract/{session}", f"/contract/{session}/commitment/{commitment_id}/change", text="x", due=due
     )
     page = client.get(answer.headers["Location"]).get_data(as_text=True)
@@ -297,7 +314,7 @@ def test_an_invalid_new_date_is_reported_beside_its_field(company: WebCompany, d
 def test_r8_a_session_that_did_not_take_place_gets_another_time(company: WebCompany) -> None:
     client, page = company.open_contract_form()
     session = company.held_session().id
-    assert send(client, page, f"/contract/{session}/not-met").status_code == 303
+    assert send_form(client, page, f"/contract/{session}/not-met").status_code == 303
     loaded = company.office.store.queries.get_session(session)
     assert loaded is not None and loaded.state is SessionState.DEFERRED
     company.office.tick()
@@ -310,7 +327,7 @@ def test_r8_a_second_press_of_we_did_not_meet_changes_nothing(company: WebCompan
     """R-8: this holds before the session has its new time, and after."""
     client, page = company.open_contract_form()
     session, count = company.held_session().id, company.held_session().count
-    token = hidden(client.get(page), "token")
+    token = hidden_value(client.get(page), "token")
     client.post(f"/contract/{session}/not-met", data={"token": token})
     for _ in range(2):
         answer = client.post(f"/contract/{session}/not-met", data={"token": token})
@@ -330,7 +347,7 @@ def test_no_contract_can_be_written_before_the_session(company: WebCompany) -> N
 def test_a_contract_of_a_session_that_did_not_take_place_is_refused(company: WebCompany) -> None:
     """Somebody recorded in another window that the two did not meet. The draft is kept."""
     client, page = company.open_contract_form()
-    session, fields = company.held_session().id, send_fields(client, page)
+    session, fields = company.held_session().id, get_send_fields(client, page)
     company.office.worker.actions.record_not_held(session)
     answer = client.post(f"/contract/{session}/send", data=fields)
     assert answer.status_code == 409
@@ -341,14 +358,14 @@ def test_a_contract_of_a_session_that_did_not_take_place_is_refused(company: Web
 
 def test_a_draft_can_be_discarded(company: WebCompany) -> None:
     client, page = company.open_contract_form()
-    fill(client, page, "keep")
-    assert fill(client, page, "discard").status_code == 303
+    fill_form(client, page, "keep")
+    assert fill_form(client, page, "discard").status_code == 303
     assert company.office.store.content.get_contract_draft(page.split("/")[2]) is None
 
 
 def test_resealing_includes_drafts(company: WebCompany) -> None:
     client, page = company.open_contract_form()
-    fill(client, page, "keep")
+    fill_form(client, page, "keep")
     before = company.read_database()["sketch"]
     assert company.office.store.content.reseal_all() > 0
     assert company.read_database()["sketch"] != before

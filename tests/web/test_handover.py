@@ -7,7 +7,7 @@ import pytest
 from flask.testing import FlaskClient
 
 from tests.support.companies import DANA, DAY, SAM, WEEK, contract, pair, texts
-from tests.support.web_company import ALEX, LEE, SECRETS, WebCompany, hidden, send, text
+from tests.support.web_company import ALEX, LEE, SECRETS, WebCompany, hidden_value, send_form, text
 from worker.domain.model import CommitmentStanding, EffectKind, Owner, PairId, SessionKind
 from worker.links import Purpose
 from worker.web.team import make_url_id
@@ -105,7 +105,7 @@ def test_r36_the_first_brief_has_only_the_lines_that_the_report_chose(handover_c
     assert "What goes on to Lee" in page and PROMISE in page and "Draft one page on direction" in page
     assert handover_company.read_database() == before, "opening the page must change nothing"
     question_id = find_line_id(client, "What would make this")
-    assert send(client, "/me", "/me/handover", line=question_id).status_code == 303
+    assert send_form(client, "/me", "/me/handover", line=question_id).status_code == 303
     assert f'value="{question_id}" checked' in client.get("/me").get_data(as_text=True)
     first_session = next(s for s in handover_company.sessions(LEE, SAM) if s.booked)
     office.run_to(first_session.span.start)
@@ -128,7 +128,7 @@ def test_r28_r36_a_note_is_passed_on_only_when_the_report_chose_it(company: WebC
     page = text(client.get("/me"))
     assert "Teaching gives me marigolds your note, after the conversation on Wednesday 14 October" in page
     assert "Ask about primroses Dana’s note, after the conversation on Wednesday 14 October" in page
-    assert send(client, "/me", "/me/handover", line=find_line_id(client, "Teaching gives")).status_code == 303
+    assert send_form(client, "/me", "/me/handover", line=find_line_id(client, "Teaching gives")).status_code == 303
     first_session = next(s for s in company.sessions(LEE, SAM) if s.booked)
     office.run_to(first_session.span.start)
     (brief,) = [mail for key, mail in office.mailer.sent if key.startswith(f"brief:{first_session.id}")]
@@ -142,20 +142,20 @@ def test_r28_r36_a_note_is_passed_on_only_when_the_report_chose_it(company: WebC
 def test_the_report_can_change_the_choice_until_the_first_session(handover_company: WebCompany) -> None:
     office, client = handover_company.office, handover_company.visitor(SAM, Purpose.ME)
     question_id, plan_id = find_line_id(client, "What would make this"), find_line_id(client, "Draft one page")
-    send(client, "/me", "/me/handover", line=question_id)
-    send(client, "/me", "/me/handover", line=plan_id)
+    send_form(client, "/me", "/me/handover", line=question_id)
+    send_form(client, "/me", "/me/handover", line=plan_id)
     assert [line.text for line in office.store.handovers.load_content(FORMER_PAIR).lines] == [
         "Draft one page on direction"
     ]
-    token = hidden(client.get("/me"), "token")
+    token = hidden_value(client.get("/me"), "token")
     assert client.post("/me/handover", data={"token": token, "line": "no-such-line"}).status_code == 303
     assert office.store.handovers.load_content(FORMER_PAIR).lines == ()
-    send(client, "/me", "/me/handover", line=plan_id)
+    send_form(client, "/me", "/me/handover", line=plan_id)
     office.run_to(next(s for s in handover_company.sessions(LEE, SAM) if s.booked).span.end)
     later_client = handover_company.visitor(SAM, Purpose.ME)
     page = text(later_client.get("/me"))
     assert "What you passed on to Lee" in page and "What would make this" not in page
-    assert send(later_client, "/me", "/me/handover", line=question_id).status_code == 409
+    assert send_form(later_client, "/me", "/me/handover", line=question_id).status_code == 409
     assert [line.text for line in office.store.handovers.load_content(FORMER_PAIR).lines] == [
         "Draft one page on direction"
     ]
@@ -164,7 +164,7 @@ def test_the_report_can_change_the_choice_until_the_first_session(handover_compa
 def test_a_report_without_a_new_manager_can_pass_nothing_on(company: WebCompany) -> None:
     client = company.visitor(SAM, Purpose.ME)
     assert "goes on to" not in text(client.get("/me"))
-    assert send(client, "/me", "/me/handover", line="x").status_code == 404
+    assert send_form(client, "/me", "/me/handover", line="x").status_code == 404
 
 
 # --- the former manager's promises ---
@@ -172,7 +172,7 @@ def test_a_report_without_a_new_manager_can_pass_nothing_on(company: WebCompany)
 
 def decide(company: WebCompany, decision: str, commitment: str) -> int:
     client = company.visitor(DANA, Purpose.TEAM)
-    return send(client, "/team", f"/team/promise/{commitment}/{decision}").status_code
+    return send_form(client, "/team", f"/team/promise/{commitment}/{decision}").status_code
 
 
 def get_standing(company: WebCompany, commitment: str) -> CommitmentStanding:
@@ -214,7 +214,7 @@ def test_r36_a_promise_offered_to_the_new_manager_needs_the_reports_choice(hando
     lee = handover_company.visitor(LEE, Purpose.TEAM)
     path = f"/team/person/{make_url_id(NEW_PAIR)}"
     assert PROMISE not in text(lee.get(path))
-    send(client, "/me", "/me/handover", line=find_line_id(client, "Speak with Jordan"))
+    send_form(client, "/me", "/me/handover", line=find_line_id(client, "Speak with Jordan"))
     assert "Dana suggests that you take this over" in text(lee.get(path))
     assert decide(handover_company, "end", promise_id) == 409, "the promise has ended already"
 
@@ -233,9 +233,9 @@ def test_the_reports_page_shows_a_promise_that_the_former_manager_ended(handover
 def test_a_manager_decides_only_about_own_promises_of_ended_pairs(handover_company: WebCompany) -> None:
     promise_id = find_promise_id(handover_company)
     lee = handover_company.visitor(LEE, Purpose.TEAM)
-    assert send(lee, "/team", f"/team/promise/{promise_id}/end").status_code == 404
+    assert send_form(lee, "/team", f"/team/promise/{promise_id}/end").status_code == 404
     current_promise_id = handover_company.open_commitment_id("manager", LEE, ALEX)
-    assert send(lee, "/team", f"/team/promise/{current_promise_id}/end").status_code == 404
+    assert send_form(lee, "/team", f"/team/promise/{current_promise_id}/end").status_code == 404
     assert decide(handover_company, "give", promise_id) == 404
     assert get_standing(handover_company, promise_id) is CommitmentStanding.OPEN
 
@@ -286,7 +286,7 @@ def test_a_new_manager_is_announced_also_weeks_after_the_pair_ended(company: Web
 
 def test_the_handover_survives_a_new_address_of_the_manager(handover_company: WebCompany) -> None:
     office, client = handover_company.office, handover_company.visitor(SAM, Purpose.ME)
-    send(client, "/me", "/me/handover", line=find_line_id(client, "What would make this"))
+    send_form(client, "/me", "/me/handover", line=find_line_id(client, "What would make this"))
     with office.store.database.write() as connection:
         from worker.store.renames import rename_people
 
@@ -299,7 +299,7 @@ def test_the_handover_survives_a_new_address_of_the_manager(handover_company: We
 
 def test_the_file_of_each_of_the_three_has_only_their_part_of_the_handover(handover_company: WebCompany) -> None:
     client = handover_company.visitor(SAM, Purpose.ME)
-    send(client, "/me", "/me/handover", line=find_line_id(client, "What would make this"))
+    send_form(client, "/me", "/me/handover", line=find_line_id(client, "What would make this"))
     reports_file = json.loads(client.get("/me/data").get_data(as_text=True))
     by_manager = {pair_in_file["manager"]: pair_in_file for pair_in_file in reports_file["pairs"]}
     assert by_manager[LEE]["passed_on_by_the_report"][0]["kind"] == "question"

@@ -7,7 +7,7 @@ from datetime import timedelta
 import pytest
 
 from tests.support.companies import DANA, DAY, HOUR, KIM, OPERATOR, SAM, START, texts
-from tests.support.web_company import BASE, LEE, WebCompany, send, text
+from tests.support.web_company import BASE, LEE, WebCompany, send_form, text
 from worker.errors import LongarcError
 from worker.links import BadLink, LinkClaims, LinkSigner, Purpose
 from worker.web.app import make_app
@@ -105,7 +105,7 @@ def test_links_can_be_revoked_by_their_owner_and_by_the_operator(company: WebCom
     link, client = company.link(SAM, Purpose.ME), company.visitor(SAM, Purpose.ME)
     kims_client = company.visitor(KIM, Purpose.ME)
     company.office.clock.advance(HOUR)
-    answer = send(client, "/me", "/me/leave")
+    answer = send_form(client, "/me", "/me/leave")
     assert answer.status_code == 200 and "void now" in text(answer)
     assert (company.browser().get(link).status_code, client.get("/me").status_code) == (410, 403)
     assert kims_client.get("/me").status_code == 200

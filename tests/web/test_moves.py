@@ -230,7 +230,7 @@ def test_r38_t2_two_pairs_of_a_manager_cannot_take_the_same_time(company: WebCom
 @pytest.fixture
 def pair_company(database_url: str) -> Iterator[WebCompany]:
     """Dana and Sam with a booked session, and their pages, on the database of this test."""
-    office = Office(database_url, known=settings(database_url))
+    office = Office(database_url, office_settings=settings(database_url))
     office.tick()
     yield WebCompany(office)
     office.close()

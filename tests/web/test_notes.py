@@ -3,7 +3,7 @@
 import json
 
 from tests.support.companies import DANA, DAY, KIM, SAM
-from tests.support.web_company import WebCompany, send, text
+from tests.support.web_company import WebCompany, send_form, text
 from worker.domain.model import Owner, PairId, Session, SessionState
 from worker.links import Purpose
 from worker.web.team import make_url_id
@@ -25,13 +25,13 @@ def test_r28_a_note_of_either_of_the_two_is_shown_on_both_pages(company: WebComp
     session = end_without_contract(company)
     sam, dana = company.visitor(SAM, Purpose.ME), company.visitor(DANA, Purpose.TEAM)
     assert "Leave a note about" in text(sam.get("/me")) and "Leave a note about" in text(dana.get(SAM_PAGE))
-    answer = send(sam, "/me", f"/me/note/{session.id}", **LINES)
+    answer = send_form(sam, "/me", f"/me/note/{session.id}", **LINES)
     assert answer.headers["Location"] == "/me?said=noted#notes"
     for page in (text(sam.get("/me")), text(dana.get(SAM_PAGE))):
         assert "Less on-call, <b>more</b> teaching Berlin in spring" in page
     assert "you, after your conversation on" in text(sam.get("/me"))
     assert "Sam, after your conversation on" in text(dana.get(SAM_PAGE))
-    send(dana, SAM_PAGE, f"{SAM_PAGE}/note/{session.id}", **{"line-0": "Ask about the move"})
+    send_form(dana, SAM_PAGE, f"{SAM_PAGE}/note/{session.id}", **{"line-0": "Ask about the move"})
     assert "Ask about the move" in text(sam.get("/me"))
     assert "Ask about the move" not in company.visitor(KIM, Purpose.ME).get("/me").get_data(as_text=True)
 
@@ -39,12 +39,12 @@ def test_r28_a_note_of_either_of_the_two_is_shown_on_both_pages(company: WebComp
 def test_r28_only_the_author_can_change_and_remove_a_note(company: WebCompany) -> None:
     session = end_without_contract(company)
     sam, dana = company.visitor(SAM, Purpose.ME), company.visitor(DANA, Purpose.TEAM)
-    send(sam, "/me", f"/me/note/{session.id}", **LINES)
+    send_form(sam, "/me", f"/me/note/{session.id}", **LINES)
     assert 'value="Berlin in spring"' in sam.get("/me").get_data(as_text=True)
     assert "Change your note" in text(sam.get("/me"))
-    send(dana, SAM_PAGE, f"{SAM_PAGE}/note/{session.id}")
+    send_form(dana, SAM_PAGE, f"{SAM_PAGE}/note/{session.id}")
     assert "Berlin in spring" in text(sam.get("/me")), "the manager's form must remove only the manager's note"
-    assert send(sam, "/me", f"/me/note/{session.id}").headers["Location"] == "/me?said=unnoted#notes"
+    assert send_form(sam, "/me", f"/me/note/{session.id}").headers["Location"] == "/me?said=unnoted#notes"
     assert company.office.store.notes.list_notes(PairId(DANA, SAM)) == []
     assert "There is no note of yours" in text(sam.get("/me?said=unnoted"))
 
@@ -52,15 +52,15 @@ def test_r28_only_the_author_can_change_and_remove_a_note(company: WebCompany) -
 def test_r28_a_conversation_with_a_contract_takes_no_note(company: WebCompany) -> None:
     sam = company.visitor(SAM, Purpose.ME)
     assert "Leave a note" not in text(sam.get("/me"))
-    assert send(sam, "/me", f"/me/note/{company.contracted_session().id}", **LINES).status_code == 409
-    assert send(sam, "/me", f"/me/note/{company.contracted_session(DANA, KIM).id}", **LINES).status_code == 404
-    assert send(sam, "/me", "/me/note/none", **LINES).status_code == 404
+    assert send_form(sam, "/me", f"/me/note/{company.contracted_session().id}", **LINES).status_code == 409
+    assert send_form(sam, "/me", f"/me/note/{company.contracted_session(DANA, KIM).id}", **LINES).status_code == 404
+    assert send_form(sam, "/me", "/me/note/none", **LINES).status_code == 404
 
 
 def test_r28_both_files_have_the_notes_of_the_pair(company: WebCompany) -> None:
     session = end_without_contract(company)
     sam, dana = company.visitor(SAM, Purpose.ME), company.visitor(DANA, Purpose.TEAM)
-    send(sam, "/me", f"/me/note/{session.id}", **LINES)
+    send_form(sam, "/me", f"/me/note/{session.id}", **LINES)
     sams_notes = [("report", [LINES["line-0"], LINES["line-2"]])]
     for client, path, expected_notes in (
         (sam, "/me/data", {SAM: sams_notes}),
@@ -84,7 +84,7 @@ def test_r32_the_page_shows_a_kept_commitment_until_a_mail_mentions_it(company: 
         managers_commitment.id
     }
     own_id = company.open_commitment_id("report")
-    send(sam, "/me", f"/me/commitment/{own_id}/done")
+    send_form(sam, "/me", f"/me/commitment/{own_id}/done")
     for _ in range(2):
         assert mention in text(dana.get(SAM_PAGE))
     assert "done: Draft one page on direction" in text(dana.get("/team"))

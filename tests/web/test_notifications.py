@@ -63,7 +63,9 @@ def make_serving_office(folder: Path) -> NotifyingOffice:
     store.create_tables()
     store.close()
     pages_settings = notification_settings(url).pages.model_copy(update={"listen": "127.0.0.1:0"})
-    office = NotifyingOffice(url, known=notification_settings(url).model_copy(update={"pages": pages_settings}))
+    office = NotifyingOffice(
+        url, office_settings=notification_settings(url).model_copy(update={"pages": pages_settings})
+    )
     office.tick_until_quiet()
     return office
 
@@ -263,7 +265,7 @@ def post_chunks(port: int, body: bytes, *, is_complete: bool) -> int:
 
 
 def test_no_notifications_are_accepted_without_a_notify_url() -> None:
-    office = NotifyingOffice(known=notification_settings(notify_url=""))
+    office = NotifyingOffice(office_settings=notification_settings(notify_url=""))
     client = make_app(office.worker).test_client()
     assert client.post(GOOGLE).status_code == client.post(OUTLOOK).status_code == 404
     office.close()

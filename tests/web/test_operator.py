@@ -8,8 +8,8 @@ from flask.testing import FlaskClient
 from sqlalchemy import insert, update
 
 from tests.support.companies import DANA, HOUR, KIM, OPERATOR, SAM
-from tests.support.issuers import BOTH, HILDA, sign_in, sign_in_settings
-from tests.support.web_company import LEE, SECRETS, SavedCompany, WebCompany, hidden, send, text
+from tests.support.issuers import BOTH_ROLES, HILDA, sign_in, sign_in_settings
+from tests.support.web_company import LEE, SECRETS, SavedCompany, WebCompany, hidden_value, send_form, text
 from worker.clock import utcnow
 from worker.domain.model import Event, Participation, Session
 from worker.store.tables import channel, person
@@ -45,17 +45,20 @@ def test_t17_a_group_is_paused_and_resumed_and_the_history_names_the_operator(co
     question_page = client.get("/status/rollout/pause?group=Sales")
     assert "Pause the group Sales? One pair stops." in text(question_page)
     assert load_participation(company)[SAM] is Participation.YES
-    page = client.post("/status/rollout/pause", data={"token": hidden(question_page, "token"), "group": "Sales"})
+    page = client.post("/status/rollout/pause", data={"token": hidden_value(question_page, "token"), "group": "Sales"})
     assert page.headers["Location"] == "/status/rollout?said=paused"
     assert {address for address, value in load_participation(company).items() if value} == {SAM}
     assert f"{OPERATOR} : paused, Sales" in text(client.get("/status/rollout"))
-    colleague = sign_in_as_operator(company, BOTH)
-    send(colleague, "/status/rollout/resume?group=Sales", "/status/rollout/resume", group="Sales")
+    colleague = sign_in_as_operator(company, BOTH_ROLES)
+    send_form(colleague, "/status/rollout/resume?group=Sales", "/status/rollout/resume", group="Sales")
     assert set(load_participation(company).values()) == {Participation.YES}
     page_text = text(colleague.get("/status/rollout"))
-    assert page_text.index(f"{BOTH} : resumed, Sales") < page_text.index(f"{OPERATOR} : paused, Sales")
+    assert page_text.index(f"{BOTH_ROLES} : resumed, Sales") < page_text.index(f"{OPERATOR} : paused, Sales")
     lines = [line for line in company.office.store.queries.list_history() if line["what"] == "operator_action"]
-    assert [(line["fields"]["by"], line["fields"]["name"]) for line in lines] == [(OPERATOR, "pause"), (BOTH, "resume")]
+    assert [(line["fields"]["by"], line["fields"]["name"]) for line in lines] == [
+        (OPERATOR, "pause"),
+        (BOTH_ROLES, "resume"),
+    ]
 
 
 def test_everybody_can_be_paused_and_no_booked_session_remains(company: WebCompany) -> None:
@@ -63,13 +66,13 @@ def test_everybody_can_be_paused_and_no_booked_session_remains(company: WebCompa
     company.office.tick()
     assert _list_booked_sessions(company) and any(_list_future_events(company).values())
     client = sign_in_as_operator(company)
-    send(client, "/status/rollout/pause", "/status/rollout/pause")
+    send_form(client, "/status/rollout/pause", "/status/rollout/pause")
     assert set(load_participation(company).values()) == {Participation.EVERYBODY_PAUSED}
     company.office.tick()
     assert _list_booked_sessions(company) == []
     assert _list_future_events(company) == {address: [] for address in company.office.persons}
     assert "Resume everybody" in text(client.get("/status/rollout"))
-    send(client, "/status/rollout/resume", "/status/rollout/resume")
+    send_form(client, "/status/rollout/resume", "/status/rollout/resume")
     assert set(load_participation(company).values()) == {Participation.YES}
 
 
@@ -89,7 +92,7 @@ def _list_future_events(company: WebCompany) -> dict[str, list[Event]]:
 
 def test_actions_without_an_effect_or_a_group_are_not_found(company: WebCompany) -> None:
     client = sign_in_as_operator(company)
-    token = hidden(client.get("/status/rollout"), "token")
+    token = hidden_value(client.get("/status/rollout"), "token")
     before = company.read_database()
     for action, group in (("resume", "Sales"), ("resume", ""), ("pause", "Board"), ("stop", "Sales")):
         data = {"token": token, "group": group}
@@ -104,7 +107,9 @@ def test_a_suspended_calendar_can_be_tried_again_at_once(company: WebCompany) ->
     client = sign_in_as_operator(company)
     page = client.get("/status")
     assert "Try it now" in text(page)
-    answer = client.post("/status/retry", data={"token": hidden(page, "token"), "person": hidden(page, "person")})
+    answer = client.post(
+        "/status/retry", data={"token": hidden_value(page, "token"), "person": hidden_value(page, "person")}
+    )
     assert "said=retried" in answer.headers["Location"]
     assert company.office.store.people.load_suspensions() == {}
     assert f"{OPERATOR} : tried again at once, {DANA}" in text(client.get("/status/rollout"))
@@ -139,9 +144,9 @@ def test_r23_the_operators_link_and_other_roles_can_change_nothing(company: WebC
     page = browser_with_link.get("/status")
     assert ("Try it now" in text(page), "longarc retry" in text(page)) == (False, True)
     hilda = company.browser()
-    token = hidden(sign_in(hilda, HILDA, "/people-ops"), "token")
+    token = hidden_value(sign_in(hilda, HILDA, "/people-ops"), "token")
     before = company.read_database()
-    for client, status, form_token in ((browser_with_link, 403, hidden(page, "token")), (hilda, 403, token)):
+    for client, status, form_token in ((browser_with_link, 403, hidden_value(page, "token")), (hilda, 403, token)):
         for path in ("/status/rollout/pause", "/status/retry"):
             assert client.post(path, data={"token": form_token, "person": DANA}).status_code == status
     signed_in = sign_in_as_operator(company)

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from tests.support.companies import DANA, DAY, HOUR, KIM, MINUTE, SAM, WEEK, Fails, span, texts
-from tests.support.web_company import ALEX, LEE, SECRETS, SavedCompany, WebCompany, fill, send, text
+from tests.support.web_company import ALEX, LEE, SECRETS, SavedCompany, WebCompany, fill_form, send_form, text
 from worker.domain.model import CommitmentStanding, Format, Owner, PairId, SessionState, Trigger
 from worker.errors import Unavailable
 from worker.links import Purpose
@@ -35,14 +35,14 @@ def test_r18_a_report_ends_only_own_commitments(company: WebCompany) -> None:
     """R-18: Commitments of others are refused, and a commitment ends only once."""
     own_id, kims_id = company.open_commitment_id("report"), company.open_commitment_id("report", DANA, KIM)
     client = company.visitor(SAM, Purpose.ME)
-    assert send(client, "/me", f"/me/commitment/{own_id}/done").headers["Location"] == "/me?said=done"
+    assert send_form(client, "/me", f"/me/commitment/{own_id}/done").headers["Location"] == "/me?said=done"
     commitment = company.office.store.queries.get_commitment(own_id)
     assert commitment is not None and commitment.standing is CommitmentStanding.DONE
-    assert send(client, "/me", f"/me/commitment/{kims_id}/done").status_code == 404
+    assert send_form(client, "/me", f"/me/commitment/{kims_id}/done").status_code == 404
     commitments = company.office.store.queries.list_commitments(PairId(DANA, SAM))
     managers_id = next(c.id for c in commitments if c.owner is Owner.MANAGER)
-    assert send(client, "/me", f"/me/commitment/{managers_id}/done").status_code == 404
-    second_answer = send(client, "/me", f"/me/commitment/{own_id}/done")
+    assert send_form(client, "/me", f"/me/commitment/{managers_id}/done").status_code == 404
+    second_answer = send_form(client, "/me", f"/me/commitment/{own_id}/done")
     assert second_answer.status_code == 409 and "ended already" in text(second_answer)
 
 
@@ -50,7 +50,7 @@ def test_r6_only_the_manager_reads_why_a_report_wants_to_talk(company: WebCompan
     """R-6: the reason is in the manager's brief and file, and in no other mail, page or file."""
     client = company.visitor(SAM, Purpose.ME)
     fields = {"trigger": "doubt", "reason": "Somebody wrote to me from <Oslo>", "at-once": "yes"}
-    answer = send(client, "/me", "/me/talk", **fields)
+    answer = send_form(client, "/me", "/me/talk", **fields)
     assert "Asked for." in text(client.get(answer.headers["Location"]))
     adhoc_session = next(session for session in company.sessions() if session.adhoc)
     assert company.office.store.content.get_trigger(adhoc_session.id) == (
@@ -71,15 +71,15 @@ def test_r6_only_the_manager_reads_why_a_report_wants_to_talk(company: WebCompan
 
 
 def test_a_missing_trigger_is_reported_beside_its_field(company: WebCompany) -> None:
-    answer = send(company.visitor(SAM, Purpose.ME), "/me", "/me/talk", reason="just so")
+    answer = send_form(company.visitor(SAM, Purpose.ME), "/me", "/me/talk", reason="just so")
     assert answer.status_code == 422
     assert 'aria-describedby="talk-wrong"' in answer.get_data(as_text=True)
 
 
 def test_a_second_request_for_a_check_in_is_refused(company: WebCompany) -> None:
     client = company.visitor(SAM, Purpose.ME)
-    assert send(client, "/me", "/me/talk", trigger="check-in").status_code == 303
-    second_answer = send(client, "/me", "/me/talk", trigger="check-in")
+    assert send_form(client, "/me", "/me/talk", trigger="check-in").status_code == 303
+    second_answer = send_form(client, "/me", "/me/talk", trigger="check-in")
     assert second_answer.status_code == 409 and "asked for already" in text(second_answer)
 
 
@@ -87,7 +87,7 @@ def test_r4_the_report_chooses_the_format(company: WebCompany) -> None:
     """R-4: a session that is booked far ahead becomes a series, and the people file does not undo the choice."""
     client = company.visitor(SAM, Purpose.ME)
     assert 'value="combined" checked' in client.get("/me").get_data(as_text=True)
-    send(client, "/me", "/me/format", format="series")
+    send_form(client, "/me", "/me/format", format="series")
     company.office.tick()
     sessions_ahead = [session for session in company.sessions() if session.booked or session.owed]
     assert [session.topic.value for session in sessions_ahead] == ["now", "direction", "gap"]
@@ -95,13 +95,13 @@ def test_r4_the_report_chooses_the_format(company: WebCompany) -> None:
     company.office.apply()
     company.office.tick()
     assert company.office.store.people.load_all_pairs()[PairId(DANA, SAM)].format is Format.SERIES
-    assert send(client, "/me", "/me/format", format="quartet").status_code == 404
+    assert send_form(client, "/me", "/me/format", format="quartet").status_code == 404
 
 
 def test_a_new_format_leaves_a_session_of_the_next_days_unchanged(company: WebCompany) -> None:
     next_session = company.next_session()
     company.office.run_to(next_session.span.start - 6 * DAY)
-    send(company.visitor(SAM, Purpose.ME), "/me", "/me/format", format="series")
+    send_form(company.visitor(SAM, Purpose.ME), "/me", "/me/format", format="series")
     company.office.tick()
     assert company.next_session().id == next_session.id
 
@@ -198,21 +198,21 @@ def test_r24_the_managers_pages_have_no_scores_and_no_ranking(company: WebCompan
 
 def test_a_manager_requests_an_urgent_ad_hoc_session(company: WebCompany) -> None:
     client = company.visitor(DANA, Purpose.TEAM)
-    send(client, SAM_PAGE, f"{SAM_PAGE}/talk", trigger="leaving", reason="quillwort")
+    send_form(client, SAM_PAGE, f"{SAM_PAGE}/talk", trigger="leaving", reason="quillwort")
     adhoc_session = next(session for session in company.sessions() if session.adhoc)
     loaded = company.office.store.queries.get_session(adhoc_session.id)
     assert loaded is not None and loaded.urgent
     assert company.office.store.content.get_requester(adhoc_session.id) is Owner.MANAGER
-    assert send(client, SAM_PAGE, f"{SAM_PAGE}/talk", trigger="boredom").status_code == 422
+    assert send_form(client, SAM_PAGE, f"{SAM_PAGE}/talk", trigger="boredom").status_code == 422
     company.office.run(4 * DAY)
     assert "Why you asked for it" in texts(company.office.mails("brief"))
 
 
 def test_r12_the_manager_sets_and_withdraws_trust(company: WebCompany) -> None:
     client, pair_id = company.visitor(DANA, Purpose.TEAM), PairId(DANA, SAM)
-    send(client, SAM_PAGE, f"{SAM_PAGE}/trust", trust="yes")
+    send_form(client, SAM_PAGE, f"{SAM_PAGE}/trust", trust="yes")
     assert company.office.store.people.load_all_pairs()[pair_id].trust
-    send(client, SAM_PAGE, f"{SAM_PAGE}/trust", trust="no")
+    send_form(client, SAM_PAGE, f"{SAM_PAGE}/trust", trust="no")
     assert not company.office.store.people.load_all_pairs()[pair_id].trust
 
 
@@ -220,13 +220,13 @@ def test_r5_a_transition_moves_the_next_conversation_nearer_until_it_ends(compan
     """R-5: without the transition the next conversation is far away again."""
     client, before = company.visitor(DANA, Purpose.TEAM), company.next_session().target
     until = company.office.clock().date() + timedelta(days=200)
-    assert send(client, SAM_PAGE, f"{SAM_PAGE}/transition", until=f"{until}").status_code == 303
+    assert send_form(client, SAM_PAGE, f"{SAM_PAGE}/transition", until=f"{until}").status_code == 303
     company.office.tick()
     assert company.next_session().target < before - 5 * WEEK
     assert company.next_session().booked
-    past_day_answer = send(client, SAM_PAGE, f"{SAM_PAGE}/transition", until="2020-01-01")
+    past_day_answer = send_form(client, SAM_PAGE, f"{SAM_PAGE}/transition", until="2020-01-01")
     assert past_day_answer.status_code == 422 and 'id="until-wrong"' in past_day_answer.get_data(as_text=True)
-    assert send(client, SAM_PAGE, f"{SAM_PAGE}/transition", until="").status_code == 303
+    assert send_form(client, SAM_PAGE, f"{SAM_PAGE}/transition", until="").status_code == 303
     company.office.tick()
     assert company.next_session().target > before - WEEK
     assert company.office.store.people.load_all_pairs()[PairId(DANA, SAM)].transition_until is None
@@ -234,25 +234,25 @@ def test_r5_a_transition_moves_the_next_conversation_nearer_until_it_ends(compan
 
 def test_a_manager_records_whether_a_conversation_took_place(company: WebCompany) -> None:
     client, session = company.visitor(DANA, Purpose.TEAM), company.held_session()
-    send(client, SAM_PAGE, f"{SAM_PAGE}/session/{session.id}/not-met")
+    send_form(client, SAM_PAGE, f"{SAM_PAGE}/session/{session.id}/not-met")
     loaded = company.office.store.queries.get_session(session.id)
     assert loaded is not None and loaded.state is SessionState.DEFERRED
-    second_answer = send(client, SAM_PAGE, f"{SAM_PAGE}/session/{session.id}/not-met")
+    second_answer = send_form(client, SAM_PAGE, f"{SAM_PAGE}/session/{session.id}/not-met")
     assert "That is recorded already: you did not meet." in client.get(second_answer.headers["Location"]).get_data(
         as_text=True
     )
-    send(client, SAM_PAGE, f"{SAM_PAGE}/session/{session.id}/met")
+    send_form(client, SAM_PAGE, f"{SAM_PAGE}/session/{session.id}/met")
     loaded = company.office.store.queries.get_session(session.id)
     assert loaded is not None and loaded.state is SessionState.HELD
     kims_id = company.next_session(DANA, KIM).id
-    assert send(client, SAM_PAGE, f"{SAM_PAGE}/session/{kims_id}/met").status_code == 404
-    assert send(client, SAM_PAGE, f"{SAM_PAGE}/session/{session.id}/forgotten").status_code == 404
+    assert send_form(client, SAM_PAGE, f"{SAM_PAGE}/session/{kims_id}/met").status_code == 404
+    assert send_form(client, SAM_PAGE, f"{SAM_PAGE}/session/{session.id}/forgotten").status_code == 404
 
 
 def test_r35_a_manager_saves_and_withdraws_one_sentence_of_learning(company: WebCompany) -> None:
     """No other person's page or file shows it."""
     client, sentence = company.visitor(DANA, Purpose.TEAM), "I advise before <b>I</b> have asked."
-    answer = send(client, "/team", "/team/learning", learning=f" {sentence}\n")
+    answer = send_form(client, "/team", "/team/learning", learning=f" {sentence}\n")
     page = client.get(answer.headers["Location"])
     assert "Kept. It goes into the next note to each of them, once." in text(page)
     assert "&lt;b&gt;I&lt;/b&gt;" in page.get_data(as_text=True) and "It waits for the next note to: Kim, Sam." in text(
@@ -263,9 +263,11 @@ def test_r35_a_manager_saves_and_withdraws_one_sentence_of_learning(company: Web
         other = company.visitor(address, purpose)
         for page_path in (path, f"{path}/data"):
             assert "advise before" not in other.get(page_path).get_data(as_text=True), page_path
-    too_long = send(client, "/team", "/team/learning", learning="I " * 200)
+    too_long = send_form(client, "/team", "/team/learning", learning="I " * 200)
     assert too_long.status_code == 422 and "at most 280 characters" in text(too_long)
-    assert "Withdrawn." in text(client.get(send(client, "/team", "/team/learning", learning=" ").headers["Location"]))
+    assert "Withdrawn." in text(
+        client.get(send_form(client, "/team", "/team/learning", learning=" ").headers["Location"])
+    )
     assert "advise before" not in client.get("/team").get_data(as_text=True)
 
 
@@ -290,7 +292,7 @@ def test_the_page_proposes_three_times_with_reasons_and_books_one(company: WebCo
     assert session.start and session.start.isoformat() not in starts
     version = page.split('name="version" value="')[1].split('"')[0]
     fields = {"version": version, "start": starts[1], "end": ends[1]}
-    answer = send(client, f"/time/{session.id}", f"/time/{session.id}", **fields)
+    answer = send_form(client, f"/time/{session.id}", f"/time/{session.id}", **fields)
     assert "Both calendars show it" in text(client.get(answer.headers["Location"]))
     rebooked = company.next_session()
     assert rebooked.id == session.id and rebooked.start == datetime.fromisoformat(starts[1])
@@ -359,7 +361,7 @@ def test_an_invalid_time_in_the_form_moves_nothing(company: WebCompany) -> None:
         (long_start.isoformat(), (long_start + 5 * DAY).isoformat()),
         (far_start.isoformat(), (far_start + HOUR).isoformat()),
     ):
-        answer = send(client, f"/time/{session.id}", f"/time/{session.id}", start=start, end=end)
+        answer = send_form(client, f"/time/{session.id}", f"/time/{session.id}", start=start, end=end)
         assert answer.status_code == 409, start
     assert company.next_session().start == session.start
 
@@ -375,7 +377,7 @@ def test_t12_an_offered_time_is_booked_without_a_deferral(company: WebCompany) -
     assert "Held for the two of you" in text(client.get(f"/time/{session.id}"))
     third = session.options[2]
     fields = {"start": third.start.isoformat(), "end": third.end.isoformat()}
-    send(client, f"/time/{session.id}", f"/time/{session.id}", **fields)
+    send_form(client, f"/time/{session.id}", f"/time/{session.id}", **fields)
     assert (company.next_session().start, company.next_session().count) == (third.start, session.count)
 
 
@@ -430,7 +432,7 @@ def test_r16_pages_words_dates_and_lint_are_in_the_readers_language(company: Web
     assert 'lang="de"' in page.get_data(as_text=True) and page.headers["Content-Language"] == "de"
     assert "Was du zugesagt hast" in text(page) and "Nächstes: Mittwoch, 13. Januar 2027, 10:00" in text(page)
     client, form = company.open_contract_form()
-    fill(client, form, "keep", **{"manager-0-text": "Bald eine Beförderung besorgen"})
+    fill_form(client, form, "keep", **{"manager-0-text": "Bald eine Beförderung besorgen"})
     assert "bald“ lässt offen" in text(client.get(form)).lower()
     next_id = company.next_session().id
     assert "Warum dieser" in text(company.visitor(DANA, Purpose.TIME, next_id).get(f"/time/{next_id}"))
@@ -448,7 +450,7 @@ def test_r18_the_manager_reads_the_reports_reason_for_a_changed_commitment(compa
     client, session = company.visitor(SAM, Purpose.ME), company.contracted_session().id
     fields = {"reason": "The toadflax team needs me.", "text": "Shadow one review", "due": "2027-01-29"}
     mails_before = len(company.office.mails("contract_summary"))
-    assert send(client, "/me", f"/me/commitment/{own_id}/{action}", **fields).status_code == 303
+    assert send_form(client, "/me", f"/me/commitment/{own_id}/{action}", **fields).status_code == 303
     company.office.tick()
     new_mails = " ".join(texts(company.office.mails("contract_summary")[mails_before:]).split())
     assert "Sam changed it and says: “The toadflax team needs me.”" in new_mails

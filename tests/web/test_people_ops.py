@@ -8,7 +8,7 @@ from flask.testing import FlaskClient
 
 from tests.support.companies import DANA, KIM, OPERATOR, SAM
 from tests.support.issuers import HILDA, sign_in, sign_in_settings
-from tests.support.web_company import ALEX, LEE, SavedCompany, WebCompany, hidden, send, text
+from tests.support.web_company import ALEX, LEE, SavedCompany, WebCompany, hidden_value, send_form, text
 from worker.clock import utcnow
 from worker.domain.rollout import Rollout
 from worker.links import Purpose
@@ -37,16 +37,19 @@ def sign_in_as_people_ops(company: WebCompany) -> FlaskClient:
 
 def test_r29_an_opening_is_added_changed_and_removed_and_reports_see_it(company: WebCompany) -> None:
     client = sign_in_as_people_ops(company)
-    version = hidden(client.get(PAGE), "version")
-    assert send(client, PAGE, PAGE, version=version, **OPENING).headers["Location"] == f"{PAGE}?said=openings"
+    version = hidden_value(client.get(PAGE), "version")
+    assert send_form(client, PAGE, PAGE, version=version, **OPENING).headers["Location"] == f"{PAGE}?said=openings"
     page = client.get(PAGE)
     assert "Lead of <billing>" in text(page)
     assert "<billing>" not in page.text
     assert "Lead of <billing>" in text(company.visitor(SAM, Purpose.ME).get("/me"))
-    changed_fields = {**OPENING, "title": "Lead of payments", "version": hidden(page, "version")}
-    assert send(client, PAGE, f"{PAGE}/2/change", **changed_fields).status_code == 303
+    changed_fields = {**OPENING, "title": "Lead of payments", "version": hidden_value(page, "version")}
+    assert send_form(client, PAGE, f"{PAGE}/2/change", **changed_fields).status_code == 303
     assert "Lead of payments" in text(client.get(PAGE))
-    assert send(client, PAGE, f"{PAGE}/2/remove", version=hidden(client.get(PAGE), "version")).status_code == 303
+    assert (
+        send_form(client, PAGE, f"{PAGE}/2/remove", version=hidden_value(client.get(PAGE), "version")).status_code
+        == 303
+    )
     assert "None yet." in text(client.get(PAGE))
     operator_actions = company.office.store.operator_actions.list_latest(9)
     assert [(action.by, action.name) for action in operator_actions] == [(HILDA, "openings")] * 3
@@ -54,8 +57,8 @@ def test_r29_an_opening_is_added_changed_and_removed_and_reports_see_it(company:
 
 def test_an_invalid_opening_is_reported_and_the_entries_are_kept(company: WebCompany) -> None:
     client = sign_in_as_people_ops(company)
-    invalid_fields = {**OPENING, "link": "jobs.corp.example", "version": hidden(client.get(PAGE), "version")}
-    page = send(client, PAGE, PAGE, **invalid_fields)
+    invalid_fields = {**OPENING, "link": "jobs.corp.example", "version": hidden_value(client.get(PAGE), "version")}
+    page = send_form(client, PAGE, PAGE, **invalid_fields)
     assert page.status_code == 422
     assert "Write the whole address of a page" in text(page)
     assert 'value="jobs.corp.example"' in page.text
@@ -65,7 +68,7 @@ def test_an_invalid_opening_is_reported_and_the_entries_are_kept(company: WebCom
 
 def test_each_invalid_field_is_explained_in_the_language_of_the_browser(company: WebCompany) -> None:
     client = sign_in_as_people_ops(company)
-    fields = {"token": hidden(client.get(PAGE), "token"), "version": hidden(client.get(PAGE), "version")}
+    fields = {"token": hidden_value(client.get(PAGE), "token"), "version": hidden_value(client.get(PAGE), "version")}
     invalid_fields = {"title": "", "kind": "job", "until": "soon", "link": "jobs", "contact": "ines", "note": "x" * 301}
     page = client.post(PAGE, data={**fields, **invalid_fields, "group": "x" * 200}, headers={"Accept-Language": "de"})
     assert page.status_code == 422
@@ -79,9 +82,9 @@ def test_each_invalid_field_is_explained_in_the_language_of_the_browser(company:
 
 def test_a_change_of_openings_that_somebody_else_changed_is_refused(company: WebCompany) -> None:
     client, file = sign_in_as_people_ops(company), company.office.settings.openings_file
-    version = hidden(client.get(PAGE), "version")
+    version = hidden_value(client.get(PAGE), "version")
     file.write_text("title,kind,until\nDesigner,opening,2027-02-26\n", encoding="utf-8")
-    page = send(client, PAGE, PAGE, version=version, **OPENING)
+    page = send_form(client, PAGE, PAGE, version=version, **OPENING)
     assert (page.status_code, "Somebody else has changed the openings" in text(page)) == (409, True)
     assert "Designer" in text(client.get(PAGE))
 
@@ -97,8 +100,8 @@ def test_problems_of_the_file_are_shown_and_it_cannot_be_changed(company: WebCom
 def test_openings_are_changed_only_by_people_ops_with_valid_forms(company: WebCompany) -> None:
     client, operators_browser = sign_in_as_people_ops(company), company.browser()
     sign_in(operators_browser, OPERATOR, "/status")
-    version = hidden(client.get(PAGE), "version")
-    token = hidden(client.get(PAGE), "token")
+    version = hidden_value(client.get(PAGE), "version")
+    token = hidden_value(client.get(PAGE), "token")
     assert operators_browser.get(PAGE).status_code == 403
     for browser, form_token in ((operators_browser, token), (client, "x"), (company.browser(), token)):
         for path in (PAGE, f"{PAGE}/2/change", f"{PAGE}/2/remove"):

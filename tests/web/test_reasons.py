@@ -5,7 +5,7 @@ import json
 import pytest
 
 from tests.support.companies import DANA, DAY, HOUR, KIM, SAM, texts
-from tests.support.web_company import WebCompany, hidden, send, text
+from tests.support.web_company import WebCompany, hidden_value, send_form, text
 from worker.domain.model import Owner, PairId, Session, Trigger
 from worker.links import Purpose
 from worker.web.team import make_url_id
@@ -19,15 +19,15 @@ def move_session(company: WebCompany, address: str) -> Session:
     """Choose the first of the proposed times on the page, and return the session at its new time."""
     session = company.next_session()
     page, client = f"/time/{session.id}", company.visitor(address, Purpose.TIME, session.id)
-    fields = {name: hidden(client.get(page), name) for name in ("version", "start", "end")}
-    assert send(client, page, page, **fields).status_code == 303
+    fields = {name: hidden_value(client.get(page), name) for name in ("version", "start", "end")}
+    assert send_form(client, page, page, **fields).status_code == 303
     return company.next_session()
 
 
 def give_reason(company: WebCompany, session: Session, reason: str, address: str = SAM) -> str:
     """Give the reason for a move on the page, and return the text of the page that follows."""
     page, client = f"/time/{session.id}", company.visitor(address, Purpose.TIME, session.id)
-    answer = send(client, page, f"{page}/reason", reason=reason)
+    answer = send_form(client, page, f"{page}/reason", reason=reason)
     assert answer.status_code == 303
     return text(client.get(answer.headers["Location"]))
 
@@ -94,7 +94,7 @@ def test_r38_a_manager_can_give_no_reason_for_a_move(company: WebCompany) -> Non
     session = move_session(company, DANA)
     assert "What should" not in read_time_page(company, DANA, session)
     page, client = f"/time/{session.id}", company.visitor(DANA, Purpose.TIME, session.id)
-    assert send(client, page, f"{page}/reason", reason=REASON).status_code == 404
+    assert send_form(client, page, f"{page}/reason", reason=REASON).status_code == 404
     assert "quillwort" not in str(load_lost_times(company, DANA, Purpose.TEAM))
 
 
@@ -156,7 +156,7 @@ def test_no_reason_is_accepted_for_a_session_that_did_not_move(company: WebCompa
     session = company.next_session()
     assert session.count == 0 and "What should Dana know?" not in read_time_page(company, SAM, session)
     client, page = company.visitor(SAM, Purpose.TIME, session.id), f"/time/{session.id}"
-    answer = send(client, page, f"{page}/reason", reason=REASON)
+    answer = send_form(client, page, f"{page}/reason", reason=REASON)
     assert answer.status_code == 409 and "no move of this conversation for you to explain" in text(answer)
 
 

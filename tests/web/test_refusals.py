@@ -9,7 +9,7 @@ from flask.testing import FlaskClient
 from werkzeug.test import TestResponse
 
 from tests.support.companies import DANA, DAY, HOUR, MINUTE, SAM
-from tests.support.web_company import WebCompany, hidden, send, send_fields, text
+from tests.support.web_company import WebCompany, get_send_fields, hidden_value, send_form, text
 from worker.domain.model import PairId, Trigger
 from worker.domain.planning.moves import make_time_version
 from worker.errors import Problem, Problems, Refused
@@ -87,31 +87,31 @@ def test_problems_of_a_file_are_logged_and_not_shown(company: WebCompany, caplog
 
 def end_commitment_twice(company: WebCompany) -> TestResponse:
     own_id, client = company.open_commitment_id("report"), company.visitor(SAM, Purpose.ME)
-    send(client, "/me", f"/me/commitment/{own_id}/done")
-    return send(client, "/me", f"/me/commitment/{own_id}/done")
+    send_form(client, "/me", f"/me/commitment/{own_id}/done")
+    return send_form(client, "/me", f"/me/commitment/{own_id}/done")
 
 
 def let_go_done_commitment(company: WebCompany) -> TestResponse:
     own_id, client = company.open_commitment_id("report"), company.visitor(SAM, Purpose.ME)
-    send(client, "/me", f"/me/commitment/{own_id}/done")
-    return send(client, "/me", f"/me/commitment/{own_id}/let-go")
+    send_form(client, "/me", f"/me/commitment/{own_id}/done")
+    return send_form(client, "/me", f"/me/commitment/{own_id}/let-go")
 
 
 def request_talk_twice(company: WebCompany) -> TestResponse:
     company.office.worker.actions.request_talk(PAIR, Trigger.DOUBT)
-    return send(company.visitor(SAM, Purpose.ME), "/me", "/me/talk", trigger="doubt")
+    return send_form(company.visitor(SAM, Purpose.ME), "/me", "/me/talk", trigger="doubt")
 
 
 def request_talk_while_paused(company: WebCompany) -> TestResponse:
     client = company.visitor(SAM, Purpose.ME)
-    token = hidden(client.get("/me"), "token")
+    token = hidden_value(client.get("/me"), "token")
     company.office.pairs[PAIR] = replace(company.office.pairs[PAIR], paused=True)
     company.office.apply()
     return client.post("/me/talk", data={"token": token, "trigger": "check-in"})
 
 
 def leave_note_with_contract(company: WebCompany) -> TestResponse:
-    return send(
+    return send_form(
         company.visitor(SAM, Purpose.ME),
         "/me",
         f"/me/note/{company.contracted_session().id}",
@@ -121,36 +121,38 @@ def leave_note_with_contract(company: WebCompany) -> TestResponse:
 
 def explain_missing_move(company: WebCompany) -> TestResponse:
     page = f"/time/{company.next_session().id}"
-    return send(company.visitor(SAM, Purpose.TIME, company.next_session().id), page, f"{page}/reason", reason="My week")
+    return send_form(
+        company.visitor(SAM, Purpose.TIME, company.next_session().id), page, f"{page}/reason", reason="My week"
+    )
 
 
 def leave_without_question(company: WebCompany) -> TestResponse:
     page = f"/time/{company.next_session().id}"
-    return send(company.visitor(SAM, Purpose.TIME, company.next_session().id), page, f"{page}/next-quarter")
+    return send_form(company.visitor(SAM, Purpose.TIME, company.next_session().id), page, f"{page}/next-quarter")
 
 
 def mark_contracted_session_not_met(company: WebCompany) -> TestResponse:
-    return send(
+    return send_form(
         company.visitor(DANA, Purpose.TEAM), SAM_PAGE, f"{SAM_PAGE}/session/{company.contracted_session().id}/not-met"
     )
 
 
 def mark_future_session_not_met(company: WebCompany) -> TestResponse:
-    return send(
+    return send_form(
         company.visitor(DANA, Purpose.TEAM), SAM_PAGE, f"{SAM_PAGE}/session/{company.next_session().id}/not-met"
     )
 
 
 def record_before_meeting(company: WebCompany) -> TestResponse:
     client, page = company.open_contract_form()
-    session, fields = company.held_session().id, send_fields(client, page)
+    session, fields = company.held_session().id, get_send_fields(client, page)
     company.office.worker.actions.record_not_held(session)
     return client.post(f"/contract/{session}/send", data=fields)
 
 
 def send_outdated_draft(company: WebCompany) -> TestResponse:
     client, page = company.open_contract_form()
-    fields = send_fields(client, page)
+    fields = get_send_fields(client, page)
     return client.post(f"/contract/{company.held_session().id}/send", data={**fields, "version": "0"})
 
 
@@ -162,14 +164,14 @@ def choose_time(after: timedelta, length: timedelta) -> Callable[[WebCompany], T
         page = f"/time/{session.id}"
         fields = {"start": start.isoformat(), "end": (start + length).isoformat(), "anyway": "yes"}
         client: FlaskClient = company.visitor(SAM, Purpose.TIME, session.id)
-        return send(client, page, page, version=make_time_version(session), **fields)
+        return send_form(client, page, page, version=make_time_version(session), **fields)
 
     return press
 
 
 def choose_no_time(company: WebCompany) -> TestResponse:
     page = f"/time/{company.next_session().id}"
-    return send(company.visitor(SAM, Purpose.TIME, company.next_session().id), page, page, start="", end="")
+    return send_form(company.visitor(SAM, Purpose.TIME, company.next_session().id), page, page, start="", end="")
 
 
 REFUSED_ACTIONS: list[tuple[Callable[[WebCompany], TestResponse], str]] = [

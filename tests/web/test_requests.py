@@ -13,7 +13,15 @@ from flask.testing import FlaskClient
 
 from tests.support.companies import DANA, OPERATOR, SAM
 from tests.support.proof import FULL
-from tests.support.web_company import FILLED, PRIYA, SavedCompany, WebCompany, hidden, send_fields, text
+from tests.support.web_company import (
+    FILLED_FIELDS,
+    PRIYA,
+    SavedCompany,
+    WebCompany,
+    get_send_fields,
+    hidden_value,
+    text,
+)
 from tests.web.test_security import Visitor, list_pages, open_link
 from worker import web
 from worker.domain.model import Contract
@@ -40,7 +48,7 @@ def list_parameters() -> list[str]:
     sources = "".join(path.read_text() for path in sorted(Path(str(web.__file__)).parent.glob("*.py")))
     names = set(re.findall(r"request\.(?:form|args)\.get\(\s*\"([\w-]+)\"", sources))
     assert {"version", "do", "due", "text", "reason", "trigger", "said", "start"} <= names
-    return sorted((names - {"token"}) | {"day", "hour", "minutes", "at-once", "question", "after", *FILLED})
+    return sorted((names - {"token"}) | {"day", "hour", "minutes", "at-once", "question", "after", *FILLED_FIELDS})
 
 
 def quote_value(value: str) -> str:
@@ -83,7 +91,7 @@ def find_token(company: WebCompany, client: FlaskClient, page: str) -> str:
     for path in (page, page + "/write"):
         answer = client.get(path, follow_redirects=True)
         if answer.status_code == 200 and 'name="token"' in answer.get_data(as_text=True):
-            return hidden(answer, "token")
+            return hidden_value(answer, "token")
     return ""
 
 
@@ -128,10 +136,10 @@ def test_no_hostile_field_of_a_contract_draft_causes_a_server_error(
     form = client.get(page)
     for name in ("version", "after", "do", "manager-0-due", "reviews-0-month", "report-²-text", "report-٣-text"):
         fields = {
-            "token": hidden(form, "token"),
+            "token": hidden_value(form, "token"),
             "version": "0",
             "after": "0",
-            **FILLED,
+            **FILLED_FIELDS,
             "do": "preview",
             name: hostile_text,
         }
@@ -195,7 +203,7 @@ def test_r15_two_simultaneous_presses_of_send_record_one_contract(
 ) -> None:
     """R-15: both requests read the draft before either records it; there is one mail to each person and no refusal."""
     client, page = company.open_contract_form()
-    send_fields(client, page)
+    get_send_fields(client, page)
     session, path = page.split("/")[2], page.replace("write", "send")
     cookie = open_link(company, (DANA, Purpose.CONTRACT, session))
     draft = company.office.store.content.get_contract_draft(session)
@@ -228,7 +236,7 @@ def test_r15_two_simultaneous_presses_of_send_record_one_contract(
 
 def test_a_second_press_of_send_shows_that_the_contract_is_recorded(company: WebCompany) -> None:
     client, page = company.open_contract_form()
-    fields, path = send_fields(client, page), page.replace("write", "send")
+    fields, path = get_send_fields(client, page), page.replace("write", "send")
     for _ in range(2):
         answer = client.post(path, data=fields, follow_redirects=True)
         assert "Recorded. Both of you get it by mail" in text(answer)
@@ -239,7 +247,7 @@ def test_t12_a_second_press_of_the_same_time_moves_nothing(company: WebCompany) 
     session_id = company.next_session().id
     client = company.visitor(DANA, Purpose.TIME, session_id)
     page = client.get(f"/time/{session_id}")
-    fields = {name: hidden(page, name) for name in ("token", "version", "start", "end")}
+    fields = {name: hidden_value(page, name) for name in ("token", "version", "start", "end")}
     counts = []
     for _ in range(2):
         assert client.post(f"/time/{session_id}", data=fields).status_code == 303

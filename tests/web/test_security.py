@@ -10,7 +10,18 @@ from flask.testing import FlaskClient
 
 from tests.i18n.test_language import write_catalogue
 from tests.support.companies import DANA, DAY, KEY, KIM, OPERATOR, SAM
-from tests.support.web_company import ALEX, LEE, PRIYA, SECRETS, SavedCompany, WebCompany, fill, hidden, send, text
+from tests.support.web_company import (
+    ALEX,
+    LEE,
+    PRIYA,
+    SECRETS,
+    SavedCompany,
+    WebCompany,
+    fill_form,
+    hidden_value,
+    send_form,
+    text,
+)
 from worker.domain.model import PairId
 from worker.links import LinkSigner, Purpose
 from worker.web.logins import COOKIE
@@ -233,7 +244,7 @@ def test_the_token_of_a_link_does_not_work_as_a_cookie(company: WebCompany) -> N
 def test_opening_links_and_pages_changes_nothing_in_the_database(company: WebCompany) -> None:
     """Mail scanners open links and the pages behind them."""
     client, page = company.open_contract_form()
-    fill(client, page, "keep")
+    fill_form(client, page, "keep")
     before = company.read_database()
     for visitor in list_visitors(company):
         link, browser = company.link(*visitor), company.browser()
@@ -249,13 +260,13 @@ def test_opening_links_and_pages_changes_nothing_in_the_database(company: WebCom
 
 def test_a_form_without_a_valid_token_or_of_another_site_is_refused(company: WebCompany) -> None:
     client = company.visitor(SAM, Purpose.ME)
-    token = hidden(client.get("/me"), "token")
+    token = hidden_value(client.get("/me"), "token")
     before = company.read_database()
     for fields in (
         {},
         {"token": ""},
         {"token": "x" * 43},
-        {"token": hidden(company.operator().get("/status"), "token")},
+        {"token": hidden_value(company.operator().get("/status"), "token")},
     ):
         assert client.post("/me/format", data={"format": "series", **fields}).status_code == 403
     cross_site = {"Sec-Fetch-Site": "cross-site"}
@@ -314,7 +325,7 @@ def test_no_page_has_inline_scripts_or_styles_or_foreign_resources(company: WebC
 
 def test_a_mail_in_a_page_is_sandboxed_and_has_no_links_of_its_reader(company: WebCompany) -> None:
     client, page = company.open_contract_form()
-    fill(client, page, "keep", **{"report-0-text": "<script>alert(1)</script>"})
+    fill_form(client, page, "keep", **{"report-0-text": "<script>alert(1)</script>"})
     answer = client.get(page.replace("write", "mail/report"))
     assert answer.headers["Content-Security-Policy"].startswith("default-src 'none'; style-src 'unsafe-inline'")
     assert "sandbox" in answer.headers["Content-Security-Policy"]
@@ -329,11 +340,11 @@ def test_logs_contain_no_content_no_token_and_no_key(company: WebCompany, caplog
     client = company.browser()
     client.get(link)
     page = f"/contract/{company.held_session().id}/write"
-    fill(client, page, "keep", **{"manager-0-text": "hyacinthine"})
-    fill(client, page, "preview", **{"manager-0-due": "quillwort"})
-    fill(client, page, "preview", **{"manager-0-text": "hyacinthine"})
-    send(client, page.replace("write", "preview"), page.replace("write", "send"), version="3")
-    send(company.visitor(SAM, Purpose.ME), "/me", "/me/talk", trigger="leaving", reason="monkshood")
+    fill_form(client, page, "keep", **{"manager-0-text": "hyacinthine"})
+    fill_form(client, page, "preview", **{"manager-0-due": "quillwort"})
+    fill_form(client, page, "preview", **{"manager-0-text": "hyacinthine"})
+    send_form(client, page.replace("write", "preview"), page.replace("write", "send"), version="3")
+    send_form(company.visitor(SAM, Purpose.ME), "/me", "/me/talk", trigger="leaving", reason="monkshood")
     client.get(f"/in/{'x' * 40}")
     logging.getLogger("sqlalchemy.engine").setLevel("WARNING")
     log_text = "\n".join(f"{record.getMessage()} {record.__dict__}" for record in caplog.records)
@@ -403,7 +414,7 @@ def test_unknown_languages_of_requests_are_not_cached(company: WebCompany) -> No
 
 def test_a_form_that_is_too_large_is_refused(company: WebCompany) -> None:
     client, page = company.open_contract_form()
-    token = hidden(client.get(page), "token")
+    token = hidden_value(client.get(page), "token")
     before = company.read_database()
     assert client.post(page, data={"token": token, "question": "x" * MAX_FORM_BYTES}).status_code == 413
     many_fields = {f"report-{number}-text": "x" for number in range(1200)}

@@ -16,23 +16,23 @@ from tests.support.companies import DANA, HOUR, OPERATOR, SAM
 from tests.support.issuers import (
     A_LITTLE_LATE,
     ACCESS_TOKEN,
-    BOTH,
+    BOTH_ROLES,
     CLIENT_ID,
     CODE,
-    FOREIGN,
     HILDA,
-    NOBODY,
+    IMPOSTOR,
+    OUTSIDER,
     SAM_ALIAS,
     SECRET,
     TOO_LATE,
-    UNVERIFIED,
+    WITHOUT_ROLE,
     ForgingIssuer,
     serve_forging_issuer,
     sign_in,
     sign_in_at_issuer,
     sign_in_settings,
 )
-from tests.support.web_company import BASE, SECRETS, SavedCompany, WebCompany, hidden, text
+from tests.support.web_company import BASE, SECRETS, SavedCompany, WebCompany, hidden_value, text
 from worker.clock import utcnow
 from worker.domain.model import AliasSource
 from worker.links import Purpose
@@ -76,7 +76,7 @@ def test_operator_signs_in_and_out(open_company: OpenCompany, issuer: str) -> No
     page = sign_in(client, OPERATOR, "/status")
     assert (page.status_code, page.request.path) == (200, "/status")
     assert client.get("/status/quarter").status_code == 200
-    answer = client.post("/status/leave", data={"token": hidden(page, "token")})
+    answer = client.post("/status/leave", data={"token": hidden_value(page, "token")})
     assert "You are signed out" in text(answer)
     assert client.get("/status").headers["Location"].startswith("/sign-in?to=")
 
@@ -107,7 +107,7 @@ def test_sign_out_ends_the_sign_in_in_every_browser_but_no_link(open_company: Op
     page = sign_in(first_browser, OPERATOR, "/status")
     assert sign_in(second_browser, OPERATOR, "/status").status_code == 200
     browser_with_link = company.operator()
-    first_browser.post("/sign-in/out", data={"token": hidden(page, "token")})
+    first_browser.post("/sign-in/out", data={"token": hidden_value(page, "token")})
     assert second_browser.get("/status").status_code == 303
     assert browser_with_link.get("/status").status_code == 200
 
@@ -124,7 +124,7 @@ def test_the_operators_link_works_and_forged_forms_are_refused(open_company: Ope
     company = open_company(issuer)
     assert company.operator().get("/status").status_code == 200
     client = company.browser()
-    token = hidden(sign_in(client, OPERATOR, "/status"), "token")
+    token = hidden_value(sign_in(client, OPERATOR, "/status"), "token")
     assert client.post("/status/leave", data={"token": "x" * len(token)}).status_code == 403
     cross_site = {"Sec-Fetch-Site": "cross-site"}
     assert client.post("/sign-in/out", data={"token": token}, headers=cross_site).status_code == 403
@@ -135,10 +135,10 @@ def test_a_person_without_the_role_reads_which_role_is_missing_and_whom_to_ask(
     open_company: OpenCompany, issuer: str
 ) -> None:
     client = open_company(issuer).browser()
-    page = sign_in(client, NOBODY, "/status")
+    page = sign_in(client, WITHOUT_ROLE, "/status")
     assert page.status_code == 403
     page_text = text(page)
-    assert f"You are signed in as {NOBODY}." in page_text
+    assert f"You are signed in as {WITHOUT_ROLE}." in page_text
     assert "for the role “operator”, which this address does not have" in page_text
     assert f"If it should, ask {OPERATOR}." in page_text
     other_account_path = page.text.split('class="button" href="')[1].split('"')[0].replace("&amp;", "&")
@@ -148,8 +148,8 @@ def test_a_person_without_the_role_reads_which_role_is_missing_and_whom_to_ask(
 @pytest.mark.parametrize(
     ("sub", "extra_settings", "reason"),
     [
-        (UNVERIFIED, {}, "does not say that your mail address was verified"),
-        (FOREIGN, {"domains": ["corp.example"], "operators": [FOREIGN]}, "is not one of this company’s"),
+        (IMPOSTOR, {}, "does not say that your mail address was verified"),
+        (OUTSIDER, {"domains": ["corp.example"], "operators": [OUTSIDER]}, "is not one of this company’s"),
     ],
 )
 def test_an_unverified_or_foreign_address_is_refused(
@@ -163,7 +163,7 @@ def test_an_unverified_or_foreign_address_is_refused(
 
 def test_roles_follow_the_claim_that_the_settings_name(open_company: OpenCompany, issuer: str) -> None:
     company = open_company(issuer, role_claim="groups", operators=["longarc-ops"], people_ops=["hr"])
-    for sub, status in ((OPERATOR, 200), (BOTH, 200), (HILDA, 403), (NOBODY, 403)):
+    for sub, status in ((OPERATOR, 200), (BOTH_ROLES, 200), (HILDA, 403), (WITHOUT_ROLE, 403)):
         assert sign_in(company.browser(), sub, "/status").status_code == status, sub
 
 
@@ -216,7 +216,7 @@ def test_a_person_with_both_roles_opens_both_pages_from_the_front_page(open_comp
     company = open_company(issuer)
     client = company.browser()
     assert "Sign in" in text(client.get("/"))
-    front_page = sign_in(client, BOTH, "/sign-in")
+    front_page = sign_in(client, BOTH_ROLES, "/sign-in")
     assert [f'href="{page}"' in front_page.text for page in ("/status", "/people-ops")] == [True, True]
     assert [client.get(page).status_code for page in ("/status", "/people-ops")] == [200, 200]
     people_ops_page = sign_in(company.browser(), HILDA, "/sign-in")
@@ -264,8 +264,8 @@ def test_a_valid_token_signs_in_and_is_stored_nowhere(
     client = company.browser()
     answer = client.get(forger.send_back(start_sign_in(client)))
     assert answer.status_code == 303
-    (exchange,) = forger.exchanges
-    assert len(exchange["code_verifier"][0]) >= 43
+    (token_request,) = forger.token_requests
+    assert len(token_request["code_verifier"][0]) >= 43
     stored = " ".join([*answer.headers.getlist("Set-Cookie"), *caplog.messages, str(company.read_database())])
     assert not [secret for secret in (ACCESS_TOKEN, forger.make_token()[:30], SECRET, CODE) if secret in stored]
 
@@ -328,7 +328,7 @@ def test_a_wrong_state_another_issuer_and_an_error_are_refused(
     company = open_company(forger.url)
     for changes in ({"state": "x"}, {"iss": "http://localhost:1"}, {"error": "access_denied"}, {"state": "%C3%A9"}):
         assert sign_in_at_forger(company, forger, **changes) == 403
-    assert forger.exchanges == []
+    assert forger.token_requests == []
 
 
 @pytest.mark.parametrize(
@@ -357,8 +357,8 @@ def test_a_forwarded_link_opens_only_for_its_owner_signed_in(open_company: OpenC
     for address, purpose, about in ((SAM, Purpose.ME, ""), (DANA, Purpose.CONTRACT, company.held_session().id)):
         stranger = company.visitor(address, purpose, about)
         page_path = f"/{purpose.value}" + (f"/{about}" if about else "")
-        page = sign_in(stranger, NOBODY, page_path)
-        assert (page.status_code, f"You are signed in as {NOBODY}." in text(page)) == (403, True)
+        page = sign_in(stranger, WITHOUT_ROLE, page_path)
+        assert (page.status_code, f"You are signed in as {WITHOUT_ROLE}." in text(page)) == (403, True)
         assert address not in page.text
         assert stranger.get(page_path).status_code == 403
         owner = company.visitor(address, purpose, about)
@@ -376,14 +376,14 @@ def test_roster_addresses_of_a_person_open_the_link_and_learned_aliases_do_not(
     with company.office.store.database.write() as connection:
         connection.execute(insert(person_alias).values(**row))
     assert sign_in(company.visitor(SAM, Purpose.ME), SAM_ALIAS, "/me").status_code == 200
-    company.office.store.aliases.learn(NOBODY, SAM)
-    assert sign_in(company.visitor(SAM, Purpose.ME), NOBODY, "/me").status_code == 403
+    company.office.store.aliases.learn(WITHOUT_ROLE, SAM)
+    assert sign_in(company.visitor(SAM, Purpose.ME), WITHOUT_ROLE, "/me").status_code == 403
 
 
 def test_a_form_without_a_sign_in_changes_nothing(open_company: OpenCompany, issuer: str) -> None:
     company = open_company(issuer, required=True)
     client = company.visitor(SAM, Purpose.ME)
-    token = hidden(sign_in(client, SAM, "/me"), "token")
+    token = hidden_value(sign_in(client, SAM, "/me"), "token")
     client.delete_cookie(SIGN_IN_COOKIE)
     before = company.read_database()
     answer = client.post("/me/talk", data={"token": token, "trigger": "check-in"})

@@ -14,7 +14,7 @@ from werkzeug.serving import make_server
 
 from tests.support.browser import find_chromium
 from tests.support.companies import DANA, HOUR, KIM, MINUTE, SAM
-from tests.support.issuers import BOTH, NOBODY, serve_issuer, sign_in_settings
+from tests.support.issuers import BOTH_ROLES, WITHOUT_ROLE, serve_issuer, sign_in_settings
 from tests.support.web_company import SavedCompany, WebCompany
 from worker.clock import utcnow
 from worker.links import Purpose
@@ -77,7 +77,7 @@ def site_with_an_issuer(saved_company: SavedCompany, tmp_path_factory: pytest.Te
 
 
 def test_an_operator_signs_in_pauses_a_group_and_signs_out(site: SignInSite) -> None:
-    page = site.open_page(BOTH, "/status")
+    page = site.open_page(BOTH_ROLES, "/status")
     expect(page.get_by_role("heading", name="Status", exact=True)).to_be_visible()
     assert page.url == f"{site.url}/status"
     page.get_by_role("link", name="Who takes part: pause and resume").click()
@@ -94,15 +94,15 @@ def test_an_operator_signs_in_pauses_a_group_and_signs_out(site: SignInSite) -> 
 
 def test_a_forwarded_link_shows_only_the_address_that_signed_in(site: SignInSite) -> None:
     link = site.company.link(SAM, Purpose.ME).removeprefix(site.url)
-    page = site.open_page(NOBODY, link, locale="de-DE")
+    page = site.open_page(WITHOUT_ROLE, link, locale="de-DE")
     expect(page.get_by_role("heading", name="Dieser Link gehört jemand anderem")).to_be_visible()
-    expect(page.get_by_text(f"Du bist angemeldet als {NOBODY}.")).to_be_visible()
+    expect(page.get_by_text(f"Du bist angemeldet als {WITHOUT_ROLE}.")).to_be_visible()
     page.context.close()
 
 
 @pytest.mark.parametrize("color_scheme", ["light", "dark"])
 def test_axe_finds_no_violation_and_no_page_is_wider_than_its_screen(site: SignInSite, color_scheme: str) -> None:
-    page = site.open_page(BOTH, "/status", color_scheme=color_scheme)
+    page = site.open_page(BOTH_ROLES, "/status", color_scheme=color_scheme)
     for path in PAGES:
         page.goto(f"{site.url}{path}")
         violations = Axe().run(page).response["violations"]

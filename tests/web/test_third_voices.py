@@ -8,7 +8,17 @@ from pathlib import Path
 import pytest
 
 from tests.support.companies import DANA, DAY, HOUR, KIM, OPERATOR, SAM, Fails, texts
-from tests.support.web_company import ALEX, LEE, PRIYA, QUESTION, SavedCompany, WebCompany, hidden, send, text
+from tests.support.web_company import (
+    ALEX,
+    LEE,
+    PRIYA,
+    QUESTION,
+    SavedCompany,
+    WebCompany,
+    hidden_value,
+    send_form,
+    text,
+)
 from worker.domain.model import MAX_OPEN_VOICES, PairId, PersonAlias
 from worker.domain.model.people import AliasSource
 from worker.errors import Forbidden
@@ -21,7 +31,7 @@ MAX = MAX_OPEN_VOICES
 def ask_as_sam(company: WebCompany, address: str = LEE, question: str = "What should I do more of?") -> int:
     """Send Sam's form with a question, and return the status of the answer."""
     client = company.visitor(SAM, Purpose.ME)
-    return send(client, "/me", "/me/voice", address=address, question=question).status_code
+    return send_form(client, "/me", "/me/voice", address=address, question=question).status_code
 
 
 def list_request_recipients(company: WebCompany) -> list[str]:
@@ -52,7 +62,7 @@ def test_r30_only_the_report_can_read_the_answer(company: WebCompany) -> None:
         and QUESTION in question_page
         and "no manager, nobody else" in question_page
     )
-    assert send(priya, page, page, answer=ANSWER).headers["Location"] == page
+    assert send_form(priya, page, page, answer=ANSWER).headers["Location"] == page
     page_after_answer = text(priya.get(page))
     assert (
         "Sam has your answer" in page_after_answer
@@ -80,10 +90,10 @@ def test_r30_only_the_report_can_read_the_answer(company: WebCompany) -> None:
 def test_r30_a_question_is_answered_only_once(company: WebCompany) -> None:
     page = f"/voice/{company.third_voice_id()}"
     first, second = (company.visitor(PRIYA, Purpose.VOICE, company.third_voice_id()) for _ in range(2))
-    token = hidden(second.get(page), "token")
-    assert send(first, page, page, answer="").status_code == 422
-    assert send(first, page, page, answer="x" * 5000).status_code == 422
-    assert send(first, page, page, answer="one").status_code == 303
+    token = hidden_value(second.get(page), "token")
+    assert send_form(first, page, page, answer="").status_code == 422
+    assert send_form(first, page, page, answer="x" * 5000).status_code == 422
+    assert send_form(first, page, page, answer="one").status_code == 303
     second_answer = second.post(page, data={"token": token, "answer": "two"})
     assert second_answer.status_code == 410 and "This question is closed" in text(second_answer)
     (voice,) = company.office.worker.third_voices.list_voices(SAM)
@@ -93,7 +103,7 @@ def test_r30_a_question_is_answered_only_once(company: WebCompany) -> None:
 def test_r30_control_characters_are_removed_from_an_answer(company: WebCompany) -> None:
     page = f"/voice/{company.third_voice_id()}"
     priya = company.visitor(PRIYA, Purpose.VOICE, company.third_voice_id())
-    assert send(priya, page, page, answer="\x1b[31mOne\0 \u202eline\u2028\r\n\r\nand  more\x07").status_code == 303
+    assert send_form(priya, page, page, answer="\x1b[31mOne\0 \u202eline\u2028\r\n\r\nand  more\x07").status_code == 303
     (voice,) = company.office.worker.third_voices.list_voices(SAM)
     assert voice.answer == "[31mOne line\n\n\nand more"
 
@@ -102,9 +112,9 @@ def test_r30_logs_do_not_mention_questions_or_answers(company: WebCompany, caplo
     caplog.set_level("INFO")
     assert ask_as_sam(company) == 303
     priya, page = company.visitor(PRIYA, Purpose.VOICE, company.third_voice_id()), f"/voice/{company.third_voice_id()}"
-    assert send(priya, page, page, answer="one").status_code == 303
+    assert send_form(priya, page, page, answer="one").status_code == 303
     client = company.visitor(SAM, Purpose.ME)
-    assert send(client, "/me", f"/me/voice/{company.third_voice_id()}/erase").status_code == 303
+    assert send_form(client, "/me", f"/me/voice/{company.third_voice_id()}/erase").status_code == 303
     log_lines = [record.getMessage() for record in caplog.records]
     assert "GET /me 200" in log_lines and "voice" not in repr(log_lines)
 
@@ -114,7 +124,7 @@ def test_r30_the_link_of_a_third_voice_expires(company: WebCompany) -> None:
     (voice,) = company.office.worker.third_voices.list_voices(SAM)
     company.office.clock.move_to(voice.expires_at - HOUR)
     visitor = company.visitor(PRIYA, Purpose.VOICE, company.third_voice_id())
-    token = hidden(visitor.get(page), "token")
+    token = hidden_value(visitor.get(page), "token")
     company.office.clock.advance(HOUR)
     assert visitor.get(page).status_code == 410
     assert visitor.post(page, data={"token": token, "answer": "late"}).status_code == 410
@@ -150,7 +160,7 @@ def test_r30_a_question_to_an_address_that_is_not_allowed_is_refused(
 ) -> None:
     before = company.read_database()
     client = company.visitor(SAM, Purpose.ME)
-    answer = send(client, "/me", "/me/voice", address=address, question="What should I do more of?")
+    answer = send_form(client, "/me", "/me/voice", address=address, question="What should I do more of?")
     assert answer.status_code == 422 and reason in text(answer)
     assert 'aria-describedby="third-wrong"' in answer.get_data(as_text=True)
     assert "What should I do more of?" in answer.get_data(as_text=True), "the form must keep the question"
@@ -206,28 +216,28 @@ def test_r30_at_most_three_questions_are_open_and_erased_ones_count(company: Web
     """Otherwise a report could ask everybody by erasing one question after the other."""
     assert [ask_as_sam(company, question=f"Question {number}?") for number in range(MAX)] == [303] * (MAX - 1) + [422]
     client = company.visitor(SAM, Purpose.ME)
-    send(client, "/me", f"/me/voice/{company.third_voice_id()}/erase")
+    send_form(client, "/me", f"/me/voice/{company.third_voice_id()}/erase")
     assert ask_as_sam(company) == 422
     kims_client = company.visitor(KIM, Purpose.ME)
-    assert send(kims_client, "/me", "/me/voice", address=LEE, question="And I?").status_code == 303
+    assert send_form(kims_client, "/me", "/me/voice", address=LEE, question="And I?").status_code == 303
     company.office.clock.advance(timedelta(days=31))
     assert ask_as_sam(company) == 303
-    assert send(company.visitor(SAM, Purpose.ME), "/me", "/me/voice", address=LEE, question=" ").status_code == 422
+    assert send_form(company.visitor(SAM, Purpose.ME), "/me", "/me/voice", address=LEE, question=" ").status_code == 422
 
 
 def test_r30_an_erased_question_has_no_answer_no_link_and_no_mail(company: WebCompany) -> None:
     voice_id, page = company.third_voice_id(), f"/voice/{company.third_voice_id()}"
     priya, sam = company.visitor(PRIYA, Purpose.VOICE, voice_id), company.visitor(SAM, Purpose.ME)
-    token = hidden(priya.get(page), "token")
-    assert send(company.visitor(KIM, Purpose.ME), "/me", f"/me/voice/{voice_id}/erase").status_code == 404
-    assert send(sam, "/me", f"/me/voice/{voice_id}/erase").headers["Location"] == "/me?said=erased#voices"
+    token = hidden_value(priya.get(page), "token")
+    assert send_form(company.visitor(KIM, Purpose.ME), "/me", f"/me/voice/{voice_id}/erase").status_code == 404
+    assert send_form(sam, "/me", f"/me/voice/{voice_id}/erase").headers["Location"] == "/me?said=erased#voices"
     assert company.office.worker.third_voices.list_voices(SAM) == []
     assert priya.get(page).status_code == 403
     assert priya.post(page, data={"token": token, "answer": "x"}).status_code == 403
     assert ask_as_sam(company) == 303
     (new_voice,) = company.office.worker.third_voices.list_voices(SAM)
     assert company.office.worker.third_voices.answer(new_voice.id, "yes")
-    send(sam, "/me", f"/me/voice/{new_voice.id}/erase")
+    send_form(sam, "/me", f"/me/voice/{new_voice.id}/erase")
     company.office.run(3 * DAY)
     assert company.office.mails("third_voice_answered") == [], "no mail may mention an erased question"
 

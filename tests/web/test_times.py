@@ -5,7 +5,7 @@ from datetime import timedelta
 import pytest
 
 from tests.support.companies import DANA, DAY, KIM, SAM
-from tests.support.web_company import LEE, WebCompany, hidden, send, text
+from tests.support.web_company import LEE, WebCompany, hidden_value, send_form, text
 from worker.domain.model import OfferPurpose, Session, Span
 from worker.domain.planning.offers import add_offer
 from worker.errors import Refused
@@ -25,7 +25,7 @@ def choose_time(company: WebCompany, address: str, session: Session, span: Span)
     """Send the form that chooses an offered time, and return the status of the answer."""
     page = f"/time/{session.id}"
     fields = {"start": span.start.isoformat(), "end": span.end.isoformat(), "offered": "yes"}
-    return send(company.visitor(address, Purpose.TIME, session.id), page, page, **fields).status_code
+    return send_form(company.visitor(address, Purpose.TIME, session.id), page, page, **fields).status_code
 
 
 @pytest.mark.parametrize("address", [DANA, SAM])
@@ -69,7 +69,7 @@ def test_t12_an_offered_time_that_is_busy_now_is_refused(company: WebCompany, of
     page = f"/time/{offered_session.id}"
     client = company.visitor(SAM, Purpose.TIME, offered_session.id)
     fields = {"start": busy_time.start.isoformat(), "end": busy_time.end.isoformat(), "offered": "yes"}
-    answer = send(client, page, page, **fields)
+    answer = send_form(client, page, page, **fields)
     assert answer.status_code == 409
     page_text = text(answer)
     assert "not to be had any more" in page_text and "Held for the two of you" in page_text
@@ -92,7 +92,7 @@ def test_t12_the_slower_of_two_choices_at_once_is_refused_unless_equal(
     page = f"/time/{offered_session.id}"
     client = company.visitor(SAM, Purpose.TIME, offered_session.id)
     fields = {name: getattr(offered_session.options[sams_option], name).isoformat() for name in ("start", "end")}
-    token = hidden(client.get(page), "token")
+    token = hidden_value(client.get(page), "token")
     company.office.calendar.fail = let_dana_choose
     answer = client.post(page, data={"token": token, "offered": "yes", **fields})
     assert answer.status_code == (303 if sams_option == 1 else 409)
@@ -148,7 +148,7 @@ def test_t11_a_session_can_be_left_until_the_next_quarter(company: WebCompany, s
     page = f"/time/{session_with_question.id}"
     client = company.visitor(SAM, Purpose.TIME, session_with_question.id)
     assert "Leave it until the next quarter" in text(client.get(page))
-    assert send(client, page, f"{page}/next-quarter").status_code == 303
+    assert send_form(client, page, f"{page}/next-quarter").status_code == 303
     company.office.tick()
     later_session = company.next_session()
     assert (later_session.id, later_session.count, later_session.options) == (
@@ -165,7 +165,7 @@ def test_t11_t12_a_session_without_a_question_cannot_be_left_until_the_next_quar
     page = f"/time/{offered_session.id}"
     client = company.visitor(SAM, Purpose.TIME, offered_session.id)
     assert "next quarter" not in text(client.get(page))
-    assert send(client, page, f"{page}/next-quarter").status_code == 409
+    assert send_form(client, page, f"{page}/next-quarter").status_code == 409
     assert company.next_session() == offered_session
 
 

@@ -76,7 +76,7 @@ class Tokens:
     declines_consent: bool = False
     unticked_scopes: set[str] = field(default_factory=set)  #: those that the person leaves out on the consent page
     lifetime: timedelta = _LIFETIME  #: of access tokens
-    grant_types: list[str] = field(default_factory=list)  #: of each request to the token endpoint
+    token_requests: list[str] = field(default_factory=list)  #: the grant type of each request to the token endpoint
     _keys: dict[str, bytes] = field(default_factory=dict)  #: public keys of service accounts, by key id
     _accounts: dict[str, str] = field(default_factory=dict)  #: addresses of service accounts, by key id
     _grants: dict[str, Grant] = field(default_factory=dict)
@@ -131,7 +131,7 @@ class Tokens:
     def exchange(self, form: Mapping[str, str]) -> dict[str, Any]:
         """Answer a request to the token endpoint. Raises TokenRefusal."""
         kind = form.get("grant_type", "")
-        self.grant_types.append(kind.rpartition(":")[2])
+        self.token_requests.append(kind.rpartition(":")[2])
         if kind == "urn:ietf:params:oauth:grant-type:jwt-bearer":
             return self._exchange_assertion(form.get("assertion", ""))
         if kind not in ("refresh_token", "authorization_code"):

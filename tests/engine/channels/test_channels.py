@@ -27,7 +27,7 @@ def test_both_calendars_of_a_pair_get_a_channel(office: NotifyingOffice) -> None
 
 
 def test_no_channel_is_opened_without_an_address() -> None:
-    with closing(NotifyingOffice(known=notification_settings(notify_url=""))) as office:
+    with closing(NotifyingOffice(office_settings=notification_settings(notify_url=""))) as office:
         office.tick_until_quiet()
         assert office.calendar.operations == [] and not office.channels.is_on
 

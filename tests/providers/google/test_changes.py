@@ -4,7 +4,7 @@ import pytest
 
 from tests.doubles.google import Google, GoogleHands
 from tests.support.drafts import WINDOW, at, span
-from tests.support.google import LIST, calls, google_times, methods
+from tests.support.google import EVENTS_LIST, calls_of, google_times, requested_methods
 from worker.errors import InvalidResponse
 from worker.providers.google import events as google_events
 from worker.providers.google.calendar import GoogleCalendar
@@ -17,7 +17,7 @@ def test_request_with_a_sync_token_has_no_forbidden_parameters(
     dana = hands.person()
     cursor = provider.changes(dana, None, WINDOW).cursor
     provider.changes(dana, cursor, WINDOW)
-    full_request, token_request = calls(double, LIST)
+    full_request, token_request = calls_of(double, EVENTS_LIST)
     assert "timeMin" in full_request.query and not {"timeMin", "timeMax", "orderBy"} & token_request.query.keys()
     assert full_request.query["singleEvents"] is token_request.query["singleEvents"] is False
 
@@ -30,7 +30,7 @@ def test_expired_sync_token_leads_to_a_full_pass_at_once(
     dana = hands.person()
     hands.add(dana, span(5, 14))
     cursor = provider.changes(dana, None, WINDOW).cursor
-    double.faults.add(LIST, reason, status=410)
+    double.faults.add(EVENTS_LIST, reason, status=410)
     changes = provider.changes(dana, cursor, WINDOW)
     assert changes.is_full and [event.span for event in changes.events] == [span(5, 14)]
 
@@ -39,10 +39,10 @@ def test_full_pass_that_google_refuses_with_410_is_not_repeated(
     double: Google, provider: GoogleCalendar, hands: GoogleHands
 ) -> None:
     dana = hands.person()
-    double.faults.add(LIST, "fullSyncRequired", times=99)
+    double.faults.add(EVENTS_LIST, "fullSyncRequired", times=99)
     with pytest.raises(InvalidResponse):
         provider.changes(dana, None, WINDOW)
-    assert methods(double) == [LIST]
+    assert requested_methods(double) == [EVENTS_LIST]
 
 
 @pytest.mark.parametrize("has_empty_pages", [False, True])
@@ -124,4 +124,4 @@ def test_calendar_without_changes_is_read_with_one_request(
     double.requests.clear()
     for _ in range(3):
         cursor = provider.changes(dana, cursor, WINDOW).cursor
-    assert methods(double) == [LIST] * 3
+    assert requested_methods(double) == [EVENTS_LIST] * 3

@@ -13,7 +13,7 @@ from tests.doubles.google import Google, GoogleHands
 from tests.doubles.google.channels import Channels
 from tests.support.channel_contract import PUBLIC, Listener, SecondChannelContract, channel_of, listen
 from tests.support.drafts import span
-from tests.support.google import calls, connect
+from tests.support.google import calls_of, connect
 from tests.support.loopback import ReceivedRequest
 from worker.clock import SteppedClock, utcnow
 from worker.errors import AuthRevoked, Conflict, Forbidden, InvalidResponse, NotFound, RateLimited, Unavailable
@@ -93,7 +93,7 @@ def test_channel_is_requested_for_seven_days_and_all_changes(
     """Without a lifetime in the request, it may be an hour. No field limits the changes that are notified."""
     dana = hands.person()
     channel = open_channel(provider, dana)
-    [call] = calls(double, WATCH)
+    [call] = calls_of(double, WATCH)
     assert call.body == {
         "id": channel.id,
         "type": "web_hook",
@@ -129,7 +129,7 @@ def test_requests_about_channels_name_the_manager_as_quota_user(
     double: Google, provider: GoogleCalendar, hands: GoogleHands
 ) -> None:
     provider.close_channel(open_channel(provider, hands.person()))
-    users = {call.query["quotaUser"] for method in (WATCH, STOP) for call in calls(double, method)}
+    users = {call.query["quotaUser"] for method in (WATCH, STOP) for call in calls_of(double, method)}
     assert len(users) == 1 and "@" not in users.pop()
 
 
@@ -140,14 +140,14 @@ def test_requests_about_channels_count_towards_the_limit_of_a_person(
     channel = open_channel(provider, hands.person())
     with pytest.raises(RateLimited):
         provider.close_channel(channel)
-    assert calls(double, STOP) == []
+    assert calls_of(double, STOP) == []
 
 
 def test_channel_that_never_opened_is_closed_without_a_request(
     double: Google, provider: GoogleCalendar, hands: GoogleHands
 ) -> None:
     provider.close_channel(channel_of(hands.person(), PATH))
-    assert calls(double, STOP) == []
+    assert calls_of(double, STOP) == []
 
 
 def test_renewing_sends_no_request(double: Google, provider: GoogleCalendar, hands: GoogleHands) -> None:
@@ -240,7 +240,7 @@ def test_closing_a_channel_that_google_does_not_know_succeeds(
     channel = open_channel(provider, hands.person())
     double.faults.add(STOP, reason)
     provider.close_channel(channel)
-    assert len(calls(double, STOP)) == 1, "the request was repeated"
+    assert len(calls_of(double, STOP)) == 1, "the request was repeated"
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,16 @@ import pytest
 
 from tests.doubles.google import Google, GoogleHands
 from tests.support.drafts import WINDOW, draft, span
-from tests.support.google import DELETE, GET, INSERT, PATCH, calls, connect, google_times, methods
+from tests.support.google import (
+    EVENTS_DELETE,
+    EVENTS_GET,
+    EVENTS_INSERT,
+    EVENTS_PATCH,
+    calls_of,
+    connect,
+    google_times,
+    requested_methods,
+)
 from worker.domain.model import Answer, ShowAs
 from worker.errors import Conflict, Forbidden, Permanent, Unavailable
 from worker.providers.google import calendar as google
@@ -38,7 +47,7 @@ def test_create_with_an_existing_id_returns_the_existing_event(
     event_draft = draft(dana)
     event = provider.create(dana, event_draft)
     assert provider.create(dana, event_draft) == event
-    assert methods(double) == [INSERT, INSERT, GET]
+    assert requested_methods(double) == [EVENTS_INSERT, EVENTS_INSERT, EVENTS_GET]
 
 
 def test_id_of_a_cancelled_event_cannot_be_used_again(provider: GoogleCalendar, hands: GoogleHands) -> None:
@@ -72,7 +81,7 @@ def test_existing_event_that_google_does_not_show_yet_is_unavailable(
     double: Google, provider: GoogleCalendar, hands: GoogleHands
 ) -> None:
     dana = hands.person()
-    double.faults.add(INSERT, "duplicate")
+    double.faults.add(EVENTS_INSERT, "duplicate")
     with pytest.raises(Unavailable, match="does not show it yet"):
         provider.create(dana, draft(dana))
 
@@ -90,7 +99,7 @@ def test_event_is_private_and_stores_the_key_in_a_private_property(
     assert item["extendedProperties"] == {"private": {"longarcKey": event_draft.key}}
     assert [reminder["minutes"] for reminder in item["reminders"]["overrides"]] == [60, 15]
     assert "extendedProperties" not in hands.get(sam, event.ref.id)
-    [call] = calls(double, INSERT)
+    [call] = calls_of(double, EVENTS_INSERT)
     assert call.query["sendUpdates"] == "all"
 
 
@@ -172,10 +181,10 @@ def test_meet_link_that_is_added_later_is_kept(
 def test_other_refusal_of_an_event_is_not_taken_for_a_missing_meet_link(
     double: Google, alerting_provider: GoogleCalendar, hands: GoogleHands, alerts: list[tuple[str, str]]
 ) -> None:
-    double.faults.add(INSERT, "invalid", status=400, message="Invalid value for description.")
+    double.faults.add(EVENTS_INSERT, "invalid", status=400, message="Invalid value for description.")
     with pytest.raises(Forbidden):
         alerting_provider.create(dana := hands.person(), draft(dana, video=True))
-    assert methods(double) == [INSERT] and alerts == []
+    assert requested_methods(double) == [EVENTS_INSERT] and alerts == []
 
 
 def test_automatic_decline_of_an_absent_guest_is_in_the_created_event(
@@ -204,13 +213,13 @@ def test_update_and_cancel_send_the_etag_of_the_event(
     event = provider.create(dana, event_draft := draft(dana))
     moved_event = provider.update(event.ref, replace(event_draft, span=span(11, 13)))
     provider.cancel(replace(moved_event.ref, etag=""))  # without an etag, the one of the event as read is sent
-    assert [call.if_match for method in (PATCH, DELETE) for call in calls(double, method)] == [
+    assert [call.if_match for method in (EVENTS_PATCH, EVENTS_DELETE) for call in calls_of(double, method)] == [
         event.ref.etag,
         moved_event.ref.etag,
     ]
 
 
-@pytest.mark.parametrize("method", [PATCH, DELETE])
+@pytest.mark.parametrize("method", [EVENTS_PATCH, EVENTS_DELETE])
 def test_change_between_our_read_and_our_write_is_a_conflict(
     double: Google, provider: GoogleCalendar, hands: GoogleHands, method: str
 ) -> None:
@@ -218,7 +227,7 @@ def test_change_between_our_read_and_our_write_is_a_conflict(
     event = provider.create(dana, event_draft := draft(dana))
     double.faults.add(method, "conditionNotMet")
     with pytest.raises(Conflict):
-        if method == PATCH:
+        if method == EVENTS_PATCH:
             provider.update(event.ref, replace(event_draft, span=span(11, 13)))
         else:
             provider.cancel(event.ref)
@@ -230,13 +239,13 @@ def test_update_that_took_effect_without_an_answer_is_not_repeated(
 ) -> None:
     dana, sam = hands.person(), hands.person()
     event = provider.create(dana, event_draft := draft(dana, sam))
-    double.faults.add(PATCH, "backendError", after=True)
+    double.faults.add(EVENTS_PATCH, "backendError", after=True)
     moved_draft = replace(event_draft, span=span(11, 13))
     with pytest.raises(Unavailable) as error_info:
         provider.update(event.ref, moved_draft)
     assert error_info.value.uncertain
     assert provider.update(event.ref, moved_draft).span == moved_draft.span
-    assert methods(double).count(PATCH) == 1
+    assert requested_methods(double).count(EVENTS_PATCH) == 1
 
 
 def test_room_that_people_added_stays(provider: GoogleCalendar, hands: GoogleHands) -> None:
@@ -283,7 +292,7 @@ def test_update_of_the_subject_writes_no_guests(double: Google, provider: Google
     dana, sam = hands.person(), hands.person()
     event = provider.create(dana, event_draft := draft(dana, sam))
     provider.update(event.ref, replace(event_draft, subject="Talk"))
-    assert ["attendees" in call.body for call in calls(double, PATCH)] == [False]
+    assert ["attendees" in call.body for call in calls_of(double, EVENTS_PATCH)] == [False]
 
 
 # --- addresses of people --------------------------------------------------------------------------------------------

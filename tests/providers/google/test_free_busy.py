@@ -6,7 +6,7 @@ import pytest
 
 from tests.doubles.google import Google, GoogleHands
 from tests.support.drafts import DAY, WINDOW, at, draft, span
-from tests.support.google import LIST, QUERY, calls, connect, google_times, methods
+from tests.support.google import EVENTS_LIST, FREE_BUSY_QUERY, calls_of, connect, google_times, requested_methods
 from worker.domain.model import Address, Answer, FreeBusy, ShowAs, Span
 from worker.providers.google import calendar as google
 from worker.providers.google.auth import EVENTS_READ_SCOPE
@@ -47,7 +47,7 @@ def test_only_times_of_a_reports_events_are_requested(
     sam = hands.person()
     hands.add(sam, span(5, 14))
     provider.free_busy([sam], WINDOW)
-    [call] = calls(double, LIST)
+    [call] = calls_of(double, EVENTS_LIST)
     assert call.scopes == {EVENTS_READ_SCOPE}
     assert not any(word in call.fields for word in ("summary", "description", "location", "email", "htmlLink"))
 
@@ -66,7 +66,7 @@ def test_unreadable_calendar_does_not_prevent_reading_others(
     people = [hands.person() for _ in range(3)]
     suspended_person = people[1]
     double.calendars.suspended_accounts.add(suspended_person)
-    double.faults.add(LIST, "notFound", who=people[2])
+    double.faults.add(EVENTS_LIST, "notFound", who=people[2])
     free_busy = provider.free_busy(people, WINDOW)
     assert [free_busy[person].is_known for person in people] == [True, False, False]
     assert "suspended" in free_busy[suspended_person].reason
@@ -79,7 +79,7 @@ def test_temporary_error_in_a_batch_makes_only_one_person_unknown(
     """T-2: this person is unknown and not free, until the next attempt."""
     people = [hands.person() for _ in range(3)]
     hands.add(people[0], span(5, 14))
-    double.faults.add(LIST, reason, who=people[2])
+    double.faults.add(EVENTS_LIST, reason, who=people[2])
     free_busy = provider.free_busy(people, WINDOW)
     assert [(free_busy[person].is_known, free_busy[person].is_temporary) for person in people] == [
         (True, False),
@@ -93,7 +93,7 @@ def test_temporary_error_in_a_batch_makes_only_one_person_unknown(
 def test_permanent_refusal_makes_a_person_unknown_for_good(
     double: Google, provider: GoogleCalendar, hands: GoogleHands
 ) -> None:
-    double.faults.add(LIST, "forbidden")
+    double.faults.add(EVENTS_LIST, "forbidden")
     person = hands.person()
     free_busy = provider.free_busy([person], WINDOW)[person]
     assert not free_busy.is_known and not free_busy.is_temporary
@@ -123,7 +123,7 @@ def test_people_without_a_connected_account_are_read_by_a_free_busy_query(
     assert free_busy[dana] == FreeBusy()
     assert not free_busy[kim].is_known and "does not share" in free_busy[kim].reason
     assert not free_busy["nobody@elsewhere.example"].is_known
-    assert methods(double) == [LIST, QUERY]
+    assert requested_methods(double) == [EVENTS_LIST, FREE_BUSY_QUERY]
 
 
 def test_our_event_is_recognized_inside_merged_busy_time(
@@ -158,7 +158,7 @@ def test_one_query_is_for_at_most_fifty_people_and_sixty_days(
         all(free_busy.is_known for free_busy in free_busy_by_person.values())
         and len(free_busy_by_person[others[0]].busy) == 1
     )
-    assert [len(call.body["items"]) for call in calls(double, QUERY)] == [50, 50, 50, 1, 1, 1]
+    assert [len(call.body["items"]) for call in calls_of(double, FREE_BUSY_QUERY)] == [50, 50, 50, 1, 1, 1]
 
 
 def test_person_hidden_from_one_account_is_read_through_another(
@@ -173,7 +173,10 @@ def test_person_hidden_from_one_account_is_read_through_another(
     free_busy = google.build_calendar(account_section).free_busy([sam, lee], WINDOW)
     assert [busy.span for busy in free_busy[sam].busy] == [span(5, 14)]
     assert free_busy[sam].is_known and free_busy[lee].is_known
-    assert [[item["id"] for item in call.body["items"]] for call in calls(double, QUERY)] == [[sam, lee], [sam]]
+    assert [[item["id"] for item in call.body["items"]] for call in calls_of(double, FREE_BUSY_QUERY)] == [
+        [sam, lee],
+        [sam],
+    ]
 
 
 @pytest.fixture
@@ -209,7 +212,7 @@ def test_report_is_unknown_after_a_temporary_error_of_a_manager_not_requested(
 ) -> None:
     """The free/busy of the two people of a pair may be read in two requests."""
     provider, [dana, sam, _, lee] = two_pairs
-    double.faults.add(LIST, "backendError", who=dana)
+    double.faults.add(EVENTS_LIST, "backendError", who=dana)
     free_busy = provider.free_busy([sam, lee], WINDOW)
     assert (free_busy[sam].is_known, free_busy[sam].is_temporary) == (False, True)
     assert free_busy[lee].busy[0].key

@@ -9,14 +9,13 @@ import pytest
 
 from tests.doubles.google import Google, GoogleHands
 from tests.support.drafts import WINDOW, draft
-from tests.support.google import GET, connect, methods
+from tests.support.google import EVENTS_GET, connect, requested_methods
 from worker.clock import SteppedClock, utcnow
 from worker.errors import AuthRevoked, InvalidResponse, Unavailable
 from worker.providers.google import calendar as google
 from worker.providers.google import mail
 from worker.providers.google.auth import CALENDARS_READ_SCOPE, EVENTS_READ_SCOPE, GMAIL_SEND_SCOPE, OWNED_EVENTS_SCOPE
 from worker.providers.google.calendar import GoogleCalendar
-from worker.providers.google.mail import GmailMailer
 
 # --- grants ---------------------------------------------------------------------------------------------------------
 
@@ -41,10 +40,10 @@ def test_token_is_requested_once_an_hour(double: Google, section: dict[str, Any]
     dana = hands.person()
     for _ in range(3):
         provider.find(dana, "s1.1")
-    assert len(double.tokens.grant_types) == 1
+    assert len(double.tokens.token_requests) == 1
     clock.advance(timedelta(hours=1))
     provider.find(dana, "s1.1")
-    assert len(double.tokens.grant_types) == 2
+    assert len(double.tokens.token_requests) == 2
 
 
 def test_refused_token_is_renewed_once(double: Google, provider: GoogleCalendar, hands: GoogleHands) -> None:
@@ -52,11 +51,13 @@ def test_refused_token_is_renewed_once(double: Google, provider: GoogleCalendar,
     provider.find(dana, "s1.1")
     double.tokens.expire_access_tokens()
     assert provider.create(dana, draft(dana)).key
-    assert (len(methods(double)), len(double.tokens.grant_types)) == (3, 2)
-    double.faults.add(GET, "authError", times=9)
+    # to find, to create, and to create again with another token
+    assert (len(requested_methods(double)), len(double.tokens.token_requests)) == (3, 2)
+    double.faults.add(EVENTS_GET, "authError", times=9)
     with pytest.raises(AuthRevoked):
         provider.find(dana, "s1.1")
-    assert (len(methods(double)), len(double.tokens.grant_types)) == (5, 3)
+    # to find, and to find again with a third token
+    assert (len(requested_methods(double)), len(double.tokens.token_requests)) == (5, 3)
 
 
 @pytest.mark.parametrize("cause", ["suspended", "outside"])
@@ -157,16 +158,16 @@ def test_failed_check_names_the_client_and_the_missing_scope(
 
 
 def test_failed_check_names_the_api_to_enable_and_the_page_for_it(
-    double: Google, provider: GoogleCalendar, mailer: GmailMailer, section: dict[str, Any], hands: GoogleHands
+    double: Google, provider: GoogleCalendar, section: dict[str, Any], hands: GoogleHands
 ) -> None:
     double.faults.add("calendar.", "accessNotConfigured")
     [failed_finding] = [finding for finding in provider.check(hands.person()) if not finding.ok]
     assert "Calendar API is enabled" in failed_finding.statement
     assert "console.cloud.google.com/apis/library/calendar-json.googleapis.com" in failed_finding.remedy
-    assert "longarc-test" in failed_finding.remedy
+    assert "longarc-test" in failed_finding.remedy  # the project of the service account
     double.faults.add("gmail.", "accessNotConfigured")
-    other_mailer = mail.build_mailer({**section, **double.mail_section, "sender": "dana@example.org"})
-    [failed_finding] = [finding for finding in other_mailer.check() if not finding.ok]
+    mailer = mail.build_mailer({**section, **double.mail_section, "sender": hands.person()})
+    [failed_finding] = [finding for finding in mailer.check() if not finding.ok]
     assert "library/gmail.googleapis.com" in failed_finding.remedy
 
 

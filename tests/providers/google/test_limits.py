@@ -9,7 +9,7 @@ import pytest
 from tests.doubles.google import Google, GoogleHands
 from tests.support.companies import KEY
 from tests.support.drafts import WINDOW, draft, letter, span
-from tests.support.google import DELETE, GET, INSERT, LIST, calls, methods
+from tests.support.google import EVENTS_DELETE, EVENTS_GET, EVENTS_INSERT, EVENTS_LIST, calls_of, requested_methods
 from worker.clock import SteppedClock, utcnow
 from worker.errors import AuthRevoked, Forbidden, NotFound, ProviderError, RateLimited, Unavailable
 from worker.providers.google import calendar as google
@@ -43,7 +43,7 @@ def test_quota_name_of_a_person_depends_on_the_companys_key(
     for keys in ([KEY], [KEY], ["another"], []):
         google.build_calendar({**section, "keys": keys}).find(dana, "s1.1")
     first_name, second_name, name_of_other_key, name_without_key = (
-        call.query["quotaUser"] for call in calls(double, GET)
+        call.query["quotaUser"] for call in calls_of(double, EVENTS_GET)
     )
     assert first_name == second_name and len({first_name, name_of_other_key, name_without_key}) == 3
 
@@ -79,18 +79,18 @@ def test_rate_limit_is_recognized_with_either_status(
     double: Google, provider: GoogleCalendar, hands: GoogleHands, reason: str, status: int
 ) -> None:
     dana = hands.person()
-    double.faults.add(INSERT, reason, status=status, headers={"Retry-After": "17"})
+    double.faults.add(EVENTS_INSERT, reason, status=status, headers={"Retry-After": "17"})
     with pytest.raises(RateLimited) as error_info:
         provider.create(dana, draft(dana))
     assert error_info.value.retry_after == timedelta(seconds=17)
-    assert methods(double) == [INSERT], "the request was repeated"
+    assert requested_methods(double) == [EVENTS_INSERT], "the request was repeated"
 
 
 @pytest.mark.parametrize("reason", ["quotaExceeded", "dailyLimitExceeded"])
 def test_daily_limit_means_a_pause_of_six_hours(
     double: Google, provider: GoogleCalendar, hands: GoogleHands, reason: str
 ) -> None:
-    double.faults.add(INSERT, reason)
+    double.faults.add(EVENTS_INSERT, reason)
     with pytest.raises(RateLimited) as error_info:
         provider.create(dana := hands.person(), draft(dana))
     assert error_info.value.retry_after == timedelta(hours=6)
@@ -117,7 +117,7 @@ def test_error_of_a_refusal_depends_on_googles_reason(
     expected_text: str,
 ) -> None:
     dana = hands.person()
-    double.faults.add(INSERT, reason, times=2)
+    double.faults.add(EVENTS_INSERT, reason, times=2)
     with pytest.raises(error, match=expected_text) as error_info:
         provider.create(dana, draft(dana))
     assert "\n" not in str(error_info.value)
@@ -131,10 +131,10 @@ def test_uncertain_create_is_not_repeated_and_results_in_one_event(
     """The failure comes before the creation or after it: status 500, a broken connection, or an invalid answer."""
     dana = hands.person()
     event_draft = draft(dana)
-    double.faults.add(INSERT, failure, after=after)
+    double.faults.add(EVENTS_INSERT, failure, after=after)
     with pytest.raises(Unavailable) as error_info:
         provider.create(dana, event_draft)
-    assert error_info.value.uncertain and methods(double) == [INSERT]
+    assert error_info.value.uncertain and requested_methods(double) == [EVENTS_INSERT]
     assert (provider.find(dana, event_draft.key) is not None) is after
     assert provider.create(dana, event_draft).key == event_draft.key
     assert len(provider.free_busy([dana], WINDOW)[dana].busy) == 1
@@ -147,7 +147,7 @@ def test_failed_cancel_is_uncertain_and_the_next_attempt_deletes_the_event(
     """Also when a proxy answers with a page and status 200."""
     dana = hands.person()
     event = provider.create(dana, draft(dana))
-    double.faults.add(DELETE, failure)
+    double.faults.add(EVENTS_DELETE, failure)
     with pytest.raises(Unavailable) as error_info:
         provider.cancel(event.ref)
     assert error_info.value.uncertain
@@ -161,7 +161,7 @@ def test_write_without_an_answer_in_time_is_uncertain(
     dana, event_draft = hands.person(), draft("")
     event_draft = replace(event_draft, organizer=replace(event_draft.organizer, email=dana))
     provider = google.build_calendar({**section, "timeout": 0.3})
-    double.faults.add(INSERT, "hang", after=True)
+    double.faults.add(EVENTS_INSERT, "hang", after=True)
     with pytest.raises(Unavailable) as error_info:
         provider.create(dana, event_draft)
     assert error_info.value.uncertain
@@ -172,7 +172,7 @@ def test_write_without_an_answer_in_time_is_uncertain(
 def test_answer_that_is_not_json_raises_an_error_of_one_line(
     double: Google, provider: GoogleCalendar, hands: GoogleHands, failure: str
 ) -> None:
-    double.faults.add(LIST, failure)
+    double.faults.add(EVENTS_LIST, failure)
     with pytest.raises(ProviderError) as error_info:
         provider.changes(hands.person(), None, WINDOW)
     assert "\n" not in str(error_info.value) and len(str(error_info.value)) < 300
@@ -184,7 +184,7 @@ def test_event_that_google_does_not_find_yet_does_not_count_as_cancelled(
     """Google may answer 404 shortly after an insert. If that counted as success, the event would stay."""
     dana = hands.person()
     event = provider.create(dana, draft(dana))
-    double.faults.add(GET, "notFound")
+    double.faults.add(EVENTS_GET, "notFound")
     with pytest.raises(Unavailable):
         provider.cancel(event.ref)
     provider.cancel(event.ref)
@@ -194,7 +194,7 @@ def test_event_that_google_does_not_find_yet_does_not_count_as_cancelled(
 def test_cancel_of_a_deleted_event_succeeds(double: Google, provider: GoogleCalendar, hands: GoogleHands) -> None:
     dana = hands.person()
     event = provider.create(dana, draft(dana))
-    double.faults.add(DELETE, "deleted", after=True)
+    double.faults.add(EVENTS_DELETE, "deleted", after=True)
     provider.cancel(event.ref)
     assert provider.find(dana, event.key or "") is None
 

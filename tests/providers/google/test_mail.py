@@ -7,7 +7,7 @@ import pytest
 
 from tests.doubles.google import Google, GoogleHands
 from tests.support.drafts import letter
-from tests.support.google import SENDING, methods
+from tests.support.google import MAIL_SEND, requested_methods
 from worker.clock import SteppedClock, utcnow
 from worker.errors import AuthRevoked, Forbidden, Permanent, RateLimited, Unavailable
 from worker.providers.google import mail
@@ -44,23 +44,23 @@ def test_sent_mail_cannot_be_looked_up_because_google_sets_the_message_id(double
     mailer.send(message, "m1")
     assert double.gmail.sent[0][1]["Message-ID"] != message["Message-ID"]
     assert mailer.was_sent("m1") is None
-    assert methods(double) == [SENDING], "the scope for sending allows no look-up"
+    assert requested_methods(double) == [MAIL_SEND], "the scope for sending allows no look-up"
 
 
 @pytest.mark.parametrize("after", [False, True])
 @pytest.mark.parametrize("failure", ["backendError", "reset", "cut"])
 def test_uncertain_send_is_not_repeated(double: Google, mailer: GmailMailer, failure: str, after: bool) -> None:
-    double.faults.add(SENDING, failure, after=after)
+    double.faults.add(MAIL_SEND, failure, after=after)
     with pytest.raises(Unavailable) as error_info:
         mailer.send(letter("sam@example.org"), "m1")
     assert error_info.value.uncertain
-    assert len(double.gmail.sent) == after and methods(double) == [SENDING]
+    assert len(double.gmail.sent) == after and requested_methods(double) == [MAIL_SEND]
 
 
 def test_time_to_wait_is_read_from_the_error_message(double: Google, mailer: GmailMailer) -> None:
     retry_at = utcnow() + timedelta(minutes=20)
     message = f"User-rate limit exceeded.  Retry after {retry_at:%Y-%m-%dT%H:%M:%S}.000Z"
-    double.faults.add(SENDING, "userRateLimitExceeded", status=429, message=message)
+    double.faults.add(MAIL_SEND, "userRateLimitExceeded", status=429, message=message)
     with pytest.raises(RateLimited) as error_info:
         mailer.send(letter("sam@example.org"), "m1")
     assert error_info.value.retry_after is not None
@@ -93,7 +93,7 @@ def test_mail_without_a_recipient_or_sender_is_not_sent(double: Google, mailer: 
     del message["From"]
     with pytest.raises(Permanent, match="no sender in From"):
         mailer.send(message, "m1")
-    assert methods(double) == []
+    assert requested_methods(double) == []
 
 
 def test_account_that_is_not_connected_cannot_send(

@@ -27,7 +27,7 @@ def open_office(settings_file: Path, database: Path) -> Office:
     known_settings = settings.load(settings_file, {"LONGARC_KEY": KEY, "LONGARC_DATABASE_URL": f"sqlite:///{database}"})
     people = read_people(known_settings, START)
     worlds.new_store(known_settings.database).migrate()
-    return Office(known_settings.database, people.persons, people.pairs, at=START, known=known_settings)
+    return Office(known_settings.database, people.persons, people.pairs, at=START, office_settings=known_settings)
 
 
 def find_session(office: Office, report: str, kind: Kind = Kind.CAREER) -> Session:
