@@ -4,7 +4,7 @@ Longarc logs in.
 Each of our events is stored as a resource whose name is derived from the event's key. So `If-None-Match` prevents
 creating an event twice, and `If-Match` prevents overwriting somebody else's change. A deleted event leaves no trace on
 the server, which can't distinguish the key of a cancelled event from a key that was never used. So keys must not be
-reused: each key contains a number that grows when the event is created again.
+reused: each key contains a generation, which grows when the event is created again.
 
 With the setting `attendee_copies`, for servers that don't deliver invitations (RFC 6638) such as Radicale, we put a
 copy of each event into the guests' calendars ourselves: `worker.providers.caldav.attendee_copies`. The copies that were

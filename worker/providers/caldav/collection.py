@@ -236,7 +236,7 @@ class CalendarCollection:
             )
             answer = self._dav.report(self.url, body, depth=0)
             entries |= {entry.name: entry for entry in answer.entries if entry.name}
-            has_more = answer.is_truncated and answer.token != token
+            has_more = answer.is_truncated and answer.token != token  # an old token would return the same page again
             token = answer.token or token
             if not has_more:
                 break

@@ -6,8 +6,8 @@ which are compared with the marks in cursors; a mark stands for one state of a c
 a server writes the same token in two ways, its calendars are only read more often than necessary.
 
 A list costs the server more, the more entries it has: on Radicale, each entry costs about a third of a request. So a
-folder is listed only when enough of its calendars are compared: at least two, and at least one for every
-`ENTRIES_PER_CALENDAR` entries of the last list. When a list is useless (the server refuses the request, sends no
+folder is listed only when enough of its calendars are compared: at least two, and at least one for every five entries
+(`ENTRIES_PER_CALENDAR`) of the last list. When a list is useless (the server refuses the request, sends no
 tokens, or doesn't list our calendars), the folder is not listed again for a day, and its calendars are read one by one.
 """
 

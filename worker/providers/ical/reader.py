@@ -127,7 +127,7 @@ class _ContentsReader:
             (event for event in main_events if recurrence.read_sequence(event) == latest_sequence), ref
         )
         changes = self._read_timed_events((event for event in events if "RECURRENCE-ID" in event), ref)
-        changed_occurrences, rival_changes = recurrence.group_changes(
+        changed_occurrences, rival_changes = recurrence.select_newest_changes(
             change for change in changes if _has_original_start(change)
         )
         # Changed occurrences that can't be assigned to a series are read like single events. So are rival changes: all

@@ -403,7 +403,7 @@ def _read_frequency(parts: RuleParts) -> str:
     return str(parts.get("FREQ", [""])[0]).upper()
 
 
-def group_changes(changes: Iterable[TimedEvent]) -> tuple[list[TimedEvent], list[TimedEvent]]:
+def select_newest_changes(changes: Iterable[TimedEvent]) -> tuple[list[TimedEvent], list[TimedEvent]]:
     """Return the newest change of each occurrence, and its rival changes: further changes of the same occurrence with
     the same SEQUENCE. Older changes are left out."""
     newest_changes: dict[datetime, list[TimedEvent]] = {}

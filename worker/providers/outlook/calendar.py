@@ -237,7 +237,7 @@ class OutlookCalendar(channels.OutlookChannels):
         }
         deleted_ids = sorted(entries_read.keys() - existing_entries.keys())
         entries = [*existing_entries.values()]
-        entries += [self._reader.parse_item(calendar, item) for item in singles if item["id"] not in entries_read]
+        entries += [self._reader.parse_entry(calendar, item) for item in singles if item["id"] not in entries_read]
         for series_id in sorted(series_ids - delta_changes.removed_ids):
             occurrences = self._list_occurrences(calendar, series_id, window)
             entries += occurrences
@@ -249,7 +249,7 @@ class OutlookCalendar(channels.OutlookChannels):
     def _read_entry(self, calendar: Address, event_id: str) -> EventWithUid | None:
         """Return the event with that id, including its key; None when the event is gone."""
         item = self._get_item(calendar, event_id)
-        return self._reader.parse_item(calendar, item) if item else None
+        return self._reader.parse_entry(calendar, item) if item else None
 
     def _list_occurrences(self, calendar: Address, series_id: str, window: Span) -> list[EventWithUid]:
         """Return the occurrences of a series inside the window; an empty list when the series is gone."""
@@ -261,7 +261,7 @@ class OutlookCalendar(channels.OutlookChannels):
 
     def _iter_our_events_after(self, calendar: Address, instant: datetime) -> Iterator[EventWithUid]:
         """Return an iterator of our events that begin at `instant` or later."""
-        entries = self._reader.iter_events(calendar, "events", filter=graph_events.filter_starting_from(instant))
+        entries = self._reader.iter_events(calendar, "events", filter=graph_events.compose_start_filter(instant))
         return (entry for entry in entries if entry.event.is_ours)
 
     def _add_keys(self, calendar: Address, entries: Collection[EventWithUid]) -> tuple[Event, ...]:
@@ -318,12 +318,12 @@ class OutlookCalendar(channels.OutlookChannels):
         """
         query = make_list_query()
         if calendar not in self._unsearchable_calendars:
-            key_filter = graph_events.filter_by_key(key)
+            key_filter = graph_events.compose_key_filter(key)
             try:
                 return list(self._graph.iter_all(calendar, "events", filter=key_filter, **query))
             except TooSlow:
                 self._unsearchable_calendars.add(calendar)
-        start_filter = graph_events.filter_starting_from(utcnow() - _MAX_EVENT_AGE)
+        start_filter = graph_events.compose_start_filter(utcnow() - _MAX_EVENT_AGE)
         return list(self._graph.iter_all(calendar, "events", filter=start_filter, **query))
 
     def create(self, calendar: Address, draft: EventDraft) -> Event:

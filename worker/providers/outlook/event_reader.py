@@ -61,7 +61,7 @@ class EventReader:
 
     def _parse_view(self, person: Address, items: Iterable[Json]) -> CalendarView:
         try:
-            return [self.parse_item(person, item) for item in items]
+            return [self.parse_entry(person, item) for item in items]
         except (NotFound, Forbidden, InvalidResponse) as error:
             return error
 
@@ -72,9 +72,9 @@ class EventReader:
     def iter_events(self, person: Address, path: str, **query: object) -> Iterator[EventWithUid]:
         """Yield the events in the list at `path` of the person's mailbox."""
         for item in self._graph.iter_all(person, path, **{**make_list_query(), **query}):
-            yield self.parse_item(person, item)
+            yield self.parse_entry(person, item)
 
-    def parse_item(self, person: Address, item: Json) -> EventWithUid:
+    def parse_entry(self, person: Address, item: Json) -> EventWithUid:
         """Return the event of Graph's JSON with its uid. Raises InvalidResponse."""
         return EventWithUid(self.parse_event(person, item), str(item.get("iCalUId") or item["id"]))
 

@@ -59,7 +59,7 @@ _UNSET_YEARS = (1, 4501)
 _TEAMS_BLOCK = re.compile(r"(?:<div[^>]*>\s*)?(?:<[^>]+>\s*)*_{20,}", re.DOTALL)
 
 
-def filter_by_key(key: str) -> str:
+def compose_key_filter(key: str) -> str:
     """Return the value of `$filter` that selects the events or the mails with the key."""
     value = _escape_quotes(KEY_PREFIX + key)
     return f"singleValueExtendedProperties/Any(ep: ep/id eq '{KEY_PROPERTY}' and ep/value eq '{value}')"
@@ -69,7 +69,7 @@ def _escape_quotes(text: str) -> str:
     return text.replace("'", "''")
 
 
-def filter_starting_from(instant: datetime) -> str:
+def compose_start_filter(instant: datetime) -> str:
     """Return the value of `$filter` that selects the events that begin at `instant` or later."""
     return f"start/dateTime ge '{instant.astimezone(UTC):%Y-%m-%dT%H:%M:%S}'"
 

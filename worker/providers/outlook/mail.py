@@ -125,7 +125,12 @@ class GraphMailer:
     def _find_message(self, sender: Address, key: str) -> Json | None:
         """Return the message with that key: the sent message if there is one, or else the draft, or else None."""
         messages = self._graph.iter_all(
-            sender, "messages", filter=events.filter_by_key(key), select="id,isDraft", expand=events.EXPAND_KEY, top=50
+            sender,
+            "messages",
+            filter=events.compose_key_filter(key),
+            select="id,isDraft",
+            expand=events.EXPAND_KEY,
+            top=50,
         )
         messages_with_key = [message for message in messages if events.read_key(message) == key]
         return min(messages_with_key, key=lambda message: bool(message.get("isDraft")), default=None)
