@@ -2,8 +2,8 @@
 
 Planning gives each mail a due time inside its reader's mail hours: working hours without absences. When mails are about
 to leave, the outbox calls `divide_mails` with all mails of one reader that are due. A mail that is outside its reader's
-mail hours by then waits. A reader gets at most three counted mails a day; further ones are folded into one mail on the
-next morning, the overflow mail. Mails that are not counted leave whenever they are due.
+mail hours by then waits. A reader gets at most three limited mails a day; further ones are folded into one mail on the
+next morning, the overflow mail. Mails that are not limited leave whenever they are due.
 """
 
 from collections.abc import Iterable, Sequence
@@ -14,12 +14,12 @@ from worker.domain.model import Effect, EffectKind, MailName, Person
 from worker.domain.time.mail_hours import find_next_mail_time, find_working_day_start_after
 from worker.domain.time.worktime import get_local_date
 
-#: The most counted mails that reach a person on one day, across all pairs.
+#: The most limited mails that reach a person on one day, across all pairs.
 MAX_MAILS_A_DAY = 3
 #: A mail about a change that takes effect within this time may leave at any hour.
 NEAR_FUTURE = timedelta(hours=24)
 
-#: Mails that leave at any hour and are not counted, because they are about something that happens at that moment, or
+#: Mails that leave at any hour and are not limited, because they are about something that happens at that moment, or
 #: because somebody waits for them.
 ANY_HOUR = frozenset(
     {
@@ -31,9 +31,9 @@ ANY_HOUR = frozenset(
         MailName.OPERATOR_ALERT,
     }
 )
-#: Mails for which planning itself chooses a time inside the reader's mail hours (T-7). They are not counted.
+#: Mails for which planning itself chooses a time inside the reader's mail hours (T-7). They are not limited.
 REMINDERS = frozenset({MailName.CONTRACT_REMINDER})
-#: Counted mails that are never folded into the overflow mail, because one line can't replace them or because the
+#: Limited mails that are never folded into the overflow mail, because one line can't replace them or because the
 #: reader needs them on the same day.
 NEVER_FOLDED = frozenset(
     {
@@ -57,8 +57,8 @@ MIN_PREPARATION = {
 }
 
 
-def is_uncounted(name: str) -> bool:
-    """Return whether a mail with that name leaves whenever it is due and is not counted."""
+def is_unlimited(name: str) -> bool:
+    """Return whether a mail with that name leaves whenever it is due, and does not count towards the daily limit."""
     return name in ANY_HOUR or name in REMINDERS
 
 
@@ -69,7 +69,7 @@ def is_about_near_future(now: datetime, instants: Iterable[datetime | None]) -> 
 
 @dataclass(frozen=True, slots=True)
 class MailTime:
-    """The instant at which a mail leaves, and whether the mail is one of the three counted mails of a day."""
+    """The instant at which a mail leaves, and whether the mail is one of the three limited mails of a day."""
 
     due_at: datetime
     is_limited: bool
@@ -90,7 +90,7 @@ def choose_mail_time(
     left before the session, the mail leaves at any hour, but at most 24 hours before the session. A reflection prompt
     is not worth that: it waits, and is dropped once the session has begun.
     """
-    if is_uncounted(name):
+    if is_unlimited(name):
         return MailTime(wanted_at, is_limited=False)
     is_before_session = session_start is not None and session_start > wanted_at
     if session_start is not None and name in MIN_PREPARATION:
@@ -122,7 +122,7 @@ def find_preparation_mail_time(
 
 @dataclass(frozen=True, slots=True)
 class MailDay:
-    """The counted mails of one reader that are due now, divided by what happens to them."""
+    """The limited mails of one reader that are due now, divided by what happens to them."""
 
     leaving: tuple[Effect, ...] = ()  #: sent now
     folded: tuple[Effect, ...] = ()  #: folded into the overflow mail of the next morning
@@ -131,9 +131,9 @@ class MailDay:
 
 
 def divide_mails(reader: Person, due: Sequence[Effect], sent_count: int, now: datetime) -> MailDay:
-    """Decide which of the counted mails of a reader that are due leave now (T-16).
+    """Decide which of the limited mails of a reader that are due leave now (T-16).
 
-    `sent_count` is the number of counted mails that the reader has received today. Mails in `NEVER_FOLDED` always
+    `sent_count` is the number of limited mails that the reader has received today. Mails in `NEVER_FOLDED` always
     leave, and before the others. A mail that was attempted before is not folded, since it may have arrived.
     """
     leaving: list[Effect] = []

@@ -59,7 +59,7 @@ def _list_open_reviews(builder: PlanBuilder) -> list[Session]:
 
 def _list_due_reviews(builder: PlanBuilder, contract_session: Session, recorded_at: datetime) -> Iterator[Session]:
     """Yield the reviews that the contract still needs, each with its window."""
-    until = _find_last_review_day(builder, contract_session, recorded_at)
+    until = _find_end_of_reviews(builder, contract_session, recorded_at)
     existing_reviews = [s for s in builder.list_sessions(SessionKind.REVIEW) if s.state is not SessionState.CANCELLED]
     for month, target in enumerate(cadence.list_review_targets(recorded_at, until), 1):
         if any(abs(s.target - target) < MIN_TARGET_DISTANCE for s in existing_reviews):
@@ -99,7 +99,7 @@ def _make_review(
     return review
 
 
-def _find_last_review_day(builder: PlanBuilder, contract_session: Session, recorded_at: datetime) -> datetime:
+def _find_end_of_reviews(builder: PlanBuilder, contract_session: Session, recorded_at: datetime) -> datetime:
     """Return the end of the last day for a review, which is ten weekdays before the next regular session.
 
     A next session without a time counts with its target. When there is no next session yet, it is assumed one rhythm
