@@ -115,7 +115,7 @@ class RosterReader:
             raise IncompleteReading(f"{self._directory.name} returned nobody, so nothing was changed.")
         file_records: Sequence[RosterRecord] = self._file.read_into(file_report) if self._has_file else ()
         roster = resolve_roster(
-            records, rules, report, stored_roster=stored, people_file=file_records, file_report=file_report
+            records, rules, report, stored_roster=stored, file_records=file_records, file_report=file_report
         )
         file_report.raise_problems()
         digest = _compute_digest([repr(self._settings.roster), *map(repr, records), *map(repr, file_records)])

@@ -1,8 +1,9 @@
 """The interface of roster sources, and the guarantees that every source gives.
 
-The roster is the list of who works here and for whom. A source reads it from a directory, such as the people file,
-Google Directory or Microsoft Entra, and returns a `RosterRecord` for each person. Records contain the text of the
-directory: a source doesn't parse time zones, countries or dates, doesn't look up managers, and doesn't compare people.
+The roster is the list of who works here and for whom. A source reads it from a directory, such as Google Workspace or
+Microsoft Entra, or from the people file, which counts as a directory in this module. It returns a `RosterRecord` for
+each person. Records contain the text of the directory: a source doesn't parse time zones, countries or dates, doesn't
+look up managers, and doesn't compare people.
 `worker.roster.resolve` does that for the records of all sources.
 
 **A source guarantees** (each item has a test in `tests/support/roster_contract.py`):
@@ -76,7 +77,7 @@ class RosterRecord:
     group: str = ""  #: department or team
     is_active: bool = True  #: False for suspended, disabled and former people, who have no conversations
     hire_date: str = ""  #: such as `2026-09-01`, with or without a time; used only when the settings ask for it
-    #: the preferences of the pair, such as `every` or `start`, by the people file's column; other directories have none
+    #: the preferences of the pair, such as `every` or `start`, by column of the people file, which alone has any
     wishes: Mapping[str, str] = field(default_factory=dict)
 
 

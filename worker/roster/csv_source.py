@@ -16,7 +16,7 @@ from worker.settings.csv_dialect import decode_text
 from worker.settings.csv_file import CsvFormat, CsvRow, read_rows, read_text
 from worker.settings.parsers import shorten_value
 from worker.settings.people_columns import COLUMNS, REQUIRED_COLUMNS, WISH_COLUMNS
-from worker.settings.problem_report import ProblemReport
+from worker.settings.problem_report import WHOLE_ROW, ProblemReport
 
 #: By required column: the columns of HR exports any of which can replace it.
 _SUBSTITUTES = {
@@ -63,8 +63,15 @@ class PeopleFileFormat:
         """Return the format with which the rows of the file are read."""
         optional = [name for name in COLUMNS if name not in self.required]
         required = [name for name in REQUIRED_COLUMNS if name in self.required]
-        reader = PeopleHeaderReader(self.mapping)
-        return CsvFormat("people file", "A people file", required, optional, reader, _SUBSTITUTES, self.mapping)
+        return CsvFormat(
+            name="people file",
+            indefinite_name="A people file",
+            required=required,
+            optional=optional,
+            read_header=PeopleHeaderReader(self.mapping),
+            substitutes=_SUBSTITUTES,
+            named_by_settings=self.mapping,
+        )
 
 
 class CsvSource:
@@ -104,7 +111,7 @@ class CsvSource:
         records = [_build_record(row) for row in read_rows(text, file_format, problem_report)]
         if not records and not problem_report.has_faults:
             remedy = "Write one line for each person under the header."
-            problem_report.add_fault(1, "", "There is nobody in this file.", remedy)
+            problem_report.add_fault(1, WHOLE_ROW, "There is nobody in this file.", remedy)
         return records
 
     def check(self) -> SourceCheck:
@@ -116,14 +123,17 @@ class CsvSource:
             decoded = decode_text(self._path.read_bytes())
         except Problems as error:
             return SourceCheck(
-                [Finding(f"{problem.where}: {problem.what}", False, problem.remedy) for problem in error.problems]
+                [
+                    Finding(f"{problem.where}: {problem.what}", ok=False, remedy=problem.remedy)
+                    for problem in error.problems
+                ]
             )
         if not decoded.is_guessed:
-            return SourceCheck([Finding(f"{self.name} can be read", True)], records)
+            return SourceCheck([Finding(f"{self.name} can be read", ok=True)], records)
         example = next((word for word in decoded.text.split() if not word.isascii()), "")
         statement = f"{self.name} is not UTF-8; it is read as Windows-1252, for example `{shorten_value(example)}`"
         remedy = "If this example is wrong, save the file as UTF-8 (in Excel: `CSV UTF-8`)."
-        return SourceCheck([Finding(statement, True, remedy)], records)
+        return SourceCheck([Finding(statement, ok=True, remedy=remedy)], records)
 
 
 def _build_record(row: CsvRow) -> RosterRecord:

@@ -142,12 +142,14 @@ class GoogleDirectory:
         try:
             self._api.access.get_token(self._admin, DIRECTORY_READ_SCOPE)
         except ProviderError as error:
-            return SourceCheck([Finding(title, False, str(error))])
+            return SourceCheck([Finding(title, ok=False, remedy=str(error))])
         try:
             reading = self._read_everybody()
         except ProviderError as error:
-            return SourceCheck([Finding(title, True), Finding(f"{self.name} can be read", False, str(error))])
-        findings = [Finding(title, True), *list_reading_findings(self.name, reading, _FILL_MANAGERS)]
+            return SourceCheck(
+                [Finding(title, ok=True), Finding(f"{self.name} can be read", ok=False, remedy=str(error))]
+            )
+        findings = [Finding(title, ok=True), *list_reading_findings(self.name, reading, _FILL_MANAGERS)]
         return SourceCheck(findings, reading.records)
 
 

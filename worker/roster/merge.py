@@ -27,6 +27,7 @@ def merge_people_file(
         if not matches and directory_records:
             fault = f"`{name}` is not in {directory_name}, so this row has no effect."
             place = f"{row.problem_report.name}, {row.record.where}"
+            # all records of the directory add their faults to one report
             directory_records[0].problem_report.add_fault(
                 place, "email", fault, "Correct the address, or remove the row."
             )

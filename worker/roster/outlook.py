@@ -114,8 +114,8 @@ class EntraDirectory:
             permissions = read_permissions(self._graph.get_token())
             reading = self._read_everybody()
         except ProviderError as error:
-            return SourceCheck([Finding(title, False, str(error))])
-        findings = [Finding(title, True), *_check_excess_permissions(permissions)]
+            return SourceCheck([Finding(title, ok=False, remedy=str(error))])
+        findings = [Finding(title, ok=True), *_check_excess_permissions(permissions)]
         return SourceCheck(findings + list_reading_findings(self.name, reading, _FILL_MANAGERS), reading.records)
 
 
@@ -124,7 +124,9 @@ def _check_excess_permissions(permissions: list[str]) -> Iterator[Finding]:
     excess_permissions = [name for name in _PERMISSIONS[1:] if name in permissions]
     if excess_permissions:
         statement = f"The app holds {', '.join(excess_permissions)}, which is more than reading users needs"
-        yield Finding(statement, True, "Remove it from the app under API permissions: `User.Read.All` is enough.")
+        yield Finding(
+            statement, ok=True, remedy="Remove it from the app under API permissions: `User.Read.All` is enough."
+        )
 
 
 # --- users ----------------------------------------------------------------------------------------------------------

@@ -69,14 +69,16 @@ def list_reading_findings(name: str, reading: DirectoryReading, manager_remedy: 
     """
     active = [record for record in reading.records if record.is_active]
     if not active:
-        return [Finding(f"{name} lists people", False, "Nobody was read: check the settings that select people.")]
+        return [
+            Finding(f"{name} lists people", ok=False, remedy="Nobody was read: check the settings that select people.")
+        ]
     managed_count = sum(bool(record.managers) for record in active)
     people = f"{_format_people(len(active))}: {managed_count:,} with a manager, {len(active) - managed_count:,} without"
     inactive_count = len(reading.records) - len(active)
-    findings = [Finding(f"{name} lists {people}; {inactive_count:,} more can't sign in, and count as former", True)]
+    findings = [Finding(f"{name} lists {people}; {inactive_count:,} more can't sign in, and count as former", ok=True)]
     if reading.left_out:
         kinds = ", ".join(f"{kind} ({count:,})" for kind, count in sorted(reading.left_out.items()))
-        findings.append(Finding(f"{name} has other entries, which are left out: {kinds}", True))
+        findings.append(Finding(f"{name} has other entries, which are left out: {kinds}", ok=True))
     value_counts = {
         "a country": sum(bool(record.country) for record in active),
         "a department": sum(bool(record.group) for record in active),
@@ -84,12 +86,14 @@ def list_reading_findings(name: str, reading: DirectoryReading, manager_remedy: 
         "a time zone": sum(bool(record.time_zone) for record in active),
     }
     values = ", ".join(f"{value} for {_format_known(count)}" for value, count in value_counts.items())
-    findings.append(Finding(f"{name} has {values}; calendars, [roster] and the people file may have more", True))
+    findings.append(Finding(f"{name} has {values}; calendars, [roster] and the people file may have more", ok=True))
     if not managed_count:
-        findings.append(Finding(f"{name} names nobody's manager, so there are no pairs", True, manager_remedy))
+        findings.append(
+            Finding(f"{name} names nobody's manager, so there are no pairs", ok=True, remedy=manager_remedy)
+        )
     if several_count := sum(len(record.managers) > 1 for record in active):
         statement = f"{name} names several managers of {_format_people(several_count)}: such pairs stay as they are"
-        findings.append(Finding(statement, True, "Keep one manager of each. `longarc people` lists them."))
+        findings.append(Finding(statement, ok=True, remedy="Keep one manager of each. `longarc people` lists them."))
     return findings
 
 

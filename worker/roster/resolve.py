@@ -32,20 +32,20 @@ def resolve_roster(
     problem_report: ProblemReport,
     *,
     stored_roster: StoredRoster = _EMPTY_ROSTER,
-    people_file: Sequence[RosterRecord] = (),
+    file_records: Sequence[RosterRecord] = (),
     file_report: ProblemReport | None = None,
 ) -> Roster:
     """Return the roster that is made from these records. Faults are added to `problem_report`; the caller decides
     whether they refuse the roster.
 
-    `people_file`: with a directory as the source, the records of a people file that override it; their faults are added
-    to `file_report`. Every pair gets `rules.today` as `first_seen`, which the caller replaces by an earlier stored
-    date.
+    `file_records`: with a directory as the source, the records of a people file that override it; their faults are
+    added to `file_report`. Every pair gets `rules.today` as `first_seen`, which the caller replaces by an earlier
+    stored date.
     """
     parsers = build_parsers(rules.calendars, rules.mailers)
     parsed = [parse_record(record, parsers, problem_report) for record in records]
-    if people_file and file_report:
-        file_rows = [parse_record(record, parsers, file_report) for record in people_file]
+    if file_records and file_report:
+        file_rows = [parse_record(record, parsers, file_report) for record in file_records]
         parsed = merge_people_file(parsed, file_rows, rules.directory_name)
     people = identify_people(parsed, rules, stored_roster)
     return _Resolver(people, rules, stored_roster).build_roster()

@@ -1,7 +1,7 @@
 """The roster source for SCIM: reads the people whom Microsoft Entra, Okta or another directory pushed to `/scim/v2`.
 
-A push is one request about one person. The web application stores the pushed data, and this source reads everybody from
-the database, so that no reading can be incomplete. One change in a company can cause many pushes: a first
+A push is one request about one person. The server of the pages stores the pushed data, and this source reads everybody
+from the database, so that no reading can be incomplete. One change in a company can cause many pushes: a first
 synchronization may take an hour, and name managers before they are pushed themselves. Pushes with short pauses between
 them are a wave. Nothing is applied until the wave is over (`is_awaiting_pushes`).
 """
@@ -101,13 +101,13 @@ class ScimDirectory:
         try:
             log, reading = self._directory.get_push_log(), self._read_everybody()
         except LongarcError as error:
-            return SourceCheck([Finding(title, False, str(error))])
+            return SourceCheck([Finding(title, ok=False, remedy=str(error))])
         if log is None:
-            return SourceCheck([Finding(title, False, _START_PROVISIONING)])
+            return SourceCheck([Finding(title, ok=False, remedy=_START_PROVISIONING)])
         last = (
             f"the last of {format_count(log.count, 'change')} came on {log.last_at:%Y-%m-%d} at {log.last_at:%H:%M} UTC"
         )
-        findings = [Finding(f"{title}; {last}", True), *list_reading_findings(self.name, reading, _MAP_MANAGERS)]
+        findings = [Finding(f"{title}; {last}", ok=True), *list_reading_findings(self.name, reading, _MAP_MANAGERS)]
         return SourceCheck(findings, reading.records)
 
 

@@ -24,7 +24,7 @@ from worker.settings.csv_dialect import (
     is_cut_off,
 )
 from worker.settings.parsers import InvalidValue, find_nearest, shorten_value
-from worker.settings.problem_report import ProblemReport
+from worker.settings.problem_report import WHOLE_ROW, ProblemReport
 
 #: Control characters, and characters that reverse the direction of text.
 _CONTROL_CHARACTER = re.compile(r"[\x00-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
@@ -118,7 +118,7 @@ def read_text(path: Path, file_format: CsvFormat, problem_report: ProblemReport)
     try:
         return decode_text(content).text
     except UndecodableText as error:
-        problem_report.add_fault(error.line, "", error.what, "Save it as UTF-8 (in Excel: `CSV UTF-8`).")
+        problem_report.add_fault(error.line, WHOLE_ROW, error.what, "Save it as UTF-8 (in Excel: `CSV UTF-8`).")
         problem_report.raise_problems()
         return ""  # never reached, because the report has a fault
 
@@ -147,21 +147,28 @@ def read_rows(text: str, file_format: CsvFormat, problem_report: ProblemReport) 
             elif row_separator := find_other_separator(cells, separator):
                 what = f"This row is separated by {SEPARATOR_NAMES[row_separator]}, the header by "
                 what += f"{SEPARATOR_NAMES[separator]}."
-                problem_report.add_fault(row_line, "", what, "Use one separator in the whole file.")
+                problem_report.add_fault(row_line, WHOLE_ROW, what, "Use one separator in the whole file.")
             elif any(cell.strip() for cell in cells[header_width:]):
                 what = f"There are {len(cells)} cells under a header of {header_width}."
-                problem_report.add_fault(row_line, "", what, "Put quotes around a cell that holds the separator.")
+                problem_report.add_fault(
+                    row_line, WHOLE_ROW, what, "Put quotes around a cell that holds the separator."
+                )
             elif len(cells) < fewest_cells and is_cut_off(text, reader.line_num):
                 problem_report.add_fault(
-                    row_line, "", "The file ends in the middle of this row.", "Export the file again, and completely."
+                    row_line,
+                    WHOLE_ROW,
+                    "The file ends in the middle of this row.",
+                    "Export the file again, and completely.",
                 )
             else:
                 fewest_cells = min(fewest_cells or header_width, len(cells))
                 yield CsvRow(row_line, _collect_cells(cells, columns), problem_report)
     except csv.Error as error:
-        problem_report.add_fault(next_line + skipped_lines, "", *describe_csv_error(str(error)))
+        problem_report.add_fault(next_line + skipped_lines, WHOLE_ROW, *describe_csv_error(str(error)))
     if columns is None and not problem_report.has_faults:
-        problem_report.add_fault(1, "", "The file is empty.", f"Begin with a header: {','.join(file_format.columns)}")
+        problem_report.add_fault(
+            1, WHOLE_ROW, "The file is empty.", f"Begin with a header: {','.join(file_format.columns)}"
+        )
 
 
 def _collect_cells(cells: Sequence[str], columns: Mapping[int, str]) -> dict[str, str]:
@@ -191,17 +198,19 @@ def _locate_columns(
     names = [" ".join(cell.split()).casefold() for cell in header]
     if not columns and any("@" in name for name in names):
         remedy = f"Write a header above this line: {','.join(file_format.required)}."
-        problem_report.add_fault(line, "", "The file begins with a person, so its columns have no names.", remedy)
+        problem_report.add_fault(
+            line, WHOLE_ROW, "The file begins with a person, so its columns have no names.", remedy
+        )
         return columns
     if len(names) == 1 and not columns:
         what = f"`{shorten_value(names[0])}` is not a header: there is no separator between columns."
         problem_report.add_fault(
-            line, "", what, f"Write {','.join(file_format.required)}, with commas, semicolons or tabs."
+            line, WHOLE_ROW, what, f"Write {','.join(file_format.required)}, with commas, semicolons or tabs."
         )
         return columns
     for name in dict.fromkeys(name for name in columns.values() if names.count(name) > 1):
         problem_report.add_fault(line, name, "This column appears twice.", "Keep one of them.")
-    # In reverse order, so that of two columns with the same name the first gives the label.
+    # Problems name a column by its label. In reverse order, so that of two columns with one name the first gives it.
     problem_report.labels.update(
         {name: shorten_value(clean_cell(header[index])) for index, name in sorted(columns.items(), reverse=True)}
     )

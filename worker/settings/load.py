@@ -243,7 +243,7 @@ def load_settings(path: Path | None, env: Mapping[str, str]) -> Settings:
     values["scim_tokens"] = read_scim_tokens(env, source.problems)
     passwords = {name: read_variable(variable, env, source.problems) for name, variable in PASSWORD_VARIABLES.items()}
     values["passwords"] = {name: SecretStr(value) for name, value in passwords.items() if value}
-    refuse_incomplete_sign_in(values, bool(passwords["sign_in"]), source.add_problem)
+    refuse_incomplete_sign_in(values, source.add_problem, has_secret=bool(passwords["sign_in"]))
     _add_default_sections(values)
     try:
         settings = Settings.model_validate(values, context={"folder": path.parent if path else Path()})

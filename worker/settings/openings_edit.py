@@ -136,7 +136,7 @@ def _replace_row(text: str, *, line: int | None, cells: Mapping[str, str] | None
     preamble = text.partition("\n")[0] + "\n" if text.startswith("sep=") else ""
     text = text.removeprefix(preamble)
     separator = detect_separator(text, _count_known_columns)
-    rows = _number_rows(text, separator, 2 if preamble else 1)
+    rows = _number_rows(text, separator, first_line=2 if preamble else 1)
     header_index = next(index for index, (_, row) in enumerate(rows) if any(cell.strip() for cell in row))
     header = rows[header_index][1]
     for name in FILE_FORMAT.columns:

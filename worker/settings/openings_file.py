@@ -55,8 +55,9 @@ def parse_openings(text: str, name: str) -> tuple[Opening, ...]:
 
 def find_unfit_columns(cells: Mapping[str, str]) -> list[str]:
     """Return the columns whose cells can't stand in a row of the file. `cells` are the texts of the row by column."""
-    problem_report = ProblemReport("row")
-    _parse_opening(CsvRow(0, {column: " ".join(text.split()) for column, text in cells.items()}, problem_report))
+    problem_report = ProblemReport("row")  # its problems are not shown
+    trimmed_cells = {column: " ".join(text.split()) for column, text in cells.items()}
+    _parse_opening(CsvRow(line=0, cells=trimmed_cells, problem_report=problem_report))
     return problem_report.columns
 
 

@@ -18,6 +18,9 @@ MAX_SIMILAR_FAULTS = 10
 #: The most places that a problem names after the first, when it stands for many faults.
 MAX_NAMED_PLACES = 5
 
+#: In place of a column: the fault concerns a whole row, or the whole file.
+WHOLE_ROW = ""
+
 _QUOTED_VALUE = re.compile(r"`[^`]*`")
 _COUNT = re.compile(r"\d[\d,]*")
 
@@ -38,7 +41,7 @@ class _Fault:
 class _FaultGroup:
     """The faults of one column that differ only in the values that they quote."""
 
-    column: str  #: our name of the column; empty when the faults concern whole rows, or the whole file
+    column: str  #: our name of the column, or `WHOLE_ROW`
     first_faults: list[_Fault] = field(default_factory=list)
     first_texts: set[str] = field(default_factory=set)  #: the distinct texts of the first faults
     count: int = 0  #: of all faults
@@ -72,7 +75,7 @@ class ProblemReport:
     def add_fault(self, place: int | str, column: str, what: str, remedy: str | Callable[[], str]) -> None:
         """Add a fault. `place` is the number of a line, or a text such as `user 10394`.
 
-        `column` is our name of the column, or empty when the fault concerns the whole row, or the whole file.
+        `column` is our name of the column, or `WHOLE_ROW` when the fault concerns the whole row, or the whole file.
         `what` says what is wrong, and `remedy` what to write instead. A callable remedy is called only if it is needed.
         """
         place = f"line {place}" if isinstance(place, int) else place

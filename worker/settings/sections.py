@@ -203,7 +203,7 @@ class RuleSettings(Section):
 
     `ahead` is how many career sessions a pair has on the calendar in advance. `min_by_hand` is the shortest session
     that a person may choose. All pairs of a manager that have never met or are overdue meet within `first_spread`. A
-    sweep that would cancel more than `max_cancels` events is refused.
+    sweep or an import of the roster that would cancel more than `max_cancels` events is refused.
     """
 
     ahead: Annotated[int, _validate_integer(1, 2)] = 1
@@ -360,8 +360,8 @@ class MailSettings(Section):
     """The sender and the content of mails.
 
     `domain` is that of the Message-IDs. `operator_by` is the mail service for mails to the operator. `send_as` says
-    whose mailbox sends mails with content: that of the service, which is `from`, or the manager's own. `content` says
-    whether these mails hold the content in full, or only a link to the page that shows it.
+    which mailbox sends mails with content: with `service` that of the address `from`, with `manager` the manager's own.
+    `content` says whether these mails hold the content in full, or only a link to the page that shows it.
     """
 
     sender: Annotated[Address, validate_text(parse_address), Field(alias="from")] = "longarc@localhost"

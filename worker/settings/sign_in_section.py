@@ -89,11 +89,12 @@ def make_redirect_uri(base_url: str) -> str:
 
 
 def refuse_incomplete_sign_in(
-    values: Mapping[str, Any], has_secret: bool, add_problem: Callable[[Key, str, str], None]
+    values: Mapping[str, Any], add_problem: Callable[[Key, str, str], None], *, has_secret: bool
 ) -> None:
     """Add a problem for each missing setting of sign-in, and for each setting that has no effect without sign-in.
 
-    `values` are the settings in the file. `has_secret` says whether the environment has the client's secret.
+    `values` are the settings in the file. `add_problem` takes the key of a setting, what is wrong, and the remedy.
+    `has_secret` says whether the environment has the client's secret.
     """
     section, pages = values.get("sign_in", {}), values.get("pages", {})
     if not isinstance(section, dict) or not isinstance(pages, dict):

@@ -23,7 +23,8 @@ def load_calendars(
 
     All-day events and times without a zone are read in the zone of the person. A meeting that is in the files of
     several people is added once; it is busy time only for the people whose own file says so. Files of
-    `people_of_other_parts` are skipped. Raises Problems for files that can't be read, and for files of unknown people.
+    `people_of_other_parts`, whom other processes simulate, are skipped. Raises Problems for files that can't be read,
+    and for files of unknown people.
     """
     problems: list[Problem] = []
     exports: dict[Address, _Export] = {}

@@ -293,7 +293,7 @@ class SimulatedHumans:
     def _choose_span(self, person: Person, start: datetime, days: int, minutes: int, rng: random.Random) -> Span | None:
         """Return a random span of this length in the working hours of a person, `days` working days after `start`.
 
-        Returns None when no working period of that day is long enough.
+        Returns None when no spell of working hours on that day is long enough.
         """
         day = add_working_days(person, get_local_date(person.zone, start), days)
         for spell in list_spells(person, day):

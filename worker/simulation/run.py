@@ -166,7 +166,8 @@ def _simulate_in_process(
 ) -> None:
     """Simulate these people and pairs in this process.
 
-    The folder of calendars may also have files of `people_of_other_parts`, which are skipped.
+    The folder of calendars may also have files of `people_of_other_parts`, whom other processes simulate. They are
+    skipped.
     """
     settings = make_simulation_settings(settings)
     world = SimulatedWorld(

@@ -23,7 +23,7 @@ from worker.store.store import NextDue, Store
 
 #: Name of the in-memory calendar and mail services. Each simulated person has it as `calendar` and `mail`.
 MEMORY_PROVIDER = "memory"
-#: The kinds of history rows that are copied to the ledger (docs/reference/ledger.md).
+#: The kinds of history lines that are copied to the ledger (docs/reference/ledger.md).
 LEDGER_KINDS = (
     *("event.create", "event.update", "event.cancel", "mail", "mail.folded"),
     *("session", "offer", "unplaceable", "human", "contract"),
@@ -192,7 +192,7 @@ def make_simulation_settings(settings: Settings) -> Settings:
     """Return the settings of a company, adapted for a simulation.
 
     Calendars are polled rarely, since SimulatedWorld makes changed calendars due. Alerts are sent with the in-memory
-    mail service. The limit on cancelled events is raised so that no import has to be confirmed by an operator.
+    mail service. The limit on cancelled events is raised so that no sweep is refused.
     """
     return settings.model_copy(
         update={
