@@ -173,10 +173,12 @@ class Outbox:
             removed_key=attempt.removed_key,
             history_fields=attempt.history_fields,
             needs_reread=attempt.needs_reread,
-            shown_learning=self._find_shown_learning(effect, state, context.content),
+            shown_learning_written_at=self._find_shown_learning_time(effect, state, context.content),
         )
 
-    def _find_shown_learning(self, effect: Effect, state: PairState | None, content: OpenedContent) -> datetime | None:
+    def _find_shown_learning_time(
+        self, effect: Effect, state: PairState | None, content: OpenedContent
+    ) -> datetime | None:
         """Return when the manager's learning that this mail shows was written; None for a mail without one (R-35)."""
         learning = self._composer.choose_learning(effect, state, content) if state is not None else None
         return learning.written_at if learning else None

@@ -182,7 +182,9 @@ class EffectResult:
     history_fields: Mapping[str, Any] | None = None  #: the fields of the history line about an effect that is done
     #: whether the calendar differs from the database, so that the calendar has to be read before the pair is planned
     needs_reread: bool = False
-    shown_learning: datetime | None = None  #: when the manager wrote the sentence that this mail shows (R-35)
+    shown_learning_written_at: datetime | None = (
+        None  #: when the manager wrote the sentence that this mail shows (R-35)
+    )
 
 
 class OutboxRows:
@@ -230,8 +232,8 @@ class OutboxRows:
         with self._database.write() as connection:
             if not _settle_claimed(connection, result, holder):
                 return
-            if settlement.progress in _SHOWN_PROGRESS and effect.pair and result.shown_learning:
-                delete_shown_learning(connection, effect.pair, result.shown_learning)
+            if settlement.progress in _SHOWN_PROGRESS and effect.pair and result.shown_learning_written_at:
+                delete_shown_learning(connection, effect.pair, result.shown_learning_written_at)
             if settlement.progress in (EffectProgress.DROPPED, EffectProgress.DEAD):
                 release_mentions(connection, effect.key)
             has_written = result.placed or result.removed_key

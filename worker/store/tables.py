@@ -95,14 +95,14 @@ pair = Table(
     Column("id", PairIdType, primary_key=True),
     Column("manager", String, ForeignKey("person.email"), nullable=False, index=True),
     Column("report", String, ForeignKey("person.email"), nullable=False, index=True),
-    Column("first_seen", Date, nullable=False),
-    Column("start", Date),
+    Column("first_seen", Date, nullable=False),  # when the roster first named the pair
+    Column("start", Date),  # the first session does not take place before this day
     Column("weeks", Integer, nullable=False),  # the rhythm, as a number of weeks or of months; the other one is 0
     Column("months", Integer, nullable=False),
-    Column("minutes", Integer, nullable=False),
+    Column("minutes", Integer, nullable=False),  # the length of a career session
     Column("format", EnumType(Format), nullable=False),
     Column("review", EnumType(ReviewMode), nullable=False),
-    Column("transition_until", Date),
+    Column("transition_until", Date),  # until this day, career sessions are more frequent
     Column("weekday", Integer),  # the preferred weekday and minute of the day; null without a preference
     Column("minute", Integer),
     Column("trust", Boolean, nullable=False),  # whether the brief may suggest the hardest questions
@@ -133,13 +133,13 @@ session = Table(
     Column("state", EnumType(SessionState), nullable=False),
     Column("closed", Boolean, nullable=False),  # whether nothing remains to be done: `Session.is_closed`
     Column("minutes", Integer, nullable=False),
-    Column("earliest", Instant, nullable=False),
+    Column("earliest", Instant, nullable=False),  # the start of the window
     Column("target", Instant, nullable=False),
-    Column("latest", Instant, nullable=False),
+    Column("latest", Instant, nullable=False),  # the end of the window
     Column("start", Instant),
     Column("end", Instant),
     Column("generation", Integer, nullable=False),
-    Column("sequence", Integer, nullable=False),
+    Column("sequence", Integer, nullable=False),  # grows each time planning decides to write the event
     # whether the window comes from the pair's turn or start, and not from the pair's last session
     Column("in_turn", Boolean, nullable=False, server_default=false()),
     Column("by_hand", Boolean, nullable=False),  # whether a person chose the session's time
@@ -148,9 +148,9 @@ session = Table(
     Column("intended", IntendedTimesType),
     Column("urgent", Boolean, nullable=False),  # false for an ad hoc session, whose urgency is in `sealed_plan`
     Column("count", Integer, nullable=False),  # how often the session was deferred
-    Column("deferred_at", Instant),
+    Column("deferred_at", Instant),  # the last deferral; null when the two then left the session until the next quarter
     Column("warned_at", Instant),  # when the manager is warned of another event at the session's time
-    Column("held_at", Instant),
+    Column("held_at", Instant),  # the end of the session, once it has taken place
     Column("noted_at", Instant),  # when `held_at` was recorded; null when that was at the end of the session
     Column("contracted_at", Instant),  # when the first revision of the session's contract was recorded
     Column("unplaceable", ReasonsType),  # why no time for the session exists
@@ -168,8 +168,7 @@ deferral = Table(
     "deferral",
     metadata,
     Column("session", String, ForeignKey("session.id"), primary_key=True),
-    # counts the deferrals of a session; a move by hand has a row, too, with a negative number
-    Column("number", Integer, primary_key=True),
+    Column("number", Integer, primary_key=True),  # 1, 2, … for deferrals; -1, -2, … for moves by hand
     Column("at", Instant, nullable=False),
     Column("cause", EnumType(DeferralCause), nullable=False),
     Column("who", String, nullable=False),  # the address of the person who caused the deferral; empty for nobody
@@ -222,8 +221,8 @@ commitment = Table(
     Column("closed_at", Instant),  # when the commitment ended
     Column("block_start", Instant),
     Column("block_end", Instant),
-    Column("all_day", Boolean, nullable=False),
-    Column("by_hand", Boolean, nullable=False),
+    Column("all_day", Boolean, nullable=False),  # whether the block is an all-day event
+    Column("by_hand", Boolean, nullable=False),  # whether the manager chose the time of the block
     Column("dismissed", Boolean, nullable=False),  # whether the manager removed the block from the calendar
     Column("generation", Integer, nullable=False),
     Column("sequence", Integer, nullable=False),
@@ -266,14 +265,13 @@ outbox = Table(
     Column("subject", String, nullable=False, index=True),
     Column("calendar", String, nullable=False),
     Column("event", String, nullable=False),  # key of the event
-    # for a mail, the reader's address; for a mail about a third voice, whose row must not name the reader, a keyed
-    # digest of the address and the day
+    # for a mail, the reader's address; for a mail about a third voice, a keyed digest of that address and the day
     Column("to", String, nullable=False),
     Column("number", Integer, nullable=False),  # distinguishes mails of one name and subject, such as by revision
     Column("start", Instant),  # the event's start before the effect; for a mail, a time that its `MailName` determines
     Column("progress", EnumType(EffectProgress), nullable=False),
     Column("due_at", Instant),  # while the effect is leased, the end of the lease; null when the progress is final
-    Column("snapshot_at", Instant, nullable=False),
+    Column("snapshot_at", Instant, nullable=False),  # when the state was read from which the effect was decided
     Column("attempts", Integer, nullable=False),
     Column("holder", String),
     Column("problem", String),  # why the last attempt failed, without content
@@ -436,13 +434,13 @@ pushed_person = Table(
     "pushed_person",
     metadata,
     Column("id", String, primary_key=True),
-    Column("user_name", String, nullable=False),
+    Column("user_name", String, nullable=False),  # SCIM's `userName`
     Column("user_name_key", String, nullable=False, unique=True),  # the user name, normalized for comparison
-    Column("external_id", String, nullable=False, index=True),
-    Column("attributes", JSON, nullable=False),
+    Column("external_id", String, nullable=False, index=True),  # SCIM's `externalId`: the directory's own id
+    Column("attributes", JSON, nullable=False),  # what the roster needs, by SCIM's names
     Column("created_at", Instant, nullable=False),
     Column("changed_at", Instant, nullable=False),
-    Column("revision", Integer, nullable=False),
+    Column("revision", Integer, nullable=False),  # grows with each change; SCIM's version of the resource
 )
 
 #: The name of the stored value that lists the calendar services whose calendars were last entered in the table
@@ -472,7 +470,7 @@ channel = Table(
     Column("opened_at", Instant),
     Column("renew_at", Instant),
     Column("expires_at", Instant),
-    Column("proven_at", Instant),
+    Column("proven_at", Instant),  # since when the channel is known to work; null when it is not
     Column("notified_at", Instant),  # when the last notification came
     # whether a notification of a change has come since the last reading of the calendar began
     Column("has_told", Boolean, nullable=False, server_default=false()),
@@ -480,8 +478,9 @@ channel = Table(
     # how many polls, each caused by a notification, came in quick succession before the poll at `hinted_at`
     Column("looks", Integer, nullable=False, server_default="0"),
     Column("awaiting_since", Instant),  # when we wrote the change whose notification has not come yet
+    # how many channels in a row could not be opened or renewed, or were silent
     Column("failures", Integer, nullable=False, server_default="0"),
-    Column("problem", String, nullable=False, server_default=""),
+    Column("problem", String, nullable=False, server_default=""),  # why the last channel failed
     # when the next step is due: to open, renew or replace the channel; while the row is leased, the end of the lease
     Column("due_at", Instant, nullable=False, index=True),
     Column("holder", String),
