@@ -6,7 +6,7 @@ from typing import Any
 
 from sqlalchemy import and_, case, func, or_, select
 
-from worker.domain.model import LIVE_PROGRESS, EffectKind, EndReason, Participation
+from worker.domain.model import PENDING_PROGRESS, EffectKind, EndReason, Participation
 from worker.domain.rollout import EXCLUDED_BY_ROLLOUT
 from worker.store.channel_standings import CHANNEL_STANDING, IS_COUNTED, make_standing_values
 from worker.store.database import Database
@@ -18,7 +18,7 @@ from worker.store.tables import calendar, channel, outbox, pair, person, session
 #: A count for each combination of labels. The labels are the values of the metric's label names, in their order.
 Counts = dict[tuple[str, ...], int]
 
-_LIVE = sorted(progress.value for progress in LIVE_PROGRESS)
+_PENDING = sorted(progress.value for progress in PENDING_PROGRESS)
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +55,7 @@ _CALENDARS_DUE = _prepare_due_count(calendar.c.due_at)
 _PAIRS_DUE = _prepare_due_count(pair.c.due_at)
 _EFFECTS_DUE = PreparedStatement(
     select(outbox.c.what, func.count(), func.min(outbox.c.due_at))
-    .where(outbox.c.due_at <= bind_instant("now"), in_fixed_values(outbox.c.progress, _LIVE), IS_RECORDED)
+    .where(outbox.c.due_at <= bind_instant("now"), in_fixed_values(outbox.c.progress, _PENDING), IS_RECORDED)
     .group_by(outbox.c.what)
 )
 _EFFECTS = PreparedStatement(

@@ -6,7 +6,7 @@ from typing import Any
 from sqlalchemy import and_, func, or_, select
 
 from worker.domain.model import (
-    LIVE_PROGRESS,
+    PENDING_PROGRESS,
     UNRECORDED_MAILS,
     Commitment,
     DeferralCause,
@@ -58,8 +58,8 @@ class Statistics:
         of them was due.
         """
         columns = (outbox.c.what, outbox.c.name, func.count(), func.min(outbox.c.due_at))
-        live = sorted(progress.value for progress in LIVE_PROGRESS)
-        is_due = and_(outbox.c.progress.in_(live), outbox.c.due_at <= now, IS_RECORDED)
+        pending = sorted(progress.value for progress in PENDING_PROGRESS)
+        is_due = and_(outbox.c.progress.in_(pending), outbox.c.due_at <= now, IS_RECORDED)
         query = select(*columns).where(is_due).group_by(outbox.c.what, outbox.c.name).order_by(*columns[:2])
         with self._database.read() as connection:
             return [(row[0], row[1], row[2], row[3]) for row in connection.execute(query)]
