@@ -58,7 +58,8 @@ _TOKEN_KIND, _ADDRESS_KIND = "channel", "channel address"
 
 #: Returns the calendar service of a person; None for a person without a calendar.
 FindCalendarProvider = Callable[[Address], CalendarProvider | None]
-#: After a notification of these kinds the calendar has to be read.
+#: After a notification of these kinds the calendar has to be read: it has changed, the service lost notifications, or
+#: it has closed the channel.
 _KINDS_TO_READ_AFTER = frozenset({NotificationKind.CHANGED, NotificationKind.MISSED, NotificationKind.REMOVED})
 
 

@@ -108,7 +108,8 @@ class Contracts:
 
         Records nothing when the newest revision has the same content. `base_revision` is the number of the revision
         that the person has changed, 0 for a first contract. Overtaken is raised when there is a newer one; with None,
-        this is not checked. `deletes_draft` also deletes the contract draft of the session. When an operator records a
+        this is not checked. `limits` are those of the form on the page; without them, a contract may have any size.
+        `deletes_draft` also deletes the contract draft of the session. When an operator records a
         revision `on_behalf` of a person, that access is stored, and both people are notified. Raises UnknownName,
         UnfitContract for a contract with faults, NoContractSession for a session that can't have a contract,
         NotHeldYet, LeaseLost.

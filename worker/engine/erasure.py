@@ -27,7 +27,7 @@ from worker.store.undo import StandingEvent
 log = logging.getLogger(__name__)
 
 #: Name of the stored value that holds the day on which the content of ended pairs was last erased.
-_DAY_NAME = "retention"
+_DAY_VALUE_NAME = "retention"
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,12 +137,12 @@ class Erasure:
         """Erase the content of the pairs whose retention has ended. Later calls on the same day (UTC) do nothing."""
         now, months = self._clock(), self._settings.retention.contents_after
         day = f"{now:%Y-%m-%d}"
-        if self._store.people.get_stored_value(_DAY_NAME) == day:
+        if self._store.people.get_stored_value(_DAY_VALUE_NAME) == day:
             return
         self._store.erasure.set_missing_end_times(now)  # of pairs that ended under an older version
         if months is not None:
             self._erase_ended_pairs(self._store.erasure.list_ended_pairs(find_erasure_limit(months, now.date())))
-        self._store.people.set_stored_value(_DAY_NAME, day)
+        self._store.people.set_stored_value(_DAY_VALUE_NAME, day)
 
     def _erase_ended_pairs(self, pairs: Sequence[PairId]) -> None:
         """Erase the content of these pairs, and the questions of their reports who have left.

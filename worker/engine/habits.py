@@ -25,7 +25,7 @@ from worker.store.store import Store
 log = logging.getLogger(__name__)
 
 #: Name of the stored value that holds the day on which calendars were last queried for habits.
-_HABITS_DAY_NAME = "habits"
+_HABITS_DAY_VALUE_NAME = "habits"
 #: Each calendar is queried once in so many days, on a fixed weekday.
 HABITS_INTERVAL_DAYS = 7
 #: The most people whom an alert about missing time zones names.
@@ -61,7 +61,7 @@ class CalendarHabits:
         today, people = f"{now:%Y-%m-%d}", self._store.people
         midnight = now.replace(hour=0, minute=0, second=0, microsecond=0)
         never_queried = self._list_never_queried()
-        if people.get_stored_value(_HABITS_DAY_NAME) == today:
+        if people.get_stored_value(_HABITS_DAY_VALUE_NAME) == today:
             return never_queried
         people_of_weekday = {
             address
@@ -70,7 +70,7 @@ class CalendarHabits:
         }
         if people_of_weekday:
             # stored before the queries, so that failing queries are not repeated each minute
-            people.set_stored_value(_HABITS_DAY_NAME, today)
+            people.set_stored_value(_HABITS_DAY_VALUE_NAME, today)
         return people_of_weekday | never_queried
 
     def _list_never_queried(self) -> set[Address]:

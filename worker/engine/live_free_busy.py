@@ -35,7 +35,7 @@ class LiveFreeBusy:
         self._read = read
         self._group_by_service = group_by_service
         self._wait_seconds = wait_seconds
-        self._slots = BoundedSemaphore(MAX_READS)
+        self._permits = BoundedSemaphore(MAX_READS)
 
     def read(self, request: FreeBusyRequest) -> FreeBusySnapshot:
         """Return the free/busy of these people. People whose service did not answer in time are in `unavailable`."""
@@ -63,10 +63,10 @@ class LiveFreeBusy:
     def _start(self, request: FreeBusyRequest, deadline: float) -> Future[FreeBusySnapshot]:
         """Start reading in a daemon thread, so that a hanging service delays neither the page nor the process's exit.
 
-        When no slot becomes free before the deadline, nothing is started, and the returned future is never done.
+        While MAX_READS reads are running, none is started. Then, after the deadline, the returned future is never done.
         """
         result: Future[FreeBusySnapshot] = Future()
-        if self._slots.acquire(timeout=max(0.0, deadline - time.monotonic())):
+        if self._permits.acquire(timeout=max(0.0, deadline - time.monotonic())):
             Thread(target=self._run, args=(request, result), name="longarc-free-busy", daemon=True).start()
         return result
 
@@ -76,4 +76,4 @@ class LiveFreeBusy:
         except BaseException as error:
             result.set_exception(error)  # raised by `result()` in the thread of the page
         finally:
-            self._slots.release()
+            self._permits.release()

@@ -23,13 +23,13 @@ class OperatorSwitches:
     def preview(self, scope: PauseScope, *, should_pause: bool) -> ParticipationChange | None:
         """Return the pairs that pausing or resuming `scope` would affect. Writes nothing.
 
-        Returns None when `scope` is in the wanted state already.
+        Returns None when `scope` is paused or resumed already.
         """
         new_pauses = self._find_new_pauses(scope, should_pause=should_pause)
         return self._participation.preview_pauses(new_pauses) if new_pauses else None
 
     def switch(self, scope: PauseScope, by: Address, *, should_pause: bool) -> bool:
-        """Pause or resume the pairs of `scope`. Returns False, and records nothing, when that was done already."""
+        """Pause or resume `scope`, a group or everybody. Returns False, and records nothing, when nothing changes."""
         new_pauses = self._find_new_pauses(scope, should_pause=should_pause)
         if new_pauses is None:
             return False

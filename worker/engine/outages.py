@@ -1,4 +1,4 @@
-"""Turns repeated failures of a service, the database, the queue or a task into outages, so that the log stays short.
+"""Turns repeated failures of a service, the database, Huey's queue or a task into outages, so that the log stays short.
 
 An outage is logged when it begins, once an hour while it lasts, and when it ends, with the number of failed attempts.
 """
@@ -19,7 +19,7 @@ from worker.store.outbox import MailFailures
 
 log = logging.getLogger(__name__)
 
-#: Subjects of outages. Log lines begin with the subject.
+#: Subjects of outages. Log lines begin with the subject. The queue is the one in Redis from which Huey takes tasks.
 DATABASE, QUEUE = "The database", "The queue"
 _CALENDAR_PREFIX, _MAIL_PREFIX = "The calendar service ", "Sending mail by "
 LOG_INTERVAL = timedelta(hours=1)

@@ -1,7 +1,7 @@
 """Performs the effects in the outbox: claims due effects under a lease, attempts each one, and settles it.
 
-An effect is an event to write or a mail to send. Its row has the state `sending` while the service is called. If the
-lease ends in that state, the outcome of the call is unknown. The next attempt then asks the service for the event or
+An effect is an event to write or a mail to send. Its progress is `sending` while the service is called. If the
+lease ends meanwhile, the outcome of the call is unknown. The next attempt then asks the service for the event or
 mail with that key. When the service does not know, `planner.settle_effect` decides by the kind of the effect whether it
 may be attempted again.
 """
@@ -101,7 +101,7 @@ class Outbox:
     def run(self, holder: str, limit: int = BATCH, *, calendars_only: bool = False) -> int:
         """Perform up to `limit` due effects, and return how many were claimed.
 
-        With `calendars_only`, only changes of events, and mails that withdraw an invitation, are performed.
+        With `calendars_only`, only changes of events are performed, and mails that withdraw invitations sent by mail.
         """
         now = self._clock()
         # the holder is unique for each run, since several threads of a process may run this at once
@@ -230,19 +230,18 @@ class Outbox:
         count_effect(effect, settlement.progress, now)
         level = logging.DEBUG if settlement.progress is EffectProgress.WAITING else logging.INFO
         kind, progress, problem = effect.kind.value, settlement.progress.value, attempt.problem
-        arguments = (kind, effect.name or effect.event, progress)
+        log_line = f"{kind} {effect.name or effect.event}: {progress}"
         log.log(
             level,
-            "%s %s: %s",
-            *arguments,
+            "%s",
+            log_line,
             extra={"action": Action.EFFECT, "key": effect.key, "what": kind, "outcome": progress, "problem": problem},
         )
         if settlement.alerts_operator and not _is_alert(effect):
-            effect_name = f"the mail {effect.name}" if effect.kind is EffectKind.MAIL else effect.kind.value
-            recipient = effect.pair or effect.to
-            text = f"{effect_name} for {recipient} is {settlement.progress.value}: {attempt.problem}"
-            key, cause = f"{effect.key}:{settlement.progress.value}", effect.kind.value
-            self._store.outbox.alert(key, text, now, self._operator, cause)
+            effect_name = f"the mail {effect.name}" if effect.kind is EffectKind.MAIL else kind
+            text = f"{effect_name} for {effect.pair or effect.to} is {progress}: {problem}"
+            # of the alerts with one cause, at most one mail an hour is sent
+            self._store.outbox.alert(f"{effect.key}:{progress}", text, now, self._operator, cause=kind)
 
     # --- mails ---
 
@@ -253,27 +252,28 @@ class Outbox:
             return self._perform_third_voice_mail(effect, now, doubt=doubt)
         personal_mail = context.personal_mails.get(effect.key)
         if personal_mail is not None:
-            mail_user = personal_mail.person
+            sending_person = personal_mail.person
             mail_context = self._composer.build_personal_context(
-                effect, mail_user, personal_mail.states, personal_mail.folded_mails, context.content, now
+                effect, personal_mail.person, personal_mail.states, personal_mail.folded_mails, context.content, now
             )
-            is_current = bool(mail_context.news)
+            is_current = bool(mail_context.news)  # the news are the lines of a personal mail
         elif is_personal(effect):
             return STALE  # the reader has left
         else:
-            mail_user = state.manager if state is not None else self._composer.build_operator()
+            sending_person = state.manager if state is not None else self._composer.build_operator()
             is_current = state is None or KINDS[effect.name].is_valid(effect, state, now)
             mentions = frozenset[str]()
             if is_current:
                 mentions = reserve_mentions(self._store, effect, state, context.content, now)
             mail_context = self._composer.build_mail_context(effect, state, context.content, now, mentions)
-        mailer = self._get_mailer(mail_user.mail)  # `mail_user` is the person whose mail service sends the mail
+        mailer = self._get_mailer(sending_person.mail)
         is_to_operator = personal_mail is None and state is None
-        sender = "" if is_to_operator else self._composer.choose_sender(effect, mail_user.email)
+        sender = "" if is_to_operator else self._composer.choose_sender(effect, sending_person.email)
         if sender and can_send_as(mailer, sender):
             mail_context = replace(mail_context, sender=sender)
         history_fields = self._build_mail_history_fields(effect, state, mail_context)
-        if doubt is not Doubt.NONE or effect.attempts > 1:  # an earlier attempt may have sent the mail
+        # an earlier attempt may have sent the mail, or the program did before its database was restored (`doubt`)
+        if doubt is not Doubt.NONE or effect.attempts > 1:
             was_sent = mailer.was_sent(effect.key)  # None when the service does not know
             if was_sent:
                 return Attempt(Outcome.DONE, history_fields=history_fields)
@@ -335,7 +335,7 @@ class Outbox:
                 return email
             now = self._clock()
             cause = f"template:{mail_context.name}"
-            self._store.outbox.alert(f"{cause}:{now:%Y-%m-%d}", text, now, self._operator, cause)
+            self._store.outbox.alert(f"{cause}:{now:%Y-%m-%d}", text, now, self._operator, cause=cause)
             return email
 
     def _send_mail(self, mailer: Mailer, email: EmailMessage, key: str, history_fields: Mapping[str, Any]) -> Attempt:
@@ -392,7 +392,7 @@ class Outbox:
         """
         if existing is not None and existing.is_delivered:
             placed = self._resolve_placed(existing, draft)
-        elif existing is not None or planner.is_fresh(effect, self._clock()):
+        elif existing is not None or planner.is_fresh(effect, self._clock()):  # fresh: decided not too long ago
             placed = self._resolve_placed(provider.create(effect.calendar, draft), draft)
         else:
             return STALE
@@ -426,7 +426,7 @@ class Outbox:
         )
 
     def _resolve_placed(self, event: Event, draft: EventDraft) -> PlacedEvent:
-        """Return the event as stored, with the span of the service's response and primary addresses of guests."""
+        """Return the placed event to store, with the span that the service returned and primary addresses of guests."""
         if len(draft.guests) == 1:  # then any other address in the response is an alias of this guest
             learn_from_write(event, draft.guests[0].email, self._identities)
         return _build_placed(resolve_event(event, self._identities), draft)
@@ -437,6 +437,7 @@ class Outbox:
         return self._composer.build_commitment_event(state, subject, content.commitment_texts.get(subject.id))
 
     def _cancel_event(self, effect: Effect, state: PairState, provider: CalendarProvider) -> Attempt:
+        # the state does not have the events of sessions that were closed long ago
         placed = state.placed_events.get(effect.event) or self._store.calendars.find_event(effect.event)
         if placed is None or placed.is_gone:
             return STALE
@@ -477,7 +478,7 @@ def _was_updated(existing: Event, placed: PlacedEvent, draft: EventDraft) -> boo
 
 
 def _build_placed(event: Event, draft: EventDraft) -> PlacedEvent:
-    """Return the event as stored, after a service has returned `event` for the draft that was written.
+    """Return the placed event to store, after a service has returned `event` for the draft that was written.
 
     The span of an all-day event depends on the time zone of the calendar. So for an all-day event, the span that the
     service returned is stored as the written one.

@@ -31,7 +31,7 @@ log = logging.getLogger(__name__)
 #: Name of the stored value that changes with each import. It holds the digest of the imported roster, and the time.
 IMPORT_VERSION_NAME = "people"
 #: Name of the stored value that holds the result of `RosterReader.get_version` at the last reading, and its time.
-_READING_NAME = "roster_reading"
+_READING_VALUE_NAME = "roster_reading"
 #: After how long a directory is read again when it could not be read, or when its roster was refused.
 RETRY_AFTER = timedelta(minutes=15)
 #: How long the next reading may be overdue before the operator is alerted that a directory can't be read.
@@ -92,7 +92,7 @@ class PeopleImport:
         people_to_query = self._habits.choose_people(now)
         if is_current and not people_to_query:  # habits can change without the roster
             return False
-        reads_for_habits_alone = is_current
+        reads_for_habits_alone = is_current  # the roster is read all the same, since the habits are filled into it
         if self._failure and self._failure.would_recur(version, now) and not (reads_for_habits_alone or must_read):
             return self._failure.repeat()
         try:
@@ -109,7 +109,7 @@ class PeopleImport:
                 return False
             raise
         self._failure = None
-        people.set_stored_value(_READING_NAME, f"{version} {now.isoformat()}")
+        people.set_stored_value(_READING_VALUE_NAME, f"{version} {now.isoformat()}")
         self._report_faults(reading, now)
         return has_changed
 
@@ -125,7 +125,7 @@ class PeopleImport:
 
     def _load_last_reading(self) -> tuple[str, datetime | None]:
         """Return the version and the time of the last reading; an empty version and None before the first one."""
-        version, _, read_at = (self._store.people.get_stored_value(_READING_NAME) or "").partition(" ")
+        version, _, read_at = (self._store.people.get_stored_value(_READING_VALUE_NAME) or "").partition(" ")
         return version, datetime.fromisoformat(read_at) if read_at else None
 
     def _import(self, reading: RosterReading, people_to_query: Set[Address], now: datetime, *, force: bool) -> bool:

@@ -30,7 +30,7 @@ from worker.store.store import Store
 log = logging.getLogger(__name__)
 
 #: Name of the stored value that holds the month in which rounds were last opened and closed.
-_MONTH_NAME = "pulse"
+_MONTH_VALUE_NAME = "pulse"
 #: The last day of a month on which its round may still open. After that day the round is left out.
 LAST_OPENING_DAY = 14
 #: The length of a token, in hexadecimal digits.
@@ -58,7 +58,7 @@ class Pulse:
         """Close the rounds of earlier months, and open the round of this month. Does nothing when that was done."""
         now = self._clock()
         month = f"{now:%Y-%m}"
-        if self._store.people.get_stored_value(_MONTH_NAME) == month:
+        if self._store.people.get_stored_value(_MONTH_VALUE_NAME) == month:
             return
         # without an encryption key or pages nobody could answer, so that this month is left without a round
         if self._settings.keys and self._settings.base_url:
@@ -69,7 +69,7 @@ class Pulse:
             except WrongKey as error:  # tried again at the next call, without stopping the rest of the tick
                 log.warning("the pulse waits: %s", error, extra={"action": Action.PULSE_WAITS})
                 return
-        self._store.people.set_stored_value(_MONTH_NAME, month)
+        self._store.people.set_stored_value(_MONTH_VALUE_NAME, month)
 
     def list_coming_mails(self, until: datetime) -> list[Effect]:
         """Return the mails of the rounds that open before `until`, for the pairs as they are now. Stores nothing."""
@@ -77,7 +77,7 @@ class Pulse:
         if not self._settings.base_url:
             return []
         now = self._clock()
-        is_month_done = self._store.people.get_stored_value(_MONTH_NAME) == f"{now:%Y-%m}"
+        is_month_done = self._store.people.get_stored_value(_MONTH_VALUE_NAME) == f"{now:%Y-%m}"
         opening_times = [] if is_month_done or now.day > LAST_OPENING_DAY else [now]
         month_start = _find_next_month(now)
         while month_start < until:

@@ -176,6 +176,7 @@ def build_rules(settings: Settings, now: datetime) -> RosterRules:
         today=now.date(),
         calendars=(*base.CALENDAR_FACTORIES, NO_CALENDAR),
         mailers=tuple(base.MAILER_FACTORIES),
+        # the columns for which a person need not have a value, since that person's calendar service has it
         habit_columns={
             name: columns for name, columns in base.CALENDARS_WITH_HABITS.items() if settings.can_read_all_habits(name)
         },

@@ -97,22 +97,24 @@ class Sweep:
         taken_times = _TakenTimeIndex(self._store, now)
         for first in range(0, len(pairs), BATCH):
             # `planned_count` is bound once for each batch, as a default value, while `first` changes with the loop
-            def report_read(people: Sequence[Address], planned_count: int = first) -> None:
+            def note_people_read(people: Sequence[Address], planned_count: int = first) -> None:
                 people_read.update(people)
                 report_progress(len(people_read) + planned_count)
 
             states = self._store.plans.load(pairs[first : first + BATCH], now).states
-            plans = self.plan_pairs(states, now, taken_times, report_read)
-            report_read([person for state in states for person in state.addresses], first + len(states))
+            plans = self.plan_pairs(states, now, taken_times, note_people_read)
+            # people whose free/busy no plan needed count as read, too, so that the progress ends at the total
+            note_people_read([person for state in states for person in state.addresses], first + len(states))
             yield from (PlannedPair(state, new_plan) for state, new_plan in zip(states, plans, strict=True))
 
     def _plan_and_commit(self, pairs: Sequence[PairId], holder: str, now: datetime) -> None:
         try:
             loaded = self._store.plans.load_readable(pairs, now)
             plans = self.plan_pairs(loaded.states, now)
+            # the sealed values of unreadable pairs can't be opened, for example with a wrong key
             plans += [_build_failed_plan(pair, problem, now) for pair, problem in loaded.unreadable.items()]
-            active_pairs = {state.pair.id for state in loaded.states if not _is_withdrawn(state.pair)}
-            refused_pairs = self._refuse_mass_cancels(plans, active_pairs, now)
+            limited_pairs = {state.pair.id for state in loaded.states if not _is_withdrawn(state.pair)}
+            refused_pairs = self._refuse_mass_cancels(plans, limited_pairs, now)
             postponed = [Plan(pair=pair, due_at=now + RETRY_AFTER) for pair in sorted(refused_pairs)]
             plans = [plan for plan in plans if plan.pair not in refused_pairs] + postponed
             self._store.plans.commit(plans, loaded.wake_counts, holder, now)
@@ -141,20 +143,20 @@ class Sweep:
         states: Sequence[PairState],
         now: datetime,
         taken_times: "_TakenTimeIndex | None" = None,
-        report_read: Callable[[Sequence[Address]], None] = lambda people: None,
+        note_people_read: Callable[[Sequence[Address]], None] = lambda people: None,
     ) -> list[Plan]:
         """Plan these pairs one after the other, with free/busy that is read for all of them at once.
 
         Each pair is first planned without free/busy. Most plans need none, since nothing has to be booked; the others
         contain the request for the free/busy that they need. `taken_times` holds the times that earlier pairs took.
-        `report_read` is called with the people whose free/busy was read.
+        `note_people_read` is called with the people whose free/busy was read.
         """
-        first_plans = {state.pair.id: self._plan_pair(now, state, None) for state in states}
+        first_plans = {state.pair.id: self._plan_pair(now, state, snapshot=None) for state in states}
         requesting_states = [state for state in states if first_plans[state.pair.id].needed_free_busy]
         if not requesting_states:
             return list(first_plans.values())
         requests = [plan.needed_free_busy for plan in first_plans.values() if plan.needed_free_busy]
-        snapshot = self._read_free_busy(requests, now, report_read)
+        snapshot = self._read_free_busy(requests, now, note_people_read)
         taken_times = taken_times or _TakenTimeIndex(self._store, now)
         taken_times.load(
             person
@@ -216,7 +218,7 @@ class Sweep:
         self,
         requests: Sequence[FreeBusyRequest],
         now: datetime,
-        report_read: Callable[[Sequence[Address]], None] = lambda people: None,
+        note_people_read: Callable[[Sequence[Address]], None] = lambda people: None,
     ) -> FreeBusySnapshot:
         """Read and return the free/busy for all requests, many people at once.
 
@@ -241,7 +243,7 @@ class Sweep:
                 chunk_window = Span(start, max(windows[person].end for person in chunk))
                 windows.update(dict.fromkeys(chunk, chunk_window))
                 self._request_free_busy(provider, chunk, chunk_window, free_busy, unavailable)
-                report_read(chunk)
+                note_people_read(chunk)
         unknown = FreeBusy(is_known=False, reason="no calendar service is set up for this person")
         return FreeBusySnapshot(
             windows=windows,
@@ -290,13 +292,13 @@ class Sweep:
                 )
                 self._store.outbox.alert(f"hours:{state.pair.id}", text, now, self._operator)
 
-    def _refuse_mass_cancels(self, plans: Sequence[Plan], active_pairs: Set[PairId], now: datetime) -> set[PairId]:
+    def _refuse_mass_cancels(self, plans: Sequence[Plan], limited_pairs: Set[PairId], now: datetime) -> set[PairId]:
         """Return the pairs whose plans must not be written, because together the plans cancel too many events.
 
-        Withdrawn pairs don't count, since the operator has requested or confirmed their withdrawal. Alerts the
-        operator.
+        Only the cancels of `limited_pairs` count. Those of withdrawn pairs don't, since the operator has requested or
+        confirmed the withdrawal. Alerts the operator.
         """
-        cancels = {plan.pair: _count_cancels(plan) for plan in plans if plan.pair in active_pairs}
+        cancels = {plan.pair: _count_cancels(plan) for plan in plans if plan.pair in limited_pairs}
         total = sum(cancels.values())
         if total <= self._policy.max_cancels:
             return set()
@@ -386,5 +388,5 @@ def _collect_taken_times(state: PairState, plan: Plan) -> dict[Address, list[Tak
                 taken[person].append(TakenTime(span, session.id, session.kind, plan.pair, session.in_turn))
     for commitment in plan.commitments:
         if commitment.block and commitment.is_open and not commitment.all_day:
-            taken[state.manager.email].append(TakenTime(commitment.block, commitment.id, None, plan.pair))
+            taken[state.manager.email].append(TakenTime(commitment.block, commitment.id, pair=plan.pair))
     return taken

@@ -48,6 +48,8 @@ log = logging.getLogger(__name__)
 WINDOW_BACK, WINDOW_AHEAD = timedelta(days=2), timedelta(days=200)
 #: For how long a run holds the calendars that it has claimed.
 LEASE = timedelta(minutes=10)
+#: How many calendars are read in one run, unless the caller sets a limit.
+BATCH = 20
 #: After how long a calendar is read again when its service failed, and when reading it raised an unexpected error.
 RETRY_AFTER_FAILURE, RETRY_AFTER_UNEXPECTED = timedelta(minutes=5), timedelta(hours=1)
 #: After how long a calendar is read again when it has an event whose effect is not settled in the database yet.
@@ -98,7 +100,7 @@ class Sync:
         self._operator = operator
         self._policy = policy
 
-    def run(self, holder: str, limit: int = 20) -> int:
+    def run(self, holder: str, limit: int = BATCH) -> int:
         """Read up to `limit` due calendars, and return how many were processed.
 
         Calendars that the service reports as unchanged don't count towards the limit, since they are not read.
@@ -106,6 +108,7 @@ class Sync:
         now = self._clock()
         # the holder is unique for each run, since several threads of a process may run this at once
         holder = f"{holder}:{uuid.uuid4().hex[:8]}"
+        # more than `limit` when a service can tell of many calendars at once that they are unchanged
         claim_limit = self._comparison.choose_claim_limit(limit, now)
         due_calendars = self._store.calendars.claim(now, holder, now + LEASE, claim_limit)
         to_compare = [calendar for calendar in due_calendars if not self._needs_full_read(calendar, now)]
@@ -131,6 +134,7 @@ class Sync:
 
         For a calendar that `is_unchanged`, the service is not queried, and an empty list of changes is processed.
         """
+        # None for a calendar that is to have no channel
         channel_before = self._store.channels.begin_reading(due_calendar.address)
         try:
             provider = self._find_calendar_provider(due_calendar.address)
@@ -162,7 +166,7 @@ class Sync:
             due_at = self._find_next_poll(due_calendar, channel_before, summary, now)
             self._store.calendars.postpone(due_calendar, holder, due_at)
             return True
-        if channel_before:
+        if channel_before:  # the notifications that have come count for the next reading
             self._store.channels.abandon_reading(channel_before)
         return False
 
@@ -385,6 +389,7 @@ def interpret_changes(
     return CalendarReading(
         placed=changed_events,
         pairs_to_plan=pairs_to_plan | {pair for _, pair in meetings},
+        # planned with free/busy that is read again, since a session and another event overlap
         pairs_to_refresh=_find_booked_over_pairs(changes, stored_calendar),
         meetings=meetings,
         # `meetings` replaces the stored 1:1s of these series; a deleted id may be that of a series

@@ -115,8 +115,9 @@ class Undo:
         """
         undo_store, includes_past = self._store.undo, state.includes_past
         total = undo_store.count_standing_events(self._clock(), includes_past=includes_past)
-        undo_store.retry_cancels(self._clock())
+        undo_store.retry_cancels(self._clock())  # makes cancellations that wait for another attempt due now
         self._perform(state, holder, total, report_progress, wait)
+        # events that planning did not cancel, such as past ones and those whose cancellation was refused for good
         if undo_store.add_cancels(self._clock(), includes_past=includes_past, is_quiet=state.is_quiet):
             self._perform(state, holder, total, report_progress, wait)
         standing_events = undo_store.list_standing_events(self._clock(), includes_past=includes_past)

@@ -57,5 +57,6 @@ def _count_effects(plans: Sequence[Plan], pair_count: int) -> Withdrawal:
         pair_count=pair_count,
         event_count=len(cancels),
         calendars=frozenset(effect.calendar for effect in cancels),
+        # the plan of a withdrawn pair has no mails except those that withdraw an invitation
         mail_count=sum(effect.kind is EffectKind.MAIL for effect in effects),
     )

@@ -85,7 +85,7 @@ class EndReason(StrEnum):
 class Participation(StrEnum):
     """Whether a pair takes part, or the reason why not. `worker.domain.rollout` decides it."""
 
-    YES = ""  #: the pair takes part
+    YES = ""  #: the pair takes part; the only value that counts as false
     NOT_CHOSEN = "not_chosen"  #: the rollout does not include this pair
     NOT_BEGUN = "not_begun"  #: the rollout begins on a later day
     EVERYBODY_PAUSED = "everybody_paused"  #: the operator paused all pairs

@@ -136,7 +136,8 @@ class Session:
     #: When the mail is due that warns the manager of another event at the session's time; None without a warning.
     warned_at: datetime | None = None
     held_at: datetime | None = None  #: the end, once the session has taken place
-    noted_at: datetime | None = None  #: when `held_at` was set; None if that was soon after the session's end (T-7)
+    #: When `held_at` was set, if that was long after the session's end: the contract is then due later (T-7).
+    noted_at: datetime | None = None
     contracted_at: datetime | None = None  #: when the first revision of the contract was recorded (T-9)
     unplaceable: Reasons | None = None  #: why no time exists, once the pair has got a mail about that
     offer: Offer | None = None  #: the times that the two may choose from (T-11, T-12, T-14)
