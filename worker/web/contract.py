@@ -43,7 +43,7 @@ class ContractContext:
     revisions: tuple[ContractRevision, ...]
 
     @property
-    def has_ended(self) -> bool:
+    def has_session_ended(self) -> bool:
         """Whether the session has ended, so that its contract can be written."""
         is_past = self.session.booked and self.session.span.end <= current_site().now()
         return is_past or self.session.state in (SessionState.HELD, SessionState.UNFINISHED, SessionState.CONTRACTED)
@@ -83,7 +83,7 @@ def _load_context(session_id: str) -> ContractContext:
 def show(session_id: str) -> Response:
     """Return the page with the latest revision, or a redirect to the form when the contract is still to be written."""
     context = _load_context(session_id)
-    if not context.revisions and context.has_ended:
+    if not context.revisions and context.has_session_ended:
         return redirect_with_confirmation(".show_form", request.args.get("said"), session_id=session_id)
     return _render_page("contract", context, {})
 
@@ -113,7 +113,7 @@ def _render_page(name: str, context: ContractContext, values: Mapping[str, Any],
 def show_form(session_id: str) -> Response:
     """Return the form, filled from the saved draft or else from the latest revision. Without both, it is empty."""
     context = _load_context(session_id)
-    if not context.has_ended:
+    if not context.has_session_ended:
         return redirect_to(url_for(".show", session_id=session_id))
     draft = current_site().store.content.get_contract_draft(session_id)
     form = ContractForm.from_draft(draft.fields) if draft else _start_form(context)
@@ -140,7 +140,10 @@ def _render_form(
     notice: str = "",
     **values: Any,
 ) -> Response:
-    """Return the page with the form. The status is 422 with `errors`, and 409 with a `notice` of a conflict."""
+    """Return the page with the form. The status is 422 with `errors`, and 409 with a `notice` of a conflict.
+
+    `version` is that of the saved draft, and 0 without one. `values` are added to the values of the page.
+    """
     language = current_site().choose_language()
     page = {
         "saved_at": None,
@@ -199,7 +202,7 @@ def _find_questions(context: ContractContext, form: ContractForm) -> dict[str, l
 def save_draft(session_id: str) -> Response:
     """Save the draft, then do what the pressed button says. The page's script saves drafts, too, and receives JSON."""
     context, button = _load_context(session_id), request.form.get("do", "keep")
-    if not context.has_ended:
+    if not context.has_session_ended:
         abort(404)
     if button == "discard":
         return _discard_draft(session_id)
@@ -266,7 +269,7 @@ def preview(session_id: str) -> Response:
     """Return the page with the mail that both people will receive, and the questions about the contract (R-16)."""
     context = _load_context(session_id)
     draft = current_site().store.content.get_contract_draft(session_id)
-    if draft is None or not context.has_ended:
+    if draft is None or not context.has_session_ended:
         return redirect_to(url_for(".show_form", session_id=session_id))
     form = ContractForm.from_draft(draft.fields)
     contract, errors = _build_contract(context, form)

@@ -77,6 +77,7 @@ class SignIn:
         if not signed_in_at - timedelta(minutes=1) <= now < signed_in_at + site.settings.pages.visit:
             return None
         # The sign-in also ends when links are revoked, for the primary address or for the address that signed in.
+        # `all_addresses` are those from the roster; an alias that was learned from an answer gives nobody a role
         primary, all_addresses = site.store.aliases.find_listed_names(identity.address)
         for revoked in (primary, identity.address, f"{_REVOCATION_PREFIX}{primary}"):
             revoked_at = site.store.people.get_revocation_time(revoked)

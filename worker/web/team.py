@@ -167,8 +167,12 @@ def _is_coming(session: Session, now: datetime) -> bool:
 
 
 def _lacks_contract(session: Session, now: datetime) -> bool:
-    has_ended = session.kind is SessionKind.CAREER and session.end is not None and session.end <= now
-    return has_ended and session.asks_contract and session.state in (SessionState.HELD, SessionState.UNFINISHED)
+    is_past_career_session = session.kind is SessionKind.CAREER and session.end is not None and session.end <= now
+    return (
+        is_past_career_session
+        and session.asks_contract
+        and session.state in (SessionState.HELD, SessionState.UNFINISHED)
+    )
 
 
 def _find_next_career_session(sessions: Sequence[Session], now: datetime) -> Session | None:

@@ -16,7 +16,7 @@ from flask import Blueprint, Response, abort, request
 
 from worker.domain.model import FreeBusySnapshot, OfferPurpose, Pair, PairState, Session, Span
 from worker.domain.planning import moves, offers, proposals, questions
-from worker.domain.planning.actions import MAX_AHEAD, find_shortest_length
+from worker.domain.planning.actions import MAX_AHEAD, find_shortest_minutes
 from worker.domain.planning.cadence import is_before_earlier_part
 from worker.domain.planning.moves import Press
 from worker.domain.planning.plan_builder import PlanBuilder
@@ -232,7 +232,7 @@ def _parse_picked_time(session: Session, state: PairState) -> PickedTime:
         return replace(pick, invalid_field="day", advice=DAY_MISSING)
     if minute_of_day is None:
         return replace(pick, invalid_field="hour", advice=DAY_MISSING)
-    if minutes < max(MIN_MINUTES, find_shortest_length(session, current_site().settings.policy)):
+    if minutes < max(MIN_MINUTES, find_shortest_minutes(session, current_site().settings.policy)):
         return replace(pick, invalid_field="minutes", advice=REFUSALS[TimeTooShort])
     if minutes > MAX_MINUTES:
         return replace(pick, invalid_field="minutes", advice=REFUSALS[TimeTooLong])

@@ -214,14 +214,14 @@ def _require_bookable_time(builder: PlanBuilder, session: Session, requested_tim
         raise TimeBeforeEarlierPart(
             "The new time is before the end of an earlier part of the series. Give a later time."
         )
-    shortest = find_shortest_length(session, builder.policy)
+    shortest = find_shortest_minutes(session, builder.policy)
     if requested_time.minutes < shortest:
         raise TimeTooShort(
             f"{requested_time.minutes} minutes are too few for this conversation. Give at least {shortest}."
         )
 
 
-def find_shortest_length(session: Session, policy: Policy) -> int:
+def find_shortest_minutes(session: Session, policy: Policy) -> int:
     """Return the shortest length in minutes that a person may give the session (T-1)."""
     return policy.min_by_hand if session.kind is SessionKind.CAREER else 0
 
