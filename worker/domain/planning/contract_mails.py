@@ -74,7 +74,8 @@ def list_reminder_times(manager: Person, *, asked_at: datetime, deadline: dateti
     The request for the contract is sent at `asked_at`. Each reminder is sent one hour before the manager's mail hours
     end, so that an hour is left to write the contract. All these mails are at least four hours apart, and the first of
     two reminders is at least twelve hours after the request. The last reminder is at least two hours before the
-    deadline. When too few working hours are left, as after a late session on a Friday, there are fewer reminders.
+    deadline, also when its sweep comes 15 minutes late. When too few working hours are left, as after a late session on
+    a Friday, there are fewer reminders.
     """
     latest = deadline - REMIND_BEFORE - SWEEP_SLACK
     last_times_of_days = list_last_mail_times(manager, asked_at + REMINDER_GAP, latest, time_to_act=WRITING_TIME)
@@ -172,7 +173,7 @@ def _find_reminder_time(
     # they are decided.
     last_asked_at = max(builder.now if mail.is_pending else mail.decided_at for mail in mails)
     earliest = max(builder.now, last_asked_at + REMINDER_GAP)
-    if earliest <= instant + SWEEP_SLACK:
+    if earliest <= instant + SWEEP_SLACK:  # late by no more than a sweep may be, which `instant` allows for
         return earliest
     return find_next_mail_time(builder.manager, earliest, deadline - REMIND_BEFORE)
 
