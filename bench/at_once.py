@@ -125,7 +125,7 @@ class RunningCompany:
     def list_sessions(self) -> dict[PairId, Session]:
         """Return the booked conversation of each pair."""
         sessions = self.worker.store.queries.list_sessions()
-        return {one.pair: one for one in sessions if one.kind is SessionKind.CAREER and one.booked}
+        return {session.pair: session for session in sessions if session.kind is SessionKind.CAREER and session.booked}
 
     def has_new_time(self, change: Change) -> bool:
         """Return whether both calendars show this conversation at a new time that nobody declined."""
@@ -204,7 +204,7 @@ def measure() -> list[tuple[str, str]]:
 
 def describe(changes: Sequence[Change]) -> str:
     """Return how long the new times took, and how many never came."""
-    durations = [one.seen_at - one.made_at for one in changes if one.seen_at]
+    durations = [change.seen_at - change.made_at for change in changes if change.seen_at]
     return f"{describe_times(durations)}; {len(changes) - len(durations)} lost"
 
 
@@ -219,13 +219,13 @@ def describe_times(durations: Sequence[float]) -> str:
 
 def describe_kinds(changes: Sequence[Change]) -> list[tuple[str, str]]:
     """Return a row for each kind of change."""
-    kinds = dict.fromkeys(sorted(one.kind for one in changes))
-    return [(f"of these {kind}", describe([one for one in changes if one.kind == kind])) for kind in kinds]
+    kinds = dict.fromkeys(sorted(change.kind for change in changes))
+    return [(f"of these {kind}", describe([change for change in changes if change.kind == kind])) for kind in kinds]
 
 
 def _measure_mails(company: RunningCompany, changes: Sequence[Change]) -> list[tuple[str, str]]:
     """Return the row about the mails: how long after the change each arrived."""
-    by_pair = {one.pair: one for one in changes}
+    by_pair = {change.pair: change for change in changes}
     query = select(tables.outbox).where(
         tables.outbox.c.name == MailName.DEFERRAL_NOTICE.value, tables.outbox.c.pair.in_(list(by_pair))
     )
@@ -234,9 +234,9 @@ def _measure_mails(company: RunningCompany, changes: Sequence[Change]) -> list[t
     make_id = company.worker.mail_renderer.make_message_id
     received_at = company.mail_sink.received_at
     durations = [
-        received_at[make_id(one["key"])] - by_pair[one["pair"]].made_at
-        for one in notices
-        if make_id(one["key"]) in received_at
+        received_at[make_id(notice["key"])] - by_pair[notice["pair"]].made_at
+        for notice in notices
+        if make_id(notice["key"]) in received_at
     ]
     with company.worker.store.database.read() as connection:
         query = select(func.count()).where(tables.history.c.what == "mail.folded")
@@ -261,13 +261,14 @@ def _measure_losses(company: RunningCompany) -> list[tuple[str, str]]:
     changes = choose_changes(company, first_overlapped=OVERLAPS)
     make_changes(company, changes)
     wait_for(lambda: note_new_times(company, changes), LOSS_PATIENCE)
-    prompt = [one for one in changes if one.seen_at]
-    late = [one for one in changes if not one.seen_at]
+    prompt = [change for change in changes if change.seen_at]
+    late = [change for change in changes if not change.seen_at]
     waits = _bring_forward(company, late)
     wait_for(lambda: note_new_times(company, changes), PATIENCE)
-    lost = sum(not one.seen_at for one in changes)
-    durations = [one.seen_at - one.made_at for one in prompt]
-    found_at_once, polled = [one for one in durations if one < 60], [one for one in durations if one >= 60]
+    lost = sum(not change.seen_at for change in changes)
+    durations = [change.seen_at - change.made_at for change in prompt]
+    found_at_once = [seconds for seconds in durations if seconds < 60]
+    polled = [seconds for seconds in durations if seconds >= 60]
     company.google.faults.clear()
     return [
         (
@@ -289,13 +290,13 @@ def _describe_late(count: int, waits: Sequence[float]) -> str:
 
 def _bring_forward(company: RunningCompany, late: Sequence[Change]) -> list[float]:
     """Make the calendars of these changes due now. Return the seconds after which each would have been read."""
-    addresses = sorted({one.pair.manager for one in late})
+    addresses = sorted({change.pair.manager for change in late})
     query = select(tables.calendar.c.address, tables.calendar.c.due_at).where(tables.calendar.c.address.in_(addresses))
     with company.worker.store.database.read() as connection:
         due = {row.address: row.due_at for row in connection.execute(query)}
     company.worker.store.calendars.make_due(addresses, utcnow())
     now, at = monotonic(), utcnow()
-    return [(due[one.pair.manager] - at).total_seconds() + now - one.made_at for one in late]
+    return [(due[change.pair.manager] - at).total_seconds() + now - change.made_at for change in late]
 
 
 # --- what people do ---
@@ -309,20 +310,26 @@ def choose_changes(company: RunningCompany, first_overlapped: int) -> list[Chang
     soon_end = utcnow() + timedelta(hours=48)
     later_sessions: dict[Address, list[Session]] = {}
     soon_sessions: list[Session] = []
-    for session in sorted(company.list_sessions().values(), key=lambda one: (one.pair.manager, one.span.start)):
+    sessions = company.list_sessions().values()
+    for session in sorted(sessions, key=lambda session: (session.pair.manager, session.span.start)):
         if session.count == 0 and session.span.start < soon_end:
             soon_sessions.append(session)
         elif session.count == 0:
             later_sessions.setdefault(session.pair.manager, []).append(session)
-    overlapped = [one for one in soon_sessions if _get_number(one.pair.manager) >= first_overlapped][:OVERLAPS]
+    overlapped = [session for session in soon_sessions if _get_number(session.pair.manager) >= first_overlapped]
+    overlapped = overlapped[:OVERLAPS]
     # The first conversation of each manager, then the second; a manager with an overlap has only the second.
-    others = [session for n in range(2) for sessions in later_sessions.values() for session in sessions[n : n + 1]]
-    with_overlap = {one.pair.manager for one in overlapped}
-    others = [one for n, one in enumerate(others) if n >= len(later_sessions) or one.pair.manager not in with_overlap]
+    others = [session for n in range(2) for later in later_sessions.values() for session in later[n : n + 1]]
+    with_overlap = {session.pair.manager for session in overlapped}
+    others = [
+        session
+        for n, session in enumerate(others)
+        if n >= len(later_sessions) or session.pair.manager not in with_overlap
+    ]
     kinds = ["deleted by the manager"] * DELETIONS + ["taken off by the report"] * REMOVALS
     kinds += ["declined by the report"] * (CHANGES - len(overlapped) - len(kinds))
-    changes = [Change("booked over by the manager", one) for one in overlapped]
-    changes += [Change(kind, one) for kind, one in zip(kinds, others, strict=False)]
+    changes = [Change("booked over by the manager", session) for session in overlapped]
+    changes += [Change(kind, session) for kind, session in zip(kinds, others, strict=False)]
     Random(7).shuffle(changes)
     return changes
 
@@ -370,11 +377,14 @@ def prepare(company: RunningCompany) -> None:
     people = MANAGERS * (TEAM_SIZE + 1)
     wait_for(lambda: len(company.list_sessions()) == MANAGERS * TEAM_SIZE, PATIENCE, "not everything is booked", 1)
     store = company.worker.store
-    wait_for(lambda: sum(one.is_open for one in store.channels.list_watched()) == people, PATIENCE, "no channels", 1)
+    wait_for(
+        lambda: sum(channel.is_open for channel in store.channels.list_watched()) == people, PATIENCE, "no channels", 1
+    )
     company.settle()
     now = utcnow()
     begin = (now + timedelta(hours=22)).replace(minute=0, second=0)
-    for manager, session in sorted({one.pair.manager: one for one in company.list_sessions().values()}.items()):
+    last_sessions = {session.pair.manager: session for session in company.list_sessions().values()}
+    for manager, session in sorted(last_sessions.items()):
         if _get_number(manager) < 2 * OVERLAPS:
             with company.google.lock:
                 company.hands.move(manager, session.key, Span(begin, begin + (session.span.end - session.span.start)))
@@ -383,7 +393,9 @@ def prepare(company: RunningCompany) -> None:
     for who in sorted(company.google.calendars.person_calendars):
         with company.google.lock:
             company.hands.add(who, far_span)
-    wait_for(lambda: all(one.proven_at for one in store.channels.list_watched()), PATIENCE, "not all are proven", 1)
+    wait_for(
+        lambda: all(channel.proven_at for channel in store.channels.list_watched()), PATIENCE, "not all are proven", 1
+    )
     company.settle()
 
 

@@ -152,8 +152,8 @@ def count_requests(notify_url: str) -> RequestCounts:
         requests_before, batches_before, changes_before = len(google.requests), google.batches, count_changes()
         _run_until(worker, google, people, clock, START + timedelta(weeks=WEEKS_BEFORE + WEEKS))
         measured, batches = google.requests[requests_before:], google.batches - batches_before
-        requests = sum(not one.in_batch for one in measured) + batches
-        by_kind = Counter(_name_kind(one) for one in measured)
+        requests = sum(not request.in_batch for request in measured) + batches
+        by_kind = Counter(_name_kind(request) for request in measured)
         return RequestCounts(requests, by_kind, batches, count_changes() - changes_before)
 
 

@@ -87,7 +87,9 @@ def list_public(modules: Sequence[Module]) -> Iterator[ast.ClassDef | Function]:
                 yield node
                 if isinstance(node, ast.ClassDef):
                     yield from (
-                        one for one in node.body if isinstance(one, ast.FunctionDef) and not one.name.startswith("_")
+                        member
+                        for member in node.body
+                        if isinstance(member, ast.FunctionDef) and not member.name.startswith("_")
                     )
 
 
@@ -111,10 +113,10 @@ def find_cycles(modules: Sequence[Module]) -> list[list[str]]:
 def _iter_imports(module: Module, names: set[str]) -> Iterator[str]:
     for node in module.tree.body:
         if isinstance(node, ast.ImportFrom) and node.module:
-            inner = {f"{node.module}.{one.name}" for one in node.names} & names
+            inner = {f"{node.module}.{alias.name}" for alias in node.names} & names
             yield from inner or ({node.module} & names)
         elif isinstance(node, ast.Import):
-            yield from {one.name for one in node.names} & names
+            yield from {alias.name for alias in node.names} & names
 
 
 def measure_complexity() -> list[int]:
@@ -122,18 +124,20 @@ def measure_complexity() -> list[int]:
     command = [sys.executable, "-m", "ruff", "check", "--select", "C901", "--config", "lint.mccabe.max-complexity=0"]
     command += ["--output-format", "json", "--exit-zero", "--no-cache", str(PRODUCT)]
     findings = json.loads(subprocess.run(command, capture_output=True, text=True, check=True).stdout)
-    return [int(re.search(r"\((\d+) >", one["message"])[1]) for one in findings]  # type: ignore[index]
+    return [int(re.search(r"\((\d+) >", finding["message"])[1]) for finding in findings]  # type: ignore[index]
 
 
 def measure() -> list[tuple[str, str]]:
     """Return each figure with its value."""
     modules = read_modules()
-    functions = [(module, one) for module in modules for one in module.iter_functions()]
-    lengths, sizes = [count_lines(one) for _, one in functions], [module.lines for module in modules]
+    functions = [(module, function) for module in modules for function in module.iter_functions()]
+    lengths, sizes = [count_lines(function) for _, function in functions], [module.lines for module in modules]
     complexity = measure_complexity()
     public = list(list_public(modules))
-    described = sum(ast.get_docstring(one) is not None for one in public)
-    participles = [f"{module.name}.{one.name}" for module, one in functions if is_bare_participle(one.name)]
+    described = sum(ast.get_docstring(definition) is not None for definition in public)
+    participles = [
+        f"{module.name}.{function.name}" for module, function in functions if is_bare_participle(function.name)
+    ]
     cycles = find_cycles(modules)
     return [
         ("modules", f"{len(modules)}; median {median(sizes):.0f} lines, longest {max(sizes)}"),
@@ -141,15 +145,15 @@ def measure() -> list[tuple[str, str]]:
         ("functions", f"{len(functions)}; median {median(lengths):.0f} lines, longest {max(lengths)}"),
         (
             "complexity",
-            f"highest {max(complexity)}; over 10: {sum(one > 10 for one in complexity) / len(complexity):.1%}",
+            f"highest {max(complexity)}; over 10: {sum(value > 10 for value in complexity) / len(complexity):.1%}",
         ),
-        ("functions with all types", f"{sum(is_typed(one) for _, one in functions) / len(functions):.1%}"),
+        ("functions with all types", f"{sum(is_typed(function) for _, function in functions) / len(functions):.1%}"),
         ("public names with a docstring", f"{described / len(public):.1%}"),
-        ("import cycles", str(len(cycles)) + "".join(f"; {' <-> '.join(one)}" for one in cycles)),
+        ("import cycles", str(len(cycles)) + "".join(f"; {' <-> '.join(cycle)}" for cycle in cycles)),
         ("functions named by a bare participle", str(len(participles))),
         (
             "class names used more than once",
-            _list_repeated(one.name for module in modules for one in module.iter_classes()),
+            _list_repeated(definition.name for module in modules for definition in module.iter_classes()),
         ),
         ("module names used more than once", _list_repeated(module.name.rpartition(".")[2] for module in modules)),
     ]

@@ -56,9 +56,15 @@ def measure() -> list[tuple[str, str]]:
         rows = [
             (f"{name}, {pairs:,} pairs, {CLIENTS} clients at once", _measure_times(company, paths))
             for name, paths in (
-                ("the contract", [_contract_path(company, one) for one in company.sessions]),
-                ("the report's page", [company.sign_path(one.pair.report, Purpose.ME) for one in company.sessions]),
-                (f"the manager's page, {TEAM_SIZE} people", [_team_path(company, one) for one in company.sessions]),
+                ("the contract", [_contract_path(company, session) for session in company.sessions]),
+                (
+                    "the report's page",
+                    [company.sign_path(session.pair.report, Purpose.ME) for session in company.sessions],
+                ),
+                (
+                    f"the manager's page, {TEAM_SIZE} people",
+                    [_team_path(company, session) for session in company.sessions],
+                ),
             )
         ]
         rows += _measure_drafts(company)
@@ -104,7 +110,7 @@ def _serve_company() -> Iterator[ServedCompany]:
 
 def _hold_session(worker: Worker, pair: PairId) -> Session:
     """Record that the first session of the pair was held, with a contract that the pages show. Return the session."""
-    sessions = [one for one in worker.store.queries.list_sessions(pair) if one.kind is SessionKind.CAREER]
+    sessions = [session for session in worker.store.queries.list_sessions(pair) if session.kind is SessionKind.CAREER]
     worker.actions.record_held(sessions[0].id, NOW - timedelta(hours=1))
     day = NOW.date() + timedelta(days=30)
     promises = tuple(WrittenCommitment(text=f"Introduce somebody to group {n}", due=day) for n in range(3))

@@ -244,12 +244,12 @@ def format_sweep(load: float, first: Sequence[Placing], best: Sequence[Placing])
     name = f"{load:.0%} full, {sum(p.pairs for p in first)} pairs, teams of {TEAMS[0]} to {TEAMS[-1]}"
     shares = [mean(p.share for p in placings) for placings in (first, best)]
     distances = [[d for p in placings for d in p.distances] for placings in (first, best)]
-    ours, theirs = (_format_distances(one) for one in distances)
+    ours, theirs = (_format_distances(days) for days in distances)
     yield f"{name}: placed at the first sweep, and by the best assignment", f"{shares[0]:.1%}, {shares[1]:.1%}"
     yield f"{name}: days from the target (mean, median, p90), and of the best", f"{ours}; {theirs}"
     yield f"{name}: most first sessions of a manager in a week", str(max(p.busiest_week for p in first))
     assert shares[0] >= LEAST_SHARE * shares[1], f"{name}: {shares[0]:.3f} placed, {shares[1]:.3f} possible"
-    means = [mean(one) if one else 0.0 for one in distances]
+    means = [mean(days) if days else 0.0 for days in distances]
     most_days = MOST_DAYS * 7 / 5  # working days in days
     assert means[0] <= max(MOST_RATIO * means[1], means[1] + most_days), f"{name}: {means[0]:.1f} days away"
     assert max(p.busiest_week for p in first) <= MAX_IN_TURN_A_WEEK

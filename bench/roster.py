@@ -160,7 +160,7 @@ def _plan(store: Store, seconds: dict[str, float]) -> None:
     calendar = HalfFullCalendars()
     sweep = Sweep(store, lambda people: {"memory": (calendar, people)}, SteppedClock(NOW), Policy(), "")
     with record_time("plan the first conversation of every pair", seconds):
-        booked = sum(any(session.booked for session in one.plan.sessions) for one in sweep.preview())
+        booked = sum(any(session.booked for session in planned_pair.plan.sessions) for planned_pair in sweep.preview())
     if booked < 0.9 * PEOPLE:
         raise AssertionError(f"only {booked:,} pairs got a time")
 
