@@ -15,6 +15,7 @@ from icalendar import Calendar, Event, vCalAddress, vRecur
 
 from examples.northlight import people
 from examples.northlight.caldav_program import PROGRAM, CalendarEntry
+from examples.northlight.services import SENDER, MailFolder
 from worker.clock import Clock
 from worker.domain.model import Address, Span
 from worker.errors import LongarcError
@@ -25,7 +26,6 @@ from worker.providers.google.auth import EVENTS_READ_SCOPE, GMAIL_SEND_SCOPE, OW
 if TYPE_CHECKING:
     from tests.doubles.google import Google, GoogleHands
 
-SENDER = "longarc@northlight.example"
 _ANSWERS = {"ACCEPTED": "accepted", "DECLINED": "declined", "TENTATIVE": "tentative"}
 
 
@@ -47,7 +47,6 @@ class GoogleServices:
         self._double = double
         self._work = work
         self.mail_folder = work / "mails"
-        self._mail_count = 0
         self._google: Google
         self._clock: Clock
 
@@ -59,8 +58,7 @@ class GoogleServices:
         self._google.calendars.add_person(SENDER)
         self._google.tokens.granted_scopes = {OWNED_EVENTS_SCOPE, EVENTS_READ_SCOPE, GMAIL_SEND_SCOPE}
         self._google.gmail.rewrites = False  # the ledger refers to mails by Message-ID
-        self._google.gmail.take = self._save_mail
-        self.mail_folder.mkdir()
+        self._google.gmail.take = MailFolder(self.mail_folder).add
         self._key_file.touch(mode=0o600)
         self._key_file.write_text(json.dumps(self._google.tokens.service_account()), encoding="utf-8")
 
@@ -70,10 +68,6 @@ class GoogleServices:
     @property
     def _key_file(self) -> Path:
         return self._work / "google-key.json"
-
-    def _save_mail(self, content: bytes) -> None:
-        self._mail_count += 1
-        (self.mail_folder / f"{self._mail_count:06d}.eml").write_bytes(content)
 
     def format_settings(self) -> str:
         sections = []

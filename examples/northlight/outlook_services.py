@@ -14,6 +14,7 @@ from icalendar import Calendar, Event
 
 from examples.northlight import people
 from examples.northlight.caldav_program import PROGRAM, CalendarEntry, compose_event
+from examples.northlight.services import SENDER, MailFolder
 from worker.clock import Clock
 from worker.domain.model import Address, EventRef, ShowAs, Span
 from worker.errors import LongarcError
@@ -27,7 +28,6 @@ if TYPE_CHECKING:
     from tests.doubles.graph import Double
     from tests.doubles.graph.state import Item, Mailbox
 
-SENDER = "longarc@northlight.example"
 #: How far ahead occurrences of recurring events are added.
 RECURRENCE_PERIOD = timedelta(days=300)
 _ANSWERS = {"ACCEPTED": "accepted", "DECLINED": "declined", "TENTATIVE": "tentativelyAccepted"}
@@ -52,7 +52,6 @@ class OutlookServices:
             ) from None
         self._graph = graph
         self.mail_folder = work / "mails"
-        self._mail_count = 0
         self._double: Double
 
     def open(self, stack: ExitStack) -> None:
@@ -60,12 +59,7 @@ class OutlookServices:
         for row in people.FIRST_ROWS:
             self.add_person(row["email"])
         self._double.world.add_person(SENDER)
-        self._double.mails.take = self._save_mail
-        self.mail_folder.mkdir()
-
-    def _save_mail(self, content: bytes) -> None:
-        self._mail_count += 1
-        (self.mail_folder / f"{self._mail_count:06d}.eml").write_bytes(content)
+        self._double.mails.take = MailFolder(self.mail_folder).add
 
     def format_settings(self) -> str:
         section = self._graph.section(self._double)

@@ -36,6 +36,10 @@ class CalendarProgram(Protocol):
     def close(self) -> None: ...
 
 
+#: Who sends the mails, where the mail service has a mailbox for each sender.
+SENDER = "longarc@northlight.example"
+
+
 class DemoServices(Protocol):
     """Services that run from `open` until the stack is closed."""
 
@@ -56,6 +60,18 @@ class DemoServices(Protocol):
 
     def add_person(self, person: Address) -> None: ...
     def open_calendar(self, person: Address) -> CalendarProgram: ...
+
+
+class MailFolder:
+    """A new folder with the mails that a double received, numbered in their order."""
+
+    def __init__(self, folder: Path) -> None:
+        folder.mkdir()
+        self._folder, self._count = folder, 0
+
+    def add(self, content: bytes) -> None:
+        self._count += 1
+        (self._folder / f"{self._count:06d}.eml").write_bytes(content)
 
 
 class EmbeddedServices:
