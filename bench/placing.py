@@ -55,7 +55,7 @@ def measure() -> list[tuple[str, str]]:
     for load in LOADS:
         results = [place_company(load, seed) for seed in SEEDS]
         rows += format_sweep(load, [first for first, _ in results], [best for _, best in results])
-    rows += [row for load in LOADS for row in simulate_year(load)]
+    rows += [row for load in LOADS for row in measure_year(load)]
     return rows
 
 
@@ -264,7 +264,7 @@ def _format_distances(distances: Sequence[int]) -> str:
 # --- a year ---
 
 
-def simulate_year(load: float, days: int = 364) -> Iterator[tuple[str, str]]:
+def measure_year(load: float, days: int = 364) -> Iterator[tuple[str, str]]:
     """Simulate a year at that load. Yield the rows about the delays of rebooked sessions and the sessions held."""
     world = build_world(YEAR_TEAMS, Ledger())
     calendars, end = FullCalendars(world, load, seed=1), START + timedelta(days=days)

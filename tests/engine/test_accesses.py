@@ -10,6 +10,7 @@ from datetime import timedelta
 import pytest
 
 from tests.support.companies import (
+    BASE_URL,
     DANA,
     DAY,
     HOUR,
@@ -32,7 +33,6 @@ from worker.domain.model import ContentAccess, EndReason, PairId, SessionKind
 from worker.engine.contracts import OnBehalf
 
 PAIR = PairId(DANA, SAM)
-BASE_URL = "https://longarc.corp.example"
 
 
 @pytest.fixture(name="office")

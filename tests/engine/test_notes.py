@@ -10,6 +10,7 @@ import pytest
 from sqlalchemy import select
 
 from tests.support.companies import (
+    BASE_URL,
     DANA,
     DAY,
     HOUR,
@@ -30,7 +31,6 @@ from worker.errors import Forbidden, Refused, Unavailable, UnknownName
 from worker.store import tables
 
 PAIR = PairId(DANA, SAM)
-BASE_URL = "https://longarc.corp.example"
 #: Words of a mention in mails that Longarc writes in its own name, about the manager or the report.
 KEPT = "has done what was promised"
 #: Words of a mention in the reflection prompt, which is written in the name of the manager.

@@ -15,9 +15,9 @@ from click.testing import CliRunner
 from sqlalchemy import select
 
 from tests.conftest import migrate
-from tests.support.companies import DAY, KEY, MINUTE, Office, new_store, pair, pairs, people, settings, texts
+from tests.support.companies import BASE_URL, DAY, KEY, MINUTE, Office, new_store, pair, pairs, people, settings, texts
 from tests.support.notifying import OTHER_KEY
-from tests.support.web_company import BASE, hidden_value, text
+from tests.support.web_company import hidden_value, text
 from worker.app import build
 from worker.cli import main
 from worker.domain.model import PersonAlias
@@ -43,7 +43,7 @@ def make_office(url: str, reports: list[str] = REPORTS, **fields: Any) -> Office
     for number, report in enumerate(reports):
         persons[report] = replace(persons[report], group="sales" if number % 2 else "")
     all_pairs = pairs(*(pair(MANAGERS[number // 2 % 3], report) for number, report in enumerate(reports)))
-    office = Office(url, persons, all_pairs, office_settings=settings(url, **{"base_url": BASE, **fields}))
+    office = Office(url, persons, all_pairs, office_settings=settings(url, **{"base_url": BASE_URL, **fields}))
     office.tick()
     return office
 
@@ -133,7 +133,7 @@ def test_no_question_is_sent_when_the_answers_could_never_be_shown() -> None:
     assert office.effects("pulse") == []
     pairs_of_two_managers = pairs(*(pair(MANAGERS[number % 2], report) for number, report in enumerate(REPORTS)))
     office_of_two_managers = Office(
-        "sqlite://", people(*MANAGERS, *REPORTS), pairs_of_two_managers, office_settings=settings(base_url=BASE)
+        "sqlite://", people(*MANAGERS, *REPORTS), pairs_of_two_managers, office_settings=settings(base_url=BASE_URL)
     )
     office_of_two_managers.tick()
     assert office_of_two_managers.effects("pulse") == []
@@ -235,9 +235,9 @@ def open_question_page(office: Office, person: str) -> tuple[Any, str]:
     app = make_app(office.worker)
     claims = LinkClaims(person=person, purpose=Purpose.PULSE, subject_id=ROUND, issued_at=office.clock())
     client = app.test_client()
-    response = client.get(app.extensions["longarc"].links.build_url(claims).removeprefix(BASE))
+    response = client.get(app.extensions["longarc"].links.build_url(claims).removeprefix(BASE_URL))
     assert response.status_code == 303
-    return client, response.headers["Location"].removeprefix(BASE)
+    return client, response.headers["Location"].removeprefix(BASE_URL)
 
 
 def test_opening_the_page_changes_nothing_and_both_answers_show_the_same_page(office: Office) -> None:
@@ -292,7 +292,7 @@ def assert_no_page_mentions_the_pulse(office: Office, manager: str) -> None:
     app = make_app(office.worker)
     claims = LinkClaims(person=manager, purpose=Purpose.TEAM, issued_at=office.clock())
     client = app.test_client()
-    client.get(app.extensions["longarc"].links.build_url(claims).removeprefix(BASE))
+    client.get(app.extensions["longarc"].links.build_url(claims).removeprefix(BASE_URL))
     for page in ("/team", "/team/data"):
         response = client.get(page)
         page_text = response.get_data(as_text=True).lower()
@@ -352,7 +352,7 @@ def test_longarc_coverage_shows_closed_rounds_only(office: Office, tmp_path: Pat
     for report in REPORTS:
         give_answer(office, report, yes=report in REPORTS[:4])
     config = tmp_path / "longarc.toml"
-    config.write_text(f'database = "{office.url}"\npeople = "none.csv"\nbase_url = "{BASE}"\n')
+    config.write_text(f'database = "{office.url}"\npeople = "none.csv"\nbase_url = "{BASE_URL}"\n')
     environment = {"LONGARC_CONFIG": str(config), "LONGARC_KEY": KEY}
     result_before = CliRunner().invoke(main, ["coverage", "--json"], env=environment)
     assert json.loads(result_before.stdout)["pulse"] == []
@@ -369,7 +369,7 @@ def test_with_a_lost_key_a_round_stays_to_be_closed_later(office: Office) -> Non
         give_answer(office, report, yes=True)
     office.clock.move_to(OCTOBER)
     store = new_store(office.url, OTHER_KEY)
-    worker = build(settings(office.url, OTHER_KEY, base_url=BASE), office.clock, store=store)
+    worker = build(settings(office.url, OTHER_KEY, base_url=BASE_URL), office.clock, store=store)
     worker.pulse.run()
     assert store.pulse.list_closed_rounds() == []
     worker.close()

@@ -22,6 +22,7 @@ from playwright.sync_api import Page as BrowserPage
 from playwright.sync_api import sync_playwright
 
 from examples.northlight import people as cast
+from examples.northlight.names import parse_instant
 from examples.northlight.run import run_demo
 from tests.support.audit.auditor import audit, report
 from tests.support.browser import find_chromium
@@ -479,7 +480,3 @@ def test_the_demo_on_microsoft_365_makes_the_same_decisions(demo: PlayedDemo, tm
 
 def get_decision(line: Line) -> tuple[object, ...]:
     return tuple(line.get(name) for name in ("at", "what", "pair", "session", "state", "start", "act", "message", "to"))
-
-
-def parse_instant(text: str) -> datetime:
-    return datetime.fromisoformat(text).astimezone(UTC)

@@ -5,15 +5,14 @@ from typing import Any
 
 import pytest
 
-from tests.support.companies import DANA, DAY, SAM, START, Office, contract, settings, texts
-from tests.support.settings_file import load_text
+from tests.support.companies import BASE_URL, DANA, DAY, SAM, START, Office, contract, settings, texts
+from tests.support.settings_file import load_settings_text
 from worker.domain.model import Owner, PairId, SessionKind, Trigger
 from worker.errors import Problems
 from worker.mail.kinds import KINDS
 from worker.ops.checks import run_checks
 from worker.providers.memory import MemoryMailer
 
-BASE = "https://longarc.corp.example"
 SECRET = "Introduce Sam to the zephyrine group"
 SERVICE = "longarc@corp.example"
 #: Without the weekly mail, which a manager with one report does not get.
@@ -27,7 +26,7 @@ def run_company(mail: dict[str, Any], *, anybody: bool = False) -> Office:
     reason, an ad hoc session, and the end of the pair.
     """
     mail_settings = {"from": SERVICE, "operator_by": "memory", **mail}
-    office = Office(office_settings=settings(base_url=BASE, mail=mail_settings))
+    office = Office(office_settings=settings(base_url=BASE_URL, mail=mail_settings))
     office.mailer = MemoryMailer(anybody=anybody)
     office.worker.services.use(mailers={"memory": office.mailer})
     office.tick()
@@ -65,7 +64,7 @@ def test_mails_by_link_hold_no_content() -> None:
     for name in WITH_CONTENT:
         mails = office.mails(name)
         assert mails, name
-        assert all(f"{BASE}/in/" in texts([mail]) for mail in mails), name
+        assert all(f"{BASE_URL}/in/" in texts([mail]) for mail in mails), name
     assert "None on record" not in text, "a mail does not claim that there is nothing"
     office.close()
 
@@ -103,7 +102,7 @@ def test_send_as_manager_has_no_effect_with_a_mailer_of_one_mailbox() -> None:
 
 def test_mails_by_link_without_pages_are_refused(tmp_path: Path) -> None:
     with pytest.raises(Problems) as error_info:
-        load_text(tmp_path, '[mail]\ncontent = "link"\n')
+        load_settings_text(tmp_path, '[mail]\ncontent = "link"\n')
     (problem,) = error_info.value.problems
     assert str(problem) == (
         "longarc.toml:2: mail.content: A link needs pages, but there are none. Set `base_url`, or write `full`."
@@ -119,7 +118,7 @@ def test_check_reports_the_settings_of_mail_content_and_sender(tmp_path: Path, c
     report = f"{SAM},Sam,{DANA},UTC,DE,memory,maildir\n"  # no mail is sent from a report's mailbox
     (tmp_path / "people.csv").write_text(people + report, encoding="utf-8")
     path = tmp_path / "longarc.toml"
-    text = f'base_url = "{BASE}"\n[mail]\ncontent = "{content}"\nsend_as = "manager"\n'
+    text = f'base_url = "{BASE_URL}"\n[mail]\ncontent = "{content}"\nsend_as = "manager"\n'
     path.write_text(text, encoding="utf-8")
     findings = list(run_checks(path, {}, START))
     assert any(finding.ok and finding.statement.startswith(statement) for finding in findings)
@@ -129,7 +128,9 @@ def test_check_reports_the_settings_of_mail_content_and_sender(tmp_path: Path, c
 
 def _get_ad_hoc_prompt(by: Owner, reason: str = "", **mail: str) -> str:
     """Return the report's prompt before an ad hoc session that this person asked for because of a doubt."""
-    office = Office(office_settings=settings(base_url=BASE, mail={"from": SERVICE, "operator_by": "memory", **mail}))
+    office = Office(
+        office_settings=settings(base_url=BASE_URL, mail={"from": SERVICE, "operator_by": "memory", **mail})
+    )
     office.run(DAY)
     office.worker.actions.request_talk(PairId(DANA, SAM), Trigger.DOUBT, reason, by=by)
     office.run(8 * DAY)

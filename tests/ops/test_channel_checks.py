@@ -10,7 +10,7 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 from sqlalchemy import insert
 
-from tests.support.companies import DANA, DAY, SAM, START, Office, new_store, pair, pairs, people, settings
+from tests.support.companies import BASE_URL, DANA, DAY, SAM, START, Office, new_store, pair, pairs, people, settings
 from tests.support.company_proxy import CompanyProxy, ProxyAnswer, serve_proxy
 from worker.ops.channel_checks import check_notifications, try_address
 from worker.providers.base import Finding
@@ -19,7 +19,6 @@ from worker.settings.load import Settings
 from worker.store.tables import channel
 from worker.web.server import PageServer
 
-BASE_URL = "https://longarc.corp.example"
 UNUSED_ADDRESS = "127.0.0.1:1"
 
 

@@ -14,7 +14,7 @@ from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, Page, sync_playwright
 from pypdf import PdfReader
 
-from tests.support.browser import find_chromium
+from tests.support.browser import find_chromium, open_all_details
 from tests.support.companies import DAY, START, Office, pair, pairs, person, settings, span
 from worker.domain.model import Format
 from worker.domain.rollout import Rollout
@@ -92,10 +92,6 @@ def open_page(browser: Browser, file: Path, **options: Any) -> Iterator[Page]:
     yield page
     context.close()
     assert set(requested_urls) <= {file.as_uri(), "about:srcdoc"} and console_messages == []
-
-
-def open_all_details(page: Page) -> None:
-    page.evaluate("document.querySelectorAll('details').forEach(element => element.open = true)")
 
 
 # --- the text of the page ---

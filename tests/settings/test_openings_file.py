@@ -16,14 +16,14 @@ HEADER = "title,kind,until,group,link,contact,note\n"
 TODAY = date(2026, 11, 3)
 
 
-def load_text(folder: Path, text: str) -> tuple[Opening, ...]:
+def load_openings_text(folder: Path, text: str) -> tuple[Opening, ...]:
     (folder / "openings.csv").write_text(text, encoding="utf-8")
     return load_openings_file(folder / "openings.csv")
 
 
 def list_problems(folder: Path, text: str) -> list[str]:
     with pytest.raises(Problems) as error_info:
-        load_text(folder, text)
+        load_openings_text(folder, text)
     return [str(problem) for problem in error_info.value.problems]
 
 
@@ -35,7 +35,9 @@ def test_example_file_is_valid() -> None:
 
 
 def test_columns_may_be_in_any_order_and_optional_columns_absent(tmp_path: Path) -> None:
-    (opening,) = load_text(tmp_path, "until;kind;owner;title\n2027-01-31;Project;Ines;  Lead   the migration \n")
+    (opening,) = load_openings_text(
+        tmp_path, "until;kind;owner;title\n2027-01-31;Project;Ines;  Lead   the migration \n"
+    )
     assert opening == Opening(title="Lead the migration", kind=OpeningKind.PROJECT, until=date(2027, 1, 31), line=2)
 
 
@@ -114,5 +116,7 @@ def test_changed_file_is_read_at_once_and_broken_file_is_ignored(
 
 def test_invisible_characters_around_a_cell_are_removed(tmp_path: Path) -> None:
     """Such characters are copied together with a cell from a web page."""
-    (opening,) = load_text(tmp_path, HEADER + "\ufeff A\u200b,\u2060path,2027-01-31\u200f,,,\u200bines@corp.example,\n")
+    (opening,) = load_openings_text(
+        tmp_path, HEADER + "\ufeff A\u200b,\u2060path,2027-01-31\u200f,,,\u200bines@corp.example,\n"
+    )
     assert (opening.title, opening.kind, opening.contact) == ("A", OpeningKind.PATH, "ines@corp.example")

@@ -5,13 +5,13 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.settings_file import load_text
+from tests.support.settings_file import load_settings_text
 from worker.domain.rollout import Rollout
 from worker.errors import Problems
 
 
 def load_rollout(folder: Path, text: str) -> Rollout:
-    return load_text(folder, f"[rollout]\n{text}").rollout.build_rollout()
+    return load_settings_text(folder, f"[rollout]\n{text}").rollout.build_rollout()
 
 
 @pytest.mark.parametrize(

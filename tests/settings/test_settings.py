@@ -13,7 +13,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from tests.support import ROOT
-from tests.support.settings_file import load_text
+from tests.support.settings_file import load_settings_text
 from worker.domain.model import Interval, Policy
 from worker.errors import Problems
 from worker.settings.load import RETIRED_SETTINGS, Settings, list_known_keys, list_retired_settings, load_settings
@@ -38,7 +38,7 @@ KEYS_WITHOUT_DEFAULT = {
 
 def list_problems(folder: Path, text: str, **env: str) -> list[str]:
     with pytest.raises(Problems) as error_info:
-        load_text(folder, text, **env)
+        load_settings_text(folder, text, **env)
     return [str(problem) for problem in error_info.value.problems]
 
 
@@ -76,7 +76,7 @@ def test_r23_titles_are_neutral_by_default() -> None:
 
 def test_example_file_contains_every_key_with_its_default(tmp_path: Path) -> None:
     uncommented = re.sub(r"^#(?=\w+ = )", "", EXAMPLE, flags=re.MULTILINE)
-    all_settings = load_text(tmp_path, uncommented)
+    all_settings = load_settings_text(tmp_path, uncommented)
     assert all_settings.templates == tmp_path / "templates"
     only_defaults = re.sub(
         r"^(templates|openings|first_spread|ca_file|service_account|certificate|account|groups|managers|addresses"
@@ -85,7 +85,11 @@ def test_example_file_contains_every_key_with_its_default(tmp_path: Path) -> Non
         uncommented,
         flags=re.MULTILINE,
     )
-    assert load_text(tmp_path, only_defaults) == load_text(tmp_path, EXAMPLE) == load_text(tmp_path, "")
+    assert (
+        load_settings_text(tmp_path, only_defaults)
+        == load_settings_text(tmp_path, EXAMPLE)
+        == load_settings_text(tmp_path, "")
+    )
 
     def collect_keys(section: dict[str, Any], prefix: tuple[str, ...] = ()) -> set[tuple[str, ...]]:
         return {(*prefix, name) for name in section}.union(
@@ -104,7 +108,7 @@ def test_example_file_contains_every_key_with_its_default(tmp_path: Path) -> Non
 def test_t19_retired_setting_is_accepted_with_any_value(tmp_path: Path, key: tuple[str, str], value: str) -> None:
     section, name = key
     assert key not in set(list_known_keys())
-    assert load_text(tmp_path, f"[{section}]\n{name} = {value}\n") == load_text(tmp_path, "")
+    assert load_settings_text(tmp_path, f"[{section}]\n{name} = {value}\n") == load_settings_text(tmp_path, "")
     (tmp_path / "longarc.toml").write_text(f"[{section}]\n{name} = {value}\n", encoding="utf-8")
     (retired,) = list_retired_settings(tmp_path / "longarc.toml")
     assert (retired.where, retired.remedy) == (f"longarc.toml:2: {section}.{name}", RETIRED_SETTINGS[key])
@@ -121,7 +125,7 @@ def test_no_retired_settings_are_listed_for_a_file_without_them(tmp_path: Path, 
 
 
 def test_values_in_the_file_replace_the_defaults(tmp_path: Path) -> None:
-    loaded = load_text(
+    loaded = load_settings_text(
         tmp_path,
         """
         database = "postgresql://db.example.com/longarc"
@@ -165,11 +169,11 @@ def test_values_in_the_file_replace_the_defaults(tmp_path: Path) -> None:
 
 
 def test_mail_domain_can_differ_from_the_domain_of_the_sender(tmp_path: Path) -> None:
-    assert load_text(tmp_path, '[mail]\nfrom = "l@a.org"\ndomain = "Mail.a.org"').mail.domain == "mail.a.org"
+    assert load_settings_text(tmp_path, '[mail]\nfrom = "l@a.org"\ndomain = "Mail.a.org"').mail.domain == "mail.a.org"
 
 
 def test_sections_of_services_contain_plain_values_and_the_password(tmp_path: Path) -> None:
-    loaded = load_text(
+    loaded = load_settings_text(
         tmp_path,
         """
         [calendars.caldav]
@@ -229,7 +233,7 @@ def test_secrets_are_read_from_the_environment_or_from_files_it_names(tmp_path: 
 
 def test_printed_settings_contain_no_secret(tmp_path: Path) -> None:
     env = {"LONGARC_KEY": KEY, "LONGARC_SMTP_PASSWORD": "hidden", "LONGARC_DATABASE_URL": "postgresql://a:hidden@db/x"}
-    loaded = load_text(tmp_path, "", **env)
+    loaded = load_settings_text(tmp_path, "", **env)
     for printed in (repr(loaded), str(loaded), f"{loaded.keys}", f"{loaded.passwords}"):
         assert "hidden" not in printed
         assert KEY not in printed

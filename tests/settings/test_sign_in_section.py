@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.settings_file import load_text
+from tests.support.settings_file import load_settings_text
 from worker.domain.sign_in import Role
 from worker.errors import Problems
 
@@ -18,7 +18,7 @@ operators = ["Dana@corp.example"]
 
 
 def test_valid_section_gives_a_policy_and_the_secret(tmp_path: Path) -> None:
-    settings = load_text(tmp_path, VALID_SETTINGS, **SECRET)
+    settings = load_settings_text(tmp_path, VALID_SETTINGS, **SECRET)
     assert settings.sign_in.policy.members[Role.OPERATOR] == {"dana@corp.example"}
     assert settings.passwords["sign_in"].get_secret_value() == "s"
     (tmp_path / "secrets").mkdir()
@@ -26,7 +26,7 @@ def test_valid_section_gives_a_policy_and_the_secret(tmp_path: Path) -> None:
     from worker.settings.load import find_secret_files
 
     env = find_secret_files(tmp_path / "longarc.toml", {})
-    assert load_text(tmp_path, VALID_SETTINGS, **env).passwords["sign_in"].get_secret_value() == "from a file"
+    assert load_settings_text(tmp_path, VALID_SETTINGS, **env).passwords["sign_in"].get_secret_value() == "from a file"
 
 
 @pytest.mark.parametrize(
@@ -60,5 +60,5 @@ def test_valid_section_gives_a_policy_and_the_secret(tmp_path: Path) -> None:
 )
 def test_invalid_section_is_refused_with_a_remedy(tmp_path: Path, text: str, env: dict[str, str], message: str) -> None:
     with pytest.raises(Problems) as error_info:
-        load_text(tmp_path, text, **env)
+        load_settings_text(tmp_path, text, **env)
     assert message in str(error_info.value)

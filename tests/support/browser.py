@@ -9,6 +9,10 @@ import subprocess
 import sys
 from functools import cache
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Page
 
 BROWSER_NAMES = ("chromium", "chromium-browser", "google-chrome")
 #: How long the download may take.
@@ -35,6 +39,10 @@ def _starts(path: Path) -> bool:
         return subprocess.run([path, "--version"], capture_output=True, timeout=30, check=False).returncode == 0
     except (OSError, subprocess.TimeoutExpired):
         return False
+
+
+def open_all_details(page: "Page") -> None:
+    page.evaluate("document.querySelectorAll('details').forEach(element => element.open = true)")
 
 
 def run_installer(command: list[str], patience: float = DOWNLOAD_SECONDS) -> str:

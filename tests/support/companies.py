@@ -46,6 +46,8 @@ START = datetime(2026, 9, 7, 7, tzinfo=UTC)
 KEY = "bG9uZ2FyYy10ZXN0cy1rZXktb2YtMzItYnl0ZXMhISE="
 OPERATOR = "ops@corp.example"
 SERVICE = "memory"  #: the calendar and mail service of the people: both are in memory
+#: The address of the pages in links.
+BASE_URL = "https://longarc.corp.example"
 HOURS = parse_hours("Mon-Fri 09:00-17:00")
 DANA, SAM, KIM = "dana@corp.example", "sam@corp.example", "kim@corp.example"
 HOUR, DAY, WEEK = timedelta(hours=1), timedelta(days=1), timedelta(weeks=1)

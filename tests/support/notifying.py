@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
 
-from tests.support.companies import DANA, MINUTE, SAM, Office, pair, pairs, people, settings
+from tests.support.companies import BASE_URL, DANA, MINUTE, SAM, Office, pair, pairs, people, settings
 from worker.app import Worker
 from worker.clock import Clock
 from worker.domain.model import Address, WatchedCalendar
@@ -19,7 +19,6 @@ from worker.settings.load import Settings
 NOTIFYING_SERVICE = "google"
 #: A second key, which the settings of the company do not contain. It protects nothing outside of tests.
 OTHER_KEY = "YW5vdGhlci10ZXN0LWtleS1vZi0zMi1ieXRlcy1vayE="
-PUBLIC = "https://longarc.corp.example"
 CHANNEL_LIFETIME = timedelta(days=7)
 
 
@@ -40,7 +39,7 @@ class NotifyingCalendar(MemoryCalendar):
     def __init__(self, clock: Clock) -> None:
         super().__init__()
         self._clock = clock
-        self.public = PUBLIC  #: the start of the address at which channels have to be opened
+        self.public = BASE_URL  #: the start of the address at which channels have to be opened
         self.can_renew = False  #: whether a channel can be renewed, as at Graph, or only opened anew, as at Google
         self.loses_notifications = False  #: whether notifications get lost on their way to us
         self.service_channels: dict[str, ServiceChannel] = {}  #: by remote id
@@ -177,8 +176,8 @@ class NotifyingOffice(Office):
 
 def notification_settings(url: str = "sqlite://", **more: Any) -> Settings:
     """Settings with an address for notifications, and calendars that are read every five minutes."""
-    sync = {"every": "5 minutes", "full_every": "1 day", "notify_url": PUBLIC, **more}
-    return settings(url, base_url=PUBLIC, sync=sync)
+    sync = {"every": "5 minutes", "full_every": "1 day", "notify_url": BASE_URL, **more}
+    return settings(url, base_url=BASE_URL, sync=sync)
 
 
 class ProcessEnded(BaseException):

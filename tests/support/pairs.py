@@ -42,6 +42,7 @@ def person(
 
 
 DANA, SAM = person(), person("Sam", "Europe/London", "GB")
+BOTH_PEOPLE = (DANA, SAM)
 
 #: A Monday morning before working hours, in UTC: Berlin is two hours ahead of UTC, London one.
 NOW = utc(2026, 9, 7, 5)

@@ -8,14 +8,13 @@ from flask.testing import FlaskClient
 from pydantic import SecretStr
 from werkzeug.test import TestResponse
 
-from tests.support.companies import SERVICE, START, new_store, settings
+from tests.support.companies import BASE_URL, SERVICE, START, new_store, settings
 from worker.app import Worker, build
 from worker.clock import SteppedClock
 from worker.providers.memory import MemoryCalendar, MemoryMailer
 from worker.web.app import make_app
 
 TOKEN, OTHER_TOKEN = "t" * 40, "u" * 40
-BASE = "https://longarc.corp.example"
 USER = "urn:ietf:params:scim:schemas:core:2.0:User"
 ENTERPRISE = "urn:ietf:params:scim:schemas:extension:enterprise:2.0:User"
 PATCH_OP = "urn:ietf:params:scim:api:messages:2.0:PatchOp"
@@ -102,7 +101,7 @@ def open_company(url: str, *, has_tables: bool = False, **fields: Any) -> Pushed
     clock = SteppedClock(START)
     roster = {"source": "scim", "calendar": SERVICE, "mail": SERVICE, "time_zone": "Europe/Berlin", "country": "DE"}
     tokens = (SecretStr(TOKEN), SecretStr(OTHER_TOKEN))
-    company_settings = settings(url, **{"roster": roster, "base_url": BASE, "scim_tokens": tokens, **fields})
+    company_settings = settings(url, **{"roster": roster, "base_url": BASE_URL, "scim_tokens": tokens, **fields})
     store = new_store(url)
     if not has_tables:
         store.create_tables()

@@ -484,7 +484,7 @@ def first_session(story: Story) -> Session:
     return story.sessions_of_kind(SessionKind.CAREER)[0]
 
 
-def get_refusal(session: Session, act: Any, *more: Any, now: datetime = NOW) -> str:
+def get_refusal_text(session: Session, act: Any, *more: Any, now: datetime = NOW) -> str:
     """Return the error text of an action on the session that the rules don't allow; assert that it changes nothing."""
     plan_builder = PlanBuilder(now, state_of(session), None, DEFAULT_POLICY)
     with pytest.raises(Refused) as error_info:

@@ -17,6 +17,7 @@ from sqlalchemy import select
 from werkzeug.test import TestResponse
 
 from tests.support.companies import (
+    BASE_URL,
     DANA,
     DAY,
     HOUR,
@@ -46,7 +47,6 @@ PRIYA = "priya@corp.example"
 QUESTION = "What would you miss if I stopped doing peppermint reviews?"
 #: When the next conversation of Dana and Sam takes place.
 NEXT_CONVERSATION = START + 5 * WEEK + 2 * DAY + 7 * HOUR
-BASE = "https://longarc.corp.example"
 PEOPLE = {
     member.email: member
     for member in (
@@ -65,7 +65,7 @@ SECRETS = {SAM: "Introduce Sam to the zephyrine group", KIM: "Introduce Kim to t
 
 
 def settings(url: str, **more: Any) -> Settings:
-    return known_settings(url, **{"base_url": BASE, **more})
+    return known_settings(url, **{"base_url": BASE_URL, **more})
 
 
 @dataclass(frozen=True)
@@ -155,7 +155,7 @@ class WebCompany:
     def link(self, who: str, purpose: Purpose, about: str = "", age: timedelta = timedelta(0)) -> str:
         """The path of a link as mails contain it. `age`: how long ago the link was issued."""
         claims = LinkClaims(person=who, purpose=purpose, subject_id=about, issued_at=self.office.clock() - age)
-        return str(self.app.extensions["longarc"].links.build_url(claims)).removeprefix(BASE)
+        return str(self.app.extensions["longarc"].links.build_url(claims)).removeprefix(BASE_URL)
 
     def read_database(self) -> Mapping[str, list[tuple[Any, ...]]]:
         """The rows of each table of the database."""

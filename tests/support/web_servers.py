@@ -29,7 +29,7 @@ from worker.web.server import PageServer
 
 CHROMIUM = find_chromium()
 #: The browser resolves this host name to the page server by itself, without DNS.
-BASE = "http://longarc.test"
+BASE_URL = "http://longarc.test"
 NOAH = "noah@corp.example"
 #: Each test that records a contract takes another report. That of the last one is recorded from the beginning, for
 #: tests that only look at pages.
@@ -82,7 +82,7 @@ class CompanyOnServers:
         for mail in reversed(self.mails(who)):
             body = mail.get_body(("plain",))
             text = body.get_content() if body else ""
-            match = re.search(rf"{re.escape(BASE)}/in/\S+", text)
+            match = re.search(rf"{re.escape(BASE_URL)}/in/\S+", text)
             if match and about in text:
                 return match[0]
         raise AssertionError(f"no link for {who} about {about}")
@@ -132,7 +132,7 @@ def run_company(folder: Path) -> Iterator[CompanyOnServers]:
         company_settings = settings(
             url,
             operator=OPERATOR,
-            base_url=BASE,
+            base_url=BASE_URL,
             mail={"from": "longarc@corp.example", "operator_by": "smtp"},
             # the calendar server sends no invitations, so Longarc puts a copy on each report's calendar
             calendars={"caldav": {"url": servers.caldav_url, "attendee_copies": True}},

@@ -8,9 +8,10 @@ import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Page, expect
 
+from tests.support.browser import open_all_details
 from tests.support.companies import DANA, KIM, OPERATOR, SAM
 from tests.support.web_company import ALEX, LEE
-from tests.support.web_servers import BASE, CHROMIUM, DESKTOP, NOAH, PHONE, CompanyOnServers, run_company
+from tests.support.web_servers import BASE_URL, CHROMIUM, DESKTOP, NOAH, PHONE, CompanyOnServers, run_company
 from worker.domain.model import CommitmentStanding, Owner, PairId, SessionState
 from worker.links import LinkClaims, LinkSigner, Purpose
 from worker.mail.kinds import list_samples
@@ -187,7 +188,7 @@ def build_links(company: CompanyOnServers) -> dict[str, str]:
         for name, (address, purpose, about) in readers.items()
     }
     # needs no link, because a browser that has opened the link "status" before may open it
-    return {**links, "quarter": f"{BASE}/status/quarter"}
+    return {**links, "quarter": f"{BASE_URL}/status/quarter"}
 
 
 def list_hidden_controls(page: Page) -> list[str]:
@@ -292,10 +293,6 @@ def test_axe_finds_no_violation_on_any_page(company: CompanyOnServers) -> None:
             assert list_axe_findings(page) == [], "front"
             page.evaluate("document.querySelector('main').append(document.createElement('input'))")
             assert len(list_axe_findings(page)) == 1, "axe must find the input without a label"
-
-
-def open_all_details(page: Page) -> None:
-    page.evaluate("document.querySelectorAll('details').forEach(node => node.open = true)")
 
 
 def test_r38_axe_finds_no_violation_after_a_press(company: CompanyOnServers) -> None:

@@ -6,8 +6,8 @@ from datetime import timedelta
 
 import pytest
 
-from tests.support.companies import DANA, DAY, HOUR, KIM, OPERATOR, SAM, START, texts
-from tests.support.web_company import BASE, LEE, WebCompany, send_form, text
+from tests.support.companies import BASE_URL, DANA, DAY, HOUR, KIM, OPERATOR, SAM, START, texts
+from tests.support.web_company import LEE, WebCompany, send_form, text
 from worker.errors import LongarcError
 from worker.links import BadLink, LinkClaims, LinkSigner, Purpose
 from worker.web.app import make_app
@@ -50,7 +50,7 @@ def test_an_expired_link_can_send_a_new_link_to_its_owner_once_an_hour(
     company.office.tick()
     (mail,) = company.office.mails()[before:]
     assert (mail["To"].addresses[0].addr_spec, mail["Reply-To"]) == (address, None)
-    new_link = re.search(rf"{BASE}(/in/\S+)", texts([mail]))
+    new_link = re.search(rf"{BASE_URL}(/in/\S+)", texts([mail]))
     assert new_link is not None
     assert company.browser().get(new_link[1]).headers["Location"] == page
     company.office.clock.advance(HOUR)
@@ -67,7 +67,7 @@ def test_either_of_the_two_gets_a_new_link_for_an_expired_link_to_a_time(
     assert "Send me a new link" in text(company.browser().get(expired_link))
     assert company.browser().post(expired_link).status_code == 202
     company.office.tick()
-    new_link = re.search(rf"{BASE}(/in/\S+)", texts(company.office.mails("fresh_link")))
+    new_link = re.search(rf"{BASE_URL}(/in/\S+)", texts(company.office.mails("fresh_link")))
     assert new_link is not None and company.browser().get(new_link[1]).headers["Location"] == page
 
 
@@ -76,7 +76,7 @@ def test_the_new_link_for_a_time_opens_the_page_of_the_role_in_that_pair(company
     expired_link = company.link(DANA, Purpose.TIME, company.next_session(LEE, DANA).id, age=60 * DAY)
     assert company.browser().post(expired_link).status_code == 202
     company.office.tick()
-    new_link = re.search(rf"{BASE}(/in/\S+)", texts(company.office.mails("fresh_link")))
+    new_link = re.search(rf"{BASE_URL}(/in/\S+)", texts(company.office.mails("fresh_link")))
     assert new_link is not None and company.browser().get(new_link[1]).headers["Location"] == "/me"
 
 
@@ -122,10 +122,10 @@ def make_forged_links(company: WebCompany) -> Iterator[str]:
     yield link.rpartition(".")[0]
     yield "/in/" + "a" * 5000
     yield "/in/%00%ff"
-    foreign_signer = LinkSigner(BASE, ["another key"])
+    foreign_signer = LinkSigner(BASE_URL, ["another key"])
     yield foreign_signer.build_url(
         LinkClaims(person=SAM, purpose=Purpose.ME, issued_at=company.office.clock())
-    ).removeprefix(BASE)
+    ).removeprefix(BASE_URL)
     own_signer: LinkSigner = company.app.extensions["longarc"].links
     yield "/in/" + own_signer.sign_claims(
         LinkClaims(person=SAM, purpose=Purpose.ME, issued_at=company.office.clock()), "visit"
@@ -142,9 +142,9 @@ def test_links_stay_valid_while_their_key_is_in_the_settings() -> None:
     """The first key of the settings signs, and all of them verify."""
     claims = LinkClaims(person=SAM, purpose=Purpose.ME, issued_at=START)
     old_signer, both_signer, new_signer = (
-        LinkSigner(BASE, ["one"]),
-        LinkSigner(BASE, ["two", "one"]),
-        LinkSigner(BASE, ["two"]),
+        LinkSigner(BASE_URL, ["one"]),
+        LinkSigner(BASE_URL, ["two", "one"]),
+        LinkSigner(BASE_URL, ["two"]),
     )
     assert (
         both_signer.read_claims(old_signer.sign_claims(claims))

@@ -14,9 +14,9 @@ from pathlib import Path
 import pytest
 
 from tests.support import ROOT
-from tests.support.companies import DAY, KEY, SAM, contract, texts
+from tests.support.companies import BASE_URL, DAY, KEY, SAM, contract, texts
 from tests.support.terminal import Terminal
-from tests.support.web_company import BASE, SavedCompany, WebCompany
+from tests.support.web_company import SavedCompany, WebCompany
 from worker.links import Purpose
 from worker.server_thread import PortTaken
 from worker.web.connections import MAX_CONNECTIONS, Connections
@@ -26,7 +26,7 @@ from worker.web.server import PageServer
 @pytest.fixture
 def served_company(saved_company: SavedCompany, tmp_path: Path) -> Iterator[tuple[WebCompany, PageServer]]:
     """The company and its web server, with a path in `base_url`, as some companies have it."""
-    company = WebCompany.of(saved_company, tmp_path, base_url=f"{BASE}/talks", pages={"listen": "127.0.0.1:0"})
+    company = WebCompany.of(saved_company, tmp_path, base_url=f"{BASE_URL}/talks", pages={"listen": "127.0.0.1:0"})
     with PageServer(company.office.worker) as server:
         yield company, server
     company.office.close()
@@ -163,7 +163,7 @@ def test_a_slow_request_is_closed_at_its_time_limit() -> None:
 def enable_pages(terminal: Terminal) -> Terminal:
     """Add the settings of the web pages to the terminal's settings file."""
     config = terminal.folder / "longarc.toml"
-    config.write_text(f'base_url = "{BASE}"\n{config.read_text()}[pages]\nlisten = "127.0.0.1:0"\n')
+    config.write_text(f'base_url = "{BASE_URL}"\n{config.read_text()}[pages]\nlisten = "127.0.0.1:0"\n')
     return terminal
 
 
@@ -176,7 +176,7 @@ def test_serve_runs_only_the_pages_until_it_is_stopped(terminal: Terminal) -> No
         first_line = process.stdout.readline()
         match = re.search(r"served at port (\d+)", first_line)
         assert match, first_line
-        link = terminal.output_of("status", "--link").strip().removeprefix(BASE)
+        link = terminal.output_of("status", "--link").strip().removeprefix(BASE_URL)
         status, headers, _ = request_page(int(match[1]), link)
         assert (status, headers["Location"]) == (303, "/status")
         page = request_page(int(match[1]), "/status", Cookie=headers["Set-Cookie"].partition(";")[0])[2]
@@ -192,7 +192,7 @@ def test_commands_about_pages_need_base_url(terminal: Terminal) -> None:
 
 def test_status_prints_a_link_without_the_key(terminal: Terminal) -> None:
     link = enable_pages(terminal).output_of("status", "--link").strip()
-    assert link.startswith(f"{BASE}/in/") and KEY not in link
+    assert link.startswith(f"{BASE_URL}/in/") and KEY not in link
 
 
 def test_the_command_revoke_ends_links_of_a_person_or_of_everybody(terminal: Terminal) -> None:
@@ -212,7 +212,7 @@ def test_the_command_revoke_ends_links_of_a_person_or_of_everybody(terminal: Ter
 
 def test_mails_have_links_with_base_url_and_commands_without(saved_company: SavedCompany, tmp_path: Path) -> None:
     for base_url, expected, unexpected in (
-        (BASE, f"{BASE}/in/", "longarc contract record"),
+        (BASE_URL, f"{BASE_URL}/in/", "longarc contract record"),
         ("", "longarc contract record", "/in/"),
     ):
         folder = tmp_path / (base_url[-4:] or "none")
@@ -237,7 +237,7 @@ def test_every_link_in_every_mail_opens_a_page(saved_company: SavedCompany, tmp_
         for key, mail in company.office.mailer.sent:
             if key.partition(":")[0] in opened_mails:
                 continue
-            for link in re.findall(rf"{BASE}(/in/[^\s\"<>]+)", texts([mail])):
+            for link in re.findall(rf"{BASE_URL}(/in/[^\s\"<>]+)", texts([mail])):
                 client = company.browser()
                 answer = client.get(link)
                 assert answer.status_code == 303, key

@@ -12,7 +12,7 @@ import pytest
 from flask.testing import FlaskClient
 from sqlalchemy import insert
 
-from tests.support.companies import DANA, HOUR, OPERATOR, SAM
+from tests.support.companies import BASE_URL, DANA, HOUR, OPERATOR, SAM
 from tests.support.issuers import (
     A_LITTLE_LATE,
     ACCESS_TOKEN,
@@ -32,7 +32,7 @@ from tests.support.issuers import (
     sign_in_at_issuer,
     sign_in_settings,
 )
-from tests.support.web_company import BASE, SECRETS, SavedCompany, WebCompany, hidden_value, text
+from tests.support.web_company import SECRETS, SavedCompany, WebCompany, hidden_value, text
 from worker.clock import utcnow
 from worker.domain.model import AliasSource
 from worker.links import Purpose
@@ -85,7 +85,7 @@ def test_the_request_to_the_issuer_has_state_nonce_pkce_and_the_registered_addre
     open_company: OpenCompany, issuer: str
 ) -> None:
     query = parse_qs(urlsplit(start_sign_in(open_company(issuer).browser())).query)
-    assert query["redirect_uri"] == [f"{BASE}/sign-in/callback"]
+    assert query["redirect_uri"] == [f"{BASE_URL}/sign-in/callback"]
     assert query["code_challenge_method"] == ["S256"]
     assert all(len(query[name][0]) >= 43 for name in ("state", "nonce", "code_challenge"))
     assert query["scope"] == ["openid email profile"]

@@ -6,15 +6,25 @@ from itertools import pairwise
 
 import pytest
 
-from tests.support.pairs import DANA, DAY, HOUR, MINUTE, NOW, SAM, person, session_of, starting_pair, state_of, utc
+from tests.support.pairs import (
+    BOTH_PEOPLE,
+    DANA,
+    DAY,
+    HOUR,
+    MINUTE,
+    NOW,
+    SAM,
+    person,
+    session_of,
+    starting_pair,
+    state_of,
+    utc,
+)
 from tests.support.stories import Story, booked_story, changes_nothing, deferral_causes, make_story_before_session
 from worker.domain.model import BusyTime, DeferralCause, Person, Policy, SessionKind, ShowAs, Span
 from worker.domain.planning import actions
 from worker.domain.planning.deferrals import list_calendar_checks
 from worker.domain.planning.planner import plan
-
-BOTH_PEOPLE = (DANA, SAM)
-
 
 # --- clashes: a warning, then a move a day later ---
 

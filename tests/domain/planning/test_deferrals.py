@@ -6,6 +6,7 @@ from datetime import date, datetime, timedelta
 import pytest
 
 from tests.support.pairs import (
+    BOTH_PEOPLE,
     DANA,
     DAY,
     HOUR,
@@ -47,9 +48,6 @@ from worker.domain.model import (
 )
 from worker.domain.planning import actions
 from worker.domain.planning.deferrals import count_deferrals_in_cycle
-
-BOTH_PEOPLE = (DANA, SAM)
-
 
 # --- declined, deleted ---
 

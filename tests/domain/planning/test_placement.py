@@ -6,6 +6,7 @@ from itertools import pairwise
 import pytest
 
 from tests.support.pairs import (
+    BOTH_PEOPLE,
     DANA,
     DAY,
     HOUR,
@@ -42,9 +43,6 @@ from worker.domain.model import (
 from worker.domain.planning import actions
 from worker.domain.planning.planner import plan
 from worker.domain.reason_texts import format_reasons
-
-BOTH_PEOPLE = (DANA, SAM)
-
 
 # --- free/busy that a plan needs ---
 

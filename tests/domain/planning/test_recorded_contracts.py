@@ -6,7 +6,7 @@ from datetime import date, timedelta
 import pytest
 
 from tests.support.pairs import DANA, DAY, HOUR, MINUTE, NOW, SAM, WEEK, commitment_of, session_of, state_of
-from tests.support.stories import Story, booked_story, first_session, get_refusal, session_of_state, story_at_end
+from tests.support.stories import Story, booked_story, first_session, get_refusal_text, session_of_state, story_at_end
 from worker.domain.model import (
     CommitmentStanding,
     IdentifiedCommitment,
@@ -127,7 +127,7 @@ def test_contract_can_be_recorded_during_the_session() -> None:
 )
 def test_contract_is_refused_for_a_session_that_can_not_have_one(session: Session, words: str) -> None:
     """R-15."""
-    assert words in get_refusal(session, actions.record_contract, [], 1)
+    assert words in get_refusal_text(session, actions.record_contract, [], 1)
 
 
 def test_second_part_of_a_series_can_have_the_contract() -> None:

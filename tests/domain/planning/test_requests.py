@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from tests.support.pairs import DAY, HOUR, MINUTE, NOW, SAM, WEEK, pair_of, placed_event_of, session_of, state_of, utc
-from tests.support.stories import Story, booked_story, deferral_causes, fill_days, get_refusal, session_of_state
+from tests.support.stories import Story, booked_story, deferral_causes, fill_days, get_refusal_text, session_of_state
 from worker.domain.model import EndReason, Participation, Policy, SessionKind, SessionState, Span, Trigger
 from worker.domain.planning import actions
 from worker.domain.planning.plan_builder import PlanBuilder
@@ -92,7 +92,7 @@ def test_requested_time_of_45_minutes_is_taken() -> None:
     "state", [SessionState.HELD, SessionState.CONTRACTED, SessionState.UNFINISHED, SessionState.CANCELLED]
 )
 def test_request_for_another_time_of_a_closed_session_is_refused(state: SessionState) -> None:
-    assert "nothing to move" in get_refusal(session_of_state(state), actions.request_time, None)
+    assert "nothing to move" in get_refusal_text(session_of_state(state), actions.request_time, None)
 
 
 # --- ad hoc sessions and check-ins ---

@@ -11,7 +11,7 @@ from tests.support.stories import (
     deferral_causes,
     fill_days,
     first_session,
-    get_refusal,
+    get_refusal_text,
     session_of_state,
     story_at_end,
 )
@@ -87,7 +87,7 @@ def test_next_session_follows_the_real_date_of_a_session_not_held_at_first() -> 
 )
 def test_future_or_contracted_session_can_not_be_recorded_as_not_held(session: Session, words: str) -> None:
     """R-8, R-15."""
-    assert words in get_refusal(session, actions.record_not_held)
+    assert words in get_refusal_text(session, actions.record_not_held)
 
 
 # --- held ---
@@ -132,7 +132,7 @@ def test_owed_session_can_be_recorded_as_held() -> None:
 @pytest.mark.parametrize("end", [utc(1, 1, 2, 10), utc(1969, 1, 2, 10), NOW - 367 * DAY])
 def test_session_can_not_be_recorded_as_held_more_than_a_year_ago(end: datetime) -> None:
     """The year of such a date is probably wrong."""
-    assert "that long ago" in get_refusal(session_of(None), actions.record_held, end)
+    assert "that long ago" in get_refusal_text(session_of(None), actions.record_held, end)
 
 
 def test_session_held_weeks_later_moves_the_next_session() -> None:
@@ -174,10 +174,10 @@ def test_late_session_does_not_move_a_next_session_placed_by_hand() -> None:
 @pytest.mark.parametrize("session", [session_of(NOW + DAY), session_of(None)])
 def test_session_can_not_be_recorded_as_held_in_the_future(session: Session) -> None:
     """R-8."""
-    assert "in the future" in get_refusal(session, actions.record_held)
-    assert "in the future" in get_refusal(session, actions.record_held, NOW + MINUTE)
+    assert "in the future" in get_refusal_text(session, actions.record_held)
+    assert "in the future" in get_refusal_text(session, actions.record_held, NOW + MINUTE)
 
 
 def test_contracted_session_can_not_be_recorded_as_held() -> None:
     """The contract is not requested again (R-15)."""
-    assert "has a contract" in get_refusal(session_of_state(SessionState.CONTRACTED), actions.record_held)
+    assert "has a contract" in get_refusal_text(session_of_state(SessionState.CONTRACTED), actions.record_held)

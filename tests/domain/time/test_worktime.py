@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tests.support.pairs import utc
 from worker.domain.model import Person, Span, WorkingHours
 from worker.domain.time.worktime import (
     add_weekdays,
@@ -46,10 +47,6 @@ OFFICE_HOURS = "Mon-Fri 09:00-17:00"
 
 def person(hours: str = OFFICE_HOURS, zone: str = "Europe/Berlin", country: str = "DE", name: str = "Dana") -> Person:
     return Person(email=f"{name.lower()}@x.example", name=name, zone=zone, country=country, hours=parse_hours(hours))
-
-
-def utc(year: int, month: int, day: int, hour: int = 0, minute: int = 0) -> datetime:
-    return datetime(year, month, day, hour, minute, tzinfo=UTC)
 
 
 # --- hours ---

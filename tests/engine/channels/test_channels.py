@@ -7,8 +7,8 @@ import pytest
 from pydantic import SecretStr
 from sqlalchemy import select
 
-from tests.support.companies import DANA, DAY, MINUTE, SAM, SECOND, Fails, pair, pairs
-from tests.support.notifying import OTHER_KEY, PUBLIC, NotifyingOffice, notification_settings
+from tests.support.companies import BASE_URL, DANA, DAY, MINUTE, SAM, SECOND, Fails, pair, pairs
+from tests.support.notifying import OTHER_KEY, NotifyingOffice, notification_settings
 from worker.domain.channels import MAX_ECHO_DELAY, is_trusted
 from worker.domain.model import AliasSource, Answer, PersonAlias
 from worker.engine.channels import REINSTATE_ADDRESS_AFTER
@@ -98,13 +98,13 @@ def test_an_address_comes_into_force_again_an_hour_after_another_replaced_it(off
     office.calendar.public = "https://old.corp.example"
     office.settings = notification_settings(notify_url=office.calendar.public)
     office.add_worker("mistaken").tick()
-    office.calendar.public = PUBLIC
+    office.calendar.public = BASE_URL
     office.clock.advance(REINSTATE_ADDRESS_AFTER - MINUTE)
     right_worker.tick()
     assert list_urls(office) == {"https://old.corp.example/notify/google"}
     office.clock.advance(MINUTE)
     right_worker.tick()
-    assert list_urls(office) == {f"{PUBLIC}/notify/google"}
+    assert list_urls(office) == {f"{BASE_URL}/notify/google"}
 
 
 def list_urls(office: NotifyingOffice) -> set[str]:
@@ -139,7 +139,7 @@ def test_a_channel_stays_with_a_person_who_gets_another_address(office: Notifyin
 
 def test_channels_are_opened_at_the_address_of_the_settings(office: NotifyingOffice) -> None:
     office.tick()
-    assert list_urls(office) == {f"{PUBLIC}/notify/google"}
+    assert list_urls(office) == {f"{BASE_URL}/notify/google"}
 
 
 # --- the life of a channel ---

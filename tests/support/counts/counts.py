@@ -12,14 +12,13 @@ from itertools import combinations, pairwise
 from typing import Any
 from zoneinfo import ZoneInfo
 
+from tests.support.audit.known import Line, parse_instant
 from tests.support.counts.history import (
     PARTS,
     Conversation,
     History,
-    Line,
     SessionHistory,
     compute_shortest_rhythm,
-    parse_instant,
     read_history,
 )
 from worker.domain.model import Address, Pair, Person, Span

@@ -4,21 +4,14 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import Any
 
+from tests.support.audit.known import Line, parse_instant
 from worker.domain.model import Pair
-
-Line = Mapping[str, Any]
 
 #: The parts of a series, in the order in which they are to be held.
 PARTS = ("now", "direction", "gap")
 #: States of a session that is still to come: an earlier time of it is lost.
 OPEN = frozenset({"booked", "owed", "deferred"})
-
-
-def parse_instant(text: str) -> datetime:
-    """Return the instant of an ISO text, with its zone."""
-    return datetime.fromisoformat(text)
 
 
 @dataclass(frozen=True, slots=True)

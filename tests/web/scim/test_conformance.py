@@ -7,12 +7,13 @@ from scim2_client.engines.wsgi import WSGISCIMClient
 from scim2_models import NotFoundException, SearchRequest, UniquenessException
 from scim2_tester import Status, check_server
 
-from tests.support.pushing import BASE, ENTERPRISE, TOKEN, PushedCompany
+from tests.support.companies import BASE_URL
+from tests.support.pushing import ENTERPRISE, TOKEN, PushedCompany
 
 
 def make_client(company: PushedCompany) -> WSGISCIMClient:
     app = company.directory.client.application
-    return WSGISCIMClient(app, f"{BASE}/scim/v2", {"Authorization": f"Bearer {TOKEN}"})
+    return WSGISCIMClient(app, f"{BASE_URL}/scim/v2", {"Authorization": f"Bearer {TOKEN}"})
 
 
 def test_the_scim_tester_finds_no_error(company: PushedCompany) -> None:
