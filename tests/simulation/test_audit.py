@@ -29,7 +29,7 @@ from tests.support.audit.ledgers import (
     line,
     mail,
     offer,
-    pairless,
+    personal_mail,
     quarter,
     replace_time,
     session,
@@ -124,15 +124,15 @@ BROKEN_QUARTERS: dict[str, tuple[Change, set[str]]] = {
         add(line("12-14 08:30", "mail.folded", "c2", message="brief", to=M, told_in="overflow:1")),
         {"T-16", "T-6"},
     ),
-    "an overflow mail without folded mails": (add(pairless("11-10 09:00", "overflow", M)), {"D-5"}),
+    "an overflow mail without folded mails": (add(personal_mail("11-10 09:00", "overflow", M)), {"D-5"}),
     "an overflow mail at noon": (
         add(
             line("11-09 12:00", "mail.folded", "c2", message="short_session", to=M, told_in="overflow:1"),
-            pairless("11-10 12:00", "overflow", M),
+            personal_mail("11-10 12:00", "overflow", M),
         ),
         {"T-16"},
     ),
-    "a weekly mail for one report": (add(pairless("11-09 09:00", "weekly", M)), {"T-16"}),
+    "a weekly mail for one report": (add(personal_mail("11-09 09:00", "weekly", M)), {"T-16"}),
     "a prompt with the same wording again": (
         edit({"message": "reflection_prompt", "session": "c2"}, number=0),
         {"T-5"},

@@ -16,7 +16,7 @@ from tests.support.audit.ledgers import (
     line,
     list_broken_rules,
     mail,
-    pairless,
+    personal_mail,
     session,
     stamp,
 )
@@ -35,7 +35,7 @@ def make_absence(at: str, email: str, start: str, end: str) -> Line:
         ("09-19 00:00", "09-22 09:00", ["T-16"]),  # away until Friday, so that Monday and Tuesday stay free
         ("09-19 00:00", "09-21 09:00", ["T-16"]),
         ("09-19 00:00", "09-23 09:00", []),
-        ("09-18 00:00", "09-22 09:00", []),  # an absence of nine days is not long
+        ("09-18 00:00", "09-22 09:00", []),  # away for nine working days: ten make a long absence
     ],
 )
 @pytest.mark.parametrize("email", [M, R])
@@ -51,7 +51,10 @@ def test_no_session_is_booked_on_the_first_days_after_a_long_absence(
 
 
 def test_mail_waits_while_its_reader_is_absent() -> None:
-    """T-12, T-16: the session is deferred on a Saturday, and the manager is away from Monday morning on."""
+    """T-12: both are told of a deferral. T-16: no mail comes while its reader is out of office.
+
+    The session is deferred on a Saturday, and the manager is away from Monday morning on. The report alone is told.
+    """
     deferral = [
         human("09-12 08:00", "decline", "c1", "10-15 09:00", calendar=R),
         session("09-12 08:00", "c1", "deferred", count=1, cause="declined"),
@@ -60,26 +63,33 @@ def test_mail_waits_while_its_reader_is_absent() -> None:
         mail("09-14 07:00", "deferral_notice", R, "c1", "10-20 09:00", number=1),
     ]
     lines = [*first_booking("09-07 05:00", "c1", "10-15 09:00"), *deferral]
-    last_line = line("09-14 09:00", "warning")
-    assert "T-12" in list_broken_rules(*lines, last_line)
+    monday_morning = "09-14 09:00"
+    assert "T-12" in list_broken_rules(*lines, last=monday_morning)
     absence = make_absence("09-13 12:00", M, "09-14 00:00", "09-16 00:00")
-    assert "T-12" not in list_broken_rules(*lines[:-1], absence, lines[-1], last_line)
+    assert "T-12" not in list_broken_rules(*lines[:-1], absence, lines[-1], last=monday_morning)
 
 
 def test_each_overflow_mail_needs_a_mail_folded_on_the_day_before() -> None:
-    """T-16: a mail that is folded on the morning of an overflow mail goes into the one of the next morning."""
-    folded_mails = [
+    """T-16: a mail that is folded on the morning of an overflow mail goes into the one of the next morning.
+
+    D-5: an overflow mail without a folded mail tells something that is not true.
+    """
+    folded_mails = [  # `told_in` is the key of the overflow mail, which the auditor does not read
         line(f"11-{day} 09:00", "mail.folded", f"c{day}", message="short_session", to=M, told_in=f"overflow:{day}")
         for day in ("10", "11")
     ]
-    overflows = [pairless(f"11-{day} 09:00", "overflow", M) for day in ("11", "12")]
+    overflows = [personal_mail(f"11-{day} 09:00", "overflow", M) for day in ("11", "12")]
     first, second = folded_mails
     assert "D-5" not in list_broken_rules(*BOOKED, first, second, *overflows)
     assert "D-5" in list_broken_rules(*BOOKED, first, *overflows)
 
 
 def test_deferred_part_follows_an_earlier_part_that_moves() -> None:
-    """T-13, T-10: a part that follows another part is not deferred again, however far it moves."""
+    """T-13: a part of a series comes five to ten working days after the part before it.
+
+    When that part moves, it follows, however far that is: T-10, which limits how far a deferred session moves, does not
+    hold for it, even if it was deferred before.
+    """
     pair = replace(FIRST_PAIR, format=Format.SERIES)
     parts = [
         *first_booking("09-07 05:00", "c1", "09-15 09:00", topic="now"),
@@ -100,7 +110,7 @@ def test_deferred_part_follows_an_earlier_part_that_moves() -> None:
     ]
     broken_rules = list_broken_rules(*parts, *declined, hand_move, moved_first_part, *moved_second_part, pairs=(pair,))
     assert "T-10" not in broken_rules and "T-13" not in broken_rules
-    second_part_too_far = [
+    second_part_too_far = [  # seven weeks after the first part
         {**part_line, "start": stamp("12-16 10:00"), "end": stamp("12-16 11:15")} for part_line in moved_second_part
     ]
     assert "T-13" in list_broken_rules(

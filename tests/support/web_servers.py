@@ -155,11 +155,11 @@ def run_company(folder: Path) -> Iterator[CompanyOnServers]:
             browser = playwright.chromium.launch(executable_path=CHROMIUM, args=arguments)
             company = CompanyOnServers(worker, clock, servers, browser)
             company.tick()
-            for day, report in enumerate(REPORTS):  # one a day, all in one week
+            # Each pair asks for another time: by itself, the program spreads first conversations over weeks.
+            for day, report in enumerate(REPORTS):
                 start = FIRST_CONVERSATION + timedelta(days=day)
-                worker.actions.request_another_time(
-                    company.session(report).id, Span(start, start + timedelta(minutes=75))
-                )
+                requested_time = Span(start, start + timedelta(minutes=75))
+                worker.actions.request_another_time(company.session(report).id, requested_time)
             company.tick()
             company.run_until(company.are_all_held, START + timedelta(days=60))
             worker.contracts.record(company.session(NOAH).id, contract(clock(), "Introduce Noah to Priya"))

@@ -1,9 +1,7 @@
 """Audits a run of the program: reads its ledger and its people, and lists where a rule was broken.
 
 It imports nothing that plans, places, writes or sends, only the model and the arithmetic of working time. So a mistake
-in the program's rules can't hide behind the same mistake here. A violation names its rule: `T-n` is a rule of time,
-`R-n` a rule of the practice, `D-5` an effect that was done twice or was not true any more, `D-8` a ledger that can't be
-read in order.
+in the program's rules can't hide behind the same mistake here. A violation names the rule: see `known.Violation`.
 
     python -m tests.support.audit.auditor ledger.jsonl people.csv --from 2026-09-07 --days 365
 """

@@ -8,11 +8,11 @@ from datetime import date, datetime, timedelta
 from itertools import count
 from typing import Any, NamedTuple
 
-from worker.domain.model import Address, Pair, Span
+from worker.domain.model import Address, Owner, Pair, Span
 
 Line = Mapping[str, Any]
 
-#: The event of a commitment that is as long as this, or longer, is an all-day note and takes no time.
+#: The event of a commitment that is as long as this, or longer, is an all-day event and takes no time.
 ALL_DAY = timedelta(hours=20)
 #: An event that is put over a session this long before it leaves enough time to notice it and to act.
 TIME_TO_NOTICE = timedelta(hours=28)
@@ -50,7 +50,11 @@ class Timers:
 
 @dataclass(frozen=True, slots=True)
 class Violation:
-    """A rule that was broken: the rule, when, for which pair, and in what way."""
+    """A rule that was broken: the rule, when, for which pair, and in what way.
+
+    `T-n` is a rule of time, `R-n` a rule of the practice. Two more are about the ledger: `D-5`, each effect is done
+    once and is true when it is done; `D-8`, each line fits what was told before.
+    """
 
     rule: str
     at: datetime
@@ -71,6 +75,14 @@ def flag_all(flag: Flag, pair: Pair, faults: Iterable[tuple[str, str]]) -> None:
         flag(rule, pair, what)
 
 
+class PreparingMail(NamedTuple):
+    """A mail that prepares a session."""
+
+    rule: str
+    reader: Owner
+    least_lead: timedelta  #: it goes out at least so long before the start
+
+
 class Sent(NamedTuple):
     """A mail about a session: when it went out, the session's start at that time, and the address."""
 
@@ -81,7 +93,7 @@ class Sent(NamedTuple):
 
 @dataclass(slots=True)
 class Talk:
-    """A session as the ledger has told of it so far."""
+    """A session as the ledger has told of it so far. It has its own name beside the product's `Session`."""
 
     id: str
     pair: Pair

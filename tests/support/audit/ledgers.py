@@ -15,12 +15,12 @@ Change = Callable[[list[Line]], list[Line]]
 #: A manager (M), and three reports (R, R2, R3).
 M, R, R2, R3 = "maya@example.com", "robin@example.com", "sasha@example.com", "toni@example.com"
 FIRST_PAIR_NAME, SECOND_PAIR_NAME = f"{M}>{R}", f"{M}>{R2}"  # as a ledger names pairs
-OFFICE = parse_hours("Mon-Fri 09:00-17:00")
+OFFICE_HOURS = parse_hours("Mon-Fri 09:00-17:00")
 PERSONS = {
-    M: Person(email=M, name="Maya", zone="Europe/London", country="GB-ENG", hours=OFFICE),
-    R: Person(email=R, name="Robin", zone="Europe/Berlin", country="DE-BE", hours=OFFICE),
-    R2: Person(email=R2, name="Sasha", zone="Europe/London", country="GB-ENG", hours=OFFICE),
-    R3: Person(email=R3, name="Toni", zone="Europe/London", country="GB-ENG", hours=OFFICE),
+    M: Person(email=M, name="Maya", zone="Europe/London", country="GB-ENG", hours=OFFICE_HOURS),
+    R: Person(email=R, name="Robin", zone="Europe/Berlin", country="DE-BE", hours=OFFICE_HOURS),
+    R2: Person(email=R2, name="Sasha", zone="Europe/London", country="GB-ENG", hours=OFFICE_HOURS),
+    R3: Person(email=R3, name="Toni", zone="Europe/London", country="GB-ENG", hours=OFFICE_HOURS),
 }
 START, END = datetime(2026, 9, 7, 5, tzinfo=UTC), datetime(2026, 12, 31, tzinfo=UTC)
 FIRST_PAIR = Pair(manager=M, report=R, first_seen=date(2026, 9, 7), start=date(2026, 6, 15))
@@ -72,12 +72,12 @@ def offer(at: str, name: str, until: str = "", *starts: str) -> Line:
 
 
 def introduction(at: str) -> Line:
-    """Return a line about the introduction of the manager."""
-    return pairless(at, "introduction", M)
+    """Return a line about the introduction of the manager, which is one mail for all pairs."""
+    return personal_mail(at, "introduction", M)
 
 
-def pairless(at: str, message: str, to: str) -> Line:
-    """Return a line about a mail about several pairs, which belongs to no single pair."""
+def personal_mail(at: str, message: str, to: str) -> Line:
+    """Return a line about a mail that belongs to no single pair."""
     sent = mail(at, message, to)
     return {name: value for name, value in sent.items() if name != "pair"}
 

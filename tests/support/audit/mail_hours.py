@@ -22,6 +22,7 @@ REMINDER = "contract_reminder"
 #: Mails that are never folded into the overflow mail.
 NEVER_FOLDED = {"reflection_prompt", "brief", "review_note", "introduction", "content_accessed", "weekly", "overflow"}
 NEVER_FOLDED |= {"new_manager", "open_promises", "pulse"}
+#: How many mails a day reach a person, except those of ANY_HOUR and NEVER_FOLDED; the others are folded.
 MOST_A_DAY = 3
 #: A mail about a change this near may come at any hour.
 NEAR_CHANGE = timedelta(hours=24)
@@ -101,7 +102,7 @@ class MailHours:
     def _is_last_chance(self, name: str, to: Address, talk: Talk | None, now: datetime) -> bool:
         """Whether no working hour is left before the session that a mail prepares: then it comes at once."""
         next_time, start = self.next_time(to, now), talk.start if talk else None
-        least_lead = rules.PREPARING_MAILS[name][2]
+        least_lead = rules.PREPARING_MAILS[name].least_lead
         return next_time is None or (start is not None and start - next_time < least_lead)
 
     def count_weekly(self, manager: Address, since: datetime, until: datetime) -> int:
@@ -125,7 +126,7 @@ class MailHours:
 
     def _judge_day_start(self, person: Person, name: str, now: datetime) -> Iterator[rules.Fault]:
         spells = list_spells(person, get_local_date(person.zone, now))
-        late = bool(spells) and now > spells[0].start + rules.TICK
+        late = bool(spells) and now > spells[0].start + rules.ALLOWED_DELAY
         if late and not self.may_be_away(person.email, now - rules.DAY, now):
             yield "T-16", f"{name} reached {person.email} at {now}, not at the start of the day"
 

@@ -9,7 +9,7 @@ from tests.support.audit.known import Block, Flag, Line, Sent, Talk, flag_all
 from tests.support.audit.mail_hours import NEVER_FOLDED, MailHours
 from tests.support.audit.rules import PREPARING_MAILS, SESSION_MAILS
 from tests.support.audit.turns import Turns
-from worker.domain.model import Address, Pair, PairId, Person
+from worker.domain.model import Address, Owner, Pair, PairId, Person
 
 
 class Mails:
@@ -28,21 +28,22 @@ class Mails:
         self._flag = flag
         self._persons, self._pairs, self._talks, self._blocks_of = persons, pairs, talks, blocks_of
         self._hours, self._turns = hours, turns
-        self._sent: Counter[tuple[str, str]] = Counter()
-        #: Pair and person. A manager is introduced once for all reports, so there is no pair then.
+        self._sent: Counter[tuple[str, str]] = Counter()  #: by Message-ID and recipient
+        #: Who was introduced, with the pair; without one for a manager, who is introduced once for all reports.
         self.introduced: set[tuple[PairId | None, str]] = set()
         self._wordings: dict[PairId, int] = {}  #: the number of the wording of each pair's last prompt
 
     def reader(self, name: str, talk: Talk) -> Address:
         """Return who reads a mail that prepares a session."""
-        return talk.pair.report if PREPARING_MAILS[name][1] == "report" else talk.pair.manager
+        return talk.pair.report if PREPARING_MAILS[name].reader is Owner.REPORT else talk.pair.manager
 
     def read(self, line: Line, now: datetime) -> None:
         """Judge a mail that went out now."""
-        name, to, key = line["message"], line.get("to", ""), (line.get("message_id", ""), line.get("to", ""))
-        self._sent[key] += 1
-        if self._sent[key] > (2 if name == "contract_summary" else 1):
-            self._flag("D-5", line.get("pair", ""), f"{name} {key[0]} went out to {to} once more")
+        name, to, message_id = line["message"], line.get("to", ""), line.get("message_id", "")
+        self._sent[message_id, to] += 1
+        # a summary of which it is unknown whether it arrived is rather sent twice than not at all
+        if self._sent[message_id, to] > (2 if name == "contract_summary" else 1):
+            self._flag("D-5", line.get("pair", ""), f"{name} {message_id} went out to {to} once more")
         pair = self._pairs.get(line.get("pair", ""))
         for rule, what in self._hours.judge(line, self._talks.get(line.get("session", "")), now):
             self._flag(rule, line.get("pair", ""), what)
@@ -103,8 +104,12 @@ class Mails:
             people, to = (self._persons[pair.manager], self._persons[pair.report]), self.reader(name, talk)
             start, since = talk.start or now, talk.booked_at or now
             latest = self._hours.next_time(to, max(rules.find_due_instant(name, people, start), since))
-            surely_in = not self._hours.may_be_away(to, start - 15 * rules.DAY, start)
-            flag_all(self._flag, pair, rules.judge_preparing_mail(name, talk, people, now, latest, surely_in=surely_in))
+            is_present = not self._hours.may_be_away(to, start - 15 * rules.DAY, start)
+            flag_all(
+                self._flag,
+                pair,
+                rules.judge_preparing_mail(name, talk, people, now, latest, is_surely_present=is_present),
+            )
             if name == "reflection_prompt":
                 self._check_wording(pair, line)
         elif name == "deferral_notice" and talk.is_alone_in_cycle and talk.knows_of_move(line.get("to", "")):

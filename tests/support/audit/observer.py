@@ -1,7 +1,6 @@
 """The auditor reads a ledger line by line, and checks that what has to follow each line does follow.
 
-The module `rules` judges what can be judged at one moment. Beside rules, faults are named D-5, an effect that was done
-twice or was not true any more, and D-8, a line that does not fit what was told before.
+The module `rules` judges what can be judged at one moment. For D-5 and D-8, see `known.Violation`.
 """
 
 from collections.abc import Iterable, Mapping
@@ -25,11 +24,11 @@ from tests.support.audit.known import (
 from tests.support.audit.rules import (
     ACT_OF_CAUSE,
     ACTS_LOSING_TIME,
+    ALLOWED_DELAY,
     CONTRACT_DEADLINE,
     LAST_HOURS,
     OWED_STATES,
     PREPARING_MAILS,
-    TICK,
 )
 from tests.support.audit.state import AuditState
 from worker.domain.model import Address, Pair, PairId, Person, ReviewMode, Span
@@ -148,7 +147,7 @@ class Auditor(AuditState):
                 self._flag(rule, talk.pair, f"{talk.id} {what}")
 
         if due is not None:
-            self._timers.add(due + TICK, check)
+            self._timers.add(due + ALLOWED_DELAY, check)
 
     def _expect_after_booking(self, talk: Talk, span: Span) -> None:
         """Expect what has to follow when a session got a time."""
@@ -166,22 +165,24 @@ class Auditor(AuditState):
                 self._flag("R-8", talk.pair, f"{talk.id} ended at {span.end}, and nothing became of it")
 
         if not talk.is_in_1on1:
-            self._timers.add(since + TICK, check_calendar)
+            self._timers.add(since + ALLOWED_DELAY, check_calendar)
         self._timers.add(span.end, lambda: self._note_future_session(talk.pair))
-        self._timers.add(span.end + TICK, check_end)
+        self._timers.add(span.end + ALLOWED_DELAY, check_end)
         names = ("reflection_prompt", "brief") if talk.kind == "career" else ("review_note",) if talk.is_in_1on1 else ()
         for name in names:
             earliest = max(rules.find_due_instant(name, self._people(talk.pair), span.start), since)
             due = self._mail_hours.next_time(self._mails.reader(name, talk), earliest)
-            if due and span.start - due >= (LAST_HOURS + TICK if talk.kind == "career" else 3 * TICK):
-                self._timers.add(due + TICK, partial(self._check_prepared, name, talk, span.start, line_count))
+            # with less time than this, the program may leave the mail out
+            least_time = LAST_HOURS + ALLOWED_DELAY if talk.kind == "career" else 3 * ALLOWED_DELAY
+            if due and span.start - due >= least_time:
+                self._timers.add(due + ALLOWED_DELAY, partial(self._check_prepared, name, talk, span.start, line_count))
 
     def _check_prepared(self, name: str, talk: Talk, start: datetime, line_count: int) -> None:
         """Check that this mail went out before the session, unless its reader may have been out of office."""
-        in_office = not self._mail_hours.may_be_away(self._mails.reader(name, talk), start - 15 * rules.DAY, start)
+        is_present = not self._mail_hours.may_be_away(self._mails.reader(name, talk), start - 15 * rules.DAY, start)
         was_sent = rules.was_sent_for(name, talk, start, self._people(talk.pair))
-        if in_office and talk.is_booked and talk.line_count == line_count and not was_sent:
-            self._flag(PREPARING_MAILS[name][0], talk.pair, f"no {name} went out for {talk.id} at {start}")
+        if is_present and talk.is_booked and talk.line_count == line_count and not was_sent:
+            self._flag(PREPARING_MAILS[name].rule, talk.pair, f"no {name} went out for {talk.id} at {start}")
 
     def _read_owed(self, talk: Talk, line: Line) -> None:
         is_near = talk.is_booked and talk.start is not None and talk.start - self._now <= LAST_HOURS
@@ -200,7 +201,7 @@ class Auditor(AuditState):
             if talk.state in OWED_STATES and talk.line_count == line_count and not self._turns.may_wait(talk):
                 self._flag(rule, talk.pair, f"{talk.id} is owed since {since}, and nobody was told a time or a reason")
 
-        self._timers.add(since + TICK, check)
+        self._timers.add(since + ALLOWED_DELAY, check)
 
     def _read_deferred(self, talk: Talk, line: Line) -> None:
         cause = line.get("cause", "")
@@ -225,8 +226,8 @@ class Auditor(AuditState):
         talk.mails["contract_request"], talk.mails["contract_reminder"] = [], []
         manager, deadline = self._persons[talk.pair.manager], span.end + CONTRACT_DEADLINE
         check_contract = partial(self._check_contract, talk, span.end)
-        self._timers.add(since + TICK, partial(check_contract, reminders.find_missing_request(talk)))
-        if since <= span.end + TICK:
+        self._timers.add(since + ALLOWED_DELAY, partial(check_contract, reminders.find_missing_request(talk)))
+        if since <= span.end + ALLOWED_DELAY:
             self._timers.add(deadline, partial(check_contract, reminders.find_missing_reminders(talk, manager)))
         last_day = add_working_days(manager, get_local_date(manager.zone, max(deadline, since)), 5)
         last = wall_to_utc(manager.zone, last_day, 0)
@@ -268,7 +269,7 @@ class Auditor(AuditState):
 
         due = [self._mail_hours.next_time(who, since) for who in (talk.pair.manager, talk.pair.report)]
         if all(due):
-            self._timers.add(max(at for at in due if at) + TICK, check)
+            self._timers.add(max(at for at in due if at) + ALLOWED_DELAY, check)
         self._note_future_session(talk.pair)
 
     # --- a time that the program gave ---
@@ -386,7 +387,7 @@ class Auditor(AuditState):
             for missing in {talk.pair.manager, talk.pair.report} - reached:
                 self._flag("R-15", talk.pair, f"the contract of {talk.id}, of {since}, was not summed up for {missing}")
 
-        self._timers.add(since + TICK, check)
+        self._timers.add(since + ALLOWED_DELAY, check)
 
     # --- what humans do ---
 
@@ -417,7 +418,7 @@ class Auditor(AuditState):
             block.span = read_span(line)
         elif act == "complete":
             block.is_open = False
-            self._timers.add(self._now + TICK, lambda: self._check_taken_off(block.id))
+            self._timers.add(self._now + ALLOWED_DELAY, lambda: self._check_taken_off(block.id))
 
     def _check_taken_off(self, name: str) -> None:
         block = self._blocks[name]
@@ -429,7 +430,7 @@ class Auditor(AuditState):
         talk.human_acts.add("decline" if act == "delete" and line.get("calendar") == talk.pair.report else act)
         talk.moved_to = read_span(line) if act == "move" else talk.moved_to
         if act in ANSWER_RULES:
-            self._timers.add(since + TICK, lambda: self._check_answered(talk, since, ANSWER_RULES[act], act))
+            self._timers.add(since + ALLOWED_DELAY, lambda: self._check_answered(talk, since, ANSWER_RULES[act], act))
         elif act in ("book_over", "out_of_office") and talk.is_booked and talk.start:
             if talk.start - since >= TIME_TO_NOTICE:
                 self._timers.add(talk.start, partial(self._check_not_overlooked, talk, talk.line_count, act))
@@ -457,4 +458,4 @@ class Auditor(AuditState):
                 self._flag("T-8", talk.pair, f"{made} of the commitments of {talk.id} came onto the calendar at once")
 
         self._expect_summary(line)
-        self._timers.add(since + TICK, check)
+        self._timers.add(since + ALLOWED_DELAY, check)

@@ -4,10 +4,12 @@ from collections.abc import Iterator
 from datetime import datetime, timedelta
 
 from tests.support.audit.known import Talk
-from tests.support.audit.rules import CONTRACT_DEADLINE, LAST_HOURS, Fault
+from tests.support.audit.rules import CONTRACT_DEADLINE, Fault
 from worker.domain.model import Person, Span
 from worker.domain.time.worktime import DAY, get_local_date, is_working_day, list_spells, list_working_spans
 
+#: No reminder comes earlier than this after the session's end, at which the contract is requested.
+FIRST_REMINDER_AFTER = timedelta(hours=4)
 #: A later day has room for a reminder when at least this much of its working time lies before the last instant for it.
 LEAST_WORK_LEFT = timedelta(minutes=15)
 #: A spell that ends this long after the request, or later, is one of another day: a night, and an hour to write.
@@ -87,7 +89,7 @@ def count_reminders_due(manager: Person, held: datetime) -> int:
     They go out between four hours after the request and two hours before the deadline. There is one for each later day
     with enough working time in between; without such a day, one if there is at least an hour of working time.
     """
-    window = Span(held + LAST_HOURS, held + CONTRACT_DEADLINE - timedelta(hours=2))
+    window = Span(held + FIRST_REMINDER_AFTER, held + CONTRACT_DEADLINE - timedelta(hours=2))
     spells = list_working_spans(manager, window)
     if sum(spell.minutes for spell in spells) < 60:
         return 0

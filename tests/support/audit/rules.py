@@ -10,8 +10,8 @@ from datetime import date, datetime, timedelta
 from functools import lru_cache
 from typing import NamedTuple
 
-from tests.support.audit.known import Block, Line, Talk, parse_instant
-from worker.domain.model import DeferralCause, Format, Interval, Pair, Person, Policy, Span
+from tests.support.audit.known import Block, Line, PreparingMail, Talk, parse_instant
+from worker.domain.model import DeferralCause, Format, Interval, Owner, Pair, Person, Policy, Span
 from worker.domain.time.worktime import (
     add_weekdays,
     add_working_days,
@@ -27,11 +27,12 @@ from worker.domain.time.worktime import (
 Fault = tuple[str, str]
 People = tuple[Person, Person]  #: manager and report
 
-#: What has to happen at once may take this long: a few ticks of the program.
-TICK = timedelta(minutes=5)
+#: What has to happen at once may take this long: the program looks for due work once a minute.
+ALLOWED_DELAY = timedelta(minutes=5)
 DAY = timedelta(days=1)
 BUFFER = timedelta(minutes=15)
-CONTRACT_DEADLINE = timedelta(hours=48)
+CONTRACT_DEADLINE = timedelta(hours=48)  #: from the end of the session
+#: So shortly before its start the program takes a session's time away only for an act of a person (T-10).
 LAST_HOURS = timedelta(hours=4)
 #: A session that is booked over later than this before its start is deferred without a warning (T-10).
 WARNED_BEFORE = timedelta(hours=48)
@@ -45,15 +46,14 @@ NOTE_MOVED_FAR = timedelta(hours=12)
 #: The shortest and the longest session of each kind, in minutes.
 LENGTHS = {"career": (60, 90), "review": (20, 30), "checkin": (10, 15)}
 OWED_STATES = ("owed", "deferred")
-#: Mails that prepare a session: the rule, who reads it, and how long before the start it has to arrive at least.
 PREPARING_MAILS = {
-    "reflection_prompt": ("T-5", "report", LAST_HOURS),
-    "brief": ("T-6", "manager", timedelta(hours=1)),
-    "review_note": ("T-9", "manager", BUFFER),
+    "reflection_prompt": PreparingMail("T-5", Owner.REPORT, timedelta(hours=4)),
+    "brief": PreparingMail("T-6", Owner.MANAGER, timedelta(hours=1)),
+    "review_note": PreparingMail("T-9", Owner.MANAGER, BUFFER),
 }
 #: Mails about a session, each with the rule that it breaks when it says something untrue.
 SESSION_MAILS = {
-    **{name: rule for name, (rule, *_) in PREPARING_MAILS.items()},
+    **{name: preparing.rule for name, preparing in PREPARING_MAILS.items()},
     "contract_request": "T-7",
     "contract_reminder": "T-7",
     "contract_summary": "R-15",
@@ -184,7 +184,7 @@ def judge_deferral(talk: Talk, cause: str, now: datetime, next_hour: datetime | 
     if cause == "booked_over" and talk.kind != "review":
         warned = [one.at for one in talk.mails["booked_over_warning"] if talk.booked_at and one.at >= talk.booked_at]
         could_wait = next_hour is not None and talk.start is not None and talk.start - next_hour >= WARNED_BEFORE
-        if (warned and now - warned[-1] < DAY - TICK) or (could_wait and not warned):
+        if (warned and now - warned[-1] < DAY - ALLOWED_DELAY) or (could_wait and not warned):
             yield "T-10", f"{talk.id} was booked over, and did not wait a day after a warning"
     if cause == "booked_over" and talk.was_asked:
         yield "T-11", f"{talk.id} was booked over and moved by itself, though the two were asked"
@@ -419,7 +419,8 @@ def judge_recipient(name: str, to: str, pair: Pair) -> Iterator[Fault]:
 
 def find_due_instant(name: str, people: People, start: datetime) -> datetime:
     """T-5, T-6, T-9: when a preparing mail is due, if its reader is never out of office."""
-    return _find_due_instant(name, people[PREPARING_MAILS[name][1] == "report"], start)
+    manager, report = people
+    return _find_due_instant(name, report if PREPARING_MAILS[name].reader is Owner.REPORT else manager, start)
 
 
 @lru_cache(maxsize=4096)
@@ -442,22 +443,22 @@ def _find_due_instant(name: str, person: Person, start: datetime) -> datetime:
 
 
 def judge_preparing_mail(
-    name: str, talk: Talk, people: People, now: datetime, latest: datetime | None, *, surely_in: bool
+    name: str, talk: Talk, people: People, now: datetime, latest: datetime | None, *, is_surely_present: bool
 ) -> Iterator[Fault]:
     """T-5, T-6, T-9: a preparing mail goes out when it is due, and once, unless the session moved far.
 
     When the session got its time after that, the mail goes out at `latest`, the reader's first working instant since;
-    None when that is unknown. A reader who is not `surely_in` may be out of office; then another day is right, too.
+    None when that is unknown. A reader who is not surely present may be out of office: then another day is right, too.
     """
-    rule, _, lead = PREPARING_MAILS[name]
+    rule, _, least_lead = PREPARING_MAILS[name]
     start, booked_at = talk.start, talk.booked_at
     if start is None or booked_at is None:
         return
     due = find_due_instant(name, people, start)
     right = max(due, booked_at if latest is None else latest)
-    if surely_in and not due <= now <= right + TICK:
+    if is_surely_present and not due <= now <= right + ALLOWED_DELAY:
         yield rule, f"{name} for {talk.id} went out at {now}; {right} was right"
-    if start - now < lead:
+    if start - now < least_lead:
         yield rule, f"{name} for {talk.id} went out at {now}, too late to be of use"
     if was_sent_for(name, talk, start, people):
         yield rule, f"{name} for {talk.id} went out once more, though it did not move far"

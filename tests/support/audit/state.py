@@ -9,7 +9,7 @@ from tests.support.audit.absences import Absences
 from tests.support.audit.known import Block, Line, PersonCalendars, Talk, Timers, Violation
 from tests.support.audit.mail_hours import MailHours
 from tests.support.audit.mails import Mails
-from tests.support.audit.rules import OWED_STATES, TICK
+from tests.support.audit.rules import ALLOWED_DELAY, OWED_STATES
 from tests.support.audit.turns import Turns
 from worker.domain.model import Address, Pair, PairId, Person
 
@@ -105,7 +105,7 @@ class AuditState:
             self._without_future.pop(pair.id, None)
         elif pair.id not in self._without_future:
             since = self._without_future[pair.id] = self._now
-            self._timers.add(since + TICK, lambda: self._check_still_without_future(pair, since))
+            self._timers.add(since + ALLOWED_DELAY, lambda: self._check_still_without_future(pair, since))
 
     def _check_still_without_future(self, pair: Pair, since: datetime) -> None:
         if self._without_future.get(pair.id) == since:

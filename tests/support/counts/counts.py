@@ -31,6 +31,7 @@ MAX_EARLIER = 14 * DAY
 MAX_DISORDER = DAY
 #: T-16: a mail about a change this near may come at any hour.
 NEAR_CHANGE = DAY
+#: T-16: three mails a day, and the overflow mail with the mails of the day before that were too many.
 MAX_MAILS_A_DAY = 4
 #: T-16: mails that may come at any hour.
 MAILS_AT_ONCE = frozenset(
@@ -57,22 +58,22 @@ class Year:
 class Counts:
     """All counts of one ledger. Lists hold one text for each fault."""
 
-    rebooked_long_before: tuple[str, ...]
-    too_close: tuple[str, ...]
-    out_of_order: tuple[str, ...]
-    before_start: tuple[str, ...]
-    reviews_without_reason: tuple[str, ...]
-    review_notices: tuple[str, ...]
-    outside_hours: tuple[str, ...]
+    rebooked_long_before: tuple[str, ...]  #: sessions that got a time long before the one they lost
+    too_close: tuple[str, ...]  #: conversations less than half a rhythm apart
+    out_of_order: tuple[str, ...]  #: parts of a series before the part that they follow
+    before_start: tuple[str, ...]  #: conversations before the start of their pair
+    reviews_without_reason: tuple[str, ...]  #: reviews without a contract to review
+    review_notices: tuple[str, ...]  #: mails about a change of a review, which should move without a mail
+    outside_hours: tuple[str, ...]  #: mails outside working hours that could have waited
     can_wait: int  #: mails that may wait for working hours
-    crowded_days: tuple[str, ...]
+    crowded_days: tuple[str, ...]  #: days on which a person got too many mails
     mails: int
     conversations: int  #: regular conversations held
     promised: float  #: regular conversations that the rhythms promise
 
     @property
     def outside_share(self) -> float:
-        """The part of the mails that could have waited and did not."""
+        """Of the mails that may wait for working hours, the part that did not."""
         return len(self.outside_hours) / self.can_wait if self.can_wait else 0.0
 
     @property

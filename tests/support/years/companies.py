@@ -9,7 +9,7 @@ from worker.domain.time.worktime import parse_hours
 
 START = datetime(2026, 1, 5, 6, tzinfo=UTC)
 WEEK = timedelta(weeks=1)
-OFFICE = "Mon-Fri 09:00-17:00"
+OFFICE_HOURS = "Mon-Fri 09:00-17:00"
 BERLIN, LONDON, PARIS = ("Europe/Berlin", "DE-BE"), ("Europe/London", "GB-ENG"), ("Europe/Paris", "FR")
 NEW_YORK, LOS_ANGELES = ("America/New_York", "US-NY"), ("America/Los_Angeles", "US-CA")
 KOLKATA, SYDNEY = ("Asia/Kolkata", "IN"), ("Australia/Sydney", "AU-NSW")
@@ -24,7 +24,7 @@ class Company:
     pairs: dict[PairId, Pair] = field(default_factory=dict)  #: from the start on
     joins: list[tuple[datetime, Pair]] = field(default_factory=list)  #: when each pair is imported, and the pair
 
-    def add_person(self, name: str, place: tuple[str, str] = BERLIN, hours: str = OFFICE) -> Address:
+    def add_person(self, name: str, place: tuple[str, str] = BERLIN, hours: str = OFFICE_HOURS) -> Address:
         """Add a person, and return their address."""
         email = f"{name}@{self.name}.example"
         zone, country = place
