@@ -150,3 +150,11 @@ def test_check_warns_of_a_key_and_a_database_that_other_users_can_read(fresh_ter
     key.chmod(0o600)
     (fresh_terminal.folder / "longarc.db").chmod(0o600)
     assert not [finding for finding in fresh_terminal.json_of("check") if finding["what"].startswith("Other users")]
+
+
+def test_an_error_names_the_file_and_not_its_draft(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    target = tmp_path / "file" / "backup"
+    with pytest.raises(NotADirectoryError) as error_info:
+        private_files.write(target, b"content")
+    assert error_info.value.filename == str(target)

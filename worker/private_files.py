@@ -52,11 +52,16 @@ def write_new(file: Path, content: bytes) -> None:
 def write_whole(file: Path) -> Iterator[IO[bytes]]:
     """Yield an open draft file that replaces `file` at the end of the block, after it was flushed to the disk.
 
-    An error in the block leaves `file` unchanged. Raises OSError.
+    An error in the block leaves `file` unchanged. Raises OSError, which names `file` when no draft can be created.
     """
     draft = file.with_name(f".{uuid4().hex}.part")
     try:
-        with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, FILE_MODE), "wb") as opened:
+        descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, FILE_MODE)
+    except OSError as error:
+        error.filename = str(file)  # nobody knows the name of the draft
+        raise
+    try:
+        with os.fdopen(descriptor, "wb") as opened:
             yield opened
             opened.flush()
             os.fsync(opened.fileno())

@@ -68,11 +68,6 @@ def test_backup_can_be_written_to_standard_output(terminal: Terminal) -> None:
     assert b"The key is not in it" in process.stderr
 
 
-def test_a_backup_that_cannot_be_written_leaves_no_file(terminal: Terminal) -> None:
-    assert terminal.error_of("backup", str(terminal.folder / "missing" / "x")).endswith("No such file or directory.")
-    assert not (terminal.folder / "missing").exists()
-
-
 def test_restore_refuses_a_database_that_is_not_empty(terminal: Terminal, backup_file: str) -> None:
     before = read_rows(terminal)
     error = terminal.error_of("restore", backup_file)

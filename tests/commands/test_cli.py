@@ -186,6 +186,23 @@ def test_r23_database_errors_are_shown_without_values_and_details(tmp_path: Path
         assert SECRET not in describe_failure(unexpected)
 
 
+# --- files that commands write ---
+
+
+@pytest.mark.parametrize(
+    "words",
+    [("backup",), ("example", "settings"), ("plan", "--html"), ("export", SAM, "--reason", "She asked", "--out")],
+    ids=lambda words: words[0],
+)
+def test_a_missing_folder_is_refused_before_anything_is_done(terminal: Terminal, words: tuple[str, ...]) -> None:
+    before = terminal.read_database()
+    folder = terminal.folder / "missing"
+    assert terminal.error_of(*words, str(folder / "file")) == (
+        f"longarc: There is no folder {folder}. Make it, or name another place than {folder / 'file'}."
+    )
+    assert terminal.read_database() == before and not folder.exists()
+
+
 # --- how a pair, a person or a session is named ---
 
 

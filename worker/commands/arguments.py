@@ -8,6 +8,7 @@ import sys
 from collections.abc import Collection, Mapping, Sequence
 from contextlib import suppress
 from datetime import date, datetime
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
@@ -224,3 +225,12 @@ def resolve_local_time(local_time: datetime, zone: str) -> datetime:
         day = f"{local_time:%Y-%m-%d}"
         raise Refused(f"The clocks of {zone} skip {local_time:%H:%M} on {day}. Give a time that exists.")
     return instant
+
+
+def require_folder_of(target: Path) -> None:
+    """Raise LongarcError unless there is a folder in which this file or folder can be written.
+
+    A command that takes minutes or writes to the database calls this before anything else.
+    """
+    if not target.absolute().parent.is_dir():
+        raise LongarcError(f"There is no folder {target.parent}. Make it, or name another place than {target}.")

@@ -12,6 +12,7 @@ import click
 
 from worker import private_files
 from worker.clock import utcnow
+from worker.commands.arguments import require_folder_of
 from worker.commands.base import Command
 from worker.commands.context import load_settings, open_store, open_worker, set_up_quiet_logging
 from worker.commands.terminal import print_line, show_progress
@@ -45,6 +46,7 @@ def backup(file: Path, force: bool) -> None:
         return
     if file.exists() and not force:
         raise LongarcError(f"{file} exists already. Name another file, or replace it with --force.")
+    require_folder_of(file)
     with open_worker() as worker, private_files.write_whole(file) as out:
         header = _write_with_progress(worker.store.database, out)
     print_line(f"{file} was written: {_describe_backup(header)}.", "green")

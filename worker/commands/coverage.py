@@ -72,6 +72,8 @@ def _parse_quarter(text: str | None) -> "Quarter":
 
 
 def _show_coverage(result: "Coverage") -> None:
+    from worker.domain.disclosure import MIN_MANAGERS, MIN_PAIRS
+
     table = make_table(f"{result.quarter} by {result.by}", COLUMNS)
     for group in result.groups:
         add_row(table, *_make_cells(group))
@@ -82,7 +84,9 @@ def _show_coverage(result: "Coverage") -> None:
         print_table(table)
     if result.hidden_count:
         pairs = format_count(result.hidden_count, "pair is", "pairs are")
-        print_line(f"{pairs} in groups that are too small to show, and not counted above.", "dim")
+        limit = f"fewer than {MIN_PAIRS} pairs or {MIN_MANAGERS} managers"
+        consequence = "and not counted above" if result.groups else "so nothing is shown"
+        print_line(f"{pairs} in groups of {limit}, {consequence}.", "dim")
     elif not result.groups:
         print_line("There are no pairs in this quarter.")
 

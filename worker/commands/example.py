@@ -5,6 +5,7 @@ from pathlib import Path
 import click
 
 from worker import private_files
+from worker.commands.arguments import require_folder_of
 from worker.commands.base import Command
 from worker.commands.terminal import print_line
 from worker.errors import LongarcError
@@ -34,6 +35,7 @@ def example(name: str, file: Path | None, force: bool) -> None:
     if file is None:
         click.echo(content.decode("utf-8"), nl=False)
         return
+    require_folder_of(file)
     try:
         (private_files.write if force else private_files.write_new)(file, content)
     except FileExistsError:

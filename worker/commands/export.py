@@ -14,7 +14,7 @@ import click
 
 from worker import private_files
 from worker.clock import utcnow
-from worker.commands.arguments import TextLine, find_person
+from worker.commands.arguments import TextLine, find_person, require_folder_of
 from worker.commands.base import Command
 from worker.commands.context import open_worker
 from worker.commands.contracts import require_on_behalf
@@ -73,8 +73,7 @@ def _refuse_unusable_target(target: Path) -> None:
     """Raise LongarcError when the file or folder of the export exists already, or has no folder to be made in."""
     if target.exists():
         raise LongarcError(f"{target} exists already. Name another file or folder with --out.")
-    if not target.absolute().parent.is_dir():
-        raise LongarcError(f"There is no folder {target.parent} to write {target.name} into.")
+    require_folder_of(target)
 
 
 def _record_accesses(worker: "Worker", person: "Address", reason: str) -> "list[PairId]":

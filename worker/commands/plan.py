@@ -12,7 +12,7 @@ import click
 from worker import private_files
 from worker.clock import SteppedClock, utcnow
 from worker.commands import context
-from worker.commands.arguments import json_option
+from worker.commands.arguments import json_option, require_folder_of
 from worker.commands.base import Command, CommandFailed
 from worker.commands.terminal import print_json, print_line, show_progress
 from worker.errors import LongarcError
@@ -104,8 +104,7 @@ def _show_plans(worker: "Worker", *, explains_bookings: bool) -> "QuarterPreview
 
 def _refuse_unsuitable_file(file: Path) -> None:
     """Raise LongarcError when the page can't be written to this file. Reading the calendars first can take minutes."""
-    if not file.parent.is_dir():
-        raise LongarcError(f"There is no folder {file.parent}. Make it, or name another file.")
+    require_folder_of(file)
     if file.exists():
         with file.open("rb") as opened:
             if opened.read(len(PAGE_BEGINNING)) != PAGE_BEGINNING:
