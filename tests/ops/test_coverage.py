@@ -340,3 +340,21 @@ def test_r22_a_company_of_small_groups_reads_why_nothing_is_shown(store: Store, 
         update_row(store, tables.pair, pair_id, rests=True)
     output = run_coverage_command(tmp_path)
     assert output == "4 pairs are in groups of fewer than 5 pairs or 3 managers, so nothing is shown.\n"
+
+
+def test_r22_groups_of_the_people_file_are_counted(store: Store, tmp_path: Path) -> None:
+    """Five of the six reports in Germany are designers. The group is shown, and the country no longer is."""
+    result = CliRunner(
+        env={"LONGARC_DATABASE_URL": f"sqlite:///{tmp_path / 'longarc.db'}", "LONGARC_CONFIG": None}
+    ).invoke(main, ["coverage", "--by", "group"])
+    assert result.exit_code == 1 and "The people file names no groups." in result.output
+    with store.database.write() as connection:
+        designers = [f"r{number}@corp.example" for number in range(5)]
+        connection.execute(update(tables.person).where(tables.person.c.email.in_(designers)).values(group="Design"))
+    json_output = json.loads(run_coverage_command(tmp_path, "--json"))
+    assert (json_output["by"], [(group_row["name"], group_row["pairs"]) for group_row in json_output["groups"]]) == (
+        "group",
+        [("Design", 5)],
+    )
+    assert json_output["pairs_not_shown"] == 4
+    assert json.loads(run_coverage_command(tmp_path, "--json", "--by", "country"))["groups"] == []
