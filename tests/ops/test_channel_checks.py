@@ -70,9 +70,9 @@ def test_validation_request_returns_from_the_pages_unchanged(proxy: CompanyProxy
         [finding, *_] = list_findings(make_settings(proxy.url), ca_file=proxy.ca_file)
     office.close()
     assert finding == Finding(f"{proxy.url}/notify leads to the pages from here (sync.notify_url)", True)
-    [token] = parse_qs(urlsplit(proxy.asked[0]).query)["validationToken"]
+    [token] = parse_qs(urlsplit(proxy.requested_paths[0]).query)["validationToken"]
     assert set("+% ") <= set(token)
-    assert urlsplit(proxy.asked[0]).path == "/notify/outlook"
+    assert urlsplit(proxy.requested_paths[0]).path == "/notify/outlook"
 
 
 @pytest.mark.parametrize(
@@ -98,7 +98,7 @@ def test_wrong_answer_of_a_proxy_is_reported_with_a_remedy(
     [finding, *_] = list_findings(make_settings(proxy.url, listen=proxy.listen), ca_file=proxy.ca_file)
     assert not finding.ok
     assert statement in finding.statement and remedy in finding.remedy
-    assert "\n" not in finding.remedy and len(proxy.asked) == 1
+    assert "\n" not in finding.remedy and len(proxy.requested_paths) == 1
 
 
 def test_certificate_of_a_private_authority_is_refused_although_this_machine_trusts_it(

@@ -32,7 +32,8 @@ from worker.providers.base import (
 #: The public address that a company's proxy forwards to the worker.
 PUBLIC = "https://longarc.example"
 _WAIT_SECONDS = 20.0  #: for a notification
-_MARGIN = timedelta(minutes=5)
+#: The clock of a double may be ahead of ours by so much.
+_CLOCK_TOLERANCE = timedelta(minutes=5)
 
 
 class NotifyingProvider(CalendarProvider, NotifyingCalendar, Protocol):
@@ -68,7 +69,7 @@ class Listener:
             return
         with self._changed:
             status = self.statuses.pop(0) if self.statuses else 202
-            self.requests.append(request.asked)
+            self.requests.append(request.received)
             self._changed.notify_all()
         request.reply(status, b"")
 
@@ -100,7 +101,7 @@ class ChannelContract:
 
     path = "/notify/google"  #: the path of the address to which notifications go
     renews = False  #: whether the service can prolong a channel
-    longest = timedelta(days=7)  #: how long the service keeps a channel open at most
+    longest = timedelta(days=7)  #: the longest life of a channel, which the provider asks for
 
     def read(self, request: ReceivedRequest) -> Sequence[Notification]:
         """Return the notifications in a request, as the vendor's module parses it."""
@@ -196,7 +197,7 @@ class ChannelContract:
         opened = provider.open_channel(self.channel(hands.person()))
         assert opened.expires_at.utcoffset() == timedelta(0)
         now = datetime.now(UTC)
-        assert now + self.longest - timedelta(days=1) < opened.expires_at < now + self.longest + _MARGIN
+        assert now + self.longest - timedelta(days=1) < opened.expires_at < now + self.longest + _CLOCK_TOLERANCE
 
     def test_renewing_prolongs_a_channel_or_returns_none(
         self, provider: NotifyingProvider, hands: Hands, service: NotifyingService, listener: Listener

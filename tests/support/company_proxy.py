@@ -23,13 +23,13 @@ class ProxyAnswer:
 
 @dataclass
 class CompanyProxy:
-    """A proxy that passes requests on to `pages_port`, unless there is an `answer`. `asked` has the paths so far."""
+    """A proxy that passes POST requests on to the pages."""
 
-    ca_file: str
+    ca_file: str  #: the certificate of the authority by which a client can trust the proxy
     url: str = ""
     pages_port: int = 0
-    answer: ProxyAnswer | None = None
-    asked: list[str] = field(default_factory=list)
+    answer: ProxyAnswer | None = None  #: what it answers by itself; None passes each request on
+    requested_paths: list[str] = field(default_factory=list)  #: so far
 
     @property
     def listen(self) -> str:
@@ -41,7 +41,7 @@ class _Handler(BaseHTTPRequestHandler):
     proxy: CompanyProxy
 
     def do_POST(self) -> None:
-        self.proxy.asked.append(self.path)
+        self.proxy.requested_paths.append(self.path)
         answer = self.proxy.answer or self._pass_on()
         self.send_response(answer.status)
         for name, value in answer.headers.items():
@@ -64,7 +64,7 @@ class _Handler(BaseHTTPRequestHandler):
 
 @contextmanager
 def serve_proxy(folder: Path) -> Iterator[CompanyProxy]:
-    """Yield a proxy at a free port of this machine; its certificate is written into the folder."""
+    """Yield a proxy at a free port of this machine; its certificates are written into the folder."""
     private_key, certificate = make_certificate("company", "127.0.0.1")
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(write_parts(folder, "proxy.pem", private_key, certificate))

@@ -148,6 +148,7 @@ class WorkerProcess:
                 )
             listed.update(pairs(pair(manager, report, start=START.date())))
         self.worker.store.people.apply_import(persons, listed, self.clock())
+        # a text that differs between imports: the services load the people again when it changes
         self.worker.store.people.set_stored_value(IMPORT_VERSION_NAME, self._command["pairs"][0][0])
 
     def _tick(self) -> None:
@@ -208,7 +209,7 @@ class WorkerProcess:
             self.worker.actions.request_another_time(session.id)
 
     def _pause(self) -> None:
-        """Pause the pairs."""
+        """Pause the pairs of the command."""
         for manager, report in self._command["pairs"]:
             self.worker.store.people.set_paused(PairId(manager, report), is_paused=True, now=self.clock())
 

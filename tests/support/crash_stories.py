@@ -139,7 +139,7 @@ class GoogleServers(Google):
         self._key = folder / "key.json"
         self._key.write_text(json.dumps(self.tokens.service_account()))
         self.tokens.granted_scopes = {OWNED_EVENTS_SCOPE, EVENTS_READ_SCOPE, GMAIL_SEND_SCOPE}
-        self.gmail.rewrites = False
+        self.gmail.rewrites = False  # the Message-IDs
         self.gmail.deliver = self._deliver
         self.add_person("longarc@corp.example")
 
@@ -214,7 +214,7 @@ class CrashCompany:
     starter: ProcessStarter
     servers: Servers
     folder: Path
-    schema: Path | None  #: a SQLite file with our schema and nothing in it; None where the database is another
+    schema: Path | None  #: a SQLite file with our tables and nothing in them, to be copied; None for PostgreSQL
     name: str
     count: int = 1  #: of pairs
     at: datetime = START
@@ -376,16 +376,16 @@ def check_events(company: CrashCompany) -> None:
 def check_mails(company: CrashCompany) -> None:
     """Check each mail by its Message-ID, which is computed from the outbox key alone."""
     sent = Counter(str(mail["Message-ID"]) for email in company.people for mail in company.mails(email))
-    by_kind = {EffectProgress.DONE: 0, EffectProgress.UNCERTAIN: 0}
+    counts = {EffectProgress.DONE: 0, EffectProgress.UNCERTAIN: 0}  # a mail with another progress is an error
     summaries = lost_alerts = 0
     for effect in company.effects():
         if effect.name == "operator_alert":
             lost_alerts += effect.progress is EffectProgress.UNCERTAIN
         elif effect.name and effect.progress is not EffectProgress.DROPPED:
-            by_kind[effect.progress] += 1
+            counts[effect.progress] += 1
             summaries += effect.name == "contract_summary"
     repeated = sum(count - 1 for count in sent.values())
-    assert by_kind[EffectProgress.DONE] <= len(sent) <= sum(by_kind.values())
+    assert counts[EffectProgress.DONE] <= len(sent) <= sum(counts.values())
     assert max(sent.values(), default=1) <= 2 and repeated <= summaries
     alerts = {
         effect.key
@@ -394,5 +394,5 @@ def check_mails(company: CrashCompany) -> None:
     }
     # an alert with this key only counts further alerts
     alerts -= {key for key in alerts if key.startswith("operator_alert:more:")}
-    assert len(alerts) == by_kind[EffectProgress.UNCERTAIN], "a human is told"
+    assert len(alerts) == counts[EffectProgress.UNCERTAIN], "the operator is told of each uncertain mail"
     assert not alerts or lost_alerts or company.mails(OPERATOR)

@@ -28,7 +28,8 @@ class ProcessKilled(BaseException):
 class CheckingMailer(MemoryMailer):
     """A mailer in memory that checks each mail when it leaves.
 
-    `find_untruth` returns for a mail's key what is not true in the mail; empty when all is true.
+    `find_untruth` returns for a mail's key what is not true in the mail; empty when all is true. The untruths are
+    collected in `untrue`.
     """
 
     def __init__(self, find_untruth: Callable[[str], str]) -> None:
@@ -42,18 +43,23 @@ class CheckingMailer(MemoryMailer):
         super().send(message, key)
 
 
-def is_true_now(message: Effect, session: Session, now: datetime) -> bool:
-    """Whether what a mail says about a session is true now."""
-    if message.name in ("contract_request", "contract_reminder"):
-        return session.state is SessionState.HELD and session.held_at == message.start
-    if message.name == "unfinished":
+def is_true_now(mail: Effect, session: Session, now: datetime) -> bool:
+    """Whether what a mail says about a session is true now.
+
+    `mail.start` is the end of the session in a mail about its contract, and its start in any other mail. `mail.number`
+    is the number of the deferral that a deferral notice tells of.
+    """
+    if mail.name in ("contract_request", "contract_reminder"):
+        return session.state is SessionState.HELD and session.held_at == mail.start
+    if mail.name == "unfinished":
         return session.state is SessionState.UNFINISHED
-    if message.name == "unplaceable":
+    if mail.name == "unplaceable":
         return session.owed and bool(session.unplaceable)
-    if message.name == "deferral_notice" and session.count != message.number:
+    if mail.name == "deferral_notice" and session.count != mail.number:
         return False
-    if message.name in ("booked_over_warning", "short_session") and session.start != message.start:
+    if mail.name in ("booked_over_warning", "short_session") and session.start != mail.start:
         return False
-    if message.name == "booked_over_warning" and session.warned_at is None:
+    if mail.name == "booked_over_warning" and session.warned_at is None:
         return False
+    # all other mails are about a session to come
     return session.booked and session.span.start > now

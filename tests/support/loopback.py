@@ -29,7 +29,7 @@ class Request(BaseHTTPRequestHandler):
 
     protocol_version = "HTTP/1.1"
     server: "Loopback"
-    asked: ReceivedRequest  #: the request itself
+    received: ReceivedRequest  #: the request itself
 
     def handle_one_request(self) -> None:
         self.close_connection = True
@@ -37,8 +37,8 @@ class Request(BaseHTTPRequestHandler):
             self.raw_requestline = self.rfile.readline(65537)
             if self.raw_requestline and self.parse_request():
                 body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
-                self.asked = ReceivedRequest(str(self.command), self.path, self.headers, body, self.client_address)
-                self.server.record(self.asked)
+                self.received = ReceivedRequest(str(self.command), self.path, self.headers, body, self.client_address)
+                self.server.record(self.received)
                 self.server.answer(self)
 
     def reply(self, status: int = 207, content: bytes = EMPTY_MULTISTATUS, **headers: str) -> None:

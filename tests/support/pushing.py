@@ -23,7 +23,7 @@ MANAGER = f"{ENTERPRISE}:manager"
 
 def make_user(address: str, name: str = "", manager: str = "", group: str = "", **more: Any) -> dict[str, Any]:
     """Return the SCIM resource of a person, as a directory sends it."""
-    company = {**({"department": group} if group else {}), **({"manager": {"value": manager}} if manager else {})}
+    work = {**({"department": group} if group else {}), **({"manager": {"value": manager}} if manager else {})}
     user = {
         "schemas": [USER, ENTERPRISE],
         "userName": address,
@@ -34,7 +34,7 @@ def make_user(address: str, name: str = "", manager: str = "", group: str = "", 
         "meta": {"resourceType": "User"},
         **more,
     }
-    return {**user, ENTERPRISE: company} if company else user
+    return {**user, ENTERPRISE: work} if work else user
 
 
 @dataclass

@@ -271,7 +271,7 @@ class Company(RuleBasedStateMachine):
         everybody = {email: self.world.persons[email] for email in sorted(after)}
         listed = {one.id: one for one in self.world.pairs.values() if one.manager in after and one.report in after}
         self.world.worker.store.people.apply_import(everybody, listed, self.now)
-        # the value that changes with each import
+        # a text that differs between imports: the services load the people again when it changes
         self.world.worker.store.people.set_stored_value(IMPORT_VERSION_NAME, f"{sorted(after)} at {self.now}")
         self.listed = listed
 

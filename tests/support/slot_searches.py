@@ -109,7 +109,7 @@ def find_starts_slowly(s: Search) -> list[datetime]:
         for item in s.taken_times.get(s.manager.email, ())
         if item.kind is SessionKind.CAREER
     }
-    full_weeks = {
+    full_weeks = {  # T-3a: with two sessions in turn
         week
         for week, count in Counter(
             local_day(s.manager, item.span.start).isocalendar()[:2]
@@ -144,14 +144,14 @@ def find_starts_slowly(s: Search) -> list[datetime]:
     return starts
 
 
-def naive_cost(s: Search, start: datetime) -> float:
+def compute_cost_slowly(s: Search, start: datetime) -> float:
     """Return the cost of a slot by the rules of `worker.domain.time.search`, from the wall clocks of both."""
     manager_time, report_time = (start.astimezone(ZoneInfo(who.zone)) for who in (s.manager, s.report))
     career_days = [local_day(s.manager, item.span.start) for item in s.taken_times.get(s.manager.email, ())]
     cost = abs((manager_time.date() - local_day(s.manager, s.target)).days)
     cost += 2 * sum(day.isocalendar()[:2] == manager_time.isocalendar()[:2] for day in career_days)
     works_on = [bool(spells) for spells in s.manager.hours.week] * 2  # two weeks, for the days that follow a Sunday
-    # The manager should work on the two days that follow, when the contract is due.
+    # The manager should work on the two days that follow the session, when the contract is due.
     contract_cost = 0 if works_on[manager_time.weekday() + 2] else 1 if works_on[manager_time.weekday() + 1] else 3
     if s.preference.weekday is None:
         cost += contract_cost

@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from tests.support import ROOT
-from tests.support.companies import BASE_URL, DAY, KEY, SAM, contract, texts
+from tests.support.companies import BASE_URL, DAILY_SYNC, DAY, KEY, SAM, contract, texts
 from tests.support.terminal import Terminal
 from tests.support.web_company import SavedCompany, WebCompany
 from worker.links import Purpose
@@ -122,12 +122,12 @@ def test_requests_are_answered_despite_1100_connections_that_never_finish(
 
 
 class Channel:
-    """A stand-in for a connection of waitress."""
+    """A stand-in for a connection of waitress, with the attributes of waitress that `Connections` reads."""
 
-    def __init__(self, request: object = None, *, answering: bool = False) -> None:
-        self.request = request
-        self.requests = [object()] if answering else []
-        self.total_outbufs_len = 0
+    def __init__(self, incomplete_request: object = None, *, answering: bool = False) -> None:
+        self.request = incomplete_request
+        self.requests = [object()] if answering else []  # the complete requests that are being answered
+        self.total_outbufs_len = 0  # how many bytes of answers are still to be sent
         self.closed = False
 
     def handle_close(self) -> None:
@@ -226,7 +226,7 @@ def test_mails_have_links_with_base_url_and_commands_without(saved_company: Save
 
 def test_every_link_in_every_mail_opens_a_page(saved_company: SavedCompany, tmp_path: Path) -> None:
     """Of the mails of four months, one of each kind is tested."""
-    company = WebCompany.of(saved_company, tmp_path, sync={"every": "1 day", "near": "1 day", "full_every": "1 day"})
+    company = WebCompany.of(saved_company, tmp_path, sync=DAILY_SYNC)  # with more polls, four months take long
     company.office.worker.contracts.record(company.held_session().id, contract(company.office.clock()))
     for _ in range(3):
         company.office.worker.actions.request_another_time(company.next_session().id)

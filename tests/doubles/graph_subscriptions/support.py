@@ -48,7 +48,7 @@ class Endpoint:
             reply = {"status": 200, "Content_Type": "text/plain; charset=utf-8", **self.validation_reply}
             request.reply(reply.pop("status"), self.change_token(unquote_plus(value)).encode(), **reply)
             return
-        self.bodies.append((parts.path, json.loads(request.asked.body)))
+        self.bodies.append((parts.path, json.loads(request.received.body)))
         request.reply(self.status, b"")
 
     @property
