@@ -5,13 +5,14 @@ from collections.abc import Iterator
 from dataclasses import replace
 from datetime import datetime, timedelta
 from threading import Barrier, Event, Thread
+from zoneinfo import ZoneInfo
 
 import pytest
 from flask.testing import FlaskClient
 from werkzeug.test import TestResponse
 
 from tests.support.companies import DANA, DAY, HOUR, KIM, SAM, Office, texts
-from tests.support.web_company import WebCompany, settings, text
+from tests.support.web_company import LEE, WebCompany, settings, text
 from worker.domain.model import FreeBusyRequest, PairId, Session, SessionKind, Span
 from worker.domain.planning.moves import Press, make_time_version
 from worker.engine.live_free_busy import LiveFreeBusy
@@ -119,11 +120,22 @@ def test_r38_a_press_wakes_a_worker(company: WebCompany, is_reachable: bool) -> 
 
 
 def test_r38_r23_a_look_at_the_page_changes_nothing_and_names_nobody_else(company: WebCompany) -> None:
-    """R-38, R-23: mail scanners open links; with whom the manager talks besides is private."""
+    """R-38, R-23: mail scanners open links; with whom the manager talks besides is private.
+
+    The page says of a time at which Dana meets Kim or Lee that she has another session, and not with whom.
+    """
+    assert "Kim" in text(company.visitor(DANA, Purpose.TEAM).get("/team"))
+    assert "Lee" in text(company.visitor(DANA, Purpose.ME).get("/me"))
     before, session = company.read_database(), company.next_session()
     for address in (DANA, SAM):
-        page = text(company.visitor(address, Purpose.TIME, session.id).get(f"/time/{session.id}"))
-        assert "What fits best" in page and not re.search(r"\b(Kim|Lee|Alex)\b", page)
+        client, page = company.visitor(address, Purpose.TIME, session.id), f"/time/{session.id}"
+        page_texts = [text(client.get(page))]
+        for other_session in (company.next_session(DANA, KIM), company.next_session(LEE, DANA)):
+            start = other_session.span.start.astimezone(ZoneInfo(company.office.persons[address].zone))
+            page_texts.append(text(client.get(f"{page}?day={start:%Y-%m-%d}&hour={start:%H:%M}&minutes=75")))
+            assert "has another career session that day" in page_texts[-1].partition("A time of your own")[2]
+        for page_text in page_texts:
+            assert "What fits best" in page_text and not re.search(r"\b(Kim|Lee)\b", page_text)
     assert company.read_database() == before
 
 
