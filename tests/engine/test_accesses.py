@@ -28,7 +28,7 @@ from tests.support.companies import (
     texts,
 )
 from tests.support.terminal import BEHALF, RECORD, SECRET, SHOW, WHY, Terminal, record_held, write_contract_file
-from tests.test_leaks import Watched
+from tests.support.traces import Watched
 from worker.domain.model import ContentAccess, EndReason, PairId, SessionKind
 from worker.engine.contracts import OnBehalf
 
