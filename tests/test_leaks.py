@@ -15,20 +15,7 @@ import pytest
 from sqlalchemy import select, text
 
 from tests.conftest import migrate
-from tests.support.companies import (
-    DANA,
-    DAY,
-    HOUR,
-    KIM,
-    OPERATOR,
-    SAM,
-    Office,
-    pair,
-    pairs,
-    people,
-    settings,
-    texts,
-)
+from tests.support.companies import DANA, DAY, HOUR, KIM, OPERATOR, SAM, Office, pair, pairs, people, settings, texts
 from tests.support.traces import (
     BLOCK_WORDS,
     LEE,
@@ -44,13 +31,7 @@ from tests.support.traces import (
     make_contract,
     record_traces,
 )
-from worker.domain.model import (
-    HandoverLineKind,
-    Owner,
-    PairId,
-    SessionKind,
-    Trigger,
-)
+from worker.domain.model import HandoverLineKind, Owner, PairId, SessionKind, Trigger
 from worker.engine.handovers import PromiseDecision
 from worker.simulation.world import make_ledger_line
 from worker.store import tables
