@@ -23,9 +23,9 @@ def test_valid_section_gives_a_policy_and_the_secret(tmp_path: Path) -> None:
     assert settings.passwords["sign_in"].get_secret_value() == "s"
     (tmp_path / "secrets").mkdir()
     (tmp_path / "secrets" / "LONGARC_SIGN_IN_SECRET").write_text("from a file\n", encoding="utf-8")
-    from worker.settings.load import find_secret_files
+    from worker.settings.load import add_secret_files
 
-    env = find_secret_files(tmp_path / "longarc.toml", {})
+    env = add_secret_files(tmp_path / "longarc.toml", {})
     assert load_settings_text(tmp_path, VALID_SETTINGS, **env).passwords["sign_in"].get_secret_value() == "from a file"
 
 

@@ -9,7 +9,7 @@ from sqlalchemy import select, update
 from tests.support.companies import DANA, MINUTE, SAM, Office
 from tests.support.notifying import NotifyingOffice
 from worker.store import tables
-from worker.store.participation import lock_calendars, schedule_calendars
+from worker.store.participation import lock_calendars, schedule_calendar_readings
 
 
 @pytest.mark.databases("postgresql")
@@ -22,7 +22,7 @@ def test_departure_during_a_refresh_of_channels_is_not_lost(office: Office) -> N
     with office.store.database.write() as connection:
         lock_calendars(office.store.database, connection)
         connection.execute(update(tables.person).where(tables.person.c.email == SAM).values(left_at=office.clock()))
-        schedule_calendars(office.store.database, connection, office.clock())
+        schedule_calendar_readings(office.store.database, connection, office.clock())
         refresh.start()
         refresh.join(1)  # it ends, or waits for this transaction
     refresh.join(10)

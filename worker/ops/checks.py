@@ -29,7 +29,7 @@ from worker.ops.store_without_key import open_store_without_key
 from worker.providers.base import Finding, Mailer, can_send_as, describe_sent_copies
 from worker.roster.model import Roster
 from worker.seal import OTHER_KEY_REMEDY, Seal, generate_key
-from worker.settings.load import Settings, find_secret_files, list_retired_settings, load_settings
+from worker.settings.load import Settings, add_secret_files, list_retired_settings, load_settings
 from worker.settings.openings_file import load_openings_file
 from worker.store.database import DatabaseUnreachable, mask_password
 from worker.store.inspection import get_schema_versions, list_missing_tables, load_sealed_values
@@ -62,7 +62,7 @@ def run_checks(config: Path | None, env: Mapping[str, str], now: datetime) -> It
         yield Finding(f"{retired.where}: {retired.what}", ok=True, remedy=retired.remedy)
     yield from machine_checks.check_user(os.geteuid())
     yield machine_checks.check_time_zones(now.date(), machine_checks.get_zone_release())
-    yield from machine_checks.check_file_permissions(settings, find_secret_files(config, env))
+    yield from machine_checks.check_file_permissions(settings, add_secret_files(config, env))
     yield from _run_part("The database can be used", _check_database(settings))
     yield from _run_part("The queue can be used", _check_queue(settings))
     roster = yield from _check_people(settings, now)

@@ -50,7 +50,7 @@ def decode_text(content: bytes) -> DecodedText:
     signs.
     """
     if content.startswith(b"PK\3\4"):  # a zip file, such as Excel's .xlsx
-        raise UndecodableText(1, "This is a workbook, not a CSV file.")
+        raise UndecodableText(line=1, what="This is a workbook, not a CSV file.")
     encoding = _detect_utf16(content) or "utf-8-sig"
     if encoding == "utf-8-sig" and b"\0" in content:
         raise UndecodableText(_count_lines(content, content.index(b"\0")), "There is a zero byte in this line.")
@@ -58,7 +58,7 @@ def decode_text(content: bytes) -> DecodedText:
         text = content.decode(encoding)
     except UnicodeDecodeError as error:
         if encoding != "utf-8-sig":
-            raise UndecodableText(1, "The file begins like UTF-16, but is not in UTF-16.") from None
+            raise UndecodableText(line=1, what="The file begins like UTF-16, but is not in UTF-16.") from None
         size_of_mark = len(content) - len(error.object)  # Python decodes what follows the byte order mark
         encoding, text = "cp1252", _decode_western(content, size_of_mark + error.start)
     return DecodedText(text.removeprefix("\ufeff").replace("\r\n", "\n").replace("\r", "\n"), encoding)

@@ -227,7 +227,7 @@ def load_settings(path: Path | None, env: Mapping[str, str]) -> Settings:
     Without a file, the defaults are used. Relative paths in the file start at the file's folder. Raises Problems with
     all problems at once.
     """
-    source, env = _SettingsSource.read(path), find_secret_files(path, env)
+    source, env = _SettingsSource.read(path), add_secret_files(path, env)
     values = dict(_remove_secrets(source.values, (), source))
     _remove_retired_settings(values)
     for name, variable in OVERRIDE_VARIABLES.items():
@@ -254,8 +254,8 @@ def load_settings(path: Path | None, env: Mapping[str, str]) -> Settings:
     return settings
 
 
-def find_secret_files(path: Path | None, env: Mapping[str, str]) -> dict[str, str]:
-    """Return the environment with an added variable NAME_FILE for each secret in the folder SECRETS_FOLDER.
+def add_secret_files(path: Path | None, env: Mapping[str, str]) -> dict[str, str]:
+    """Return the environment with an added variable NAME_FILE for each secret in the folder `secrets` beside `path`.
 
     Secrets that the environment already has are not added.
     """
@@ -335,7 +335,7 @@ class _SettingsSource:
     def read(cls, path: Path | None) -> "_SettingsSource":
         """Return the parsed file at `path`, or an empty one without a path. Raises Problems when it can't be read."""
         if path is None:
-            return cls("settings", "")
+            return cls("settings", text="")
         try:
             return cls(path.name, path.read_text(encoding="utf-8-sig"))
         except OSError as error:

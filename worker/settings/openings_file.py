@@ -73,13 +73,13 @@ def _parse_opening(row: CsvRow) -> Opening:
         if column in row.cells and not row.cells[column]:
             row.add_fault(column, f"The {column} is missing.", "Fill this cell.")
     return Opening(
-        title=row.parse_cell("title", _parse_title, ""),
-        kind=OpeningKind(row.parse_cell("kind", _parse_kind, OpeningKind.OPENING.value)),
-        until=row.parse_cell("until", parse_date, _NO_DAY),
-        group=row.parse_cell("group", parse_group, ""),
-        link=row.parse_cell("link", _parse_link, ""),
-        contact=row.parse_cell("contact", parse_address, ""),
-        note=row.parse_cell("note", _parse_note, ""),
+        title=row.parse_cell("title", _parse_title, default=""),
+        kind=OpeningKind(row.parse_cell("kind", _parse_kind, default=OpeningKind.OPENING.value)),
+        until=row.parse_cell("until", parse_date, default=_NO_DAY),
+        group=row.parse_cell("group", parse_group, default=""),
+        link=row.parse_cell("link", _parse_link, default=""),
+        contact=row.parse_cell("contact", parse_address, default=""),
+        note=row.parse_cell("note", _parse_note, default=""),
         line=row.line,
     )
 

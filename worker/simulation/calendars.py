@@ -74,11 +74,11 @@ def _read_file(file: Path, owner: Person, window: Span, export: _Export) -> None
     uids = [str(event["UID"]).strip() for event in parsed.walk("VEVENT") if "UID" in event]
     export.uids.update(uids)
     first_uid = next(iter(uids), file.name)
-    result = read_calendar(parsed, EventRef(owner.email, first_uid, ""), ZoneInfo(owner.zone), window)
+    result = read_calendar(parsed, EventRef(owner.email, first_uid, etag=""), ZoneInfo(owner.zone), window)
     export.events += [event for event in result.events if event.show_as is not None and not event.cancelled]
     for span, fingerprint in result.unknown_spans:
         if span.overlaps(window):
-            ref = EventRef(owner.email, f"{file.name} {fingerprint}", "")
+            ref = EventRef(owner.email, f"{file.name} {fingerprint}", etag="")
             export.events.append(Event(ref=ref, span=span.clip(window)))
 
 

@@ -66,7 +66,10 @@ def add_alert(
     due_at = last_mail["alert_time"] + MAIL_INTERVAL
     digest = _build_alert(f"{ALERT_MAIL_NAME}:more:{key}", due_at, operator)
     _insert_alert(
-        database, connection, digest, {"cause": cause, "mailed": True, **_build_digest_fields(Counter(), 1, text)}
+        database,
+        connection,
+        digest,
+        {"cause": cause, "mailed": True, **_build_digest_fields(Counter(), total=1, text=text)},
     )
     return True
 

@@ -296,7 +296,7 @@ def _is_open(connection: Any) -> bool:
     # the socket of a connection that the server has closed is ready to be read
     poll = select.poll()
     poll.register(connection.fileno(), select.POLLIN)
-    return not poll.poll(0)
+    return not poll.poll(0)  # 0: without waiting
 
 
 def _make_folder(file: Path) -> None:
@@ -342,7 +342,7 @@ def _begin(connection: Connection, statement: str) -> None:
     try:
         dbapi_connection.execute(statement)
     except SqliteError as error:
-        raise OperationalError(statement, None, error) from error
+        raise OperationalError(statement, params=None, orig=error) from error
 
 
 def mask_password(url: str | URL) -> str:

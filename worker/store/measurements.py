@@ -120,7 +120,7 @@ def read_measurements(database: Database, now: datetime, live_since: datetime) -
         return Measurements(
             calendars_due=count_due(_CALENDARS_DUE),
             pairs_due=count_due(_PAIRS_DUE),
-            effects_due={kind.value: effects_due.get(kind.value, DueWork(0, None)) for kind in EffectKind},
+            effects_due={kind.value: effects_due.get(kind.value, DueWork(count=0, since=None)) for kind in EffectKind},
             effects=count_rows(_EFFECTS),
             sessions=count_rows(_SESSIONS),
             unplaceable=_UNPLACEABLE.fetch_value(connection),

@@ -151,7 +151,7 @@ class ParticipationRows:
             lock_calendars(self._database, connection)
             wake_pairs(connection, sorted(change.new_participation), now, reread_free_busy=True)
             save_participation(connection, change.new_participation)
-            schedule_calendars(self._database, connection, now)
+            schedule_calendar_readings(self._database, connection, now)
         version_query = select(stored_value.c.value).where(stored_value.c.name == PEOPLE_VERSION_NAME)
         people_version = connection.execute(version_query).scalar() or ""
         until = change.next_change_at.isoformat() if change.next_change_at else ""
@@ -171,7 +171,7 @@ def save_participation(connection: Connection, participations: Mapping[PairId, P
 
 
 def lock_calendars(database: Database, connection: Connection) -> None:
-    """Lock what `schedule_calendars` writes, before the transaction locks people or pairs.
+    """Lock what `schedule_calendar_readings` writes, before the transaction locks people or pairs.
 
     Readings and notifications lock a calendar before its people and pairs. If this transaction locked them in the
     opposite order, the two might deadlock. The stored value that is locked also makes the next tick decide again which
@@ -184,7 +184,7 @@ def lock_calendars(database: Database, connection: Connection) -> None:
         connection.execute(select(calendar.c.address).order_by(calendar.c.address).with_for_update())
 
 
-def schedule_calendars(database: Database, connection: Connection, now: datetime) -> None:
+def schedule_calendar_readings(database: Database, connection: Connection, now: datetime) -> None:
     """Schedule the reading of the calendars of organizers of pairs that take part, and unschedule all other calendars.
 
     The transaction has called `lock_calendars`.

@@ -18,7 +18,7 @@ from worker.store.handovers import record_handovers
 from worker.store.import_preview import ImportPreview, preview_import
 from worker.store.learnings import withdraw_learnings
 from worker.store.pair_state import load_waiting_pairs
-from worker.store.participation import lock_calendars, save_participation, schedule_calendars
+from worker.store.participation import lock_calendars, save_participation, schedule_calendar_readings
 from worker.store.plans import lock_pairs
 from worker.store.renames import find_renames, rename_people
 from worker.store.statements import PreparedStatement
@@ -173,14 +173,14 @@ class PeopleRows:
         returns the participation of a new pair. The participation of the other pairs is not changed.
         """
         with self._database.write() as connection:
-            lock_calendars(self._database, connection)
+            lock_calendars(self._database, connection)  # before the people, as in every transaction
             rename_people(self._database, connection, find_renames(connection, persons, aliases))
             changed_people = self._save_people(connection, persons, now)
             replace_listed_aliases(self._database, connection, persons.keys(), aliases)
             renew_people_version(self._database, connection)
             new_pairs = self._save_pairs(connection, persons, pairs, now, changed_people)
             save_participation(connection, {new_pair.id: find_participation(new_pair) for new_pair in new_pairs})
-            schedule_calendars(self._database, connection, now)
+            schedule_calendar_readings(self._database, connection, now)
 
     def _save_people(self, connection: Connection, persons: Mapping[Address, Person], now: datetime) -> set[Address]:
         """Store the people of the roster. Return the people who were stored before and have changed."""

@@ -154,7 +154,7 @@ def _get_bind_converter(column_type: TypeEngine[Any], dialect: Dialect) -> Conve
 
 
 def _get_result_converter(column_type: TypeEngine[Any], dialect: Dialect) -> Converter | None:
-    return column_type.dialect_impl(dialect).result_processor(dialect, None)
+    return column_type.dialect_impl(dialect).result_processor(dialect, None)  # no converter needs the driver's type
 
 
 def _return_unchanged(value: Any) -> Any:
