@@ -27,7 +27,7 @@ def test_departure_during_a_refresh_of_channels_is_not_lost(office: Office) -> N
         refresh.join(1)  # it ends, or waits for this transaction
     refresh.join(10)
     assert not refresh.is_alive()
-    office.store.channels.refresh(("google",), office.clock())
+    office.store.channels.update_watched_calendars(("google",), office.clock())
     assert [watched.calendar for watched in office.store.channels.list_watched()] == [DANA]
 
 

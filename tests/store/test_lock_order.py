@@ -110,7 +110,9 @@ def test_reading_locks_all_its_pairs_in_order(office: Office) -> None:
     other = office.add_worker("second").store
     (due_calendar,) = other.calendars.claim(office.clock(), "second", office.clock() + HOUR, 1)
     first, last = sorted([PAIR, PairId(DANA, KIM)])
-    reading = CalendarReading(placed=(), pairs_to_plan={last}, pairs_to_refresh={first}, meetings=(), dropped_series=())
+    reading = CalendarReading(
+        placed=(), pairs_to_plan={last}, pairs_to_reread={first}, meetings=(), dropped_meeting_ids=()
+    )
     run_between(
         office,
         lambda connection: wake_pairs(connection, [first], office.clock()),

@@ -134,7 +134,7 @@ class Channels:
                 return False
             self._store.channels.replace_all(self._fingerprint, now)
         self._in_force_at = now
-        has_changed = self._store.channels.refresh(CALENDARS_WITH_CHANNELS if self.is_on else (), now)
+        has_changed = self._store.channels.update_watched_calendars(CALENDARS_WITH_CHANNELS if self.is_on else (), now)
         return has_changed or not was_in_force
 
     def _is_in_force(self) -> bool:

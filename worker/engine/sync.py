@@ -390,10 +390,10 @@ def interpret_changes(
         placed=changed_events,
         pairs_to_plan=pairs_to_plan | {pair for _, pair in meetings},
         # planned with free/busy that is read again, since a session and another event overlap
-        pairs_to_refresh=_find_booked_over_pairs(changes, stored_calendar),
+        pairs_to_reread=_find_booked_over_pairs(changes, stored_calendar),
         meetings=meetings,
         # `meetings` replaces the stored 1:1s of these series; a deleted id may be that of a series
-        dropped_series=(listed_series | deleted_ids) - set(changes.unreadable_ids),
+        dropped_meeting_ids=(listed_series | deleted_ids) - set(changes.unreadable_ids),
         orphans=[event for event in own_events.values() if _is_orphan(event, stored_calendar, organizer, now)],
         # an event that is not stored yet, because its effect is not settled, can only be compared by a later reading
         needs_repeat=any(

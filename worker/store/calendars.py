@@ -201,9 +201,9 @@ class CalendarReading:
     #: the database means that we have written the event meanwhile; its row is then not updated.
     placed: Sequence[tuple[PlacedEvent, str]]
     pairs_to_plan: Collection[PairId]  #: pairs that a change on the calendar concerns
-    pairs_to_refresh: Collection[PairId]  #: pairs to plan after reading their free/busy again
+    pairs_to_reread: Collection[PairId]  #: pairs to plan after their free/busy was read again
     meetings: Sequence[tuple[Event, PairId]]  #: occurrences of recurring 1:1s, each with its pair
-    dropped_series: Collection[str]  #: ids of series and events whose stored 1:1s are deleted
+    dropped_meeting_ids: Collection[str]  #: of series and single events: their stored 1:1s are deleted
     orphans: Sequence[Event] = ()  #: future events that carry our key, but are not in the database
     recovered: Sequence[Session] = ()  #: sessions that are on the calendar, but not in the restored database
     #: Whether the calendar lists an event whose creation is not stored yet. The calendar is then read again from the
@@ -320,13 +320,13 @@ class CalendarRows:
             self._database.upsert(connection, session, session_rows)
             orphan_pairs = adopt_orphans(self._database, connection, due_calendar.address, reading.orphans, now)
             pairs_to_plan = {*reading.pairs_to_plan, *orphan_pairs}
-            if pairs_to_plan and reading.pairs_to_refresh:
+            if pairs_to_plan and reading.pairs_to_reread:
                 # `wake_pairs` locks pairs in order only within one call
-                lock_pairs(connection, sorted({*pairs_to_plan, *reading.pairs_to_refresh}))
+                lock_pairs(connection, sorted({*pairs_to_plan, *reading.pairs_to_reread}))
             if pairs_to_plan:
                 wake_pairs(connection, sorted(pairs_to_plan), now)
-            if reading.pairs_to_refresh:
-                wake_pairs(connection, sorted(reading.pairs_to_refresh), now, reread_free_busy=True)
+            if reading.pairs_to_reread:
+                wake_pairs(connection, sorted(reading.pairs_to_reread), now, reread_free_busy=True)
         if was_suspended:
             self._retry_channel(due_calendar.address, now)
 
@@ -336,8 +336,8 @@ class CalendarRows:
         """Store the occurrences of recurring 1:1s. After a full reading, they replace all that are stored."""
         if is_full:
             _DELETE_ALL_MEETINGS.execute(connection, address=address)
-        elif reading.dropped_series:
-            ids = sorted(reading.dropped_series)
+        elif reading.dropped_meeting_ids:
+            ids = sorted(reading.dropped_meeting_ids)
             _DELETE_MEETINGS.execute(connection, address=address, series=ids, ids=ids)
         rows_by_id = {
             occurrence.ref.id: {

@@ -211,7 +211,7 @@ class ChannelRows:
 
     # --- the calendars that are to have a channel ---
 
-    def refresh(self, services: Collection[str], now: datetime) -> bool:
+    def update_watched_calendars(self, services: Collection[str], now: datetime) -> bool:
         """Add the calendars on these services that are to have a channel, and retire the channels of all others.
 
         Return whether that changed anything.
