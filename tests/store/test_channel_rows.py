@@ -18,7 +18,9 @@ def test_departure_during_a_refresh_of_channels_is_not_lost(office: Office) -> N
     office.persons = {email: replace(person, calendar="google") for email, person in office.persons.items()}
     office.apply()
     other_store = office.add_worker("second").store
-    refresh = Thread(target=other_store.channels.refresh, args=(("google",), office.clock()), daemon=True)
+    refresh = Thread(
+        target=other_store.channels.update_watched_calendars, args=(("google",), office.clock()), daemon=True
+    )
     with office.store.database.write() as connection:
         lock_calendars(office.store.database, connection)
         connection.execute(update(tables.person).where(tables.person.c.email == SAM).values(left_at=office.clock()))
