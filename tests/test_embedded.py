@@ -15,7 +15,7 @@ import pytest
 
 from worker import embedded
 from worker.commands.embedded import EmbeddedFolder
-from worker.domain.model import EventDraft, Guest, Span
+from worker.domain.model import EventDraft, NamedAddress, Span
 from worker.embedded import EmbeddedServers
 from worker.errors import LongarcError
 from worker.providers import maildir
@@ -25,8 +25,8 @@ from worker.settings.load import load_settings
 DANA, SAM = "dana@example.org", "sam@example.org"
 NOON = datetime(2027, 3, 9, 12, tzinfo=UTC)
 DRAFT = EventDraft(
-    key="s1.1", subject="Career conversation", body="", span=Span(NOON, NOON + timedelta(hours=1)), zone="UTC",
-    organizer=Guest(DANA, "Dana"), guests=(Guest(SAM, "Sam"),),
+    key="s1.1", title="Career conversation", body="", span=Span(NOON, NOON + timedelta(hours=1)), zone="UTC",
+    organizer=NamedAddress(DANA, "Dana"), guests=(NamedAddress(SAM, "Sam"),),
 )  # fmt: skip
 
 

@@ -115,7 +115,7 @@ def test_only_blocks_of_the_manager_contain_content(traces: Traces) -> None:
     """Only blocks hold words, those of the manager's commitments. A block is on Dana's calendar and has no guests."""
     words_in_blocks: set[str] = set()
     for calendar, draft in traces.calendar.drafts:
-        assert find_words(draft.subject.encode()) == set()
+        assert find_words(draft.title.encode()) == set()
         words_in_body = find_words(draft.body.encode())
         if words_in_body:
             assert (calendar, draft.guests) == (DANA, ())
@@ -145,7 +145,7 @@ def test_only_the_manager_reads_the_reason_for_an_ad_hoc_session(traces: Traces)
     for trigger_text in ("leaving", "another employer", "thinking of"):
         assert trigger_text not in texts(mails_to_others).lower(), trigger_text
     subjects = {
-        draft.subject for calendar, draft in traces.calendar.drafts if draft.guests and draft.guests[0].email == SAM
+        draft.title for calendar, draft in traces.calendar.drafts if draft.guests and draft.guests[0].email == SAM
     }
     assert len({subject for subject in subjects if subject.startswith("Career")}) == 1
 

@@ -201,7 +201,7 @@ class ScriptedHumans:
         return {"start": _format_instant(chosen.start), "end": _format_instant(chosen.end)}
 
     def _talk(self, beat: Beat, _: None, trigger: str) -> LedgerLine:
-        session_id = self._stage.worker.actions.request_talk(beat.pair, Trigger(trigger), beat.why)
+        session_id = self._stage.worker.actions.request_ad_hoc_session(beat.pair, Trigger(trigger), beat.why)
         return {
             "session": session_id,
             "kind": "career",

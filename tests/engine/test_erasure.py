@@ -91,7 +91,7 @@ def write_all_contents(office: Office) -> None:
     with store.database.write() as connection:
         store.notes.save(connection, held, Owner.MANAGER, [WORDS["note"]], office.clock())
     store.learnings.write([SAM_PAIR], WORDS["learning"], office.clock())
-    talk = worker.actions.request_talk(SAM_PAIR, Trigger.DOUBT, WORDS["reason"])
+    talk = worker.actions.request_ad_hoc_session(SAM_PAIR, Trigger.DOUBT, WORDS["reason"])
     store.content.save_contract_draft(talk, {"question": WORDS["draft"]}, office.clock())
     for asker, recipient in ((SAM, KIM), ("adsam@corp.example", ALIAS)):
         voice = worker.third_voices.ask(office.persons[asker], recipient, WORDS["question"])

@@ -122,7 +122,7 @@ def test_r35_a_crash_after_the_send_does_not_repeat_the_learning(database_url: s
 def test_r35_prompt_of_a_talk_requested_by_the_report_has_no_learning(database_url: str) -> None:
     office = make_office(database_url)
     office.store.learnings.write(PAIRS[:1], SENTENCE, office.clock())
-    office.worker.actions.request_talk(PAIRS[0], Trigger.DOUBT, by=Owner.REPORT)
+    office.worker.actions.request_ad_hoc_session(PAIRS[0], Trigger.DOUBT, by=Owner.REPORT)
     office.run(9 * DAY)
     assert "You asked for this talk" in texts(office.mails("reflection_prompt"))
     assert list_readers(office) == []

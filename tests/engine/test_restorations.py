@@ -191,7 +191,9 @@ def test_an_ad_hoc_session_requested_after_the_backup_is_recovered_as_one(
     office.run(2 * DAY)
     backup = take_backup(office)
     regular = office.session()
-    ad_hoc_id = office.worker.actions.request_talk(PairId(DANA, SAM), Trigger.DOUBT, "something", by=Owner.REPORT)
+    ad_hoc_id = office.worker.actions.request_ad_hoc_session(
+        PairId(DANA, SAM), Trigger.DOUBT, "something", by=Owner.REPORT
+    )
     office.run(HOUR)
     events = list_events(office)
     assert len(events) == 2

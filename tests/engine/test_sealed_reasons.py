@@ -41,7 +41,7 @@ def make_office(folder: Path, trigger: Trigger, *, is_busy: bool) -> Office:
         for day in range(1, 40):
             start = START + day * DAY
             office.calendar.add(DANA, Span(start, start + DAY))
-    office.worker.actions.request_talk(PAIR, trigger, REASONS.get(trigger, "Some words."), by=Owner.REPORT)
+    office.worker.actions.request_ad_hoc_session(PAIR, trigger, REASONS.get(trigger, "Some words."), by=Owner.REPORT)
     office.run(4 * HOUR)
     return office
 

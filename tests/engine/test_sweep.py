@@ -270,7 +270,7 @@ def test_a_sweep_whose_leases_have_ended_writes_nothing(database_url: str) -> No
     def stall(operation: str) -> None:
         office.calendar.fail = None
         office.clock.advance(10 * MINUTE)
-        other.actions.request_talk(PairId(DANA, SAM), Trigger.CHANGE)
+        other.actions.request_ad_hoc_session(PairId(DANA, SAM), Trigger.CHANGE)
 
     office.calendar.fail = stall
     assert office.worker.sweep.run("one") == 2
@@ -438,7 +438,7 @@ def test_a_sealed_plan_that_cannot_be_opened_stops_only_its_own_pair(database_ur
         office_settings=settings(database_url, operator="ops@corp.example"),
     )
     office.run(DAY + 3 * HOUR)
-    office.worker.actions.request_talk(
+    office.worker.actions.request_ad_hoc_session(
         PairId(DANA, SAM), Trigger.MOTIVATION, "It has been a long year.", by=Owner.REPORT
     )
     with office.store.database.write() as connection:

@@ -23,7 +23,7 @@ from tests.support.companies import (
     person,
     settings,
 )
-from worker.domain.model import EventDraft, Guest, PairId, Span
+from worker.domain.model import EventDraft, NamedAddress, PairId, Span
 from worker.domain.rollout import PauseScope, StandingPauses
 from worker.engine.undo import UndoResult
 from worker.errors import AuthRevoked, Unavailable
@@ -144,10 +144,10 @@ def test_undo_removes_orphans_and_removes_strangers_only_on_request(office: Offi
     session = office.session(pair_id=PairId(DANA, KIM))
     start = office.clock() + 30 * DAY
     for key in (f"{session.id}.7", "c0another.1"):
-        dana_guest, sam_guest = Guest(DANA, "Dana"), Guest(SAM, "Sam")
+        dana_guest, sam_guest = NamedAddress(DANA, "Dana"), NamedAddress(SAM, "Sam")
         span = Span(start, start + HOUR)
         draft = EventDraft(
-            key=key, subject="x", body="", span=span, zone="UTC", organizer=dana_guest, guests=(sam_guest,)
+            key=key, title="x", body="", span=span, zone="UTC", organizer=dana_guest, guests=(sam_guest,)
         )
         office.calendar.create(DANA, draft)
     result = undo(office)

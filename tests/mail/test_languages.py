@@ -148,7 +148,7 @@ def test_the_title_of_an_event_is_in_the_language_of_the_organizer(
     """R-2, R-23: the event is on the manager's calendar. A title of the company's own is not translated."""
     state = state_of(session_of(NOW), manager=replace(DANA, locale=locale), report=replace(SAM, locale="fr"))
     event = Composer(settings("sqlite://", event=event_settings)).build_session_event(state, state.sessions[0])
-    assert event.subject == title
+    assert event.title == title
 
 
 @pytest.mark.parametrize("language", LANGUAGES)

@@ -35,7 +35,7 @@ def run_company(mail: dict[str, Any], *, anybody: bool = False) -> Office:
     office.run(DAY)
     office.worker.actions.request_another_time(office.session(SessionKind.CAREER).id, by=SAM, reason=f"{SECRET} first")
     office.run(DAY)
-    office.worker.actions.request_talk(PairId(DANA, SAM), Trigger.DOUBT)
+    office.worker.actions.request_ad_hoc_session(PairId(DANA, SAM), Trigger.DOUBT)
     office.run(40 * DAY)
     promise = next(c for c in office.store.queries.list_commitments(PairId(DANA, SAM)) if c.owner is Owner.MANAGER)
     office.worker.contracts.mark_done(promise.id)
@@ -132,7 +132,7 @@ def _get_ad_hoc_prompt(by: Owner, reason: str = "", **mail: str) -> str:
         office_settings=settings(base_url=BASE_URL, mail={"from": SERVICE, "operator_by": "memory", **mail})
     )
     office.run(DAY)
-    office.worker.actions.request_talk(PairId(DANA, SAM), Trigger.DOUBT, reason, by=by)
+    office.worker.actions.request_ad_hoc_session(PairId(DANA, SAM), Trigger.DOUBT, reason, by=by)
     office.run(8 * DAY)
     (session,) = [session for session in office.store.queries.list_sessions() if session.adhoc]
     prompts = [mail for key, mail in office.mailer.sent if key.startswith(f"reflection_prompt:{session.id}")]

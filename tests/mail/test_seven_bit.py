@@ -12,7 +12,7 @@ import pytest
 from icalendar import Calendar
 
 from tests.providers.test_smtp import Desk, open_mailer, serving
-from worker.domain.model import EventDraft, Guest, Span
+from worker.domain.model import EventDraft, NamedAddress, Span
 from worker.mail import calendar_part
 from worker.mail.kinds import KINDS, list_samples
 from worker.mail.render import MailRenderer
@@ -26,12 +26,12 @@ ZOE = "Zoë Ünal-Çelik, “Zo” 漢"
 MAX_LINE_BYTES = 998
 EVENT = EventDraft(
     key="k1",
-    subject=f"Gespräch: {ZOE}",
+    title=f"Gespräch: {ZOE}",
     body=f"Zeit für {ZOE}. " * 40,
     span=Span(NOW + timedelta(days=1), NOW + timedelta(days=1, hours=1)),
     zone="Europe/Berlin",
-    organizer=Guest(DANA.email, ZOE),
-    guests=(Guest(SAM.email, ZOE),),
+    organizer=NamedAddress(DANA.email, ZOE),
+    guests=(NamedAddress(SAM.email, ZOE),),
 )
 
 

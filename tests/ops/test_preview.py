@@ -225,7 +225,7 @@ def test_preview_contains_no_content_of_conversations() -> None:
     office.worker.contracts.record(
         session_with_kim.id, contract(office.clock(), "Introduce Kim to the saxifrage group", days=14)
     )
-    office.worker.actions.request_talk(PairId(DANA, SAM), Trigger.DOUBT, "The tamarisk plan", by=Owner.REPORT)
+    office.worker.actions.request_ad_hoc_session(PairId(DANA, SAM), Trigger.DOUBT, "The tamarisk plan", by=Owner.REPORT)
     office.tick()
     ad_hoc_session = next(session for session in office.store.queries.list_sessions(PairId(DANA, SAM)) if session.adhoc)
     quarter = build_preview(office)

@@ -23,7 +23,7 @@ def make_office_with_content(url: str) -> tuple[Office, str]:
     office.worker.contracts.record(held_session.id, contract(office.clock(), "Hyacinth"))
     office.tick()
     office.worker.actions.request_another_time(office.session().id, by=SAM, reason="Primrose")
-    office.worker.actions.request_talk(held_session.pair, Trigger.LEAVING, "Marigold")
+    office.worker.actions.request_ad_hoc_session(held_session.pair, Trigger.LEAVING, "Marigold")
     return office, held_session.id
 
 

@@ -7,7 +7,7 @@ from itertools import count
 from typing import Any, Protocol
 from zoneinfo import ZoneInfo
 
-from worker.domain.model import Address, Answer, EventDraft, Guest, ShowAs, Span
+from worker.domain.model import Address, Answer, EventDraft, NamedAddress, ShowAs, Span
 from worker.providers.base import CalendarProvider
 
 _NUMBERS = count(1)
@@ -79,12 +79,12 @@ def draft(organizer: Address, *guests: Address, key: str = "", **changed: Any) -
     """Return the draft of a session's event; `changed` replaces fields."""
     usual_draft = EventDraft(
         key=key or f"s{next(_NUMBERS)}.1",
-        subject="Career conversation: Dana and Sam",
+        title="Career conversation: Dana and Sam",
         body="Ein Gespräch, kein Bericht; mit Komma, Strichpunkt\nund zweiter Zeile.",
         span=span(9, 10, 75),
         zone="Europe/Berlin",
-        organizer=Guest(organizer, "Dana Ö."),
-        guests=tuple(Guest(guest, "Sam") for guest in guests),
+        organizer=NamedAddress(organizer, "Dana Ö."),
+        guests=tuple(NamedAddress(guest, "Sam") for guest in guests),
     )
     return replace(usual_draft, **changed)
 

@@ -126,7 +126,7 @@ class CalendarContract(FreeBusyContract):
         hands.answer(dana, sam, wanted.key, Answer.ACCEPTED)
         event = provider.find(dana, wanted.key)
         assert event is not None
-        renamed_event = provider.update(event.ref, replace(wanted, subject="Career conversation"))
+        renamed_event = provider.update(event.ref, replace(wanted, title="Career conversation"))
         assert renamed_event.answers == {sam: Answer.ACCEPTED}
         assert provider.find(dana, wanted.key) == renamed_event
 
@@ -432,7 +432,7 @@ class TextContract:
         assert "Career conversation: Dana and Sam" in hands.read_title_and_text(dana, wanted.key)
         event = provider.find(dana, wanted.key)
         assert event is not None
-        provider.update(event.ref, replace(wanted, subject="Review of the plan", body="Another place to meet."))
+        provider.update(event.ref, replace(wanted, title="Review of the plan", body="Another place to meet."))
         title_and_text = hands.read_title_and_text(dana, wanted.key)
         assert "Review of the plan" in title_and_text and "Another place to meet." in title_and_text
         assert "Career conversation" not in title_and_text and "Strichpunkt" not in title_and_text
@@ -462,7 +462,7 @@ class GuestDeletionContract:
         hands.delete(sam, wanted.key)
         event = provider.find(dana, wanted.key)
         assert event is not None
-        renamed_event = provider.update(event.ref, replace(wanted, subject="Career conversation"))
+        renamed_event = provider.update(event.ref, replace(wanted, title="Career conversation"))
         assert renamed_event.answers == {sam: Answer.DECLINED}
         assert provider.free_busy([sam], WINDOW)[sam].busy == ()
 

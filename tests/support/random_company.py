@@ -219,7 +219,7 @@ class Company(RuleBasedStateMachine):
     def asks_to_talk(self, data: st.DataObject, trigger: Trigger) -> None:
         pair_id = self.draw_one(data, sorted(self.listed))
         if pair_id:
-            self._try_action(lambda: self.world.worker.actions.request_talk(pair_id, trigger, "It came up."))
+            self._try_action(lambda: self.world.worker.actions.request_ad_hoc_session(pair_id, trigger, "It came up."))
 
     @rule(data=st.data())
     def asks_for_a_check_in(self, data: st.DataObject) -> None:

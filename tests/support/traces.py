@@ -194,7 +194,7 @@ def run_cycle(url: str) -> tuple[Office, Watched, str]:
     next_session = office.session(SessionKind.CAREER, pair_id)
     actions.request_another_time(next_session.id, by=SAM, reason=f"My {WORDS['reason.move']} are out")
     office.run(2 * HOUR)
-    actions.request_talk(pair_id, Trigger.LEAVING, f"Somebody of {WORDS['reason.talk']} called")
+    actions.request_ad_hoc_session(pair_id, Trigger.LEAVING, f"Somebody of {WORDS['reason.talk']} called")
     office.run(5 * DAY)
     new_text = f"Introduce Sam to the {WORDS['manager.changed']} group"
     contracts.change(to_change.id, text=new_text, reason=WORDS["reason.change"], by=Owner.MANAGER)

@@ -12,7 +12,7 @@ from alembic import command
 from sqlalchemy import JSON, Boolean, Connection, MetaData, Table, inspect, text
 
 from tests.support.companies import KEY, SERVICE, Office, new_store
-from worker.domain.model import Answer, EventDraft, Guest, Span
+from worker.domain.model import Answer, EventDraft, NamedAddress, Span
 from worker.engine.roster_reader import read_people
 from worker.providers.memory import MemoryCalendar, MemoryMailer
 from worker.settings.load import load_settings
@@ -105,11 +105,11 @@ def restore_calendar(earlier_state: EarlierState) -> MemoryCalendar:
     for entry in sorted(earlier_state.entries, key=lambda entry: int(entry["id"][1:])):
         attributes["_last_id"] = int(entry["id"][1:]) - 1
         span = Span(datetime.fromisoformat(entry["start"]), datetime.fromisoformat(entry["end"]))
-        guests = tuple(Guest(email=email, name=email) for email in entry["answers"])
-        organizer = Guest(email=entry["organizer"], name=entry["organizer"])
+        guests = tuple(NamedAddress(email=email, name=email) for email in entry["answers"])
+        organizer = NamedAddress(email=entry["organizer"], name=entry["organizer"])
         draft = EventDraft(
             key=entry["key"],
-            subject="",
+            title="",
             body="",
             span=span,
             zone="Europe/Berlin",

@@ -44,7 +44,7 @@ def test_the_page_reads_no_calendar_and_changes_nothing(company: WebCompany) -> 
 
 def test_r23_the_page_and_its_mails_show_no_content_and_no_ad_hoc_session(company: WebCompany) -> None:
     """They do not show either that a session was deferred."""
-    company.office.worker.actions.request_talk(
+    company.office.worker.actions.request_ad_hoc_session(
         PairId(DANA, KIM), Trigger.LEAVING, "I have another offer", by=Owner.REPORT
     )
     company.office.tick()

@@ -170,7 +170,7 @@ def test_r6_r18_the_managers_page_shows_an_ad_hoc_reason_until_it_is_held(
     """R-6, R-18: no page of the report and no page for another time shows it."""
     office, person_page = company.office, f"/team/person/{make_url_id(PAIR)}"
     assert "asked to talk" not in read_page(company, DANA, Purpose.TEAM, person_page)
-    session_id = office.worker.actions.request_talk(PAIR, Trigger.DOUBT, REASON, at_once=True, by=requester)
+    session_id = office.worker.actions.request_ad_hoc_session(PAIR, Trigger.DOUBT, REASON, at_once=True, by=requester)
     for _ in range(2):  # while the session is owed, and when it is booked
         page = read_page(company, DANA, Purpose.TEAM, person_page)
         assert ("Sam asked to talk" if requester is Owner.REPORT else "You asked to talk") in page

@@ -98,7 +98,7 @@ def let_go_done_commitment(company: WebCompany) -> TestResponse:
 
 
 def request_talk_twice(company: WebCompany) -> TestResponse:
-    company.office.worker.actions.request_talk(PAIR, Trigger.DOUBT)
+    company.office.worker.actions.request_ad_hoc_session(PAIR, Trigger.DOUBT)
     return send_form(company.visitor(SAM, Purpose.ME), "/me", "/me/talk", trigger="doubt")
 
 

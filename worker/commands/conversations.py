@@ -63,7 +63,7 @@ def talk(pair_words: Sequence[str], trigger: str | None, reason: str, at_once: b
         else:
             from worker.domain.model import Trigger
 
-            session_id = worker.actions.request_talk(pair.id, Trigger(trigger), reason, at_once=at_once)
+            session_id = worker.actions.request_ad_hoc_session(pair.id, Trigger(trigger), reason, at_once=at_once)
     print_line(
         f"{session_id}: this conversation gets a time {WITHIN_A_MINUTE}. `longarc why {session_id}` then shows it."
     )

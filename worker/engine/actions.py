@@ -168,7 +168,7 @@ class Actions:
         """Postpone a session to the next cycle. Raises QuestionClosed unless the two are asked about it (T-11)."""
         self.apply_to_session(session_id, actions.leave_until_next_cycle)
 
-    def request_talk(
+    def request_ad_hoc_session(
         self,
         pair_id: PairId,
         trigger: Trigger,
@@ -187,7 +187,7 @@ class Actions:
 
         def apply(builder: PlanBuilder) -> Writer:
             nonlocal session_id
-            session = actions.request_talk(builder, trigger, at_once=at_once)
+            session = actions.request_ad_hoc_session(builder, trigger, at_once=at_once)
             session_id = session.id
             return lambda connection: self._store.content.save_trigger(connection, session.id, trigger, reason, by)
 

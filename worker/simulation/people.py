@@ -344,7 +344,7 @@ class SimulatedHumans:
     def _ask_for_ad_hoc_session(self, now: datetime, pair: PairId) -> Iterable[LedgerLine]:
         rng = self._make_random(pair, now, "talk")
         try:
-            session_id = self._world.worker.actions.request_talk(
+            session_id = self._world.worker.actions.request_ad_hoc_session(
                 pair, rng.choice(list(Trigger)), "Something has come up."
             )
         except LongarcError:  # there is an ad hoc session already, or the pair is not active

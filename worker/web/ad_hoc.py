@@ -37,5 +37,5 @@ def request_conversation(pair: Pair, by: Owner) -> str:
     # browsers end lines with CRLF, which `splitlines` removes
     reason = "\n".join(request.form.get("reason", "")[:MAX_DRAFT_CHARACTERS].splitlines())
     is_urgent = "at-once" in request.form  # the session then takes place within two working days
-    actions.request_talk(pair.id, Trigger(trigger), reason.strip(), at_once=is_urgent, by=by)
+    actions.request_ad_hoc_session(pair.id, Trigger(trigger), reason.strip(), at_once=is_urgent, by=by)
     return "talk"

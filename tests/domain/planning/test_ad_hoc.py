@@ -42,7 +42,7 @@ from worker.domain.planning.plan_builder import PlanBuilder
 def request_adhoc_session(story: Story, trigger: Trigger = Trigger.DOUBT) -> Story:
     """Plan the story, request an ad hoc session with this trigger, and return the story."""
     story.tick()
-    story.act(lambda builder: actions.request_talk(builder, trigger))
+    story.act(lambda builder: actions.request_ad_hoc_session(builder, trigger))
     return story
 
 
@@ -185,7 +185,7 @@ def test_a_session_about_leaving_is_within_two_working_days() -> None:
 def test_any_trigger_can_be_as_urgent_as_leaving() -> None:
     """Therefore the urgency does not reveal the reason (R-6)."""
     story = booked_story()
-    story.act(lambda builder: actions.request_talk(builder, Trigger.MILESTONE, at_once=True))
+    story.act(lambda builder: actions.request_ad_hoc_session(builder, Trigger.MILESTONE, at_once=True))
     session = get_adhoc_session(story)
     assert session.urgent
     assert count_shared_days(NOW, session.span.start) <= 2
@@ -218,7 +218,7 @@ def test_urgent_session_is_placed_before_the_regular_one() -> None:
     story.calendars.book(SAM, start + 105 * MINUTE, utc(2026, 9, 10))
     fill_days(story, SAM, date(2026, 9, 10), 250)
     story.calendars.unavailable = {DANA.email}
-    story.act(lambda builder: actions.request_talk(builder, Trigger.LEAVING))
+    story.act(lambda builder: actions.request_ad_hoc_session(builder, Trigger.LEAVING))
     story.calendars.unavailable = set()
     story.until(NOW + 5 * MINUTE)
     sessions_by_adhoc = {s.adhoc: s for s in story.sessions_of_kind(SessionKind.CAREER)}
@@ -230,7 +230,7 @@ def test_ad_hoc_session_has_no_later_date_before_the_mail() -> None:
     """This holds even when the calendars are read for the first time (T-14, R-8)."""
     story = Story()
     fill_days(story, SAM, date(2026, 9, 7), 9)
-    story.act(lambda builder: actions.request_talk(builder, Trigger.DOUBT))
+    story.act(lambda builder: actions.request_ad_hoc_session(builder, Trigger.DOUBT))
     assert get_adhoc_session(story).unplaceable
     assert len(story.mails("unplaceable")) == 1
 
@@ -248,8 +248,8 @@ def test_a_check_in_takes_15_minutes_within_five_weekdays() -> None:
     "request_session",
     [
         actions.request_check_in,
-        lambda builder: actions.request_talk(builder, Trigger.DOUBT),
-        lambda builder: actions.request_talk(builder, Trigger.LEAVING),
+        lambda builder: actions.request_ad_hoc_session(builder, Trigger.DOUBT),
+        lambda builder: actions.request_ad_hoc_session(builder, Trigger.LEAVING),
     ],
 )
 def test_requested_session_is_booked_after_its_window_when_the_calendar_refused_it_until_then(

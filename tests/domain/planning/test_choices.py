@@ -107,7 +107,7 @@ def test_offered_times_are_taken_times() -> None:
     builder = PlanBuilder(story.now, story.state, None, Policy())
     for address in builder.addresses:
         assert set(offered_times) <= {taken.span for taken in builder.list_taken_times(address)}, address
-    story.act(lambda builder: actions.request_talk(builder, Trigger.DOUBT))
+    story.act(lambda builder: actions.request_ad_hoc_session(builder, Trigger.DOUBT))
     adhoc_session = next(s for s in story.sessions_of_kind(SessionKind.CAREER) if s.adhoc)
     assert not any(adhoc_session.span.overlaps(time) for time in offered_times)
 

@@ -108,7 +108,7 @@ def _request_time(story: Story, n: int) -> None:
 
 
 def _request_talk(story: Story, n: int) -> None:
-    story.act(lambda builder: actions.request_talk(builder, list(Trigger)[n % 6]))
+    story.act(lambda builder: actions.request_ad_hoc_session(builder, list(Trigger)[n % 6]))
 
 
 def _request_check_in(story: Story, _: int) -> None:

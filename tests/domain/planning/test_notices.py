@@ -218,7 +218,7 @@ def test_prompt_of_a_near_ad_hoc_session_leaves_at_once() -> None:
     """The session begins in less than two days, so its prompt leaves once the event exists (T-5, T-14)."""
     story = booked_story()
     story.until(utc(2026, 9, 7, 9))
-    story.act(lambda builder: actions.request_talk(builder, Trigger.LEAVING))
+    story.act(lambda builder: actions.request_ad_hoc_session(builder, Trigger.LEAVING))
     story.until(utc(2026, 9, 7, 9, 2))
     adhoc = next(s for s in story.sessions_of_kind(SessionKind.CAREER) if s.adhoc)
     assert [m.subject for m in story.mails("reflection_prompt")] == [adhoc.id]
@@ -244,7 +244,7 @@ def test_prompt_waits_until_the_event_is_on_the_calendar() -> None:
     """The calendar refuses the event at first (T-5)."""
     story = booked_story()
     story.refuses = True
-    story.act(lambda builder: actions.request_talk(builder, Trigger.LEAVING))
+    story.act(lambda builder: actions.request_ad_hoc_session(builder, Trigger.LEAVING))
     story.until(utc(2026, 9, 7, 8, 30))  # half an hour after the start of Sam's working hours
     assert story.mails("reflection_prompt") == []
     story.refuses = False
@@ -428,7 +428,7 @@ def test_consecutive_prompts_have_different_wordings() -> None:
     story.until(utc(2026, 9, 18, 8))
     story.move(story.next, story.next.span.start + 15 * DAY, 75)  # by more than 14 days, so that another prompt is sent
     story.until(utc(2026, 9, 29))
-    story.act(lambda builder: actions.request_talk(builder, Trigger.DOUBT))
+    story.act(lambda builder: actions.request_ad_hoc_session(builder, Trigger.DOUBT))
     story.until(NOW + 500 * DAY)
     wordings = [m.number for m in story.mails("reflection_prompt")]
     assert len(wordings) >= 6 and set(wordings) == {0, 1, 2}

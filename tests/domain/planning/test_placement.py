@@ -194,7 +194,7 @@ def test_ad_hoc_session_is_not_placed_on_the_day_of_the_regular_session() -> Non
     story = booked_story()
     story.until(story.next.span.start - 3 * DAY)
     regular = story.next
-    story.act(lambda p: actions.request_talk(p, Trigger.DOUBT))
+    story.act(lambda p: actions.request_ad_hoc_session(p, Trigger.DOUBT))
     adhoc = next(s for s in story.sessions_of_kind(SessionKind.CAREER) if s.adhoc)
     assert adhoc.booked
     assert adhoc.span.start.date() != regular.span.start.date()
@@ -206,13 +206,13 @@ def test_session_held_today_is_the_only_career_session_of_the_day() -> None:
     held_span = story.next.span
     story.until(held_span.end)
     story.tick()
-    story.act(lambda p: actions.request_talk(p, Trigger.LEAVING))
+    story.act(lambda p: actions.request_ad_hoc_session(p, Trigger.LEAVING))
     adhoc_session = next(s for s in story.sessions_of_kind(SessionKind.CAREER) if s.adhoc)
     assert adhoc_session.span.start.date() > held_span.start.date()
     other_story = Story(now=held_span.end)
     other_story.calendars.taken = {DANA.email: (TakenTime(held_span, "c9", SessionKind.CAREER, OTHER_PAIR),)}
     other_story.tick()
-    other_story.act(lambda p: actions.request_talk(p, Trigger.LEAVING))
+    other_story.act(lambda p: actions.request_ad_hoc_session(p, Trigger.LEAVING))
     assert all(s.span.start.date() > held_span.start.date() for s in other_story.sessions_of_kind(SessionKind.CAREER))
 
 

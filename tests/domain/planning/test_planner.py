@@ -159,7 +159,7 @@ def make_story_with_contract() -> Story:
         IdentifiedCommitment(id="p2", owner=Owner.REPORT, due=date(2026, 10, 30)),
     ]
     story.act(lambda builder: actions.record_contract(builder, builder.sessions[session_id], commitments, 1))
-    story.act(lambda builder: actions.request_talk(builder, Trigger.DOUBT))
+    story.act(lambda builder: actions.request_ad_hoc_session(builder, Trigger.DOUBT))
     return story
 
 

@@ -101,7 +101,7 @@ def test_request_for_another_time_of_a_closed_session_is_refused(state: SessionS
 def make_story_with_ad_hoc_session(trigger: Trigger = Trigger.DOUBT) -> Story:
     """A story in which somebody asked for an ad hoc session just now."""
     story = booked_story()
-    story.act(lambda p: actions.request_talk(p, trigger))
+    story.act(lambda p: actions.request_ad_hoc_session(p, trigger))
     return story
 
 
@@ -120,7 +120,7 @@ def test_ad_hoc_session_is_booked_besides_the_regular_session() -> None:
 def _request_ad_hoc_session(story: Story) -> tuple[Span, Span, Span]:
     """Ask for an ad hoc session; return its span and the spans of the regular session before and after the request."""
     regular_session = booked_story(story).next
-    story.act(lambda p: actions.request_talk(p, Trigger.DOUBT))
+    story.act(lambda p: actions.request_ad_hoc_session(p, Trigger.DOUBT))
     adhoc_session = next(s for s in story.sessions_of_kind(SessionKind.CAREER) if s.adhoc)
     regular_after = story.session(regular_session.id)
     story.until(adhoc_session.span.end)
@@ -170,9 +170,9 @@ def test_second_request_for_an_ad_hoc_session_is_refused_until_the_first_is_over
     """T-14."""
     story = make_story_with_ad_hoc_session()
     with pytest.raises(Refused, match="requested already"):
-        story.act(lambda p: actions.request_talk(p, Trigger.MOTIVATION))
+        story.act(lambda p: actions.request_ad_hoc_session(p, Trigger.MOTIVATION))
     story.until(NOW + 7 * DAY)
-    story.act(lambda p: actions.request_talk(p, Trigger.MOTIVATION))
+    story.act(lambda p: actions.request_ad_hoc_session(p, Trigger.MOTIVATION))
     assert len([s for s in story.sessions_of_kind(SessionKind.CAREER) if s.adhoc]) == 2
 
 
@@ -202,6 +202,6 @@ def test_check_in_and_ad_hoc_session_can_be_requested_together() -> None:
 def test_request_of_a_paused_ended_or_unchosen_pair_is_refused(fields: dict[str, Any], refusal: str) -> None:
     p = PlanBuilder(NOW, state_of(pair=pair_of(**fields)), None, Policy())
     with pytest.raises(Refused, match=refusal):
-        actions.request_talk(p, Trigger.DOUBT)
+        actions.request_ad_hoc_session(p, Trigger.DOUBT)
     with pytest.raises(Refused, match=refusal):
         actions.request_check_in(p)

@@ -116,7 +116,7 @@ def test_ad_hoc_contract_replaces_the_reviews_of_the_contract_before() -> None:
     story = make_story_with_contract()
     old_ids = {s.id for s in list_reviews(story)}
     story.tick_at(END + 14 * DAY)
-    story.act(lambda builder: actions.request_talk(builder, Trigger.DOUBT))
+    story.act(lambda builder: actions.request_ad_hoc_session(builder, Trigger.DOUBT))
     adhoc_id = next(s.id for s in story.sessions_of_kind(SessionKind.CAREER) if s.adhoc)
     story.until(story.session(adhoc_id).span.end)
     story.act(lambda builder: actions.record_contract(builder, builder.sessions[adhoc_id], [], 1))
@@ -181,7 +181,7 @@ def test_review_moves_away_from_an_ad_hoc_session() -> None:
     story = make_story_with_contract()
     first, second = list_reviews(story)
     story.tick_at(utc(2026, 10, 26, 5))
-    story.act(lambda builder: actions.request_talk(builder, Trigger.DOUBT))
+    story.act(lambda builder: actions.request_ad_hoc_session(builder, Trigger.DOUBT))
     adhoc_session = next(s for s in story.sessions_of_kind(SessionKind.CAREER) if s.adhoc)
     moved_review = story.session(first.id)
     assert moved_review.booked and add_weekdays(adhoc_session.span.start.date(), 10) <= moved_review.span.start.date()

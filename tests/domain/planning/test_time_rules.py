@@ -175,7 +175,7 @@ def change_session(story: Story, session: Session, change: str) -> None:
         story.move(session, session.latest + DAY, 75)
     else:
         trigger = Trigger.LEAVING if change == "leave" else Trigger.CHANGE
-        story.act(lambda p: actions.request_talk(p, trigger))
+        story.act(lambda p: actions.request_ad_hoc_session(p, trigger))
 
 
 @FEW_EXAMPLES

@@ -192,5 +192,5 @@ def test_unplaceable_ad_hoc_session_causes_its_own_mail() -> None:
     story = Story()
     story.calendars.unknown[SAM.email] = "no access"
     story.tick()
-    story.act(lambda p: actions.request_talk(p, Trigger.DOUBT))
+    story.act(lambda p: actions.request_ad_hoc_session(p, Trigger.DOUBT))
     assert [m.to for m in story.mails("unplaceable")] == [DANA.email, SAM.email, DANA.email]

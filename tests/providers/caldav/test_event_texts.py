@@ -14,7 +14,7 @@ from icalendar import Calendar
 from tests.providers.conftest import CalDavHands, RequestInterceptor
 from tests.support.caldav import open_calendar
 from tests.support.drafts import WINDOW, at, days, draft, span
-from worker.domain.model import Address, Answer, EventRef, Guest, ShowAs, Span
+from worker.domain.model import Address, Answer, EventRef, NamedAddress, ShowAs, Span
 from worker.embedded import EmbeddedServers
 from worker.providers.caldav.calendar import CalDavCalendar
 from worker.providers.ical import events as ical_events
@@ -65,7 +65,9 @@ def test_update_keeps_properties_that_people_added(provider: CalDavCalendar, han
 def test_texts_cannot_add_properties_to_an_event(provider: CalDavCalendar, hands: CalDavHands) -> None:
     dana = hands.person()
     injection = 'Eve"\r\nATTENDEE:mailto:eve@example.org\r\nX:'
-    event_draft = draft(dana, subject=injection, body=injection, guests=(Guest("sam@elsewhere.example", injection),))
+    event_draft = draft(
+        dana, title=injection, body=injection, guests=(NamedAddress("sam@elsewhere.example", injection),)
+    )
     event = provider.create(dana, event_draft)
     assert set(event.answers) == {"sam@elsewhere.example"}
     [component] = Calendar.from_ical(hands.text(dana, event.ref.id)).walk("VEVENT")
@@ -94,7 +96,7 @@ def event_drafts(draw: st.DrawFn) -> Any:
         span=event_span,
         all_day=all_day,
         zone=zone,
-        subject=draw(TEXTS),
+        title=draw(TEXTS),
         body=draw(TEXTS),
         blocks_time=draw(st.booleans()),
     )
@@ -114,7 +116,7 @@ def test_written_event_is_read_back_unchanged(event_draft: Any) -> None:
     assert ical_events.is_written_from(calendar, event_draft)
     component = ical_events.find_main_event(calendar)
     assert component is not None and not component.errors
-    assert str(component["SUMMARY"]) == event_draft.subject
+    assert str(component["SUMMARY"]) == event_draft.title
 
 
 # --- events of other programs -----------------------------------------------------------------------------------------

@@ -52,7 +52,7 @@ def find_events(calendar: Any, title: str) -> list[Any]:
 def test_events_of_the_provider_are_read_by_another_client(
     provider: CalDavCalendar, client_calendars: dict[str, Any]
 ) -> None:
-    event_draft = draft(DANA, SAM, subject="Written by us")
+    event_draft = draft(DANA, SAM, title="Written by us")
     event = provider.create(DANA, event_draft)
     for person in (DANA, SAM):
         [client_event] = find_events(client_calendars[person], "Written by us")
@@ -76,7 +76,7 @@ def test_changes_of_another_client_are_read_by_the_provider(
     assert [event.span for event in provider.changes(DANA, cursor, WINDOW).events] == [span(5, 9)]
     assert span(5, 9) in [busy.span for busy in provider.free_busy([DANA], WINDOW)[DANA].busy]
 
-    event_draft = draft(DANA, SAM, subject="To be answered")
+    event_draft = draft(DANA, SAM, title="To be answered")
     provider.create(DANA, event_draft)
     cursor = provider.changes(DANA, None, WINDOW).cursor
     [invitation] = find_events(client_calendars[SAM], "To be answered")

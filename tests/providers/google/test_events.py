@@ -277,7 +277,7 @@ def test_guests_whom_people_added_stay_unchanged(double: Google, provider: Googl
     }
     coach = {"email": "coach@elsewhere.example", "responseStatus": "accepted", "optional": True}
     hands.patch(dana, event.ref.id, attendees=[{"email": sam, "comment": "Looking forward"}, guest_kim, coach])
-    for change in ({"subject": "Talk"}, {"subject": "Talk", "span": span(11, 13)}):
+    for change in ({"title": "Talk"}, {"title": "Talk", "span": span(11, 13)}):
         event_now = provider.find(dana, event_draft.key)
         assert event_now is not None
         changed_event = provider.update(event_now.ref, replace(event_draft, **change))
@@ -291,7 +291,7 @@ def test_guests_whom_people_added_stay_unchanged(double: Google, provider: Googl
 def test_update_of_the_subject_writes_no_guests(double: Google, provider: GoogleCalendar, hands: GoogleHands) -> None:
     dana, sam = hands.person(), hands.person()
     event = provider.create(dana, event_draft := draft(dana, sam))
-    provider.update(event.ref, replace(event_draft, subject="Talk"))
+    provider.update(event.ref, replace(event_draft, title="Talk"))
     assert ["attendees" in call.body for call in calls_of(double, EVENTS_PATCH)] == [False]
 
 
@@ -315,7 +315,7 @@ def test_update_keeps_a_guest_whom_google_names_by_another_address(
     new_provider = google.build_calendar(section)  # another process, which knows no other address
     event_now = new_provider.find(dana, event_draft.key)
     assert event_now is not None and event_now.ref.id == event.ref.id
-    renamed_event = new_provider.update(event_now.ref, replace(event_draft, subject="Talk"))
+    renamed_event = new_provider.update(event_now.ref, replace(event_draft, title="Talk"))
     assert list(renamed_event.answers.values()) == [Answer.ACCEPTED]
     moved_event = new_provider.update(renamed_event.ref, replace(event_draft, span=span(11, 13)))
     assert moved_event.answers == {sam: Answer.NEEDS_ACTION}

@@ -26,7 +26,7 @@ def test_create_with_a_used_transaction_id_returns_the_existing_event(
     dana = hands.person()
     event_draft = draft(dana)
     event = provider.create(dana, event_draft)
-    second_event = provider.create(dana, replace(event_draft, span=span(11, 9), subject="Other words"))
+    second_event = provider.create(dana, replace(event_draft, span=span(11, 9), title="Other words"))
     assert second_event == event
     assert len(events_of(double, dana)) == 1
 
@@ -151,7 +151,7 @@ def test_teams_link_that_is_added_later_causes_no_conflict(
     assert moved_event.span == span(11, 9)
     assert hands.find_event(dana, event_draft.key).join_link
     hands.provision(dana, event_draft.key)
-    provider.update(moved_event.ref, replace(event_draft, span=span(11, 9), subject="Other words"))
+    provider.update(moved_event.ref, replace(event_draft, span=span(11, 9), title="Other words"))
     hands.move(dana, event_draft.key, span(12, 9))
     with pytest.raises(Conflict):
         provider.update(moved_event.ref, replace(event_draft, span=span(15, 9)))
@@ -174,7 +174,7 @@ def test_etag_stored_by_an_earlier_version_of_longarc_is_compared(provider: Outl
 def test_text_stays_when_its_teams_part_cannot_be_recognized() -> None:
     """An old text is better than a meeting without the link to join it."""
     item = {"isOnlineMeeting": True, "body": {"content": "<p>Old</p><a href='x'>Join</a>"}, "subject": "s"}
-    event_draft = draft("dana@example.org", body="New", subject="s")
+    event_draft = draft("dana@example.org", body="New", title="s")
     event = graphevents.parse_event(
         {
             "id": "1",

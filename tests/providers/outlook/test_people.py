@@ -87,7 +87,7 @@ def test_update_without_a_change_of_guests_keeps_answers_and_invites_nobody(doub
     event_now = new_provider.find(dana, event_draft.key)
     assert event_now is not None
     new_provider.update(event_now.ref, event_draft)
-    new_provider.update(event_now.ref, replace(event_draft, subject="Other words"))
+    new_provider.update(event_now.ref, replace(event_draft, title="Other words"))
     assert not any(kind == "cancel" for kind, _, _ in double.world.invitations)
     assert double.counts["PATCH events/{id}"] == 1
     assert [attendee["response"] for attendee in hands.find_event(dana, event_draft.key).attendees] == ["accepted"]
@@ -117,7 +117,7 @@ def test_person_who_replaced_our_guest_does_not_count_as_our_guest(
     item.mailbox.record_change(item)
     event_now = provider.find(dana, event_draft.key)
     assert event_now is not None
-    provider.update(event_now.ref, replace(event_draft, subject="Other words"))
+    provider.update(event_now.ref, replace(event_draft, title="Other words"))
     assert [attendee["address"] for attendee in item.attendees] == [kim]
     assert identities.find_primary(kim) == kim and event.ref.id == item.id
 

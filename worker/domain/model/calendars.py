@@ -149,8 +149,8 @@ class CopyRecord:
 
 
 @dataclass(frozen=True, slots=True)
-class Guest:
-    """The name and address of an event's organizer or attendee."""
+class NamedAddress:
+    """The address and name of an event's organizer, or of a guest."""
 
     email: Address
     name: str
@@ -161,12 +161,12 @@ class EventDraft:
     """The desired content of an event. The event is always private, and attendees may not change it."""
 
     key: str
-    subject: str  #: the title of the event
+    title: str
     body: str
     span: Span
     zone: str  #: the organizer's zone, for calendar programs that show it
-    organizer: Guest
-    guests: tuple[Guest, ...] = ()
+    organizer: NamedAddress
+    guests: tuple[NamedAddress, ...] = ()
     all_day: bool = False  #: if True, `span` runs from local midnight to local midnight in `zone`
     blocks_time: bool = True  #: if False, the event is visible, but its time stays free
     reminders: tuple[int, ...] = (15,)  #: minutes before the start

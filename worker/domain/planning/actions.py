@@ -260,7 +260,7 @@ def book_requested_time(
     return booked
 
 
-def request_talk(builder: PlanBuilder, trigger: Trigger, *, at_once: bool = False) -> Session:
+def request_ad_hoc_session(builder: PlanBuilder, trigger: Trigger, *, at_once: bool = False) -> Session:
     """Add an ad hoc session (R-6). The caller stores the trigger sealed; the plan contains only the urgency.
 
     Any session can be made urgent with `at_once`, so that urgency alone does not reveal the trigger `leaving`.

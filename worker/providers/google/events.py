@@ -25,7 +25,7 @@ from hashlib import sha256
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from worker.domain.model import Address, Answer, Cursor, Event, EventDraft, EventRef, Guest, ShowAs, Span
+from worker.domain.model import Address, Answer, Cursor, Event, EventDraft, EventRef, NamedAddress, ShowAs, Span
 from worker.errors import InvalidResponse, Permanent
 from worker.providers.identities import Identities
 
@@ -328,7 +328,7 @@ def is_written_from(item: Item, draft: EventDraft, zone: ZoneInfo, identities: I
 def _compose_fields(draft: EventDraft) -> dict[str, Any]:
     """Return the fields that are written both when the event is created and when it is changed."""
     return {
-        "summary": draft.subject,
+        "summary": draft.title,
         "description": draft.body,
         "start": _compose_time(draft.span.start, draft),
         "end": _compose_time(draft.span.end, draft),
@@ -352,7 +352,7 @@ def _null_other_fields(fields: Mapping[str, str]) -> dict[str, str | None]:
     return dict.fromkeys(("date", "dateTime", "timeZone")) | dict(fields)
 
 
-def _compose_guest(guest: Guest) -> dict[str, Any]:
+def _compose_guest(guest: NamedAddress) -> dict[str, Any]:
     return {
         "email": guest.email,
         "displayName": " ".join(guest.name.split()),

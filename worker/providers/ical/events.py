@@ -28,7 +28,7 @@ from icalendar import Alarm, Calendar
 from icalendar import Event as VEvent
 from icalendar.prop import vBroken, vCalAddress, vText
 
-from worker.domain.model import Address, Answer, EventDraft, Guest, ShowAs, Span
+from worker.domain.model import Address, Answer, EventDraft, NamedAddress, ShowAs, Span
 from worker.errors import InvalidResponse
 from worker.providers.ical.recurrence import read_sequence
 from worker.providers.ical.times import NoStart, read_times
@@ -273,7 +273,7 @@ def _fill_event(
         "last-modified": now,
         "dtstart": start,
         "dtend": end,
-        "summary": draft.subject,
+        "summary": draft.title,
         "description": draft.body,
         "sequence": sequence,
         "status": "CONFIRMED",
@@ -293,12 +293,12 @@ def _fill_event(
     mark_copies(event, copied_guests)
 
 
-def _compose_attendee(guest: Guest, answer: Answer, *, without_server_invitations: bool) -> vCalAddress:
+def _compose_attendee(guest: NamedAddress, answer: Answer, *, without_server_invitations: bool) -> vCalAddress:
     parameters = {"ROLE": "REQ-PARTICIPANT", "PARTSTAT": _format_partstat(answer), "RSVP": "TRUE"}
     return _make_user(guest, parameters | ({"SCHEDULE-AGENT": "CLIENT"} if without_server_invitations else {}))
 
 
-def _make_user(guest: Guest, parameters: dict[str, str]) -> vCalAddress:
+def _make_user(guest: NamedAddress, parameters: dict[str, str]) -> vCalAddress:
     user = vCalAddress(f"mailto:{guest.email}")
     user.params.update({"CN": " ".join(guest.name.split())} | parameters)
     return user

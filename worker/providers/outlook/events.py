@@ -14,7 +14,7 @@ from hashlib import sha256
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from worker.domain.model import Address, Answer, Event, EventDraft, EventRef, Guest, ShowAs, Span
+from worker.domain.model import Address, Answer, Event, EventDraft, EventRef, NamedAddress, ShowAs, Span
 from worker.errors import InvalidResponse
 from worker.providers import windows_zones
 from worker.providers.identities import normalize_alias
@@ -300,7 +300,7 @@ def compose_event(draft: EventDraft, *, teams: bool) -> Json:
     """Return the body of the request that creates the event of the draft; with `teams`, with a Teams link."""
     body: Json = {
         **_compose_times(draft),
-        "subject": draft.subject,
+        "subject": draft.title,
         "body": {"contentType": "html", "content": render_html(draft.body)},
         "attendees": _compose_attendees(draft.guests),
         **_compose_status_fields(draft),
@@ -326,8 +326,8 @@ def compose_patch(
     patch: Json = {}
     if (current.span, current.all_day) != (draft.span, draft.all_day):
         patch |= _compose_times(draft)
-    if item.get("subject") != draft.subject:
-        patch["subject"] = draft.subject
+    if item.get("subject") != draft.title:
+        patch["subject"] = draft.title
     if (content := _rewrite_body(item, draft)) is not None:
         patch["body"] = {"contentType": "html", "content": content}
     if missing_guests := _list_missing_guests(item, draft, current):
@@ -369,11 +369,11 @@ def _compose_status_fields(draft: EventDraft) -> Json:
     return fields
 
 
-def _compose_attendees(guests: Iterable[Guest]) -> list[Json]:
+def _compose_attendees(guests: Iterable[NamedAddress]) -> list[Json]:
     return [{"emailAddress": {"address": guest.email, "name": guest.name}, "type": "required"} for guest in guests]
 
 
-def _list_missing_guests(item: Json, draft: EventDraft, current: Event) -> list[Guest]:
+def _list_missing_guests(item: Json, draft: EventDraft, current: Event) -> list[NamedAddress]:
     """Return the draft's guests who are not invited yet.
 
     When the draft and the event have one guest each, this is the same person, possibly named by an unknown alias. Then
