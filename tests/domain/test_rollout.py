@@ -6,16 +6,16 @@ import pytest
 
 from tests.support.companies import DANA, KIM, SAM, START, pair, person
 from worker.domain.model import Pair, Participation
-from worker.domain.rollout import PauseScope, Rollout, StandingPauses, decide_participation, resolve_aliases
+from worker.domain.rollout import OperatorPauses, PauseScope, Rollout, decide_participation, resolve_aliases
 from worker.domain.time.worktime import wall_to_utc
 
 LEE = "lee@corp.example"
 GROUPS = {DANA: "Board", SAM: "Sales", KIM: "Legal", LEE: ""}
-NO_PAUSE = StandingPauses()
+NO_PAUSE = OperatorPauses()
 
 
 def get_participation(
-    decided_pair: Pair, rollout: Rollout, pauses: StandingPauses = NO_PAUSE, zones: tuple[str, str] = ("UTC", "UTC")
+    decided_pair: Pair, rollout: Rollout, pauses: OperatorPauses = NO_PAUSE, zones: tuple[str, str] = ("UTC", "UTC")
 ) -> Participation:
     """Return whether the pair takes part at `START`."""
     manager, report = (
@@ -68,16 +68,16 @@ def test_rollout_begins_when_its_first_day_has_begun_for_both_people(zones: tupl
 @pytest.mark.parametrize(
     ("pauses", "expected"),
     [
-        (StandingPauses(everybody=True), Participation.EVERYBODY_PAUSED),
-        (StandingPauses(groups=frozenset({"SALES"})), Participation.GROUP_PAUSED),
-        (StandingPauses(groups=frozenset({"Board"})), Participation.YES),
-        (StandingPauses(people=frozenset({DANA})), Participation.PERSON_PAUSED),
-        (StandingPauses(people=frozenset({SAM})), Participation.PERSON_PAUSED),
-        (StandingPauses(people=frozenset({KIM})), Participation.YES),
+        (OperatorPauses(everybody=True), Participation.EVERYBODY_PAUSED),
+        (OperatorPauses(groups=frozenset({"SALES"})), Participation.GROUP_PAUSED),
+        (OperatorPauses(groups=frozenset({"Board"})), Participation.YES),
+        (OperatorPauses(people=frozenset({DANA})), Participation.PERSON_PAUSED),
+        (OperatorPauses(people=frozenset({SAM})), Participation.PERSON_PAUSED),
+        (OperatorPauses(people=frozenset({KIM})), Participation.YES),
     ],
 )
 def test_standing_pause_applies_to_everybody_a_group_or_a_person(
-    pauses: StandingPauses, expected: Participation
+    pauses: OperatorPauses, expected: Participation
 ) -> None:
     assert get_participation(pair(DANA, SAM), Rollout(), pauses) is expected
     participation_outside = get_participation(pair(DANA, SAM), Rollout(groups=("Legal",)), pauses)
@@ -86,9 +86,9 @@ def test_standing_pause_applies_to_everybody_a_group_or_a_person(
 
 ALL_PAIRS, SALES, PAIRS_OF_DANA = PauseScope(), PauseScope(group="Sales"), PauseScope(person=DANA)
 PAUSES_BY_SCOPE = {
-    ALL_PAIRS: StandingPauses(everybody=True),
-    SALES: StandingPauses(groups=frozenset({"Sales"})),
-    PAIRS_OF_DANA: StandingPauses(people=frozenset({DANA})),
+    ALL_PAIRS: OperatorPauses(everybody=True),
+    SALES: OperatorPauses(groups=frozenset({"Sales"})),
+    PAIRS_OF_DANA: OperatorPauses(people=frozenset({DANA})),
 }
 
 
@@ -103,14 +103,14 @@ def test_pause_or_resume_twice_is_the_same_as_once_and_keeps_other_pauses(scope:
 
 
 def test_case_of_a_group_name_does_not_matter_to_pauses() -> None:
-    pauses = StandingPauses(groups=frozenset({"SALES", "Board"}))
+    pauses = OperatorPauses(groups=frozenset({"SALES", "Board"}))
     assert pauses.pause(SALES) == pauses
-    assert pauses.resume(SALES) == StandingPauses(groups=frozenset({"Board"}))
+    assert pauses.resume(SALES) == OperatorPauses(groups=frozenset({"Board"}))
 
 
 def test_undo_lasts_as_long_as_everybody_is_paused() -> None:
     """A pause or resume of a part in the meantime does not end it, and a quiet undo stays quiet."""
-    pauses_during_undo = StandingPauses(groups=frozenset({"Sales"})).begin_undo(is_quiet=True)
+    pauses_during_undo = OperatorPauses(groups=frozenset({"Sales"})).begin_undo(is_quiet=True)
     assert (pauses_during_undo.everybody, pauses_during_undo.is_quiet, pauses_during_undo.is_undo_over) == (
         True,
         True,

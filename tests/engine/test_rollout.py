@@ -25,7 +25,7 @@ from tests.support.companies import (
 )
 from worker.app import Worker
 from worker.domain.model import Address, CalendarChanges, Cursor, FreeBusy, PairId, Participation, SessionState, Span
-from worker.domain.rollout import StandingPauses
+from worker.domain.rollout import OperatorPauses
 from worker.ops.coverage import count_coverage, find_quarter
 from worker.providers.memory import MemoryCalendar
 
@@ -207,14 +207,14 @@ def test_a_new_pair_outside_the_rollout_is_never_planned(office: Office) -> None
 
 def test_a_pause_of_everybody_includes_new_pairs_and_causes_no_alert(office: Office) -> None:
     office.run(DAY)
-    office.worker.participation.set_pauses(StandingPauses(everybody=True))
+    office.worker.participation.set_pauses(OperatorPauses(everybody=True))
     office.persons["max@corp.example"] = person("max@corp.example", group="Sales")
     office.pairs |= pairs(pair(EVE, "max@corp.example"))
     office.apply()
     office.run(DAY)
     assert (office.events(DANA), office.events(EVE), list_booked_pairs(office)) == ([], [], set())
     assert not office.mails("operator_alert")
-    office.worker.participation.set_pauses(StandingPauses())
+    office.worker.participation.set_pauses(OperatorPauses())
     office.run(DAY)
     assert list_booked_pairs(office) == {PairId(DANA, SAM), PairId(EVE, LEE), PairId(EVE, "max@corp.example")}
 

@@ -24,7 +24,7 @@ from tests.support.companies import (
     settings,
 )
 from worker.domain.model import EventDraft, NamedAddress, PairId, Span
-from worker.domain.rollout import PauseScope, StandingPauses
+from worker.domain.rollout import OperatorPauses, PauseScope
 from worker.engine.undo import UndoResult
 from worker.errors import AuthRevoked, Unavailable
 
@@ -79,7 +79,7 @@ def test_undo_removes_all_coming_events_of_ours_and_no_other_event(office: Offic
     count = len(list_coming_keys(office))
     assert count >= 3, "sessions, reviews and a block"
     result = undo(office)
-    assert (result.removed_count, result.orphan_count, result.standing_events, result.unsearched_calendars) == (
+    assert (result.removed_count, result.orphan_count, result.remaining_events, result.unsearched_calendars) == (
         count,
         0,
         (),
@@ -164,7 +164,7 @@ def test_undo_names_events_that_it_could_not_remove_and_removes_them_the_next_ti
     office.calendar.fail = Fails(lambda: AuthRevoked("The grant is gone."), "cancel", "changes")
     result = undo(office)
     assert not result.is_complete
-    assert {(event.calendar, event.problem) for event in result.standing_events} == {(DANA, "The grant is gone.")}
+    assert {(event.calendar, event.problem) for event in result.remaining_events} == {(DANA, "The grant is gone.")}
     assert result.unsearched_calendars == {DANA: "The grant is gone."}
     state = office.store.undo.load()
     assert state is not None
@@ -178,7 +178,7 @@ def test_undo_names_events_that_it_could_not_remove_and_removes_them_the_next_ti
 def test_a_running_worker_removes_events_that_undo_could_not_remove(office: Office) -> None:
     office.calendar.fail = Fails(lambda: Unavailable("Out of order."), "cancel", times=2)
     result = undo(office)
-    assert {event.problem for event in result.standing_events} == {"Out of order."}
+    assert {event.problem for event in result.remaining_events} == {"Out of order."}
     office.run(HOUR)
     assert list_coming_keys(office) == []
 
@@ -211,7 +211,7 @@ def test_resuming_everybody_ends_the_undo_and_books_all_pairs(office: Office) ->
     pauses = office.store.participation.load().pauses
     office.worker.participation.set_pauses(pauses.resume(PauseScope()))
     office.run(DAY)
-    assert (office.store.undo.load(), office.store.participation.load().pauses) == (None, StandingPauses())
+    assert (office.store.undo.load(), office.store.participation.load().pauses) == (None, OperatorPauses())
     assert {s.pair for s in office.store.queries.list_sessions() if s.booked} == set(office.pairs)
 
 

@@ -13,7 +13,7 @@ from sqlalchemy import Connection, delete, select, update
 
 from tests.support.companies import DANA, DAY, HOUR, KIM, MINUTE, SAM, Office, pair, pairs, people, span
 from worker.domain.model import PairId
-from worker.domain.rollout import Rollout, StandingPauses
+from worker.domain.rollout import OperatorPauses, Rollout
 from worker.store import participation, tables
 from worker.store.calendars import CalendarReading
 from worker.store.plans import wake_pairs
@@ -46,7 +46,7 @@ def lock_person(connection: Connection, email: str) -> object:
 
 def pause_everybody(office: Office) -> None:
     participation = office.add_worker("second").store.participation
-    participation.update(None, StandingPauses(everybody=True), office.clock(), lambda _: "")
+    participation.update(None, OperatorPauses(everybody=True), office.clock(), lambda _: "")
 
 
 def import_only_manager(office: Office) -> None:
@@ -180,7 +180,7 @@ def test_the_first_decisions_of_two_processes_run_one_after_the_other(office: Of
             decisions.append(pool.submit(other.update, Rollout(), None, now, lambda _: ""))
             assert not wait_for(decisions, timeout=1).done
 
-        office.store.participation.update(None, StandingPauses(everybody=True), now, lambda _: "", decide_meanwhile)
+        office.store.participation.update(None, OperatorPauses(everybody=True), now, lambda _: "", decide_meanwhile)
         decisions[0].result(timeout=10)
     assert other.load().pauses.everybody
 

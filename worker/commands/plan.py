@@ -20,7 +20,7 @@ from worker.errors import LongarcError
 if TYPE_CHECKING:
     from worker.app import Worker
     from worker.domain.model import Effect, PairId, Plan
-    from worker.domain.rollout import StandingPauses
+    from worker.domain.rollout import OperatorPauses
     from worker.engine.sweep import PlannedPair
     from worker.ops.preview.quarter import QuarterPreview
     from worker.settings.load import Settings
@@ -134,12 +134,12 @@ def _open_preview_worker() -> "Iterator[Worker]":
     A database shows nothing when it is absent or empty, and when nothing was planned because the rollout begins on a
     later day. The database in memory has the people of the roster, as of the first day of the rollout.
     """
-    from worker.domain.rollout import StandingPauses
+    from worker.domain.rollout import OperatorPauses
     from worker.store.inspection import has_tables
 
     settings = context.load_settings()
     context.set_up_quiet_logging(settings)
-    pauses = StandingPauses()
+    pauses = OperatorPauses()
     paused_pairs: list[PairId] = []
     if not context.is_database_absent(settings.database):
         store = context.open_store(settings, needs_encryption_key=False)
@@ -157,7 +157,7 @@ def _open_preview_worker() -> "Iterator[Worker]":
 
 
 def _open_worker_in_memory(
-    settings: "Settings", pauses: "StandingPauses", paused_pairs: "Sequence[PairId]"
+    settings: "Settings", pauses: "OperatorPauses", paused_pairs: "Sequence[PairId]"
 ) -> "Iterator[Worker]":
     """Yield a worker with the people of the roster, as of the first day of the rollout.
 

@@ -70,7 +70,7 @@ def undo(past: bool, quiet: bool, strangers: bool, yes: bool, as_json: bool) -> 
 
 def _show_intent(worker: "Worker", *, past: bool, quiet: bool) -> None:
     """Print how many events would be removed from how many calendars, and who is told."""
-    events = worker.store.undo.list_standing_events(utcnow(), includes_past=past)
+    events = worker.store.undo.list_remaining_events(utcnow(), includes_past=past)
     calendars = format_count(len({event.calendar for event in events}), "calendar")
     count = format_count(len(events), "event" if past else "future event")
     print_line(f"{count} of Longarc would be removed from {calendars}. Then everybody is paused.")
@@ -110,8 +110,8 @@ def _show_result(result: "UndoResult") -> None:
     if result.orphan_count:
         orphans = format_count(result.orphan_count, "more event was", "more events were")
         print_line(f"{orphans} found on calendars and removed, although not in the database.")
-    counts = Counter(event.calendar for event in result.standing_events)
-    reasons = {event.calendar: event.problem or "it has not been tried." for event in result.standing_events}
+    counts = Counter(event.calendar for event in result.remaining_events)
+    reasons = {event.calendar: event.problem or "it has not been tried." for event in result.remaining_events}
     problems = {
         calendar: f"the calendar could not be searched: {reason}"
         for calendar, reason in result.unsearched_calendars.items()
@@ -139,7 +139,7 @@ def _result_to_json(result: "UndoResult") -> dict[str, Any]:
         "strangers": result.stranger_count,
         "complete": result.is_complete,
         "standing": [
-            {"calendar": event.calendar, "key": event.key, "why": event.problem} for event in result.standing_events
+            {"calendar": event.calendar, "key": event.key, "why": event.problem} for event in result.remaining_events
         ],
         "unread": [{"calendar": calendar, "why": why} for calendar, why in result.unsearched_calendars.items()],
     }

@@ -45,7 +45,7 @@ class PauseScope:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class StandingPauses:
+class OperatorPauses:
     """The operator's pauses of everybody, of groups and of people. They also apply to pairs that are added later.
 
     The pause of a single pair is a field of `Pair`.
@@ -61,7 +61,7 @@ class StandingPauses:
         """Whether these pauses end an undo that is under way. An undo lasts only while everybody is paused."""
         return not self.everybody
 
-    def pause(self, scope: PauseScope) -> "StandingPauses":
+    def pause(self, scope: PauseScope) -> "OperatorPauses":
         """Return the pauses with the pause of `scope` added; unchanged when `scope` is paused already."""
         if scope.is_everybody:
             return replace(self, everybody=True)
@@ -69,7 +69,7 @@ class StandingPauses:
             return replace(self, people=self.people | {scope.person})
         return self if is_in_groups(scope.group, self.groups) else replace(self, groups=self.groups | {scope.group})
 
-    def resume(self, scope: PauseScope) -> "StandingPauses":
+    def resume(self, scope: PauseScope) -> "OperatorPauses":
         """Return the pauses without the pause of exactly this scope; unchanged when there is no such pause."""
         if scope.is_everybody:
             return replace(self, everybody=False, is_quiet=False)
@@ -77,13 +77,13 @@ class StandingPauses:
             return replace(self, people=self.people - {scope.person})
         return replace(self, groups=frozenset(name for name in self.groups if not is_in_groups(name, [scope.group])))
 
-    def begin_undo(self, *, is_quiet: bool) -> "StandingPauses":
+    def begin_undo(self, *, is_quiet: bool) -> "OperatorPauses":
         """Return the pauses with everybody paused, as during an undo. With `is_quiet`, guests get no notice."""
         return replace(self, everybody=True, is_quiet=is_quiet)
 
 
 def decide_participation(
-    pair: Pair, manager: Person, report: Person, rollout: Rollout, pauses: StandingPauses, now: datetime
+    pair: Pair, manager: Person, report: Person, rollout: Rollout, pauses: OperatorPauses, now: datetime
 ) -> Participation:
     """Return whether the pair takes part, or the reason why not. `rollout` and `pauses` must hold primary addresses.
 

@@ -22,7 +22,7 @@ from worker.settings.load import Settings
 from worker.store.anonymization import Pseudonym, anonymize_person, make_pseudonym
 from worker.store.erasure import erase_contents
 from worker.store.store import Store
-from worker.store.undo import StandingEvent
+from worker.store.undo import RemainingEvent
 
 log = logging.getLogger(__name__)
 
@@ -38,7 +38,7 @@ class ErasurePreview:
     value_counts: dict[str, int]  #: the numbers of sealed values, by table
     other_people: tuple[Address, ...]  #: the other people of these pairs, whose content is erased as well
     is_listed: bool  #: whether the person is in the roster now
-    standing_events: tuple[StandingEvent, ...]  #: events of these pairs that still have to be taken off calendars
+    remaining_events: tuple[RemainingEvent, ...]  #: events of these pairs that still have to be taken off calendars
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,13 +75,13 @@ class Erasure:
         """Return what erasing the content of this person would affect. Opens no sealed content."""
         pairs = self.list_pairs(person)
         pair_ids = [pair.id for pair in pairs]
-        events = self._store.erasure.list_standing_events(pair_ids, self._clock())
+        events = self._store.erasure.list_remaining_events(pair_ids, self._clock())
         return ErasurePreview(
             pairs=tuple(pairs),
             value_counts=self._store.erasure.count_contents(pair_ids),
             other_people=tuple(sorted({address for pair_id in pair_ids for address in pair_id.people} - {person})),
             is_listed=self._store.people.get_person(person) is not None,
-            standing_events=tuple(events),
+            remaining_events=tuple(events),
         )
 
     def erase_contents(self, person: Address) -> ErasureResult:
@@ -117,9 +117,9 @@ class Erasure:
         preview = self.preview(person)
         if preview.is_listed:
             raise Refused(f"{person} is still in the roster, and would come back with its next reading.")
-        if preview.standing_events and not leaves_events:
-            calendars = ", ".join(sorted({event.calendar for event in preview.standing_events})[:3])
-            count = len(preview.standing_events)
+        if preview.remaining_events and not leaves_events:
+            calendars = ", ".join(sorted({event.calendar for event in preview.remaining_events})[:3])
+            count = len(preview.remaining_events)
             events = "1 event is" if count == 1 else f"{count:,} events are"
             raise Refused(f"{events} still on {calendars}. A running worker takes them off: wait for it.")
         erased = self.erase_contents(person)

@@ -27,7 +27,7 @@ from worker.domain.model import (
     WrittenCommitment,
 )
 from worker.domain.planning import notices
-from worker.mail.compose import RECENT_PERIOD, FormerPair, OpenedContent, list_mention_subjects
+from worker.mail.compose import LISTED_AFTER_CLOSING, FormerPair, OpenedContent, list_mention_subjects
 from worker.mail.kinds import KINDS, SealedData
 from worker.store.content import Content
 from worker.store.store import Store
@@ -57,7 +57,7 @@ def open_mail_content(
     latest_contracts = content.get_latest_contracts(pairs) if pairs else {}
     commitment_pairs = {pair for pair, _ in _select_mails(mails, SealedData.COMMITMENTS)}
     recently_ended_commitments = (
-        store.queries.list_ended_commitments(commitment_pairs, now - RECENT_PERIOD) if commitment_pairs else {}
+        store.queries.list_ended_commitments(commitment_pairs, now - LISTED_AFTER_CLOSING) if commitment_pairs else {}
     )
     sessions_with_revisions = {mail.subject for _, mail in _select_mails(mails, SealedData.REVISIONS)}
     revisions = {session: content.list_revisions(session) for session in sessions_with_revisions}

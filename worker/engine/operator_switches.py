@@ -5,7 +5,7 @@ Each action adds a history line that names the operator.
 
 from worker.clock import Clock
 from worker.domain.model import Address
-from worker.domain.rollout import PauseScope, StandingPauses
+from worker.domain.rollout import OperatorPauses, PauseScope
 from worker.engine.participation import ParticipationUpdate
 from worker.store.operator_actions import OperatorAction, append_operator_action
 from worker.store.participation import ParticipationChange
@@ -37,7 +37,7 @@ class OperatorSwitches:
         self._participation.set_pauses(new_pauses, lambda connection: append_operator_action(connection, action))
         return True
 
-    def _find_new_pauses(self, scope: PauseScope, *, should_pause: bool) -> StandingPauses | None:
+    def _find_new_pauses(self, scope: PauseScope, *, should_pause: bool) -> OperatorPauses | None:
         """Return all pauses as they will be afterwards; None when nothing changes."""
         current_pauses = self._store.participation.load().pauses
         new_pauses = current_pauses.pause(scope) if should_pause else current_pauses.resume(scope)

@@ -15,7 +15,7 @@ from sqlalchemy import Connection
 from worker.clock import Clock
 from worker.domain.counts import format_count
 from worker.domain.model import Address, Pair, Participation, Person
-from worker.domain.rollout import Rollout, StandingPauses, decide_participation
+from worker.domain.rollout import OperatorPauses, Rollout, decide_participation
 from worker.logs import Action
 from worker.settings.load import Settings
 from worker.store.participation import ParticipationChange, StoredParticipation
@@ -126,13 +126,13 @@ class ParticipationUpdate:
 
     # --- pauses ---
 
-    def preview_pauses(self, pauses: StandingPauses) -> ParticipationChange:
+    def preview_pauses(self, pauses: OperatorPauses) -> ParticipationChange:
         """Return the change if these pauses were put into force. Writes nothing."""
         rollout = self._store.participation.load().rollout or Rollout()
         return self._store.participation.preview(rollout, pauses, self._clock())
 
     def set_pauses(
-        self, pauses: StandingPauses, also_write: Callable[[Connection], None] = lambda _: None
+        self, pauses: OperatorPauses, also_write: Callable[[Connection], None] = lambda _: None
     ) -> ParticipationChange:
         """Put these pauses into force, in place of the current ones, and return the change.
 

@@ -20,7 +20,7 @@ from worker.errors import LongarcError
 from worker.logs import Action
 from worker.providers.base import CalendarProvider
 from worker.store.store import Store
-from worker.store.undo import StandingEvent, UndoState
+from worker.store.undo import RemainingEvent, UndoState
 
 log = logging.getLogger(__name__)
 
@@ -36,14 +36,14 @@ class UndoResult:
 
     removed_count: int  #: the number of events in the database that were taken off
     orphan_count: int  #: the number of events taken off that the database did not have, or had marked as deleted
-    standing_events: tuple[StandingEvent, ...]  #: events that could not be taken off
+    remaining_events: tuple[RemainingEvent, ...]  #: events that could not be taken off
     unsearched_calendars: dict[Address, str]  #: calendars that could not be searched, with the reason
     stranger_count: int  #: the number of events left in place that another database of Longarc has written
 
     @property
     def is_complete(self) -> bool:
         """Whether no event of this database is left on a calendar."""
-        return not (self.standing_events or self.unsearched_calendars)
+        return not (self.remaining_events or self.unsearched_calendars)
 
 
 @dataclass(slots=True)
@@ -114,19 +114,19 @@ class Undo:
         With `removes_strangers`, events that another database of Longarc has written are taken off as well.
         """
         undo_store, includes_past = self._store.undo, state.includes_past
-        total = undo_store.count_standing_events(self._clock(), includes_past=includes_past)
+        total = undo_store.count_remaining_events(self._clock(), includes_past=includes_past)
         undo_store.retry_cancels(self._clock())  # makes cancellations that wait for another attempt due now
         self._perform(state, holder, total, report_progress, wait)
         # events that planning did not cancel, such as past ones and those whose cancellation was refused for good
         if undo_store.add_cancels(self._clock(), includes_past=includes_past, is_quiet=state.is_quiet):
             self._perform(state, holder, total, report_progress, wait)
-        standing_events = undo_store.list_standing_events(self._clock(), includes_past=includes_past)
-        standing_keys = {event.key for event in standing_events}
-        search = self._search_calendars(state, standing_keys, report_progress, removes_strangers=removes_strangers)
+        remaining_events = undo_store.list_remaining_events(self._clock(), includes_past=includes_past)
+        remaining_keys = {event.key for event in remaining_events}
+        search = self._search_calendars(state, remaining_keys, report_progress, removes_strangers=removes_strangers)
         result = UndoResult(
-            removed_count=max(total - len(standing_events), 0),
+            removed_count=max(total - len(remaining_events), 0),
             orphan_count=search.orphan_count,
-            standing_events=tuple(standing_events),
+            remaining_events=tuple(remaining_events),
             unsearched_calendars=search.unsearched_calendars,
             stranger_count=search.stranger_count,
         )
@@ -135,7 +135,7 @@ class Undo:
         log.info(
             "taken off: %s; still standing: %s",
             format_count(result.removed_count + result.orphan_count, "event"),
-            format_count(len(standing_events), "event"),
+            format_count(len(remaining_events), "event"),
             extra={"action": Action.UNDONE},
         )
         return result
@@ -143,8 +143,8 @@ class Undo:
     def _perform(self, state: UndoState, holder: str, total: int, report_progress: ReportProgress, wait: Wait) -> None:
         """Plan the pairs that are due, and perform the changes of calendars that are due, until there are none."""
         while True:
-            standing_count = self._store.undo.count_standing_events(self._clock(), includes_past=state.includes_past)
-            removed_count = max(total - standing_count, 0)
+            remaining_count = self._store.undo.count_remaining_events(self._clock(), includes_past=state.includes_past)
+            removed_count = max(total - remaining_count, 0)
             report_progress("Taking events off", removed_count, total)
             planned_count = self._sweep.run(holder)
             performed_count = self._outbox.run(holder, BATCH, calendars_only=True)
@@ -154,14 +154,14 @@ class Undo:
             if lease_end is None:
                 return
             report_progress("Waiting for another process", removed_count, total)
-            wait(lease_end + timedelta(seconds=1))
+            wait(lease_end + timedelta(seconds=1))  # when the lease has certainly ended
 
     # --- events that the database does not know ---
 
     def _search_calendars(
-        self, state: UndoState, standing_keys: set[str], report_progress: ReportProgress, *, removes_strangers: bool
+        self, state: UndoState, remaining_keys: set[str], report_progress: ReportProgress, *, removes_strangers: bool
     ) -> _Search:
-        """Search the organizers' calendars, and take off the events of ours that are not in `standing_keys`."""
+        """Search the organizers' calendars, and take off the events of ours that are not in `remaining_keys`."""
         search, now = _Search(), self._clock()
         window = Span(now - SEARCH_BACK if state.includes_past else now, now + SEARCH_AHEAD)
         organizers = self._store.undo.list_organizers()
@@ -171,7 +171,7 @@ class Undo:
                 provider = self._find_calendar_provider(organizer)
                 if provider is not None:
                     events = _list_own_events(provider, organizer, window)
-                    leftovers = [event for event in events if event.key not in standing_keys]
+                    leftovers = [event for event in events if event.key not in remaining_keys]
                     self._remove_leftovers(provider, leftovers, state, search, removes_strangers=removes_strangers)
             except LongarcError as error:
                 search.unsearched_calendars[organizer] = str(error)

@@ -50,7 +50,7 @@ from worker.settings.load import Settings
 from worker.settings.openings_file import OpeningsReader
 
 #: Briefs list a commitment for this time after it was closed.
-RECENT_PERIOD = timedelta(days=120)
+LISTED_AFTER_CLOSING = timedelta(days=120)
 
 _THREAD_STARTERS = frozenset(kind.name for kind in KINDS.values() if kind.begins_thread)
 
@@ -446,7 +446,7 @@ def _list_readable_commitments(
 ) -> tuple[ReadableCommitment, ...]:
     """Return the pair's open and recently closed commitments with their decrypted texts, sorted by due date."""
     commitments = [*state.commitments, *content.ended_commitments.get(state.pair.id, ())]
-    recent = {c.id: c for c in commitments if c.is_open or (c.closed_at and c.closed_at > now - RECENT_PERIOD)}
+    recent = {c.id: c for c in commitments if c.is_open or (c.closed_at and c.closed_at > now - LISTED_AFTER_CLOSING)}
     readable = [
         ReadableCommitment(commitment=c, promise=content.commitment_texts[c.id])
         for c in recent.values()

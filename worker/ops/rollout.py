@@ -6,7 +6,7 @@ The rollout says which pairs take part, and from which day. An undo takes every 
 from collections.abc import Collection, Iterator, Sequence
 
 from worker.domain.model import Address
-from worker.domain.rollout import Rollout, StandingPauses, is_chosen, is_in_groups, resolve_aliases
+from worker.domain.rollout import OperatorPauses, Rollout, is_chosen, is_in_groups, resolve_aliases
 from worker.providers.base import Finding
 from worker.roster.model import Roster
 from worker.settings.parsers import find_nearest
@@ -92,18 +92,18 @@ def _join_names(names: Sequence[str]) -> str:
     return ", ".join(names[:_MAX_NAMES]) + more
 
 
-def describe_undo(state: UndoState | None, standing_count: int) -> str:
-    """Return a sentence on the progress of the undo; empty without an undo. `standing_count`: events left to remove."""
+def describe_undo(state: UndoState | None, remaining_count: int) -> str:
+    """Return a sentence on the progress of the undo; empty without an undo. `remaining_count` events are left."""
     if state is None:
         return ""
     if state.finished_at is not None:
         return f"The undo ended at {state.finished_at:%Y-%m-%d %H:%M} UTC: no coming event of ours is on a calendar."
-    remaining = "1 event is" if standing_count == 1 else f"{standing_count:,} events are"
+    remaining = "1 event is" if remaining_count == 1 else f"{remaining_count:,} events are"
     begun_at = f"{state.begun_at:%Y-%m-%d %H:%M}"
     return f"An undo began at {begun_at} UTC: {remaining} still on calendars. `longarc undo` continues it."
 
 
-def describe_pauses(pauses: StandingPauses) -> str:
+def describe_pauses(pauses: OperatorPauses) -> str:
     """Return a sentence on the pauses in force, with the command that ends them; empty when there are none."""
     if pauses.everybody:
         return "Everybody is paused. `longarc resume --everybody` ends that."

@@ -87,8 +87,8 @@ def _count_pairs(pairs: Collection[Pair]) -> dict[str, int]:
 def _describe_rollout(store: Store, now: datetime) -> list[str]:
     """Return sentences on the progress of an undo, on pauses, and on the rollout, in this order."""
     stored, undo = store.participation.load(), store.undo.load()
-    standing_count = store.undo.count_standing_events(now, includes_past=undo.includes_past) if undo else 0
-    sentences = (describe_undo(undo, standing_count), describe_pauses(stored.pauses), describe_rollout(stored.rollout))
+    remaining_count = store.undo.count_remaining_events(now, includes_past=undo.includes_past) if undo else 0
+    sentences = (describe_undo(undo, remaining_count), describe_pauses(stored.pauses), describe_rollout(stored.rollout))
     return [sentence for sentence in sentences if sentence]
 
 

@@ -28,7 +28,7 @@ from worker.store.database import Database
 from worker.store.parameters import bind_instant, in_bound_list
 from worker.store.statements import PreparedStatement
 from worker.store.tables import event, mention, pair, session
-from worker.store.undo import StandingEvent
+from worker.store.undo import RemainingEvent
 
 #: The sealed columns that are not content of a pair: a third voice belongs to the report alone, a round of the pulse to
 #: no pair, and `sealed_plan` to the planning of an open session.
@@ -73,14 +73,14 @@ class ErasureRows:
             event_rows = connection.execute(query, {"pairs": list(pairs)}).mappings()
             return [rows.read_placed_event(row) for row in event_rows]
 
-    def list_standing_events(self, pairs: Collection[PairId], now: datetime) -> list[StandingEvent]:
+    def list_remaining_events(self, pairs: Collection[PairId], now: datetime) -> list[RemainingEvent]:
         """Return the future events of sessions of these pairs that are still on a calendar."""
         is_session = event.c.subject.in_(select(session.c.id).where(_is_of_pairs(session)))
-        is_standing = and_(is_session, event.c.gone.is_(False), event.c.end > now)
-        query = select(event.c.key, event.c.calendar).where(is_standing).order_by(event.c.calendar, event.c.key)
+        is_remaining = and_(is_session, event.c.gone.is_(False), event.c.end > now)
+        query = select(event.c.key, event.c.calendar).where(is_remaining).order_by(event.c.calendar, event.c.key)
         with self._database.read() as connection:
             event_rows = connection.execute(query, {"pairs": list(pairs)})
-            return [StandingEvent(key, calendar, problem="") for key, calendar in event_rows]
+            return [RemainingEvent(key, calendar, problem="") for key, calendar in event_rows]
 
     def mark_gone(self, key: str) -> None:
         """Store that the event with this key is off its calendar."""

@@ -16,8 +16,8 @@ from sqlalchemy import Connection, bindparam, func, select, update
 from worker.domain.model import Address, EndReason, Pair, PairId, Participation, Person, SessionState
 from worker.domain.rollout import (
     EXCLUDED_BY_ROLLOUT,
+    OperatorPauses,
     Rollout,
-    StandingPauses,
     decide_participation,
     find_beginning,
     resolve_aliases,
@@ -79,7 +79,7 @@ class StoredParticipation:
     """The rollout and the pauses in force, and whether participation has to be decided again."""
 
     rollout: Rollout | None  #: None before participation was decided for the first time
-    pauses: StandingPauses
+    pauses: OperatorPauses
     people_version: str  #: a text that changes whenever a person or an alias is added, changed or removed
     has_changed_people: bool  #: whether people have changed since participation was decided
     next_change_at: datetime | None  #: when the rollout next begins for more pairs; None when it never does
@@ -101,7 +101,7 @@ class ParticipationRows:
         with self._database.read() as connection:
             return {row[0]: row[1] for row in connection.execute(_COUNTS.group_by(pair.c.participation))}
 
-    def preview(self, rollout: Rollout, pauses: StandingPauses, now: datetime) -> ParticipationChange:
+    def preview(self, rollout: Rollout, pauses: OperatorPauses, now: datetime) -> ParticipationChange:
         """Return what `update` would change, and write nothing."""
         with self._database.read() as connection:
             return _decide(connection, rollout, pauses, now)
@@ -109,7 +109,7 @@ class ParticipationRows:
     def update(
         self,
         rollout: Rollout | None,
-        pauses: StandingPauses | None,
+        pauses: OperatorPauses | None,
         now: datetime,
         find_objection: Callable[[ParticipationChange], str],
         also_write: Callable[[Connection], None] = lambda _: None,
@@ -142,7 +142,7 @@ class ParticipationRows:
         self,
         connection: Connection,
         rollout: Rollout,
-        pauses: StandingPauses,
+        pauses: OperatorPauses,
         change: ParticipationChange,
         now: datetime,
     ) -> None:
@@ -219,7 +219,7 @@ def _load(connection: Connection) -> StoredParticipation:
     )
 
 
-def _decide(connection: Connection, rollout: Rollout, pauses: StandingPauses, now: datetime) -> ParticipationChange:
+def _decide(connection: Connection, rollout: Rollout, pauses: OperatorPauses, now: datetime) -> ParticipationChange:
     """Return how the participation of pairs changes with this rollout and these pauses. Write nothing."""
     # An ended pair counts as paused while everybody is paused, so that its remaining events are cancelled. After that
     # pause, ended pairs are read only to set their participation back to YES.
@@ -286,7 +286,7 @@ def _parse_rollout(fields: Mapping[str, Any]) -> Rollout:
     return Rollout(**lists, start=date.fromisoformat(fields["start"]) if fields["start"] else None)
 
 
-def _dump_pauses(pauses: StandingPauses) -> dict[str, Any]:
+def _dump_pauses(pauses: OperatorPauses) -> dict[str, Any]:
     return {
         "everybody": pauses.everybody,
         "is_quiet": pauses.is_quiet,
@@ -295,8 +295,8 @@ def _dump_pauses(pauses: StandingPauses) -> dict[str, Any]:
     }
 
 
-def _parse_pauses(fields: Mapping[str, Any]) -> StandingPauses:
-    return StandingPauses(
+def _parse_pauses(fields: Mapping[str, Any]) -> OperatorPauses:
+    return OperatorPauses(
         everybody=fields.get("everybody", False),
         is_quiet=fields.get("is_quiet", False),
         groups=frozenset(fields.get("groups", ())),

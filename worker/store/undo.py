@@ -33,7 +33,7 @@ class UndoState:
 
 
 @dataclass(frozen=True, slots=True)
-class StandingEvent:
+class RemainingEvent:
     """An event of ours that is still on a calendar."""
 
     key: str
@@ -68,7 +68,7 @@ class UndoRows:
         with self._database.write() as connection:
             self.save(connection, state)
 
-    def list_standing_events(self, now: datetime, *, includes_past: bool) -> list[StandingEvent]:
+    def list_remaining_events(self, now: datetime, *, includes_past: bool) -> list[RemainingEvent]:
         """Return the future events that are still on a calendar, in order of calendar.
 
         With `includes_past`, return past events as well.
@@ -80,15 +80,15 @@ class UndoRows:
             .limit(1)
             .scalar_subquery()
         )
-        is_standing = _is_standing(now, includes_past=includes_past)
-        query = select(event.c.key, event.c.calendar, last_problem).where(is_standing)
+        is_remaining = _is_remaining(now, includes_past=includes_past)
+        query = select(event.c.key, event.c.calendar, last_problem).where(is_remaining)
         with self._database.read() as connection:
             event_rows = connection.execute(query.order_by(event.c.calendar, event.c.key)).all()
-        return [StandingEvent(key, address, problem or "") for key, address, problem in event_rows]
+        return [RemainingEvent(key, address, problem or "") for key, address, problem in event_rows]
 
-    def count_standing_events(self, now: datetime, *, includes_past: bool) -> int:
-        """Return how many events `list_standing_events` returns."""
-        query = select(func.count()).select_from(event).where(_is_standing(now, includes_past=includes_past))
+    def count_remaining_events(self, now: datetime, *, includes_past: bool) -> int:
+        """Return how many events `list_remaining_events` returns."""
+        query = select(func.count()).select_from(event).where(_is_remaining(now, includes_past=includes_past))
         with self._database.read() as connection:
             return int(connection.execute(query).scalar_one())
 
@@ -100,7 +100,7 @@ class UndoRows:
             cancel.c.what == EffectKind.CANCEL.value,
             cancel.c.progress.in_(sorted(progress.value for progress in PENDING_PROGRESS)),
         )
-        query = select(event).where(_is_standing(now, includes_past=includes_past), ~has_cancel)
+        query = select(event).where(_is_remaining(now, includes_past=includes_past), ~has_cancel)
         with self._database.write() as connection:
             new_rows = [
                 rows.build_effect_row(_build_cancel(row, now, is_quiet=is_quiet))
@@ -154,7 +154,7 @@ class UndoRows:
             }
 
 
-def _is_standing(now: datetime, *, includes_past: bool) -> ColumnElement[bool]:
+def _is_remaining(now: datetime, *, includes_past: bool) -> ColumnElement[bool]:
     """Return the condition that an event is on a calendar and, unless `includes_past` is true, has not ended."""
     is_present = event.c.gone.is_(False)
     return is_present if includes_past else and_(is_present, event.c.end > now)

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from flask import Blueprint, Response, abort, request
 
 from worker.domain.model import Participation
-from worker.domain.rollout import PauseScope, StandingPauses, is_in_groups
+from worker.domain.rollout import OperatorPauses, PauseScope, is_in_groups
 from worker.domain.sign_in import Role
 from worker.engine.withdrawal import preview_withdrawal
 from worker.ops.rollout import describe_pauses, describe_rollout
@@ -62,7 +62,7 @@ def show() -> Response:
     return site.render_page("rollout", language, page)
 
 
-def _list_groups(pauses: StandingPauses) -> list[GroupLine]:
+def _list_groups(pauses: OperatorPauses) -> list[GroupLine]:
     """Return the groups of reports by name, and with them paused groups without a report."""
     people, pairs = current_site().store.people.load_current_roster()
     totals = Counter(people[pair.report].group for pair in pairs)
