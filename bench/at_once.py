@@ -13,6 +13,7 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from email import message_from_bytes
+from functools import partial
 from pathlib import Path
 from random import Random
 from shutil import rmtree
@@ -49,7 +50,7 @@ OVERLAPS, DELETIONS, REMOVALS = 12, 12, 12
 #: The address to which the double sends notifications; it routes them to this machine.
 PUBLIC = "https://longarc.example"
 #: Seconds that preparations may take, and seconds to wait for the new times when notifications are lost.
-PATIENCE, LOSS_PATIENCE = 900.0, 540.0
+PATIENCE_SECONDS, LOSS_PATIENCE_SECONDS = 900.0, 540.0
 #: Seconds without anything due after which the company counts as at rest.
 QUIET_SECONDS = 6.0
 _POLL_SECONDS = 0.05
@@ -155,7 +156,7 @@ class RunningCompany:
                 quiet_since = monotonic()
             return monotonic() - quiet_since >= QUIET_SECONDS
 
-        wait_for(has_settled, PATIENCE, "the processes do not come to rest", 0.5)
+        wait_for(has_settled, PATIENCE_SECONDS, "the processes do not come to rest", poll_seconds=0.5)
 
 
 def _is_on_both_calendars(entry: Entry, guest: Address) -> bool:
@@ -182,13 +183,13 @@ def wait_for(
 
 
 def measure() -> list[tuple[str, str]]:
-    """Return the rows of the table: fifty changes within a second, then fifty with half of all notifications lost."""
+    """Return the rows of the table: changes within a second, then as many with half of all notifications lost."""
     with open_company() as company:
         prepare(company)
         changes = choose_changes(company, first_overlapped=0)
         load = os.getloadavg()[0]
         make_changes(company, changes)
-        wait_for(lambda: note_new_times(company, changes), PATIENCE)
+        wait_for(lambda: note_new_times(company, changes), PATIENCE_SECONDS)
         company.settle()
         return [
             (
@@ -260,11 +261,11 @@ def _measure_losses(company: RunningCompany) -> list[tuple[str, str]]:
     # the first managers' conversations of tomorrow were booked over in the first fifty changes
     changes = choose_changes(company, first_overlapped=OVERLAPS)
     make_changes(company, changes)
-    wait_for(lambda: note_new_times(company, changes), LOSS_PATIENCE)
+    wait_for(lambda: note_new_times(company, changes), LOSS_PATIENCE_SECONDS)
     prompt = [change for change in changes if change.seen_at]
     late = [change for change in changes if not change.seen_at]
     waits = _bring_forward(company, late)
-    wait_for(lambda: note_new_times(company, changes), PATIENCE)
+    wait_for(lambda: note_new_times(company, changes), PATIENCE_SECONDS)
     lost = sum(not change.seen_at for change in changes)
     durations = [change.seen_at - change.made_at for change in prompt]
     found_at_once = [seconds for seconds in durations if seconds < 60]
@@ -375,17 +376,18 @@ def note_new_times(company: RunningCompany, changes: Sequence[Change]) -> bool:
 def prepare(company: RunningCompany) -> None:
     """Wait until everything is booked, move a conversation of most managers to tomorrow, and prove all channels."""
     people = MANAGERS * (TEAM_SIZE + 1)
-    wait_for(lambda: len(company.list_sessions()) == MANAGERS * TEAM_SIZE, PATIENCE, "not everything is booked", 1)
+    wait_patiently = partial(wait_for, seconds=PATIENCE_SECONDS, poll_seconds=1)
+    wait_patiently(lambda: len(company.list_sessions()) == MANAGERS * TEAM_SIZE, error_text="not everything is booked")
     store = company.worker.store
-    wait_for(
-        lambda: sum(channel.is_open for channel in store.channels.list_watched()) == people, PATIENCE, "no channels", 1
+    wait_patiently(
+        lambda: sum(channel.is_open for channel in store.channels.list_watched()) == people, error_text="no channels"
     )
     company.settle()
     now = utcnow()
     begin = (now + timedelta(hours=22)).replace(minute=0, second=0)
     last_sessions = {session.pair.manager: session for session in company.list_sessions().values()}
     for manager, session in sorted(last_sessions.items()):
-        if _get_number(manager) < 2 * OVERLAPS:
+        if _get_number(manager) < 2 * OVERLAPS:  # one for each overlap of the two measurements
             with company.google.lock:
                 company.hands.move(manager, session.key, Span(begin, begin + (session.span.end - session.span.start)))
     far_span = Span(now + timedelta(days=150), now + timedelta(days=150, hours=1))
@@ -393,8 +395,8 @@ def prepare(company: RunningCompany) -> None:
     for who in sorted(company.google.calendars.person_calendars):
         with company.google.lock:
             company.hands.add(who, far_span)
-    wait_for(
-        lambda: all(channel.proven_at for channel in store.channels.list_watched()), PATIENCE, "not all are proven", 1
+    wait_patiently(
+        lambda: all(channel.proven_at for channel in store.channels.list_watched()), error_text="not all are proven"
     )
     company.settle()
 

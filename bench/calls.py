@@ -51,7 +51,7 @@ def measure() -> list[tuple[str, str]]:
     """Return the rows of the table: requests in thirteen weeks, and the events that had to be written."""
     persons, pairs = build_company(PAIRS, START.date())
     world = SimulatedWorld(make_simulation_settings(Settings()), persons, pairs, START, calendar=CountingCalendar())
-    world.humans = SimulatedHumans(world, CALM, 1)
+    world.humans = SimulatedHumans(world, CALM, seed=1)
     world.run_until(START + timedelta(days=DAYS))
     calendar = world.calendar
     assert isinstance(calendar, CountingCalendar)

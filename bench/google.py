@@ -127,7 +127,7 @@ def _build_world() -> tuple[SimulatedWorld, CountingGoogle]:
     world.calendar = calendar
     providers: dict[str, MemoryCalendar] = {"memory": calendar}
     world.worker.services.use(calendars=dict(providers))
-    world.humans = SimulatedHumans(world, CALM, 1)
+    world.humans = SimulatedHumans(world, CALM, seed=1)
     return world, calendar
 
 

@@ -268,7 +268,7 @@ def measure_year(load: float, days: int = 364) -> Iterator[tuple[str, str]]:
     """Simulate a year at that load. Yield the rows about the delays of rebooked sessions and the sessions held."""
     world = build_world(YEAR_TEAMS, Ledger())
     calendars, end = FullCalendars(world, load, seed=1), START + timedelta(days=days)
-    world.humans = SimulatedHumans(world, CALM, 1)
+    world.humans = SimulatedHumans(world, CALM, seed=1)
     while world.clock() < end:
         calendars.fill()
         world.calendar.pop_changed_calendars()

@@ -28,8 +28,8 @@ MONDAY = datetime(2027, 3, 1, tzinfo=UTC)
 WINDOW = Span(MONDAY, MONDAY + timedelta(days=91))
 NO_TIME = timedelta()
 GRID = QuarterGrid(WINDOW)
-MINUTES = 75
-EVENTS = 250
+MINUTES = 75  #: the length of the session
+EVENTS = 250  #: of each of the two people
 #: What is promised: the most CPU time of one search, and the least ratio of the library's time to ours.
 MAX_MICROSECONDS = 1000.0
 MIN_RATIO = 50.0
@@ -58,7 +58,7 @@ def measure() -> list[tuple[str, str]]:
     # the times of the bare search, and below of the search from spans: ours, and the library's
     bare = (
         measure_best(lambda: search_bits(bits), rounds=20, times=20),
-        measure_best(lambda: search_intervals(intervals), 5, 1),
+        measure_best(lambda: search_intervals(intervals), rounds=5, times=1),
     )
     ratio = bare[1] / bare[0]
     assert ratio >= MIN_RATIO, f"only {ratio:.0f} times as fast"
@@ -78,7 +78,10 @@ def measure() -> list[tuple[str, str]]:
 
 
 def measure_best(call: Callable[[], object], rounds: int, times: int) -> float:
-    """Return the CPU time of one call in microseconds: the best of several rounds, since other programs interfere."""
+    """Return the CPU time of one call in microseconds: the best of several rounds, since other programs interfere.
+
+    A round is so many calls: `times`.
+    """
     call()
     results = []
     for _ in range(rounds):

@@ -228,14 +228,14 @@ def test_series_counts_once_when_its_last_part_is_held(store: Store) -> None:
     update_row(store, tables.session, second.id, topic="direction", closed=True)
     group = count_germany(store)
     assert group.held == 5
-    assert (len(group.days_late), len(group.contracts)) == (5, 5)
+    assert (len(group.days_late), len(group.contract_outcomes)) == (5, 5)
 
 
 def test_ad_hoc_session_does_not_replace_the_regular_session(store: Store) -> None:
     """T-14: the regular conversation of the pair stays due. The ad hoc session still needs a contract."""
     update_row(store, tables.session, list_held_sessions(store)[0].id, adhoc=True)
     group = count_germany(store)
-    assert (group.held, len(group.days_late), len(group.contracts)) == (5, 5, 6)
+    assert (group.held, len(group.days_late), len(group.contract_outcomes)) == (5, 5, 6)
 
 
 def test_session_that_is_held_after_a_deferral_counts_once(store: Store) -> None:
@@ -249,7 +249,7 @@ def test_session_that_is_held_after_a_deferral_counts_once(store: Store) -> None
 
 def test_other_quarters_contain_no_counts_of_this_quarter(store: Store) -> None:
     group = count_germany(store, Quarter(2026, 3))
-    assert (group.held, group.missing, group.contracts, group.deferrals) == (0, 0, [], 0)
+    assert (group.held, group.missing, group.contract_outcomes, group.deferrals) == (0, 0, [], 0)
     assert count_coverage(store, Quarter(2026, 2), AFTER_QUARTER).groups == ()  # the company had no pairs yet
 
 
@@ -257,14 +257,14 @@ def test_contracts_in_time_and_days_late_are_counted(store: Store) -> None:
     """R-15: a contract is in time within 48 hours. Lateness is counted from the target day."""
     sessions = list_held_sessions(store)[:6]
     group = count_germany(store)
-    assert sorted(group.contracts) == [False] * 6  # no contract was recorded within 48 hours
+    assert sorted(group.contract_outcomes) == [False] * 6  # no contract was recorded within 48 hours
     for session in sessions[:3]:
         with store.database.write() as connection:
             recorded_at = (session.held_at or AFTER_QUARTER) + 47 * HOUR
             connection.execute(
                 update(tables.contract).where(tables.contract.c.session == session.id).values(recorded_at=recorded_at)
             )
-    assert sorted(count_germany(store).contracts) == [False] * 3 + [True] * 3
+    assert sorted(count_germany(store).contract_outcomes) == [False] * 3 + [True] * 3
     for number, session in enumerate(sessions):
         assert session.held_at
         update_row(store, tables.session, session.id, target=session.held_at - (2 * number - 4) * DAY)
@@ -289,13 +289,13 @@ def test_r20_kept_commitments_are_counted_for_each_owner(store: Store) -> None:
         if commitment.owner is Owner.MANAGER
     }
     pair_ids = sorted(manager_commitments)
-    assert count_germany(store).commitments == {Owner.MANAGER: [False] * 4, Owner.REPORT: [False] * 4}
+    assert count_germany(store).commitment_outcomes == {Owner.MANAGER: [False] * 4, Owner.REPORT: [False] * 4}
     update_row(store, tables.commitment, manager_commitments[pair_ids[0]].id, standing="done", closed_at=AFTER_QUARTER)
     update_row(
         store, tables.commitment, manager_commitments[pair_ids[1]].id, standing="let_go", closed_at=AFTER_QUARTER
     )
     update_row(store, tables.commitment, manager_commitments[pair_ids[2]].id, due=QUARTER.last_day + DAY)
-    commitments = count_germany(store).commitments
+    commitments = count_germany(store).commitment_outcomes
     assert sorted(commitments[Owner.MANAGER]) == [False, True]
     assert len(commitments[Owner.REPORT]) == 4
 

@@ -113,7 +113,7 @@ def defer(
         )
     with open_worker(needs_encryption_key=bool(reason)) as worker:
         session = find_session(worker.store, session_id)
-        if next_quarter:
+        if next_quarter:  # for people, a cycle is a quarter, whatever the rhythm of the pair
             worker.actions.leave_until_next_cycle(session_id)
             print_line(f"{session_id} is left until the next quarter. It gets a time there {WITHIN_A_MINUTE}.")
             return

@@ -115,10 +115,8 @@ def _make_cells(group: "CoverageGroup") -> Sequence[object]:
 
     numbers = (group.pairs, group.held, group.booked, group.due_later, group.missing, group.deferrals)
     days_late = "" if group.median_days_late is None else f"{group.median_days_late:g}"
-    shares = [
-        _format_share(outcomes)
-        for outcomes in (group.contracts, group.commitments[Owner.MANAGER], group.commitments[Owner.REPORT])
-    ]
+    outcomes_of_commitments = (group.commitment_outcomes[owner] for owner in (Owner.MANAGER, Owner.REPORT))
+    shares = [_format_share(outcomes) for outcomes in (group.contract_outcomes, *outcomes_of_commitments)]
     return (group.name, *numbers, days_late, *shares)
 
 
@@ -148,7 +146,7 @@ def _group_to_json(group: "CoverageGroup") -> dict[str, Any]:
         "deferrals": group.deferrals,
         "median_days_late": group.median_days_late,
     }
-    values["contracts"] = {"due": len(group.contracts), "within_48_hours": sum(group.contracts)}
-    for owner, outcomes in group.commitments.items():
+    values["contracts"] = {"due": len(group.contract_outcomes), "within_48_hours": sum(group.contract_outcomes)}
+    for owner, outcomes in group.commitment_outcomes.items():
         values[f"{owner.value}_commitments"] = {"due": len(outcomes), "kept": sum(outcomes)}
     return values

@@ -91,6 +91,7 @@ class PlanOutput:
             kind: sum(effect.kind == kind for effect in effects)
             for kind in ("event.create", "event.update", "event.cancel")
         }
+        # a personal mail stands in the plans of several pairs, each time with the same key
         mail_count = len({effect.key for effect in effects if effect.kind == "mail"})
         parts = (
             f"{counts['event.create']:,} to book",
@@ -107,6 +108,7 @@ class PlanOutput:
         plans = self._plans[manager]
         print_line()
         print_line(f"{self._people[manager].name}, {format_count(len(plans), 'pair')}", style="bold")
+        # a warning tells of something that changes no session
         changes = [(decision, plan) for plan in plans for decision in plan.decisions if decision.what != "warning"]
         changes.sort(key=_get_sort_key)
         for decision, plan in changes:
@@ -162,7 +164,7 @@ class PlanOutput:
             _print_wrapped(
                 f"{count}. {describe_rollout(stored.rollout)} {describe_pauses(stored.pauses)}".rstrip(), style="dim"
             )
-        if worker.participation.preview().new_participation:
+        if worker.participation.preview().new_participations:
             text = "The settings have a rollout that is not in force yet: `longarc rollout` shows the difference."
             _print_wrapped(text, style="yellow")
 

@@ -78,7 +78,7 @@ def rollout(accept: bool, as_json: bool) -> None:
             _show_rollout(worker, current_pairs, people)
     if accept and not as_json:
         counts = f"{len(change.joining):,} joined and {len(change.leaving):,} left"
-        result = counts if change.new_participation else "no pair joined or left"
+        result = counts if change.new_participations else "no pair joined or left"
         print_line(f"The rollout of the settings is in force: {result}.", "green")
     elif not as_json:
         _show_pending_change(change, objection)
@@ -128,7 +128,7 @@ def _show_groups(current_pairs: "Sequence[Pair]", people: "dict[str, Person]") -
 
 def _show_pending_change(change: "ParticipationChange", objection: str) -> None:
     """Print what the settings would change. Raises Refused when the operator has to accept it."""
-    if not change.new_participation:
+    if not change.new_participations:
         print_line("The settings have the same rollout.", "dim")
         return
     for pairs, verb in ((change.joining, "join"), (change.leaving, "leave")):
@@ -290,9 +290,9 @@ def _show_withdrawal(worker: "Worker", change: "ParticipationChange") -> None:
     """Print how many events of the changed pairs would be removed from calendars, and who is told."""
     from worker.engine.withdrawal import preview_withdrawal
 
-    with show_progress("Reading pairs", len(change.new_participation)) as report_progress:
+    with show_progress("Reading pairs", len(change.new_participations)) as report_progress:
         withdrawal = preview_withdrawal(
-            worker.store, worker.settings.policy, change.new_participation, utcnow(), report_progress
+            worker.store, worker.settings.policy, change.new_participations, utcnow(), report_progress
         )
     events = format_count(withdrawal.event_count, "future event comes", "future events come")
     print_line(

@@ -65,10 +65,11 @@ def revoke(person: str | None, everybody: bool) -> None:
     with open_worker() as worker:
         address = EVERYBODY if person is None else find_primary_address(worker.store, person)
         section = worker.settings.sign_in
-        listed_members = map(str.casefold, (*section.operators, *section.people_ops))
-        known_addresses = {EVERYBODY, worker.settings.operator, *listed_members}
-        has_unlisted_members = bool(section.role_claim)  # anybody with this claim may have signed in
-        if not (address in known_addresses or has_unlisted_members or worker.store.people.get_person(address)):
+        addresses_with_role = map(str.casefold, (*section.operators, *section.people_ops))
+        known_addresses = {EVERYBODY, worker.settings.operator, *addresses_with_role}
+        # with this setting, a role follows from a claim, so that anybody may have signed in
+        is_anybody_possible = bool(section.role_claim)
+        if not (address in known_addresses or is_anybody_possible or worker.store.people.get_person(address)):
             raise UnknownName(f"Nobody in the roster is {address}.")
         worker.store.people.revoke_links(address, utcnow())
     recipient = "everybody" if everybody else address

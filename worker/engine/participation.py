@@ -87,7 +87,7 @@ class ParticipationUpdate:
             return None
         self._refused_versions.pop(cause, None)
         _log_change(change)
-        return bool(change.new_participation)
+        return bool(change.new_participations)
 
     def preview(self) -> ParticipationChange:
         """Return what the rollout of the settings would change if it were put into force now. Writes nothing."""
@@ -166,6 +166,6 @@ class ParticipationUpdate:
 
 
 def _log_change(change: ParticipationChange) -> None:
-    if change.new_participation:
+    if change.new_participations:
         count = change.counts.get(Participation.YES, 0)
         log.info("taking part: %s", format_count(count, "pair"), extra={"action": Action.PARTICIPATION_CHANGED})

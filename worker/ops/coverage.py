@@ -75,18 +75,18 @@ class CoverageGroup:
     missing: int = 0  #: pairs whose conversation is due or has no session yet, and none held or booked in this quarter
     deferrals: int = 0
     days_late: list[int] = field(default_factory=list)  #: for each conversation held, the days after its target
-    contracts: list[bool] = field(default_factory=list)  #: for each contract due, whether it was recorded in time
+    contract_outcomes: list[bool] = field(default_factory=list)  #: for each contract due, whether it came in time
     #: By owner: for each commitment due, whether it was kept.
-    commitments: dict[Owner, list[bool]] = field(default_factory=lambda: {owner: [] for owner in Owner})
+    commitment_outcomes: dict[Owner, list[bool]] = field(default_factory=lambda: {owner: [] for owner in Owner})
 
     def add(self, other: "CoverageGroup") -> None:
         """Add the counts of another group."""
         for name in ("pairs", "held", "booked", "due_later", "missing", "deferrals"):
             setattr(self, name, getattr(self, name) + getattr(other, name))
         self.days_late += other.days_late
-        self.contracts += other.contracts
+        self.contract_outcomes += other.contract_outcomes
         for owner in Owner:
-            self.commitments[owner] += other.commitments[owner]
+            self.commitment_outcomes[owner] += other.commitment_outcomes[owner]
 
     @property
     def median_days_late(self) -> float | None:
@@ -170,7 +170,7 @@ def _count_pairs(
         _count_sessions(counts, sessions[pair_id], quarter, now, recorded_at)
         for commitment in commitments[pair_id]:
             if commitment.standing in (CommitmentStanding.OPEN, CommitmentStanding.DONE):
-                counts.commitments[commitment.owner].append(commitment.standing is CommitmentStanding.DONE)
+                counts.commitment_outcomes[commitment.owner].append(commitment.standing is CommitmentStanding.DONE)
     return counts_by_pair
 
 
@@ -193,7 +193,7 @@ def _count_sessions(
             counts.days_late.append(max((held_at.date() - session.target.date()).days, 0))
         is_recorded, deadline = session.id in recorded_at, held_at + CONTRACT_PERIOD
         if is_recorded or now > deadline:
-            counts.contracts.append(is_recorded and recorded_at[session.id] <= deadline)
+            counts.contract_outcomes.append(is_recorded and recorded_at[session.id] <= deadline)
     regular_held = [session for session, _ in held_sessions if not session.adhoc]
     open_sessions = [s for s in sessions if (s.booked or s.owed) and not s.adhoc]
     setattr(counts, _classify_pair(regular_held, open_sessions, quarter), 1)

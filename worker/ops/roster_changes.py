@@ -166,7 +166,7 @@ def _find_new_pairs(
         for pair in pairs:
             first_session = None
             if pair.id in starting_pairs:
-                turn = turns.get(pair.id, Turn())  # a pair with a recent start needs none
+                turn = turns.get(pair.id, Turn())  # without a turn: the pair's start decides when it begins
                 first_session = make_turn_window(pair, turn, roster.persons[manager].zone, now, policy).target.date()
             new_pairs[pair.report] = NewPair(manager, first_session, pair.paused)
     return new_pairs

@@ -60,7 +60,7 @@ _COUNTS = select(pair.c.participation, func.count()).where(pair.c.ended == EndRe
 class ParticipationChange:
     """The difference between the stored participation of all pairs and a new decision."""
 
-    new_participation: Mapping[PairId, Participation]  #: of each pair whose participation changes
+    new_participations: Mapping[PairId, Participation]  #: of each pair whose participation changes
     joining: tuple[PairId, ...]  #: pairs that begin to take part
     leaving: tuple[PairId, ...]  #: pairs that take part now, but not in the new rollout; a paused pair does not leave
     cancel_count: int  #: number of events of the leaving pairs that would be cancelled
@@ -147,10 +147,10 @@ class ParticipationRows:
         now: datetime,
     ) -> None:
         """Store the rollout, the pauses and the participation that was decided, and make changed pairs due."""
-        if change.new_participation:
+        if change.new_participations:
             lock_calendars(self._database, connection)
-            wake_pairs(connection, sorted(change.new_participation), now, reread_free_busy=True)
-            save_participation(connection, change.new_participation)
+            wake_pairs(connection, sorted(change.new_participations), now, reread_free_busy=True)
+            save_participation(connection, change.new_participations)
             schedule_calendar_readings(self._database, connection, now)
         version_query = select(stored_value.c.value).where(stored_value.c.name == PEOPLE_VERSION_NAME)
         people_version = connection.execute(version_query).scalar() or ""
@@ -238,18 +238,20 @@ def _decide(connection: Connection, rollout: Rollout, pauses: OperatorPauses, no
         pair_.id: decide_participation(pair_, people[pair_.manager], people[pair_.report], rollout, pauses, now)
         for pair_ in pairs
     }
-    new_participation = {pair_.id: decisions[pair_.id] for pair_ in pairs if decisions[pair_.id] != pair_.participation}
+    new_participations = {
+        pair_.id: decisions[pair_.id] for pair_ in pairs if decisions[pair_.id] != pair_.participation
+    }
     current_ids = [pair_.id for pair_ in pairs if not pair_.ended]
     participant_ids = {pair_.id for pair_ in pairs if not pair_.ended and pair_.participation is Participation.YES}
     leaving = sorted(
         pair_id
-        for pair_id, decision in new_participation.items()
+        for pair_id, decision in new_participations.items()
         if pair_id in participant_ids and decision in EXCLUDED_BY_ROLLOUT
     )
     return ParticipationChange(
-        new_participation=new_participation,
+        new_participations=new_participations,
         joining=tuple(
-            sorted(pair_id for pair_id in current_ids if new_participation.get(pair_id) is Participation.YES)
+            sorted(pair_id for pair_id in current_ids if new_participations.get(pair_id) is Participation.YES)
         ),
         leaving=tuple(leaving),
         cancel_count=_count_booked_sessions(connection, leaving),

@@ -83,7 +83,7 @@ def confirm(action: str) -> Response:
     change = site.worker.operator_switches.preview(scope, should_pause=should_pause)
     if change is None:
         abort(404)
-    withdrawal = preview_withdrawal(site.store, site.settings.policy, change.new_participation, site.now())
+    withdrawal = preview_withdrawal(site.store, site.settings.policy, change.new_participations, site.now())
     page = {
         "to": current_login().person,
         "token": current_login().token,

@@ -44,6 +44,7 @@ def simulate_year(company: Company, seed: int, behaviour: Behaviour = CALM_YEAR,
                 _, pair = joins.pop(0)
                 world.pairs[pair.id] = pair
                 world.worker.store.people.apply_import(world.persons, world.pairs, now)
+                # a text that differs between imports: the services load the people again when it changes
                 world.worker.store.people.set_stored_value(IMPORT_VERSION_NAME, f"as of {now}")
             meetings.refresh()
             world.calendar.pop_changed_calendars()
