@@ -78,7 +78,7 @@ def test_a_wrong_contract_is_refused_with_all_its_problems(terminal: Terminal) -
     file = terminal.write("bad.md", f"## Their commitments\n- {SECRET}\n## Manager's commitments\n- x by 2027-02-30\n")
     error = terminal.error_of(*RECORD, session_id, file, "--yes")
     assert [line.partition(": ")[0] for line in error.splitlines()][:2] == [f"{file}:2", f"{file}:4"]
-    assert len(error.splitlines()) >= 4, "the two missing headings are problems too"
+    assert len(error.splitlines()) >= 4, "the two missing headings are not among the problems"
     assert terminal.read_database() == before
 
 
@@ -135,7 +135,7 @@ def test_r18_an_edited_contract_is_recorded_as_the_next_revision(terminal: Termi
     assert "And then?" in terminal.output_of(*SHOW, session_id)
     assert "What next?" in terminal.output_of(*SHOW, session_id, "--revision", "1")
     assert "but no revision 3" in terminal.error_of(*SHOW, session_id, "--revision", "3")
-    assert len(terminal.json_of("commitment", "list")) == 2, "the revision continues the two commitments"
+    assert len(terminal.json_of("commitment", "list")) == 2, "the revision did not continue the two commitments"
 
 
 def test_r18_an_unchanged_contract_or_commitment_is_not_written_again(terminal: Terminal) -> None:

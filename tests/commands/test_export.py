@@ -51,7 +51,7 @@ def test_an_export_holds_all_data_of_a_person_and_both_get_a_mail(contract_termi
     for section in ("events", "mails", "accesses", "left_out"):
         assert data[section], section
     assert [access["why"] for access in data["accesses"]][-1] == WHY
-    assert KIM not in json.dumps(data), "nobody else's pairs are in it"
+    assert KIM not in json.dumps(data), "somebody else is in the export"
     assert list_recipients(contract_terminal) == [DANA, SAM]
     history = [row for row in contract_terminal.read_database()["history"] if row.what == "access"]
     assert history[-1].fields == {"command": "export"}
@@ -79,7 +79,7 @@ def test_export_without_content_holds_none_and_sends_no_mail(contract_terminal: 
     assert "What people wrote was left out." in output
     text = "".join(path.read_text(encoding="utf-8") for path in (tmp_path / "out").iterdir())
     assert SECRET not in text
-    assert read_data(tmp_path / "out")["as_report"][0]["commitments"], "the existence of commitments is no content"
+    assert read_data(tmp_path / "out")["as_report"][0]["commitments"]  # the existence of commitments is no content
     assert contract_terminal.read_database() == before
 
 
@@ -117,7 +117,7 @@ def test_the_exported_page_is_in_the_language_of_the_person_and_loads_nothing(
     assert "Was über Sam gespeichert ist" in page
     assert SECRET in page
     assert "<script" not in page
-    assert not re.search(r"(src|href)=|url\(|@import", page), "the page loads no other file"
+    assert not re.search(r"(src|href)=|url\(|@import", page), "the page loads another file"
 
 
 def test_the_exported_page_has_labels_for_fixed_values_and_what_people_wrote_as_it_is(

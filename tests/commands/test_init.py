@@ -45,7 +45,7 @@ def test_init_sets_up_caldav_from_an_answers_file(servers: EmbeddedServers, peop
     unit = (folder / "longarc.service").read_text()
     assert f"--config {folder}/longarc.toml run" in unit
     assert f"ReadWritePaths={folder}/var" in unit
-    assert not list(folder.glob("var/*")), "nothing was booked: there is no database yet"
+    assert not list(folder.glob("var/*")), "something was booked: there is a database"
     assert tomllib.loads((folder / "answers.toml").read_text())["way"] == "caldav"
 
 
@@ -85,7 +85,7 @@ def test_init_sets_up_a_google_domain_with_its_directory(tmp_path: Path) -> None
         double.tokens.expire_access_tokens()
         refused = run_init(str(tmp_path / "again"), "--answers", answers, "--no-mail")
         assert refused.exit_code == 1
-        assert DIRECTORY_READ_SCOPE in refused.output, "the remedy names the scope that is missing"
+        assert DIRECTORY_READ_SCOPE in refused.output, "the remedy does not name the missing scope"
 
 
 def test_init_signs_in_to_a_google_account_and_continues(tmp_path: Path, people: Path) -> None:
@@ -123,7 +123,7 @@ def test_init_signs_in_to_a_google_account_and_continues(tmp_path: Path, people:
                 process.kill()
         output = "".join(lines)
         assert process.returncode == 0, output
-        assert "ssh -L" in output, "how a browser on another machine reaches this one"
+        assert "ssh -L" in output, "the output does not say how a browser on another machine reaches this one"
         assert "2 to book" in output
         assert list((tmp_path / "longarc" / "var" / "google").glob("*.sealed"))
 
@@ -154,10 +154,9 @@ def test_init_sets_up_microsoft_365(way: str, tmp_path: Path, people: Path) -> N
         assert result.exit_code == 0, result.output
         assert "2 to book" in result.output
         assert load_settings(folder / "longarc.toml", {}).sync.notify_url == "https://127.0.0.1:9"
-        assert "the pages are not running at" in " ".join(result.output.split()), (
-            "it is only a warning while nothing runs"
-        )
-        assert len(double.mails.outbox) == 1, "the test mail, and no other"
+        # it is only a warning while nothing runs
+        assert "the pages are not running at" in " ".join(result.output.split())
+        assert len(double.mails.outbox) == 1  # the test mail, and no other
 
 
 def test_init_sets_up_embedded_servers_without_further_answers(tmp_path: Path) -> None:

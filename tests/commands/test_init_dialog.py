@@ -25,8 +25,8 @@ def test_a_stopped_set_up_continues_with_the_next_question(
     stopped_run = run_init(str(folder), given="\n".join([*first_answers, ""]))
     assert stopped_run.exit_code == 1
     assert "`nobody` is not an e-mail address." in stopped_run.output
-    assert "gets a mail" in stopped_run.output, "`?` explains the question"
-    assert f" init {folder}\n" in stopped_run.output, "the command that continues the set-up"
+    assert "gets a mail" in stopped_run.output, "`?` did not explain the question"
+    assert f" init {folder}\n" in stopped_run.output, "the command that continues the set-up is not shown"
     mail_answers = ["yes", answers["smtp_host"], "none", answers["smtp_port"], "", "longarc@corp.example"]
     next_answers = ["", *mail_answers, "", "", "", "change"]
     corrections = ["caldav_pasword", "caldav_password", "a long one", ""]
@@ -39,7 +39,7 @@ def test_a_stopped_set_up_continues_with_the_next_question(
     assert "Did you mean `caldav_password`?" in output
     assert "Did you mean `Care`?" in output
     assert "1 to book" in output
-    assert "a long one" not in output, "no list of answers shows a secret"
+    assert "a long one" not in output, "a list of answers shows a secret"
 
 
 def test_a_changed_answer_leaves_the_other_answers_as_they_were(
@@ -57,8 +57,8 @@ def test_a_changed_answer_leaves_the_other_answers_as_they_were(
     assert result.exit_code == 0, result.output
     settings = load_settings(folder / "longarc.toml", {})
     assert (settings.company, settings.rollout.managers, settings.rollout.groups) == ("Southlight", (DANA,), None)
-    assert not (folder / "secrets" / "LONGARC_SMTP_PASSWORD").exists(), "no answer needs it any more"
-    assert result.output.count("Trying calendar and mail") == 3, "twice for the step, once for the changed answer"
+    assert not (folder / "secrets" / "LONGARC_SMTP_PASSWORD").exists()  # no answer needs it any more
+    assert result.output.count("Trying calendar and mail") == 3  # twice for the step, once for the changed answer
 
 
 def test_enter_keeps_a_secret_and_earlier_answers(servers: EmbeddedServers, people: Path, tmp_path: Path) -> None:
@@ -187,7 +187,7 @@ def test_an_embedded_trial_can_be_set_up_again_with_other_services(tmp_path: Pat
     assert f" run --embedded '{folder}'" in embedded.output
     stopped_run = run_init(str(folder), given="way\ncaldav\n\nNorthlight\n")
     assert f" init '{folder}'\n" in stopped_run.output
-    assert not (folder / "longarc.toml").exists(), "the settings of the embedded servers are removed"
+    assert not (folder / "longarc.toml").exists(), "the settings of the embedded servers were kept"
     embedded_again = run_init(str(folder), given="1\nembedded\n\n")
     assert embedded_again.exit_code == 0, embedded_again.output
     assert "attendee_copies = true" in (folder / "longarc.toml").read_text()
@@ -220,7 +220,7 @@ def test_a_changed_account_needs_a_new_sign_in(stops_at_sign_in: bool, tmp_path:
         grant = folder / "var" / "outlook-account"
         former_grant = grant.read_bytes()
         for replies in ("\nn\n", "way\n\n\nn\n"):
-            assert "To sign in" not in run_init(str(folder), given=replies).output, "the stored grant is used"
+            assert "To sign in" not in run_init(str(folder), given=replies).output, "the stored grant was not used"
         double.login.signed_in = "" if stops_at_sign_in else SAM
         result = run_init(str(folder), given=f"account\n{SAM}\n\nn\n")
         assert "To sign in" in result.output
@@ -253,7 +253,7 @@ def test_a_changed_google_account_or_client_needs_a_new_sign_in(
         add_settings(str(folder / "answers.toml"), service_addresses)
         run_init(str(folder), given=f"\n{secret}\nn\n")
         run_init(str(folder), given="\nn\n")
-        assert len(sign_ins) == 1, "the second run uses the stored grant"
+        assert len(sign_ins) == 1, "the second run did not use the stored grant"
         for question, answer in (("account", SAM), ("google_client_secret", secret)):
             result = run_init(str(folder), given=f"{question}\n{answer}\n\nn\n")
             assert "2 of 3" in result.output, result.output

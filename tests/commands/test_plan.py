@@ -91,7 +91,7 @@ def test_the_page_is_written_without_a_database(fresh_terminal: Terminal) -> Non
     assert f"{file} was written" in fresh_terminal.output_of("plan", "--html", str(file))
     page = file.read_text()
     assert "2 pairs with one manager." in page and "<bdi>Sam</bdi>" in page
-    assert file.stat().st_mode & 0o077 == 0, "the page names people, so only its owner may read it"
+    assert file.stat().st_mode & 0o077 == 0  # the page names people, so only its owner may read it
     assert not (fresh_terminal.folder / "longarc.db").exists()
     fresh_terminal.output_of("plan", "--html", str(file))  # a page of `longarc plan` is replaced
 

@@ -139,7 +139,7 @@ def test_run_continues_after_sigterm_and_shares_work_with_a_second_worker(tmp_pa
     output = stop_during_first_bookings(tmp_path, signal.SIGTERM)
     calendar_line = next(line for line in output.splitlines(keepends=True) if "example.com/calendar/" in line)
     with start_run("--embedded", str(tmp_path)) as with_servers:
-        assert with_servers.wait_for(r"example\.com/calendar/") == calendar_line, "the port is the same"
+        assert with_servers.wait_for(r"example\.com/calendar/") == calendar_line, "the port has changed"
         with_servers.wait_for("Longarc runs: ")
         config, key = str(tmp_path / "longarc.toml"), str(tmp_path / "key")
         with start_run("--config", config, LONGARC_KEY_FILE=key) as second_worker:
@@ -180,4 +180,4 @@ def test_run_reports_faults_that_keep_it_from_starting(
     assert result.exit_code == 1
     assert re.search(message, result.output)
     assert "Traceback" not in result.output
-    assert not list(tmp_path.glob("longarc*.db*")), "no database is created"
+    assert not list(tmp_path.glob("longarc*.db*")), "a database was created"

@@ -115,7 +115,7 @@ def test_storm_of_notifications_causes_two_polls_a_minute_until_a_calm() -> None
         HINT_MERGE_PERIOD.total_seconds() * number for number in range(MAX_RAPID_POLLS + 1)
     ]
     assert {b - a for a, b in pairwise(polls[MAX_RAPID_POLLS:])} == {STORM_MERGE_PERIOD.total_seconds()}
-    assert polls[-1] >= storm[-1], "a poll follows the last notification"
+    assert polls[-1] >= storm[-1], "no poll follows the last notification"
     first_after_calm = polls[-1] + STORM_MERGE_PERIOD.total_seconds()
     assert list_polls([*storm, first_after_calm, first_after_calm + 1])[-2:] == [
         first_after_calm,

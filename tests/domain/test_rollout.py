@@ -81,7 +81,7 @@ def test_standing_pause_applies_to_everybody_a_group_or_a_person(
 ) -> None:
     assert get_participation(pair(DANA, SAM), Rollout(), pauses) is expected
     participation_outside = get_participation(pair(DANA, SAM), Rollout(groups=("Legal",)), pauses)
-    assert participation_outside is Participation.NOT_CHOSEN, "the pair would not take part without the pause either"
+    assert participation_outside is Participation.NOT_CHOSEN  # the pair would not take part without the pause either
 
 
 ALL_PAIRS, SALES, PAIRS_OF_DANA = PauseScope(), PauseScope(group="Sales"), PauseScope(person=DANA)

@@ -253,9 +253,8 @@ def test_a_meet_link_is_created_at_once_or_later_or_refused(double: Google, clie
     path = f"{EVENTS}?conferenceDataVersion=1"
     event = client("POST", path, {**make_times(9), "conferenceData": request}).json()
     assert event["hangoutLink"] == event["conferenceData"]["entryPoints"][0]["uri"]
-    assert "conferenceData" not in client("POST", EVENTS, {**make_times(9), "conferenceData": request}).json(), (
-        "the default version, 0, ignores the request"
-    )
+    # the default version, 0, ignores the request
+    assert "conferenceData" not in client("POST", EVENTS, {**make_times(9), "conferenceData": request}).json()
     double.calendars.meet_takes_time = True
     pending = client("POST", path, {**make_times(9), "id": "later1", "conferenceData": request}).json()
     assert (

@@ -124,7 +124,7 @@ def test_setting_decides_the_text_in_the_event_of_a_commitment(commitment_text: 
     office.run(timedelta(minutes=5))
     (body,) = {draft.body for _, draft in calendar.drafts if not draft.guests}
     assert body.rpartition("\n\n")[0] == (body_text + session.id if commitment_text == "link" else body_text)
-    assert "/in/" not in body, "personal links begin so"
+    assert "/in/" not in body, "the body has a personal link"
     introduction = texts(office.mails("introduction"))
     assert ("stand inside that private event" in " ".join(introduction.split())) is (commitment_text == "text")
     office.close()
@@ -171,7 +171,7 @@ def test_each_access_adds_a_history_line_without_content_and_a_mail_to_both(term
         ("commitment done", DANA), ("commitment let-go", DANA),
     ]  # fmt: skip
     lines = [row for row in after["history"] if row.what == "access"]
-    assert len(lines) == 6, "the five commands, and the recording of the contract before them"
+    assert len(lines) == 6  # the five commands, and the recording of the contract before them
     assert WHY not in str(lines) and SECRET not in str(lines)
     assert {row.to for row in after["message"] if row.name == "content_accessed"} == {DANA, SAM}
 

@@ -123,13 +123,13 @@ def test_mailboxes_of_people_outside_the_rollout_are_not_read(
         worker.import_people()
         worker.participation.update()
         with record_statements(worker) as statements:
-            assert not worker.import_people(), "a second import changes nothing"
+            assert not worker.import_people(), "a second import changed something"
         # without a change, the import loads no complete rows of people or pairs
         assert not [sql for sql in statements if "person.name" in sql or "pair.first_seen" in sql]
         people = worker.store.people.load_current_people()
         assert [people[address].zone for address in names.values()] == zones
         assert double.counts["GET mailboxSettings"] == read_count
-        assert worker.store.outbox.count_by_progress() == {}, "no alert about people outside the rollout"
+        assert worker.store.outbox.count_by_progress() == {}, "an alert is about people outside the rollout"
         worker.close()
 
 

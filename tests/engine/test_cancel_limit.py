@@ -21,11 +21,11 @@ def test_cancellations_above_the_limit_are_refused_with_one_alert_a_day(database
     assert [office.events(f"m{n}@corp.example") for n in range(2)] == events_before
     assert office.effects("event.cancel") == []
     assert {s.state for s in office.store.queries.list_sessions()} == {SessionState.BOOKED}, (
-        "no plan of the sweep is written"
+        "a plan of the sweep was written"
     )
     alerts = office.mails("operator_alert")
     assert {"max_cancels" in texts([alert]) for alert in alerts} == {True}
-    assert len(alerts) == len({str(alert["Date"])[:16] for alert in alerts}), "one alert a day"
+    assert len(alerts) == len({str(alert["Date"])[:16] for alert in alerts}), "two alerts are of one day"
     office.close()
 
 
@@ -36,7 +36,7 @@ def test_cancellations_within_the_limit_are_carried_out(database_url: str) -> No
     add_absence_of_everybody(office)
     assert len(office.effects("event.cancel")) == 8
     assert not office.mails("operator_alert")
-    assert len(office.effects("unplaceable")) == 16, "both people of each pair get the reason"
+    assert len(office.effects("unplaceable")) == 16  # both people of each pair get the reason
     office.close()
 
 

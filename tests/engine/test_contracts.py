@@ -248,7 +248,7 @@ def test_r18_changed_commitment_creates_a_revision_and_keeps_its_id(
     assert (newest.manager[0].text, newest.manager[0].due) == ("Ask Ana about a mentor", date(2027, 1, 15))
     assert get_commitment_id(office, Owner.MANAGER) == commitment_id
     assert not contracts.change(commitment_id, text="Ask Ana about a mentor", on_behalf=ON_BEHALF)
-    assert get_newest_revision(office, session)[0] == 2, "the same text again is no change"
+    assert get_newest_revision(office, session)[0] == 2, "the same text again counts as a change"
 
 
 def test_r18_commitment_that_is_let_go_is_removed_from_the_contract(

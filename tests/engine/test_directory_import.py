@@ -209,7 +209,7 @@ def test_failed_reading_changes_nothing_and_is_not_repeated_each_minute(
         except LongarcError as error:
             outcomes.append(str(error))
         company.clock.move_to(company.clock() + timedelta(minutes=1))
-    assert outcomes[1:] == [False] * 9, "the directory is not read again before RETRY_AFTER has passed"
+    assert outcomes[1:] == [False] * 9, "the directory was read again before RETRY_AFTER had passed"
     assert outcomes[0] == (str(failure) if isinstance(failure, Forbidden) else False)
     assert company.directory.readings == 2 and company.list_current_pairs() == pairs
     company.directory.failure = None

@@ -162,7 +162,7 @@ def test_forgetting_removes_a_departed_person_from_every_row(stored_office: Offi
     assert find_columns_with(stored_office, SAM, ALIAS, DIRECTORY_ID, NAME, *WORDS.values()) == set()
     all_pairs = stored_office.store.people.load_all_pairs().values()
     (ended_pair,) = [pair for pair in all_pairs if pair.manager == DANA and pair.ended]
-    assert ended_pair.id == PairId(DANA, result.pseudonym.email), "the pair and its dates stay, under a pseudonym"
+    assert ended_pair.id == PairId(DANA, result.pseudonym.email)  # the pair and its dates stay, under a pseudonym
     assert ended_pair.erased_at == stored_office.clock()
     assert {s.held_at is not None for s in stored_office.store.queries.list_sessions(ended_pair.id)} == {True, False}
     assert stored_office.store.queries.list_sessions(PairId(KIM, "adsam@corp.example")) == sessions_of_others
@@ -173,7 +173,7 @@ def test_forgetting_removes_a_departed_person_from_every_row(stored_office: Offi
         "history.pair",
     }
     stored_office.run(10 * DAY)
-    assert not stored_office.mails("operator_alert")[1:], "erasure causes no alert after the one of the fixture"
+    assert not stored_office.mails("operator_alert")[1:], "erasure caused an alert after the one of the fixture"
 
 
 @pytest.mark.databases("sqlite", "postgresql")  # the two databases compare letter case differently
@@ -209,7 +209,7 @@ def test_person_still_in_the_roster_is_not_forgotten(office: Office) -> None:
 def test_contents_of_a_current_person_are_erased_and_the_pair_continues(stored_office: Office) -> None:
     # the keys of blocks begin with "p"
     block_keys = {event.key for event in stored_office.events() if event.key and event.key.startswith("p")}
-    assert block_keys, "a private event holds the text of the commitment"
+    assert block_keys, "no private event holds the text of the commitment"
     stored_office.worker.erasure.erase_contents(SAM)
     assert find_columns_with(stored_office, *WORDS.values()) == set()
     assert not block_keys & {event.key for event in stored_office.events()}
@@ -219,7 +219,7 @@ def test_contents_of_a_current_person_are_erased_and_the_pair_continues(stored_o
     stored_office.run(20 * DAY)
     assert not [mail for mail in stored_office.mails("operator_alert") if "failed" in texts([mail])]
     later_mails = [mail for key, mail in stored_office.mailer.sent[sent_count:]]
-    assert later_mails, "the pair still gets mails"
+    assert later_mails, "the pair gets no mails any more"
     assert not any(words in texts(later_mails) for words in WORDS.values())
 
 
@@ -327,7 +327,7 @@ def test_contents_of_ended_pairs_are_erased_after_the_retention(days: int, is_er
     columns = find_columns_with(office, WORDS["contract"], WORDS["reason"], WORDS["note"], WORDS["deferral"])
     assert (columns == set()) is is_erased
     assert (office.store.people.load_all_pairs()[SAM_PAIR].erased_at is not None) is is_erased
-    assert find_columns_with(office, SAM), "addresses stay until the person is forgotten"
+    assert find_columns_with(office, SAM), "the address is gone before the person is forgotten"
     office.close()
 
 
@@ -345,5 +345,5 @@ def test_contents_stay_by_default_and_while_the_pair_continues() -> None:
     office.apply()
     office.clock.advance(4000 * DAY)
     office.worker.erasure.run()
-    assert find_columns_with(office, WORDS["contract"]), "the pair continues, since Sam has returned"
+    assert find_columns_with(office, WORDS["contract"])  # the pair continues, since Sam has returned
     office.close()

@@ -126,7 +126,7 @@ def test_forecast_gives_no_time_to_an_unplaceable_pair() -> None:
     forecast = forecast_manager(office, DANA)
     assert not any(session.booked for session in forecast.states_later[0].sessions)
     assert {expected.mail.name for expected in forecast.mails} == {"unplaceable"}
-    assert len(forecast.mails) == 8, "four mails to each of the two: at once, and every four weeks for a quarter"
+    assert len(forecast.mails) == 8  # four mails to each of the two: at once, and every four weeks for a quarter
     office.close()
 
 

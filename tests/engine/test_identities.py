@@ -254,7 +254,9 @@ def test_person_with_a_new_address_stays_in_the_same_pair(database_url: str, for
     assert len(office.effects("introduction")) == introduction_count
     assert office.effects("event.cancel") == cancellations
     placed_event = office.placed_event(session_before.key)
-    assert list_columns_with_address(office, former) == set(), "only records of the past keep the former address"
+    assert list_columns_with_address(office, former) == set(), (
+        "other records than those of the past keep the former address"
+    )
     assert placed_event is not None and placed_event.ref.calendar == manager
     assert set(placed_event.answers) <= {report}
     office.close()

@@ -225,7 +225,7 @@ def test_three_machines_write_each_event_and_mail_once(
     office.store.calendars.make_due(sorted({pair.manager for pair in listed.values()}), START)
     wait_until(lambda: office.is_at_rest() and len(office.effects("event.update")) >= PAIRS, office)
     counts = machines.stop()
-    assert min(counts) > 0, "each process did a part of the work"
+    assert min(counts) > 0, "a process did nothing"
     assert calendar.request_counts["update"] == PAIRS and calendar.request_counts["create"] == PAIRS
     _check(office, memory, mailer._service)  # type: ignore[arg-type]
     office.close()
@@ -239,8 +239,12 @@ def _check(office: Office, memory: MemoryCalendar, mails: MemoryMailer) -> None:
         sixty_days = Span(START, START + 60 * 24 * 60 * MINUTE)
         events = sorted((e for e in memory.changes(manager, None, sixty_days).events if e.key), key=lambda e: e.span)
         assert [(e.key, e.span) for e in events] == [(s.key, s.span) for s in manager_sessions]
-        assert len({s.span.start.date() for s in manager_sessions}) == len(manager_sessions), "one session a day"
-        assert all(b.span.start - a.span.end >= 15 * MINUTE for a, b in pairwise(manager_sessions)), "the buffer"
+        assert len({s.span.start.date() for s in manager_sessions}) == len(manager_sessions), (
+            "two sessions are on one day"
+        )
+        assert all(b.span.start - a.span.end >= 15 * MINUTE for a, b in pairwise(manager_sessions)), (
+            "two sessions are closer than the buffer"
+        )
     sent = Counter(key for key, _ in mails.sent)
     assert set(sent.values()) == {1}
     managers = {s.pair.manager for s in sessions}
@@ -249,12 +253,12 @@ def _check(office: Office, memory: MemoryCalendar, mails: MemoryMailer) -> None:
     assert (effect_counts["introduction"], effect_counts["deferral_notice"]) == (PAIRS + len(managers), 2 * PAIRS)
     folded = {m.key for m in effects if m.progress is EffectProgress.DONE} - sent.keys()
     mails_by_reader = Counter(m.to for m in effects if m.key in sent)
-    assert max(mails_by_reader[manager] for manager in managers) <= 3, "more mails go into the overflow mail (T-16)"
+    assert max(mails_by_reader[manager] for manager in managers) <= 3  # more mails go into the overflow mail (T-16)
     history_counts = Counter(line["what"] for line in office.history())
     event_and_mail_counts = history_counts["event.create"], history_counts["event.update"], history_counts["mail"]
     assert event_and_mail_counts == (PAIRS, PAIRS, len(sent))
     dropped = [m.name for m in effects if m.progress is EffectProgress.DROPPED]
-    assert dropped == ["weekly"] * len(managers), "the notices already tell the times to choose from"
+    assert dropped == ["weekly"] * len(managers)  # the notices already tell the times to choose from
     folded_count = history_counts["mail.folded"]
     assert folded_count == len(folded) == len(effects) - effect_counts["overflow"] - len(sent) - len(dropped)
     assert effect_counts["overflow"] == len(managers)

@@ -120,7 +120,7 @@ def test_r28_prompt_and_brief_invite_to_notes_once_for_each_part(series_office: 
     assert list_mails_with(series_office, INVITATION) == ["reflection_prompt", "brief"]
     series_office.run_to(get_part(series_office, Topic.GAP).span.start - HOUR)
     assert list_mails_with(series_office, INVITATION) == ["reflection_prompt", "brief"] * 2, (
-        "after the second part, both are invited again"
+        "after the second part, the two were not both invited again"
     )
 
 
@@ -177,7 +177,7 @@ def test_r32_one_mail_mentions_the_reports_kept_commitment_to_the_manager(contra
     mail_count = len(contract_office.mails())
     mark_commitment_done(contract_office, Owner.REPORT)
     contract_office.tick()
-    assert len(contract_office.mails()) == mail_count, "no mail is sent for the mention alone"
+    assert len(contract_office.mails()) == mail_count, "a mail was sent for the mention alone"
     contract_office.run(60 * DAY)
     assert list_mails_with(contract_office, KEPT) == ["review_note"]
     (mail,) = [mail for mail in contract_office.mails() if KEPT in join_texts([mail])]
@@ -229,9 +229,9 @@ def test_r32_only_one_of_two_mails_reserves_a_mention(office: Office) -> None:
     mentions = office.store.mentions
     assert mentions.reserve("brief:1", Owner.MANAGER, ["c1", "c2"]) == {"c1", "c2"}
     assert mentions.reserve("review_note:1", Owner.MANAGER, ["c1", "c3"]) == {"c3"}
-    assert mentions.reserve("prompt:1", Owner.REPORT, ["c1"]) == {"c1"}, "the report is another reader than the manager"
+    assert mentions.reserve("prompt:1", Owner.REPORT, ["c1"]) == {"c1"}  # the report is another reader than the manager
     assert mentions.reserve("brief:1", Owner.MANAGER, ["c1", "c2"]) == {"c1", "c2"}, (
-        "a mail that is tried again keeps its mentions"
+        "the mail that is tried again lost its mentions"
     )
     assert mentions.list_mentioned(Owner.MANAGER, ["c1", "c9"]) == {"c1"}
     assert mentions.reserve("brief:2", Owner.MANAGER, []) == frozenset()

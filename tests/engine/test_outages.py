@@ -217,9 +217,8 @@ def test_status_shows_running_workers_and_workers_without_heartbeat(terminal: Te
     workers = json.loads(terminal.output_of("status", "--json"))["workers"]
     assert {worker["holder"]: worker["lives"] for worker in workers} == {"one": True, "two": False}
     store_heartbeat(terminal, "three", now + 2 * DAY)
-    assert len(json.loads(terminal.output_of("status", "--json"))["workers"]) == 1, (
-        "two days after their last heartbeat the others are forgotten"
-    )
+    # two days after their last heartbeat the others are forgotten
+    assert len(json.loads(terminal.output_of("status", "--json"))["workers"]) == 1
 
 
 def test_the_output_of_status_fits_eighty_columns(terminal: Terminal) -> None:

@@ -103,7 +103,7 @@ def test_an_event_that_waited_over_five_minutes_is_planned_again(office: Office)
     moved = office.session()
     assert moved.id == session.id and not moved.span.overlaps(session.span)
     assert [event.span for event in office.events()] == [moved.span]
-    assert moved.count == 0, "a failure of the service is no deferral"
+    assert moved.count == 0, "a failure of the service counts as a deferral"
 
 
 def test_a_refused_event_alerts_the_operator_and_is_planned_again(office: Office) -> None:
@@ -114,7 +114,7 @@ def test_a_refused_event_alerts_the_operator_and_is_planned_again(office: Office
     (alert,) = office.mails("operator_alert")
     assert OPERATOR in alert["To"] and "not on this calendar" in texts([alert])
     office.run(4 * MINUTE)
-    assert len(office.effects("event.create")) == 1, "the first retry comes five minutes after the refusal"
+    assert len(office.effects("event.create")) == 1  # the first retry comes five minutes after the refusal
     office.run(HOUR)
     assert [effect.progress for effect in office.effects("event.create")] == [
         EffectProgress.DEAD,
@@ -145,7 +145,7 @@ def test_a_refused_cancel_is_repeated_until_the_calendar_accepts_it(office: Offi
     assert office.effects("event.cancel")[-1].progress is EffectProgress.DONE
     cancel_count = len(office.effects("event.cancel"))
     office.run(2 * DAY)
-    assert len(office.effects("event.cancel")) == cancel_count, "no cancel follows the accepted one"
+    assert len(office.effects("event.cancel")) == cancel_count, "a cancel follows the accepted one"
 
 
 @pytest.mark.parametrize("is_moved", [False, True])
@@ -161,7 +161,7 @@ def test_a_decline_counts_once_while_the_calendar_refuses_the_new_time(office: O
     assert len(office.mails("deferral_notice")) <= 2
     office.calendar.fail = None
     office.run(2 * DAY)
-    assert (office.session().count, len(office.mails("deferral_notice"))) == (1, 2), "one mail to each"
+    assert (office.session().count, len(office.mails("deferral_notice"))) == (1, 2)  # one mail to each
     assert [event.span for event in office.events()] == [office.session().span]
 
 
@@ -188,7 +188,7 @@ def test_a_revoked_grant_suspends_the_calendar_and_alerts_the_operator_once(dail
     daily_office.run(3 * DAY)
     daily_office.calendar.fail = Fails(lambda: AuthRevoked("token expired"), "create", "changes")
     daily_office.run(2 * DAY)
-    assert len(daily_office.mails("operator_alert")) == 2, "a second revocation causes a second alert"
+    assert len(daily_office.mails("operator_alert")) == 2, "the second revocation caused no second alert"
 
 
 @pytest.mark.parametrize("operation", ["create", "changes"])
@@ -208,7 +208,7 @@ def test_after_a_suspension_is_lifted_the_next_tick_creates_the_event(office: Of
     office.tick()
     assert not office.store.people.load_suspensions()
     assert [event.span for event in office.events()] == [office.session().span]
-    assert not office.store.calendars.lift_suspension(DANA, office.clock()), "no suspension is left to lift"
+    assert not office.store.calendars.lift_suspension(DANA, office.clock()), "a suspension is left"
 
 
 def test_a_suspended_calendar_is_not_written_to(office: Office) -> None:
@@ -219,7 +219,7 @@ def test_a_suspended_calendar_is_not_written_to(office: Office) -> None:
     office.store.plans.wake(list(office.pairs), office.clock(), reread_free_busy=True)
     office.run(30 * MINUTE)
     assert not {"create", "update"} & set(operations)
-    assert office.session().unplaceable is None, "a suspension is no reason to call a session unplaceable"
+    assert office.session().unplaceable is None, "a suspension made the session unplaceable"
 
 
 def test_a_revoked_grant_for_mail_suspends_no_calendar(office: Office) -> None:
@@ -381,13 +381,12 @@ def test_events_of_a_manager_who_left_are_cancelled(office: Office) -> None:
     assert office.events() == []
     assert not office.mails("operator_alert") and not office.mails("pair_ended")
     office.run(2 * HOUR)
-    assert [mail["To"] for mail in office.mails("pair_ended")] == [f"Sam <{SAM}>"], (
-        "T-17: the mail leaves at nine the next day"
-    )
+    # T-17: the mail leaves at nine the next day
+    assert [mail["To"] for mail in office.mails("pair_ended")] == [f"Sam <{SAM}>"]
     operations: list[str] = []
     office.calendar.fail = operations.append
     office.run(3 * DAY)
-    assert operations == [], "the calendar of a person who left is not read"
+    assert operations == [], "the calendar of a person who left was read"
 
 
 def test_no_mail_is_sent_when_an_ended_pair_returns_within_a_day(office: Office) -> None:

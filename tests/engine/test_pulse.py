@@ -211,7 +211,7 @@ def test_the_opened_round_connects_no_person_with_an_answer(office: Office) -> N
     assert content is not None and content.waiting == {}
     opened_text = Seal([KEY]).unseal(sealed)
     assert set(json.loads(opened_text)) == {"salt", "waiting", "answered", "yes", "no"}
-    assert list(content.answered) == sorted(content.answered), "the order shows nothing of the times of the answers"
+    assert list(content.answered) == sorted(content.answered), "the order shows the times of the answers"
     assert {name: content.yes.get(name, 0) + count for name, count in content.no.items()} == {"others": 6, "sales": 6}
     assert not any(report in opened_text for report in REPORTS)
 
@@ -245,7 +245,7 @@ def test_opening_the_page_changes_nothing_and_both_answers_show_the_same_page(of
     pages = []
     for report, answer in zip(REPORTS[:2], "yn", strict=True):
         client, page = open_question_page(office, report)
-        assert page == f"/pulse/{ROUND}", "the address contains no answer"
+        assert page == f"/pulse/{ROUND}", "the address contains an answer"
         before = read_all_tables(office)
         assert "final" in text(client.get(page))
         assert read_all_tables(office) == before
@@ -344,7 +344,7 @@ def test_a_round_hides_a_group_that_one_person_has_joined(office: Office) -> Non
     office.clock.move_to(datetime(2027, 4, 1, 9, tzinfo=UTC))
     office.worker.pulse.run()
     second_round, first_round = office.store.pulse.list_closed_rounds()
-    assert [cell.name for cell in second_round.cells] == ["sales"], "the group of the others has a new report"
+    assert [cell.name for cell in second_round.cells] == ["sales"]  # the group of the others has a new report
     assert len(first_round.cells) == 2
 
 
@@ -373,5 +373,5 @@ def test_with_a_lost_key_a_round_stays_to_be_closed_later(office: Office) -> Non
     worker.pulse.run()
     assert store.pulse.list_closed_rounds() == []
     worker.close()
-    assert office.store.people.get_stored_value("pulse") == ROUND, "October is not stored as done"
+    assert office.store.people.get_stored_value("pulse") == ROUND, "October is stored as done"
     assert close_round(office) == [("sales", 6, 0), ("others", 6, 0)]

@@ -94,7 +94,7 @@ def test_a_pause_with_an_end_date_ends_on_that_date() -> None:
     assert session.booked
     office.store.people.set_paused(paused_pair.id, is_paused=True, now=office.clock())
     office.store.people.end_pauses(office.clock() + 400 * DAY)
-    assert office.store.people.load_all_pairs()[paused_pair.id].paused, "the operator's pause does not end"
+    assert office.store.people.load_all_pairs()[paused_pair.id].paused, "the operator's pause has ended"
     office.close()
 
 

@@ -99,7 +99,7 @@ def test_pairs_of_a_wider_rollout_are_booked_and_earlier_sessions_stay(office: O
     restart(office, groups=["Sales", "legal"])
     office.run(DAY)
     assert list_booked_pairs(office) == set(PAIRS)
-    assert office.session(pair_id=PairId(DANA, SAM)) == first, "the booked session stays"
+    assert office.session(pair_id=PairId(DANA, SAM)) == first, "the booked session has changed"
     assert KIM in list_mail_receivers(office)
 
 
@@ -112,7 +112,7 @@ def test_a_pair_removed_from_the_rollout_is_treated_as_paused(office: Office) ->
     restart(office, managers=[DANA])
     office.run(HOUR)
     assert office.events(EVE) == []
-    assert len(office.events(DANA)) == 2, "Dana's sessions with Sam and with Kim, who now takes part"
+    assert len(office.events(DANA)) == 2  # Dana's sessions with Sam and with Kim, who now takes part
     lines = [line for line in office.history("session") if line["pair"] == PairId(EVE, LEE)]
     assert lines[-1]["reason"] == "The pair does not take part in the rollout."
     assert len(office.store.queries.load_activities([PairId(EVE, LEE)], START)[PairId(EVE, LEE)].deferrals) == 1
@@ -178,7 +178,7 @@ def test_new_people_follow_the_old_rollout_while_the_new_one_waits(office: Offic
     office.run(DAY)
     assert PairId(EVE, sales_report) in list_booked_pairs(office)
     assert PairId(EVE, legal_report) not in list_booked_pairs(office)
-    assert len(office.mails("operator_alert")) == 1, "the new people cause no second alert"
+    assert len(office.mails("operator_alert")) == 1, "the new people caused a second alert"
 
 
 def test_a_process_with_older_settings_does_not_undo_a_new_rollout(office: Office) -> None:
@@ -231,7 +231,7 @@ def test_coverage_and_pulse_include_only_pairs_of_the_rollout(database_url: str)
     assert sum(group.pairs for group in coverage.groups) + coverage.hidden_count == 4
     office.clock.move_to(datetime(2027, 3, 2, 9, tzinfo=UTC))
     office.worker.pulse.run()
-    assert office.effects("pulse") == [], "four reports of one manager are too few for a pulse"
+    assert office.effects("pulse") == []  # four reports of one manager are too few for a pulse
     office.settings = settings(database_url, base_url="https://x.corp.example")
     office.worker = office.add_worker("everybody")
     office.worker.participation.update()

@@ -55,7 +55,7 @@ def push_three_people(company: PushedCompany) -> None:
 
 
 def test_the_first_wave_is_applied_when_it_ends(company: PushedCompany, directory: Directory) -> None:
-    assert not import_over_time(company, DAY), "before the first push no import fails"
+    assert not import_over_time(company, DAY), "an import before the first push changed something"
     directory.create(make_user(ANN))
     assert not import_over_time(company, 9 * MINUTE)
     directory.create(make_user(BO, manager=directory.ids[ANN]))

@@ -226,9 +226,11 @@ def test_a_preview_writes_nothing(office: Office) -> None:
     plan = pairs_with_plans[0].plan
     assert [planned.state.pair.id for planned in pairs_with_plans] == list(office.pairs)
     assert plan.sessions and plan.effects
-    assert steps == [2, 3], "two steps for the calendars, one for the pair"
+    assert steps == [2, 3]  # two steps for the calendars, one for the pair
     assert office.effects() == [] and office.history() == [] and office.store.queries.list_sessions() == []
-    assert office.store.plans.claim(office.clock(), "somebody", office.clock() + HOUR, 10), "the pair is still due"
+    assert office.store.plans.claim(office.clock(), "somebody", office.clock() + HOUR, 10), (
+        "the pair is not due any more"
+    )
 
 
 def test_sweeps_book_the_times_of_the_preview(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -244,7 +246,7 @@ def test_sweeps_book_the_times_of_the_preview(monkeypatch: pytest.MonkeyPatch) -
         pass
     list_sessions = office.store.queries.list_sessions
     assert previewed_starts == {pair_id: [s.start for s in list_sessions(pair_id)] for pair_id in all_pairs}
-    assert len({*map(str, previewed_starts.values())}) == 4, "each pair has a time of its own"
+    assert len({*map(str, previewed_starts.values())}) == 4, "two pairs have one time"
     office.close()
 
 
@@ -274,9 +276,8 @@ def test_a_sweep_whose_leases_have_ended_writes_nothing(database_url: str) -> No
 
     office.calendar.fail = stall
     assert office.worker.sweep.run("one") == 2
-    assert [s.adhoc for s in office.store.queries.list_sessions()] == [True], (
-        "only the session that the other process wrote"
-    )
+    # only the session that the other process wrote
+    assert [s.adhoc for s in office.store.queries.list_sessions()] == [True]
     assert office.effects() == []
     assert office.worker.sweep.run("two") == 2
     office.close()
@@ -319,7 +320,7 @@ def test_two_people_without_a_common_working_day_get_a_mail_and_delay_no_other_p
     office.tick()
     assert office.session(pair_id=PairId(DANA, SAM)).unplaceable
     office.run(2 * DAY + HOUR)
-    assert len(office.mails("unplaceable")) == 2, "Sam's mail waits for Wednesday, the first working day (T-16)"
+    assert len(office.mails("unplaceable")) == 2  # Sam's mail waits for Wednesday, the first working day (T-16)
     assert office.session(pair_id=PairId(KIM, "lee@corp.example")).booked
     office.close()
 
@@ -331,7 +332,7 @@ def test_a_pair_whose_planning_fails_delays_no_other_pair() -> None:
     office = Office(persons=persons, listed_pairs=pairs(failing_pair, pair(KIM, "lee@corp.example")))
     plans = [planned.plan for planned in office.worker.sweep.preview()]
     assert [plan.pair for plan in plans if plan.problem] == [failing_pair.id]
-    assert office.effects() == [], "a preview writes nothing"
+    assert office.effects() == [], "the preview wrote effects"
     office.run(5 * HOUR)
     assert office.session(pair_id=PairId(KIM, "lee@corp.example")).booked
     (alert,) = office.mails("operator_alert")
@@ -447,7 +448,7 @@ def test_a_sealed_plan_that_cannot_be_opened_stops_only_its_own_pair(database_ur
         assert connection.execute(damage).rowcount == 1
     office.store.plans.wake([PairId(DANA, SAM), PairId(DANA, KIM)], office.clock(), reread_free_busy=True)
     assert office.worker.sweep.run("one") == 2
-    assert office.worker.sweep.run("one") == 0, "neither pair is due again at once"
+    assert office.worker.sweep.run("one") == 0, "a pair is due again at once"
     with office.store.database.read() as connection:
         due = {row[0]: row[1] for row in connection.execute(select(tables.pair.c.id, tables.pair.c.due_at))}
     assert due[PairId(DANA, SAM)] == office.clock() + HOUR

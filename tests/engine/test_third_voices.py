@@ -66,7 +66,7 @@ def test_r30_one_of_several_simultaneous_answers_is_stored(office: Office) -> No
 
 def test_r30_an_answer_to_an_erased_or_ended_question_is_not_stored(office: Office) -> None:
     voices, first, second = office.worker.third_voices, ask(office, 1), ask(office, 2)
-    assert not voices.erase(DANA, first.id), "only Sam may erase Sam's question"
+    assert not voices.erase(DANA, first.id), "Dana erased Sam's question"
     assert voices.erase(SAM, first.id)
     assert not voices.answer(first.id, "too late")
     office.clock.advance(VOICE_PERIOD)
@@ -74,7 +74,7 @@ def test_r30_an_answer_to_an_erased_or_ended_question_is_not_stored(office: Offi
     assert [voice.answer for voice in voices.list_voices(SAM)] == [""]
     assert "Question 1" not in repr(office.store.third_voices.list_voices([SAM]))
     ask(office, 3)
-    assert len(office.rows(select(tables.third_voice))) == 2, "an erased question has no row"
+    assert len(office.rows(select(tables.third_voice))) == 2, "the erased question still has a row"
 
 
 def test_r30_a_request_is_sent_in_working_hours_unless_it_is_erased(office: Office) -> None:
@@ -83,9 +83,8 @@ def test_r30_a_request_is_sent_in_working_hours_unless_it_is_erased(office: Offi
     office.run(timedelta(days=2))
     (mail,) = office.mails("third_voice_request")
     sent_at = mail["Date"].datetime
-    assert is_working_time(office.persons[SAM], Span(sent_at, sent_at + HOUR)), (
-        "Priya's hours are unknown, so the report's hours count"
-    )
+    # Priya's hours are unknown, so the report's hours count
+    assert is_working_time(office.persons[SAM], Span(sent_at, sent_at + HOUR))
     erased = ask(office, 2)
     office.worker.third_voices.erase(SAM, erased.id)
     office.run(timedelta(days=3))
@@ -110,7 +109,7 @@ def test_t16_a_person_gets_at_most_three_questions_a_day(office: Office) -> None
     office.run(DAY)
     assert len(office.mails("third_voice_request")) == 5
     tags = [mail.to for mail in office.effects("third_voice_request")]
-    assert len(set(tags)) == 2 and PRIYA not in tags, "one tag for each day"
+    assert len(set(tags)) == 2 and PRIYA not in tags  # one tag for each day
 
 
 def add_mails(office: Office, count: int) -> None:
@@ -167,7 +166,7 @@ def test_r30_questions_are_found_after_a_change_of_keys(office: Office) -> None:
     both_keys, only_new_key = Seal((new_key, KEY)), Seal((new_key,))
     rows_of_both_keys = ThirdVoiceRows(office.store.database, both_keys)
     rows_of_new_key = ThirdVoiceRows(office.store.database, only_new_key)
-    assert [voice.id for voice in rows_of_both_keys.list_voices([SAM])] == [question.id], "found by the old key's tag"
+    assert [voice.id for voice in rows_of_both_keys.list_voices([SAM])] == [question.id]  # found by the old key's tag
     assert rows_of_new_key.list_voices([SAM]) == []
     Content(office.store.database, both_keys).reseal_all()
     rows_of_both_keys.renew_tags()

@@ -77,7 +77,7 @@ def test_undo_removes_all_coming_events_of_ours_and_no_other_event(office: Offic
     past_keys = [key for key in list_all_keys(office) if key not in list_coming_keys(office)]
     assert len(past_keys) == 2
     count = len(list_coming_keys(office))
-    assert count >= 3, "sessions, reviews and a block"
+    assert count >= 3  # sessions, reviews and a block
     result = undo(office)
     assert (result.removed_count, result.orphan_count, result.remaining_events, result.unsearched_calendars) == (
         count,
@@ -86,11 +86,11 @@ def test_undo_removes_all_coming_events_of_ours_and_no_other_event(office: Offic
         {},
     )
     assert list_coming_keys(office) == []
-    assert list_all_keys(office) == past_keys, "events of past sessions stay"
+    assert list_all_keys(office) == past_keys, "other events than those of past sessions are left"
     events = office.calendar.changes(DANA, None, Span(START, START + 90 * DAY)).events
     assert foreign_id in {event.ref.id for event in events}
     office.run(30 * DAY)
-    assert list_coming_keys(office) == [], "a running worker books no session"
+    assert list_coming_keys(office) == [], "a running worker booked a session"
     state = office.store.undo.load()
     assert state is not None
     assert state.finished_at is not None
@@ -152,7 +152,7 @@ def test_undo_removes_orphans_and_removes_strangers_only_on_request(office: Offi
         office.calendar.create(DANA, draft)
     result = undo(office)
     assert (result.orphan_count, result.stranger_count) == (1, 1)
-    assert list_coming_keys(office) == ["c0another.1"], "the stranger stays"
+    assert list_coming_keys(office) == ["c0another.1"], "another event than the stranger is left, or none"
     assert result.is_complete
     second_result = undo(office, strangers=True)
     assert (second_result.orphan_count, second_result.stranger_count) == (1, 0)
@@ -203,7 +203,7 @@ def test_undo_waits_for_the_leases_of_a_dead_process(stored_office: Office) -> N
     assert result.is_complete
     assert list_coming_keys(stored_office) == []
     assert waiting_times
-    assert waiting_times[-1] <= now + 11 * MINUTE, "the last lease ends after ten minutes"
+    assert waiting_times[-1] <= now + 11 * MINUTE  # the last lease ends after ten minutes
 
 
 def test_resuming_everybody_ends_the_undo_and_books_all_pairs(office: Office) -> None:
@@ -220,7 +220,7 @@ def test_only_resuming_everybody_on_the_page_ends_an_undo(
 ) -> None:
     undo(office, quiet=True)
     switches = office.worker.operator_switches
-    assert not switches.switch(PauseScope(), OPERATOR, should_pause=True), "everybody is paused already"
+    assert not switches.switch(PauseScope(), OPERATOR, should_pause=True)  # everybody is paused already
     for should_pause in (True, False):
         assert switches.switch(PauseScope(group="Sales"), OPERATOR, should_pause=should_pause)
         assert office.store.undo.load() is not None

@@ -83,7 +83,7 @@ def prepare_company(companies: PreparedCompanies, steps: Sequence[Sequence[str]]
 
 def assert_is_undone(company: CrashCompany) -> None:
     for address in company.people:
-        assert [event.key for event in list_events(company, address)] == [None], "only the event that is not ours"
+        assert [event.key for event in list_events(company, address)] == [None]  # only the event that is not ours
     assert [effect.key for effect in company.effects() if effect.is_pending and not effect.name] == []
     store = company.store()
     state = store.undo.load()
@@ -100,7 +100,7 @@ def test_another_process_completes_an_undo_after_a_kill(
     companies = PreparedCompanies(starter, servers, tmp_path, sqlite_schema, "undo")
     undisturbed = prepare_company(companies, STEPS_BEFORE)
     ours = [event for address in undisturbed.people for event in list_events(undisturbed, address) if event.key]
-    assert len(ours) >= 4, "the past session, the coming ones and a block, with guests' copies"
+    assert len(ours) >= 4  # the past session, the coming ones and a block, with guests' copies
     assert undisturbed.run_process(UNDO_STEPS) == 0
     assert undisturbed.log_lines[-1] == "undone True"
     assert_is_undone(undisturbed)

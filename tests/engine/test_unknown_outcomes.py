@@ -31,7 +31,7 @@ def test_preparation_mails_are_dropped_when_their_session_gets_a_much_later_time
     office.mailer.fail = None
     office.run(2 * HOUR)
     assert office.session().span.start - session.span.start > 14 * DAY
-    assert len(office.mails("deferral_notice")) == 2, "one mail to each"
+    assert len(office.mails("deferral_notice")) == 2  # one mail to each
     progress = {effect.name: effect.progress for effect in office.effects("mail") if effect.start == session.start}
     assert progress["brief"] is progress["reflection_prompt"] is EffectProgress.DROPPED
     assert not office.mails("brief") and not office.mails("reflection_prompt")
@@ -122,7 +122,7 @@ def test_another_mail_with_unknown_outcome_is_not_repeated_and_alerts_the_operat
         EffectProgress.UNCERTAIN: 1,
         EffectProgress.DONE: 1,
     }
-    assert len(office.mails("introduction")) == 2, "none is repeated"
+    assert len(office.mails("introduction")) == 2, "an introduction was repeated"
     assert len(office.mails("operator_alert")) == 1
     assert [m["key"] for m in office.store.outbox.list_failing_effects()] == [
         effect.key for effect in office.effects("introduction") if effect.progress is EffectProgress.UNCERTAIN
@@ -280,7 +280,7 @@ def test_a_slow_run_leaves_effects_that_another_run_has_claimed(office: Office) 
     office.mailer.fail = stall
     office.worker.outbox.run(office.worker.holder)
     assert len(claimed_keys) == 2
-    assert len(office.mails("introduction")) == 1, "the other run has claimed the second mail"
+    assert len(office.mails("introduction")) == 1  # the other run has claimed the second mail
     assert {effect.progress for effect in office.effects("introduction")} == {
         EffectProgress.SENDING,
         EffectProgress.CLAIMED,

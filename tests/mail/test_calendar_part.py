@@ -74,7 +74,7 @@ def test_r2_a_report_on_another_service_gets_an_invitation_that_asks_for_a_reply
     assert event["SEQUENCE"] == 0
     assert not [name for name in event if str(name).startswith("X-LONGARC")]
     assert email.get_content_type() == "multipart/alternative"
-    assert len(company.events()) == 2, "the event with Kim is on the calendar, and Kim gets no mail"
+    assert len(company.events()) == 2  # the event with Kim is on the calendar, and Kim gets no mail
 
 
 def test_an_update_has_the_same_uid_and_a_higher_sequence(company: Company) -> None:

@@ -65,7 +65,7 @@ def test_mails_by_link_hold_no_content() -> None:
         mails = office.mails(name)
         assert mails, name
         assert all(f"{BASE_URL}/in/" in texts([mail]) for mail in mails), name
-    assert "None on record" not in text, "a mail does not claim that there is nothing"
+    assert "None on record" not in text, "the mail claims that there is nothing"
     office.close()
 
 

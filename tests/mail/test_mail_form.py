@@ -183,7 +183,7 @@ def test_code_in_a_commitment_arrives_as_text(name: str, code: str) -> None:
     mail = render(replace(TO_MANAGER, name=name, contract=contract, commitments=commitments, due=NOW.date()))
     assert mail.says(code)
     assert "<script" not in mail.html
-    assert "49" not in mail.text, "7*7 is not computed"
+    assert "49" not in mail.text, "7*7 was computed"
 
 
 def test_line_breaks_in_a_commitment_make_no_headings() -> None:

@@ -32,7 +32,7 @@ def make_renderer(folder: Path) -> MailRenderer:
 def test_the_default_templates_have_no_problems(language: str) -> None:
     assert ENGLISH.check_samples(list_samples(language)) == []
     names = [sample.name for sample in ENGLISH.list_first_samples() if sample.to.locale == language]
-    assert names == list(KINDS), "the check renders one sample of each mail"
+    assert names == list(KINDS), "the check did not render one sample of each mail"
     assert ENGLISH.check_templates() == []
 
 
@@ -93,7 +93,7 @@ def test_broken_templates_are_found_with_file_and_line(overrides: Path) -> None:
         ("body.html.j2", "<div>\n{% if %}\n</div>"): (2, "Expected an expression"),
         ("subject.txt.j2", "{% trans %}{{ now + 1 }}{% endtrans %}"): (1, "expected"),
     }
-    assert BY_SAMPLE_COUNT[0] == "operator_alert", "this mail has no manager, so `manager.name` is an error"
+    assert BY_SAMPLE_COUNT[0] == "operator_alert"  # this mail has no manager, so `manager.name` is an error
     paths = write_templates(overrides, templates)
     problems = find_problems_by_file(overrides)
     assert problems.keys() == set(map(str, paths.values()))

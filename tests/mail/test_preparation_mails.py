@@ -109,7 +109,7 @@ def test_the_brief_begins_with_the_managers_own_commitments() -> None:
     assert mail.says("not done, due Friday, October 23, 12 days late")
     assert mail.says("done on Thursday, September 24")
     assert mail.says("done on Monday, October 26")
-    assert mail.text.count("late") == 1, "a commitment that is done is not called late"
+    assert mail.text.count("late") == 1, "a commitment that is done is called late"
 
 
 def test_a_commitment_changed_or_let_go_is_not_called_late() -> None:
@@ -233,7 +233,7 @@ def test_r27_the_brief_has_two_lines_of_advice_for_each_trigger() -> None:
         assert section.count("- ") == 2, section
         assert section not in sections
         sections.add(section)
-        assert mail.text.count("?") < usual_question_count, "the two lines replace questions"
+        assert mail.text.count("?") < usual_question_count, "the two lines replaced no questions"
     assert render_brief(trigger="leaving").says("Make no counter-offer in this talk, not even a hint.")
     assert render_brief(trigger="leaving").says("Do not ask who it is, what they pay or how far it has gone.")
 

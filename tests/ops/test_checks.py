@@ -178,7 +178,7 @@ def test_all_problems_of_the_people_file_are_reported(tmp_path: Path) -> None:
 def test_r29_the_check_finds_expired_openings_and_faults_of_the_file(tmp_path: Path) -> None:
     config, openings_file = write_files(tmp_path, PEOPLE_IN_MEMORY), tmp_path / "openings.csv"
     findings = list_findings(config)
-    assert not [finding for finding in findings if "openings.csv" in finding.statement], "the openings file is optional"
+    assert not [finding for finding in findings if "openings.csv" in finding.statement]  # the openings file is optional
     openings_file.write_text("title,kind,until\nLead it,project,2099-12-31\nOld,path,2020-01-31\n")
     findings = [finding for finding in list_findings(config) if "openings.csv" in finding.statement]
     assert [finding.ok for finding in findings] == [True, True]

@@ -105,7 +105,7 @@ def test_r22_no_two_views_give_a_smaller_group_by_subtraction() -> None:
     assert [(group.name, group.pairs) for group in by_group.groups] == [("design", 7)]
     assert [(group.name, group.pairs) for group in by_zone.groups] == [(OTHERS, 7)]
     only_by_zone = build_coverage_of("zone", zone=zones)
-    assert [group.pairs for group in only_by_zone.groups] == [6], "Berlin is shown where there is no other grouping"
+    assert [group.pairs for group in only_by_zone.groups] == [6]  # Berlin is shown where there is no other grouping
 
 
 def list_differences(shown_sets: list[frozenset[PairId]]) -> list[frozenset[PairId]]:

@@ -140,7 +140,7 @@ def test_r37_preview_lists_the_mails_of_the_pulse() -> None:
     office.run(2 * DAY)
     readers = [mail["To"] for mail in office.mails("pulse")]
     assert len(readers) == len(expected_readers)
-    assert not [mail for mail in build_preview(office).mails if mail.name == MailName.PULSE], "the pulse is sent once"
+    assert not [mail for mail in build_preview(office).mails if mail.name == MailName.PULSE]  # the pulse is sent once
     office.close()
 
 
@@ -162,7 +162,7 @@ def test_preview_shows_no_appointments_of_people() -> None:
     assert concern.kind is ConcernKind.FULL and {reason.code for reason in concern.reasons} <= SHOWN_REASONS
     (planned,) = office.worker.sweep.preview()
     assert any(reason.code == "moving" for session in planned.plan.sessions for reason in session.unplaceable or ()), (
-        "the plan has the reason that the preview leaves out"
+        "the plan lacks the reason that the preview leaves out"
     )
     sample = render_samples_by_name(office, quarter)[MailName.UNPLACEABLE, True]
     for text in (sample.text, sample.html, *QuarterView(quarter, ENGLISH).concerns[0].lines):

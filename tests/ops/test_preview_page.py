@@ -189,7 +189,9 @@ def test_printed_page_has_each_session_on_one_line(
     assert concerns_with_long_name
     for line in (*lines, *concerns_with_long_name):
         assert any(form in printed_line for form in list_printed_forms(line) for printed_line in printed_lines), line
-    assert set(list_printed_forms(NAMES["m1"])) & set(printed_lines), "the name is above the sessions of that manager"
+    assert set(list_printed_forms(NAMES["m1"])) & set(printed_lines), (
+        "the name is not above the sessions of that manager"
+    )
     assert any("You and Dana now have a career conversation" in " ".join(text.split()) for text in page_texts)
 
 

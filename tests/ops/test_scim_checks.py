@@ -57,7 +57,7 @@ def test_checks_before_the_first_push_give_remedies(tmp_path: Path) -> None:
     )
     assert unreachable.ok and "longarc run" in unreachable.remedy
     assert not find_finding(findings, "A directory has pushed people by SCIM").ok
-    assert not (tmp_path / "longarc.db").exists(), "`longarc check` creates no database"
+    assert not (tmp_path / "longarc.db").exists(), "`longarc check` created a database"
 
 
 def test_check_counts_the_pushed_people(tmp_path: Path) -> None:

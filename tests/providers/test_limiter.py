@@ -73,7 +73,7 @@ def test_pause_refuses_requests_to_its_mailbox_until_it_ends(clock: SteppedClock
     limiter.pause(DANA, MINUTE)
     with pytest.raises(RateLimited) as error_info, limiter.hold_slot(DANA):
         pass
-    assert error_info.value.retry_after == 2 * MINUTE, "the longest pause counts"
+    assert error_info.value.retry_after == 2 * MINUTE  # the longest pause counts
     with limiter.hold_slot(KIM):
         pass
     clock.move_to(START + 2 * MINUTE)

@@ -126,7 +126,7 @@ def test_check_counts_google_s_people_and_lists_faults(google: Google, on_google
     hire(google, KIM, "nobody@corp.example")
     findings = on_google.read_findings()
     methods = [request.method for request in google.requests]
-    assert methods.count("directory.users.list") == 1, "the check reads the directory once, since that may take long"
+    assert methods.count("directory.users.list") == 1  # the check reads the directory once, since that may take long
     assert "True Google Directory lists 3 people: 2 with a manager, 1 without" in findings
     assert "True Google Directory names 3 people in 1 pair " in findings
     assert "`nobody@corp.example` is not in Google Directory" in findings
@@ -190,7 +190,7 @@ def test_guests_and_contacts_as_entra_managers_are_reported(entra: Double, on_en
 def test_check_counts_entra_s_people_and_names_a_missing_right(entra: Double, on_entra: Company) -> None:
     employ(entra, SAM, employ(entra, DANA))
     findings = on_entra.read_findings()
-    assert entra.counts["GET users"] == 1, "the check reads the directory once, since that may take long"
+    assert entra.counts["GET users"] == 1  # the check reads the directory once, since that may take long
     assert "True Microsoft Entra lists 2 people: 1 with a manager, 1 without" in findings
     assert "True Microsoft Entra names 2 people in 1 pair " in findings
     set_rights(entra, "MailboxSettings.Read")

@@ -196,8 +196,8 @@ def test_the_setting_filter_selects_people(double: Double) -> None:
 def test_every_page_is_read(source: EntraDirectory, double: Double, directory: EntraAdministrator) -> None:
     add_many_people(directory)
     assert len(source.read(NOW)) == 250
-    assert double.counts["GET users"] == 3, "250 people are on three pages"
-    assert double.directory.units == 6, "a list costs two units: one less for $select, one more for $expand"
+    assert double.counts["GET users"] == 3  # 250 people are on three pages
+    assert double.directory.units == 6  # a list costs two units: one less for $select, one more for $expand
 
 
 def test_lost_pages_are_requested_again(source: EntraDirectory, double: Double, directory: EntraAdministrator) -> None:

@@ -149,7 +149,7 @@ def test_the_example_file_has_every_column_and_loads() -> None:
     roster = load_people_file(EXAMPLE, RULES)
     managers = {pair.manager for pair in roster.pairs.values()}
     assert (len(roster.persons), len(roster.pairs), len(managers)) == (8, 7, 2)
-    assert any(pair.report in managers for pair in roster.pairs.values()), "one manager is also a report"
+    assert any(pair.report in managers for pair in roster.pairs.values()), "no manager is also a report"
     assert len({person.zone for person in roster.persons.values()}) == 4
     assert EXAMPLE.read_text(encoding="utf-8").splitlines()[0].split(",") == list(COLUMNS)
 

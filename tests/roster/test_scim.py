@@ -145,7 +145,7 @@ def test_work_addresses_come_first_and_home_addresses_are_left_out(
     directory.push(ANN, emails=emails)
     (record,) = source.read(NOW)
     assert [address for address in record.addresses if address != ANN] == addresses
-    assert bool(record.addresses) is bool(addresses), "a user name alone is no address"
+    assert bool(record.addresses) is bool(addresses)  # a user name alone is no address
 
 
 @pytest.mark.parametrize(

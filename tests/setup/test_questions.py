@@ -42,7 +42,9 @@ def test_answer_is_normalized_and_written_with_the_type_of_its_setting(
     name: str, typed: str, answer: str, setting: object
 ) -> None:
     question = next(candidate for candidate in QUESTIONS if candidate.name == name)
-    assert question.parse(typed) == question.parse(answer) == answer, "the stored answer is accepted again as an answer"
+    assert question.parse(typed) == question.parse(answer) == answer, (
+        "the stored answer is not accepted again as an answer"
+    )
     values: Any = tomllib.loads(
         render_settings({"way": "caldav", "pilot": name.removeprefix("pilot_"), name: answer}, {})
     )

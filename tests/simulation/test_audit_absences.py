@@ -47,7 +47,7 @@ def test_no_session_is_booked_on_the_first_days_after_a_long_absence(
     assert list_broken_rules(absence, *first_booking("09-07 05:00", "c1", start)) == expected
     assert (
         list_broken_rules(*first_booking("09-07 05:00", "c1", start), {**absence, "at": stamp("09-07 06:00")}) == []
-    ), "an absence that is entered after the booking breaks no rule"
+    ), "an absence that is entered after the booking breaks a rule"
 
 
 def test_mail_waits_while_its_reader_is_absent() -> None:

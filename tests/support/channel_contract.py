@@ -212,7 +212,7 @@ class ChannelContract:
         else:
             assert renewed is None
         hands.add(dana, span(5, 14))
-        assert self.list_received(service, listener), "the channel works after the attempt to renew it"
+        assert self.list_received(service, listener), "the channel does not work after the attempt to renew it"
 
     def test_a_closed_channel_sends_no_notifications(
         self, provider: NotifyingProvider, hands: Hands, service: NotifyingService, listener: Listener

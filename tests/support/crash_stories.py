@@ -370,7 +370,7 @@ def check_events(company: CrashCompany) -> None:
         assert {event.key: event.span for event in ahead} == expected_spans
         booked = {s.key: s.span for s in mine if s.booked}
         copies = {event.key: event.span for event in company.events(report) if event.key not in past}
-        assert copies == booked, "the report's calendar shows the same"
+        assert copies == booked, "the report's calendar shows something else"
 
 
 def check_mails(company: CrashCompany) -> None:
@@ -394,5 +394,5 @@ def check_mails(company: CrashCompany) -> None:
     }
     # an alert with this key only counts further alerts
     alerts -= {key for key in alerts if key.startswith("operator_alert:more:")}
-    assert len(alerts) == counts[EffectProgress.UNCERTAIN], "the operator is told of each uncertain mail"
+    assert len(alerts) == counts[EffectProgress.UNCERTAIN], "the operator was not told of each uncertain mail"
     assert not alerts or lost_alerts or company.mails(OPERATOR)

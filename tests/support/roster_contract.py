@@ -141,7 +141,7 @@ class RosterContract:
         directory.add("ann@x.example", "Ann Doe")
         check = source.check()
         assert check.findings and all(finding.ok for finding in check.findings)
-        assert check.records == self.read(source), "the caller of `check` need not read a large directory a second time"
+        assert check.records == self.read(source)  # the caller of `check` need not read a large directory a second time
 
     def test_check_of_a_failing_directory_gives_a_remedy(self, source: RosterSource, directory: Administrator) -> None:
         directory.add("ann@x.example", "Ann Doe")

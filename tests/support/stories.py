@@ -111,10 +111,10 @@ def _is_read_in_any_case(effect: Effect, now: datetime) -> bool:
 def apply_plan(state: PairState, made: Plan, now: datetime) -> PairState:
     """Return the state with a plan written into it, as the store writes one."""
     keys = [m.key for m in (*state.effects, *made.effects)]
-    assert len(set(keys)) == len(keys), "an effect with a key that was used before is never performed"
+    assert len(set(keys)) == len(keys)  # an effect with a key that was used before is never performed
     gone_keys = {key for key, placed in state.placed_events.items() if placed.is_gone}
     created_keys = {m.event for m in made.effects if m.kind is EffectKind.CREATE}
-    assert created_keys.isdisjoint(gone_keys), "not every service refuses the key of an event that is gone"
+    assert created_keys.isdisjoint(gone_keys)  # not every service refuses the key of an event that is gone
     sessions = {s.id: s for s in (*state.sessions, *made.sessions)}
     commitments = {c.id: c for c in (*state.commitments, *made.commitments)}
     known = {(d.session, d.number) for d in state.deferrals}

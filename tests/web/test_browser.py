@@ -292,7 +292,7 @@ def test_axe_finds_no_violation_on_any_page(company: CompanyOnServers) -> None:
             page.goto("http://longarc.test/")
             assert list_axe_findings(page) == [], "front"
             page.evaluate("document.querySelector('main').append(document.createElement('input'))")
-            assert len(list_axe_findings(page)) == 1, "axe must find the input without a label"
+            assert len(list_axe_findings(page)) == 1, "axe did not find the input without a label"
 
 
 def test_r38_axe_finds_no_violation_after_a_press(company: CompanyOnServers) -> None:

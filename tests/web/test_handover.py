@@ -103,7 +103,7 @@ def test_r36_the_first_brief_has_only_the_lines_that_the_report_chose(handover_c
     before = handover_company.read_database()
     page = text(client.get("/me"))
     assert "What goes on to Lee" in page and PROMISE in page and "Draft one page on direction" in page
-    assert handover_company.read_database() == before, "opening the page must change nothing"
+    assert handover_company.read_database() == before, "opening the page changed something"
     question_id = find_line_id(client, "What would make this")
     assert send_form(client, "/me", "/me/handover", line=question_id).status_code == 303
     assert f'value="{question_id}" checked' in client.get("/me").get_data(as_text=True)
@@ -216,7 +216,7 @@ def test_r36_a_promise_offered_to_the_new_manager_needs_the_reports_choice(hando
     assert PROMISE not in text(lee.get(path))
     send_form(client, "/me", "/me/handover", line=find_line_id(client, "Speak with Jordan"))
     assert "Dana suggests that you take this over" in text(lee.get(path))
-    assert decide(handover_company, "end", promise_id) == 409, "the promise has ended already"
+    assert decide(handover_company, "end", promise_id) == 409  # the promise has ended already
 
 
 def test_the_reports_page_shows_a_promise_that_the_former_manager_ended(handover_company: WebCompany) -> None:

@@ -43,7 +43,7 @@ def test_r28_only_the_author_can_change_and_remove_a_note(company: WebCompany) -
     assert 'value="Berlin in spring"' in sam.get("/me").get_data(as_text=True)
     assert "Change your note" in text(sam.get("/me"))
     send_form(dana, SAM_PAGE, f"{SAM_PAGE}/note/{session.id}")
-    assert "Berlin in spring" in text(sam.get("/me")), "the manager's form must remove only the manager's note"
+    assert "Berlin in spring" in text(sam.get("/me")), "the manager's form removed the report's note"
     assert send_form(sam, "/me", f"/me/note/{session.id}").headers["Location"] == "/me?said=unnoted#notes"
     assert company.office.store.notes.list_notes(PairId(DANA, SAM)) == []
     assert "There is no note of yours" in text(sam.get("/me?said=unnoted"))
@@ -76,7 +76,7 @@ def test_r32_the_page_shows_a_kept_commitment_until_a_mail_mentions_it(company: 
     mention = "Sam has done what was promised: Draft one page on direction"
     sam, dana = company.visitor(SAM, Purpose.ME), company.visitor(DANA, Purpose.TEAM)
     assert mention not in text(dana.get(SAM_PAGE))
-    assert "Dana has done what was promised" not in text(sam.get("/me")), "the prompt has mentioned it"
+    assert "Dana has done what was promised" not in text(sam.get("/me"))  # the prompt has mentioned it
     managers_commitment = next(
         c for c in company.office.store.queries.list_commitments(PairId(DANA, SAM)) if not c.is_open
     )

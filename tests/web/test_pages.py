@@ -125,7 +125,7 @@ def test_both_pages_show_when_the_contents_of_the_pair_were_erased(company: WebC
     assert "What Dana Whitfield and you wrote down was erased on" in text(sam.get("/me"))
     assert "What Sam Okafor and you wrote down was erased on" in text(dana.get("/team"))
     assert SECRETS[SAM] not in text(sam.get("/me"))
-    assert SECRETS[KIM] in text(dana.get("/team")), "the contents of another pair must stay"
+    assert SECRETS[KIM] in text(dana.get("/team")), "the contents of another pair are gone"
     assert "was erased on" not in text(company.visitor(ALEX, Purpose.ME).get("/me"))
 
 
@@ -185,7 +185,7 @@ def test_r17_r20_the_page_asks_for_no_contract_older_than_a_later_one(company: W
     set_state(later_id, "contracted")
     assert request not in text(company.visitor(DANA, Purpose.TEAM).get("/team"))
     set_state(earlier_id, "held")
-    assert request in text(company.visitor(DANA, Purpose.TEAM).get("/team")), "reminders are still sent for it"
+    assert request in text(company.visitor(DANA, Purpose.TEAM).get("/team"))  # reminders are still sent for it
 
 
 def test_r24_the_managers_pages_have_no_scores_and_no_ranking(company: WebCompany) -> None:
@@ -319,7 +319,7 @@ def test_a_requested_time_is_checked_against_both_calendars(company: WebCompany)
         "outside the working hours of Dana Whitfield" in evening_verdict and "Take it all the same" in evening_verdict
     )
     assert "It is shorter than 60 minutes." in read_verdict(busy_start + 3 * HOUR, 45)
-    assert company.read_database() == before, "a look at a time must change nothing"
+    assert company.read_database() == before, "a look at a time changed something"
 
 
 @pytest.mark.parametrize(

@@ -84,7 +84,7 @@ def test_r30_only_the_report_can_read_the_answer(company: WebCompany) -> None:
             assert word not in other_page, (path, word)
     assert "third_voice" not in str(company.office.history())
     (row,) = company.office.effects("third_voice_request")
-    assert row.to and "@" not in row.to, "the row must hold a tag in the place of the address"
+    assert row.to and "@" not in row.to, "the row holds no tag in the place of the address"
 
 
 def test_r30_a_question_is_answered_only_once(company: WebCompany) -> None:
@@ -163,7 +163,7 @@ def test_r30_a_question_to_an_address_that_is_not_allowed_is_refused(
     answer = send_form(client, "/me", "/me/voice", address=address, question="What should I do more of?")
     assert answer.status_code == 422 and reason in text(answer)
     assert 'aria-describedby="third-wrong"' in answer.get_data(as_text=True)
-    assert "What should I do more of?" in answer.get_data(as_text=True), "the form must keep the question"
+    assert "What should I do more of?" in answer.get_data(as_text=True), "the form lost the question"
     assert company.read_database() == before
 
 
@@ -239,7 +239,7 @@ def test_r30_an_erased_question_has_no_answer_no_link_and_no_mail(company: WebCo
     assert company.office.worker.third_voices.answer(new_voice.id, "yes")
     send_form(sam, "/me", f"/me/voice/{new_voice.id}/erase")
     company.office.run(3 * DAY)
-    assert company.office.mails("third_voice_answered") == [], "no mail may mention an erased question"
+    assert company.office.mails("third_voice_answered") == [], "a mail mentions an erased question"
 
 
 def test_r30_only_the_reports_file_has_question_and_answer(company: WebCompany) -> None:

@@ -81,7 +81,7 @@ def test_a_session_ends_unfinished_after_two_reminders_and_three_late_ones() -> 
     assert story.session("c1").state is SessionState.UNFINISHED
     assert len(story.mails("contract_request")) == 1
     (report_mail,) = story.mails("unfinished")
-    assert report_mail.to == story.state.report.email, "the report gets one mail, and the manager none"
+    assert report_mail.to == story.state.report.email, "the mail is not to the report"
     assert report_mail.decided_at == unfinished.at
 
 

@@ -120,7 +120,7 @@ def test_t18_commitments_of_a_manager_who_left_end_with_the_mail_to_the_report()
     assert story.commitment("p1").is_open
     run_days(story, 5)
     assert story.commitment("p1").standing is CommitmentStanding.LET_GO
-    assert story.commitment("p2").is_open, "the report's own commitment goes on"
+    assert story.commitment("p2").is_open, "the report's own commitment has ended"
     assert story.commitment("p3").standing is CommitmentStanding.DONE
 
 

@@ -77,7 +77,7 @@ def test_at_most_three_mails_leave_a_day_and_none_is_dropped(
         today = get_local_date(reader.zone, batch_time)
         sent_count = sum(get_local_date(reader.zone, sent_at) == today for sent_at, _ in sent)
         mail_day = divide_mails(reader, due, sent_count, batch_time)
-        assert not {mail.key for mail, _ in mail_day.waiting} & waited_keys, "no mail waits twice"
+        assert not {mail.key for mail, _ in mail_day.waiting} & waited_keys, "a mail waits twice"
         waited_keys |= {mail.key for mail, _ in mail_day.waiting}
         to_come = [entry for entry in to_come if entry[0] != batch_time]
         to_come += [(until, mail) for mail, until in mail_day.waiting]

@@ -385,7 +385,7 @@ def test_t4_window_is_extended_by_one_rhythm_at_most(weeks: int, *, booked: bool
     assert bool(story.mails("unplaceable")) is not booked
     if booked:
         assert 0 <= (story.next.span.start - NOW).days - 7 * weeks <= 7, (
-            "the session takes the first week that is not full"
+            "the session did not take the first week that is not full"
         )
 
 
@@ -395,7 +395,7 @@ def test_t4_shorter_session_in_the_window_wins_over_a_longer_one_after_it() -> N
     leave_daily_gap(story, 90, days=60)
     story.tick()
     assert story.next.span.minutes == 60
-    assert story.next.span.start < NOW + 5 * WEEK, "the window ends in five weeks"
+    assert story.next.span.start < NOW + 5 * WEEK  # the window ends in five weeks
 
 
 def test_session_that_no_shift_can_hold_is_unplaceable() -> None:

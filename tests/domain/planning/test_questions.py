@@ -113,7 +113,7 @@ def test_session_left_until_the_next_cycle_is_booked_one_rhythm_later() -> None:
     story.tick_at(story.now + DAY)
     story.book(DANA, session_left.span)
     story.until(story.now + 2 * DAY)
-    assert deferral_causes(story)[-1] == "booked_over", "a clash defers it like any other session"
+    assert deferral_causes(story)[-1] == "booked_over", "a clash did not defer it like any other session"
 
 
 def test_session_without_a_question_cannot_be_left_until_the_next_cycle() -> None:

@@ -124,7 +124,7 @@ def _request_ad_hoc_session(story: Story) -> tuple[Span, Span, Span]:
     adhoc_session = next(s for s in story.sessions_of_kind(SessionKind.CAREER) if s.adhoc)
     regular_after = story.session(regular_session.id)
     story.until(adhoc_session.span.end)
-    assert story.session(regular_session.id) == regular_after, "holding the ad hoc session changes nothing"
+    assert story.session(regular_session.id) == regular_after, "holding the ad hoc session changed the regular one"
     assert deferral_causes(story) == []
     assert [p.span for p in story.our_events() if p.key == regular_after.key] == [regular_after.span]
     return adhoc_session.span, regular_session.span, regular_after.span

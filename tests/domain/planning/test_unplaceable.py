@@ -34,7 +34,7 @@ def test_t4_both_get_mails_about_an_unplaceable_session_every_four_weeks() -> No
     story.until(NOW + 27 * DAY)
     assert len(story.mails("unplaceable")) == 2
     story.until(NOW + 29 * DAY)
-    assert len(story.mails("unplaceable")) == 4, "the mail is repeated after four weeks"
+    assert len(story.mails("unplaceable")) == 4, "the mail was not repeated after four weeks"
     assert len([d for d in story.decisions if d.what == "unplaceable"]) == 1
 
 

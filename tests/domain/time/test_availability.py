@@ -85,7 +85,9 @@ def test_cached_busy_time_is_the_same_wherever_the_window_begins(
     grid, free_busy = QuarterGrid(make_span(start, start + length)), FreeBusy(tuple(map(BusyTime, busy)))
     expected = grid.find_touched(busy, padding)
     assert grid.find_busy(person(), free_busy, (), padding) == expected
-    assert grid.find_busy(person(), free_busy, (), padding) == expected, "the second search reads the cache"
+    assert grid.find_busy(person(), free_busy, (), padding) == expected, (
+        "the second search, which reads the cache, has another result"
+    )
 
 
 @given(windows, st.lists(spans, max_size=6))

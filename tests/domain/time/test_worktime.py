@@ -235,7 +235,7 @@ def test_night_shift_is_shorter_or_longer_when_the_clocks_change() -> None:
 
 def test_day_that_a_time_zone_skipped_is_no_working_day() -> None:
     samoan = person(zone="Pacific/Apia", country="WS")
-    assert date(2011, 12, 30).weekday() == 4, "the day was skipped, and is not just a weekend"
+    assert date(2011, 12, 30).weekday() == 4  # the day was skipped, and is not just a weekend
     assert not is_working_day(samoan, date(2011, 12, 30))
     assert is_working_day(samoan, date(2011, 12, 29))
 

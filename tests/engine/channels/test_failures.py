@@ -144,7 +144,7 @@ def test_a_slow_service_occupies_few_workers_for_a_short_time(office: NotifyingO
     office.channels.refresh()
     office.calendar.fail = answer_slowly
     office.channels.run_until("first", lambda: office.clock() >= START + BUDGET)
-    assert other_counts == [BATCH, BATCH, BATCH], "each of three other workers opens one batch and stops"
+    assert other_counts == [BATCH, BATCH, BATCH]  # each of three other workers opens one batch and stops
     assert office.clock() - START <= BUDGET + BATCH * 10 * SECOND
     channels = office.store.channels
     lease = Lease("dead", office.clock() + LEASE)
@@ -152,4 +152,4 @@ def test_a_slow_service_occupies_few_workers_for_a_short_time(office: NotifyingO
     assert leased_counts == [BATCH, MAX_LEASED - BATCH, 0]
     assert office.channels.run("first") == 0
     office.clock.advance(LEASE)
-    assert office.channels.run("first") == BATCH, "the leases of the dead worker have ended"
+    assert office.channels.run("first") == BATCH, "the leases of the dead worker have not ended"

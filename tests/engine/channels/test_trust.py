@@ -24,9 +24,9 @@ def test_a_calendar_with_a_trusted_channel_is_polled_seldom_and_others_every_fiv
 ) -> None:
     office.prove_channels()
     office.run(2 * HOUR)
-    assert 7 <= count_polls(office, DAY) <= 12, "on trial, about once in each working hour"
+    assert 7 <= count_polls(office, DAY) <= 12  # on trial, about once in each working hour
     office.run(6 * DAY)
-    assert 3 <= count_polls(office, DAY) <= 6, "after the trial of a week"
+    assert 3 <= count_polls(office, DAY) <= 6  # after the trial of a week
     office.calendar.loses_notifications = True
     office.calendar.service_channels.clear()
     with office.store.database.write() as connection:
@@ -175,4 +175,4 @@ def test_a_channel_that_stays_silent_is_replaced_after_longer_and_longer_waits(o
         office.worker.actions.request_another_time(office.session().id)
         office.run(2 * HOUR)
     opened = office.calendar.operations.count("open_channel")
-    assert opened == 5, "Dana's at once, after 5 minutes, 2 and 6 hours; Sam's once"
+    assert opened == 5  # Dana's at once, after 5 minutes, 2 and 6 hours; Sam's once

@@ -284,7 +284,9 @@ def test_guests_whom_people_added_stay_unchanged(double: Google, provider: Googl
         guests = {attendee["email"]: attendee for attendee in hands.get(dana, changed_event.ref.id)["attendees"]}
         assert guests[kim].items() >= guest_kim.items()
         assert guests[sam]["comment"] == "Looking forward" and guests[coach["email"]]["optional"] is True
-    assert set(changed_event.answers.values()) == {Answer.NEEDS_ACTION}, "the move resets the answers of all guests"
+    assert set(changed_event.answers.values()) == {Answer.NEEDS_ACTION}, (
+        "the move did not reset the answers of all guests"
+    )
     assert not [notice for notice in double.calendars.notices if notice.kind == "cancellation"]
 
 
@@ -353,6 +355,5 @@ def test_copy_of_our_event_with_another_id_is_recognized_by_its_ical_uid() -> No
     copy = {"id": "_abc123", "iCalUID": f"{event_id}@google.com", "organizer": {"email": "dana@corp.example"}}
     assert events.read_key(copy) == "s7.1"
     assert events.read_show_as({**copy, "attendees": [{"self": True, "responseStatus": "needsAction"}]}) is ShowAs.BUSY
-    assert events.read_key({**copy, "organizer": {"self": True}}) is None, (
-        "the organizer's own event without our tag is not ours"
-    )
+    # the organizer's own event without our tag is not ours
+    assert events.read_key({**copy, "organizer": {"self": True}}) is None

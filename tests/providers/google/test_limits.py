@@ -31,7 +31,7 @@ def test_every_request_names_the_person_whose_quota_it_uses(
     provider.cancel(moved_event.ref)
     mailer.send(letter("kim@example.org"), "m1")
     users = {(request.who, request.call.query["quotaUser"]) for request in double.requests if request.call}
-    assert len(users) == len({person for person, _ in users}) == 3, "each person has one name"
+    assert len(users) == len({person for person, _ in users}) == 3, "a person has two names, or shares one"
     assert all(0 < len(user) <= 40 and "@" not in user for _, user in users)
 
 

@@ -44,7 +44,7 @@ def test_sent_mail_cannot_be_looked_up_because_google_sets_the_message_id(double
     mailer.send(message, "m1")
     assert double.gmail.sent[0][1]["Message-ID"] != message["Message-ID"]
     assert mailer.was_sent("m1") is None
-    assert requested_methods(double) == [MAIL_SEND], "the scope for sending allows no look-up"
+    assert requested_methods(double) == [MAIL_SEND]  # the scope for sending allows no look-up
 
 
 @pytest.mark.parametrize("after", [False, True])

@@ -25,7 +25,7 @@ def test_mail_of_a_manager_is_sent_from_the_managers_mailbox(double: Double, exa
     [delivered_mail] = mails_to_sam(double)
     assert str(delivered_mail["From"].addresses[0].addr_spec) == "dana@example.org"
     assert mailer.was_sent("m1") is (True if exactly_once else None)
-    assert mailer.was_sent("m2") is None, "m2 was never sent, so its mailbox is not known"
+    assert mailer.was_sent("m2") is None  # m2 was never sent, so its mailbox is not known
     mailboxes = {name for _, url, _ in double.seen for name in ("dana", "longarc") if f"/users/{name}" in url}
     assert mailboxes == {"dana"}
 
