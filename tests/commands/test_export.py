@@ -27,7 +27,7 @@ def list_recipients(terminal: Terminal) -> list[str]:
 
 
 def forget_mails_about_accesses(terminal: Terminal) -> None:
-    """Delete the mails about accesses, which would else report the next access in the same quarter-hour, too."""
+    """Delete the mails about accesses, which would otherwise report the next access in the same quarter-hour too."""
     store = terminal.open_store()
     with store.database.write() as connection:
         connection.execute(delete(outbox).where(outbox.c.name == "content_accessed"))

@@ -64,7 +64,7 @@ def make_note(author: Owner = Owner.MANAGER, days_ago: int = 3, session_id: str 
     ],
 )
 def test_r28_notes_belong_to_early_parts_and_unfinished_sessions(session: Session, *, expected: bool) -> None:
-    """R-28: The last part of a series and a combined session can have notes only if they end unfinished."""
+    """R-28: the last part of a series and a combined session can have notes only if they end unfinished."""
     assert can_have_notes(session) is expected
 
 
@@ -80,7 +80,7 @@ def test_r28_note_is_about_the_last_session_within_the_period() -> None:
 
 
 def test_r28_notes_stay_open_until_the_next_contract() -> None:
-    """R-28: A contract closes the notes of the sessions before it."""
+    """R-28: a contract closes the notes of the sessions before it."""
     first, second = make_note(days_ago=30), make_note(Owner.REPORT, 15, "s2")
     parts = [make_held_session(days_ago=30), make_held_session(Topic.DIRECTION, days_ago=15, session_id="s2")]
     assert select_open_notes([second, first], parts) == [first, second]
@@ -110,7 +110,7 @@ def make_commitment(owner: Owner, standing: CommitmentStanding, days_ago: int, n
 
 
 def test_r32_only_recently_kept_commitments_of_the_other_are_listed() -> None:
-    """R-32: Commitments that changed, were let go or are open are left out."""
+    """R-32: commitments that changed, were let go or are open are left out."""
     done, reader = CommitmentStanding.DONE, Owner.MANAGER
     kept_lately = [make_commitment(Owner.REPORT, done, 1, "c2"), make_commitment(Owner.REPORT, done, 9, "c1")]
     other_commitments = [
@@ -124,7 +124,7 @@ def test_r32_only_recently_kept_commitments_of_the_other_are_listed() -> None:
 
 
 def test_r36_note_lines_of_the_handover_period_are_listed_newest_first() -> None:
-    """R-28, R-36: Each line names its author and the day of the session in the report's time zone."""
+    """R-28, R-36: each line names its author and the day of the session in the report's time zone."""
     expired_note, early_note = make_note(days_ago=HANDOVER_PERIOD.days), make_note(Owner.MANAGER, days_ago=90)
     manager_note, report_note = (
         make_note(Owner.MANAGER, days_ago=3),

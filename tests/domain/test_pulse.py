@@ -34,7 +34,7 @@ def get_names(cells: Sequence[PulseCell]) -> list[str]:
 
 
 def test_a_shown_cell_has_five_answers_of_three_managers() -> None:
-    """R-37: A cell with fewer answers or fewer managers is not shown."""
+    """R-37: a cell with fewer answers or fewer managers is not shown."""
     assert not select_shown_cells([make_cell("a", range(4))], [])
     assert not select_shown_cells([make_cell("a", range(9), managers=2)], [])
     assert get_names(select_shown_cells([make_cell("a", range(5))], [])) == ["a"]
@@ -157,7 +157,7 @@ def test_no_difference_of_two_views_is_a_small_group(
     changes: list[dict[int, tuple[str, int, bool] | None]],
     renames: dict[str, str],
 ) -> None:
-    """R-37: Views are compared within a round and between rounds, across renames and moves."""
+    """R-37: views are compared within a round and between rounds, across renames and moves."""
     shown_rounds = show_rounds(first, changes, renames)
     all_views = [view for cells in shown_rounds for view in list_views(cells)]
     assert all(is_large_enough(view) for view in all_views)

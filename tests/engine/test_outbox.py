@@ -262,7 +262,7 @@ def test_the_built_in_template_replaces_a_broken_one_and_the_operator_gets_one_a
 
 
 def test_a_hand_move_replaces_a_waiting_update(office: Office) -> None:
-    """R-9: The update is dropped, and the session keeps the time of the hand move."""
+    """R-9: the update is dropped, and the session keeps the time of the hand move."""
     session = book_first_session(office)
     office.decline(session)
     office.calendar.fail = Fails(Unavailable, "update", times=1)

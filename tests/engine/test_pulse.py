@@ -86,7 +86,7 @@ def read_all_tables(office: Office) -> dict[str, list[tuple[Any, ...]]]:
 
 
 def test_each_report_and_no_manager_gets_one_pulse_mail(office: Office) -> None:
-    """R-37: No other mail contains the question."""
+    """R-37: no other mail contains the question."""
     office.run(3 * DAY)
     mails = office.mails("pulse")
     assert sorted(re.findall(r"<(.*?)>", " ".join(str(mail["To"]) for mail in mails))) == REPORTS

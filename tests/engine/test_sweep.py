@@ -284,7 +284,7 @@ def test_a_sweep_whose_leases_have_ended_writes_nothing(database_url: str) -> No
 
 
 def test_the_next_session_is_booked_once_one_is_held(office: Office) -> None:
-    """R-3, T-4: It is the only future event, more than ten weeks later."""
+    """R-3, T-4: it is the only future event, more than ten weeks later."""
     office.tick()
     held = office.hold()
     office.tick()

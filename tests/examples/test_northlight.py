@@ -224,7 +224,7 @@ def test_the_answer_i_dont_know_yet_is_in_the_brief_and_the_summary(demo: Played
 
 
 def test_one_session_ends_unfinished_and_one_contract_comes_late(demo: PlayedDemo) -> None:
-    """R-15, R-17: Reminders are sent before and after the deadline."""
+    """R-15, R-17: reminders are sent before and after the deadline."""
     (unfinished_session,) = demo.find_lines(what="session", state="unfinished")
     reminders = demo.find_lines(message="contract_reminder", session=unfinished_session["session"])
     # reminder 1 has no place before the deadline in this story; 2 is sent before the deadline, and 3 to 5 after it
@@ -326,7 +326,7 @@ def test_both_calendars_hold_each_booked_session_as_private_event(demo: PlayedDe
 
 
 def test_blocks_are_only_on_calendars_of_managers_and_have_no_attendee(demo: PlayedDemo) -> None:
-    """R-19, R-23: One of them is the block for a promise of Mara to Noah."""
+    """R-19, R-23: one of them is the block for a promise of Mara to Noah."""
     for address in cast.ZONES:
         blocks = [
             e for e in read_events(demo.out / "calendars" / f"{address}.ics") if e.summary.value.startswith("A promise")

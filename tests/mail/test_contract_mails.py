@@ -32,7 +32,7 @@ def test_the_request_holds_a_template_that_parses_once_it_is_filled_in() -> None
 
 
 def test_contract_reminders_become_firmer_without_blame() -> None:
-    """R-15, T-7: Each of the five mails has another text; the last three have the word late in the subject."""
+    """R-15, T-7: each of the five mails has another text; the last three have the word late in the subject."""
     context = replace(TO_MANAGER, name="contract_reminder", deadline=NOW + timedelta(days=2))
     mails = [render(replace(context, reminder=number)) for number in range(1, 6)]  # the last three are late
     assert len({mail.text for mail in mails}) == 5
@@ -49,7 +49,7 @@ def render_summary(**fields: object) -> Mail:
 
 
 def test_the_summary_begins_with_progress_and_has_the_four_parts() -> None:
-    """R-14, R-24: Progress comes before the commitments of both, the reviews and the open question."""
+    """R-14, R-24: progress comes before the commitments of both, the reviews and the open question."""
     mail = render_summary()
     order = (
         "Progress worth naming",
@@ -82,7 +82,7 @@ def test_the_summary_flags_commitments_due_within_seven_days() -> None:
 
 
 def test_the_summary_shows_support_and_success_of_a_commitment() -> None:
-    """R-26: The summary names who supports a commitment and what it looks like when it is done well."""
+    """R-26: the summary names who supports a commitment and what it looks like when it is done well."""
     mail = render_summary()
     assert mail.says("with the support of: Priya")
     assert mail.says("done well means: the two have a coffee without Dana in the room")

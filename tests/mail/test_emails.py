@@ -40,7 +40,7 @@ from worker.mail.samples import (
 
 
 def test_the_introduction_explains_to_both_who_can_read_content() -> None:
-    """R-4, R-23, R-24: It also names the rhythm and the choice of the format, and rules out scores."""
+    """R-4, R-23, R-24: it also names the rhythm and the choice of the format, and rules out scores."""
     to_report = render(replace(TO_MANAGER, name="introduction", to=SAM))
     assert to_report.says("Longarc shows it to you and Dana alone")
     to_manager = render_manager_introduction()

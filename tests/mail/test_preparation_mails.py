@@ -39,7 +39,7 @@ def test_the_prompt_has_no_form_no_list_and_no_link(topic: Topic) -> None:
 
 
 def test_each_topic_has_a_prompt_of_its_own() -> None:
-    """R-4, R-11: The text differs, and the prompt of a combined session has a question on each topic."""
+    """R-4, R-11: the text differs, and the prompt of a combined session has a question on each topic."""
     prompts = {topic: render(replace(TO_REPORT, session=replace(SESSION, topic=topic))) for topic in Topic}
     assert len({mail.text for mail in prompts.values()}) == len(Topic)
     for words in ("gives you energy", "go to waste", "three to five years", "not yet said aloud"):
@@ -47,7 +47,7 @@ def test_each_topic_has_a_prompt_of_its_own() -> None:
 
 
 def test_the_prompt_asks_for_reflection_and_may_contain_a_learning() -> None:
-    """R-25: The manager's own learning is in the prompt as an example if the manager wrote one."""
+    """R-25: the manager's own learning is in the prompt as an example if the manager wrote one."""
     plain = render(TO_REPORT)
     assert plain.says("what have you learned these past months, what surprised you, and what would you do differently?")
     assert plain.omits("My own answer")
@@ -56,7 +56,7 @@ def test_the_prompt_asks_for_reflection_and_may_contain_a_learning() -> None:
 
 
 def test_r27_the_prompt_depends_on_the_reports_trigger_and_never_names_it() -> None:
-    """R-6, R-27: Somebody else may see the screen of the report. A trigger of the manager changes nothing."""
+    """R-6, R-27: somebody else may see the screen of the report. A trigger of the manager changes nothing."""
     neutral, texts = render(TO_REPORT), set()
     for trigger in Trigger:
         mail = render(replace(TO_REPORT, trigger=trigger.value, asked_by_report=True))
@@ -86,7 +86,7 @@ def test_r34_the_introduction_names_the_current_rhythm_of_the_pair() -> None:
 
 
 def test_the_prompt_asks_what_changed_only_after_a_contract() -> None:
-    """R-13: Without an earlier contract, the prompt does not mention a last time."""
+    """R-13: without an earlier contract, the prompt does not mention a last time."""
     assert render(TO_REPORT).says("what has changed since last time?")
     assert render(replace(TO_REPORT, contract=None)).omits("since last time")
 
@@ -126,7 +126,7 @@ def test_a_commitment_changed_or_let_go_is_not_called_late() -> None:
 
 
 def test_the_brief_lists_six_points_and_what_not_to_prepare() -> None:
-    """R-12, R-13: It also asks what has changed since last time."""
+    """R-12, R-13: it also asks what has changed since last time."""
     mail = render_brief()
     for words in (
         "What does this person care about",
@@ -145,7 +145,7 @@ def test_the_brief_lists_six_points_and_what_not_to_prepare() -> None:
 
 @pytest.mark.parametrize("topic", list(Topic))
 def test_only_a_pair_with_trust_gets_the_hardest_questions(topic: Topic) -> None:
-    """R-12: The brief has them if the people file sets `trust` for the pair."""
+    """R-12: the brief has them if the people file sets `trust` for the pair."""
     session = replace(SESSION, topic=topic)
     without_trust = render_brief(session=session)
     with_trust = render_brief(session=session, pair=replace(PAIR, trust=True))
@@ -164,14 +164,14 @@ def test_only_a_pair_with_trust_gets_the_hardest_questions(topic: Topic) -> None
     ],
 )
 def test_the_brief_has_the_questions_of_its_topic(topic: Topic, present: list[str], absent: list[str]) -> None:
-    """R-4, R-12: The brief of a combined session has the questions of all three topics."""
+    """R-4, R-12: the brief of a combined session has the questions of all three topics."""
     mail = render_brief(session=replace(SESSION, topic=topic))
     assert all(mail.says(words) for words in present)
     assert all(mail.omits(words) for words in absent)
 
 
 def test_the_brief_names_deferrals_and_unfinished_sessions() -> None:
-    """R-10, R-17: It has the number of moves and the day of the unfinished session."""
+    """R-10, R-17: it has the number of moves and the day of the unfinished session."""
     mail = render_brief(count=2, deferrals=DEFERRALS[:2], unfinished=(datetime(2026, 7, 31, 15, tzinfo=UTC),))
     assert mail.says("This conversation was moved 2 times before it came to this time.")
     assert mail.says("The conversation on Friday, July 31 ended without a contract.")
@@ -195,7 +195,7 @@ def test_r34_the_brief_first_asks_for_the_reports_goal_from_memory() -> None:
 
 
 def test_r34_the_brief_suggests_one_way_to_begin_the_session() -> None:
-    """R-13, R-34: What has changed, then the manager's own commitments, if there are any."""
+    """R-13, R-34: what has changed, then the manager's own commitments, if there are any."""
     mail = render_brief()
     by_link = render_brief(by_link=True, contract=None, commitments=(), links={"contract": "https://x.example/c"})
     without_promises = render_brief(contract=None, commitments=())
@@ -207,7 +207,7 @@ def test_r34_the_brief_suggests_one_way_to_begin_the_session() -> None:
 
 
 def test_r27_the_brief_asks_what_the_manager_must_not_promise() -> None:
-    """R-27: Except for the topic `now`, it also advises to say plainly that a wish cannot be met here."""
+    """R-27: except for the topic `now`, it also advises to say plainly that a wish cannot be met here."""
     for topic in Topic:
         mail = render_brief(session=replace(SESSION, topic=topic))
         assert mail.says("What must you not promise: a promotion, money, a role that is not yours to give?")
@@ -215,7 +215,7 @@ def test_r27_the_brief_asks_what_the_manager_must_not_promise() -> None:
 
 
 def test_r27_only_a_brief_about_direction_warns_against_pressing_for_certainty() -> None:
-    """R-27: This includes the combined session."""
+    """R-27: this includes the combined session."""
     for topic in Topic:
         mail = render_brief(session=replace(SESSION, topic=topic))
         about_direction = topic in (Topic.ALL, Topic.DIRECTION)
@@ -225,7 +225,7 @@ def test_r27_only_a_brief_about_direction_warns_against_pressing_for_certainty()
 
 
 def test_r27_the_brief_has_two_lines_of_advice_for_each_trigger() -> None:
-    """R-27: They differ by trigger and replace some of the usual questions."""
+    """R-27: they differ by trigger and replace some of the usual questions."""
     usual_question_count, sections = render_brief().text.count("?"), set()
     for trigger in Trigger:
         mail = render_brief(trigger=f"{trigger}: It came up.")
@@ -249,7 +249,7 @@ def test_r29_the_brief_lists_openings_and_calls_them_no_offer() -> None:
 
 
 def test_r27_the_brief_has_at_most_450_words() -> None:
-    """R-27: At about 240 words a minute it is read in two minutes. Contract and commitments are not counted."""
+    """R-27: at about 240 words a minute it is read in two minutes. Contract and commitments are not counted."""
     for topic in Topic:
         words = re.findall(
             r"\w[\w’]*", render_brief(session=replace(SESSION, topic=topic), contract=None, commitments=()).text

@@ -175,6 +175,7 @@ class CalDavHands:
         return name
 
     def read_title_and_text(self, address: Address, key: str) -> str:
+        """Return the iCalendar text of our event, which has its title and text, with unfolded lines."""
         return re.sub(r"\r?\n[ \t]", "", self.text(address, events.make_resource_name(key)))
 
     def edit(self, address: Address, key: str, change: Callable[[str], str]) -> None:

@@ -98,7 +98,7 @@ def test_r36_without_a_choice_of_the_report_nothing_reaches_the_new_manager(hand
 
 
 def test_r36_the_first_brief_has_only_the_lines_that_the_report_chose(handover_company: WebCompany) -> None:
-    """R-36: The new manager's page about the report shows the same lines."""
+    """R-36: the new manager's page about the report shows the same lines."""
     office, client = handover_company.office, handover_company.visitor(SAM, Purpose.ME)
     before = handover_company.read_database()
     page = text(client.get("/me"))

@@ -32,7 +32,7 @@ def test_the_reports_page_shows_the_contract_and_the_commitments(company: WebCom
 
 
 def test_r18_a_report_ends_only_own_commitments(company: WebCompany) -> None:
-    """R-18: Commitments of others are refused, and a commitment ends only once."""
+    """R-18: commitments of others are refused, and a commitment ends only once."""
     own_id, kims_id = company.open_commitment_id("report"), company.open_commitment_id("report", DANA, KIM)
     client = company.visitor(SAM, Purpose.ME)
     assert send_form(client, "/me", f"/me/commitment/{own_id}/done").headers["Location"] == "/me?said=done"

@@ -46,7 +46,7 @@ QUARTER, SIX_WEEKS = Interval(weeks=13), Interval(weeks=6)
 def test_a_rhythm_in_months_ends_on_the_last_day_of_a_short_month(
     day: date, interval: Interval, expected: date
 ) -> None:
-    """R-1: Six months after 31 August is the last day of February."""
+    """R-1: six months after 31 August is the last day of February."""
     assert add_interval(day, interval) == expected
 
 
@@ -64,7 +64,7 @@ def test_window_is_two_weeks_before_the_target_to_three_after_it() -> None:
 
 
 def test_the_window_of_a_short_rhythm_is_narrower() -> None:
-    """R-5: A rhythm of six weeks leaves no two weeks before the target."""
+    """R-5: a rhythm of six weeks leaves no two weeks before the target."""
     window = make_window(date(2026, 9, 28), SIX_WEEKS)
     assert window.target == utc(2026, 11, 9, 12)
     assert window.target - window.earliest < 2 * WEEK
@@ -83,12 +83,12 @@ def test_the_window_of_a_short_rhythm_is_narrower() -> None:
 def test_a_transition_shortens_the_rhythm_until_it_ends(
     transition_until: date | None, expected_interval: Interval
 ) -> None:
-    """R-5: The shorter rhythm counts if the transition lasts until the target that it gives."""
+    """R-5: the shorter rhythm counts if the transition lasts until the target that it gives."""
     assert choose_interval(pair_of(transition_until=transition_until), date(2026, 9, 28), Policy()) == expected_interval
 
 
 def test_transition_uses_the_interval_of_the_policy() -> None:
-    """R-5: The company sets the interval."""
+    """R-5: the company sets the interval."""
     monthly_policy = Policy(transition_every=Interval(months=1))
     assert choose_interval(pair_of(transition_until=date(2027, 1, 1)), date(2026, 9, 28), monthly_policy) == Interval(
         months=1
@@ -112,14 +112,14 @@ def _get_window(session: Session) -> SessionWindow:
 
 @pytest.mark.parametrize("start", [None, date(2020, 1, 1), date(2026, 9, 1), date(2026, 12, 1)])
 def test_first_session_of_a_pair_takes_a_turn(start: date | None) -> None:
-    """T-3a: The rhythm has no anchor yet, on whatever day the pair starts."""
+    """T-3a: the rhythm has no anchor yet, on whatever day the pair starts."""
     (first,) = _make_next_cycle(start=start)
     assert (_get_window(first), first.in_turn) == (TURN_WINDOW, True)
 
 
 @pytest.mark.parametrize(("held_on", "is_overdue_now"), [(date(2026, 6, 7), True), (date(2026, 6, 8), False)])
 def test_overdue_session_takes_a_turn(held_on: date, is_overdue_now: bool) -> None:
-    """T-3a: A session is overdue when the day of its target is over."""
+    """T-3a: a session is overdue when the day of its target is over."""
     (next_session,) = _make_next_cycle(_make_held_session(held_on))
     assert next_session.in_turn is is_overdue_now
     assert (_get_window(next_session) == TURN_WINDOW) is is_overdue_now
@@ -138,13 +138,13 @@ def _get_next_target(*sessions: Session, **fields: Any) -> date:
 
 
 def test_rhythm_counts_from_the_last_held_session() -> None:
-    """T-3: It does not count from the target of that session."""
+    """T-3: it does not count from the target of that session."""
     late_session = _make_held_session(date(2026, 10, 15), target=utc(2026, 9, 28, 12))
     assert _get_next_target(late_session) == date(2027, 1, 14)
 
 
 def test_second_session_ahead_counts_from_the_booked_session_before_it() -> None:
-    """T-15: It does not count from the target of that session."""
+    """T-15: it does not count from the target of that session."""
     booked_session = session_of(utc(2026, 10, 6, 8), target=utc(2026, 9, 28, 12))
     assert _get_next_target(booked_session) == date(2027, 1, 5)
 
@@ -163,7 +163,7 @@ def test_second_session_ahead_counts_from_the_booked_session_before_it() -> None
 def test_ad_hoc_session_moves_a_target_less_than_three_weeks_after_it(
     adhoc_on: date, expected_target: date, state: SessionState
 ) -> None:
-    """T-14: The target moves to three weeks after an ad hoc session that is booked or held.
+    """T-14: the target moves to three weeks after an ad hoc session that is booked or held.
 
     The rhythm does not count from the ad hoc session.
     """
@@ -176,7 +176,7 @@ def test_ad_hoc_session_moves_a_target_less_than_three_weeks_after_it(
 
 
 def test_rhythm_counts_from_a_later_session_that_was_held_first() -> None:
-    """T-3, T-15: With two sessions ahead, the later one may be held first."""
+    """T-3, T-15: with two sessions ahead, the later one may be held first."""
     third = _make_held_session(date(2026, 9, 1), id="c3", cycle=3)
     second = session_of(utc(2026, 12, 28, 8), id="c2", cycle=2)
     window = find_window(second, [_make_held_session(date(2026, 7, 1)), second, third], pair_of(), DANA.zone, Policy())
@@ -185,7 +185,7 @@ def test_rhythm_counts_from_a_later_session_that_was_held_first() -> None:
 
 
 def test_cancelled_session_is_no_anchor() -> None:
-    """T-3: After a pause, the rhythm of a pair counts from the last held session."""
+    """T-3: after a pause, the rhythm of a pair counts from the last held session."""
     cancelled_session = session_of(None, id="c2", cycle=2, state=SessionState.CANCELLED, target=utc(2026, 12, 28, 12))
     assert _get_next_target(_make_held_session(date(2026, 7, 1)), cancelled_session) == date(2026, 9, 30)
 
@@ -199,7 +199,7 @@ def test_cycle_after_a_cancelled_one_has_the_next_number() -> None:
 
 
 def test_a_series_has_three_parts_with_targets_a_week_apart() -> None:
-    """T-13, R-4: Only the last part asks for a contract."""
+    """T-13, R-4: only the last part asks for a contract."""
     parts = _make_next_cycle(format=Format.SERIES)
     assert [p.topic for p in parts] == [Topic.NOW, Topic.DIRECTION, Topic.GAP]
     assert [p.asks_contract for p in parts] == [False, False, True]
@@ -219,7 +219,7 @@ def test_t13_window_between_parts_counts_days_from_monday_to_friday() -> None:
 
 
 def test_a_combined_session_asks_for_a_contract() -> None:
-    """R-4: One session has the three topics as phases."""
+    """R-4: one session has the three topics as phases."""
     sessions = _make_next_cycle()
     assert [s.topic for s in sessions] == [Topic.ALL]
     assert sessions[0].asks_contract
@@ -275,7 +275,7 @@ def test_ids_use_the_alphabet_that_each_calendar_service_accepts(number: int) ->
 
 
 def test_a_quarterly_rhythm_keeps_each_session_near_its_target() -> None:
-    """R-1, R-3: Each session is near its target, and the next one is booked when a session is held."""
+    """R-1, R-3: each session is near its target, and the next one is booked when a session is held."""
     story = Story()
     held_days: list[date] = []
     for _ in range(8):
@@ -290,7 +290,7 @@ def test_a_quarterly_rhythm_keeps_each_session_near_its_target() -> None:
 
 
 def test_target_of_a_rhythm_in_months_is_the_last_day_of_february() -> None:
-    """R-1: Three months after 30 November of the year before a leap year."""
+    """R-1: three months after 30 November of the year before a leap year."""
     pair = pair_of(every=Interval(months=3))
     story = Story(state=state_of(_make_held_session(date(2027, 11, 30)), pair=pair), now=utc(2028, 1, 3, 5))
     story.tick()
@@ -298,7 +298,7 @@ def test_target_of_a_rhythm_in_months_is_the_last_day_of_february() -> None:
 
 
 def test_only_the_first_part_of_a_series_takes_a_turn() -> None:
-    """T-13, T-3a: The later parts are never overdue, because they count from the part before."""
+    """T-13, T-3a: the later parts are never overdue, because they count from the part before."""
     window = SessionWindow(NOW - 7 * DAY, NOW - DAY, NOW + DAY)
     for topic in Topic:
         session = replace(session_of(), topic=topic)

@@ -36,7 +36,7 @@ def book_clash(story: Story, who: Person = DANA, show: ShowAs = ShowAs.BUSY) -> 
 
 @pytest.mark.parametrize("busy_person", BOTH_PEOPLE, ids=lambda participant: participant.name)
 def test_a_clash_causes_a_warning_and_a_deferral_a_day_later(busy_person: Person) -> None:
-    """T-10, R-8: The session moves a day after the warning if the clash remains."""
+    """T-10, R-8: the session moves a day after the warning if the clash remains."""
     story = make_story_before_session(6 * DAY)
     book_clash(story, busy_person)
     warned_at, session = story.now, story.next
@@ -53,7 +53,7 @@ def test_a_clash_causes_a_warning_and_a_deferral_a_day_later(busy_person: Person
 
 
 def test_an_event_without_length_is_no_clash() -> None:
-    """T-2, T-10: It takes no time, at any point of the session."""
+    """T-2, T-10: it takes no time, at any point of the session."""
     story = make_story_before_session(6 * DAY)
     middle = story.next.span.start + 30 * MINUTE
     story.book(DANA, Span(middle, middle))
@@ -61,7 +61,7 @@ def test_an_event_without_length_is_no_clash() -> None:
 
 
 def test_warning_ends_after_24_hours_even_if_the_pair_is_planned_in_between() -> None:
-    """T-10: A plan for another reason still makes the pair due 24 hours after the warning."""
+    """T-10: a plan for another reason still makes the pair due 24 hours after the warning."""
     story = make_story_before_session(13 * DAY)
     book_clash(story)
     warned_at = story.now
@@ -73,7 +73,7 @@ def test_warning_ends_after_24_hours_even_if_the_pair_is_planned_in_between() ->
 
 
 def test_session_stays_when_the_clash_is_removed_in_time() -> None:
-    """T-10: The warning ends as well."""
+    """T-10: the warning ends as well."""
     story = make_story_before_session(6 * DAY)
     book_clash(story)
     span = story.next.span
@@ -87,7 +87,7 @@ def test_session_stays_when_the_clash_is_removed_in_time() -> None:
 
 
 def test_second_clash_is_warned_of_for_another_day() -> None:
-    """T-10: The time since the first warning does not count."""
+    """T-10: the time since the first warning does not count."""
     story = make_story_before_session(10 * DAY)
     book_clash(story)
     story.tick_at(story.now + 5 * HOUR)
@@ -106,7 +106,7 @@ def test_second_clash_is_warned_of_for_another_day() -> None:
 @pytest.mark.parametrize("show", [ShowAs.BUSY, ShowAs.AWAY])
 @pytest.mark.parametrize("busy_person", BOTH_PEOPLE, ids=lambda participant: participant.name)
 def test_session_moved_by_hand_over_busy_time_stays(busy_person: Person, show: ShowAs) -> None:
-    """T-11, R-9: The person saw the busy time, so it is intended: no move and no warning follow."""
+    """T-11, R-9: the person saw the busy time, so it is intended: no move and no warning follow."""
     story = make_story_before_session(10 * DAY)
     new_start = story.next.span.start - DAY
     story.calendars.book(busy_person, new_start - HOUR, new_start + 3 * HOUR, show)
@@ -120,7 +120,7 @@ def test_session_moved_by_hand_over_busy_time_stays(busy_person: Person, show: S
 
 @pytest.mark.parametrize("busy_person", BOTH_PEOPLE, ids=lambda participant: participant.name)
 def test_clash_that_comes_after_a_hand_move_defers_the_session(busy_person: Person) -> None:
-    """T-11: The later event, on either calendar, takes the quarter-hours that were free at the move."""
+    """T-11: the later event, on either calendar, takes the quarter-hours that were free at the move."""
     story = make_story_before_session(10 * DAY)
     new_start = story.next.span.start - DAY
     story.calendars.book(DANA, new_start, new_start + HOUR)
@@ -133,7 +133,7 @@ def test_clash_that_comes_after_a_hand_move_defers_the_session(busy_person: Pers
 
 
 def test_absence_after_a_hand_move_defers_the_session() -> None:
-    """T-11, T-10: An intended meeting can be left early, but a person who is away does not come."""
+    """T-11, T-10: an intended meeting can be left early, but a person who is away does not come."""
     story = make_story_before_session(10 * DAY)
     new_start = story.next.span.start - DAY
     story.calendars.book(SAM, new_start, new_start + 2 * HOUR)
@@ -143,7 +143,7 @@ def test_absence_after_a_hand_move_defers_the_session() -> None:
 
 
 def test_busy_time_under_a_requested_time_is_intended() -> None:
-    """T-11: What is on the calendar at the request is intended, although the event moves only afterwards."""
+    """T-11: what is on the calendar at the request is intended, although the event moves only afterwards."""
     story = make_story_before_session(10 * DAY)
     requested_time = Span(story.next.span.start - DAY, story.next.span.end - DAY)
     story.calendars.book(DANA, requested_time.start, requested_time.end)
@@ -154,7 +154,7 @@ def test_busy_time_under_a_requested_time_is_intended() -> None:
 
 
 def test_intended_time_is_read_later_when_free_busy_is_unavailable_at_the_move() -> None:
-    """T-11: The move is kept in the meantime."""
+    """T-11: the move is kept in the meantime."""
     story = make_story_before_session(10 * DAY)
     new_start = story.next.span.start - DAY
     story.calendars.book(DANA, new_start, new_start + HOUR)
@@ -169,7 +169,7 @@ def test_intended_time_is_read_later_when_free_busy_is_unavailable_at_the_move()
 
 
 def test_clash_less_than_48_hours_before_the_session_defers_it_at_once() -> None:
-    """T-10: No time is left for a warning."""
+    """T-10: no time is left for a warning."""
     story = make_story_before_session(47 * HOUR)
     book_clash(story)
     assert deferral_causes(story) == ["booked_over"]
@@ -187,7 +187,7 @@ def make_story_before_thursday(left: timedelta) -> Story:
 
 
 def test_clash_49_hours_before_the_session_defers_it_24_hours_after_the_warning() -> None:
-    """T-10: The session stays until then, although less than 48 hours are left in the meantime."""
+    """T-10: the session stays until then, although less than 48 hours are left in the meantime."""
     story = make_story_before_thursday(49 * HOUR)
     book_clash(story)
     span = story.next.span
@@ -200,7 +200,7 @@ def test_clash_49_hours_before_the_session_defers_it_24_hours_after_the_warning(
 
 
 def test_clash_defers_at_once_when_the_warning_would_come_too_late() -> None:
-    """T-10, T-16: The warning would reach the manager on Monday, an hour before the session."""
+    """T-10, T-16: the warning would reach the manager on Monday, an hour before the session."""
     story = make_story_before_session(49 * HOUR)
     assert f"{story.now:%a}" == "Sat"
     book_clash(story)
@@ -210,7 +210,7 @@ def test_clash_defers_at_once_when_the_warning_would_come_too_late() -> None:
 
 @pytest.mark.parametrize("show", [ShowAs.BUSY, ShowAs.AWAY])
 def test_no_clash_moves_a_session_in_its_last_four_hours(show: ShowAs) -> None:
-    """T-10: Five minutes earlier the session still moves."""
+    """T-10: five minutes earlier the session still moves."""
     story = make_story_before_session(4 * HOUR)
     book_clash(story, show=show)
     assert deferral_causes(story) == []
@@ -220,14 +220,14 @@ def test_no_clash_moves_a_session_in_its_last_four_hours(show: ShowAs) -> None:
 
 
 def test_tentative_event_is_no_clash() -> None:
-    """T-10: Nobody has agreed to that event yet."""
+    """T-10: nobody has agreed to that event yet."""
     story = make_story_before_session(30 * HOUR)
     book_clash(story, show=ShowAs.TENTATIVE)
     assert deferral_causes(story) == []
 
 
 def test_event_directly_before_or_after_the_session_is_no_clash() -> None:
-    """T-10: The buffer counts when a time is found, and not when it is kept."""
+    """T-10: the buffer counts when a time is found, and not when it is kept."""
     story = make_story_before_session(30 * HOUR)
     span = story.next.span
     story.calendars.book(DANA, span.start - HOUR, span.start)
@@ -236,14 +236,14 @@ def test_event_directly_before_or_after_the_session_is_no_clash() -> None:
 
 
 def test_event_of_the_session_is_no_clash_with_it() -> None:
-    """T-10: Both calendars show that event as busy."""
+    """T-10: both calendars show that event as busy."""
     story = make_story_before_session(30 * HOUR)
     assert changes_nothing(story.recheck_free_busy())
     assert deferral_causes(story) == []
 
 
 def test_unknown_time_does_not_defer_a_session() -> None:
-    """T-10: Unknown is no sign of a clash."""
+    """T-10: unknown is no sign of a clash."""
     story = make_story_before_session(6 * DAY)
     story.calendars.unknown[SAM.email] = "no access"
     assert changes_nothing(story.recheck_free_busy())
@@ -254,7 +254,7 @@ def test_unknown_time_does_not_defer_a_session() -> None:
 
 @pytest.mark.parametrize("left", [5 * HOUR, 12 * DAY])
 def test_an_absence_defers_the_session_at_once(left: timedelta) -> None:
-    """T-10: An absence needs no warning, even twelve days ahead."""
+    """T-10: an absence needs no warning, even twelve days ahead."""
     story = make_story_before_session(left)
     session = story.next
     story.calendars.book(SAM, session.span.start, session.span.end)
@@ -277,7 +277,7 @@ def test_session_on_a_public_holiday_moves_unless_a_person_put_it_there(
 
 
 def test_night_shift_that_ends_on_a_holiday_is_working_time() -> None:
-    """T-10, T-2: At two in the morning of 28 September, a holiday, the shift of Sunday still runs in Prague."""
+    """T-10, T-2: at two in the morning of 28 September, a holiday, the shift of Sunday still runs in Prague."""
     night_shift = "Sun-Thu 22:00-06:00"
     session = session_of(utc(2026, 9, 28, 0), 60, by_hand=False)
     people = (person("Dana", "Europe/Prague", "CZ", night_shift), person("Sam", "Europe/Prague", "CZ", night_shift))
@@ -287,7 +287,7 @@ def test_night_shift_that_ends_on_a_holiday_is_working_time() -> None:
 
 
 def test_holidays_of_a_new_country_defer_a_booked_session() -> None:
-    """T-10: The holidays are those of each person's own country."""
+    """T-10: the holidays are those of each person's own country."""
     story = booked_story(Story(starting_pair()))
     story.state = replace(story.state, manager=person("Dana", "Europe/Prague", "CZ"))
     story.tick()
@@ -305,7 +305,7 @@ def test_plan_between_calendar_checks_needs_no_free_busy() -> None:
 
 
 def test_calendar_checks_come_closer_together_towards_the_session() -> None:
-    """T-10: The last check is more than four hours before the session, so that the session can still move."""
+    """T-10: the last check is more than four hours before the session, so that the session can still move."""
     for kind in SessionKind:
         session = session_of(utc(2026, 10, 20, 8), kind=kind)
         checks = list_calendar_checks(session)
@@ -317,7 +317,7 @@ def test_calendar_checks_come_closer_together_towards_the_session() -> None:
 
 @pytest.mark.parametrize("days", [13, 6, 3, 2, 1])
 def test_calendar_check_finds_a_clash_on_the_report_s_calendar(days: int) -> None:
-    """T-10, R-8: No notification has come; a regular check finds the clash."""
+    """T-10, R-8: no notification has come; a regular check finds the clash."""
     story = booked_story()
     session = story.next
     story.tick_at(session.span.start - days * DAY)
@@ -327,7 +327,7 @@ def test_calendar_check_finds_a_clash_on_the_report_s_calendar(days: int) -> Non
 
 
 def test_unavailable_calendar_is_checked_again_after_five_minutes() -> None:
-    """T-10: Nothing is decided until then."""
+    """T-10: nothing is decided until then."""
     story = make_story_before_session(6 * DAY)
     story.calendars.unavailable = {SAM.email}
     story.calendars.book(DANA, story.next.span.start, story.next.span.end, ShowAs.AWAY)
@@ -339,7 +339,7 @@ def test_unavailable_calendar_is_checked_again_after_five_minutes() -> None:
 
 
 def test_event_of_another_pair_is_a_clash() -> None:
-    """T-10: Our event for another pair, which has a key, is busy time like any other event."""
+    """T-10: our event for another pair, which has a key, is busy time like any other event."""
     story = make_story_before_session(30 * HOUR)
     story.calendars.busy.setdefault(DANA.email, []).append(BusyTime(story.next.span, key="c99.1"))
     story.recheck_free_busy()
@@ -361,7 +361,7 @@ def make_story_on_two_services() -> Story:
 
 
 def test_our_event_without_key_on_another_service_is_no_clash() -> None:
-    """T-10: Busy time that covers the whole session counts as our own event there."""
+    """T-10: busy time that covers the whole session counts as our own event there."""
     story = make_story_on_two_services()
     session = story.next
     book_clash(story, SAM)
@@ -371,7 +371,7 @@ def test_our_event_without_key_on_another_service_is_no_clash() -> None:
 
 
 def test_our_event_is_no_clash_while_the_manager_s_calendar_is_unknown() -> None:
-    """T-10: A service recognizes our event in the report's busy time by the manager's calendar."""
+    """T-10: a service recognizes our event in the report's busy time by the manager's calendar."""
     story = make_story_before_session(6 * DAY)
     session = story.next
     story.calendars.unknown = {DANA.email: "the grant is gone"}

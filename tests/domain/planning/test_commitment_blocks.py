@@ -212,7 +212,7 @@ def test_block_is_an_all_day_event_when_free_busy_is_unknown() -> None:
 
 @pytest.mark.parametrize("standing", [CommitmentStanding.DONE, CommitmentStanding.LET_GO])
 def test_a_block_is_cancelled_when_its_commitment_ends(standing: CommitmentStanding) -> None:
-    """T-8, R-18: The event is gone, and the next plan changes nothing."""
+    """T-8, R-18: the event is gone, and the next plan changes nothing."""
     story = make_story_with_commitment()
     story.act(lambda builder: actions.close_commitment(builder, builder.commitments["p1"], standing))
     assert story.placed_event(story.commitment()) is None

@@ -44,7 +44,7 @@ def make_story_at_end(start: datetime = SESSION_START, manager: Person = DANA) -
 
 
 def test_the_contract_is_requested_at_the_end_of_the_session() -> None:
-    """T-7, R-15: The mail leaves at once, and the deadline is 48 hours later."""
+    """T-7, R-15: the mail leaves at once, and the deadline is 48 hours later."""
     story = make_story_at_end()
     assert [(m.to, m.decided_at) for m in story.mails("contract_request")] == [(DANA.email, story.now)]
     assert story.session("c1").state is SessionState.HELD
@@ -52,7 +52,7 @@ def test_the_contract_is_requested_at_the_end_of_the_session() -> None:
 
 
 def test_session_without_contract_gets_no_contract_request() -> None:
-    """T-13, R-4: Such sessions are the first two parts of a series, reviews and check-ins."""
+    """T-13, R-4: such sessions are the first two parts of a series, reviews and check-ins."""
     for fields in (
         {"topic": Topic.NOW},
         {"topic": Topic.DIRECTION},
@@ -66,7 +66,7 @@ def test_session_without_contract_gets_no_contract_request() -> None:
 
 
 def test_a_session_ends_unfinished_after_two_reminders_and_three_late_ones() -> None:
-    """T-7, R-15, R-17: The session ends on a Monday in Berlin, and nobody records a contract."""
+    """T-7, R-15, R-17: the session ends on a Monday in Berlin, and nobody records a contract."""
     story = make_story_at_end()
     story.until(utc(2026, 10, 20))
     assert [(m.number, format_local(m.decided_at, DANA)) for m in story.mails("contract_reminder")] == [
@@ -86,7 +86,7 @@ def test_a_session_ends_unfinished_after_two_reminders_and_three_late_ones() -> 
 
 
 def test_recorded_contract_ends_the_reminders() -> None:
-    """T-7: The contract comes after the first reminder."""
+    """T-7: the contract comes after the first reminder."""
     story = make_story_at_end()
     story.tick_at(story.now + 30 * HOUR)
     story.act(lambda p: actions.record_contract(p, p.sessions["c1"], [], 1))
@@ -111,7 +111,7 @@ def test_recorded_contract_ends_the_reminders() -> None:
     ],
 )
 def test_reminders_stay_inside_working_hours(start: datetime, expected: list[tuple[int, str]]) -> None:
-    """T-7: One a day, an hour before its end.
+    """T-7: one a day, an hour before its end.
 
     There are fewer if the 48 hours hold too little working time.
     """
@@ -121,7 +121,7 @@ def test_reminders_stay_inside_working_hours(start: datetime, expected: list[tup
 
 
 def test_late_reminders_are_sent_on_working_days() -> None:
-    """T-7: The deadline is on Friday, 2 October; a public holiday in Germany falls on the Saturday after it."""
+    """T-7: the deadline is on Friday, 2 October; a public holiday in Germany falls on the Saturday after it."""
     story = make_story_at_end(utc(2026, 9, 30, 13))
     story.until(utc(2026, 10, 30))
     late_times = [format_local(m.decided_at, DANA) for m in story.mails("contract_reminder") if m.number > 2]
@@ -129,7 +129,7 @@ def test_late_reminders_are_sent_on_working_days() -> None:
 
 
 def test_only_the_last_overdue_reminder_is_sent_after_downtime() -> None:
-    """T-7: The reminders before it make no sense any more."""
+    """T-7: the reminders before it make no sense any more."""
     story = make_story_at_end()
     story.now = utc(2026, 10, 2, 12)
     story.tick()
@@ -137,7 +137,7 @@ def test_only_the_last_overdue_reminder_is_sent_after_downtime() -> None:
 
 
 def test_no_reminder_is_sent_in_the_last_two_hours_before_the_deadline() -> None:
-    """T-7: After downtime it is too late for the second reminder, and too early for the first late one."""
+    """T-7: after downtime it is too late for the second reminder, and too early for the first late one."""
     story = make_story_at_end()
     story.now = contract_mails.find_contract_deadline(DANA, story.session("c1")) - HOUR
     story.tick()
@@ -145,7 +145,7 @@ def test_no_reminder_is_sent_in_the_last_two_hours_before_the_deadline() -> None
 
 
 def test_recording_another_end_of_the_session_sends_another_contract_request() -> None:
-    """T-7: The times of all mails count from the end that was recorded."""
+    """T-7: the times of all mails count from the end that was recorded."""
     story = make_story_at_end()
     end = story.now - 30 * MINUTE
     story.act(lambda p: actions.record_held(p, p.sessions["c1"], end))
@@ -164,7 +164,7 @@ WORKING_HOURS = ["Mon-Fri 09:00-17:00", "Mon-Thu 22:00-06:00", "Mon,Wed 08:00-12
 def test_reminders_are_inside_working_hours_and_before_the_deadline(
     zone_and_country: tuple[str, str], hours: str, quarter: int
 ) -> None:
-    """T-7: For any person and any end of the session, the last reminder is at least two hours before the deadline."""
+    """T-7: for any person and any end of the session, the last reminder is at least two hours before the deadline."""
     dana = person("Dana", *zone_and_country, hours=hours)
     end = utc(2026, 1, 1) + quarter * 15 * MINUTE
     reminder_times = list_reminder_times(dana, asked_at=end, deadline=end + 48 * HOUR)
@@ -186,7 +186,7 @@ def test_reminders_are_inside_working_hours_and_before_the_deadline(
 
 
 def test_each_of_the_next_two_days_has_a_reminder_before_the_deadline() -> None:
-    """T-7: Each of the two days after the end has one reminder, if two hours are left to the deadline.
+    """T-7: each of the two days after the end has one reminder, if two hours are left to the deadline.
 
     The session ends on Monday to Wednesday, at any quarter-hour from 09:00 to 22:45 in Berlin.
     """
@@ -214,7 +214,7 @@ def test_each_of_the_next_two_days_has_a_reminder_before_the_deadline() -> None:
 def test_session_recorded_as_held_late_leaves_a_working_day_for_the_contract(
     recorded_at: datetime, deadline_text: str, expected_reminders: list[tuple[int, str]]
 ) -> None:
-    """T-7: The deadline is 48 hours after the end or one working day after the record, whichever is later.
+    """T-7: the deadline is 48 hours after the end or one working day after the record, whichever is later.
 
     The session ends on Monday at 11:15. Mails are at least four hours apart.
     """
@@ -235,7 +235,7 @@ def test_session_recorded_as_held_late_leaves_a_working_day_for_the_contract(
 
 
 def test_session_that_counts_as_held_after_downtime_leaves_a_working_day() -> None:
-    """T-7: The program notices the end 47 hours later. The request and a reminder do not leave in one minute."""
+    """T-7: the program notices the end 47 hours later. The request and a reminder do not leave in one minute."""
     session = session_of(SESSION_START, by_hand=True)
     story = Story(state=state_of(session), now=SESSION_START)
     story.tick()
@@ -248,7 +248,7 @@ def test_session_that_counts_as_held_after_downtime_leaves_a_working_day() -> No
 
 
 def test_no_reminder_is_planned_while_the_contract_request_waits() -> None:
-    """T-7: During a mail outage, request and reminder do not pile up to leave together."""
+    """T-7: during a mail outage, request and reminder do not pile up to leave together."""
     story = make_story_at_end()
     request = story.mails("contract_request")[0]
     story.state = replace(story.state, effects=(replace(request, progress=EffectProgress.WAITING),))
@@ -264,7 +264,7 @@ def test_no_reminder_is_planned_while_the_contract_request_waits() -> None:
 
 @pytest.mark.parametrize("delay", [timedelta(0), timedelta(seconds=1), timedelta(minutes=10)])
 def test_last_reminder_is_sent_even_if_the_sweep_is_late(delay: timedelta) -> None:
-    """T-7, R-15: The session ends on Tuesday at 13:00: the last two hours before the deadline are working time."""
+    """T-7, R-15: the session ends on Tuesday at 13:00: the last two hours before the deadline are working time."""
     session = session_of(utc(2026, 9, 29, 9, 45))
     story = Story(state=state_of(session), now=session.span.end)
     while story.now < session.span.end + 48 * HOUR:
@@ -277,7 +277,7 @@ def test_last_reminder_is_sent_even_if_the_sweep_is_late(delay: timedelta) -> No
 
 
 def test_late_reminder_is_left_out_on_the_day_of_the_weekly_mail() -> None:
-    """T-7, T-16: The weekly mail names the late contract. The deadline is on a Friday."""
+    """T-7, T-16: the weekly mail names the late contract. The deadline is on a Friday."""
     story, story_without_weekly_mail = (
         make_story_at_end(utc(2026, 10, 7, 8)),
         make_story_at_end(utc(2026, 10, 7, 8)),

@@ -69,7 +69,7 @@ def list_sent_mails(story: Story) -> list[tuple[str, str]]:
 def test_each_person_gets_one_mail_about_the_end_of_a_pair(
     reason: EndReason, successor: PairId | None, expected_mails: list[tuple[str, str]]
 ) -> None:
-    """R-36, T-17: No mail is sent before the next day.
+    """R-36, T-17: no mail is sent before the next day.
 
     If there is a new manager, the report learns of the change from the mail about that manager.
     """
@@ -92,7 +92,7 @@ def test_former_manager_without_open_commitments_gets_the_mail_about_the_end_onl
 
 
 def test_commitment_that_ends_later_causes_no_second_mail() -> None:
-    """R-36: The former manager gets one mail."""
+    """R-36: the former manager gets one mail."""
     story = make_story_with_contract()
     end_pair(story, EndReason.CHANGED)
     run_days(story, 5)
@@ -113,7 +113,7 @@ def test_block_of_a_former_manager_s_commitment_stays_until_it_ends() -> None:
 
 
 def test_t18_commitments_of_a_manager_who_left_end_with_the_mail_to_the_report() -> None:
-    """T-17: They do not end before the next day, so that an error in the people file ends none."""
+    """T-17: they do not end before the next day, so that an error in the people file ends none."""
     story = make_story_with_contract()
     end_pair(story, EndReason.MANAGER_LEFT)
     story.tick_at(story.now + 2 * HOUR)
@@ -155,7 +155,7 @@ def test_report_gets_one_mail_about_the_new_manager_after_the_first_day() -> Non
 
 
 def test_r36_report_with_a_new_manager_gets_no_second_introduction() -> None:
-    """R-23, R-36: The report knows Longarc already."""
+    """R-23, R-36: the report knows Longarc already."""
     story = make_story_with_new_manager()
     run_days(story, 4)
     assert [mail.to for mail in story.mails("introduction")] == [DANA.email]

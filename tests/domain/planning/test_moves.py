@@ -40,7 +40,7 @@ def shift_session(session: Session, by: timedelta) -> Span:
 
 
 def test_three_times_on_three_days_are_proposed_with_reasons() -> None:
-    """R-38: No proposed time overlaps the current one.
+    """R-38: no proposed time overlaps the current one.
 
     The reasons that both people see are about this session alone; the details are about the manager's other sessions.
     """
@@ -64,7 +64,7 @@ def test_preferred_hour_and_weekday_are_reasons_for_a_proposed_time() -> None:
 
 
 def test_proposed_times_after_the_window_come_last_and_count_as_deferrals() -> None:
-    """T-10, T-11: The session is near the end of its window.
+    """T-10, T-11: the session is near the end of its window.
 
     Each time after the window has the reason that it counts as a deferral.
     """
@@ -81,7 +81,7 @@ def test_proposed_times_after_the_window_come_last_and_count_as_deferrals() -> N
 
 
 def test_no_time_is_proposed_while_a_calendar_is_unavailable() -> None:
-    """T-2: Unknown is never free; the page names the person whose calendar it is."""
+    """T-2: unknown is never free; the page names the person whose calendar it is."""
     story = booked_story()
     story.calendars.unavailable.add(DANA.email)
     story.calendars.unknown[DANA.email] = "it did not answer"
@@ -93,7 +93,7 @@ def test_no_time_is_proposed_while_a_calendar_is_unavailable() -> None:
 
 
 def test_meeting_directly_before_the_requested_time_is_an_objection_outside_hours_too() -> None:
-    """R-38: The page names every rule that the time breaks."""
+    """R-38: the page names every rule that the time breaks."""
     story = booked_story()
     evening = Span(story.next.span.start.replace(hour=18, minute=0), story.next.span.start.replace(hour=19, minute=0))
     codes = [
@@ -110,7 +110,7 @@ def test_meeting_directly_before_the_requested_time_is_an_objection_outside_hour
 
 
 def test_meeting_directly_after_a_distant_requested_time_is_an_objection() -> None:
-    """R-38: Free/busy is read until the buffer after the requested time has passed."""
+    """R-38: free/busy is read until the buffer after the requested time has passed."""
     story = booked_story()
     distant_time = shift_session(story.next, 20 * WEEK + HOUR)  # the same time of day, now in winter
     story.calendars.book(DANA, distant_time.end, distant_time.end + HOUR)
@@ -128,7 +128,7 @@ def test_meeting_directly_after_a_distant_requested_time_is_an_objection() -> No
 
 @pytest.mark.parametrize("who", [DANA, SAM])
 def test_t11_a_press_of_either_moves_the_session_without_a_deferral(who: Person) -> None:
-    """R-38, T-11: No count and no mail follow. The session stays, and the rhythm counts from the new time."""
+    """R-38, T-11: no count and no mail follow. The session stays, and the rhythm counts from the new time."""
     story = booked_story()
     session_before, new_span = (
         story.next,
@@ -145,7 +145,7 @@ def test_t11_a_press_of_either_moves_the_session_without_a_deferral(who: Person)
 
 
 def test_t11_busy_time_at_a_chosen_time_is_intended() -> None:
-    """T-11: The person saw the busy time, so no warning and no move follow."""
+    """T-11: the person saw the busy time, so no warning and no move follow."""
     story = booked_story()
     new_span = shift_session(story.next, -DAY if story.next.span.start.weekday() else DAY)
     story.calendars.book(DANA, new_span.start, new_span.end)
@@ -157,7 +157,7 @@ def test_t11_busy_time_at_a_chosen_time_is_intended() -> None:
 
 
 def test_a_move_past_the_window_counts_as_a_deferral() -> None:
-    """T-10, T-11: A move past the window is a deferral, and the session keeps the chosen time."""
+    """T-10, T-11: a move past the window is a deferral, and the session keeps the chosen time."""
     story = booked_story()
     new_span = shift_session(story.next, 10 * WEEK)
     press_time(story, new_span)
@@ -165,7 +165,7 @@ def test_a_move_past_the_window_counts_as_a_deferral() -> None:
 
 
 def test_time_that_was_taken_meanwhile_is_refused() -> None:
-    """R-38: Another pair has taken it, or an event is on a calendar of the two."""
+    """R-38: another pair has taken it, or an event is on a calendar of the two."""
     story = booked_story()
     session_before, new_span = (
         story.next,
@@ -182,7 +182,7 @@ def test_time_that_was_taken_meanwhile_is_refused() -> None:
 
 
 def test_move_is_refused_while_a_calendar_is_unavailable_unless_it_is_forced() -> None:
-    """R-38, T-2: The person may still choose the time without knowing whether it is free."""
+    """R-38, T-2: the person may still choose the time without knowing whether it is free."""
     story = booked_story()
     new_span = proposals.propose_times(make_builder_with_calendars(story), story.next).times[0].span
     story.calendars.unavailable.add(SAM.email)
@@ -194,7 +194,7 @@ def test_move_is_refused_while_a_calendar_is_unavailable_unless_it_is_forced() -
 
 
 def test_second_press_of_the_same_time_and_press_on_an_old_page_move_nothing() -> None:
-    """R-38: The second press finds the session at the requested time. The third comes from a page before both."""
+    """R-38: the second press finds the session at the requested time. The third comes from a page before both."""
     story = booked_story()
     first, second = (
         slot.span for slot in proposals.propose_times(make_builder_with_calendars(story), story.next).times[:2]
@@ -210,7 +210,7 @@ def test_second_press_of_the_same_time_and_press_on_an_old_page_move_nothing() -
 
 
 def test_session_that_moved_away_and_back_has_another_time_version() -> None:
-    """R-38: A form from before the two moves is out of date."""
+    """R-38: a form from before the two moves is out of date."""
     story = booked_story()
     old_version, first_span = make_time_version(story.next), story.next.span
     press_time(story, proposals.propose_times(make_builder_with_calendars(story), story.next).times[0].span)
@@ -241,7 +241,7 @@ def test_owed_session_gets_the_chosen_time() -> None:
     ],
 )
 def test_session_within_the_hour_or_begun_or_over_cannot_be_moved(minutes: int, obstacle: Obstacle | None) -> None:
-    """R-38: A press that comes too late changes nothing."""
+    """R-38: a press that comes too late changes nothing."""
     session = session_of(NOW + minutes * MINUTE)
     builder = PlanBuilder(NOW, state_of(session), None, Story().policy)
     assert find_obstacle(builder, session) is obstacle
@@ -261,7 +261,7 @@ def test_held_or_cancelled_session_cannot_be_moved(state: SessionState) -> None:
 
 
 def test_review_inside_a_1on1_cannot_be_moved() -> None:
-    """R-7: It has no event of its own and moves with the 1:1."""
+    """R-7: it has no event of its own and moves with the 1:1."""
     story = Story(pair_of(review=ReviewMode.IN_1ON1))
     review = replace(session_of(NOW + WEEK), kind=SessionKind.REVIEW, sequence=0)
     builder = PlanBuilder(NOW, replace(story.state, sessions=(review,)), None, story.policy)
@@ -272,7 +272,7 @@ def test_review_inside_a_1on1_cannot_be_moved() -> None:
 
 
 def test_r18_the_report_can_explain_only_own_moves() -> None:
-    """R-18: After a move of the manager, the report has no deferral to explain."""
+    """R-18: after a move of the manager, the report has no deferral to explain."""
     story = booked_story()
     press_time(story, proposals.propose_times(make_builder_with_calendars(story), story.next).times[0].span, SAM.email)
     builder = PlanBuilder(story.now, story.state, None, story.policy)

@@ -103,7 +103,7 @@ def test_session_at_the_end_of_its_window_keeps_the_buffer_after_it() -> None:
 
 @pytest.mark.parametrize("unavailable_person", BOTH_PEOPLE, ids=lambda participant: participant.name)
 def test_unavailable_free_busy_is_requested_again_after_five_minutes(unavailable_person: Person) -> None:
-    """T-4: Until then nothing is decided and no mail is sent."""
+    """T-4: until then nothing is decided and no mail is sent."""
     story = Story()
     story.calendars.unavailable = {unavailable_person.email}
     first_plan = story.tick()
@@ -116,7 +116,7 @@ def test_unavailable_free_busy_is_requested_again_after_five_minutes(unavailable
 
 
 def test_session_with_an_unknown_calendar_is_unplaceable() -> None:
-    """T-2, T-4: Unknown time is never free, and both people get the reason by mail."""
+    """T-2, T-4: unknown time is never free, and both people get the reason by mail."""
     story = Story()
     story.calendars.unknown[SAM.email] = "no access"
     story.tick()
@@ -135,7 +135,7 @@ def test_session_has_the_length_of_the_pair() -> None:
 
 @pytest.mark.parametrize(("gap", "expected_minutes"), [(105, 75), (100, 60), (90, 60), (89, 0)])
 def test_a_session_is_shortened_by_15_minutes_at_a_time_down_to_60(gap: int, expected_minutes: int) -> None:
-    """T-1, T-2: The buffer of 15 minutes stays free on each side, and no session is shorter than 60 minutes."""
+    """T-1, T-2: the buffer of 15 minutes stays free on each side, and no session is shorter than 60 minutes."""
     story = Story()
     leave_daily_gap(story, gap)
     story.tick()
@@ -146,7 +146,7 @@ def test_a_session_is_shortened_by_15_minutes_at_a_time_down_to_60(gap: int, exp
 
 
 def test_90_minute_session_is_shortened_to_75_before_60() -> None:
-    """T-1: The daily gap of 105 minutes holds 75 minutes and two buffers."""
+    """T-1: the daily gap of 105 minutes holds 75 minutes and two buffers."""
     story = Story(pair_of(minutes=90))
     leave_daily_gap(story, 105)
     story.tick()
@@ -154,7 +154,7 @@ def test_90_minute_session_is_shortened_to_75_before_60() -> None:
 
 
 def test_full_length_late_in_the_window_wins_over_a_shorter_session_at_the_target() -> None:
-    """T-1: A session is shortened only when its full length fits nowhere in the window."""
+    """T-1: a session is shortened only when its full length fits nowhere in the window."""
     story = Story()
     leave_daily_gap(story, 90, days=22)  # up to and with the target day
     story.tick()
@@ -172,7 +172,7 @@ def test_regular_session_begins_two_working_days_from_now_at_the_earliest() -> N
 
 
 def test_taken_time_of_another_pair_counts_as_busy() -> None:
-    """T-2: Taken time counts before any calendar shows it.
+    """T-2: taken time counts before any calendar shows it.
 
     A manager has at most one career session a day; a review of another pair takes only its own time and the buffer.
     """
@@ -190,7 +190,7 @@ def test_taken_time_of_another_pair_counts_as_busy() -> None:
 
 
 def test_ad_hoc_session_is_not_placed_on_the_day_of_the_regular_session() -> None:
-    """T-2, T-14: The pair's own sessions count as taken time."""
+    """T-2, T-14: the pair's own sessions count as taken time."""
     story = booked_story()
     story.until(story.next.span.start - 3 * DAY)
     regular = story.next
@@ -201,7 +201,7 @@ def test_ad_hoc_session_is_not_placed_on_the_day_of_the_regular_session() -> Non
 
 
 def test_session_held_today_is_the_only_career_session_of_the_day() -> None:
-    """T-2: A manager has one career session a day, with the same report or with another."""
+    """T-2: a manager has one career session a day, with the same report or with another."""
     story = booked_story()
     held_span = story.next.span
     story.until(held_span.end)
@@ -217,7 +217,7 @@ def test_session_held_today_is_the_only_career_session_of_the_day() -> None:
 
 
 def test_session_takes_the_preferred_weekday_and_hour_of_the_pair() -> None:
-    """T-3: The preference is in the time zone of the report."""
+    """T-3: the preference is in the time zone of the report."""
     story = booked_story(Story(pair_of(preference=Preference(weekday=1, minute=14 * 60))))
     assert story.next.span.start == utc(2026, 9, 22, 13)  # Tuesday, 14:00 in London
 
@@ -233,7 +233,7 @@ def test_decision_names_the_reason_for_its_time_slot() -> None:
 
 
 def test_t10_deferred_session_is_placed_near_its_lost_time() -> None:
-    """T-10, R-8: The new time is as near to the lost one as possible.
+    """T-10, R-8: the new time is as near to the lost one as possible.
 
     It is at most five working days before it and ten after it.
     """
@@ -249,7 +249,7 @@ def test_t10_deferred_session_is_placed_near_its_lost_time() -> None:
 
 
 def test_t10_session_that_loses_a_distant_time_is_not_moved_forward() -> None:
-    """T-10: A session of November that is declined in September stays in November."""
+    """T-10: a session of November that is declined in September stays in November."""
     lost_start = NOW + 80 * DAY + 4 * HOUR
     previous = session_of(
         lost_start - 91 * DAY, id="c0", cycle=1, state=SessionState.CONTRACTED, held_at=lost_start - 91 * DAY
@@ -262,7 +262,7 @@ def test_t10_session_that_loses_a_distant_time_is_not_moved_forward() -> None:
 
 
 def test_t10_deferred_session_is_at_least_half_a_rhythm_after_the_previous_one() -> None:
-    """T-10: The pair does not meet twice in one month."""
+    """T-10: the pair does not meet twice in one month."""
     previous = session_of(NOW - 5 * WEEK, id="c0", cycle=1, state=SessionState.CONTRACTED, held_at=NOW - 5 * WEEK)
     early_session = session_of(NOW + 8 * DAY + 4 * HOUR, id="c1", cycle=2, by_hand=True)
     story = Story(state=state_of(previous, early_session))
@@ -275,7 +275,7 @@ def test_t10_deferred_session_is_at_least_half_a_rhythm_after_the_previous_one()
 def test_search_for_a_deferred_session_extends_to_twenty_days_when_ten_are_full(
     full_days: int, shared_days: tuple[int, int]
 ) -> None:
-    """T-10: The session keeps its full length."""
+    """T-10: the session keeps its full length."""
     story = booked_story()
     lost_start = story.next.span.start
     fill_days(story, SAM, date(2026, 9, 7), (lost_start.date() - date(2026, 9, 7)).days + full_days)
@@ -286,7 +286,7 @@ def test_search_for_a_deferred_session_extends_to_twenty_days_when_ten_are_full(
 
 
 def test_deferred_session_is_shortened_to_60_minutes_when_twenty_days_are_full() -> None:
-    """T-10, T-1: No gap in twenty working days holds 75 minutes."""
+    """T-10, T-1: no gap in twenty working days holds 75 minutes."""
     story = booked_story()
     story.calendars.busy.clear()
     leave_daily_gap(story, 90)
@@ -296,7 +296,7 @@ def test_deferred_session_is_shortened_to_60_minutes_when_twenty_days_are_full()
 
 
 def test_deferred_session_extends_its_window_before_it_is_shortened() -> None:
-    """T-10: The full length in twenty days is tried before 60 minutes."""
+    """T-10: the full length in twenty days is tried before 60 minutes."""
     story = booked_story()
     leave_daily_gap(story, 90, days=15)
     story.decline(story.next)
@@ -305,7 +305,7 @@ def test_deferred_session_extends_its_window_before_it_is_shortened() -> None:
 
 
 def test_session_never_returns_to_a_time_that_it_lost() -> None:
-    """R-8: A person who declined Tuesday at ten is not invited to Tuesday at ten again."""
+    """R-8: a person who declined Tuesday at ten is not invited to Tuesday at ten again."""
     story = Story(pair_of(start=date(2026, 1, 1)))
     booked_story(story)
     lost_spans: list[Span] = []
@@ -316,7 +316,7 @@ def test_session_never_returns_to_a_time_that_it_lost() -> None:
 
 
 def test_deferred_session_moves_its_existing_event() -> None:
-    """T-10, R-9: The guests get an update of one invitation, and no second one."""
+    """T-10, R-9: the guests get an update of one invitation, and no second one."""
     story = booked_story()
     declined = story.next
     decline_plan = story.decline(declined)
@@ -331,7 +331,7 @@ def test_deferred_session_moves_its_existing_event() -> None:
 
 @pytest.mark.parametrize("ahead", [1, 2, 3])
 def test_the_policy_gives_the_number_of_sessions_booked_ahead(ahead: int) -> None:
-    """T-15, R-3: As many sessions are booked as the policy says, each in the window after the session before it."""
+    """T-15, R-3: as many sessions are booked as the policy says, each in the window after the session before it."""
     story = booked_story(Story(policy=Policy(ahead=ahead)))
     for _ in range(2):
         booked_sessions = [s for s in story.sessions_of_kind(SessionKind.CAREER) if s.booked]
@@ -342,7 +342,7 @@ def test_the_policy_gives_the_number_of_sessions_booked_ahead(ahead: int) -> Non
 
 
 def test_second_session_ahead_stays_when_the_first_is_closed() -> None:
-    """T-15, T-3: The rhythm counts from when the first session was held, and not from when it was closed."""
+    """T-15, T-3: the rhythm counts from when the first session was held, and not from when it was closed."""
     story = booked_story(Story(policy=Policy(ahead=2)))
     first, second = (s for s in story.sessions_of_kind(SessionKind.CAREER) if s.booked)
     story.until(first.span.end + 40 * DAY)
@@ -354,7 +354,7 @@ def test_second_session_ahead_stays_when_the_first_is_closed() -> None:
 
 
 def test_session_whose_event_was_never_created_gets_a_new_event_without_a_deferral() -> None:
-    """R-8: The create was dropped as too old. The new event has another key."""
+    """R-8: the create was dropped as too old. The new event has another key."""
     session = session_of(NOW + 3 * WEEK)
     state_without_event = state_of(session, placed_events={})
     new_plan = decide(NOW, state_without_event, Story().calendars)
@@ -365,7 +365,7 @@ def test_session_whose_event_was_never_created_gets_a_new_event_without_a_deferr
 
 
 def test_t4_window_that_is_nearly_over_is_extended() -> None:
-    """T-4: By three weeks at a time."""
+    """T-4: by three weeks at a time."""
     owed_session = session_of(
         None, target=utc(2026, 9, 28, 12), earliest=NOW - DAY, latest=utc(2026, 9, 8, 22, 15), count=0
     )
@@ -377,7 +377,7 @@ def test_t4_window_that_is_nearly_over_is_extended() -> None:
 
 @pytest.mark.parametrize(("weeks", "booked"), [(10, True), (16, True), (28, False)])
 def test_t4_window_is_extended_by_one_rhythm_at_most(weeks: int, *, booked: bool) -> None:
-    """T-4: The unplaceable mail is sent only if no time fits within a quarter after the window."""
+    """T-4: the unplaceable mail is sent only if no time fits within a quarter after the window."""
     story = Story()
     fill_days(story, SAM, date(2026, 9, 7), 7 * weeks)
     story.tick()
@@ -390,7 +390,7 @@ def test_t4_window_is_extended_by_one_rhythm_at_most(weeks: int, *, booked: bool
 
 
 def test_t4_shorter_session_in_the_window_wins_over_a_longer_one_after_it() -> None:
-    """T-4: Every length is tried before the window is extended."""
+    """T-4: every length is tried before the window is extended."""
     story = Story()
     leave_daily_gap(story, 90, days=60)
     story.tick()
@@ -406,7 +406,7 @@ def test_session_that_no_shift_can_hold_is_unplaceable() -> None:
 
 
 def test_t10_deferred_session_moves_by_a_week_when_the_pair_shares_one_weekday() -> None:
-    """T-10: Distances count Monday to Friday, whichever days the two work. Dana and Sam share only Wednesdays."""
+    """T-10: distances count Monday to Friday, whichever days the two work. Dana and Sam share only Wednesdays."""
     dana = person("Dana", hours="Mon-Wed 09:00-17:00")
     sam = person("Sam", "Europe/London", "GB", hours="Wed-Fri 09:00-17:00")
     story = booked_story(Story(manager=dana, report=sam))
@@ -416,13 +416,13 @@ def test_t10_deferred_session_moves_by_a_week_when_the_pair_shares_one_weekday()
 
 
 def test_tentative_answer_does_not_defer_a_session() -> None:
-    """T-10: Only a declined invitation is a deferral."""
+    """T-10: only a declined invitation is a deferral."""
     story = booked_story()
     assert changes_nothing(story.change_event(story.next, answers={SAM.email: Answer.TENTATIVE}))
 
 
 def test_effects_of_a_plan_are_due_at_once() -> None:
-    """R-3: The event is created at the moment of the decision.
+    """R-3: the event is created at the moment of the decision.
 
     The introduction waits for Dana's working hours (T-16).
     """

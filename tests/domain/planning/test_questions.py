@@ -39,7 +39,7 @@ def get_offer_purpose(story: Story) -> OfferPurpose | None:
 def test_the_third_move_within_seven_days_is_a_question(
     gap: timedelta, times: int, expected_purpose: OfferPurpose
 ) -> None:
-    """T-11: It offers three times, and the session is booked at the first of them."""
+    """T-11: it offers three times, and the session is booked at the first of them."""
     story = make_declined_story(gap, times)
     assert get_offer_purpose(story) is expected_purpose
     assert story.next.span == story.next.options[0]
@@ -47,7 +47,7 @@ def test_the_third_move_within_seven_days_is_a_question(
 
 
 def test_requests_of_a_person_are_no_automatic_moves() -> None:
-    """T-11: They lead to no question."""
+    """T-11: they lead to no question."""
     story = booked_story(Story(state=state_of(session_of(NOW + 10 * WEEK))))
     for _ in range(4):
         story.now += DAY
@@ -57,7 +57,7 @@ def test_requests_of_a_person_are_no_automatic_moves() -> None:
 
 
 def test_session_stays_at_the_first_time_when_nobody_answers() -> None:
-    """T-11: The other times are reserved for two working days and are free again after that."""
+    """T-11: the other times are reserved for two working days and are free again after that."""
     story = make_declined_story()
     offer = story.next.offer
     assert offer is not None
@@ -66,7 +66,7 @@ def test_session_stays_at_the_first_time_when_nobody_answers() -> None:
 
 
 def test_daily_clashes_move_a_session_three_times_at_most() -> None:
-    """T-11, T-10: Then the session stays, and the two get the question."""
+    """T-11, T-10: then the session stays, and the two get the question."""
     story = booked_story(Story(state=state_of(session_of(NOW + 3 * WEEK))))
     while story.next.id == "c1" and story.now < NOW + 6 * WEEK:
         story.book(DANA, story.next.span)
@@ -81,7 +81,7 @@ def test_daily_clashes_move_a_session_three_times_at_most() -> None:
 
 
 def test_absence_defers_a_session_after_a_question() -> None:
-    """T-11, T-10: A person who is away cannot keep it."""
+    """T-11, T-10: a person who is away cannot keep it."""
     story = make_declined_story()
     story.book(SAM, story.next.span, ShowAs.AWAY)
     assert deferral_causes(story)[-1] == "out_of_office"
@@ -89,7 +89,7 @@ def test_absence_defers_a_session_after_a_question() -> None:
 
 
 def test_clash_after_a_choice_is_warned_of_again() -> None:
-    """T-11, T-12: The choice itself is no deferral."""
+    """T-11, T-12: the choice itself is no deferral."""
     story = make_declined_story()
     story.act(lambda p: actions.request_time(p, p.sessions["c1"], p.sessions["c1"].options[1]))
     story.recheck_free_busy()
@@ -100,7 +100,7 @@ def test_clash_after_a_choice_is_warned_of_again() -> None:
 
 
 def test_session_left_until_the_next_cycle_is_booked_one_rhythm_later() -> None:
-    """T-11, R-8: It is the same session with the same event, and the move is no deferral."""
+    """T-11, R-8: it is the same session with the same event, and the move is no deferral."""
     story = make_declined_story()
     session_before = story.next
     story.act(lambda p: actions.leave_until_next_cycle(p, p.sessions["c1"]))

@@ -97,7 +97,7 @@ def test_revision_does_not_change_a_done_commitment() -> None:
 
 
 def test_a_late_contract_closes_an_unfinished_session() -> None:
-    """R-17: Both people get the summary."""
+    """R-17: both people get the summary."""
     story = story_at_end()
     story.until(story.now + 20 * DAY)
     assert first_session(story).state is SessionState.UNFINISHED

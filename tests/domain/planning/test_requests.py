@@ -17,7 +17,7 @@ from worker.errors import Refused
 
 
 def test_request_for_another_time_defers_the_session() -> None:
-    """T-10, R-8: The program finds the new time, and the deferral counts."""
+    """T-10, R-8: the program finds the new time, and the deferral counts."""
     story = booked_story()
     session = story.next
     story.act(lambda p: actions.request_time(p, p.sessions[session.id], None))
@@ -28,7 +28,7 @@ def test_request_for_another_time_defers_the_session() -> None:
 
 @pytest.mark.parametrize("start", [utc(2026, 9, 9, 8), utc(2026, 9, 12, 18), utc(2026, 12, 1, 10)])
 def test_a_requested_time_is_booked_whatever_the_rules_prefer(start: datetime) -> None:
-    """R-9, T-11: The requested time is taken whatever the rules prefer. A late one extends the window."""
+    """R-9, T-11: the requested time is taken whatever the rules prefer. A late one extends the window."""
     story = booked_story()
     session = story.next
     requested_time = Span(start, start + 75 * MINUTE)
@@ -41,7 +41,7 @@ def test_a_requested_time_is_booked_whatever_the_rules_prefer(start: datetime) -
 
 
 def test_unplaceable_session_takes_a_requested_time() -> None:
-    """R-8: That is no further deferral."""
+    """R-8: that is no further deferral."""
     story = Story()
     fill_days(story, SAM, date(2026, 9, 1), 250)
     story.tick()
@@ -52,7 +52,7 @@ def test_unplaceable_session_takes_a_requested_time() -> None:
 
 
 def test_requested_time_after_a_deleted_event_creates_another_event() -> None:
-    """R-8: The calendar would take the old key for the deleted event."""
+    """R-8: the calendar would take the old key for the deleted event."""
     session = session_of(NOW + 2 * WEEK)
     deleted_event = placed_event_of(session.key, session.span, is_gone=True)
     deferred_session = replace(session, state=SessionState.DEFERRED, start=None, end=None, count=1)
@@ -73,14 +73,14 @@ def test_requested_time_after_a_deleted_event_creates_another_event() -> None:
     ],
 )
 def test_a_requested_time_in_the_past_or_under_45_minutes_is_refused(requested_time: Span, passage: str) -> None:
-    """T-1, R-1: A requested time is in the future and has at least 45 minutes."""
+    """T-1, R-1: a requested time is in the future and has at least 45 minutes."""
     p = PlanBuilder(NOW, state_of(session_of(NOW + DAY)), None, Policy())
     with pytest.raises(Refused, match=passage):
         actions.request_time(p, p.sessions["c1"], requested_time)
 
 
 def test_requested_time_of_45_minutes_is_taken() -> None:
-    """T-1: The manager gets the mail about a short session."""
+    """T-1: the manager gets the mail about a short session."""
     story = booked_story()
     requested_time = Span(utc(2026, 9, 29, 8), utc(2026, 9, 29, 8, 45))
     story.act(lambda p: actions.request_time(p, p.sessions[story.next.id], requested_time))
@@ -106,7 +106,7 @@ def make_story_with_ad_hoc_session(trigger: Trigger = Trigger.DOUBT) -> Story:
 
 
 def test_ad_hoc_session_is_booked_besides_the_regular_session() -> None:
-    """R-6: The regular session stays booked. The ad hoc session asks for a contract like any other."""
+    """R-6: the regular session stays booked. The ad hoc session asks for a contract like any other."""
     story = make_story_with_ad_hoc_session()
     adhoc_session = next(s for s in story.sessions_of_kind(SessionKind.CAREER) if s.adhoc)
     regular_session = next(s for s in story.sessions_of_kind(SessionKind.CAREER) if not s.adhoc)
@@ -131,21 +131,21 @@ def _request_ad_hoc_session(story: Story) -> tuple[Span, Span, Span]:
 
 
 def test_regular_session_moves_to_three_weeks_after_an_ad_hoc_session() -> None:
-    """T-14: The first session was less than three weeks after the ad hoc session. The move is no deferral."""
+    """T-14: the first session was less than three weeks after the ad hoc session. The move is no deferral."""
     adhoc, before, after = _request_ad_hoc_session(Story())
     assert before.start - adhoc.end < 3 * WEEK <= after.start - adhoc.end
     assert after.start - before.start <= 3 * WEEK
 
 
 def test_regular_session_more_than_three_weeks_after_an_ad_hoc_session_stays() -> None:
-    """T-14: The rhythm does not count from the ad hoc session."""
+    """T-14: the rhythm does not count from the ad hoc session."""
     adhoc, before, after = _request_ad_hoc_session(Story(pair_of(start=NOW.date() + 7 * DAY)))
     assert before.start - adhoc.end > 3 * WEEK
     assert after == before
 
 
 def test_second_session_moves_for_an_ad_hoc_session_and_keeps_its_rhythm() -> None:
-    """T-14, T-3: Somebody asks for an ad hoc session two weeks before the second session."""
+    """T-14, T-3: somebody asks for an ad hoc session two weeks before the second session."""
     story = booked_story()
     story.until(story.next.span.end)
     second = story.next
@@ -159,7 +159,7 @@ def test_second_session_moves_for_an_ad_hoc_session_and_keeps_its_rhythm() -> No
 
 @pytest.mark.parametrize("trigger", list(Trigger))
 def test_no_plan_history_or_mail_contains_the_trigger(trigger: Trigger) -> None:
-    """R-6: No plan, history or mail contains the trigger."""
+    """R-6: no plan, history or mail contains the trigger."""
     story = make_story_with_ad_hoc_session(trigger)
     records = repr((story.decisions, story.state))
     assert "A person asked to talk soon." in records

@@ -56,7 +56,7 @@ def request_other_time(story: Story, part: Session) -> None:
 def test_change_of_one_part_moves_the_later_parts_in_order(
     change: Callable[[Story, Session], None], number: int
 ) -> None:
-    """T-13, T-10: The new times of the later parts are no deferrals and cause no mail about them."""
+    """T-13, T-10: the new times of the later parts are no deferrals and cause no mail about them."""
     story = make_series()
     change(story, list_parts(story)[number])
     parts_after = list_parts(story)
@@ -81,7 +81,7 @@ def test_deferred_part_moves_after_an_earlier_part_that_is_deferred_later() -> N
 
 @pytest.mark.parametrize(("number", "days"), [(1, -14), (2, -10), (2, -20)])
 def test_part_moved_by_hand_before_an_earlier_part_moves_back_after_it(number: int, days: int) -> None:
-    """T-13: A series is never out of order, and the move back is no deferral."""
+    """T-13: a series is never out of order, and the move back is no deferral."""
     story = make_series()
     part = list_parts(story)[number]
     story.move(part, part.span.start + days * DAY, 75)
@@ -91,7 +91,7 @@ def test_part_moved_by_hand_before_an_earlier_part_moves_back_after_it(number: i
 
 @pytest.mark.parametrize("number", [1, 2])
 def test_requested_time_before_an_earlier_part_is_refused(number: int) -> None:
-    """T-13: The part would lose that time at the next plan, and both people would get two updates."""
+    """T-13: the part would lose that time at the next plan, and both people would get two updates."""
     story = make_series()
     parts_before = list_parts(story)
     earlier_end = parts_before[number - 1].span.end
@@ -105,7 +105,7 @@ def test_requested_time_before_an_earlier_part_is_refused(number: int) -> None:
 
 @pytest.mark.parametrize("number", [1, 2])
 def test_time_proposed_by_a_guest_before_an_earlier_part_is_not_taken(number: int) -> None:
-    """T-13, R-8: The proposal counts as a declined invitation, and the series stays in order."""
+    """T-13, R-8: the proposal counts as a declined invitation, and the series stays in order."""
     story = make_series()
     parts_before = list_parts(story)
     proposed_span = Span(parts_before[number - 1].span.start - 4 * DAY, parts_before[number - 1].span.end - 4 * DAY)
@@ -121,7 +121,7 @@ def request_time(story: Story, part: Session, start: datetime) -> None:
 
 @pytest.mark.parametrize("is_deferred", [False, True])
 def test_proposed_times_are_five_working_days_after_the_earlier_part(is_deferred: bool) -> None:
-    """R-38, T-13: Also for a part that was deferred and is due soon."""
+    """R-38, T-13: also for a part that was deferred and is due soon."""
     story = make_series()
     story.until(list_parts(story)[1].span.start - DAY)
     if is_deferred:
@@ -137,7 +137,7 @@ def test_proposed_times_are_five_working_days_after_the_earlier_part(is_deferred
 
 
 def test_part_moved_by_hand_within_the_order_stays() -> None:
-    """T-13, T-11: A person may choose a time two days after the earlier part. The next part follows it."""
+    """T-13, T-11: a person may choose a time two days after the earlier part. The next part follows it."""
     story = make_series()
     first, second, _ = list_parts(story)
     new_start = first.span.start + 2 * DAY
@@ -151,7 +151,7 @@ def test_part_moved_by_hand_within_the_order_stays() -> None:
 
 
 def test_parts_after_an_unplaceable_part_lose_their_times_and_get_them_back() -> None:
-    """T-13, T-4: The two mails are about the unplaceable part alone."""
+    """T-13, T-4: the two mails are about the unplaceable part alone."""
     story = make_series()
     first, second, third = (s.id for s in list_parts(story))
     fill_days(story, SAM, date(2026, 9, 7), 400)
@@ -167,7 +167,7 @@ def test_parts_after_an_unplaceable_part_lose_their_times_and_get_them_back() ->
 
 
 def test_part_that_was_not_held_moves_the_later_parts() -> None:
-    """T-13, T-10: The part gets a time near now, and the later parts follow in order."""
+    """T-13, T-10: the part gets a time near now, and the later parts follow in order."""
     story = make_series()
     first = list_parts(story)[0]
     story.until(first.span.end + HOUR)
@@ -198,7 +198,7 @@ def test_parts_of_one_series_need_no_half_rhythm_between_them() -> None:
 def test_rhythm_under_eight_weeks_has_one_session_in_place_of_a_series(
     every: Interval, transition: date | None, count: int
 ) -> None:
-    """T-13: A transition shortens the rhythm as well."""
+    """T-13: a transition shortens the rhythm as well."""
     story = Story(pair_of(format=Format.SERIES, every=every, transition_until=transition))
     story.tick()
     assert len(story.sessions_of_kind(SessionKind.CAREER)) == count

@@ -91,7 +91,7 @@ def test_repeated_failures_alert_the_operator_once() -> None:
 
 @pytest.mark.parametrize("effect", [make_event_effect(GIVE_UP_AFTER), make_mail(attempts=GIVE_UP_AFTER)])
 def test_effect_is_dead_after_the_last_attempt_and_alerts_the_operator(effect: Effect) -> None:
-    """R-8: The pair is planned again, so that an owed session stays owed."""
+    """R-8: the pair is planned again, so that an owed session stays owed."""
     settled = settle_effect(effect, Outcome.TRANSIENT, NOW)
     assert (settled.progress, settled.needs_replanning, settled.alerts_operator) == (EffectProgress.DEAD, True, True)
 

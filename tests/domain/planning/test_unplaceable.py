@@ -22,7 +22,7 @@ def make_crowded_story(days: int = 400) -> Story:
 
 
 def test_t4_both_get_mails_about_an_unplaceable_session_every_four_weeks() -> None:
-    """T-4, R-8: Each unplaceable session causes mails to both people."""
+    """T-4, R-8: each unplaceable session causes mails to both people."""
     story = make_crowded_story()
     assert story.next.unplaceable
     assert story.next.owed
@@ -39,7 +39,7 @@ def test_t4_both_get_mails_about_an_unplaceable_session_every_four_weeks() -> No
 
 
 def test_unplaceable_session_is_tried_again_once_a_day() -> None:
-    """T-10: A plan in between does not read free/busy again."""
+    """T-10: a plan in between does not read free/busy again."""
     story = make_crowded_story()
     assert story.due == NOW + DAY
     story.calendars.busy.clear()
@@ -58,7 +58,7 @@ def test_change_on_a_calendar_makes_an_unplaceable_session_tried_at_once() -> No
 
 
 def test_event_of_a_session_that_becomes_unplaceable_is_cancelled() -> None:
-    """T-10: When the session gets a time again, another event is created."""
+    """T-10: when the session gets a time again, another event is created."""
     story = booked_story()
     declined = story.next
     fill_days(story, SAM, date(2026, 9, 1), 200)
@@ -83,7 +83,7 @@ def test_changed_reason_of_an_unplaceable_session_is_stored_without_another_mail
 
 
 def test_session_that_becomes_unplaceable_again_causes_mails_again() -> None:
-    """T-4: The session had a time in between."""
+    """T-4: the session had a time in between."""
     story = make_crowded_story()
     story.now += HOUR
     story.clear()
@@ -97,7 +97,7 @@ def test_session_that_becomes_unplaceable_again_causes_mails_again() -> None:
 
 
 def test_deferred_session_without_room_for_60_minutes_is_unplaceable() -> None:
-    """T-10: The daily gap is a minute too short for 60 minutes and two buffers.
+    """T-10: the daily gap is a minute too short for 60 minutes and two buffers.
 
     The mails carry the count of the deferral.
     """
@@ -112,7 +112,7 @@ def test_deferred_session_without_room_for_60_minutes_is_unplaceable() -> None:
 
 
 def test_refused_write_is_tried_again_after_growing_pauses() -> None:
-    """T-4, R-8: After 5, 20 and 80 minutes and so on, up to a day. Each attempt creates an event with another key."""
+    """T-4, R-8: after 5, 20 and 80 minutes and so on, up to a day. Each attempt creates an event with another key."""
     story = Story()
     story.refuses = True
     attempts: list[datetime] = []
@@ -129,7 +129,7 @@ def test_refused_write_is_tried_again_after_growing_pauses() -> None:
 
 
 def test_session_gets_its_event_once_the_calendar_accepts_writes() -> None:
-    """T-4: The refusals are no deferral."""
+    """T-4: the refusals are no deferral."""
     story = Story()
     story.refuses = True
     story.tick()
@@ -153,7 +153,7 @@ def test_reason_names_that_the_pair_shares_no_working_hours() -> None:
 
 
 def test_part_without_room_in_its_window_is_placed_later_and_the_next_part_follows() -> None:
-    """T-13, T-4: Its window is five to ten working days after the earlier part, and is extended when it is full."""
+    """T-13, T-4: its window is five to ten working days after the earlier part, and is extended when it is full."""
     story = Story(pair_of(format=Format.SERIES))
     story.tick()
     first, second, _ = story.sessions_of_kind(SessionKind.CAREER)
@@ -169,7 +169,7 @@ def test_part_without_room_in_its_window_is_placed_later_and_the_next_part_follo
 
 
 def test_unplaceable_series_causes_mails_about_its_first_part_only() -> None:
-    """T-4, T-13: The later parts wait for the first. Once it has a time, the next part causes mails."""
+    """T-4, T-13: the later parts wait for the first. Once it has a time, the next part causes mails."""
     story = Story(pair_of(format=Format.SERIES))
     story.calendars.unknown[SAM.email] = "no access"
     story.tick()
@@ -188,7 +188,7 @@ def test_unplaceable_series_causes_mails_about_its_first_part_only() -> None:
 
 
 def test_unplaceable_ad_hoc_session_causes_its_own_mail() -> None:
-    """T-4, T-14: The regular session is unplaceable too."""
+    """T-4, T-14: the regular session is unplaceable too."""
     story = Story()
     story.calendars.unknown[SAM.email] = "no access"
     story.tick()

@@ -34,19 +34,19 @@ def make_absences(*days: tuple[int, int], show: ShowAs = ShowAs.AWAY) -> FreeBus
     ],
 )
 def test_first_two_working_days_after_an_absence_of_ten_days(free_busy: FreeBusy, days_after: list[int]) -> None:
-    """T-16: Only days from Monday to Friday count."""
+    """T-16: only days from Monday to Friday count."""
     assert list(list_days_after_absence(DANA, free_busy)) == [date(2026, 9, day) for day in days_after]
 
 
 def test_days_after_an_absence_are_working_days_of_the_person() -> None:
-    """T-16: A person who works Tuesday to Thursday is back on a Tuesday."""
+    """T-16: a person who works Tuesday to Thursday is back on a Tuesday."""
     part_timer = person(hours="Tue-Thu 09:00-17:00")
     assert list(list_days_after_absence(part_timer, make_absences((7, 18)))) == [date(2026, 9, 22), date(2026, 9, 23)]
 
 
 @pytest.mark.parametrize("absent_person", [DANA, SAM], ids=lambda participant: participant.name)
 def test_deferred_session_is_not_on_the_first_two_days_after_a_long_absence(absent_person: Person) -> None:
-    """T-16, T-10: A session that is lost to the absence comes on the third day at the earliest."""
+    """T-16, T-10: a session that is lost to the absence comes on the third day at the earliest."""
     story = booked_story(Story(state=state_of(session_of(utc(2026, 10, 12, 8)))))
     story.book(absent_person, Span(utc(2026, 10, 4), utc(2026, 10, 18)), ShowAs.AWAY)  # until Sunday
     assert deferral_causes(story) == ["out_of_office"]
@@ -55,7 +55,7 @@ def test_deferred_session_is_not_on_the_first_two_days_after_a_long_absence(abse
 
 
 def test_ad_hoc_session_with_the_trigger_leaving_may_follow_an_absence_at_once() -> None:
-    """T-16, T-14: The early date is more important than two days without a session."""
+    """T-16, T-14: the early date is more important than two days without a session."""
     story = Story(now=NOW)
     story.calendars.book(SAM, NOW - 2 * WEEK, NOW + 30 * HOUR, ShowAs.AWAY)
     story.tick()
@@ -83,7 +83,7 @@ def test_absence_that_began_weeks_ago_counts_for_an_ad_hoc_session(absent_person
 
 
 def test_session_may_follow_a_shorter_absence_at_once() -> None:
-    """T-16: The absence has nine days from Monday to Friday."""
+    """T-16: the absence has nine days from Monday to Friday."""
     story = Story(now=utc(2026, 9, 9, 21))
     story.calendars.book(SAM, utc(2026, 8, 28), utc(2026, 9, 10), ShowAs.AWAY)
     story.act(lambda p: actions.request_ad_hoc_session(p, Trigger.DOUBT))
@@ -92,7 +92,7 @@ def test_session_may_follow_a_shorter_absence_at_once() -> None:
 
 
 def test_proposed_times_are_not_on_the_first_days_after_an_absence() -> None:
-    """T-16: These are the times on the page on which a person chooses one."""
+    """T-16: these are the times on the page on which a person chooses one."""
     story = booked_story(Story(now=utc(2026, 9, 8, 5)))
     story.calendars.book(SAM, utc(2026, 8, 17), utc(2026, 9, 12), ShowAs.AWAY)
     builder = PlanBuilder(story.now, story.state, None, DEFAULT_POLICY)

@@ -154,7 +154,7 @@ def test_longest_run_is_the_longest_row_of_set_bits(free: int) -> None:
 
 
 def test_unknown_time_is_never_free() -> None:
-    """T-2: Unknown or missing free/busy makes the whole window busy."""
+    """T-2: unknown or missing free/busy makes the whole window busy."""
     grid = QuarterGrid(make_span(0, 1440))
     assert grid.find_busy(person(), FreeBusy(is_known=False, reason="no grant"), ()) == grid.all
     assert grid.find_busy(person(), get_free_busy({}, person()), ()) == grid.all

@@ -112,7 +112,7 @@ def test_reason_names_a_window_shorter_than_the_session() -> None:
 @given(searches())
 @settings(max_examples=60, deadline=None)
 def test_each_search_has_a_reason_and_each_remedy_gives_room(s: Search) -> None:
-    """R-8: The oracle confirms each remedy that the reasons name."""
+    """R-8: the oracle confirms each remedy that the reasons name."""
     text = explain_in_words(s)
     assert text.startswith("There is room") == bool(find_starts_slowly(s))
     if "Without the free 15 minutes" in text:
@@ -194,7 +194,7 @@ def test_t3a_moving_a_meeting_in_a_full_week_is_not_suggested() -> None:
 
 
 def test_t4_own_remedies_come_first_and_public_holidays_last() -> None:
-    """T-4: A reader's own busy time that frees most comes first, then the other person's, then the other reasons."""
+    """T-4: a reader's own busy time that frees most comes first, then the other person's, then the other reasons."""
     easter_week = Span(utc(2027, 3, 22), utc(2027, 3, 31))
     days = [22, 23, 24, 25, 30]
     mornings = [Span(utc(2027, 3, day, 7), utc(2027, 3, day, 11)) for day in days]

@@ -34,7 +34,7 @@ from worker.domain.time.slots import Slot, find_solo_time, rank_slots
 @given(searches())
 @settings(max_examples=150, deadline=None)
 def test_search_finds_the_same_starts_as_the_oracle(s: Search) -> None:
-    """T-2: In zones of both hemispheres, on days of clock changes, over holidays, leap days and a skipped day."""
+    """T-2: in zones of both hemispheres, on days of clock changes, over holidays, leap days and a skipped day."""
     oracle_starts = find_starts_slowly(s)
     assert find_starts(s) == oracle_starts
     slots = rank_slots(s, limit=400)
@@ -48,7 +48,7 @@ def test_search_finds_the_same_starts_as_the_oracle(s: Search) -> None:
 @given(searches(moments=(utc(2027, 1, 11), utc(2027, 6, 10), utc(2026, 12, 21)), hours=HOURS[:4]))
 @settings(max_examples=100, deadline=None)
 def test_slots_are_ordered_by_cost_and_then_by_start(s: Search) -> None:
-    """T-3: Away from clock changes, costs and order are those of the oracle, which weighs each start."""
+    """T-3: away from clock changes, costs and order are those of the oracle, which weighs each start."""
     s = replace(
         s,
         taken_times={email: [t for t in ts if t.kind is SessionKind.CAREER] for email, ts in s.taken_times.items()},
@@ -79,7 +79,7 @@ def test_same_search_gives_the_same_slots_in_any_order_of_its_input(s: Search) -
 @given(searches())
 @settings(max_examples=40, deadline=None)
 def test_person_with_unknown_or_missing_free_busy_gets_no_slot(s: Search) -> None:
-    """T-2: A person without a calendar is the exception."""
+    """T-2: a person without a calendar is the exception."""
     if s.manager.calendar == "none":
         s = replace(s, manager=replace(s.manager, calendar="caldav"))
     without_manager = {email: answer for email, answer in s.free_busy.items() if email != s.manager.email}
@@ -92,7 +92,7 @@ def test_person_with_unknown_or_missing_free_busy_gets_no_slot(s: Search) -> Non
 
 
 def test_a_buffer_of_15_minutes_stays_free_on_each_side() -> None:
-    """T-2: Without the buffer, two more quarter-hours are possible starts."""
+    """T-2: without the buffer, two more quarter-hours are possible starts."""
     s = search(
         window=june_window(8, (9, 0), (17, 0)),
         busy=[june_window(8, (9, 0), (10, 0)), june_window(8, (11, 45), (17, 0))],
@@ -121,7 +121,7 @@ def test_manager_has_one_career_session_a_day() -> None:
 
 
 def test_review_of_25_minutes_takes_two_quarter_hours() -> None:
-    """T-9: It ends inside a quarter-hour, and the next event begins in the one after."""
+    """T-9: it ends inside a quarter-hour, and the next event begins in the one after."""
     s = replace(search(window=june_window(8, (9, 0), (10, 0)), minutes=25), has_buffer=False)
     assert [start.minute for start in find_starts(s)] == [0, 15, 30]
     assert rank_slots(s)[0].span == june_window(8, (9, 0), (9, 25))
@@ -226,7 +226,7 @@ def test_reasons_name_the_start_on_both_clocks() -> None:
 
 
 def test_block_of_a_commitment_is_early_on_the_latest_working_day() -> None:
-    """T-8: It has no buffer. The latest day with room counts, and there the earliest time."""
+    """T-8: it has no buffer. The latest day with room counts, and there the earliest time."""
     busy = FreeBusy(
         (BusyTime(Span(utc(2027, 6, 25), utc(2027, 6, 26))), BusyTime(Span(utc(2027, 6, 24, 7), utc(2027, 6, 24, 8))))
     )

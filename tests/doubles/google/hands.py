@@ -89,6 +89,7 @@ class GoogleHands:
         self.remove(address, events.make_event_id(key))
 
     def read_title_and_text(self, address: Address, key: str) -> str:
+        """Return the title and the text of our event on that person's calendar."""
         item = self.get(address, events.make_event_id(key))
         return f"{item['summary']}\n{item['description']}"
 

@@ -157,6 +157,7 @@ class Hands:
         return next(one for one in box.items.values() if f"longarc/{key}" in one.extended_properties.values())
 
     def read_title_and_text(self, address: Address, key: str) -> str:
+        """Return the subject and the body of our event on its organizer's calendar."""
         properties = self.find_event(address, key).properties
         return f"{properties['subject']}\n{properties['body']['content']}"
 

@@ -61,7 +61,7 @@ class TestServerThatSchedules:
     def test_the_invitation_is_left_to_the_calendar_server(
         self, provider: CalDavCalendar, hands: SchedulingHands
     ) -> None:
-        """R-2: The event names no agent for invitations, and the provider writes no copy for the guest."""
+        """R-2: the event names no agent for invitations, and the provider writes no copy for the guest."""
         dana, sam = hands.person(), hands.person()
         event_draft = draft(dana, sam)
         event = provider.create(dana, event_draft)
