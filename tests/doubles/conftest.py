@@ -1,9 +1,10 @@
-"""The double of Microsoft Graph: one for each module, and reset for each test."""
+"""The double of Microsoft Graph, one for each module and reset for each test; and hands on the double of Google."""
 
 from collections.abc import Iterator
 
 import pytest
 
+from tests.doubles.google import Google, GoogleHands
 from tests.doubles.graph import Double
 
 PEOPLE = ("dana@example.org", "sam@example.org")
@@ -24,3 +25,9 @@ def double(shared_double: Double) -> Iterator[Double]:
         shared_double.world.add_person(person)
     yield shared_double
     shared_double.reset()
+
+
+@pytest.fixture
+def hands(double: Google) -> GoogleHands:
+    """What people do in Google, in the modules whose `double` is Google's."""
+    return GoogleHands(double.calendars)

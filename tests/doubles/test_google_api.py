@@ -35,11 +35,6 @@ def double() -> Iterator[Google]:
     assert running.crashes == []
 
 
-@pytest.fixture
-def hands(double: Google) -> GoogleHands:
-    return GoogleHands(double.calendars)
-
-
 class PlainClient:
     """Sends requests by plain HTTP, as Dana unless `who` is another person."""
 

@@ -5,7 +5,6 @@ They are google-api-python-client with google-auth, gcsa, and gcal_sync.
 
 import asyncio
 import base64
-import json
 from collections.abc import Awaitable, Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from email.message import EmailMessage
@@ -39,6 +38,7 @@ from tests.doubles.google import Google
 from tests.doubles.google.hands import GoogleHands
 from tests.support.channel_contract import PUBLIC, listen
 from tests.support.companies import DANA, SAM
+from tests.support.google import execute_refused
 
 CALENDAR = "https://www.googleapis.com/auth/calendar"
 SEND = "https://www.googleapis.com/auth/gmail.send"
@@ -62,11 +62,6 @@ def double() -> Iterator[Google]:
     assert running.crashes == []
 
 
-@pytest.fixture
-def hands(double: Google) -> GoogleHands:
-    return GoogleHands(double.calendars)
-
-
 def make_credentials(double: Google, scope: str = CALENDAR, who: str = DANA) -> Any:
     """Return the credentials of google-auth for a service account that acts for that person."""
     untyped_class: Any = Credentials
@@ -78,13 +73,6 @@ def build_service(double: Google, api: str = "calendar", version: str = "v3", **
     endpoint = f"{double.url}/calendar/v3/" if api == "calendar" else f"{double.url}/"
     used_credentials = options.pop("credentials", None) or make_credentials(double)
     return build(api, version, credentials=used_credentials, client_options={"api_endpoint": endpoint})
-
-
-def get_refusal(request: Any) -> tuple[int, str]:
-    """Execute a request that is refused, and return the status and the reason."""
-    with pytest.raises(HttpError) as caught:
-        request.execute()
-    return caught.value.resp.status, str(json.loads(caught.value.content)["error"]["errors"][0]["reason"])
 
 
 # --- google-api-python-client ---------------------------------------------------------------------------------------
@@ -102,11 +90,11 @@ def test_google_client_inserts_lists_changes_and_deletes_events(double: Google) 
     assert (patched["summary"], patched["location"]) == ("Talk", "Room 4")
     stale_deletion = events.delete(calendarId="primary", eventId=created["id"])
     stale_deletion.headers["If-Match"] = created["etag"]
-    assert get_refusal(stale_deletion) == (412, "conditionNotMet")
+    assert execute_refused(stale_deletion) == (412, "conditionNotMet")
     updated = events.update(calendarId="primary", eventId=created["id"], body={**patched, "summary": "Other"}).execute()
     assert updated["summary"] == "Other"
     events.delete(calendarId="primary", eventId=created["id"]).execute()
-    assert get_refusal(events.delete(calendarId="primary", eventId=created["id"])) == (410, "deleted")
+    assert execute_refused(events.delete(calendarId="primary", eventId=created["id"])) == (410, "deleted")
 
 
 def test_google_client_reads_pages_and_changes_by_sync_token(double: Google, hands: GoogleHands) -> None:
@@ -125,7 +113,7 @@ def test_google_client_reads_pages_and_changes_by_sync_token(double: Google, han
     assert [(item["id"], item["status"]) for item in changes["items"]] == [(deleted_id, "cancelled")]
     assert events.list(calendarId="primary", syncToken=changes["nextSyncToken"]).execute()["items"] == []
     double.calendars.expire_sync_tokens(DANA)
-    assert get_refusal(events.list(calendarId="primary", syncToken=token)) == (410, "fullSyncRequired")
+    assert execute_refused(events.list(calendarId="primary", syncToken=token)) == (410, "fullSyncRequired")
 
 
 def test_google_client_reads_and_changes_a_series(double: Google) -> None:
@@ -142,7 +130,7 @@ def test_google_client_reads_and_changes_a_series(double: Google) -> None:
     items = events.list(calendarId="primary", singleEvents=True).execute()["items"]
     assert [item["id"] for item in items] == [occurrences[0]["id"], second["id"]]
     invalid_body = {**body, "recurrence": ["RRULE:FREQ=NEVER"]}
-    assert get_refusal(events.insert(calendarId="primary", body=invalid_body)) == (400, "invalid")
+    assert execute_refused(events.insert(calendarId="primary", body=invalid_body)) == (400, "invalid")
 
 
 def test_google_client_queries_free_busy(double: Google, hands: GoogleHands) -> None:
@@ -195,8 +183,8 @@ def test_google_client_watches_a_calendar(double: Google, hands: GoogleHands) ->
         hands.insert(DANA, **make_times())
         channels.settle()
         assert len(listener.requests) == 2
-        assert get_refusal(api.channels().stop(body=channel.body())) == (404, "notFound")
-        assert get_refusal(api.events().watch(calendarId=DANA, body=channel.body())) == (400, "channelIdNotUnique")
+        assert execute_refused(api.channels().stop(body=channel.body())) == (404, "notFound")
+        assert execute_refused(api.events().watch(calendarId=DANA, body=channel.body())) == (400, "channelIdNotUnique")
 
 
 def test_google_client_sends_mail(double: Google) -> None:
@@ -208,20 +196,20 @@ def test_google_client_sends_mail(double: Google) -> None:
     assert messages.send(userId="me", body={"raw": raw}).execute()["id"]
     [(sender, mail)] = double.gmail.sent
     assert (sender, mail["Subject"], mail.get_content().strip()) == (DANA, "Grüße", "Bis Dienstag")
-    assert get_refusal(messages.send(userId="me", body={"raw": "a+b/"})) == (400, "invalidArgument")
+    assert execute_refused(messages.send(userId="me", body={"raw": "a+b/"})) == (400, "invalidArgument")
 
 
 def test_google_client_raises_errors_for_refused_requests(double: Google) -> None:
     events = build_service(double).events()
     created = events.insert(calendarId="primary", body={**make_times(), "id": "taken1"}).execute()
-    assert get_refusal(events.insert(calendarId="primary", body={**make_times(), "id": created["id"]})) == (
+    assert execute_refused(events.insert(calendarId="primary", body={**make_times(), "id": created["id"]})) == (
         409,
         "duplicate",
     )
-    assert get_refusal(events.list(calendarId=SAM)) == (404, "notFound")
-    assert get_refusal(events.insert(calendarId="primary", body={"summary": "Timeless"})) == (400, "required")
+    assert execute_refused(events.list(calendarId=SAM)) == (404, "notFound")
+    assert execute_refused(events.insert(calendarId="primary", body={"summary": "Timeless"})) == (400, "required")
     mail_service = build_service(double, credentials=make_credentials(double, SEND))
-    assert get_refusal(mail_service.events().list(calendarId="primary")) == (403, "insufficientPermissions")
+    assert execute_refused(mail_service.events().list(calendarId="primary")) == (403, "insufficientPermissions")
     for refused_credentials in (make_credentials(double, f"{CALENDAR}.readonly"), make_credentials(double, who=NOBODY)):
         with pytest.raises(RefreshError):
             build_service(double, credentials=refused_credentials).events().list(calendarId="primary").execute()

@@ -1,6 +1,5 @@
 """The directory of Google's double refuses what Google refuses, and works with google-api-python-client unmodified."""
 
-import json
 from collections.abc import Iterator
 from datetime import timedelta
 from typing import Any
@@ -9,9 +8,9 @@ import pytest
 from google.auth.exceptions import RefreshError
 from google.oauth2.service_account import Credentials
 from googleapiclient.discovery import build
-from googleapiclient.errors import HttpError
 
 from tests.doubles.google import Google
+from tests.support.google import execute_refused
 from worker.clock import SteppedClock, utcnow
 
 USERS_READ_SCOPE = "https://www.googleapis.com/auth/admin.directory.user.readonly"
@@ -42,13 +41,6 @@ def build_resource(double: Google, who: str = ADMIN, scope: str = USERS_READ_SCO
     return build(
         "admin", "directory_v1", credentials=credentials, client_options=options, static_discovery=True
     ).users()
-
-
-def get_refusal(request: Any) -> tuple[int, str]:
-    """Execute a request that is refused, and return the status and the reason."""
-    with pytest.raises(HttpError) as error_info:
-        request.execute()
-    return error_info.value.resp.status, str(json.loads(error_info.value.content)["error"]["errors"][0]["reason"])
 
 
 def list_addresses(resource: Any, **parameters: Any) -> list[str]:
@@ -91,15 +83,15 @@ def test_an_empty_list_has_no_field_users(double: Google) -> None:
 def test_a_list_needs_a_customer_or_a_domain_and_prefers_the_domain(double: Google) -> None:
     double.users.add("x@other.example")
     resource = build_resource(double)
-    assert get_refusal(resource.list()) == (400, "badRequest")
+    assert execute_refused(resource.list()) == (400, "badRequest")
     assert list_addresses(resource, domain="other.example") == ["x@other.example"]
-    assert get_refusal(resource.list(domain="nowhere.example")) == (404, "notFound")
-    assert get_refusal(resource.list(customer="C0somebody")) == (403, "forbidden")
+    assert execute_refused(resource.list(domain="nowhere.example")) == (404, "notFound")
+    assert execute_refused(resource.list(customer="C0somebody")) == (403, "forbidden")
 
 
 @pytest.mark.parametrize("size", [0, 501])
 def test_a_page_size_is_from_one_to_five_hundred(double: Google, size: int) -> None:
-    assert get_refusal(build_resource(double).list(**OWN_CUSTOMER, maxResults=size))[0] == 400
+    assert execute_refused(build_resource(double).list(**OWN_CUSTOMER, maxResults=size))[0] == 400
 
 
 def test_a_page_token_lasts_three_days_and_belongs_to_its_list(double: Google) -> None:
@@ -108,22 +100,22 @@ def test_a_page_token_lasts_three_days_and_belongs_to_its_list(double: Google) -
     resource = build_resource(double)
     token = resource.list(**OWN_CUSTOMER, maxResults=1).execute()["nextPageToken"]
     assert resource.list(**OWN_CUSTOMER, maxResults=1, pageToken=token).execute()["users"]
-    assert get_refusal(resource.list(**OWN_CUSTOMER, maxResults=1, pageToken=token, orderBy="email")) == (
+    assert execute_refused(resource.list(**OWN_CUSTOMER, maxResults=1, pageToken=token, orderBy="email")) == (
         400,
         "invalid",
     )
-    assert get_refusal(resource.list(**OWN_CUSTOMER, pageToken="made-up")) == (400, "invalid")
+    assert execute_refused(resource.list(**OWN_CUSTOMER, pageToken="made-up")) == (400, "invalid")
     clock.advance(timedelta(days=3))
-    assert get_refusal(resource.list(**OWN_CUSTOMER, maxResults=1, pageToken=token)) == (400, "invalid")
+    assert execute_refused(resource.list(**OWN_CUSTOMER, maxResults=1, pageToken=token)) == (400, "invalid")
 
 
 def test_users_who_are_no_administrators_read_public_fields_only(double: Google) -> None:
     double.users.add("sam@corp.example", manager=ADMIN)
     as_sam = build_resource(double, "sam@corp.example")
-    assert get_refusal(as_sam.list(**OWN_CUSTOMER)) == (403, "forbidden")
+    assert execute_refused(as_sam.list(**OWN_CUSTOMER)) == (403, "forbidden")
     [_, sam] = as_sam.list(**OWN_CUSTOMER, viewType="domain_public").execute()["users"]
     assert sam["name"]["fullName"] == "Sam" and "relations" not in sam
-    assert get_refusal(build_resource(double, who="").list(**OWN_CUSTOMER)) == (400, "invalid")
+    assert execute_refused(build_resource(double, who="").list(**OWN_CUSTOMER)) == (400, "invalid")
 
 
 def test_a_scope_or_user_without_delegation_gets_no_token(double: Google) -> None:
@@ -136,7 +128,7 @@ def test_a_scope_or_user_without_delegation_gets_no_token(double: Google) -> Non
         assert error_info.value.args[1]["error"] in ("unauthorized_client", "invalid_grant")
     calendar_scope = "https://www.googleapis.com/auth/calendar"
     double.tokens.granted_scopes.add(calendar_scope)
-    assert get_refusal(build_resource(double, scope=calendar_scope).list(**OWN_CUSTOMER)) == (
+    assert execute_refused(build_resource(double, scope=calendar_scope).list(**OWN_CUSTOMER)) == (
         403,
         "insufficientPermissions",
     )
@@ -149,7 +141,7 @@ def test_one_user_is_found_by_id_address_or_alias(double: Google) -> None:
     resource = build_resource(double)
     for key in (sam, "SAM@corp.example", "samuel@corp.example", "sam@alias.example"):
         assert resource.get(userKey=key).execute()["id"] == sam
-    assert get_refusal(resource.get(userKey="nobody@corp.example")) == (404, "notFound")
+    assert execute_refused(resource.get(userKey="nobody@corp.example")) == (404, "notFound")
 
 
 def test_fields_and_projections_select_the_fields_of_users(double: Google) -> None:
@@ -159,12 +151,12 @@ def test_fields_and_projections_select_the_fields_of_users(double: Google) -> No
     fields = "nextPageToken,users(id,name/fullName,relations)"
     page = resource.list(**OWN_CUSTOMER, query="email=sam@corp.example", fields=fields).execute()
     assert page == {"users": [{"id": sam, "name": {"fullName": "Sam"}, "relations": relations}]}
-    assert get_refusal(resource.list(**OWN_CUSTOMER, fields="users(salary)"))[0] == 400
+    assert execute_refused(resource.list(**OWN_CUSTOMER, fields="users(salary)"))[0] == 400
     assert "customSchemas" not in resource.get(userKey=sam).execute()
     assert resource.get(userKey=sam, projection="full").execute()["customSchemas"].keys() == {"hr", "it"}
     custom = resource.get(userKey=sam, projection="custom", customFieldMask="hr").execute()
     assert custom["customSchemas"] == {"hr": {"grade": 3}}
-    assert get_refusal(resource.get(userKey=sam, customFieldMask="hr"))[0] == 400
+    assert execute_refused(resource.get(userKey=sam, customFieldMask="hr"))[0] == 400
 
 
 @pytest.mark.parametrize(
@@ -190,7 +182,7 @@ def test_a_query_selects_users(double: Google, query: str, expected: list[str]) 
 
 @pytest.mark.parametrize("query", ["shoeSize=3", "orgUnitPath:x", "isSuspended=maybe", "name=", "'"])
 def test_an_invalid_query_is_refused(double: Google, query: str) -> None:
-    assert get_refusal(build_resource(double).list(**OWN_CUSTOMER, query=query)) == (400, "invalid")
+    assert execute_refused(build_resource(double).list(**OWN_CUSTOMER, query=query)) == (400, "invalid")
 
 
 def test_lists_are_ordered_either_way(double: Google) -> None:
@@ -203,4 +195,4 @@ def test_lists_are_ordered_either_way(double: Google) -> None:
 
 
 def test_deleting_a_user_is_refused(double: Google) -> None:
-    assert get_refusal(build_resource(double).delete(userKey=ADMIN))[0] == 405
+    assert execute_refused(build_resource(double).delete(userKey=ADMIN))[0] == 405

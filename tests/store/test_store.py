@@ -188,17 +188,19 @@ def test_error_of_an_unreachable_database_names_it_without_the_password(tmp_path
         "postgresql://127.0.0.1:1/longarc?nonsense=Hyacinth",
     ):
         store = new_store(url)
-        with pytest.raises(DatabaseUnreachable, match=r"^The database \S+ can't be reached: [^\n]+[^.]\.$") as raised:
+        with pytest.raises(
+            DatabaseUnreachable, match=r"^The database \S+ can't be reached: [^\n]+[^.]\.$"
+        ) as error_info:
             store.load_next_due()
-        assert "Hyacinth" not in str(raised.value)
+        assert "Hyacinth" not in str(error_info.value)
         store.close()
 
 
 def test_r23_database_errors_contain_no_values(store: Store) -> None:
     """Errors are logged, and values can be content of conversations (R-23)."""
-    with pytest.raises(SQLAlchemyError) as raised, store.database.write() as connection:
+    with pytest.raises(SQLAlchemyError) as error_info, store.database.write() as connection:
         connection.execute(select(tables.person.c.email).where(text("nonsense = :it")), {"it": "sentinel"})
-    assert "nonsense" in str(raised.value) and "sentinel" not in str(raised.value)
+    assert "nonsense" in str(error_info.value) and "sentinel" not in str(error_info.value)
 
 
 def test_times_are_stored_to_the_second_in_utc(store: Store) -> None:

@@ -1,7 +1,11 @@
-"""The requests that Google's double received, and grants of people to it."""
+"""The requests that Google's double received, its refusals to a client of Google, and grants of people to it."""
 
+import json
 from pathlib import Path
 from typing import Any
+
+import pytest
+from googleapiclient.errors import HttpError
 
 from tests.doubles.google import Google
 from worker.domain.model import Span
@@ -42,3 +46,10 @@ def google_times(when: Span) -> dict[str, Any]:
         name: {"dateTime": f"{moment:%Y-%m-%dT%H:%M:%SZ}", "timeZone": "UTC"}
         for name, moment in (("start", when.start), ("end", when.end))
     }
+
+
+def execute_refused(request: Any) -> tuple[int, str]:
+    """Execute a request of google-api-python-client that is refused, and return the status and the reason."""
+    with pytest.raises(HttpError) as error_info:
+        request.execute()
+    return error_info.value.resp.status, str(json.loads(error_info.value.content)["error"]["errors"][0]["reason"])

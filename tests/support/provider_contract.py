@@ -29,29 +29,34 @@ class CalendarContract(FreeBusyContract):
 
     def test_a_created_event_is_found_by_its_key(self, provider: CalendarProvider, hands: Hands) -> None:
         dana, sam = hands.person(), hands.person()
-        wanted = draft(dana, sam)
-        event = provider.create(dana, wanted)
+        event_draft = draft(dana, sam)
+        event = provider.create(dana, event_draft)
         assert event.ref.calendar == dana and event.ref.id and event.ref.etag
-        assert (event.key, event.span, event.all_day, event.cancelled) == (wanted.key, wanted.span, False, False)
+        assert (event.key, event.span, event.all_day, event.cancelled) == (
+            event_draft.key,
+            event_draft.span,
+            False,
+            False,
+        )
         assert event.organizer == dana
         assert event.answers == {sam: Answer.NEEDS_ACTION}
-        assert provider.find(dana, wanted.key) == event
+        assert provider.find(dana, event_draft.key) == event
 
     def test_a_key_that_was_never_used_is_not_found(self, provider: CalendarProvider, hands: Hands) -> None:
         assert provider.find(hands.person(), "s0.1") is None
 
     def test_creating_twice_gives_one_event(self, provider: CalendarProvider, hands: Hands) -> None:
         dana, sam = hands.person(), hands.person()
-        wanted = draft(dana, sam)
-        assert provider.create(dana, wanted).ref.id == provider.create(dana, wanted).ref.id
+        event_draft = draft(dana, sam)
+        assert provider.create(dana, event_draft).ref.id == provider.create(dana, event_draft).ref.id
         for person in (dana, sam):
             assert len(provider.free_busy([person], WINDOW)[person].busy) == 1
 
     def test_four_creations_at_the_same_time_give_one_event(self, provider: CalendarProvider, hands: Hands) -> None:
         dana, sam = hands.person(), hands.person()
-        wanted = draft(dana, sam)
+        event_draft = draft(dana, sam)
         with ThreadPoolExecutor(4) as pool:
-            created = list(pool.map(lambda _: provider.create(dana, wanted), range(4)))
+            created = list(pool.map(lambda _: provider.create(dana, event_draft), range(4)))
         assert len({event.ref.id for event in created}) == 1
         assert len(provider.free_busy([dana], WINDOW)[dana].busy) == 1
 
@@ -59,9 +64,9 @@ class CalendarContract(FreeBusyContract):
         self, provider: CalendarProvider, hands: Hands
     ) -> None:
         """R-9: nothing that people did is undone by repeating a create."""
-        dana, _, wanted = book(provider, hands)
-        hands.move(dana, wanted.key, span(10, 9, 75))
-        assert provider.create(dana, wanted).span == span(10, 9, 75)
+        dana, _, event_draft = book(provider, hands)
+        hands.move(dana, event_draft.key, span(10, 9, 75))
+        assert provider.create(dana, event_draft).span == span(10, 9, 75)
 
     def test_keys_with_any_characters_are_kept(self, provider: CalendarProvider, hands: Hands) -> None:
         dana = hands.person()
@@ -76,13 +81,13 @@ class CalendarContract(FreeBusyContract):
         self, provider: CalendarProvider, hands: Hands
     ) -> None:
         """R-8: on both calendars, in free/busy and in changes."""
-        dana, sam, wanted = book(provider, hands)
+        dana, sam, event_draft = book(provider, hands)
         for person in (dana, sam):
-            hands.add(person, wanted.span)
+            hands.add(person, event_draft.span)
             busy = provider.free_busy([person], WINDOW)[person].busy
-            assert sorted(period.key or "" for period in busy) == ["", wanted.key]
+            assert sorted(period.key or "" for period in busy) == ["", event_draft.key]
             events = provider.changes(person, None, WINDOW).events
-            assert sorted(event.key or "" for event in events) == ["", wanted.key]
+            assert sorted(event.key or "" for event in events) == ["", event_draft.key]
 
     def test_an_event_that_does_not_block_leaves_the_time_free(self, provider: CalendarProvider, hands: Hands) -> None:
         dana = hands.person()
@@ -101,70 +106,70 @@ class CalendarContract(FreeBusyContract):
 
     def test_update_gives_the_event_the_time_of_the_draft(self, provider: CalendarProvider, hands: Hands) -> None:
         dana, sam = hands.person(), hands.person()
-        wanted = draft(dana, sam)
-        event = provider.create(dana, wanted)
-        moved_event = provider.update(event.ref, replace(wanted, span=span(11, 13, 60), sequence=1))
+        event_draft = draft(dana, sam)
+        event = provider.create(dana, event_draft)
+        moved_event = provider.update(event.ref, replace(event_draft, span=span(11, 13, 60), sequence=1))
         assert (moved_event.span, set(moved_event.answers)) == (span(11, 13, 60), {sam})
         assert moved_event.ref.id == event.ref.id and moved_event.ref.etag != event.ref.etag
-        assert provider.find(dana, wanted.key) == moved_event
+        assert provider.find(dana, event_draft.key) == moved_event
         for person in (dana, sam):
             assert [busy.span for busy in provider.free_busy([person], WINDOW)[person].busy] == [span(11, 13, 60)]
 
     def test_after_an_update_that_moves_the_event_guests_have_to_answer_again(
         self, provider: CalendarProvider, hands: Hands
     ) -> None:
-        dana, sam, wanted = book(provider, hands)
-        hands.answer(dana, sam, wanted.key, Answer.DECLINED)
-        event = provider.find(dana, wanted.key)
+        dana, sam, event_draft = book(provider, hands)
+        hands.answer(dana, sam, event_draft.key, Answer.DECLINED)
+        event = provider.find(dana, event_draft.key)
         assert event is not None and event.answers == {sam: Answer.DECLINED}
-        moved_event = provider.update(event.ref, replace(wanted, span=span(11, 13, 60)))
+        moved_event = provider.update(event.ref, replace(event_draft, span=span(11, 13, 60)))
         assert moved_event.answers == {sam: Answer.NEEDS_ACTION}
-        assert provider.find(dana, wanted.key) == moved_event
+        assert provider.find(dana, event_draft.key) == moved_event
 
     def test_an_update_that_moves_nothing_keeps_answers(self, provider: CalendarProvider, hands: Hands) -> None:
-        dana, sam, wanted = book(provider, hands)
-        hands.answer(dana, sam, wanted.key, Answer.ACCEPTED)
-        event = provider.find(dana, wanted.key)
+        dana, sam, event_draft = book(provider, hands)
+        hands.answer(dana, sam, event_draft.key, Answer.ACCEPTED)
+        event = provider.find(dana, event_draft.key)
         assert event is not None
-        renamed_event = provider.update(event.ref, replace(wanted, title="Career conversation"))
+        renamed_event = provider.update(event.ref, replace(event_draft, title="Career conversation"))
         assert renamed_event.answers == {sam: Answer.ACCEPTED}
-        assert provider.find(dana, wanted.key) == renamed_event
+        assert provider.find(dana, event_draft.key) == renamed_event
 
     def test_a_stale_etag_raises_conflict_and_changes_nothing(self, provider: CalendarProvider, hands: Hands) -> None:
         dana, sam = hands.person(), hands.person()
-        wanted = draft(dana, sam)
-        event = provider.create(dana, wanted)
-        hands.move(dana, wanted.key, span(10, 9, 75))
+        event_draft = draft(dana, sam)
+        event = provider.create(dana, event_draft)
+        hands.move(dana, event_draft.key, span(10, 9, 75))
         with pytest.raises(Conflict):
-            provider.update(event.ref, replace(wanted, span=span(11, 13, 60)))
+            provider.update(event.ref, replace(event_draft, span=span(11, 13, 60)))
         with pytest.raises(Conflict):
             provider.cancel(event.ref)
-        stored_event = provider.find(dana, wanted.key)
+        stored_event = provider.find(dana, event_draft.key)
         assert stored_event is not None and stored_event.span == span(10, 9, 75)
         assert [busy.span for busy in provider.free_busy([dana], WINDOW)[dana].busy] == [span(10, 9, 75)]
 
     def test_an_update_of_a_cancelled_event_is_refused(self, provider: CalendarProvider, hands: Hands) -> None:
         dana = hands.person()
-        wanted = draft(dana)
-        event = provider.create(dana, wanted)
+        event_draft = draft(dana)
+        event = provider.create(dana, event_draft)
         provider.cancel(event.ref)
         with pytest.raises((NotFound, Conflict)):
-            provider.update(event.ref, replace(wanted, span=span(11, 13, 60)))
+            provider.update(event.ref, replace(event_draft, span=span(11, 13, 60)))
         assert provider.free_busy([dana], WINDOW)[dana].busy == ()
 
     def test_cancel_takes_the_event_off_every_calendar(self, provider: CalendarProvider, hands: Hands) -> None:
         dana, sam = hands.person(), hands.person()
-        wanted = draft(dana, sam)
-        provider.cancel(provider.create(dana, wanted).ref)
-        assert provider.find(dana, wanted.key) is None
+        event_draft = draft(dana, sam)
+        provider.cancel(provider.create(dana, event_draft).ref)
+        assert provider.find(dana, event_draft.key) is None
         for person in (dana, sam):
             assert provider.free_busy([person], WINDOW)[person].busy == ()
 
     def test_a_quiet_cancel_takes_the_event_off_every_calendar(self, provider: CalendarProvider, hands: Hands) -> None:
         dana, sam = hands.person(), hands.person()
-        wanted = draft(dana, sam)
-        provider.cancel(provider.create(dana, wanted).ref, quiet=True)
-        assert provider.find(dana, wanted.key) is None
+        event_draft = draft(dana, sam)
+        provider.cancel(provider.create(dana, event_draft).ref, quiet=True)
+        assert provider.find(dana, event_draft.key) is None
         for person in (dana, sam):
             assert provider.free_busy([person], WINDOW)[person].busy == ()
 
@@ -178,11 +183,11 @@ class CalendarContract(FreeBusyContract):
 
     def test_cancelling_without_an_etag_takes_any_version(self, provider: CalendarProvider, hands: Hands) -> None:
         dana, sam = hands.person(), hands.person()
-        wanted = draft(dana, sam)
-        event = provider.create(dana, wanted)
-        hands.move(dana, wanted.key, span(10, 9, 75))
+        event_draft = draft(dana, sam)
+        event = provider.create(dana, event_draft)
+        hands.move(dana, event_draft.key, span(10, 9, 75))
         provider.cancel(replace(event.ref, etag=""))
-        assert provider.find(dana, wanted.key) is None
+        assert provider.find(dana, event_draft.key) is None
 
     def test_a_cancelled_key_is_refused_where_the_service_remembers_it(
         self, provider: CalendarProvider, hands: Hands
@@ -194,19 +199,23 @@ class CalendarContract(FreeBusyContract):
         no event with a cancelled key, which `tests.support.stories.apply_plan` asserts of each plan.
         """
         dana, sam = hands.person(), hands.person()
-        wanted = draft(dana, sam)
-        provider.cancel(provider.create(dana, wanted).ref)
+        event_draft = draft(dana, sam)
+        provider.cancel(provider.create(dana, event_draft).ref)
         if self.remembers_cancelled:
             with pytest.raises(Conflict):
-                provider.create(dana, wanted)
+                provider.create(dana, event_draft)
         else:
-            event = provider.create(dana, wanted)
-            assert (event.key, event.span, event.answers) == (wanted.key, wanted.span, {sam: Answer.NEEDS_ACTION})
-            assert provider.find(dana, wanted.key) == event
+            event = provider.create(dana, event_draft)
+            assert (event.key, event.span, event.answers) == (
+                event_draft.key,
+                event_draft.span,
+                {sam: Answer.NEEDS_ACTION},
+            )
+            assert provider.find(dana, event_draft.key) == event
             for person in (dana, sam):
-                assert [busy.key for busy in provider.free_busy([person], WINDOW)[person].busy] == [wanted.key]
+                assert [busy.key for busy in provider.free_busy([person], WINDOW)[person].busy] == [event_draft.key]
             provider.cancel(event.ref)
-        assert provider.find(dana, wanted.key) is None
+        assert provider.find(dana, event_draft.key) is None
         for person in (dana, sam):
             assert provider.free_busy([person], WINDOW)[person].busy == ()
 
@@ -214,12 +223,12 @@ class CalendarContract(FreeBusyContract):
         self, provider: CalendarProvider, hands: Hands
     ) -> None:
         dana = hands.person()
-        wanted = draft(dana)
-        provider.cancel(provider.create(dana, wanted).ref)
-        new_key = f"{wanted.key[:-1]}2"
-        event = provider.create(dana, replace(wanted, key=new_key, span=span(11, 13)))
+        event_draft = draft(dana)
+        provider.cancel(provider.create(dana, event_draft).ref)
+        new_key = f"{event_draft.key[:-1]}2"
+        event = provider.create(dana, replace(event_draft, key=new_key, span=span(11, 13)))
         assert (event.key, event.span) == (new_key, span(11, 13))
-        assert provider.find(dana, new_key) == event and provider.find(dana, wanted.key) is None
+        assert provider.find(dana, new_key) == event and provider.find(dana, event_draft.key) is None
         assert [busy.key for busy in provider.free_busy([dana], WINDOW)[dana].busy] == [new_key]
 
     def test_events_of_other_programs_are_neither_updated_nor_cancelled(
@@ -244,32 +253,32 @@ class CalendarContract(FreeBusyContract):
             lambda: provider.create(stranger, draft(stranger)),
             lambda: provider.changes(stranger, None, WINDOW),
         ):
-            with pytest.raises(Permanent) as caught:
+            with pytest.raises(Permanent) as error_info:
                 attempt()
-            assert "\n" not in str(caught.value)
+            assert "\n" not in str(error_info.value)
 
     def test_a_guest_without_a_calendar_in_the_service_can_be_invited(
         self, provider: CalendarProvider, hands: Hands
     ) -> None:
         dana, outsider = hands.person(), "sam@elsewhere.example"
-        wanted = draft(dana, outsider)
-        assert provider.create(dana, wanted).answers == {outsider: Answer.NEEDS_ACTION}
-        stored_event = provider.find(dana, wanted.key)
+        event_draft = draft(dana, outsider)
+        assert provider.create(dana, event_draft).answers == {outsider: Answer.NEEDS_ACTION}
+        stored_event = provider.find(dana, event_draft.key)
         assert stored_event is not None and stored_event.answers == {outsider: Answer.NEEDS_ACTION}
 
     # --- changes that people make to our events -----------------------------------------------------------------------
 
     @pytest.mark.parametrize("answer", [Answer.ACCEPTED, Answer.TENTATIVE, Answer.DECLINED])
     def test_changes_report_the_guests_answer(self, provider: CalendarProvider, hands: Hands, answer: Answer) -> None:
-        dana, sam, wanted = book(provider, hands)
+        dana, sam, event_draft = book(provider, hands)
         cursor = provider.changes(dana, None, WINDOW).cursor
-        hands.answer(dana, sam, wanted.key, answer)
+        hands.answer(dana, sam, event_draft.key, answer)
         changes = provider.changes(dana, cursor, WINDOW)
         assert not changes.is_full
-        assert [(event.key, event.answers) for event in changes.events] == [(wanted.key, {sam: answer})]
-        stored_event = provider.find(dana, wanted.key)
+        assert [(event.key, event.answers) for event in changes.events] == [(event_draft.key, {sam: answer})]
+        stored_event = provider.find(dana, event_draft.key)
         assert stored_event is not None and stored_event.answers == {sam: answer}
-        expected = [] if answer is Answer.DECLINED else [wanted.key]
+        expected = [] if answer is Answer.DECLINED else [event_draft.key]
         assert [busy.key for busy in provider.free_busy([sam], WINDOW)[sam].busy] == expected
 
     def test_changes_report_the_organizers_move_and_the_guest_gets_it(
@@ -277,13 +286,13 @@ class CalendarContract(FreeBusyContract):
     ) -> None:
         """R-9, T-11: a hand move is seen, with its new time, on both calendars."""
         dana, sam = hands.person(), hands.person()
-        wanted = draft(dana, sam)
-        event = provider.create(dana, wanted)
+        event_draft = draft(dana, sam)
+        event = provider.create(dana, event_draft)
         cursor = provider.changes(dana, None, WINDOW).cursor
-        hands.move(dana, wanted.key, span(10, 9, 75))
+        hands.move(dana, event_draft.key, span(10, 9, 75))
         changes = provider.changes(dana, cursor, WINDOW)
         assert [(changed.ref.id, changed.key, changed.span) for changed in changes.events] == [
-            (event.ref.id, wanted.key, span(10, 9, 75))
+            (event.ref.id, event_draft.key, span(10, 9, 75))
         ]
         for person in (dana, sam):
             assert [busy.span for busy in provider.free_busy([person], WINDOW)[person].busy] == [span(10, 9, 75)]
@@ -291,34 +300,34 @@ class CalendarContract(FreeBusyContract):
     def test_after_a_move_by_the_organizer_guests_may_have_to_answer_again(
         self, provider: CalendarProvider, hands: Hands
     ) -> None:
-        dana, sam, wanted = book(provider, hands)
-        hands.answer(dana, sam, wanted.key, Answer.DECLINED)
+        dana, sam, event_draft = book(provider, hands)
+        hands.answer(dana, sam, event_draft.key, Answer.DECLINED)
         cursor = provider.changes(dana, None, WINDOW).cursor
-        hands.move(dana, wanted.key, span(10, 9, 75))
+        hands.move(dana, event_draft.key, span(10, 9, 75))
         [event] = provider.changes(dana, cursor, WINDOW).events
         expected = Answer.NEEDS_ACTION if self.hand_moves_ask_anew else Answer.DECLINED
         assert event.answers == {sam: expected}
 
     def test_changes_report_a_move_out_of_the_window(self, provider: CalendarProvider, hands: Hands) -> None:
         """R-8: an event that was moved out of the window is not reported as deleted."""
-        dana, _, wanted = book(provider, hands)
+        dana, _, event_draft = book(provider, hands)
         cursor = provider.changes(dana, None, WINDOW).cursor
         far = Span(at(9, 10) + 90 * DAY, at(9, 11) + 90 * DAY)
-        hands.move(dana, wanted.key, far)
+        hands.move(dana, event_draft.key, far)
         for changes in (provider.changes(dana, cursor, WINDOW), provider.changes(dana, None, WINDOW)):
-            assert [(event.key, event.span) for event in changes.events] == [(wanted.key, far)]
+            assert [(event.key, event.span) for event in changes.events] == [(event_draft.key, far)]
 
     def test_changes_report_the_organizers_deletion_and_the_guest_loses_the_event(
         self, provider: CalendarProvider, hands: Hands
     ) -> None:
         dana, sam = hands.person(), hands.person()
-        wanted = draft(dana, sam)
-        event = provider.create(dana, wanted)
+        event_draft = draft(dana, sam)
+        event = provider.create(dana, event_draft)
         cursor = provider.changes(dana, None, WINDOW).cursor
-        hands.delete(dana, wanted.key)
+        hands.delete(dana, event_draft.key)
         changes = provider.changes(dana, cursor, WINDOW)
         assert (changes.events, changes.deleted_ids) == ((), (event.ref.id,))
-        assert provider.find(dana, wanted.key) is None
+        assert provider.find(dana, event_draft.key) is None
         assert provider.free_busy([sam], WINDOW)[sam].busy == ()
 
     # --- changes ------------------------------------------------------------------------------------------------------
@@ -428,12 +437,12 @@ class TextContract:
     def test_update_gives_the_event_the_title_and_text_of_the_draft(
         self, provider: CalendarProvider, hands: TextReader
     ) -> None:
-        dana, _, wanted = book(provider, hands)
-        assert "Career conversation: Dana and Sam" in hands.read_title_and_text(dana, wanted.key)
-        event = provider.find(dana, wanted.key)
+        dana, _, event_draft = book(provider, hands)
+        assert "Career conversation: Dana and Sam" in hands.read_title_and_text(dana, event_draft.key)
+        event = provider.find(dana, event_draft.key)
         assert event is not None
-        provider.update(event.ref, replace(wanted, title="Review of the plan", body="Another place to meet."))
-        title_and_text = hands.read_title_and_text(dana, wanted.key)
+        provider.update(event.ref, replace(event_draft, title="Review of the plan", body="Another place to meet."))
+        title_and_text = hands.read_title_and_text(dana, event_draft.key)
         assert "Review of the plan" in title_and_text and "Another place to meet." in title_and_text
         assert "Career conversation" not in title_and_text and "Strichpunkt" not in title_and_text
 
@@ -443,14 +452,14 @@ class GuestDeletionContract:
 
     def test_a_guest_who_deletes_the_event_has_declined(self, provider: CalendarProvider, hands: Hands) -> None:
         """R-8: deleting the event is an answer, too."""
-        dana, sam, wanted = book(provider, hands)
+        dana, sam, event_draft = book(provider, hands)
         cursor = provider.changes(dana, None, WINDOW).cursor
-        hands.delete(sam, wanted.key)
+        hands.delete(sam, event_draft.key)
         [event] = provider.changes(dana, cursor, WINDOW).events
-        assert (event.key, event.answers, event.span) == (wanted.key, {sam: Answer.DECLINED}, wanted.span)
-        assert provider.create(dana, wanted).answers == {sam: Answer.DECLINED}
+        assert (event.key, event.answers, event.span) == (event_draft.key, {sam: Answer.DECLINED}, event_draft.span)
+        assert provider.create(dana, event_draft).answers == {sam: Answer.DECLINED}
         assert provider.free_busy([sam], WINDOW)[sam].busy == ()
-        moved_event = provider.update(event.ref, replace(wanted, span=span(11, 13)))
+        moved_event = provider.update(event.ref, replace(event_draft, span=span(11, 13)))
         assert moved_event.answers == {sam: Answer.NEEDS_ACTION}
         assert [busy.span for busy in provider.free_busy([sam], WINDOW)[sam].busy] == [span(11, 13)]
 
@@ -458,11 +467,11 @@ class GuestDeletionContract:
         self, provider: CalendarProvider, hands: Hands
     ) -> None:
         """R-9: a change of its text alone does not put the event back on the calendar of a guest who deleted it."""
-        dana, sam, wanted = book(provider, hands)
-        hands.delete(sam, wanted.key)
-        event = provider.find(dana, wanted.key)
+        dana, sam, event_draft = book(provider, hands)
+        hands.delete(sam, event_draft.key)
+        event = provider.find(dana, event_draft.key)
         assert event is not None
-        renamed_event = provider.update(event.ref, replace(wanted, title="Career conversation"))
+        renamed_event = provider.update(event.ref, replace(event_draft, title="Career conversation"))
         assert renamed_event.answers == {sam: Answer.DECLINED}
         assert provider.free_busy([sam], WINDOW)[sam].busy == ()
 
@@ -471,11 +480,11 @@ class GuestMoveContract:
     """For calendar services in which a guest can move the event on the guest's own calendar."""
 
     def test_a_guest_who_moves_the_event_has_declined(self, provider: CalendarProvider, hands: Hands) -> None:
-        dana, sam, wanted = book(provider, hands)
+        dana, sam, event_draft = book(provider, hands)
         cursor = provider.changes(dana, None, WINDOW).cursor
-        hands.move(sam, wanted.key, span(10, 9, 75))
+        hands.move(sam, event_draft.key, span(10, 9, 75))
         [event] = provider.changes(dana, cursor, WINDOW).events
-        assert (event.span, event.answers) == (wanted.span, {sam: Answer.DECLINED})
+        assert (event.span, event.answers) == (event_draft.span, {sam: Answer.DECLINED})
 
 
 def _by_start(event: Event) -> datetime:

@@ -250,9 +250,9 @@ def collect_error_texts(office: Office, held: Session, commitment: str) -> str:
     )
     error_texts = []
     for error, attempt in attempts:
-        with pytest.raises(error) as caught:
+        with pytest.raises(error) as error_info:
             attempt()
-        error_texts.append(f"{caught.value!s} {caught.value!r}")
+        error_texts.append(f"{error_info.value!s} {error_info.value!r}")
     return "\n".join(error_texts)
 
 

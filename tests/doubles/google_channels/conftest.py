@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.doubles.google import Google, GoogleHands
+from tests.doubles.google import Google
 from tests.doubles.google.channels import Channels
 from tests.doubles.google_channels.support import NOW, PlainClient
 from tests.support.channel_contract import PUBLIC, Listener, listen
@@ -29,11 +29,6 @@ def double(clock: SteppedClock) -> Iterator[Google]:
 @pytest.fixture
 def channels(double: Google) -> Channels:
     return double.calendars.channels
-
-
-@pytest.fixture
-def hands(double: Google) -> GoogleHands:
-    return GoogleHands(double.calendars)
 
 
 @pytest.fixture
