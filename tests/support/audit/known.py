@@ -18,6 +18,10 @@ ALL_DAY = timedelta(hours=20)
 TIME_TO_NOTICE = timedelta(hours=28)
 #: How far ahead the calendars of a simulated company hold all their weekly meetings.
 MEETINGS_KNOWN_AHEAD = timedelta(weeks=20)
+#: Whether the reader of a mail that prepares a session may be out of office counts from so long before the session.
+PREPARING_PERIOD = timedelta(days=15)
+#: A career session that a human made shorter than this is deferred (R-9, T-1).
+LEAST_MINUTES_BY_HAND = 45
 #: The states that may follow each state of a session.
 NEXT_STATES = {
     "owed": {"owed", "booked", "held", "cancelled"},
@@ -81,6 +85,14 @@ class PreparingMail(NamedTuple):
     rule: str
     reader: Owner
     least_lead: timedelta  #: it goes out at least so long before the start
+
+
+class TeamPair(NamedTuple):
+    """A pair of a manager, with the ends of its last regular session and of its report's last career session."""
+
+    pair: Pair
+    last_held: datetime | None
+    report_last_held: datetime | None
 
 
 class Sent(NamedTuple):

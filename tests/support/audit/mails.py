@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from datetime import datetime
 
 from tests.support.audit import reminders, rules
-from tests.support.audit.known import Block, Flag, Line, Sent, Talk, flag_all
+from tests.support.audit.known import PREPARING_PERIOD, Block, Flag, Line, Sent, Talk, flag_all
 from tests.support.audit.mail_hours import NEVER_FOLDED, MailHours
 from tests.support.audit.rules import PREPARING_MAILS, SESSION_MAILS
 from tests.support.audit.turns import Turns
@@ -104,7 +104,7 @@ class Mails:
             people, to = (self._persons[pair.manager], self._persons[pair.report]), self.reader(name, talk)
             start, since = talk.start or now, talk.booked_at or now
             latest = self._hours.next_time(to, max(rules.find_due_instant(name, people, start), since))
-            is_present = not self._hours.may_be_away(to, start - 15 * rules.DAY, start)
+            is_present = not self._hours.may_be_away(to, start - PREPARING_PERIOD, start)
             flag_all(
                 self._flag,
                 pair,

@@ -11,7 +11,9 @@ from itertools import chain
 from tests.support.audit import offers, reminders, rules
 from tests.support.audit.known import (
     ANSWER_RULES,
+    LEAST_MINUTES_BY_HAND,
     NEXT_STATES,
+    PREPARING_PERIOD,
     TIME_TO_NOTICE,
     Block,
     Line,
@@ -129,9 +131,10 @@ class Auditor(AuditState):
             self._flag_missing_act("R-9", talk, "was taken as moved by hand, and nobody moved it")
         elif talk.moved_to != span:
             self._flag("R-9", talk.pair, f"{talk.id} was moved by hand to {talk.moved_to.start}, not to {span.start}")
-        if talk.kind == "career" and span.minutes < 45:
+        usual_least, _ = rules.LENGTHS[talk.kind]
+        if talk.kind == "career" and span.minutes < LEAST_MINUTES_BY_HAND:
             self._flag("T-1", talk.pair, f"{talk.id} was accepted with {span.minutes} minutes")
-        elif talk.kind == "career" and span.minutes < 60:
+        elif talk.kind == "career" and span.minutes < usual_least:
             self._expect_mail(talk, "R-1", "is short, and the manager was not told", "short_session")
 
     def _expect_mail(self, talk: Talk, rule: str, what: str, mail: str, to: str = "") -> None:
@@ -179,7 +182,7 @@ class Auditor(AuditState):
 
     def _check_prepared(self, name: str, talk: Talk, start: datetime, line_count: int) -> None:
         """Check that this mail went out before the session, unless its reader may have been out of office."""
-        is_present = not self._mail_hours.may_be_away(self._mails.reader(name, talk), start - 15 * rules.DAY, start)
+        is_present = not self._mail_hours.may_be_away(self._mails.reader(name, talk), start - PREPARING_PERIOD, start)
         was_sent = rules.was_sent_for(name, talk, start, self._people(talk.pair))
         if is_present and talk.is_booked and talk.line_count == line_count and not was_sent:
             self._flag(PREPARING_MAILS[name].rule, talk.pair, f"no {name} went out for {talk.id} at {start}")

@@ -8,9 +8,8 @@ import calendar
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import date, datetime, timedelta
 from functools import lru_cache
-from typing import NamedTuple
 
-from tests.support.audit.known import Block, Line, PreparingMail, Talk, parse_instant
+from tests.support.audit.known import LEAST_MINUTES_BY_HAND, Block, Line, PreparingMail, Talk, TeamPair, parse_instant
 from worker.domain.model import DeferralCause, Format, Interval, Owner, Pair, Person, Policy, Span
 from worker.domain.time.worktime import (
     add_weekdays,
@@ -189,7 +188,7 @@ def judge_deferral(talk: Talk, cause: str, now: datetime, next_hour: datetime | 
     if cause == "booked_over" and talk.was_asked:
         yield "T-11", f"{talk.id} was booked over and moved by itself, though the two were asked"
     moved_to = talk.moved_to if cause == "moved_out" else None
-    is_long_enough = moved_to is not None and (talk.kind != "career" or moved_to.minutes >= 45)
+    is_long_enough = moved_to is not None and (talk.kind != "career" or moved_to.minutes >= LEAST_MINUTES_BY_HAND)
     # a move to an earlier time stays inside the window; whether one to a later time does, the ledger does not tell
     if moved_to and is_long_enough and talk.start and moved_to.start <= talk.start:
         yield "R-9", f"{talk.id} was moved by hand within the rules, and deferred for it"
@@ -255,14 +254,6 @@ def compute_adhoc_allowance(latest: date, careers: Sequence[Talk], zone: str) ->
 # --- first sessions (T-3a) ---
 
 
-class TeamPair(NamedTuple):
-    """A pair of a manager, with the ends of its last regular session and of its report's last career session."""
-
-    pair: Pair
-    last_held: datetime | None
-    report_last_held: datetime | None
-
-
 def find_first_notice(pair: Pair, manager: Person) -> datetime:
     """T-3a: the instant from which the two may hear of Longarc; long ago for a pair without a start."""
     day = pair.start - timedelta(days=7) if pair.start else date(2000, 1, 1)
@@ -312,7 +303,10 @@ def find_turn(pair: Pair, team: Iterable[TeamPair], today: date) -> date:
 def judge_first(
     talk: Talk, span: Span, team: Iterable[TeamPair], careers: Sequence[Talk], people: People, now: datetime
 ) -> Iterator[Fault]:
-    """T-3a: a pair that begins meets two to five weeks after its start, any other pair around its turn."""
+    """T-3a: a pair that begins meets two to five weeks after its start, any other pair around its turn.
+
+    That is from two weeks before the turn to three weeks after it, or a quarter and a third of a shorter rhythm.
+    """
     zone, pair = people[0].zone, talk.pair
     day, created, today = (get_local_date(zone, at) for at in (span.start, talk.created_at, now))
     if pair.start and is_beginning(pair, created):

@@ -5,7 +5,7 @@ from datetime import datetime
 from itertools import chain
 
 from tests.support.audit import distances, rules
-from tests.support.audit.known import Talk
+from tests.support.audit.known import Talk, TeamPair
 from worker.domain.model import Address, Pair, PairId, Person, Span
 
 
@@ -80,7 +80,7 @@ class Turns:
     def _list_team(self, manager: Address) -> list[Pair]:
         return [pair for pair in self._pairs if pair.manager == manager]
 
-    def _list_active_team(self, pair: Pair, now: datetime) -> list[rules.TeamPair]:
+    def _list_active_team(self, pair: Pair, now: datetime) -> list[TeamPair]:
         """Return the active pairs of the same manager that were seen by now, and when each last met."""
         team = [other for other in self._list_team(pair.manager) if other.first_seen <= now.date()]
         active = [other for other in team if other.id == pair.id or other.id not in self._inactive]
@@ -92,4 +92,4 @@ class Turns:
         for talk in chain.from_iterable(self._careers.values()):
             if talk.held_end:
                 talked[talk.pair.report] = max(talk.held_end, talked.get(talk.pair.report, talk.held_end))
-        return [rules.TeamPair(other, held[other.id], talked.get(other.report)) for other in active]
+        return [TeamPair(other, held[other.id], talked.get(other.report)) for other in active]

@@ -65,7 +65,7 @@ class Counts:
     reviews_without_reason: tuple[str, ...]  #: reviews without a contract to review
     review_notices: tuple[str, ...]  #: mails about a change of a review, which should move without a mail
     outside_hours: tuple[str, ...]  #: mails outside working hours that could have waited
-    can_wait: int  #: mails that may wait for working hours
+    waitable_mails: int  #: mails that may wait for working hours
     crowded_days: tuple[str, ...]  #: days on which a person got too many mails
     mails: int
     conversations: int  #: regular conversations held
@@ -74,7 +74,7 @@ class Counts:
     @property
     def outside_share(self) -> float:
         """Of the mails that may wait for working hours, the part that did not."""
-        return len(self.outside_hours) / self.can_wait if self.can_wait else 0.0
+        return len(self.outside_hours) / self.waitable_mails if self.waitable_mails else 0.0
 
     @property
     def mails_per_conversation(self) -> float:
@@ -92,7 +92,7 @@ def count_ledger(lines: Iterable[Line], year: Year) -> Counts:
     history = read_history(lines)
     conversations = history.list_conversations()
     all_held = [c for each in conversations.values() for c in each if c.find_held_span()]
-    waiting = [mail for mail in history.mails if can_wait(mail, history)]
+    waitable = [mail for mail in history.mails if can_wait(mail, history)]
     return Counts(
         rebooked_long_before=tuple(_list_rebooked_long_before(history)),
         too_close=tuple(_list_too_close(conversations, year)),
@@ -100,8 +100,8 @@ def count_ledger(lines: Iterable[Line], year: Year) -> Counts:
         before_start=tuple(_list_before_start(history, year)),
         reviews_without_reason=tuple(_list_reviews_without_reason(history, conversations)),
         review_notices=tuple(_list_review_notices(history)),
-        outside_hours=tuple(_describe(mail) for mail in waiting if not is_in_working_hours(mail, year)),
-        can_wait=len(waiting),
+        outside_hours=tuple(_describe(mail) for mail in waitable if not is_in_working_hours(mail, year)),
+        waitable_mails=len(waitable),
         crowded_days=tuple(_list_crowded_days(history, year)),
         mails=len(history.mails),
         conversations=len(all_held),
