@@ -17,7 +17,7 @@ from sqlalchemy.exc import OperationalError
 
 from tests.support import ROOT
 from tests.support.companies import DANA, DAY, HOUR, KIM, SAM, new_store
-from tests.support.terminal import BERLIN, PAIR, PEOPLE, SECRET, Terminal, berlin_time, record_held
+from tests.support.terminal import BERLIN, PAIR, PEOPLE_CSV, SECRET, Terminal, berlin_time, record_held
 from worker.cli import main
 from worker.clock import utcnow
 from worker.commands.base import describe_failure
@@ -231,7 +231,7 @@ def test_a_person_who_is_not_in_the_roster_is_refused(terminal: Terminal) -> Non
 
 
 def test_markup_and_control_characters_in_names_have_no_effect(terminal: Terminal) -> None:
-    terminal.write("people.csv", PEOPLE.replace(",Sam,", ",[red]Sam[/red],"))
+    terminal.write("people.csv", PEOPLE_CSV.replace(",Sam,", ",[red]Sam[/red],"))
     terminal.output_of("people", "--apply")
     assert "[red]Sam[/red]" in terminal.output_of("contract", "template", terminal.booked_session().id)
     terminal.error_of("why", "c\x1b[31m")

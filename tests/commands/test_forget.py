@@ -3,14 +3,14 @@
 import pytest
 
 from tests.support.companies import DANA, SAM
-from tests.support.terminal import PEOPLE, SECRET, Terminal
+from tests.support.terminal import PEOPLE_CSV, SECRET, Terminal
 from worker.providers.google.auth import TokenFolder
 from worker.store import tables
 
 
 def remove_sam(terminal: Terminal) -> None:
     """Remove Sam from the roster, and mark all events as removed from calendars."""
-    terminal.write("people.csv", "".join(line for line in PEOPLE.splitlines(True) if not line.startswith(SAM)))
+    terminal.write("people.csv", "".join(line for line in PEOPLE_CSV.splitlines(True) if not line.startswith(SAM)))
     terminal.output_of("people", "--accept")
     store = terminal.open_store()
     with store.database.write() as connection:

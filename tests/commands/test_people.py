@@ -6,7 +6,7 @@ import pytest
 
 from tests.doubles.graph import Double, section, set_rights
 from tests.support.companies import DANA, KIM, SAM
-from tests.support.terminal import PEOPLE, Terminal
+from tests.support.terminal import PEOPLE_CSV, Terminal
 
 LEE = "lee@corp.example"
 
@@ -47,7 +47,7 @@ def test_people_shows_each_change_with_its_effects(terminal: Terminal) -> None:
 
 
 def test_people_json_lists_the_changes(terminal: Terminal) -> None:
-    terminal.write("people.csv", f"{PEOPLE}{LEE},Lee,{DANA},UTC,DE,memory,memory\n")
+    terminal.write("people.csv", f"{PEOPLE_CSV}{LEE},Lee,{DANA},UTC,DE,memory,memory\n")
     changes = terminal.json_of("people")
     (joiner,) = changes["joiners"]
     assert (joiner["email"], joiner["manager"], joiner["returns"]) == (LEE, DANA, False)
@@ -58,14 +58,14 @@ def test_people_json_lists_the_changes(terminal: Terminal) -> None:
 
 def test_a_list_of_thirty_people_is_shortened_with_a_count(terminal: Terminal) -> None:
     rows = "".join(f"p{n}@corp.example,P{n},{DANA},Europe/Berlin,DE,memory,memory\n" for n in range(30))
-    terminal.write("people.csv", PEOPLE + rows)
+    terminal.write("people.csv", PEOPLE_CSV + rows)
     output = terminal.output_of("people")
     assert "30 people join" in output and "and 20 more; `longarc people --json` lists all" in output
     assert len(terminal.json_of("people")["joiners"]) == 30
 
 
 def test_people_apply_applies_the_changes_once(terminal: Terminal) -> None:
-    terminal.write("people.csv", f"{PEOPLE}{LEE},Lee,{DANA},Europe/Berlin,DE,memory,memory\n")
+    terminal.write("people.csv", f"{PEOPLE_CSV}{LEE},Lee,{DANA},Europe/Berlin,DE,memory,memory\n")
     assert "4 people in 3 pairs: applied" in terminal.output_of("people", "--apply")
     assert "nothing has changed" in terminal.output_of("people", "--apply")
     assert "Nobody joins or leaves, and the pairs stay as they are." in terminal.output_of("people")
@@ -74,7 +74,7 @@ def test_people_apply_applies_the_changes_once(terminal: Terminal) -> None:
 def test_a_roster_that_cancels_many_events_needs_force(terminal: Terminal) -> None:
     toml = (terminal.folder / "longarc.toml").read_text()
     terminal.write("longarc.toml", toml + "[rules]\nmax_cancels = 1\n")
-    terminal.write("people.csv", "\n".join(PEOPLE.splitlines()[:2]) + "\n")
+    terminal.write("people.csv", "\n".join(PEOPLE_CSV.splitlines()[:2]) + "\n")
     before = terminal.read_database()
     assert "longarc people --accept" in terminal.error_of("people")
     assert "Nothing was changed" in terminal.error_of("people", "--apply")
@@ -87,7 +87,7 @@ def test_people_apply_creates_the_database(fresh_terminal: Terminal) -> None:
     assert "3 people join" in fresh_terminal.output_of("people")
     assert not (fresh_terminal.folder / "longarc.db").exists()
     assert "3 people in 2 pairs: applied" in fresh_terminal.output_of("people", "--apply")
-    fresh_terminal.write("people.csv", PEOPLE.replace("Europe/Berlin", "Europe/Berln"))
+    fresh_terminal.write("people.csv", PEOPLE_CSV.replace("Europe/Berlin", "Europe/Berln"))
     assert len(fresh_terminal.error_of("people", "--apply").splitlines()) == 3
     assert "3 people, 2 active pairs" in fresh_terminal.output_of("status")
 

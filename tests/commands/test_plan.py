@@ -6,7 +6,7 @@ from datetime import datetime
 import requests
 
 from tests.support.companies import DANA, DAY, KIM, SAM
-from tests.support.terminal import PAIR, PEOPLE, Terminal
+from tests.support.terminal import PAIR, PEOPLE_CSV, Terminal
 from worker.clock import utcnow
 from worker.embedded import EmbeddedServers
 
@@ -32,7 +32,8 @@ def test_plan_gives_the_reason_for_each_time_with_the_option_why(fresh_terminal:
 def test_plan_ends_with_a_list_of_what_needs_a_person(fresh_terminal: Terminal) -> None:
     """Each entry has the reason and the remedy."""
     fresh_terminal.write(
-        "people.csv", PEOPLE.replace(f"{KIM},Kim,{DANA},Europe/Berlin,DE", f"{KIM},Kim,{DANA},Pacific/Honolulu,US")
+        "people.csv",
+        PEOPLE_CSV.replace(f"{KIM},Kim,{DANA},Europe/Berlin,DE", f"{KIM},Kim,{DANA},Pacific/Honolulu,US"),
     )
     output = fresh_terminal.output_of("plan")
     assert "One has no time." in " ".join(output.split())
@@ -112,7 +113,7 @@ def test_the_page_holds_no_text_of_calendar_events(fresh_terminal: Terminal) -> 
             "SUMMARY:Peppermint layoffs\r\nLOCATION:Room Saxifrage\r\nEND:VEVENT\r\nEND:VCALENDAR\r\n"
         )
         assert requests.put(f"{servers.caldav_url.format(email=DANA)}busy.ics", calendar, timeout=10).status_code == 201
-        fresh_terminal.write("people.csv", PEOPLE.replace("memory,memory", "caldav,memory"))
+        fresh_terminal.write("people.csv", PEOPLE_CSV.replace("memory,memory", "caldav,memory"))
         toml = (fresh_terminal.folder / "longarc.toml").read_text()
         fresh_terminal.write("longarc.toml", f'{toml}[calendars.caldav]\nurl = "{servers.caldav_url}"\n')
         fresh_terminal.output_of("plan", "--html", str(fresh_terminal.folder / "plan.html"))
@@ -147,7 +148,7 @@ def test_plan_shows_a_cancellation_and_does_not_change_the_database(terminal: Te
 
 
 def test_plan_names_an_unreachable_service(fresh_terminal: Terminal) -> None:
-    fresh_terminal.write("people.csv", PEOPLE.replace("memory,memory", "caldav,memory"))
+    fresh_terminal.write("people.csv", PEOPLE_CSV.replace("memory,memory", "caldav,memory"))
     toml = (fresh_terminal.folder / "longarc.toml").read_text()
     fresh_terminal.write("longarc.toml", toml + '[calendars.caldav]\nurl = "http://127.0.0.1:9/{email}/"\n')
     assert "Nothing answers at http://127.0.0.1:9/" in fresh_terminal.error_of("plan")

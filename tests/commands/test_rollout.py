@@ -3,10 +3,12 @@
 import pytest
 
 from tests.support.companies import DANA, KIM, SAM
-from tests.support.terminal import PAIR, PEOPLE, Terminal
+from tests.support.terminal import PAIR, PEOPLE_CSV, Terminal
 from worker.domain.model import PairId, Participation
 
-PEOPLE_IN_LEGAL = PEOPLE.replace("calendar,mail", "calendar,mail,group").replace("memory,memory", "memory,memory,Legal")
+PEOPLE_IN_LEGAL = PEOPLE_CSV.replace("calendar,mail", "calendar,mail,group").replace(
+    "memory,memory", "memory,memory,Legal"
+)
 
 
 def assign_groups(terminal: Terminal, settings: str = "") -> Terminal:
@@ -133,7 +135,7 @@ def test_pause_and_resume_change_whether_a_pair_is_active(terminal: Terminal) ->
 def test_resume_does_not_end_a_pause_of_the_people_file(terminal: Terminal) -> None:
     terminal.write(
         "people.csv",
-        PEOPLE.replace("calendar,mail", "calendar,mail,paused").replace(
+        PEOPLE_CSV.replace("calendar,mail", "calendar,mail,paused").replace(
             f"{SAM},Sam,{DANA},Europe/Berlin,DE,memory,memory", f"{SAM},Sam,{DANA},Europe/Berlin,DE,memory,memory,yes"
         ),
     )

@@ -10,7 +10,7 @@ import pytest
 
 from tests.support import ROOT
 from tests.support.companies import SAM
-from tests.support.terminal import PEOPLE, Terminal
+from tests.support.terminal import PEOPLE_CSV, Terminal
 
 
 def run_in_shell(terminal: Terminal, words: str, *, into: str = "", **env: str) -> subprocess.CompletedProcess[bytes]:
@@ -85,7 +85,7 @@ def test_a_closed_pipe_causes_no_error_message(terminal: Terminal, words: str, b
 
 def test_a_terminal_without_our_characters_gets_escapes(terminal: Terminal) -> None:
     latin_1_env = {"LC_ALL": "C", "PYTHONIOENCODING": "latin-1", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}
-    terminal.write("people.csv", PEOPLE.replace(",Dana,", ",Łucja,"))
+    terminal.write("people.csv", PEOPLE_CSV.replace(",Dana,", ",Łucja,"))
     terminal.output_of("people", "--apply")
     process = run_in_shell(terminal, f"contract template {terminal.booked_session().id}", **latin_1_env)
     assert (process.returncode, process.stderr) == (0, b"")

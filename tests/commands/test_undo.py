@@ -6,7 +6,7 @@ import pytest
 from sqlalchemy import func, select
 
 from tests.support.companies import DANA
-from tests.support.terminal import PEOPLE, Terminal
+from tests.support.terminal import PEOPLE_CSV, Terminal
 from worker.providers.quiet_cancels import QUIET_CANCELS, QUIET_INVITATIONS
 from worker.store import tables
 
@@ -45,7 +45,7 @@ def test_undo_removes_events_and_pauses_everybody(terminal: Terminal, past: tupl
 
 
 def test_undo_fails_and_names_events_that_are_left(terminal: Terminal) -> None:
-    terminal.write("people.csv", PEOPLE.replace("memory,memory", "caldav,memory"))
+    terminal.write("people.csv", PEOPLE_CSV.replace("memory,memory", "caldav,memory"))
     toml = (terminal.folder / "longarc.toml").read_text()
     terminal.write("longarc.toml", toml + '[calendars.caldav]\nurl = "http://127.0.0.1:9/{email}/"\n')
     terminal.output_of("people", "--apply")

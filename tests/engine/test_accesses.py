@@ -28,7 +28,7 @@ from tests.support.companies import (
     texts,
 )
 from tests.support.terminal import BEHALF, RECORD, SECRET, SHOW, WHY, Terminal, record_held, write_contract_file
-from tests.support.traces import Watched
+from tests.support.traces import DraftRecorder
 from worker.domain.model import ContentAccess, EndReason, PairId, SessionKind
 from worker.engine.contracts import OnBehalf
 
@@ -114,7 +114,7 @@ def test_both_people_of_an_ended_pair_get_mails_about_accesses(office: Office) -
 def test_setting_decides_the_text_in_the_event_of_a_commitment(commitment_text: str, body_text: str) -> None:
     """T-8. A link in the event is the address of a page, and not a personal link that signs its reader in."""
     office_settings = settings("sqlite://", base_url=BASE_URL, event={"commitment_text": commitment_text})
-    office, calendar = Office("sqlite://", people(DANA, SAM), pairs(pair()), office_settings=office_settings), Watched()
+    office, calendar = Office(office_settings=office_settings), DraftRecorder()
     office.worker.services.use(calendars={SERVICE: calendar})
     office.calendar = calendar
     office.tick()

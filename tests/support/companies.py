@@ -314,7 +314,7 @@ class Office:
 
     def events(self, calendar: Address = DANA) -> list[Event]:
         """Return our events on a calendar, by start."""
-        return ours(self.calendar, calendar, self.clock())
+        return list_our_events(self.calendar, calendar, self.clock())
 
     def event(self, session: Session) -> Event:
         """Return the session's event on the manager's calendar."""
@@ -338,7 +338,7 @@ class Office:
         return held
 
 
-def ours(calendar: MemoryCalendar, address: Address, now: datetime) -> list[Event]:
+def list_our_events(calendar: MemoryCalendar, address: Address, now: datetime) -> list[Event]:
     """Return our events on a calendar, from yesterday to a year ahead, by start."""
     listed = calendar.changes(address, None, Span(now - DAY, now + 365 * DAY)).events
     return sorted((event for event in listed if event.key), key=lambda event: event.span)

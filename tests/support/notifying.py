@@ -30,7 +30,7 @@ class ServiceChannel:
     expires_at: datetime
 
 
-class NotifyingCalendar(MemoryCalendar):
+class NotifyingMemoryCalendar(MemoryCalendar):
     """Sends a notification of each change through every channel of the calendar that has not expired.
 
     `undelivered` keeps the notifications until a test takes them.
@@ -120,7 +120,7 @@ class NotifyingCalendar(MemoryCalendar):
 class NotifyingOffice(Office):
     """Dana and Sam on a calendar that sends notifications, which are delivered before each tick."""
 
-    calendar: NotifyingCalendar
+    calendar: NotifyingMemoryCalendar
 
     def __init__(self, url: str = "sqlite://", **more: Any) -> None:
         self.sync_delays: list[timedelta] = []  #: the delays after which each sync was asked for
@@ -133,8 +133,8 @@ class NotifyingOffice(Office):
 
     def add_worker(self, holder: str, clock: Clock | None = None) -> Worker:
         worker = super().add_worker(holder, clock)
-        if not isinstance(self.calendar, NotifyingCalendar):
-            self.calendar = NotifyingCalendar(self.clock)
+        if not isinstance(self.calendar, NotifyingMemoryCalendar):
+            self.calendar = NotifyingMemoryCalendar(self.clock)
         worker.services.use(calendars={NOTIFYING_SERVICE: self.calendar})
         worker.schedule_sync = self.sync_delays.append
         return worker

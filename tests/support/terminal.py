@@ -33,7 +33,7 @@ RECORD, SHOW = (("contract", name, *BEHALF) for name in ("record", "show"))
 DONE, CHANGE, LET_GO = (("commitment", name, *BEHALF) for name in ("done", "change", "let-go"))
 LIST_WORDS = ("commitment", "list", "--words", *BEHALF)
 
-PEOPLE = f"""\
+PEOPLE_CSV = f"""\
 email,name,manager,time_zone,country,calendar,mail
 {DANA},Dana,,Europe/Berlin,DE,memory,memory
 {SAM},Sam,{DANA},Europe/Berlin,DE,memory,memory
@@ -59,7 +59,7 @@ class Terminal:
 
     def write_settings(self) -> None:
         """Write the settings and the people file."""
-        self.write("people.csv", PEOPLE)
+        self.write("people.csv", PEOPLE_CSV)
         sender = '[mail]\nfrom = "longarc@corp.example"\noperator_by = "memory"\n'
         self.write("longarc.toml", f'database = "{self.url}"\noperator = "ops@corp.example"\n{sender}')
 

@@ -116,7 +116,7 @@ def make_contract(day: date) -> Contract:
     )
 
 
-class Watched(MemoryCalendar):
+class DraftRecorder(MemoryCalendar):
     """A calendar service that keeps each event draft that is written, with the calendar."""
 
     def __init__(self) -> None:
@@ -137,7 +137,7 @@ class Traces:
     """What the program has written from the first career session to the next."""
 
     office: Office
-    calendar: Watched
+    calendar: DraftRecorder
     folder: Path  #: with the database, the queue, the log and the error output
     log: str
     errors: str  #: the texts of errors raised by calls that had content as an argument
@@ -166,7 +166,7 @@ def record_traces(folder: Path) -> Traces:
     return Traces(office, calendar, folder, (folder / "longarc.log").read_text(), errors)
 
 
-def run_cycle(url: str) -> tuple[Office, Watched, str]:
+def run_cycle(url: str) -> tuple[Office, DraftRecorder, str]:
     """Let the program work for Dana and Sam from the first career session to the start of the next.
 
     Kim is another report of Dana's, who may read nothing of Sam's. The calendar and mail services fail for a while, so
@@ -174,7 +174,7 @@ def run_cycle(url: str) -> tuple[Office, Watched, str]:
     """
     migrate(url)
     office = Office(url, people(DANA, SAM, KIM), pairs(pair(), pair(DANA, KIM)), office_settings=settings(url))
-    calendar = Watched()
+    calendar = DraftRecorder()
     office.calendar = calendar
     office.worker.services.use(calendars={"memory": calendar})
     office.tick()
@@ -204,7 +204,7 @@ def run_cycle(url: str) -> tuple[Office, Watched, str]:
     on_behalf = OnBehalf(ContentAccess.SHOW_CONTRACT, DANA, f"Dana asked, about {WORDS['reason.access']}")
     contracts.record_access(pair_id, on_behalf)
     office.run(DAY)
-    contracts.record_access(pair_id, on_behalf)  # the mails about it are refused
+    contracts.record_access(pair_id, on_behalf)  # the mails about this access are refused, by the next line
     office.mailer.fail = Fails(lambda: Forbidden("no mailbox of that name"), "send", times=2)
     office.calendar.fail = Fails(lambda: Forbidden("not here"), "create", "update", times=2)
     office.run(DAY)
@@ -234,7 +234,7 @@ def hold_session(office: Office, pair_id: PairId) -> Session:
 def collect_error_texts(office: Office, held: Session, commitment: str) -> str:
     """Return the texts of the errors that calls with content raise."""
     other_worker = office.add_worker("with another key")
-    wrong_key = KEY[::-1].replace("=", "") + "="
+    wrong_key = KEY[::-1].replace("=", "") + "="  # another key in the same form
     other_worker.store.content._seal = type(other_worker.store.content._seal)([wrong_key])
     undated = Contract(
         manager=(WrittenCommitment(text=f"Some {WORDS['manager']}", due=None),), question=WORDS["question"]
@@ -275,7 +275,7 @@ def fill_queue(folder: Path) -> None:
     command = [sys.executable, "-c", script]
     process = subprocess.run(command, env=environment, cwd=ROOT, capture_output=True, text=True, timeout=60, check=True)
     assert int(process.stdout.split()[-1]) >= 3, "the queue holds the three tasks that the script has called"
-    (folder / "queue.err").write_text(process.stderr)
+    (folder / "queue.err").write_text(process.stderr)  # to be searched, too
 
 
 # --- the search for words ---
