@@ -140,9 +140,8 @@ class Company(RuleBasedStateMachine):
 
     @rule(data=st.data())
     def until_one_ends(self, data: st.DataObject) -> None:
-        one = self.draw_one(data, self.upcoming())
-        if one:
-            self._live(one.span.end - self.now)
+        if session := self.draw_one(data, self.upcoming()):
+            self._live(session.span.end - self.now)
 
     def _live(self, length: timedelta) -> None:
         self.world.run_until(self.now + length)
@@ -151,41 +150,43 @@ class Company(RuleBasedStateMachine):
 
     @rule(data=st.data(), answer=st.sampled_from((Answer.ACCEPTED, Answer.DECLINED, Answer.TENTATIVE)))
     def answers(self, data: st.DataObject, answer: Answer) -> None:
-        if one := self.draw_one(data, self.upcoming()):
-            self.world.calendar.answer(one.pair.manager, one.key, one.pair.report, answer)
+        if session := self.draw_one(data, self.upcoming()):
+            self.world.calendar.answer(session.pair.manager, session.key, session.pair.report, answer)
 
     @rule(
         data=st.data(), days=st.integers(-5, 5), quarter_hours=st.integers(-8, 8), cut=st.sampled_from((0, 0, 30, 45))
     )
     def moves(self, data: st.DataObject, days: int, quarter_hours: int, cut: int) -> None:
         """Somebody drags an event, inside the rules or not; half of the time it is made shorter, by `cut` minutes."""
-        one = self.draw_one(data, self.upcoming())
-        if one:
-            start = one.span.start + days * DAY + quarter_hours * 15 * MINUTE
-            minutes = max(one.span.minutes - cut, 15)
+        if session := self.draw_one(data, self.upcoming()):
+            start = session.span.start + days * DAY + quarter_hours * 15 * MINUTE
+            minutes = max(session.span.minutes - cut, 15)
             if start > self.now + HOUR:
-                self.world.calendar.move(one.pair.manager, one.key, companies.span(start, minutes))
+                self.world.calendar.move(session.pair.manager, session.key, companies.span(start, minutes))
 
     @rule(data=st.data(), by_report=st.booleans())
     def deletes(self, data: st.DataObject, by_report: bool) -> None:
-        one = self.draw_one(data, self.upcoming())
-        if one and self._is_on_calendar(who := one.pair.report if by_report else one.pair.manager, one.key):
-            self.world.calendar.remove(who, one.key)
+        if session := self.draw_one(data, self.upcoming()):
+            who = session.pair.report if by_report else session.pair.manager
+            if self._is_on_calendar(who, session.key):
+                self.world.calendar.remove(who, session.key)
 
     @rule(data=st.data(), by_report=st.booleans(), away=st.booleans())
     def books_over(self, data: st.DataObject, by_report: bool, away: bool) -> None:
-        if one := self.draw_one(data, self.upcoming()):
-            who = one.pair.report if by_report else one.pair.manager
-            span = Span(one.span.start - 2 * DAY, one.span.end + DAY) if away else companies.span(one.span.start, 30)
+        """Somebody has a meeting of half an hour at the time of a session or, with `away`, an absence around it."""
+        if session := self.draw_one(data, self.upcoming()):
+            who = session.pair.report if by_report else session.pair.manager
+            start, end = session.span.start, session.span.end
+            span = Span(start - 2 * DAY, end + DAY) if away else companies.span(start, 30)
             self.world.calendar.add(who, span, show=ShowAs.AWAY if away else ShowAs.BUSY)
 
     @rule(data=st.data(), days=st.integers(-3, 3))
     def moves_a_block(self, data: st.DataObject, days: int) -> None:
         blocks = [c for c in self._commitments() if c.is_open and c.block and c.block.start > self.now]
-        one = self.draw_one(data, [c for c in blocks if self._is_on_calendar(c.pair.manager, c.key)])
-        if one and one.block.start + days * DAY > self.now:
-            moved = Span(one.block.start + days * DAY, one.block.end + days * DAY)
-            self.world.calendar.move(one.pair.manager, one.key, moved)
+        commitment = self.draw_one(data, [c for c in blocks if self._is_on_calendar(c.pair.manager, c.key)])
+        if commitment and commitment.block.start + days * DAY > self.now:
+            moved = Span(commitment.block.start + days * DAY, commitment.block.end + days * DAY)
+            self.world.calendar.move(commitment.pair.manager, commitment.key, moved)
 
     # --- saying something ---
 
@@ -198,45 +199,41 @@ class Company(RuleBasedStateMachine):
 
     @rule(data=st.data())
     def did_not_show_up(self, data: st.DataObject) -> None:
-        if one := self.draw_one(data, self.sessions(SessionState.HELD)):
-            self._try_action(lambda: self.world.worker.actions.record_not_held(one.id))
+        if session := self.draw_one(data, self.sessions(SessionState.HELD)):
+            self._try_action(lambda: self.world.worker.actions.record_not_held(session.id))
 
     @rule(data=st.data())
     def says_it_was_held(self, data: st.DataObject) -> None:
-        if one := self.draw_one(data, self.sessions(SessionState.BOOKED, SessionState.DEFERRED)):
-            self._try_action(lambda: self.world.worker.actions.record_held(one.id, self.now - HOUR))
+        if session := self.draw_one(data, self.sessions(SessionState.BOOKED, SessionState.DEFERRED)):
+            self._try_action(lambda: self.world.worker.actions.record_held(session.id, self.now - HOUR))
 
     @rule(data=st.data(), days_ahead=st.none() | st.integers(1, 30))
     def asks_for_another_time(self, data: st.DataObject, days_ahead: int | None) -> None:
         """For 9:00 UTC so many days ahead or any time (None), or for one of the times that were offered."""
-        one = self.draw_one(data, self.sessions(SessionState.BOOKED, SessionState.DEFERRED))
-        if one:
+        if session := self.draw_one(data, self.sessions(SessionState.BOOKED, SessionState.DEFERRED)):
             start = START.replace(hour=9) + ((self.now - START).days + (days_ahead or 0)) * DAY
-            requested_time = self.draw_one(data, [companies.span(start) if days_ahead else None, *one.options])
-            self._try_action(lambda: self.world.worker.actions.request_another_time(one.id, requested_time))
+            requested_time = self.draw_one(data, [companies.span(start) if days_ahead else None, *session.options])
+            self._try_action(lambda: self.world.worker.actions.request_another_time(session.id, requested_time))
 
     @rule(data=st.data(), trigger=st.sampled_from(Trigger))
     def asks_to_talk(self, data: st.DataObject, trigger: Trigger) -> None:
-        pair_id = self.draw_one(data, sorted(self.listed))
-        if pair_id:
+        if pair_id := self.draw_one(data, sorted(self.listed)):
             self._try_action(lambda: self.world.worker.actions.request_ad_hoc_session(pair_id, trigger, "It came up."))
 
     @rule(data=st.data())
     def asks_for_a_check_in(self, data: st.DataObject) -> None:
-        pair_id = self.draw_one(data, sorted(self.listed))
-        if pair_id:
+        if pair_id := self.draw_one(data, sorted(self.listed)):
             self._try_action(lambda: self.world.worker.actions.request_check_in(pair_id))
 
     @rule(data=st.data(), days=st.integers(2, 60))
     def records(self, data: st.DataObject, days: int) -> None:
         held = self.sessions(SessionState.HELD, SessionState.UNFINISHED, SessionState.CONTRACTED)
-        one = self.draw_one(data, [s for s in held if s.kind is SessionKind.CAREER])
-        if one:
+        if session := self.draw_one(data, [s for s in held if s.kind is SessionKind.CAREER]):
 
             def act() -> None:
-                result = self.world.worker.contracts.record(one.id, contract(self.now, days=days))
+                result = self.world.worker.contracts.record(session.id, contract(self.now, days=days))
                 if result.is_new:
-                    self.recorded[one.id, result.revision] = self.now
+                    self.recorded[session.id, result.revision] = self.now
 
             self._try_action(act)
 
@@ -245,15 +242,15 @@ class Company(RuleBasedStateMachine):
 
     @rule(data=st.data(), how=st.sampled_from(("done", "let go", "later", "other words")))
     def a_commitment_ends_or_changes(self, data: st.DataObject, how: str) -> None:
-        one = self.draw_one(data, [c for c in self._commitments() if c.is_open])
+        commitment = self.draw_one(data, [c for c in self._commitments() if c.is_open])
         contracts = self.world.worker.contracts
-        if one is None:
+        if commitment is None:
             return
         actions: dict[str, Callable[[], object]] = {
-            "done": lambda: contracts.mark_done(one.id),
-            "let go": lambda: contracts.let_go(one.id, "It is not needed."),
-            "later": lambda: contracts.change(one.id, due=get_local_date("UTC", self.now) + timedelta(days=20)),
-            "other words": lambda: contracts.change(one.id, text="Something else entirely"),
+            "done": lambda: contracts.mark_done(commitment.id),
+            "let go": lambda: contracts.let_go(commitment.id, "It is not needed."),
+            "later": lambda: contracts.change(commitment.id, due=get_local_date("UTC", self.now) + timedelta(days=20)),
+            "other words": lambda: contracts.change(commitment.id, text="Something else entirely"),
         }
         self._try_action(actions[how])
 
@@ -336,7 +333,7 @@ class Company(RuleBasedStateMachine):
     def _connect_services(self) -> None:
         """Give the worker the services of the world, and the key that seals content."""
         self.world.worker.services.use(calendars={SERVICE: self.world.calendar}, mailers={SERVICE: self.mailer})
-        self.world.worker.store.content._seal = Seal([KEY])
+        self.world.worker.store.content._seal = Seal([KEY])  # the same key after each restart
 
     @initialize()
     def begins(self) -> None:
@@ -418,8 +415,8 @@ class Company(RuleBasedStateMachine):
         """T-4: each pair has a career session ahead, or a human was told why there is none."""
         mails = [effect for effect in self.effects() if effect.name == "unplaceable"]
         told_subjects = {m.subject for m in mails if m.progress is not EffectProgress.WAITING}
-        for pair_id, one in self.world.worker.store.people.load_all_pairs().items():
-            if not one.is_active:
+        for pair_id, listed_pair in self.world.worker.store.people.load_all_pairs().items():
+            if not listed_pair.is_active:
                 continue
             sessions = self.world.worker.store.queries.list_sessions(pair_id)
             careers = [s for s in sessions if s.kind is SessionKind.CAREER]
@@ -437,9 +434,9 @@ class Company(RuleBasedStateMachine):
         for session in self.sessions(SessionState.BOOKED):
             if session.span.start > self.now:
                 wanted[session.key] = session.span
-        for one in self._commitments():
-            if one.is_open and one.block and one.block.start > self.now:
-                wanted[one.key] = one.block
+        for commitment in self._commitments():
+            if commitment.is_open and commitment.block and commitment.block.start > self.now:
+                wanted[commitment.key] = commitment.block
         window = Span(self.now, self.now + 400 * DAY)
         on_calendar: dict[str, Span] = {}
         for manager in (DANA, KIM):
@@ -471,9 +468,10 @@ class Company(RuleBasedStateMachine):
             if not session.by_hand and session.span.end > self.now:
                 for who in (session.pair.manager, session.pair.report):
                     taken.setdefault(who, []).append((session.span, session.id))
-        for one in self._commitments():
-            if one.is_open and one.block and not (one.all_day or one.by_hand) and one.block.end > self.now:
-                taken.setdefault(one.pair.manager, []).append((one.block, one.id))
+        for commitment in self._commitments():
+            block = commitment.block if commitment.is_open and not (commitment.all_day or commitment.by_hand) else None
+            if block and block.end > self.now:
+                taken.setdefault(commitment.pair.manager, []).append((block, commitment.id))
         for who, spans in taken.items():
             spans.sort()
             for (a, first), (b, second) in pairwise(spans):
