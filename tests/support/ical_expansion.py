@@ -5,7 +5,7 @@ The times come from `dateutil` alone. Nothing here uses the product or the libra
 
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, time, timedelta
-from typing import Any
+from typing import Any, NamedTuple
 from zoneinfo import ZoneInfo
 
 from dateutil.rrule import DAILY, MONTHLY, WEEKLY, rrule
@@ -35,6 +35,13 @@ UNREADABLE_LINES = (
 )
 
 
+class OccurrenceChange(NamedTuple):
+    """A moved occurrence, which then lasts an hour, or a cancelled one."""
+
+    number: int  #: of the occurrence in its series, from 0
+    hours: int  #: by how many hours the occurrence is moved; 0 cancels it
+
+
 @dataclass(frozen=True, kw_only=True)
 class GeneratedEvent:
     """An event, and how it is written. Without `zone` it has no zone of its own; times are by the clock of the zone."""
@@ -53,8 +60,7 @@ class GeneratedEvent:
     excluded: tuple[int, ...] = ()  #: the numbers of the occurrences that are taken out
     #: How excluded starts are written: as DTSTART is (`own`), in `utc`, as `dates`, or as DTSTART with a last `comma`.
     exdate_form: str = "own"
-    #: The number of an occurrence, and by how many hours it is moved; with 0 hours it is cancelled.
-    moved: tuple[int, int] | None = None
+    change: OccurrenceChange | None = None
     length_form: str = "end"  #: which property says its length: DTEND (`end`), DURATION (`duration`), or `both`
     extra_lines: tuple[str, ...] = ()
     has_uid: bool = True
@@ -82,14 +88,14 @@ class GeneratedEvent:
         return sorted({self.start, *found})
 
     def busy(self) -> list[tuple[datetime, datetime]]:
-        """Return when the occurrences begin and end, in UTC."""
+        """Return when the occurrences that take place begin and end, in UTC."""
         taken = []
         for index, start in enumerate(self.starts()):
             if index in self.excluded:
                 continue
-            if self.moved and self.moved[0] == index:
-                if self.moved[1]:
-                    begin = self.utc(start) + timedelta(hours=self.moved[1])
+            if self.change and self.change.number == index:
+                if self.change.hours:
+                    begin = self.utc(start) + timedelta(hours=self.change.hours)
                     taken.append((begin, begin + timedelta(hours=1)))
                 continue
             taken.append((self.utc(start), self.end(start)))
@@ -117,13 +123,13 @@ class GeneratedEvent:
 
     def lines(self) -> list[str]:
         """Return the lines of the event, and those of its moved or cancelled occurrence."""
-        head = [f"UID:event-{self.number}"] if self.has_uid or self.moved else []
+        head = [f"UID:event-{self.number}"] if self.has_uid or self.change else []
         lines = ["BEGIN:VEVENT", *head, self._moment("DTSTART", self.start), *self._length(), *self.extra_lines]
         if self.frequency:
             lines.append(self._rule())
             lines += self._exdates()
         lines.append("END:VEVENT")
-        return lines + self._change()
+        return lines + self._changed_occurrence()
 
     def _length(self) -> list[str]:
         end = self._moment("DTEND", self.start + self.length)
@@ -170,17 +176,17 @@ class GeneratedEvent:
         end = "," if self.exdate_form == "comma" else ""
         return [f"{name}:" + ",".join(f"{wall:%Y%m%dT%H%M%S}{suffix}" for wall in walls) + end]
 
-    def _change(self) -> list[str]:
+    def _changed_occurrence(self) -> list[str]:
         starts = self.starts()
-        if self.moved is None or self.frequency is None or self.moved[0] >= len(starts):
+        if self.change is None or self.frequency is None or self.change.number >= len(starts):
             return []
-        wall = starts[self.moved[0]]
-        begin = self.utc(wall) + timedelta(hours=self.moved[1])
+        wall = starts[self.change.number]
+        begin = self.utc(wall) + timedelta(hours=self.change.hours)
         identifier = self._moment("RECURRENCE-ID", wall)
         if self.exdate_form == "utc" and not self.all_day:
             identifier = f"RECURRENCE-ID:{self.utc(wall):%Y%m%dT%H%M%SZ}"
         times = [f"DTSTART:{begin:%Y%m%dT%H%M%SZ}", "DURATION:PT1H"]
-        state = [] if self.moved[1] else ["STATUS:CANCELLED"]
+        state = [] if self.change.hours else ["STATUS:CANCELLED"]
         return ["BEGIN:VEVENT", f"UID:event-{self.number}", identifier, *times, *state, "END:VEVENT"]
 
 

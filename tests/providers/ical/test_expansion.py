@@ -9,7 +9,14 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from tests.support.ical_expansion import HARMLESS_LINES, UNREADABLE_LINES, Calendar, GeneratedEvent, merge
+from tests.support.ical_expansion import (
+    HARMLESS_LINES,
+    UNREADABLE_LINES,
+    Calendar,
+    GeneratedEvent,
+    OccurrenceChange,
+    merge,
+)
 from tests.support.proof import FULL
 from worker.domain.model import EventRef, Span
 from worker.providers.ical.parser import parse_calendar
@@ -44,7 +51,9 @@ def generated_events(draw: Any, number: int) -> GeneratedEvent:
         weekdays=tuple(draw(st.sets(st.integers(0, 6), max_size=3))) if frequency == "WEEKLY" else (),
         excluded=tuple(draw(st.sets(st.integers(0, 6), max_size=3))) if frequency else (),
         exdate_form=draw(st.sampled_from(["own", "utc", "dates", "comma"])),
-        moved=draw(st.none() | st.tuples(st.integers(0, 5), st.integers(-30, 30))) if frequency else None,
+        change=draw(st.none() | st.builds(OccurrenceChange, st.integers(0, 5), st.integers(-30, 30)))
+        if frequency
+        else None,
         length_form=draw(st.sampled_from(["end", "duration", "both"])),
         extra_lines=tuple(draw(st.lists(st.sampled_from(HARMLESS_LINES), max_size=2))),
         has_uid=draw(st.integers(0, 4)) > 0,
