@@ -175,7 +175,7 @@ def test_only_summaries_show_why_the_report_changed_or_ended_a_commitment(traces
         for name in ("reason.change", "reason.let_go", "reason.report_change", "reason.report_let_go")
     }
     names = [key.partition(":")[0] for key, _ in traces.office.mailer.sent]
-    assert names.count("contract_summary") == 10, "two of the first contract, and two of each of four changes"
+    assert names.count("contract_summary") == 10  # two of the first contract, and two of each of four changes
     assert mails_by_word == {
         "reason.change": [],
         "reason.let_go": [],

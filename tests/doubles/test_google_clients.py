@@ -370,7 +370,7 @@ def test_gcal_sync_keeps_a_copy_up_to_date(double: Google, hands: GoogleHands) -
         assert await update_copy() == ["Stand-up"] * 3 + ["New"]
         calls = [request.call for request in double.requests[request_count:]]
         has_sync_token = [call is not None and "syncToken" in call.query for call in calls]
-        assert has_sync_token == [True, False], "the expired token is refused, so that the client reads all"
+        assert has_sync_token == [True, False]  # the expired token is refused, so that the client reads all
 
     run_gcal_sync(double, work)
 

@@ -31,13 +31,13 @@ def test_cause_with_many_alerts_is_mailed_once_an_hour(database_url: str) -> Non
     alerts = office.effects("operator_alert")
     mailed = [alert for alert in alerts if alert.progress != "dropped"]
     without_digests = [alert for alert in alerts if "more:" not in alert.key]
-    assert len(without_digests) > 3 * len(mailed), "there are far more alerts than mails"
+    assert len(without_digests) > 3 * len(mailed)  # there are far more alerts than mails
     times_by_cause: dict[str, list[datetime]] = {}
     for alert, fields in zip(mailed, list_mailed_fields(office), strict=True):
         times_by_cause.setdefault(fields["cause"], []).append(alert.decided_at)
     assert set(times_by_cause) == {"sync", "event.create", "mail"}
     for times in times_by_cause.values():
-        assert times[0] == START and len(times) > 1, "the first alert is mailed at once, and digests follow"
+        assert times[0] == START and len(times) > 1, "the first alert was not mailed at once, or no digest followed"
         assert all(later - earlier >= HOUR for earlier, later in pairwise(times))
     office.close()
 
@@ -70,7 +70,7 @@ def test_alerts_within_an_hour_of_the_first_are_counted_in_one_digest(office: Of
     assert "The people file has problems." in text
     assert "In the last hour 19 more of the same kind were noticed:" in text
     assert "18 times: The calendar of b can't be read." in text and "The calendar of c is full." in text
-    assert len(office.store.outbox.list_alerts(START)) == 21, "the operator's page lists each alert"
+    assert len(office.store.outbox.list_alerts(START)) == 21, "the operator's page does not list each alert"
 
 
 def test_digest_of_many_different_alerts_stays_short(office: Office) -> None:
@@ -107,7 +107,7 @@ def test_machines_with_wrong_clocks_do_not_delay_alerts(office: Office) -> None:
     add_alert(office.store, "sync:right", "By a clock that is right.")
     office.clock.move_to(START + 63 * MINUTE)
     office.tick()
-    assert len(office.mails("operator_alert")) == 2, "the first alert and the digest"
+    assert len(office.mails("operator_alert")) == 2  # the first alert and the digest
     add_alert(office.store, "sync:behind", "By a clock that is behind.", 60)
     office.run(HOUR)
     add_alert(office.store, "people:away", "By a clock that is hours ahead.", 600)
@@ -117,7 +117,7 @@ def test_machines_with_wrong_clocks_do_not_delay_alerts(office: Office) -> None:
     for clock in ("is ahead", "is right", "is behind"):
         assert text.count(f"By a clock that {clock}.") >= 1, clock
     assert "In the hour that it is." in text
-    assert "hours ahead" not in text, "this alert is due only when it is that late"
+    assert "hours ahead" not in text  # this alert is due only when it is that late
 
 
 @pytest.mark.databases("sqlite", "postgresql")

@@ -389,4 +389,4 @@ def test_times_are_shown_in_the_time_zone_of_the_reader(company: WebCompany) -> 
 def test_r23_a_report_cannot_open_the_page_of_the_manager(company: WebCompany) -> None:
     session_id = company.contracted_session(LEE, DANA).id
     client = company.visitor(DANA, Purpose.CONTRACT, session_id)
-    assert client.get(f"/contract/{session_id}").status_code == 404, "Dana is the report of this pair"
+    assert client.get(f"/contract/{session_id}").status_code == 404  # Dana is the report of this pair

@@ -137,9 +137,8 @@ def test_several_items_of_microsoft_in_one_body_wake_a_worker_once_now(
         make_graph_item(find_channel(office)),
     )
     assert (answer.status_code, answer.data) == (202, b"")
-    assert office.sync_delays == [timedelta(0), timedelta(seconds=5)], (
-        "one wake-up at once, and one for the notifications that follow"
-    )
+    # one wake-up at once, and one for the notifications that follow
+    assert office.sync_delays == [timedelta(0), timedelta(seconds=5)]
     office.tick_until_quiet()
     assert office.session().count == 1
 
@@ -299,7 +298,7 @@ def test_a_notification_makes_the_calendar_due_also_without_a_queue(
 
     office.worker.schedule_sync = fail
     assert client.post(GOOGLE, headers=make_google_headers(find_channel(office))).status_code == 204
-    assert office.store.load_next_due().calendar == office.clock(), "the next tick must poll it"
+    assert office.store.load_next_due().calendar == office.clock(), "the next tick does not poll it"
 
 
 def test_pages_are_served_during_a_flood_of_forged_notifications(tmp_path: Path) -> None:

@@ -92,7 +92,7 @@ def test_message_numbers_rise_and_are_not_consecutive(
     for day in range(5, 15):
         hands.add(DANA, span(day, 14))
     message_numbers = list_numbers(channels, listener)
-    assert len(message_numbers) == 11, "one of the state `sync`, and one for each event"
+    assert len(message_numbers) == 11  # one of the state `sync`, and one for each event
     assert message_numbers == sorted(set(message_numbers)) and message_numbers[0] == 1
     assert message_numbers[-1] > 11
 
