@@ -128,6 +128,7 @@ def test_engine_and_app_import_no_vendor() -> None:
     for module in (
         "worker.engine.sweep",
         "worker.engine.outbox",
+        "worker.engine.event_attempts",
         "worker.engine.sync",
         "worker.engine.actions",
         "worker.app",
