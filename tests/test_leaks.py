@@ -290,12 +290,14 @@ def test_r36_only_the_new_manager_reads_the_lines_passed_on(tmp_path: Path) -> N
     note = next(line for line in choice.lines if line.kind is HandoverLineKind.REPORT_NOTE)
     office.worker.handovers.pass_on(new_pair, [question.id, note.id])
     office.run_to(office.session(SessionKind.CAREER, new_pair).span.start)
+    office.run_to(office.session(SessionKind.CAREER, PairId(DANA, KIM)).span.start)
     passed_words = {WORDS["question"], WORDS["note.report"]}
     words_by_reader = {get_recipient(mail): set[str]() for _, mail in office.mailer.sent[mail_count_before:]}
     for _, mail in office.mailer.sent[mail_count_before:]:
         words_by_reader[get_recipient(mail)] |= find_words_in_mail(mail)
     assert words_by_reader[LEE] == passed_words
-    assert all(words == set() for reader, words in words_by_reader.items() if reader not in (LEE, SAM))
+    assert (words_by_reader[DANA], words_by_reader[KIM]) == (set(), set()), "brief and prompt of their next session"
+    assert words_by_reader.keys() == {DANA, SAM, KIM, LEE}
     announcements = [mail for key, mail in office.mailer.sent if key.startswith("new_manager")]
     assert announcements and all(find_words_in_mail(mail) == set() for mail in announcements)
     assert find_words(repr(office.history()).encode()) == set()

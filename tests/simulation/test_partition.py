@@ -4,6 +4,7 @@ import io
 import json
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
+from itertools import combinations, permutations
 from pathlib import Path
 
 import pytest
@@ -17,27 +18,28 @@ from worker.settings.load import Settings
 from worker.simulation import partition, run
 
 START = datetime(2026, 1, 5, 6, tzinfo=UTC)
-PEOPLE = st.sampled_from([f"p{number}@x.example" for number in range(160)])
+#: All pairs of eight teams of five people.
+PAIRS = [
+    PairId(f"t{team}p{manager}@x.example", f"t{team}p{report}@x.example")
+    for team in range(8)
+    for manager, report in permutations(range(5), 2)
+]
 
 
 def list_people(pairs: Mapping[PairId, Pair]) -> set[str]:
     return {email for pair in pairs.values() for email in (pair.manager, pair.report)}
 
 
-@given(st.lists(st.tuples(PEOPLE, PEOPLE), min_size=1, max_size=120))
-def test_parts_share_no_person_and_contain_every_pair(drawn_pairs: list[tuple[str, str]]) -> None:
+@given(st.lists(st.sampled_from(PAIRS), min_size=1, unique=True) | st.permutations(PAIRS))
+def test_parts_share_no_person_and_contain_every_pair(pair_ids: list[PairId]) -> None:
     pairs = {
-        pair.id: pair
-        for manager, report in drawn_pairs
-        if manager != report
-        for pair in (Pair(manager=manager, report=report, first_seen=START.date()),)
+        pair_id: Pair(manager=pair_id.manager, report=pair_id.report, first_seen=START.date()) for pair_id in pair_ids
     }
     parts = partition.split_pairs(pairs)
+    assert len(parts) == (1 if len(pairs) < partition.MAX_PARTS * partition.MIN_PART_PAIRS else partition.MAX_PARTS)
     assert {name for part in parts for name in part} == pairs.keys()
     assert sum(len(part) for part in parts) == len(pairs)
-    assert all(
-        not list_people(first) & list_people(second) for number, first in enumerate(parts) for second in parts[:number]
-    )
+    assert all(list_people(first).isdisjoint(list_people(second)) for first, second in combinations(parts, 2))
 
 
 def test_separate_teams_are_divided_into_two_equal_parts() -> None:

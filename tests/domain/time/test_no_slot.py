@@ -3,9 +3,10 @@
 from dataclasses import replace
 from datetime import datetime
 
-from hypothesis import given, settings
+import pytest
+from hypothesis import example, given, settings
 
-from tests.support.pairs import DAY, person, utc
+from tests.support.pairs import DAY, MINUTE, person, utc
 from tests.support.slot_searches import (
     DANA,
     FREE,
@@ -109,18 +110,35 @@ def test_reason_names_a_window_shorter_than_the_session() -> None:
     )
 
 
+def search_with_gap(minutes: int) -> Search:
+    """Return a search on a day on which Sam is free for so many minutes only, from 10:00 on."""
+    day, start = june_window(8, (9, 0), (17, 0)), june_window(8, (10, 0), (17, 0)).start
+    return search(window=day, busy=[Span(start - DAY, start), Span(start + minutes * MINUTE, start + 2 * DAY)])
+
+
+@pytest.mark.parametrize(
+    ("minutes", "code"), [(90, "shorter_has_room"), (75, "tighter_has_room"), (60, "both_have_room")]
+)
+def test_each_shorter_or_tighter_remedy_is_suggested(minutes: int, code: str) -> None:
+    """The next test confirms each of these remedies, whose searches are among its examples."""
+    assert code in [reason.code for reason in explain_no_slot(search_with_gap(minutes))]
+
+
 @given(searches())
+@example(search_with_gap(minutes=90))
+@example(search_with_gap(minutes=75))
+@example(search_with_gap(minutes=60))
 @settings(max_examples=60, deadline=None)
 def test_each_search_has_a_reason_and_each_remedy_gives_room(s: Search) -> None:
     """R-8: the oracle confirms each remedy that the reasons name."""
     text = explain_in_words(s)
     assert text.startswith("There is room") == bool(find_starts_slowly(s))
-    if "Without the free 15 minutes" in text:
-        assert find_starts_slowly(replace(s, has_buffer=False))
-    for minutes in (60, 75):
-        if f"With {minutes} minutes there is room" in text:
-            assert find_starts_slowly(replace(s, minutes=minutes))
     for reason in explain_no_slot(s):
+        if reason.code in ("shorter_has_room", "tighter_has_room", "both_have_room"):
+            minutes = reason.values.get("minutes", s.minutes)
+            assert isinstance(minutes, int)
+            has_buffer = s.has_buffer and reason.code == "shorter_has_room"
+            assert find_starts_slowly(replace(s, minutes=minutes, has_buffer=has_buffer))
         if reason.code == "moving":
             start, end = reason.values["start"], reason.values["end"]
             assert isinstance(start, datetime)
@@ -235,6 +253,9 @@ def test_each_of_two_people_with_the_same_name_gets_the_move_of_an_own_meeting()
 
 
 @given(searches())
+@example(search_with_gap(minutes=90))
+@example(search_with_gap(minutes=75))
+@example(search_with_gap(minutes=60))
 @settings(max_examples=60, deadline=None)
 def test_ordering_for_a_reader_keeps_all_reasons(s: Search) -> None:
     reasons = explain_no_slot(s)

@@ -5,7 +5,7 @@ from datetime import UTC, date, datetime, timedelta
 from zoneinfo import ZoneInfo
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from tests.support.pairs import utc
@@ -166,6 +166,8 @@ dates = st.dates(date(2011, 12, 20), date(2032, 3, 1))
 
 
 @given(st.sampled_from(ZONES), dates, st.integers(0, 2880))
+@example("Europe/Berlin", date(2026, 3, 29), 150)  # times in gaps, which few random ones are
+@example("Pacific/Apia", date(2011, 12, 30), 540)
 @settings(max_examples=300, deadline=None)
 def test_instant_shows_the_given_wall_clock_time_or_the_first_after_a_gap(zone: str, day: date, minute: int) -> None:
     wall_time = datetime.combine(day, datetime.min.time()) + timedelta(minutes=minute)

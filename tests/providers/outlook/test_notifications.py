@@ -4,7 +4,7 @@ import json
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from worker.providers.base import Notification, NotificationKind
@@ -112,7 +112,15 @@ _VALUES = st.recursive(
 )
 
 
-@given(st.lists(st.fixed_dictionaries({}, optional=dict.fromkeys((*ITEM, "lifecycleEvent"), _VALUES)), max_size=4))
+_ITEMS = st.fixed_dictionaries({}, optional=dict.fromkeys((*ITEM, "lifecycleEvent"), _VALUES))
+#: Valid notifications in which at most one value is any value.
+_NEARLY_VALID_ITEMS = st.builds(
+    lambda changed: {**ITEM, **changed}, st.dictionaries(st.sampled_from(sorted(ITEM)), _VALUES, max_size=1)
+)
+
+
+@given(st.lists(_ITEMS | _NEARLY_VALID_ITEMS, max_size=4))
+@example([ITEM, {**ITEM, "clientState": "é"}, LIFECYCLE])
 def test_items_with_any_values_result_in_valid_notifications_or_none(items: list[Any]) -> None:
     """Token and id of each notification can be compared with the stored ones."""
     for notification in parse_items(*items):
