@@ -71,7 +71,7 @@ def test_preview_counts_each_pair_once() -> None:
     )
     office = Office(persons=persons, listed_pairs=company_pairs)
     quarter = build_preview(office)
-    assert (quarter.pair_count, quarter.timed_count, quarter.coming_count, quarter.absent_count) == (4, 2, 1, 1)
+    assert (quarter.pair_count, quarter.timed_count, quarter.not_begun_count, quarter.absent_count) == (4, 2, 1, 1)
     assert quarter.later_count == 0 and list_concern_kinds(quarter) == [ConcernKind.HOURS_APART]
     (dana,) = quarter.managers
     assert (dana.manager.email, dana.report_count) == (DANA, 4)

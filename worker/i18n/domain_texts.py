@@ -92,7 +92,7 @@ ORIGIN_TEXTS: Mapping[HandoverLineKind, tuple[str, str]] = {
 #: The lines of mails about several pairs: the text if the session has a time, and the text if it has none.
 NEWS_TEXTS: Mapping[str, tuple[str, str]] = {
     MailName.INTRODUCTION: (N_("%(name)s: %(when)s"), N_("%(talk)s with %(name)s")),
-    NewsKind.TALK: (N_("%(when)s: %(talk)s with %(name)s"), N_("%(talk)s with %(name)s")),
+    NewsKind.SESSION: (N_("%(when)s: %(talk)s with %(name)s"), N_("%(talk)s with %(name)s")),
     NewsKind.PROMISE: (
         N_("Something that you promised %(name)s, by %(day)s"),
         N_("Something that you promised %(name)s, by %(day)s"),

@@ -192,7 +192,7 @@ class Composer:
         commitments = _list_readable_commitments(state, content, now)
         note_fields = _collect_note_fields(mail, state, content, commitments, mentions)
         if mail.name == MailName.OPEN_PROMISES:
-            commitments = tuple(c for c in commitments if c.commitment.is_open_promise)
+            commitments = tuple(c for c in commitments if c.commitment.is_open_promise_of_manager)
         if "due" in effect_fields:  # the mail is about the commitments that are due on one day
             commitments = _list_due_commitments(effect_fields["due"], state.pair.id.get_owner(mail.to), commitments)
         context = MailContext(

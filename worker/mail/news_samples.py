@@ -39,12 +39,12 @@ def iter_introductions(context: MailContext) -> Iterator[MailContext]:
 def _make_news(context: MailContext) -> tuple[NewsLine, ...]:
     """Return at least one line of each kind that a weekly mail can have."""
     kim = replace(SAM, email="kim@example.com", name="Kim Ito", locale=context.to.locale)
-    promises = [c for c in COMMITMENTS if c.commitment.is_open_promise]
+    promises = [c for c in COMMITMENTS if c.commitment.is_open_promise_of_manager]
     pair, sam = replace(PAIR, report=kim.email), replace(SAM, locale=context.to.locale)
     review = replace(SESSION, kind=SessionKind.REVIEW, end=START + timedelta(minutes=25))
     return (
-        NewsLine(kind=NewsKind.TALK, other=sam, pair=PAIR, session=SESSION),
-        NewsLine(kind=NewsKind.TALK, other=kim, pair=pair, session=review),
+        NewsLine(kind=NewsKind.SESSION, other=sam, pair=PAIR, session=SESSION),
+        NewsLine(kind=NewsKind.SESSION, other=kim, pair=pair, session=review),
         *(NewsLine(kind=NewsKind.PROMISE, other=sam, pair=PAIR, commitment=promise) for promise in promises),
         # a promise whose text can't be shown, as in a mail without content
         NewsLine(kind=NewsKind.PROMISE, other=kim, pair=pair, due=date(2026, 11, 6)),

@@ -294,7 +294,7 @@ def iter_new_managers(context: MailContext) -> Iterator[MailContext]:
 def iter_open_promises(context: MailContext) -> Iterator[MailContext]:
     """Yield a sample with a single promise, and one with several."""
     after_end = replace(context, session=None, contract=None, pair=replace(PAIR, ended=EndReason.CHANGED))
-    promises = tuple(readable for readable in COMMITMENTS if readable.commitment.is_open_promise)
+    promises = tuple(readable for readable in COMMITMENTS if readable.commitment.is_open_promise_of_manager)
     yield replace(after_end, commitments=promises[:1])
     yield replace(after_end, commitments=promises)
 

@@ -73,6 +73,7 @@ class MailView:
     def collect_variables(self) -> dict[str, Any]:
         """Return all variables of a template: the context's fields, this view's methods, and some computed values."""
         context, language = self.context, self.language
+        # `why` has the coded reasons why no time exists, and `reason` the text of an alert to the operator.
         remedies = tuple(reason for reason in context.why if reason.code in REMEDY_CODES)
         causes = tuple(reason for reason in context.why if reason.code not in REMEDY_CODES)
         return (
@@ -84,7 +85,7 @@ class MailView:
                 "form": find_contract_language(language.locale.language),  # the headings of a contract's file
                 "reads_manager": context.manager is not None and context.to.email == context.manager.email,
                 "today": self.today,
-                "talk": self._describe_session_kind(),
+                "talk": self._describe_session_kind(),  # the name of a session of any kind
                 "trigger": self._describe_trigger(),
                 "trigger_kind": self._find_trigger_kind(),
                 # a day after the warning, the session gives way to the event that was booked over it
@@ -177,6 +178,7 @@ class MailView:
         return [self._make_news_line(news) for news in self.context.news if not kinds or news.kind in kinds]
 
     def _make_news_line(self, news: NewsLine) -> Line:
+        """Return the line of one piece of news. Its kind is a `NewsKind`, or the name of the mail that it replaces."""
         name, session = guess_first_name(news.other), news.session
         values = {"name": name, "talk": self.gettext(SESSION_NAMES[session.kind if session else SessionKind.CAREER])}
         if session is not None and session.start is not None:
@@ -186,7 +188,7 @@ class MailView:
             standing = self._describe_standing(news.commitment.commitment)
             promise = self._make_line(news.commitment.promise, *standing)
             return replace(promise, text=f"{name}: {promise.text}", link=news.link)
-        is_review = news.kind == NewsKind.TALK and session is not None and session.kind is SessionKind.REVIEW
+        is_review = news.kind == NewsKind.SESSION and session is not None and session.kind is SessionKind.REVIEW
         note = self.gettext("Ask whether the direction still feels right; it may change.") if is_review else ""
         if news.deadline is not None and session is not None:
             values["held"] = self.day(session.held_at or session.span.start)
@@ -447,7 +449,7 @@ class MailView:
 
     def rhythm(self, pair: Pair) -> str:
         """Return the text for the pair's present rhythm."""
-        every = self.context.every or pair.every
+        every = self.context.every or pair.every  # `context.every` is shorter in a transition
         if every.weeks == 13 or every.months == 3:  # both ways of writing a quarter
             return self.gettext("once a quarter")
         if every.weeks:

@@ -187,7 +187,7 @@ def _export_pair(
         "commitments": [_export_commitment(commitment, texts) for commitment in commitments],
         **(_export_other_content(worker, pair, is_manager=is_manager) if has_content else {}),
         "mails": [
-            {"at": line["at"], "mail": line["fields"].get("message")}
+            {"at": line["at"], "mail": line["fields"].get("message")}  # `message`: the name of the mail
             for line in worker.store.queries.list_mails_to(person.email, [pair.id])
         ],
     }
@@ -234,7 +234,7 @@ def _export_old_promises(worker: Worker, manager: Person) -> dict[str, Any]:
     exported = []
     for handover in worker.store.handovers.list_from_manager(manager.email):
         commitments = worker.store.queries.list_commitments(handover.former_pair)
-        promises = [commitment for commitment in commitments if commitment.is_open_promise]
+        promises = [commitment for commitment in commitments if commitment.is_open_promise_of_manager]
         texts = worker.store.content.get_written_commitments([promise.id for promise in promises])
         exported += [{"report": promise.pair.report, **_export_commitment(promise, texts)} for promise in promises]
     return {"open_promises_to_former_reports": exported} if exported else {}

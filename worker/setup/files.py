@@ -19,7 +19,9 @@ from worker.setup.questions import QUESTIONS, Answers, list_questions
 from worker.setup.toml_text import render_tables
 from worker.setup.ways import Way
 
-SETTINGS_FILE, SERVICE_FILE, ANSWERS_FILE = "longarc.toml", "longarc.service", "answers.toml"
+SETTINGS_FILE, SERVICE_FILE = "longarc.toml", "longarc.service"
+#: The answers so far, which `longarc init` keeps in the folder. A folder without them was not made by it.
+ANSWERS_FILE = "answers.toml"
 #: The files that are copied into the folder of secrets, by the question whose answer names the original.
 _COPIED_FILES = {"google_key": "google-key.json", "certificate": "outlook.pem"}
 #: Where the grants of accounts that have signed in are kept, unless the settings say otherwise.
@@ -49,7 +51,8 @@ def write_installation(
     """Write all files except the service unit, and return the path of the settings. Raises OSError.
 
     `secrets` are the secrets by the name of the variable. If the folder has a key, this key is kept. Otherwise the key
-    in `secrets` is written, or else a new key.
+    in `secrets` is written, or else a new key. `more_settings` are settings for which there is no question, from the
+    file of `--answers`.
     """
     if not (folder / SECRETS_FOLDER / KEY_VARIABLE).exists():
         write_secret(folder, KEY_VARIABLE, secrets.get(KEY_VARIABLE) or generate_key())
@@ -78,7 +81,7 @@ def delete_secret(folder: Path, variable: str) -> None:
 def delete_files_of_way(folder: Path) -> None:
     """Delete the files that an installation with another way can't use: settings, unit, key files and grants.
 
-    Raises OSError. Grants outside of `var`, where further settings may have put them, are not deleted.
+    Raises OSError. Grants outside of `var`, where `more_settings` may have put them, are not deleted.
     """
     copied_files = [f"{SECRETS_FOLDER}/{name}" for name in _COPIED_FILES.values()]
     for name in (SETTINGS_FILE, SERVICE_FILE, *copied_files, *_GRANT_FILES):
@@ -108,6 +111,7 @@ def _list_settings(answers: Answers) -> Iterator[tuple[str, Any]]:
             yield setting, f"{SECRETS_FOLDER}/{file_name}"
             if way.mail == "google":
                 yield "mailers.google.service_account", f"{SECRETS_FOLDER}/{file_name}"
+    # the service that sends mails to the operator, and the services of people for whom the roster names none
     yield "mail.operator_by", way.mail
     yield "roster.calendar", way.calendar
     yield "roster.mail", way.mail

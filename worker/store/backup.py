@@ -190,14 +190,14 @@ def restore_backup(
     header = file.read_header()
     with database.lock_schema() as connection:
         require_empty(database, connection)
-        database.upgrade(connection, seal, header.schema)
+        database.upgrade(connection, seal, header.schema)  # creates the tables as they were at the backup
         for table_header in reversed(header.tables):  # a migration may have inserted rows
             connection.execute(_make_table(table_header).delete())
         _insert_rows(connection, file, lambda done_count: report_progress(header.row_count + done_count))
         _reset_sequences(connection, header.tables)
         if not is_moved:
             restorations.prepare_restored(database, connection, header.at, now)
-    database.migrate(seal)
+    database.migrate(seal)  # from the backup's schema to that of this program
     return sealed_count
 
 

@@ -127,7 +127,7 @@ def list_former_reports() -> list[FormerReport]:
     for handover in site.store.handovers.list_from_manager(login.address):
         former_state = site.load_former_state(handover)
         view = site.build_view(site.build_page_context(login.person, former_state))
-        open_promises = [item for item in view.context.commitments if item.commitment.is_open_promise]
+        open_promises = [item for item in view.context.commitments if item.commitment.is_open_promise_of_manager]
         if not open_promises:
             continue
         kept = frozenset(site.store.handovers.load_content(handover.former_pair).kept_ids)

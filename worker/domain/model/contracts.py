@@ -129,7 +129,7 @@ class Commitment:
         return self.standing is CommitmentStanding.OPEN
 
     @property
-    def is_open_promise(self) -> bool:
+    def is_open_promise_of_manager(self) -> bool:
         """Whether this is an open commitment of the manager."""
         return self.is_open and self.owner is Owner.MANAGER
 

@@ -78,7 +78,7 @@ def is_valid_with_open_promises(effect: Effect, state: PairState, now: datetime)
 
 def list_open_promises(commitments: Iterable[Commitment]) -> list[Commitment]:
     """Return the open promises, which are the manager's open commitments."""
-    return [c for c in commitments if c.is_open_promise]
+    return [c for c in commitments if c.is_open_promise_of_manager]
 
 
 def is_valid_while_commitment_due(effect: Effect, state: PairState, now: datetime) -> bool:

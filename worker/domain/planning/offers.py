@@ -26,17 +26,19 @@ from worker.domain.time.worktime import add_weekdays, get_local_date, wall_to_ut
 
 #: An offer consists of at most this many times to choose from.
 OFFER_COUNT = 3
-#: For how many weekdays after the day of the offer the times are reserved, by the purpose of the offer.
+#: For how many weekdays after the day of the offer the times are reserved, by the purpose of the offer. `SOON` is for
+#: an ad hoc session without a free time.
 OFFER_DAYS = {OfferPurpose.DEFERRAL: 3, OfferPurpose.QUESTION: 2, OfferPurpose.SOON: 3}
-#: From this number of deferrals in a cycle on, the manager is asked to choose a time (T-12).
-MIN_DEFERRALS_FOR_CHOICE = 3
+#: Other times are offered with every deferral. From this number of deferrals in a cycle on, the manager is also asked
+#: to choose one (T-12).
+MIN_DEFERRALS_TO_CHOOSE = 3
 #: The time at which an offer ends on its last day, in minutes after midnight in the manager's zone: 18:00.
 END_OF_OFFER = 18 * 60
 #: The least time between now and an offered time that can still be chosen, so that both people can attend.
 MIN_NOTICE = timedelta(hours=4)
 
 
-def needs_choice(builder: PlanBuilder, session: Session) -> bool:
+def gets_alternatives(builder: PlanBuilder, session: Session) -> bool:
     """Return whether the session gets its next time together with other times to choose from (T-12).
 
     That holds for a deferred career session as long as no mail has told people of a new time.
@@ -53,7 +55,7 @@ def needs_choice(builder: PlanBuilder, session: Session) -> bool:
 def record_repeated_deferral(builder: PlanBuilder, session: Session) -> None:
     """Record that the manager is asked to choose a time, from the third deferral of a cycle on (R-10, T-12)."""
     count = count_deferrals_in_cycle(builder.sessions.values(), session)
-    if count >= MIN_DEFERRALS_FOR_CHOICE:
+    if count >= MIN_DEFERRALS_TO_CHOOSE:
         builder.record_decision(
             "warning", f"Deferral {count} of this cycle; the manager is asked to choose.", session.id
         )

@@ -162,7 +162,7 @@ def _search_stage(
     When no attempt finds one, return the last search without slots. The last attempt has the widest window and the
     shortest length, so that nothing fits in any attempt when nothing fits in the last.
     """
-    slot_count = offers.OFFER_COUNT if offers.needs_choice(builder, session) else 1
+    slot_count = offers.OFFER_COUNT if offers.gets_alternatives(builder, session) else 1
     search = make_search(builder, session, free_busy_by_address, attempts[0])
     if slots := rank_slots(search, limit=slot_count):
         return search, slots
@@ -439,7 +439,7 @@ def _book_slot(
     show_on_calendar(builder, booked)
     reasons = (*slot.reasons, *_explain_compromise(session, slot, window_end))
     builder.record_session_decision(booked, _TIME_FOUND if session.adhoc else reasons, key=booked.key)
-    if offers.needs_choice(builder, session):
+    if offers.gets_alternatives(builder, session):
         purpose = OfferPurpose.QUESTION if has_question(builder, booked) else OfferPurpose.DEFERRAL
         offers.add_offer(builder, booked, [offered.span for offered in slots], purpose)
         offers.record_repeated_deferral(builder, booked)

@@ -1,4 +1,7 @@
-"""The weekly mail of a manager with several reports, which replaces single mails about sessions and promises.
+"""The weekly mail of a manager with several reports, which takes the place of some single mails to the manager.
+
+These are the mails before a commitment is due, most notes before a review, and, after the first, those about a session
+for which no time exists. Briefs are sent all the same.
 
 The mail lists the sessions of the week and everything that waits for the manager. Each pair with news adds the mail to
 its plan. All pairs add the same mail, because its key contains only the manager and the week. The news is collected
@@ -21,7 +24,7 @@ from worker.domain.model import (
     SessionState,
 )
 from worker.domain.planning.deferrals import count_deferrals_in_cycle
-from worker.domain.planning.offers import MIN_DEFERRALS_FOR_CHOICE, is_offer_open
+from worker.domain.planning.offers import MIN_DEFERRALS_TO_CHOOSE, is_offer_open
 from worker.domain.planning.plan_builder import PlanBuilder
 from worker.domain.time.mail_hours import find_mail_hours_start
 from worker.domain.time.worktime import get_local_date
@@ -38,7 +41,7 @@ MAX_DELAY = timedelta(hours=4)
 class NewsKind(StrEnum):
     """The kind of news in one line of a weekly mail, in the order of the mail."""
 
-    TALK = "talk"  #: a session of this week
+    SESSION = "talk"  #: a booked session of this week, of any kind
     PROMISE = "promise"  #: an open promise of the manager that is due this week or was due last week
     CONTRACT = "contract"  #: a contract (the agreement of the two people) that is not recorded yet
     CHOICE = "choice"  #: times that are reserved for the two to choose from
@@ -79,11 +82,11 @@ def list_news(state: PairState, now: datetime) -> list[News]:
     """Return the news of one pair in the week of `now`, in the order of the mail."""
     monday = find_monday(get_local_date(state.manager.zone, now))
     sunday = monday + timedelta(days=6)
-    news = [News(NewsKind.TALK, state, session=s) for s in state.sessions if _is_this_week(s, state, now, sunday)]
+    news = [News(NewsKind.SESSION, state, session=s) for s in state.sessions if _is_this_week(s, state, now, sunday)]
     news += [
         News(NewsKind.PROMISE, state, commitment=c)
         for c in state.commitments
-        if c.is_open_promise and monday - PAST_DUE <= c.due <= sunday
+        if c.is_open_promise_of_manager and monday - PAST_DUE <= c.due <= sunday
     ]
     uncontracted = (s for s in state.sessions if s.state is SessionState.HELD and s.asks_contract)
     news += [News(NewsKind.CONTRACT, state, session=s) for s in uncontracted]
@@ -117,22 +120,23 @@ def _is_worth_a_mail(news: Iterable[News]) -> bool:
     another mail has named them.
     """
     review_count = sum(
-        item.kind is NewsKind.TALK and item.session is not None and item.session.kind is SessionKind.REVIEW
+        item.kind is NewsKind.SESSION and item.session is not None and item.session.kind is SessionKind.REVIEW
         for item in news
     )
-    return review_count > 1 or any(item.kind is not NewsKind.TALK and not _is_optional_choice(item) for item in news)
+    return review_count > 1 or any(item.kind is not NewsKind.SESSION and not _is_optional_choice(item) for item in news)
 
 
 def _is_optional_choice(item: News) -> bool:
     """Return whether the news is about times offered in addition to a booked time, so that nobody has to choose.
 
-    From `MIN_DEFERRALS_FOR_CHOICE` deferrals in a cycle on, the manager has to choose (T-12).
+    A session that was deferred has a new time, and other times are offered with it. From `MIN_DEFERRALS_TO_CHOOSE`
+    deferrals in a cycle on, the manager is asked to choose all the same (T-12).
     """
     session = item.session
     if item.kind is not NewsKind.CHOICE or session is None or session.offer is None:
         return False
     deferral_count = count_deferrals_in_cycle(item.state.sessions, session)
-    return session.offer.purpose is OfferPurpose.DEFERRAL and deferral_count < MIN_DEFERRALS_FOR_CHOICE
+    return session.offer.purpose is OfferPurpose.DEFERRAL and deferral_count < MIN_DEFERRALS_TO_CHOOSE
 
 
 def _get_sort_key(item: News) -> tuple[str, str]:

@@ -122,7 +122,7 @@ class QuarterPreview:
     pair_count: int  #: the number of pairs that take part
     timed_count: int  #: how many of them have a next session with a time within the quarter
     later_count: int  #: how many of them have a next session with a time after the quarter
-    coming_count: int  #: how many of them have no time yet because they begin later
+    not_begun_count: int  #: how many of them have no time yet because they begin later
     absent_count: int  #: the number of pairs that don't take part
     invitation_count: int  #: the number of events that would be created now, each of which invites the report
     people: tuple[Person, ...]  #: the people of the pairs that take part, by address
@@ -221,7 +221,7 @@ class _QuarterBuilder:
             pair_count=self._counts["pairs"],
             timed_count=self._counts["timed"],
             later_count=self._counts["later"],
-            coming_count=self._counts["coming"],
+            not_begun_count=self._counts["not_begun"],
             absent_count=self._counts["absent"],
             invitation_count=self._counts["invitations"],
             people=tuple(self._people[address] for address in sorted(self._people)),
@@ -233,7 +233,7 @@ class _QuarterBuilder:
         if starts:
             self._counts["timed" if min(starts) < self._now + QUARTER else "later"] += 1
         elif _begins_later(state, self._now):
-            self._counts["coming"] += 1
+            self._counts["not_begun"] += 1
 
     # --- talks ---
 

@@ -1,6 +1,6 @@
-"""The texts of the page about a quarter in its reader's language, so that the template computes nothing.
+"""The texts of the page about the next 13 weeks in its reader's language, so that the template computes nothing.
 
-People have the names that the people file gives, on a single line.
+People have the names of the roster, with line breaks replaced by spaces.
 """
 
 from collections import Counter
@@ -67,7 +67,7 @@ class QuarterView:
         self.preview = preview
         self.is_booked = is_booked
         self.picture = QuarterPicture(preview, language)  #: the chart with a column for each week
-        self.mailing = QuarterMailing(preview, language, samples)
+        self.mailing = QuarterMailing(preview, language, samples)  #: who gets which mails, with a sample of each
         self._rollout = rollout or Rollout()
         self._made_at = made_at or preview.now
         self._language = language
@@ -130,12 +130,12 @@ class QuarterView:
     def _list_exceptions(self) -> Iterator[str]:
         """Yield sentences on the pairs that have no time within the quarter."""
         preview = self.preview
-        untimed_count = preview.pair_count - preview.timed_count - preview.later_count - preview.coming_count
+        untimed_count = preview.pair_count - preview.timed_count - preview.later_count - preview.not_begun_count
         if preview.later_count:
             yield self.ngettext("One has a later time.", "%(count)s have a later time.", preview.later_count)
-        if preview.coming_count:
+        if preview.not_begun_count:
             yield self.ngettext(
-                "One begins later, at its start.", "%(count)s begin later, at their start.", preview.coming_count
+                "One begins later, at its start.", "%(count)s begin later, at their start.", preview.not_begun_count
             )
         if untimed_count:
             yield self.ngettext("One has no time.", "%(count)s have no time.", untimed_count)
@@ -207,7 +207,7 @@ class QuarterView:
         ]
 
     def _describe_concern(self, concern: PairConcern) -> str:
-        """Return the line of a concern: its people, and the reasons or hours that it is about."""
+        """Return the line of a concern: its people, and the reasons, hours or number of pairs that it is about."""
         person, report, count = concern.person, concern.report, concern.count
         name = to_single_line(person.name)
         if report is None:
