@@ -37,11 +37,13 @@ def list_proposed_forms(client: FlaskClient, page: str) -> list[Form]:
 def list_forms(html: str) -> list[Form]:
     """Return the forms in the HTML that choose a time."""
     forms = [(path, dict(re.findall(r'name="(\w+)" value="([^"]*)"', fields))) for path, fields in FORM.findall(html)]
-    return [form for form in forms if "start" in form[1]]
+    return [(path, fields) for path, fields in forms if "start" in fields]
 
 
-def press(client: FlaskClient, form: Form, **more: str) -> TestResponse:
-    return client.post(form[0], data={**form[1], **more})
+def press(client: FlaskClient, form: Form) -> TestResponse:
+    """Send a form."""
+    path, fields = form
+    return client.post(path, data=fields)
 
 
 def read_result(client: FlaskClient, answer: TestResponse) -> str:
@@ -57,14 +59,18 @@ def read_booked_time(answer: TestResponse | str) -> str:
 
 
 def count_moves(company: WebCompany, session: Session) -> int:
+    """Return how often somebody has chosen a time for the session."""
     lines = company.office.store.queries.list_history(session_id=session.id)
     return sum(line["reason"] == "A person chose this time." for line in lines)
 
 
-def open_time_page(company: WebCompany, address: str, way: str) -> tuple[FlaskClient, str]:
-    """Return a browser and the path of the page for another time, reached by a mail's link or from the own page."""
+def open_time_page(company: WebCompany, address: str, opened_from: str) -> tuple[FlaskClient, str]:
+    """Return a browser, and the path of the page for another time.
+
+    `opened_from`: `mail` for the link in a mail, or `own page` for that on the person's own page.
+    """
     session = company.next_session()
-    if way == "mail":
+    if opened_from == "mail":
         return company.visitor(address, Purpose.TIME, session.id), f"/time/{session.id}"
     purpose, own_page, page = (
         (Purpose.ME, "/me", f"/me/time/{session.id}")
@@ -79,12 +85,14 @@ def open_time_page(company: WebCompany, address: str, way: str) -> tuple[FlaskCl
 # --- one press ---
 
 
-@pytest.mark.parametrize("way", ["mail", "page"])
+@pytest.mark.parametrize("opened_from", ["mail", "own page"])
 @pytest.mark.parametrize("address", [DANA, SAM])
-def test_r38_t11_one_press_moves_a_session_without_a_deferral(company: WebCompany, address: str, way: str) -> None:
+def test_r38_t11_one_press_moves_a_session_without_a_deferral(
+    company: WebCompany, address: str, opened_from: str
+) -> None:
     """R-38, T-11: the page proposes three times with reasons; Longarc sends no mail, since calendars tell both."""
     session, mail_count = company.next_session(), len(company.office.mailer.sent)
-    client, page = open_time_page(company, address, way)
+    client, page = open_time_page(company, address, opened_from)
     forms = list_proposed_forms(client, page)
     assert len(forms) == 3
     page_text = text(client.get(page))
@@ -113,7 +121,7 @@ def test_r38_a_press_wakes_a_worker(company: WebCompany, is_reachable: bool) -> 
             raise ConnectionError("the queue is out of reach")
 
     company.office.worker.schedule_sync = wake
-    client, page = open_time_page(company, SAM, "mail")
+    client, page = open_time_page(company, SAM, opened_from="mail")
     form = list_proposed_forms(client, page)[0]
     assert wake_delays == []
     assert press(client, form).status_code == 303 and wake_delays == [timedelta(0)]
@@ -140,6 +148,7 @@ def test_r38_r23_a_look_at_the_page_changes_nothing_and_names_nobody_else(compan
 
 
 def test_t10_a_time_past_the_window_is_marked_and_counts_as_a_deferral(company: WebCompany) -> None:
+    """T-10: the window is the days in which the session belongs."""
     session = company.next_session()
     client, page = company.visitor(DANA, Purpose.TIME, session.id), f"/time/{session.id}"
     late_time = max(session.latest, session.span.start) + 15 * DAY
@@ -154,7 +163,7 @@ def test_t10_a_time_past_the_window_is_marked_and_counts_as_a_deferral(company: 
 
 
 def list_link_claims(company: WebCompany, name: str, address: str) -> list[LinkClaims]:
-    """Return the claims of the links to pages for another time in the mails of that name to that address."""
+    """Return what the links to pages for another time say, in the mails of that name to that address."""
     signer, claims = company.app.extensions["longarc"].links, list[LinkClaims]()
     for mail in company.office.mails(name):
         if address in str(mail["To"]):
@@ -216,12 +225,13 @@ def test_r38_a_busy_time_is_refused_and_three_others_are_proposed(company: WebCo
     session = company.next_session()
     client, page = company.visitor(DANA, Purpose.TIME, session.id), f"/time/{session.id}"
     form = list_proposed_forms(client, page)[0]
-    start = datetime.fromisoformat(form[1]["start"])
+    _, fields = form
+    start = datetime.fromisoformat(fields["start"])
     company.office.calendar.add(SAM, Span(start, start + HOUR))
     answer = press(client, form)
     assert answer.status_code == 409 and TAKEN in text(answer)
     other_forms = list_forms(answer.get_data(as_text=True).partition("What fits best")[2])
-    assert len(other_forms) == 3 and form[1]["start"] not in [fields["start"] for _, fields in other_forms]
+    assert len(other_forms) == 3 and fields["start"] not in [other["start"] for _, other in other_forms]
     assert company.next_session() == session
 
 
@@ -229,7 +239,7 @@ def test_r38_t2_two_pairs_of_a_manager_cannot_take_the_same_time(company: WebCom
     """R-38, T-2: the second pair is refused although its calendars were read before the first pair moved."""
     sams_session, kims_session = company.next_session(DANA, SAM), company.next_session(DANA, KIM)
     client = company.visitor(DANA, Purpose.TIME, sams_session.id)
-    fields = list_proposed_forms(client, f"/time/{sams_session.id}")[0][1]
+    _, fields = list_proposed_forms(client, f"/time/{sams_session.id}")[0]
     span = Span(*(datetime.fromisoformat(fields[name]) for name in ("start", "end")))
     worker = company.office.worker
     free_busy = worker.live_free_busy.read(FreeBusyRequest((DANA, SAM, KIM), Span(span.start - DAY, span.end + DAY)))
@@ -253,7 +263,7 @@ def press_at_once(
 ) -> dict[str, TestResponse]:
     """Send these forms at once, so that each request reads the calendars before either writes. Return the answers."""
     both_have_read, answers = Barrier(len(forms)), dict[str, TestResponse]()
-    waits_left = [object()] * len(forms)
+    waits_left = [object()] * len(forms)  # one for the first reading of each request; later readings do not wait
 
     def wait_for_the_others(operation: str) -> None:
         if operation == "free_busy" and waits_left:
@@ -278,6 +288,7 @@ def test_r38_of_two_simultaneous_presses_one_moves_the_session(pair_company: Web
     """R-38: the other person reads that the page was outdated, and both pages show the same time."""
     session, page = pair_company.next_session(), f"/time/{pair_company.next_session().id}"
     clients = {address: pair_company.visitor(address, Purpose.TIME, session.id) for address in (DANA, SAM)}
+    # each of the two chooses another time
     forms = {address: list_proposed_forms(clients[address], page)[number] for number, address in enumerate(clients)}
     answers = press_at_once(pair_company, forms, clients)
     assert sorted(answer.status_code for answer in answers.values()) == [303, 409]
@@ -319,7 +330,7 @@ def test_r38_a_session_within_the_hour_or_begun_cannot_be_moved(
     page = f"/time/{session.id}"
     company.office.clock.move_to(session.span.start - timedelta(minutes=61))
     client = company.visitor(SAM, Purpose.TIME, session.id)
-    form = list_proposed_forms(client, page)[0]
+    form = list_proposed_forms(client, page)[0]  # while the session could still be moved
     company.office.clock.move_to(session.span.start - time_before_start)
     page_answer = client.get(page)
     assert sentence in text(page_answer) and list_forms(page_answer.get_data(as_text=True)) == []
@@ -347,7 +358,7 @@ def test_a_press_for_a_cancelled_session_is_refused_with_an_explanation(company:
     pair = PairId(DANA, SAM)
     company.office.pairs[pair] = replace(company.office.pairs[pair], paused=True)
     company.office.apply()
-    company.office.tick()
+    company.office.tick()  # cancels the session
     answer = press(client, form)
     assert answer.status_code == 409
     assert "taken off both calendars; there is nothing to move" in text(answer)
@@ -357,7 +368,7 @@ def test_a_press_for_a_cancelled_session_is_refused_with_an_explanation(company:
 
 
 def test_r38_an_unreadable_calendar_is_named_and_nothing_moves(company: WebCompany) -> None:
-    """R-38: the reader can still insist on a requested time."""
+    """R-38: the page is in the reader's language, and the reader can still insist on a requested time."""
     session = company.next_session()
     client, page = company.visitor(SAM, Purpose.TIME, session.id), f"/time/{session.id}"
     form = list_proposed_forms(client, page)[0]
@@ -394,7 +405,7 @@ def test_r38_a_calendar_service_that_hangs_counts_as_unreadable(company: WebComp
 
     company.office.calendar.fail = hang
     worker = company.office.worker
-    seconds_to_wait = 0.01
+    seconds_to_wait = 0.01  # for the answer of a calendar service
     worker.live_free_busy = LiveFreeBusy(worker.sweep.read_free_busy, worker.services.group_by_service, seconds_to_wait)
     page_text = text(company.visitor(SAM, Purpose.TIME, session.id).get(f"/time/{session.id}"))
     release.set()

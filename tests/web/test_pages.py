@@ -5,10 +5,11 @@ import re
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from zoneinfo import ZoneInfo
 
 import pytest
 
-from tests.support.companies import DANA, DAY, HOUR, KIM, MINUTE, SAM, WEEK, Fails, span, texts
+from tests.support.companies import DANA, DAY, HOUR, KIM, MINUTE, OPERATOR, SAM, WEEK, Fails, span, texts
 from tests.support.web_company import ALEX, LEE, SECRETS, SavedCompany, WebCompany, fill_form, send_form, text
 from worker.domain.model import CommitmentStanding, Format, Owner, PairId, SessionState, Trigger
 from worker.errors import Unavailable
@@ -17,7 +18,10 @@ from worker.store import tables
 from worker.store.heartbeats import Heartbeat
 from worker.web.team import make_url_id
 
+#: Dana's page about Sam.
 SAM_PAGE = f"/team/person/{make_url_id(PairId(DANA, SAM))}"
+#: The report's commitment and the open question of every contract in this company: see `companies.contract`.
+REPORTS_COMMITMENT, OPEN_QUESTION = "Draft one page on direction", "What would make this the right place"
 
 
 # --- the report ---
@@ -25,7 +29,7 @@ SAM_PAGE = f"/team/person/{make_url_id(PairId(DANA, SAM))}"
 
 def test_the_reports_page_shows_the_contract_and_the_commitments(company: WebCompany) -> None:
     page = text(company.visitor(SAM, Purpose.ME).get("/me"))
-    for words in ("You and Dana", "Draft one page on direction", SECRETS[SAM], "What would make this the right place",
+    for words in ("You and Dana", REPORTS_COMMITMENT, SECRETS[SAM], OPEN_QUESTION,
                  "career conversation", "shown to Dana and you alone"):  # fmt: skip
         assert words in page, words
     assert SECRETS[KIM] not in page
@@ -71,6 +75,7 @@ def test_r6_only_the_manager_reads_why_a_report_wants_to_talk(company: WebCompan
 
 
 def test_a_missing_trigger_is_reported_beside_its_field(company: WebCompany) -> None:
+    # without the field "trigger"
     answer = send_form(company.visitor(SAM, Purpose.ME), "/me", "/me/talk", reason="just so")
     assert answer.status_code == 422
     assert 'aria-describedby="talk-wrong"' in answer.get_data(as_text=True)
@@ -84,7 +89,7 @@ def test_a_second_request_for_a_check_in_is_refused(company: WebCompany) -> None
 
 
 def test_r4_the_report_chooses_the_format(company: WebCompany) -> None:
-    """R-4: a session that is booked far ahead becomes a series, and the people file does not undo the choice."""
+    """R-4: a session booked far ahead becomes a series of three, and the next import of the people keeps the choice."""
     client = company.visitor(SAM, Purpose.ME)
     assert 'value="combined" checked' in client.get("/me").get_data(as_text=True)
     send_form(client, "/me", "/me/format", format="series")
@@ -92,13 +97,14 @@ def test_r4_the_report_chooses_the_format(company: WebCompany) -> None:
     sessions_ahead = [session for session in company.sessions() if session.booked or session.owed]
     assert [session.topic.value for session in sessions_ahead] == ["now", "direction", "gap"]
     assert 'value="series" checked' in client.get("/me").get_data(as_text=True)
-    company.office.apply()
+    company.office.apply()  # in the people file, the pair still has the other format
     company.office.tick()
     assert company.office.store.people.load_all_pairs()[PairId(DANA, SAM)].format is Format.SERIES
-    assert send_form(client, "/me", "/me/format", format="quartet").status_code == 404
+    assert send_form(client, "/me", "/me/format", format="no-such-format").status_code == 404
 
 
 def test_a_new_format_leaves_a_session_of_the_next_days_unchanged(company: WebCompany) -> None:
+    """For a session within a week, the prompt may have been sent."""
     next_session = company.next_session()
     company.office.run_to(next_session.span.start - 6 * DAY)
     send_form(company.visitor(SAM, Purpose.ME), "/me", "/me/format", format="series")
@@ -130,6 +136,7 @@ def test_both_pages_show_when_the_contents_of_the_pair_were_erased(company: WebC
 
 
 def test_the_page_of_a_person_without_pairs_has_an_explanation(company: WebCompany) -> None:
+    """Lee is no report, and Alex no manager."""
     client = company.visitor(LEE, Purpose.ME)
     assert "no career conversations as a report" in text(client.get("/me"))
     assert json.loads(client.get("/me/data").get_data(as_text=True))["pairs"] == []
@@ -138,7 +145,7 @@ def test_the_page_of_a_person_without_pairs_has_an_explanation(company: WebCompa
 
 
 def test_r29_the_reports_page_lists_openings_and_stores_nothing(saved_company: SavedCompany, tmp_path: Path) -> None:
-    """R-24: opening the page writes no row; the report answers an opening with a mail of their own."""
+    """R-29, R-24: opening the page writes no row; the report answers an opening with a mail of their own."""
     file = tmp_path / "openings.csv"
     company = WebCompany.of(saved_company, tmp_path, openings=str(file))
     client = company.visitor(SAM, Purpose.ME)
@@ -147,7 +154,7 @@ def test_r29_the_reports_page_lists_openings_and_stores_nothing(saved_company: S
     file.write_text(
         "title,kind,until,group,link,contact,note\n"
         "Lead <it>,project,2099-12-31,,https://x.example/1?a=b&c=d,ana@corp.example,Half the week.\n"
-        "Past,path,2020-01-31,,,,\n"
+        "Past,path,2020-01-31,,,,\n"  # has ended
         "Other,path,2099-12-31,,,a?bcc=eve&x%@corp.example,\n"
     )
     page = client.get("/me").get_data(as_text=True)
@@ -165,8 +172,9 @@ def test_r29_the_reports_page_lists_openings_and_stores_nothing(saved_company: S
 
 def test_the_managers_page_begins_with_what_the_manager_has_to_do(company: WebCompany) -> None:
     page = text(company.visitor(DANA, Purpose.TEAM).get("/team"))
+    # promises come before the reports, who are sorted by name
     assert page.index("What you promised") < page.index("Kim Tran") < page.index("Sam Okafor")
-    assert SECRETS[KIM] in page and "Alex" not in page
+    assert SECRETS[KIM] in page and "Alex" not in page  # Alex reports to Lee
     assert page.index("Write down what you and Sam agreed on") < page.index("What you promised")
     assert "2 conversations held. 1 time put off. 1 commitment kept, 1 open." in page
 
@@ -218,17 +226,18 @@ def test_r12_the_manager_sets_and_withdraws_trust(company: WebCompany) -> None:
 
 def test_r5_a_transition_moves_the_next_conversation_nearer_until_it_ends(company: WebCompany) -> None:
     """R-5: without the transition the next conversation is far away again."""
-    client, before = company.visitor(DANA, Purpose.TEAM), company.next_session().target
-    until = company.office.clock().date() + timedelta(days=200)
+    client, target_before = company.visitor(DANA, Purpose.TEAM), company.next_session().target
+    until = company.office.clock().date() + timedelta(days=200)  # well after the next conversation
     assert send_form(client, SAM_PAGE, f"{SAM_PAGE}/transition", until=f"{until}").status_code == 303
     company.office.tick()
-    assert company.next_session().target < before - 5 * WEEK
+    # in a transition, conversations are 6 weeks apart in place of 13
+    assert company.next_session().target < target_before - 5 * WEEK
     assert company.next_session().booked
     past_day_answer = send_form(client, SAM_PAGE, f"{SAM_PAGE}/transition", until="2020-01-01")
     assert past_day_answer.status_code == 422 and 'id="until-wrong"' in past_day_answer.get_data(as_text=True)
     assert send_form(client, SAM_PAGE, f"{SAM_PAGE}/transition", until="").status_code == 303
     company.office.tick()
-    assert company.next_session().target > before - WEEK
+    assert company.next_session().target > target_before - WEEK
     assert company.office.store.people.load_all_pairs()[PairId(DANA, SAM)].transition_until is None
 
 
@@ -244,9 +253,9 @@ def test_a_manager_records_whether_a_conversation_took_place(company: WebCompany
     send_form(client, SAM_PAGE, f"{SAM_PAGE}/session/{session.id}/met")
     loaded = company.office.store.queries.get_session(session.id)
     assert loaded is not None and loaded.state is SessionState.HELD
-    kims_id = company.next_session(DANA, KIM).id
-    assert send_form(client, SAM_PAGE, f"{SAM_PAGE}/session/{kims_id}/met").status_code == 404
-    assert send_form(client, SAM_PAGE, f"{SAM_PAGE}/session/{session.id}/forgotten").status_code == 404
+    kims_session_id = company.next_session(DANA, KIM).id
+    assert send_form(client, SAM_PAGE, f"{SAM_PAGE}/session/{kims_session_id}/met").status_code == 404
+    assert send_form(client, SAM_PAGE, f"{SAM_PAGE}/session/{session.id}/no-such-action").status_code == 404
 
 
 def test_r35_a_manager_saves_and_withdraws_one_sentence_of_learning(company: WebCompany) -> None:
@@ -263,7 +272,7 @@ def test_r35_a_manager_saves_and_withdraws_one_sentence_of_learning(company: Web
         other = company.visitor(address, purpose)
         for page_path in (path, f"{path}/data"):
             assert "advise before" not in other.get(page_path).get_data(as_text=True), page_path
-    too_long = send_form(client, "/team", "/team/learning", learning="I " * 200)
+    too_long = send_form(client, "/team", "/team/learning", learning="x" * 281)
     assert too_long.status_code == 422 and "at most 280 characters" in text(too_long)
     assert "Withdrawn." in text(
         client.get(send_form(client, "/team", "/team/learning", learning=" ").headers["Location"])
@@ -276,8 +285,7 @@ def test_r35_a_manager_saves_and_withdraws_one_sentence_of_learning(company: Web
 
 def make_time_query(company: WebCompany, start: datetime, minutes: int = 60) -> dict[str, str]:
     """Return the query of the form for a requested time, in Dana's local time."""
-    assert company.office.persons[DANA].zone == "Europe/Berlin"
-    local_start = start + timedelta(hours=1 if start.month in (11, 12, 1) else 2)  # of Berlin, in winter and in summer
+    local_start = start.astimezone(ZoneInfo(company.office.persons[DANA].zone))
     return {"day": f"{local_start:%Y-%m-%d}", "hour": f"{local_start:%H:%M}", "minutes": str(minutes)}
 
 
@@ -314,11 +322,11 @@ def test_a_requested_time_is_checked_against_both_calendars(company: WebCompany)
     assert "Sam Okafor's calendar is not free then." in read_verdict(busy_start)
     assert "There are not 15 free minutes before and after it." in read_verdict(busy_start + HOUR)
     assert "Both of you are free." in read_verdict(busy_start + 3 * HOUR)
-    evening_verdict = read_verdict(busy_start.replace(hour=20))
+    evening_verdict = read_verdict(busy_start.replace(hour=20))  # in UTC: at 21:00 in Berlin
     assert (
         "outside the working hours of Dana Whitfield" in evening_verdict and "Take it all the same" in evening_verdict
     )
-    assert "It is shorter than 60 minutes." in read_verdict(busy_start + 3 * HOUR, 45)
+    assert "It is shorter than 60 minutes." in read_verdict(busy_start + 3 * HOUR, minutes=45)
     assert company.read_database() == before, "a look at a time changed something"
 
 
@@ -331,7 +339,7 @@ def test_a_requested_time_is_checked_against_both_calendars(company: WebCompany)
         ({"day": "2026-12-01", "hour": "25:00"}, "hour", "Give a day and a time"),
         ({"day": "2026-12-01", "hour": "ten"}, "hour", "Give a day and a time"),
         ({"day": "2027-03-28", "hour": "02:30"}, "hour", "the clocks are put forward"),
-        ({"day": "2026-12-01", "hour": "10:00", "minutes": "44"}, "minutes", "too short"),
+        ({"day": "2026-12-01", "hour": "10:00", "minutes": "44"}, "minutes", "too short"),  # the shortest is 45
         ({"day": "2026-12-01", "hour": "10:00", "minutes": "1000"}, "minutes", "Choose a shorter time"),
         ({"day": "2026-12-01", "hour": "10:00", "minutes": "long"}, "minutes", "too short"),
     ],
@@ -356,7 +364,7 @@ def test_an_invalid_time_in_the_form_moves_nothing(company: WebCompany) -> None:
     for start, end in (
         ("", ""),
         ("x", "y"),
-        ("2026-12-01T10:00:00", "2026-12-01T11:00:00"),
+        ("2026-12-01T10:00:00", "2026-12-01T11:00:00"),  # without an offset from UTC
         (past_time.isoformat(), (past_time + HOUR).isoformat()),
         (long_start.isoformat(), (long_start + 5 * DAY).isoformat()),
         (far_start.isoformat(), (far_start + HOUR).isoformat()),
@@ -367,7 +375,7 @@ def test_an_invalid_time_in_the_form_moves_nothing(company: WebCompany) -> None:
 
 
 def test_t12_an_offered_time_is_booked_without_a_deferral(company: WebCompany) -> None:
-    """T-12: after the third deferral, three times are offered to the two."""
+    """T-12: after the third deferral, three times are offered to the two. The booked time is the first of them."""
     for _ in range(3):
         company.office.worker.actions.request_another_time(company.next_session().id)
         company.office.tick()
@@ -375,10 +383,10 @@ def test_t12_an_offered_time_is_booked_without_a_deferral(company: WebCompany) -
     assert len(session.options) == 3
     client = company.visitor(DANA, Purpose.TIME, session.id)
     assert "Held for the two of you" in text(client.get(f"/time/{session.id}"))
-    third = session.options[2]
-    fields = {"start": third.start.isoformat(), "end": third.end.isoformat()}
+    last_option = session.options[-1]
+    fields = {"start": last_option.start.isoformat(), "end": last_option.end.isoformat()}
     send_form(client, f"/time/{session.id}", f"/time/{session.id}", **fields)
-    assert (company.next_session().start, company.next_session().count) == (third.start, session.count)
+    assert (company.next_session().start, company.next_session().count) == (last_option.start, session.count)
 
 
 # --- the operator ---
@@ -387,13 +395,13 @@ def test_t12_an_offered_time_is_booked_without_a_deferral(company: WebCompany) -
 def test_r22_the_operators_page_shows_alerts_and_counts_and_no_names(company: WebCompany) -> None:
     """R-22: pairs of groups that are too small are not counted by group."""
     company.office.store.outbox.alert(
-        "calendar", "The calendar refused a write.", company.office.clock(), "ops@corp.example"
+        "calendar", "The calendar refused a write.", company.office.clock(), operator=OPERATOR
     )
     page = text(company.operator().get("/status"))
     assert "active pairs 4" in page and "The calendar refused a write." in page
     assert "4 pairs are in smaller groups and counted nowhere" in page
-    for name in (*SECRETS.values(), "Sam", "Kim", "zephyrine", ">"):
-        assert name not in page, name
+    for words in (*SECRETS.values(), "Sam", "Kim", "zephyrine", ">"):  # ">" is in the name of each pair
+        assert words not in page, words
 
 
 def test_the_operators_page_shows_workers_and_unreachable_calendars(company: WebCompany) -> None:
@@ -403,7 +411,9 @@ def test_the_operators_page_shows_workers_and_unreachable_calendars(company: Web
     office.run(8 * DAY)  # long enough for a poll of the calendar to become due
     now = office.clock()
     for host, seen_at in (("one.corp.example", now), ("two.corp.example", now - 10 * MINUTE)):
-        office.store.heartbeats.save_heartbeat(Heartbeat(host, host, 4711, now - DAY, seen_at, "1.0"))
+        # a worker that was not heard of for two minutes counts as gone
+        heartbeat = Heartbeat(holder=host, host=host, pid=4711, started_at=now - DAY, seen_at=seen_at, version="1.0")
+        office.store.heartbeats.save_heartbeat(heartbeat)
     page = text(company.operator().get("/status"))
     assert "at work 1" in page and "No worker is running" not in page
     assert "two.corp.example (4711): not heard of since" in page
@@ -436,7 +446,7 @@ def test_r16_pages_words_dates_and_lint_are_in_the_readers_language(company: Web
     assert "bald“ lässt offen" in text(client.get(form)).lower()
     next_id = company.next_session().id
     assert "Warum dieser" in text(company.visitor(DANA, Purpose.TIME, next_id).get(f"/time/{next_id}"))
-    german_browser = {"Accept-Language": "de-CH, en;q=0.5"}
+    german_browser = {"Accept-Language": "de-CH, en;q=0.5"}  # for readers whom no link identifies
     assert "Bitte komm über den Link" in text(company.browser().get("/team", headers=german_browser))
 
 
@@ -447,7 +457,7 @@ def test_r16_pages_words_dates_and_lint_are_in_the_readers_language(company: Web
 def test_r18_the_manager_reads_the_reports_reason_for_a_changed_commitment(company: WebCompany, action: str) -> None:
     """R-18: in the contract summary to both, on both pages and in the manager's file."""
     own_id = company.open_commitment_id("report")
-    client, session = company.visitor(SAM, Purpose.ME), company.contracted_session().id
+    client, session_id = company.visitor(SAM, Purpose.ME), company.contracted_session().id
     fields = {"reason": "The toadflax team needs me.", "text": "Shadow one review", "due": "2027-01-29"}
     mails_before = len(company.office.mails("contract_summary"))
     assert send_form(client, "/me", f"/me/commitment/{own_id}/{action}", **fields).status_code == 303
@@ -455,20 +465,19 @@ def test_r18_the_manager_reads_the_reports_reason_for_a_changed_commitment(compa
     new_mails = " ".join(texts(company.office.mails("contract_summary")[mails_before:]).split())
     assert "Sam changed it and says: “The toadflax team needs me.”" in new_mails
     assert "You changed it and said: “The toadflax team needs me.”" in new_mails
-    page = f"/contract/{session}"
-    manager = company.visitor(DANA, Purpose.CONTRACT, session)
+    page = f"/contract/{session_id}"
+    manager = company.visitor(DANA, Purpose.CONTRACT, session_id)
     assert "Sam changed it and says: “The toadflax team needs me.”" in text(manager.get(page))
     assert "You changed it and said: “The toadflax team needs me.”" in text(client.get("/me"))
     assert "toadflax" in company.visitor(DANA, Purpose.TEAM).get("/team/data").get_data(as_text=True)
 
 
 def test_r38_the_reports_file_has_no_reason_of_the_manager(company: WebCompany) -> None:
-    """R-38, T-12: the report's file counts the deferrals; only the manager's file names the manager as their cause."""
+    """R-38, T-12: the report's file lists the lost times; only the manager's file names the manager as their cause."""
     company.office.worker.actions.request_another_time(company.next_session().id, by=DANA)
     company.office.tick()
-    losses = json.loads(company.visitor(SAM, Purpose.ME).get("/me/data").get_data(as_text=True))["pairs"][0][
-        "times_lost"
-    ]
+    (sams_pair,) = json.loads(company.visitor(SAM, Purpose.ME).get("/me/data").get_data(as_text=True))["pairs"]
+    losses = sams_pair["times_lost"]
     assert losses and not any(loss.get("who") == DANA for loss in losses)
     managers_pairs = json.loads(company.visitor(DANA, Purpose.TEAM).get("/team/data").get_data(as_text=True))["pairs"]
     assert any(loss.get("who") == DANA for pair in managers_pairs for loss in pair["times_lost"])

@@ -24,14 +24,18 @@ from tests.support.web_company import (
 )
 from worker.domain.model import PairId
 from worker.links import LinkSigner, Purpose
-from worker.web.logins import COOKIE
-from worker.web.security import MAX_FORM_BYTES, PAGE_CONTENT_SECURITY
+from worker.web.logins import COOKIE, MAX_INVALID_LINKS_PER_MINUTE
+from worker.web.security import MAX_FORM_BYTES, MAX_FORM_FIELDS, PAGE_CONTENT_SECURITY
 from worker.web.team import make_url_id
 
 #: Somebody who follows a link: the person's address, the link's purpose, and the id that it is about.
 Visitor = tuple[str, Purpose, str]
 #: Pages that no link opens: tests/web/test_sign_in.py tests them.
 SIGN_IN_BLUEPRINTS = {"sign_in", "people_ops", "operator"}
+#: The id of a session that does not exist.
+UNKNOWN_ID = "c0"
+#: The month that names a round of the pulse.
+PULSE_ROUND = "2026-10"
 
 
 def list_visitors(company: WebCompany) -> list[Visitor]:
@@ -45,7 +49,7 @@ def list_visitors(company: WebCompany) -> list[Visitor]:
         (LEE, Purpose.TIME, company.next_session(LEE, ALEX).id),
         *((address, Purpose.ME, "") for address in (SAM, KIM, ALEX, DANA)),
         *((address, Purpose.TEAM, "") for address in (DANA, LEE)),
-        *((address, Purpose.PULSE, "2026-10") for address in (SAM, ALEX)),
+        *((address, Purpose.PULSE, PULSE_ROUND) for address in (SAM, ALEX)),
         (OPERATOR, Purpose.STATUS, ""),
         (PRIYA, Purpose.VOICE, company.third_voice_id()),
     ]
@@ -70,29 +74,33 @@ def list_pages(company: WebCompany, visitor: Visitor) -> list[tuple[str, str]]:
             "/me/talk",
             "/me/format",
             "/me/handover",
+            "/me/leave",
+            "/me/voice",
+            f"/me/voice/{company.third_voice_id()}/erase",
         ]
-        posts += ["/me/leave"]
-        posts += ["/me/voice", f"/me/voice/{company.third_voice_id()}/erase"]
         times = list_time_pages(f"/me/time/{company.next_session(manager, address).id}")
         return [("GET", "/me"), ("GET", "/me/data"), *(("POST", path) for path in posts), *times]
     if purpose is Purpose.PULSE:
         return [("GET", f"/pulse/{about}"), ("POST", f"/pulse/{about}")]
     if purpose is Purpose.TEAM:
         return list_team_pages(company, address)
+    # the operator's link, Purpose.STATUS
     quarter = [("GET", "/status/quarter"), ("GET", "/status/quarter/mail/1")]
     return [("GET", "/status"), *quarter, ("POST", "/status/leave")]
 
 
 def list_time_pages(path: str) -> list[tuple[str, str]]:
+    """Return the page for another time of a session, and its actions."""
     return [("GET", path), *(("POST", path + ending) for ending in ("", "/reason", "/next-quarter"))]
 
 
 def list_contract_pages(company: WebCompany, path: str) -> list[tuple[str, str]]:
-    session = path.rpartition("/")[2]
+    """Return the pages of the contract at that path, which ends with the id of its session."""
+    session_id = path.rpartition("/")[2]
     gets = ["", "/write", "/preview", "/mail/report", "/mail/manager"]
     actions = [
         f"/commitment/{commitment.id}/{action}"
-        for commitment in company.office.store.queries.list_commitments_of_session(session)
+        for commitment in company.office.store.queries.list_commitments_of_session(session_id)
         for action in ("done", "change", "let-go")
     ]
     posts = ["/write", "/send", "/not-met", *actions]
@@ -139,6 +147,11 @@ def request_page(company: WebCompany, cookie: str, method: str, path: str) -> in
     return client.open(path, method=method, data=data, headers={"Cookie": f"{COOKIE}={cookie}"}).status_code
 
 
+def let_request_limit_pass(company: WebCompany) -> None:
+    """Let some minutes pass, because the number of requests of one person in a minute is limited."""
+    company.office.clock.advance(timedelta(minutes=5))
+
+
 # --- whose pages they are ---
 
 
@@ -146,15 +159,15 @@ def test_r23_no_link_opens_pages_of_another_link(company: WebCompany) -> None:
     """R-23: such pages are refused as if they did not exist, and nothing is changed."""
     all_visitors = list_visitors(company)
     pages = {visitor: set(list_pages(company, visitor)) for visitor in all_visitors}
-    before, count = company.read_database(), 0
+    before, request_count = company.read_database(), 0
     for visitor in all_visitors:
         cookie = open_link(company, visitor)
         for other in all_visitors:
             for method, path in sorted(pages[other] - pages[visitor]):
                 assert request_page(company, cookie, method, path) in (403, 404), (visitor, method, path)
-                count += 1
-        company.office.clock.advance(timedelta(minutes=10))  # the number of requests in a minute is limited
-    assert count > 500
+                request_count += 1
+        let_request_limit_pass(company)
+    assert request_count > 500, "the lists of pages are nearly empty"
     assert company.read_database() == before
 
 
@@ -181,7 +194,7 @@ def test_no_page_opens_without_a_link(company: WebCompany) -> None:
     for visitor in list_visitors(company):
         for method, path in list_pages(company, visitor):
             assert client.open(path, method=method).status_code == 403, path
-        company.office.clock.advance(timedelta(minutes=5))
+        let_request_limit_pass(company)
 
 
 def test_unknown_ids_and_ids_of_other_pairs_get_the_same_answer(company: WebCompany) -> None:
@@ -189,15 +202,16 @@ def test_unknown_ids_and_ids_of_other_pairs_get_the_same_answer(company: WebComp
     foreign_id = company.contracted_session(LEE, ALEX).id
     answers = [
         {request_page(company, cookie, "GET", f"/team/{page}/{session_id}") for page in ("contract", "time")}
-        for session_id in (foreign_id, "c0")
+        for session_id in (foreign_id, UNKNOWN_ID)
     ]
     assert answers == [{404}, {404}]
     client = company.visitor(DANA, Purpose.TEAM)
-    assert text(client.get(f"/team/contract/{foreign_id}")) == text(client.get("/team/contract/c0"))
+    assert text(client.get(f"/team/contract/{foreign_id}")) == text(client.get(f"/team/contract/{UNKNOWN_ID}"))
 
 
 def test_r23_each_link_opens_its_pages_without_secrets_of_other_pairs(company: WebCompany) -> None:
-    words = {report: secret.split()[-2] for report, secret in SECRETS.items()}
+    # the last word but one, as "zephyrine", which stands nowhere else
+    rare_words = {report: secret.split()[-2] for report, secret in SECRETS.items()}
     reports_by_link = {
         (DANA, Purpose.TEAM): {SAM, KIM},
         (LEE, Purpose.TEAM): {ALEX, DANA},
@@ -207,7 +221,7 @@ def test_r23_each_link_opens_its_pages_without_secrets_of_other_pairs(company: W
         address, purpose, about = visitor
         cookie = open_link(company, visitor)
         readable_reports = reports_by_link.get((address, purpose), {address} if purpose is Purpose.ME else set())
-        if about and purpose not in (Purpose.VOICE, Purpose.PULSE):
+        if about and purpose not in (Purpose.VOICE, Purpose.PULSE):  # the link is about a session
             session = company.office.store.queries.get_session(about)
             assert session is not None
             readable_reports = {session.pair.report}
@@ -215,13 +229,18 @@ def test_r23_each_link_opens_its_pages_without_secrets_of_other_pairs(company: W
             if method == "GET":
                 client = company.app.test_client(use_cookies=False)
                 answer = client.get(path, headers={"Cookie": f"{COOKIE}={cookie}"})
+                # a contract that has no draft has no preview of its mails
                 assert answer.status_code in (200, 303, 404 if "/mail/" in path else 200), (visitor, path)
                 page = answer.get_data(as_text=True)
-                assert {report for report, word in words.items() if word in page} <= readable_reports, (visitor, path)
-        company.office.clock.advance(timedelta(minutes=5))
+                assert {report for report, word in rare_words.items() if word in page} <= readable_reports, (
+                    visitor,
+                    path,
+                )
+        let_request_limit_pass(company)
 
 
 def test_former_managers_and_people_who_left_have_no_pages(company: WebCompany) -> None:
+    """Dana is no longer Sam's manager, and Alex has left."""
     cookie = open_link(company, (DANA, Purpose.TEAM, ""))
     session_id = company.contracted_session().id
     del company.office.pairs[PairId(DANA, SAM)]
@@ -254,7 +273,7 @@ def test_opening_links_and_pages_changes_nothing_in_the_database(company: WebCom
             if method == "GET":
                 browser.get(path)
                 browser.head(path)
-        company.office.clock.advance(timedelta(minutes=5))
+        let_request_limit_pass(company)
     assert company.read_database() == before
 
 
@@ -265,8 +284,8 @@ def test_a_form_without_a_valid_token_or_of_another_site_is_refused(company: Web
     for fields in (
         {},
         {"token": ""},
-        {"token": "x" * 43},
-        {"token": hidden_value(company.operator().get("/status"), "token")},
+        {"token": "x" * 43},  # of the right length
+        {"token": hidden_value(company.operator().get("/status"), "token")},  # of another person's form
     ):
         assert client.post("/me/format", data={"format": "series", **fields}).status_code == 403
     cross_site = {"Sec-Fetch-Site": "cross-site"}
@@ -320,7 +339,7 @@ def test_no_page_has_inline_scripts_or_styles_or_foreign_resources(company: WebC
                 page = client.get(path, follow_redirects=True).get_data(as_text=True)
                 assert not re.search(r"<script(?! src=\"/asset/)|<style|\sstyle=|\son\w+=|javascript:", page), path
                 assert not re.search(r"(?:src|href|action)=\"(?:https?:)?//", page), path
-        company.office.clock.advance(timedelta(minutes=5))
+        let_request_limit_pass(company)
 
 
 def test_a_mail_in_a_page_is_sandboxed_and_has_no_links_of_its_reader(company: WebCompany) -> None:
@@ -343,12 +362,14 @@ def test_logs_contain_no_content_no_token_and_no_key(company: WebCompany, caplog
     fill_form(client, page, "keep", **{"manager-0-text": "hyacinthine"})
     fill_form(client, page, "preview", **{"manager-0-due": "quillwort"})
     fill_form(client, page, "preview", **{"manager-0-text": "hyacinthine"})
-    send_form(client, page.replace("write", "preview"), page.replace("write", "send"), version="3")
+    send_form(
+        client, page.replace("write", "preview"), page.replace("write", "send"), version="3"
+    )  # the draft was saved three times
     send_form(company.visitor(SAM, Purpose.ME), "/me", "/me/talk", trigger="leaving", reason="monkshood")
     client.get(f"/in/{'x' * 40}")
     logging.getLogger("sqlalchemy.engine").setLevel("WARNING")
     log_text = "\n".join(f"{record.getMessage()} {record.__dict__}" for record in caplog.records)
-    assert "/in/<token>" in log_text and "INSERT INTO sketch" in log_text
+    assert "/in/<token>" in log_text and "INSERT INTO sketch" in log_text  # the table of contract drafts
     for word in ("hyacinthine", "quillwort", "monkshood", link.rpartition("/")[2], "x" * 40, KEY):
         assert word not in log_text, word
 
@@ -388,11 +409,11 @@ def test_an_error_while_the_error_page_is_rendered_shows_and_logs_no_link(
     assert link.rpartition("/")[2] not in caplog.text and "hyacinthine" not in caplog.text
 
 
-def test_an_unreadable_catalogue_of_the_company_leaves_the_own_texts_in_use(
+def test_an_unreadable_catalogue_of_the_company_leaves_longarcs_texts_in_use(
     saved_company: SavedCompany, tmp_path: Path
 ) -> None:
-    catalogue = write_catalogue(tmp_path / "own" / "locale", "de", ("Why", "Weshalb"))
-    catalogue.write_text('msgid "Why"\nmeans "Weshalb"\n')
+    catalogue = write_catalogue(tmp_path / "own" / "locale", "de")
+    catalogue.write_text('msgid "Why"\nmeans "Weshalb"\n')  # the format has no keyword "means"
     company = WebCompany.of(saved_company, tmp_path, templates=str(tmp_path / "own"))
     answer = company.browser().get("/", headers={"Accept-Language": "de-AT, en"})
     assert (answer.status_code, answer.headers["Content-Language"]) == (200, "de")
@@ -409,7 +430,7 @@ def test_unknown_languages_of_requests_are_not_cached(company: WebCompany) -> No
             client.get("/", headers={"Accept-Language": f"de-{number}x, en-{number}"}).headers["Content-Language"]
             == "de"
         )
-    assert len(site._languages._loaded) <= 2
+    assert len(site._languages._loaded) <= 2  # German and English
 
 
 def test_a_form_that_is_too_large_is_refused(company: WebCompany) -> None:
@@ -417,7 +438,7 @@ def test_a_form_that_is_too_large_is_refused(company: WebCompany) -> None:
     token = hidden_value(client.get(page), "token")
     before = company.read_database()
     assert client.post(page, data={"token": token, "question": "x" * MAX_FORM_BYTES}).status_code == 413
-    many_fields = {f"report-{number}-text": "x" for number in range(1200)}
+    many_fields = {f"report-{number}-text": "x" for number in range(MAX_FORM_FIELDS + 200)}
     assert (
         client.post(page, data={"token": token, **many_fields}, content_type="multipart/form-data").status_code == 413
     )
@@ -425,7 +446,7 @@ def test_a_form_that_is_too_large_is_refused(company: WebCompany) -> None:
 
 
 def test_requests_of_a_person_are_limited_per_minute(saved_company: SavedCompany, tmp_path: Path) -> None:
-    company = WebCompany.of(saved_company, tmp_path, pages={"per_minute": 20})
+    company = WebCompany.of(saved_company, tmp_path, pages={"per_minute": 20})  # the lowest limit
     client, kims_client = company.visitor(SAM, Purpose.ME), company.visitor(KIM, Purpose.ME)
     answers = [client.get("/me/data").status_code for _ in range(21)]
     assert answers == [200] * 20 + [429]
@@ -438,12 +459,13 @@ def test_requests_of_a_person_are_limited_per_minute(saved_company: SavedCompany
 
 def test_guesses_of_links_are_limited(company: WebCompany) -> None:
     client: FlaskClient = company.browser()
-    answers = [client.get(f"/in/guess{number}").status_code for number in range(25)]
-    assert answers[:20] == [404] * 20 and set(answers[20:]) == {429}
+    answers = [client.get(f"/in/guess{number}").status_code for number in range(MAX_INVALID_LINKS_PER_MINUTE + 5)]
+    assert answers == [404] * MAX_INVALID_LINKS_PER_MINUTE + [429] * 5
     assert client.get(company.link(SAM, Purpose.ME)).status_code == 303, "a valid link does not open any more"
 
 
 def test_requests_of_one_network_address_are_limited(company: WebCompany) -> None:
+    """The limit is ten times that of one person, because colleagues may share an address."""
     client = company.browser()
     answers = {
         client.get("/asset/pages.css").status_code for _ in range(company.office.settings.pages.per_minute * 10 + 1)

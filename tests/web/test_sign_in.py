@@ -12,7 +12,7 @@ import pytest
 from flask.testing import FlaskClient
 from sqlalchemy import insert
 
-from tests.support.companies import BASE_URL, DANA, HOUR, OPERATOR, SAM
+from tests.support.companies import BASE_URL, DANA, DAY, HOUR, OPERATOR, SAM
 from tests.support.issuers import (
     A_LITTLE_LATE,
     ACCESS_TOKEN,
@@ -32,14 +32,20 @@ from tests.support.issuers import (
     sign_in_at_issuer,
     sign_in_settings,
 )
-from tests.support.web_company import SECRETS, SavedCompany, WebCompany, hidden_value, text
+from tests.support.web_company import PRIYA, SECRETS, SavedCompany, WebCompany, hidden_value, text
 from worker.clock import utcnow
 from worker.domain.model import AliasSource
 from worker.links import Purpose
+from worker.ops.coverage import find_quarter
 from worker.store.tables import person_alias
 from worker.web.sign_in import PENDING_LIFETIME, SIGN_IN_COOKIE
 
 OpenCompany = Callable[..., WebCompany]
+
+#: The length in base64 of a value of 32 bytes that nobody can guess.
+MIN_RANDOM_CHARACTERS = 43
+#: The address of an issuer at which nothing listens.
+UNREACHABLE = "http://localhost:1"
 
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning:authlib")  # of the issuer of another project
 
@@ -52,7 +58,10 @@ def issuer_that_forges() -> Iterator[ForgingIssuer]:
 
 @pytest.fixture(name="open_company")
 def companies_with_settings(saved_company: SavedCompany, tmp_path: Path) -> Iterator[OpenCompany]:
-    """A function that opens the company with a sign-in. Its clock shows the real time, which issuers check."""
+    """A function that opens the company with a sign-in, and with these settings of the section `sign_in`.
+
+    With `is_today` the clock shows the real time, which issuers check; otherwise the time at which it was saved.
+    """
     companies: list[WebCompany] = []
 
     def open_company(issuer: str, is_today: bool = True, **more: Any) -> WebCompany:
@@ -87,7 +96,7 @@ def test_the_request_to_the_issuer_has_state_nonce_pkce_and_the_registered_addre
     query = parse_qs(urlsplit(start_sign_in(open_company(issuer).browser())).query)
     assert query["redirect_uri"] == [f"{BASE_URL}/sign-in/callback"]
     assert query["code_challenge_method"] == ["S256"]
-    assert all(len(query[name][0]) >= 43 for name in ("state", "nonce", "code_challenge"))
+    assert all(len(query[name][0]) >= MIN_RANDOM_CHARACTERS for name in ("state", "nonce", "code_challenge"))
     assert query["scope"] == ["openid email profile"]
 
 
@@ -96,8 +105,10 @@ def test_the_sign_in_cookie_is_for_this_site_alone_and_expires(open_company: Ope
     client = company.browser()
     answer = client.get(sign_in_at_issuer(start_sign_in(client), OPERATOR))
     (cookie,) = [header for header in answer.headers.getlist("Set-Cookie") if header.startswith(f"{SIGN_IN_COOKIE}=")]
-    assert {"Secure", "HttpOnly", "SameSite=Lax", "Path=/", "Max-Age=28800"} <= set(cookie.split("; "))
-    company.office.clock.advance(company.office.settings.pages.visit)
+    lifetime = company.office.settings.pages.visit
+    max_age = f"Max-Age={int(lifetime.total_seconds())}"
+    assert {"Secure", "HttpOnly", "SameSite=Lax", "Path=/", max_age} <= set(cookie.split("; "))
+    company.office.clock.advance(lifetime)
     assert client.get("/status").status_code == 303
 
 
@@ -106,7 +117,7 @@ def test_sign_out_ends_the_sign_in_in_every_browser_but_no_link(open_company: Op
     first_browser, second_browser = company.browser(), company.browser()
     page = sign_in(first_browser, OPERATOR, "/status")
     assert sign_in(second_browser, OPERATOR, "/status").status_code == 200
-    browser_with_link = company.operator()
+    browser_with_link = company.operator()  # followed a link and did not sign in
     first_browser.post("/sign-in/out", data={"token": hidden_value(page, "token")})
     assert second_browser.get("/status").status_code == 303
     assert browser_with_link.get("/status").status_code == 200
@@ -162,6 +173,7 @@ def test_an_unverified_or_foreign_address_is_refused(
 
 
 def test_roles_follow_the_claim_that_the_settings_name(open_company: OpenCompany, issuer: str) -> None:
+    """The settings name groups of the issuer in place of addresses. Operators are in the group `longarc-ops`."""
     company = open_company(issuer, role_claim="groups", operators=["longarc-ops"], people_ops=["hr"])
     for sub, status in ((OPERATOR, 200), (BOTH_ROLES, 200), (HILDA, 403), (WITHOUT_ROLE, 403)):
         assert sign_in(company.browser(), sub, "/status").status_code == status, sub
@@ -175,9 +187,9 @@ def test_an_answer_of_the_issuer_works_once_and_only_in_the_browser_that_began(
     answer = sign_in_at_issuer(start_sign_in(client), OPERATOR)
     assert company.browser().get(answer).status_code == 403  # a browser that did not begin this sign-in
     assert client.get(answer).status_code == 303
-    assert client.get(answer).status_code == 403
+    assert client.get(answer).status_code == 403  # the second time
     late_answer = sign_in_at_issuer(client.get("/sign-in").headers["Location"], OPERATOR)
-    company.office.clock.advance(PENDING_LIFETIME)
+    company.office.clock.advance(PENDING_LIFETIME)  # the longest time from the beginning of a sign-in to its answer
     assert "no longer valid" in text(client.get(late_answer))
 
 
@@ -195,7 +207,7 @@ def test_a_code_of_the_issuer_works_once(open_company: OpenCompany, issuer: str)
 
 def test_sign_in_redirects_only_to_signed_pages_of_this_site(open_company: OpenCompany, issuer: str) -> None:
     client = open_company(issuer).browser()
-    for target in ("https://evil.example", "//evil.example", "/status", "x.y"):
+    for target in ("https://evil.example", "//evil.example", "/status", "x.y"):  # none of them is signed
         assert client.get("/sign-in", query_string={"to": target}).status_code == 404
     signed_target = parse_qs(urlsplit(client.get("/status").headers["Location"]).query)["to"][0]
     assert client.get("/sign-in", query_string={"to": signed_target[:-1] + "_"}).status_code == 404
@@ -205,8 +217,10 @@ def test_people_ops_open_only_their_page(open_company: OpenCompany, issuer: str)
     company = open_company(issuer)
     client = company.browser()
     page = sign_in(client, HILDA, "/people-ops")
-    assert (page.status_code, "Coverage, 2026-Q4" in text(page)) == (200, True)
-    assert "Coverage, 2026-Q2" in text(client.get("/people-ops?quarter=2026-Q2&by=zone"))
+    quarter = find_quarter(company.office.clock().date())
+    earlier_quarter = find_quarter(quarter.first_day - DAY)
+    assert (page.status_code, f"Coverage, {quarter}" in text(page)) == (200, True)
+    assert f"Coverage, {earlier_quarter}" in text(client.get(f"/people-ops?quarter={earlier_quarter}&by=zone"))
     assert client.get("/status").status_code == 403
     assert sign_in(company.browser(), OPERATOR, "/people-ops").status_code == 403
     assert [secret for secret in SECRETS.values() if secret in page.text] == []
@@ -237,7 +251,7 @@ def test_no_sign_in_exists_without_its_settings(company: WebCompany) -> None:
 def test_an_unreachable_issuer_is_reported_on_a_page_and_logged(
     open_company: OpenCompany, caplog: pytest.LogCaptureFixture
 ) -> None:
-    client = open_company("http://localhost:1").browser()
+    client = open_company(UNREACHABLE).browser()
     answer = client.get("/sign-in")
     assert answer.status_code == 503
     assert "can’t be reached" in text(answer)
@@ -265,26 +279,27 @@ def test_a_valid_token_signs_in_and_is_stored_nowhere(
     answer = client.get(forger.send_back(start_sign_in(client)))
     assert answer.status_code == 303
     (token_request,) = forger.token_requests
-    assert len(token_request["code_verifier"][0]) >= 43
+    assert len(token_request["code_verifier"][0]) >= MIN_RANDOM_CHARACTERS
     stored = " ".join([*answer.headers.getlist("Set-Cookie"), *caplog.messages, str(company.read_database())])
-    assert not [secret for secret in (ACCESS_TOKEN, forger.make_token()[:30], SECRET, CODE) if secret in stored]
+    token_start = forger.make_token()[:30]  # the header of every token of this issuer
+    assert not [secret for secret in (ACCESS_TOKEN, token_start, SECRET, CODE) if secret in stored]
 
 
 @pytest.mark.parametrize(
     "claims",
     [
         {"nonce": "another"},
-        {"nonce": None},
+        {"nonce": None},  # the token lacks this claim
         {"aud": "another-program"},
         {"aud": ["another-program", CLIENT_ID], "azp": "another-program"},
-        {"iss": "http://localhost:1"},
+        {"iss": UNREACHABLE},
         {"exp": int((utcnow() - TOO_LATE).timestamp())},
         {"exp": None},
         {"iat": int((utcnow() + HOUR).timestamp())},
         {"nbf": int((utcnow() + HOUR).timestamp())},
         {"sub": None},
-        {"at_hash": "AAAAAAAAAAAAAAAAAAAAAA"},
-        {"email_verified": "true"},
+        {"at_hash": "AAAAAAAAAAAAAAAAAAAAAA"},  # of another access token
+        {"email_verified": "true"},  # a text in place of a boolean
         {"email": None},
     ],
     ids=" ".join,  # the names of the claims: the times in their values differ between processes
@@ -303,6 +318,7 @@ def test_a_token_that_has_just_expired_is_accepted(open_company: OpenCompany, fo
     assert sign_in_at_forger(open_company(forger.url), forger) == 303
 
 
+# HS256 signs with a secret that both sides know, so that anybody who knows it could forge a token
 @pytest.mark.parametrize(("algorithm", "secret"), [("none", ""), ("HS256", SECRET), ("HS256", CLIENT_ID)])
 def test_a_token_without_a_signature_of_the_issuer_is_refused(
     open_company: OpenCompany, forger: ForgingIssuer, algorithm: str, secret: str
@@ -318,7 +334,7 @@ def test_new_keys_of_the_issuer_are_loaded_and_other_keys_are_refused(
     assert sign_in_at_forger(company, forger) == 303
     forger.replace_key("second")
     assert sign_in_at_forger(company, forger) == 303
-    forger.secret = ForgingIssuer().replace_key("third")
+    forger.secret = ForgingIssuer().replace_key("third")  # signs tokens, and is not published
     assert sign_in_at_forger(company, forger) == 403
 
 
@@ -326,7 +342,12 @@ def test_a_wrong_state_another_issuer_and_an_error_are_refused(
     open_company: OpenCompany, forger: ForgingIssuer
 ) -> None:
     company = open_company(forger.url)
-    for changes in ({"state": "x"}, {"iss": "http://localhost:1"}, {"error": "access_denied"}, {"state": "%C3%A9"}):
+    for changes in (
+        {"state": "x"},
+        {"iss": UNREACHABLE},
+        {"error": "access_denied"},
+        {"state": "%C3%A9"},
+    ):  # é, not ASCII
         assert sign_in_at_forger(company, forger, **changes) == 403
     assert forger.token_requests == []
 
@@ -334,7 +355,7 @@ def test_a_wrong_state_another_issuer_and_an_error_are_refused(
 @pytest.mark.parametrize(
     "metadata",
     [
-        {"issuer": "http://localhost:1"},
+        {"issuer": UNREACHABLE},
         {"token_endpoint": "http://issuer.example/token"},
         {"jwks_uri": None},
         {"jwks_uri": "file:///etc/passwd"},
@@ -372,9 +393,9 @@ def test_roster_addresses_of_a_person_open_the_link_and_learned_aliases_do_not(
 ) -> None:
     """A learned alias is only an address from which somebody answered an invitation: it proves no identity."""
     company = open_company(issuer, required=True)
-    row = {"form": SAM_ALIAS, "person": SAM, "source": AliasSource.PEOPLE_FILE.value}
+    listed_alias = {"form": SAM_ALIAS, "person": SAM, "source": AliasSource.PEOPLE_FILE.value}
     with company.office.store.database.write() as connection:
-        connection.execute(insert(person_alias).values(**row))
+        connection.execute(insert(person_alias).values(**listed_alias))
     assert sign_in(company.visitor(SAM, Purpose.ME), SAM_ALIAS, "/me").status_code == 200
     company.office.store.aliases.learn(WITHOUT_ROLE, SAM)
     assert sign_in(company.visitor(SAM, Purpose.ME), WITHOUT_ROLE, "/me").status_code == 403
@@ -392,8 +413,8 @@ def test_a_form_without_a_sign_in_changes_nothing(open_company: OpenCompany, iss
 
 
 def test_pulse_and_third_voice_need_no_sign_in(open_company: OpenCompany, issuer: str) -> None:
-    company = open_company(issuer, is_today=False, required=True)
-    client = company.visitor("priya@corp.example", Purpose.VOICE, company.third_voice_id())
+    company = open_company(issuer, is_today=False, required=True)  # the pulse of October is open
+    client = company.visitor(PRIYA, Purpose.VOICE, company.third_voice_id())
     assert client.get(f"/voice/{company.third_voice_id()}").status_code == 200
     pulse_page = company.browser().get(company.link(SAM, Purpose.PULSE, "2026-10"))
     assert "sign-in" not in pulse_page.headers.get("Location", "")
