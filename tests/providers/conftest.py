@@ -1,4 +1,4 @@
-"""The calendar server that the providers' tests use, and the hands that act on it."""
+"""The CalDAV server that tests of providers share, and the hands that act on its calendars."""
 
 import json
 import re
@@ -60,12 +60,15 @@ class RequestInterceptor:
         return [content]
 
     def clear(self) -> None:
-        """Forget the requests, and leave the next ones to the server."""
+        """Forget the list of requests, and leave the next ones to the server."""
         self.methods, self.before, self.after, self.rewrite = [], None, None, None
 
 
 class CalDavHands:
-    """Does on the embedded server what people do with their own calendar programs (see `Hands`)."""
+    """Does on the embedded server what people do with their own calendar programs.
+
+    The methods are those of `Hands` in `tests/support/drafts.py`, and say there what they do.
+    """
 
     def __init__(self, server: EmbeddedServers) -> None:
         self._server = server
@@ -89,7 +92,7 @@ class CalDavHands:
             ShowAs.TENTATIVE: ["STATUS:TENTATIVE"],
             ShowAs.AWAY: ["X-MICROSOFT-CDO-BUSYSTATUS:OOF"],
         }
-        return self.put_event(address, [*times(span), *lines[show]])
+        return self.put_event(address, [*make_times(span), *lines[show]])
 
     def add_all_day(self, address: Address, first: date, last: date, *, opaque: bool = True) -> str:
         end = last + timedelta(days=1)
@@ -99,7 +102,7 @@ class CalDavHands:
     def invite(self, organizer: Address, guest: Address, span: Span, answer: Answer) -> str:
         partstat = answer.value.upper().replace("_", "-")
         lines = [
-            *times(span),
+            *make_times(span),
             f"ORGANIZER:mailto:{organizer}",
             f"ATTENDEE;PARTSTAT=ACCEPTED:mailto:{organizer}",
             f"ATTENDEE;PARTSTAT={partstat}:MAILTO:{guest.upper()}",
@@ -109,11 +112,11 @@ class CalDavHands:
         return self.put_event(guest, lines, name)
 
     def add_daily(self, address: Address, span: Span, times: int) -> str:
-        return self.put_event(address, [*_times(span), f"RRULE:FREQ=DAILY;COUNT={times}"])
+        return self.put_event(address, [*make_times(span), f"RRULE:FREQ=DAILY;COUNT={times}"])
 
     def move_occurrence(self, address: Address, series: str, number: int, span: Span) -> None:
         original = self._start_of_occurrence(address, series, number)
-        self._append(address, series, [*times(span), f"RECURRENCE-ID:{original:%Y%m%dT%H%M%SZ}"])
+        self._append(address, series, [*make_times(span), f"RECURRENCE-ID:{original:%Y%m%dT%H%M%SZ}"])
 
     def cancel_occurrence(self, address: Address, series: str, number: int) -> None:
         original = self._start_of_occurrence(address, series, number)
@@ -125,7 +128,7 @@ class CalDavHands:
         self.edit(guest, key, lambda text: re.sub(r"PARTSTAT=[A-Z-]+", f"PARTSTAT={partstat}", text))
 
     def move(self, address: Address, key: str, span: Span) -> None:
-        start, end = times(span)
+        start, end = make_times(span)
         self.edit(address, key, lambda text: re.sub(r"DTEND:\w+", end, re.sub(r"DTSTART:\w+", start, text)))
 
     def delete(self, address: Address, key: str) -> None:
@@ -135,7 +138,8 @@ class CalDavHands:
         self._session.delete(self.url(address, name), timeout=10).raise_for_status()
 
     def expire_cursor(self, calendar: Address, cursor: str) -> str:
-        """Return the cursor with sync tokens that the server does not know any more."""
+        """Return the cursor with sync tokens that the server does not know any more: the calendar's own, and that of
+        each guest's calendar, which stands before the names of the copies there."""
         copies = json.loads(cursor)["copies"]
         expired_mark = "sync:http://radicale.org/ns/sync/" + "0" * 64
         return json.dumps(
@@ -196,12 +200,9 @@ class CalDavHands:
         return datetime.strptime(match[1], "%Y%m%dT%H%M%SZ").replace(tzinfo=UTC) + timedelta(days=number)
 
 
-def times(span: Span) -> list[str]:
+def make_times(span: Span) -> list[str]:
     """Return the start and the end of an event as properties of iCalendar."""
     return [f"DTSTART:{span.start:%Y%m%dT%H%M%SZ}", f"DTEND:{span.end:%Y%m%dT%H%M%SZ}"]
-
-
-_times = times  # for `add_daily`, whose parameter `times` hides the function
 
 
 @pytest.fixture(scope="session")

@@ -28,6 +28,7 @@ def test_slot_is_released_after_success_and_after_an_error(clock: SteppedClock) 
 
 
 def test_fifth_request_to_a_mailbox_waits_for_a_slot(clock: SteppedClock) -> None:
+    """Four requests (`MAX_CONCURRENT`) may run at once. Another mailbox has slots of its own."""
     limiter = Limiter(clock)
     all_slots_taken, release = threading.Barrier(MAX_CONCURRENT + 1), threading.Event()
     events: list[str] = []

@@ -22,6 +22,7 @@ from worker.providers.maildir import MaildirMailer
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
+    """A folder that does not exist yet, and neither does the one around it."""
     return tmp_path / "a" / "mail"
 
 

@@ -8,6 +8,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
+# Times are in March 2027, in UTC: `at(5, 9)` is 9:00 on the 5th, and `span(5, 9)` the hour from then on.
 from tests.support.drafts import WINDOW, at, draft, letter, span
 from tests.support.mailer_contract import MailerContract
 from tests.support.provider_contract import CalendarContract, GuestDeletionContract, GuestMoveContract
@@ -20,7 +21,7 @@ _NUMBERS = count(1)
 
 
 class MemoryHands:
-    """Acts on the calendars in memory as people do (see `Hands`)."""
+    """Acts on the calendars in memory as people do. The methods are those of `Hands` in `tests/support/drafts.py`."""
 
     def __init__(self, provider: MemoryCalendar) -> None:
         self._provider = provider
@@ -106,18 +107,19 @@ def test_key_of_a_deleted_event_cannot_be_used_again(provider: MemoryCalendar) -
 
 
 @pytest.mark.parametrize("operation", ["create", "update", "cancel"])
-@pytest.mark.parametrize("moment", ["", ".done"])  # before and after the effect
+@pytest.mark.parametrize("moment", ["", ".done"], ids=["before", "after"])
 def test_fault_is_raised_before_or_after_the_effect(provider: MemoryCalendar, operation: str, moment: str) -> None:
     """The outbox gets the same error in both cases, and can't tell whether the effect took place."""
     dana = "dana@example.org"
     event_draft = draft(dana)
-    event = provider.create(dana, event_draft if operation != "create" else draft(dana))
+    # The event that is updated or cancelled. `create` is tried with a draft that was not used before.
+    event = provider.create(dana, draft(dana) if operation == "create" else event_draft)
 
     def fail(name: str) -> None:
         if name == operation + moment:
             raise Unavailable(uncertain=True)
 
-    provider.fail = fail
+    provider.fail = fail  # called with the operation's name before it, and with `.done` added after it
     with pytest.raises(Unavailable):
         if operation == "create":
             provider.create(dana, event_draft)
@@ -197,9 +199,9 @@ class TestMemoryMailer(MailerContract):
         mailer.send(letter("sam@example.org"), "m1")
         assert mailer.was_sent("m1") is None
 
-    @pytest.mark.parametrize(("moment", "sent"), [("send", False), ("send.done", True)])
+    @pytest.mark.parametrize(("moment", "is_sent"), [("send", False), ("send.done", True)])
     def test_fault_is_raised_before_or_after_the_mail_is_sent(
-        self, mailer: MemoryMailer, moment: str, sent: bool
+        self, mailer: MemoryMailer, moment: str, is_sent: bool
     ) -> None:
         def fail(name: str) -> None:
             if name == moment:
@@ -208,4 +210,4 @@ class TestMemoryMailer(MailerContract):
         mailer.fail = fail
         with pytest.raises(Unavailable):
             mailer.send(letter("sam@example.org"), "m1")
-        assert mailer.was_sent("m1") is sent
+        assert mailer.was_sent("m1") is is_sent

@@ -11,7 +11,7 @@ from tests.doubles.google import Google
 from tests.doubles.graph import Double, section
 from tests.support.caldav import open_calendar
 from tests.support.companies import HOUR
-from tests.support.drafts import letter
+from tests.support.drafts import UNUSED_KEY, letter
 from worker.domain.model import Span
 from worker.embedded import EmbeddedServers
 from worker.errors import Unavailable
@@ -48,6 +48,7 @@ class RequestCounter:
 
 
 def test_google_batch_requests_are_counted_by_their_own_status(tmp_path: Path) -> None:
+    """Besides the batch and the two requests in it, each of the two people needs a token."""
     with Google() as double:
         double.tokens.granted_scopes = {OWNED_EVENTS_SCOPE, EVENTS_READ_SCOPE}
         (tmp_path / "key.json").write_text(json.dumps(double.tokens.service_account()))
@@ -99,7 +100,7 @@ def test_caldav_requests_are_counted(server: EmbeddedServers) -> None:
     server.add_person("counted@example.org", "UTC")
     counter = RequestCounter("caldav")
     provider = open_calendar(server)
-    provider.find("counted@example.org", "c1.0")
+    provider.find("counted@example.org", UNUSED_KEY)
     provider.close()
     assert counter.read_increases() == {("calendar", "404"): 1}
 

@@ -28,13 +28,13 @@ from worker.providers import base
 from worker.providers.smtp import SmtpMailer
 
 
-class Desk:
+class MailHandler:
     """An SMTP handler that accepts mail, and refuses or hangs up at the steps for which a test says so."""
 
     def __init__(self) -> None:
-        self.taken: list[tuple[list[str], bytes]] = []
-        self.answers: dict[str, str] = {}
-        self.hang_up_at = ""
+        self.taken: list[tuple[list[str], bytes]] = []  #: the recipients and the content of each accepted mail
+        self.answers: dict[str, str] = {}  #: refusals, by the step (`MAIL`, `RCPT`, `DATA`) or the recipient
+        self.hang_up_at = ""  #: the step at which the connection is broken
 
     async def handle_MAIL(self, server: Any, session: Any, envelope: Any, address: str, options: Any) -> str:  # noqa: N802
         if "MAIL" in self.answers or self.hang_up_at == "MAIL":
@@ -56,6 +56,7 @@ class Desk:
         return self._act(server, "DATA")
 
     def _act(self, server: Any, step: str) -> str:
+        """Hang up when that is planned for the step; return its answer."""
         if self.hang_up_at == step:
             server.transport.abort()
         return self.answers.get(step, "250 taken")
@@ -64,18 +65,18 @@ class Desk:
 class BoundController(Controller):
     """Listens on a port that the system has chosen, and keeps it from the start, so that nobody else takes it."""
 
-    def __init__(self, desk: Desk, **parameters: Any) -> None:
+    def __init__(self, handler: MailHandler, **parameters: Any) -> None:
         self._listening = socket.create_server(("127.0.0.1", 0))
-        super().__init__(desk, hostname="127.0.0.1", port=self._listening.getsockname()[1], **parameters)
+        super().__init__(handler, hostname="127.0.0.1", port=self._listening.getsockname()[1], **parameters)
 
     def _create_server(self) -> Any:
         return self.loop.create_server(self._factory_invoker, sock=self._listening, ssl=self.ssl_context)
 
 
 @contextmanager
-def serving(desk: Desk, **parameters: Any) -> Iterator[int]:
+def serve_mail(handler: MailHandler, **parameters: Any) -> Iterator[int]:
     """Run an SMTP server with this handler; yield its port."""
-    controller = BoundController(desk, **parameters)
+    controller = BoundController(handler, **parameters)
     controller.start()
     try:
         yield int(controller.port)
@@ -92,39 +93,39 @@ def open_mailer(port: int, **section: Any) -> SmtpMailer:
 
 
 @pytest.fixture(scope="module")
-def shared_desk() -> Desk:
-    return Desk()
+def shared_handler() -> MailHandler:
+    return MailHandler()
 
 
 @pytest.fixture(scope="module")
-def port(shared_desk: Desk) -> Iterator[int]:
-    with serving(shared_desk, enable_SMTPUTF8=False) as port:
+def port(shared_handler: MailHandler) -> Iterator[int]:
+    with serve_mail(shared_handler, enable_SMTPUTF8=False) as port:
         yield port
 
 
 @pytest.fixture
-def desk(shared_desk: Desk) -> Desk:
-    shared_desk.taken, shared_desk.answers, shared_desk.hang_up_at = [], {}, ""
-    return shared_desk
+def handler(shared_handler: MailHandler) -> MailHandler:
+    shared_handler.taken, shared_handler.answers, shared_handler.hang_up_at = [], {}, ""
+    return shared_handler
 
 
 @pytest.fixture
-def mailer(port: int, desk: Desk) -> SmtpMailer:
+def mailer(port: int, handler: MailHandler) -> SmtpMailer:
     return open_mailer(port)
 
 
 @pytest.fixture
-def inbox(desk: Desk) -> Callable[[Address], list[EmailMessage]]:
+def inbox(handler: MailHandler) -> Callable[[Address], list[EmailMessage]]:
     parser = BytesParser(policy=policy.default)
 
     def read_messages(to: Address) -> list[EmailMessage]:
-        return [parser.parsebytes(content) for recipients, content in desk.taken if to in recipients]
+        return [parser.parsebytes(content) for recipients, content in handler.taken if to in recipients]
 
     return read_messages
 
 
 class TestSmtpMailer(MailerContract):
-    knows_what_it_sent = False
+    knows_what_it_sent = False  # SMTP has no command that looks for a sent mail
 
 
 @pytest.mark.parametrize("step", ["MAIL", "RCPT", "DATA"])
@@ -132,38 +133,38 @@ class TestSmtpMailer(MailerContract):
     ("answer", "error"),
     [
         ("550 5.1.1 no such user here", Permanent),
-        ("450 4.2.1 try again\r\n", Transient),
+        ("450 4.2.1 try again", Transient),
         ("421 4.7.0 too many", RateLimited),
     ],
 )
 def test_status_code_decides_whether_a_refusal_is_permanent(
-    mailer: SmtpMailer, desk: Desk, step: str, answer: str, error: type[ProviderError]
+    mailer: SmtpMailer, handler: MailHandler, step: str, answer: str, error: type[ProviderError]
 ) -> None:
-    desk.answers[step] = answer.strip()
+    handler.answers[step] = answer
     with pytest.raises(error) as error_info:
         mailer.send(letter("sam@example.org"), "m1")
     assert "\n" not in str(error_info.value) and answer[:3] in str(error_info.value)
-    assert desk.taken == []
+    assert handler.taken == []
     if isinstance(error_info.value, Transient):
         assert not error_info.value.uncertain  # the server has answered that it did not accept the mail
 
 
 @pytest.mark.parametrize(("step", "uncertain"), [("MAIL", False), ("RCPT", False), ("DATA", True)])
 def test_broken_connection_is_uncertain_only_after_the_message_is_sent(
-    mailer: SmtpMailer, desk: Desk, step: str, uncertain: bool
+    mailer: SmtpMailer, handler: MailHandler, step: str, uncertain: bool
 ) -> None:
-    desk.hang_up_at = step
+    handler.hang_up_at = step
     with pytest.raises(Unavailable) as error_info:
         mailer.send(letter("sam@example.org"), "m1")
     assert error_info.value.uncertain is uncertain
-    assert bool(desk.taken) is uncertain
+    assert bool(handler.taken) is uncertain
 
 
-def test_mail_that_one_of_two_recipients_got_is_never_sent_again(mailer: SmtpMailer, desk: Desk) -> None:
-    desk.answers["kim@example.org"] = "450 later"
+def test_mail_that_one_of_two_recipients_got_is_never_sent_again(mailer: SmtpMailer, handler: MailHandler) -> None:
+    handler.answers["kim@example.org"] = "450 later"
     with pytest.raises(Permanent):
         mailer.send(letter("sam@example.org, kim@example.org"), "m1")
-    assert [recipients for recipients, _ in desk.taken] == [["sam@example.org"]]
+    assert [recipients for recipients, _ in handler.taken] == [["sam@example.org"]]
 
 
 def test_send_to_a_closed_port_is_not_uncertain() -> None:
@@ -185,33 +186,33 @@ def test_silent_server_is_left_after_the_timeout() -> None:
     assert not error_info.value.uncertain
 
 
-def test_check_of_a_working_server_succeeds_and_sends_no_mail(mailer: SmtpMailer, desk: Desk) -> None:
+def test_check_of_a_working_server_succeeds_and_sends_no_mail(mailer: SmtpMailer, handler: MailHandler) -> None:
     [finding] = mailer.check()
-    assert finding.ok and desk.taken == []
+    assert finding.ok and handler.taken == []
 
 
-def test_mail_that_smtp_cannot_carry_is_a_permanent_error(mailer: SmtpMailer, desk: Desk) -> None:
+def test_mail_that_smtp_cannot_carry_is_a_permanent_error(mailer: SmtpMailer, handler: MailHandler) -> None:
     nameless = letter("sam@example.org")
     del nameless["From"]
     for message in (letter("säm@example.org"), letter(""), nameless):
         with pytest.raises(Permanent, match="message can't be sent") as error_info:
             mailer.send(message, "m1")
         assert "\n" not in str(error_info.value)
-    assert desk.taken == []
+    assert handler.taken == []
 
 
-def test_bcc_recipient_is_not_named_in_the_message(mailer: SmtpMailer, desk: Desk) -> None:
+def test_bcc_recipient_is_not_named_in_the_message(mailer: SmtpMailer, handler: MailHandler) -> None:
     message = letter("sam@example.org")
     message["Bcc"] = "kim@example.org"
     mailer.send(message, "m1")
-    [(recipients, content)] = desk.taken
+    [(recipients, content)] = handler.taken
     assert recipients == ["sam@example.org", "kim@example.org"] and b"kim@" not in content
     assert message["Bcc"] == "kim@example.org"
 
 
 def test_unknown_kind_of_security_is_an_error() -> None:
     with pytest.raises(Permanent, match=r"smtp\.security is 'ssl'"):
-        open_mailer(1, security="ssl")
+        open_mailer(port=1, security="ssl")
 
 
 # --- TLS and log-in ---------------------------------------------------------------------------------------------------
@@ -247,25 +248,25 @@ def certificate(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, ssl.SSL
 
 
 def authenticate(server: Any, session: Any, envelope: Any, mechanism: str, auth_data: Any) -> AuthResult:
-    """Accept the right password."""
+    """Accept the right password; with `handled`, aiosmtpd would expect the answer to have been sent here."""
     return AuthResult(success=auth_data.password == b"right", handled=False)
 
 
 @pytest.fixture(scope="module")
-def secured_server(certificate: tuple[Path, ssl.SSLContext]) -> Iterator[tuple[Desk, int, Path]]:
+def secured_server(certificate: tuple[Path, ssl.SSLContext]) -> Iterator[tuple[MailHandler, int, Path]]:
     """A server that requires STARTTLS and a log-in: its handler, its port and its certificate."""
-    desk = Desk()
-    with serving(
-        desk, tls_context=certificate[1], authenticator=authenticate, auth_required=True, require_starttls=True
+    handler = MailHandler()
+    with serve_mail(
+        handler, tls_context=certificate[1], authenticator=authenticate, auth_required=True, require_starttls=True
     ) as port:
-        yield desk, port, certificate[0]
+        yield handler, port, certificate[0]
 
 
-def test_mailer_logs_in_over_starttls(secured_server: tuple[Desk, int, Path]) -> None:
-    desk, port, ca_file = secured_server
+def test_mailer_logs_in_over_starttls(secured_server: tuple[MailHandler, int, Path]) -> None:
+    handler, port, ca_file = secured_server
     mailer = open_mailer(port, security="starttls", ca_file=str(ca_file), username="longarc", password="right")
     mailer.send(letter("sam@example.org"), "m1")
-    assert len(desk.taken) == 1
+    assert len(handler.taken) == 1
     assert [finding.ok for finding in mailer.check()] == [True]
 
 
@@ -276,14 +277,17 @@ def test_mailer_logs_in_over_starttls(secured_server: tuple[Desk, int, Path]) ->
         ({"ca_file": ""}, Unavailable, "certificate"),
         ({"security": "tls", "username": "longarc", "password": "right"}, Unavailable, "smtp.security"),
         ({"security": "none", "username": "longarc", "password": "right"}, Forbidden, "smtp.security"),
-        ({"username": ""}, Permanent, "530"),
+        ({"username": ""}, Permanent, "530"),  # the server's refusal of a client that has not logged in
     ],
 )
 def test_wrong_setting_is_an_error_of_one_line(
-    secured_server: tuple[Desk, int, Path], section: dict[str, str], error: type[ProviderError], expected_word: str
+    secured_server: tuple[MailHandler, int, Path],
+    section: dict[str, str],
+    error: type[ProviderError],
+    expected_word: str,
 ) -> None:
-    desk, port, ca_file = secured_server
-    desk.taken.clear()
+    handler, port, ca_file = secured_server
+    handler.taken.clear()
     mailer = open_mailer(port, **({"security": "starttls", "ca_file": str(ca_file)} | section))
     with pytest.raises(error) as error_info:
         mailer.send(letter("sam@example.org"), "m1")
@@ -292,19 +296,19 @@ def test_wrong_setting_is_an_error_of_one_line(
         and "\n" not in str(error_info.value)
         and "wrong" not in str(error_info.value)
     )
-    assert desk.taken == []
+    assert handler.taken == []
 
 
 def test_mailer_uses_tls_from_the_first_byte(certificate: tuple[Path, ssl.SSLContext]) -> None:
-    desk = Desk()
-    with serving(desk, ssl_context=certificate[1]) as port:
+    handler = MailHandler()
+    with serve_mail(handler, ssl_context=certificate[1]) as port:
         mailer = open_mailer(port, security="tls", ca_file=str(certificate[0]))
         mailer.send(letter("sam@example.org"), "m1")
-    assert len(desk.taken) == 1
+    assert len(handler.taken) == 1
 
 
-def test_no_mail_is_sent_unencrypted_when_starttls_is_missing(port: int, desk: Desk) -> None:
-    """R-23: a mail that has to be encrypted is not sent when it can't be."""
+def test_no_mail_is_sent_unencrypted_when_starttls_is_missing(port: int, handler: MailHandler) -> None:
+    """R-23, content is confidential: a mail that has to be encrypted is not sent when it can't be."""
     with pytest.raises(Forbidden, match=r"smtp\.security"):
         open_mailer(port, security="starttls").send(letter("sam@example.org"), "m1")
-    assert desk.taken == []
+    assert handler.taken == []

@@ -13,6 +13,7 @@ from worker.providers.base import CalendarProvider
 _NUMBERS = count(1)
 HOUR = timedelta(hours=1)
 DAY = timedelta(days=1)
+UNUSED_KEY = "s0.1"  #: the key of no event; to look for it is the smallest use of a calendar
 
 
 class Hands(Protocol):
@@ -69,6 +70,7 @@ def at(day: int, hour: int, minute: int = 0) -> datetime:
 
 
 def span(day: int, hour: int, minutes: int = 60) -> Span:
+    """Return a span that starts at that full hour of that day of March 2027, in UTC."""
     return Span(at(day, hour), at(day, hour) + timedelta(minutes=minutes))
 
 
@@ -76,7 +78,7 @@ WINDOW = Span(at(1, 0), at(31, 0))
 
 
 def draft(organizer: Address, *guests: Address, key: str = "", **changed: Any) -> EventDraft:
-    """Return the draft of a session's event; `changed` replaces fields."""
+    """Return the draft of a session's event on the 9th, from 10:00 to 11:15 UTC; `changed` replaces fields."""
     usual_draft = EventDraft(
         key=key or f"s{next(_NUMBERS)}.1",
         title="Career conversation: Dana and Sam",

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from tests.providers.conftest import CalDavHands, RequestInterceptor, times
+from tests.providers.conftest import CalDavHands, RequestInterceptor, make_times
 from tests.support.drafts import WINDOW, draft, span  # `span(5, 9)`: on 5 March 2027 from 9:00 UTC, for an hour
 from worker.domain.model import Address, Answer, EventDraft
 from worker.embedded import EmbeddedServers
@@ -46,7 +46,7 @@ def open_calendar(server: EmbeddedServers, records: CopyRecords | None = None, *
 
 def count_events(hands: CalDavHands, server: EmbeddedServers, *people: Address) -> list[int]:
     """Return how many of our events the server lists on the calendar of each of these people."""
-    reader = open_calendar(server, attendee_copies=False)
+    reader = open_calendar(server, attendee_copies=False)  # so that the reading itself places and removes no copy
     counts = [sum(1 for event in reader.changes(person, None, WINDOW).events if event.key) for person in people]
     reader.close()
     return counts
@@ -218,9 +218,9 @@ def test_event_of_the_guest_in_place_of_the_copy_is_not_replaced(
     event_draft = draft(dana, sam)
     name = events.make_resource_name(event_draft.key)
     if has_our_uid:
-        name = hands.put_event(sam, [f"UID:{events.make_uid(event_draft.key)}", *times(span(5, 9))])
+        name = hands.put_event(sam, [f"UID:{events.make_uid(event_draft.key)}", *make_times(span(5, 9))])
     else:
-        hands.put_event(sam, times(span(5, 9)), name)
+        hands.put_event(sam, make_times(span(5, 9)), name)
     guest_text = hands.text(sam, name)
     records = InMemoryCopyRecords()
     calendar = open_calendar(server, records)
@@ -242,7 +242,7 @@ def test_no_answer_is_read_from_another_event_in_place_of_the_copy(server: Embed
     calendar = open_calendar(server)
     calendar.create(dana, event_draft)
     hands.delete(sam, event_draft.key)
-    lines = [*times(event_draft.span), f"ATTENDEE;PARTSTAT=ACCEPTED:mailto:{sam}"]
+    lines = [*make_times(event_draft.span), f"ATTENDEE;PARTSTAT=ACCEPTED:mailto:{sam}"]
     hands.put_event(sam, lines, events.make_resource_name(event_draft.key))
     event = calendar.find(dana, event_draft.key)
     assert event is not None and event.answers == {sam: Answer.NEEDS_ACTION} and not event.is_delivered

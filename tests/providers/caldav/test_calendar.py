@@ -9,7 +9,7 @@ import pytest
 
 from tests.providers.conftest import CalDavHands, RequestInterceptor
 from tests.support.caldav import break_connection, hide_properties, open_calendar, refuse_sync_tokens
-from tests.support.drafts import WINDOW, draft, span
+from tests.support.drafts import WINDOW, draft, span  # `span(5, 9)` is 9:00-10:00 UTC on 5 March 2027
 from tests.support.provider_contract import CalendarContract, GuestDeletionContract, GuestMoveContract, TextContract
 from worker.domain.model import Answer
 from worker.embedded import EmbeddedServers
@@ -22,7 +22,7 @@ pytestmark = pytest.mark.usefixtures("untouched_server")
 class TestWithCopies(CalendarContract, TextContract, GuestDeletionContract, GuestMoveContract):
     """Radicale delivers no invitations, so the provider places copies."""
 
-    remembers_cancelled = False
+    remembers_cancelled = False  # a CalDAV server deletes an event without a trace
 
 
 class SchedulingHands(CalDavHands):
@@ -61,7 +61,7 @@ class TestServerThatSchedules:
     def test_the_invitation_is_left_to_the_calendar_server(
         self, provider: CalDavCalendar, hands: SchedulingHands
     ) -> None:
-        """R-2: the event names no agent for invitations, and the provider writes no copy for the guest."""
+        """R-2, the manager invites: the server does so for the event, and the provider writes no copy for the guest."""
         dana, sam = hands.person(), hands.person()
         event_draft = draft(dana, sam)
         event = provider.create(dana, event_draft)
@@ -75,7 +75,8 @@ class TestServerThatSchedules:
 def test_changes_are_found_without_sync_tokens(
     server: EmbeddedServers, hands: CalDavHands, interceptor: RequestInterceptor, hidden_properties: list[str]
 ) -> None:
-    """The ctag is compared, else all etags. After any change, all events are read."""
+    """The calendar's ctag (`getctag`), which any change of its events changes, is compared; else the etags of all
+    events. After any change, all events are read."""
     interceptor.before, interceptor.rewrite = refuse_sync_tokens, hide_properties(*hidden_properties)
     provider = open_calendar(server)
     dana, sam = hands.person(), hands.person()
@@ -99,10 +100,10 @@ def test_unchanged_calendar_costs_one_request(
     provider: CalDavCalendar, hands: CalDavHands, interceptor: RequestInterceptor
 ) -> None:
     """An organizer's calendar costs one more for each guest with a copy."""
-    dana, sams = hands.person(), [hands.person() for _ in range(3)]
-    for sam in sams:
+    dana, guests = hands.person(), [hands.person() for _ in range(3)]
+    for guest in guests:
         for day in (9, 10):
-            provider.create(dana, draft(dana, sam, span=span(day, 10)))
+            provider.create(dana, draft(dana, guest, span=span(day, 10)))
     kim = hands.person()
     cursors = {person: provider.changes(person, None, WINDOW).cursor for person in (kim, dana)}
     interceptor.methods.clear()
@@ -127,7 +128,7 @@ def test_free_busy_costs_one_request_for_each_person(
 def test_requests_for_events_ask_for_no_title(
     provider: CalDavCalendar, hands: CalDavHands, interceptor: RequestInterceptor
 ) -> None:
-    """R-23: the requests name the properties to send, and the title is none of them."""
+    """R-23, content is confidential: the requests name the properties to send, and the title is none of them."""
     bodies: list[bytes] = []
 
     def keep_body(environ: dict[str, Any]) -> None:
@@ -145,6 +146,8 @@ def test_requests_for_events_ask_for_no_title(
 
 
 # --- interrupted work -------------------------------------------------------------------------------------------------
+# The connection breaks at a write: the first or a later one of a method (`number`), before or after the server carries
+# it out (`after`).
 
 
 @pytest.mark.parametrize("after", [False, True])

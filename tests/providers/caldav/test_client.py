@@ -24,6 +24,7 @@ from worker.providers import base
 from worker.providers.caldav.client import DavClient, make_document, make_element, make_text_element, read_xml
 from worker.providers.caldav.transport import MAX_ANSWER_BYTES, resolve_redirect
 
+CALLS = 60  #: of `run_in_threads`
 USER, PASSWORD = "lóngarc", "pässword: ✓"  # not ASCII, to prove that log-ins are encoded as UTF-8
 TIMEOUT, SHORT_TIMEOUT = 10, 0.3  # seconds
 BODY = "BEGIN:VCALENDAR\r\nEND:VCALENDAR\r\n"
@@ -49,8 +50,10 @@ def impatient_dav() -> Iterator[DavClient]:
     client.close()
 
 
-def run_in_threads(work: Callable[[int], object], calls: int = 60, threads: int = 4) -> list[object]:
-    """Call `work` with the numbers from 0 on, in several threads. Return the results, or errors of the provider."""
+def run_in_threads(
+    work: Callable[[int], object],
+) -> list[object]:
+    """Call `work` with each number below `CALLS`, in four threads. Return the results, or errors of the provider."""
 
     def attempt(number: int) -> object:
         try:
@@ -58,15 +61,15 @@ def run_in_threads(work: Callable[[int], object], calls: int = 60, threads: int 
         except ProviderError as error:
             return error
 
-    with ThreadPoolExecutor(threads) as pool:
-        return list(pool.map(attempt, range(calls)))
+    with ThreadPoolExecutor(4) as pool:
+        return list(pool.map(attempt, range(CALLS)))
 
 
 # --- log-in -----------------------------------------------------------------------------------------------------------
 
 
 def test_threads_that_share_a_client_are_never_refused(tmp_path: Path) -> None:
-    """The log-in is sent with the first request, so that 60 calls cost 60 requests and none is answered with 401."""
+    """The log-in is sent with the first request, so that each call costs one request and none is answered with 401."""
     people = [f"p{number}@example.org" for number in range(15)]
     interceptor = RequestInterceptor()
     with EmbeddedServers(
@@ -79,9 +82,9 @@ def test_threads_that_share_a_client_are_never_refused(tmp_path: Path) -> None:
             person = people[number % len(people)]
             return bool(calendar.free_busy([person], WINDOW)[person].is_known)
 
-        assert run_in_threads(is_known) == [True] * 60
+        assert run_in_threads(is_known) == [True] * CALLS
         calendar.close()
-    assert len(interceptor.methods) == 60
+    assert len(interceptor.methods) == CALLS
 
 
 class DigestServer:
@@ -89,11 +92,11 @@ class DigestServer:
 
     def __init__(self, lifetime: int = 10**9) -> None:
         """`lifetime`: after how many requests a nonce is stale."""
-        self.refusals: Counter[str] = Counter()
+        self.refusals: Counter[str] = Counter()  #: by what `_find_refusal` returns
         self._lifetime = lifetime
         self._lock = Lock()
-        self._numbers = count(1)
-        self._counts: dict[str, int] = {}
+        self._nonce_numbers = count(1)
+        self._counts: dict[str, int] = {}  #: of the requests so far, by nonce
 
     def __call__(self, request: Request) -> None:
         with self._lock:
@@ -103,7 +106,7 @@ class DigestServer:
             return
         self.refusals[refusal] += 1
         with self._lock:
-            nonce = f"nonce{next(self._numbers)}"
+            nonce = f"nonce{next(self._nonce_numbers)}"
             self._counts[nonce] = 0
         stale = ", stale=true" if refusal == "stale" else ""
         challenge = f'Digest realm="calendars", qop="auth", algorithm=MD5, nonce="{nonce}"{stale}'
@@ -140,11 +143,12 @@ def test_each_thread_negotiates_digest_once(dav: DavClient) -> None:
     """Only the first request of each of the four threads lacks a nonce."""
     digest = DigestServer()
     with serve(digest) as server:
-        assert run_in_threads(lambda _: count_resources(dav, server.url)) == [0] * 60
+        assert run_in_threads(lambda _: count_resources(dav, server.url)) == [0] * CALLS
     assert set(digest.refusals) == {"no digest"} and digest.refusals.total() <= 4
 
 
 def test_stale_digest_nonce_is_renewed(dav: DavClient) -> None:
+    """A nonce serves three requests, so the twenty requests need several."""
     digest = DigestServer(lifetime=3)
     with serve(digest) as server:
         assert [count_resources(dav, server.url) for _ in range(20)] == [0] * 20
@@ -229,7 +233,7 @@ HEAD = b"HTTP/1.1 207 Multi-Status\r\nContent-Type: text/xml\r\n"
     ids=["headers", "length", "until closed", "chunks", "no http"],
 )
 def test_answer_that_arrives_too_slowly_is_cut_off(impatient_dav: DavClient, start: bytes, drop: bytes) -> None:
-    """Each byte comes within the time-out, but the whole answer never ends."""
+    """After `start`, the server sends one `drop` after another, each within the time-out, and the answer never ends."""
     started = time.monotonic()
     assert_fails(
         impatient_dav,
@@ -246,7 +250,7 @@ def test_answer_that_is_too_large_is_an_error(dav: DavClient) -> None:
 
 def test_size_limit_counts_decompressed_bytes(dav: DavClient) -> None:
     bomb = gzip.compress(b" " * (MAX_ANSWER_BYTES + 1))
-    assert len(bomb) < MAX_ANSWER_BYTES / 500
+    assert len(bomb) < MAX_ANSWER_BYTES / 500  # far below the limit
     assert_fails(
         dav, lambda request: request.reply(content=bomb, Content_Encoding="gzip"), InvalidResponse, "more than"
     )
@@ -325,7 +329,7 @@ def test_redirect_within_the_host_is_followed(dav: DavClient, status: int, locat
     with serve(make_redirect(lambda: location.format(url=server.url), status)) as server:
         assert count_resources(dav, f"{server.url}old/") == 0
         assert dav.put(f"{server.url}old/a.ics", BODY, etag=None) == '"1"'
-        [first, second] = server.requests[2:]
+        [first, second] = server.requests[2:]  # those of `put`, after the two of `count_resources`
         assert (first.path, second.path) == ("/old/a.ics", "/new/")
         assert (second.command, second.body.decode()) == ("PUT", BODY)
         assert second.headers["Authorization"] == first.headers["Authorization"]
@@ -414,11 +418,11 @@ def test_resource_name_is_the_last_segment_of_its_url(
 
 
 @pytest.mark.parametrize(
-    ("headers", "seconds"),
+    ("headers", "seconds"),  # an underscore in a name stands for a hyphen
     [
         ({"Retry_After": "7"}, 7),
         ({"Retry_After": "1.5"}, 1.5),
-        ({"Retry_After": "9" * 30}, 86400),
+        ({"Retry_After": "9" * 30}, 86400),  # a day, the longest wait
         ({"Retry_After": "Mon, 01 Mar 2027 10:00:30 GMT", "Date": "Mon, 01 Mar 2027 10:00:00 GMT"}, 30),
         ({"Retry_After": "Mon, 01 Mar 2027 09:00:00 GMT", "Date": "Mon, 01 Mar 2027 10:00:00 GMT"}, 0),
         ({"Retry_After": "soon"}, None),

@@ -1,4 +1,5 @@
-"""With one request, the provider finds which of many calendars are unchanged; a changed one is never missed (R-9)."""
+"""With one request, the provider finds which of many calendars are unchanged; a changed one is never missed, so that
+what people change by hand is respected (R-9)."""
 
 import json
 from collections.abc import Iterable, Iterator, Mapping
@@ -11,7 +12,7 @@ import requests
 
 from tests.providers.conftest import CalDavHands, RequestInterceptor
 from tests.support.caldav import hide_properties, refuse_sync_tokens
-from tests.support.drafts import WINDOW, draft, span
+from tests.support.drafts import WINDOW, draft, span  # `span(5, 9)` is 9:00-10:00 UTC on 5 March 2027
 from tests.support.loopback import Loopback, Request, serve
 from worker.clock import SteppedClock
 from worker.domain.model import Address, Answer, Cursor
@@ -19,14 +20,14 @@ from worker.embedded import EmbeddedServers
 from worker.providers import base
 from worker.providers.caldav.calendar import CalDavCalendar
 from worker.providers.caldav.client import DavClient
-from worker.providers.caldav.comparison import ENTRIES_PER_CALENDAR, split_url
+from worker.providers.caldav.comparison import ENTRIES_PER_CALENDAR, split_folder_and_name
 from worker.providers.caldav.copy_records import InMemoryCopyRecords
 
 pytestmark = pytest.mark.usefixtures("untouched_server")
 
 START = datetime(2027, 3, 1, 9, tzinfo=UTC)
 DAY = timedelta(days=1)
-_FOLDERS = count(1)
+_NUMBERS = count(1)
 
 
 class FolderHands(CalDavHands):
@@ -34,11 +35,11 @@ class FolderHands(CalDavHands):
 
     def __init__(self, server: EmbeddedServers) -> None:
         super().__init__(server)
-        self.folder = server.caldav_url.replace("{email}/calendar/", f"company{next(_FOLDERS)}/")
+        self.folder = server.caldav_url.replace("{email}/calendar/", f"company{next(_NUMBERS)}/")
         self._send_request("MKCOL", self.folder)
 
     def person(self, zone: str = "UTC") -> Address:
-        address = f"a person {next(_FOLDERS)}@example.org"
+        address = f"a person {next(_NUMBERS)}@example.org"  # with blanks, which are quoted in the URL of the calendar
         self._send_request("MKCALENDAR", self.url(address))
         return address
 
@@ -196,21 +197,21 @@ def test_calendar_with_copies_is_unchanged_only_if_its_guests_calendars_are(
     copying_provider: CalDavCalendar, folder_hands: FolderHands, interceptor: RequestInterceptor
 ) -> None:
     """An answer is a change of the organizer's calendar, although it is stored in the guest's."""
-    dana, kim, *sams = [folder_hands.person() for _ in range(5)]
-    drafts = [draft(dana, sam) for sam in sams]
+    dana, kim, *guests = [folder_hands.person() for _ in range(5)]
+    drafts = [draft(dana, guest) for guest in guests]
     for event_draft in drafts:
         copying_provider.create(dana, event_draft)
     cursors = read_cursors(copying_provider, [dana, kim])
     interceptor.methods.clear()
     assert copying_provider.find_unchanged(cursors) == {dana, kim}
     assert interceptor.methods == ["PROPFIND"]
-    folder_hands.answer(dana, sams[1], drafts[1].key, Answer.DECLINED)
+    folder_hands.answer(dana, guests[1], drafts[1].key, Answer.DECLINED)
     assert copying_provider.find_unchanged(cursors) == {kim}
     changes = copying_provider.changes(dana, cursors[dana], WINDOW)
-    assert [event.answers for event in changes.events] == [{sams[1]: Answer.DECLINED}]
+    assert [event.answers for event in changes.events] == [{guests[1]: Answer.DECLINED}]
     cursors[dana] = changes.cursor
     assert copying_provider.find_unchanged(cursors) == {dana, kim}
-    folder_hands.delete(sams[0], drafts[0].key)
+    folder_hands.delete(guests[0], drafts[0].key)
     assert copying_provider.find_unchanged(cursors) == {kim}
 
 
@@ -416,16 +417,17 @@ def test_folder_is_listed_again_ten_minutes_after_a_server_fault(status: int) ->
 
 
 def test_long_list_is_not_requested_again_for_few_calendars() -> None:
-    """The list is short enough for three calendars, but not for two, which cause another request after a day."""
+    """A folder is listed when it has at most five entries (`ENTRIES_PER_CALENDAR`) for each calendar to compare. This
+    one is short enough for three calendars, but not for two, for which it is listed again only after a day."""
     other_entries = [make_entry(f"/team/other{number}/", token="t") for number in range(3 * ENTRIES_PER_CALENDAR - 2)]
     content = make_list(make_entry("/team/dana/", token="t1"), make_entry("/team/sam/", token="t2"), *other_entries)
     two_cursors = make_cursors(dana="sync_t1", sam="sync_t2")
     three_cursors = make_cursors(dana="sync_t1", sam="sync_t2", other1="sync_t")
-    results: list[tuple[str, int]] = []
+    results: list[tuple[str, int]] = []  # after each comparison: the unchanged users, and the requests so far
     with serve(lambda request: request.reply(content=content)) as server:
         clock = SteppedClock(START)
         provider = CalDavCalendar(DavClient(None, None, 5), f"{server.url}team/{{user}}/", clock=clock)
-        for cursors, wait in (
+        for cursors, wait_afterwards in (
             (two_cursors, DAY / 2),
             (two_cursors, timedelta()),
             (three_cursors, DAY / 2),
@@ -433,7 +435,7 @@ def test_long_list_is_not_requested_again_for_few_calendars() -> None:
             (two_cursors, timedelta()),
         ):
             results.append((join_users(provider.find_unchanged(cursors)), len(server.requests)))
-            clock.advance(wait)
+            clock.advance(wait_afterwards)
         provider.close()
     assert results == [("dana sam", 1), ("", 1), ("dana other1 sam", 2), ("", 2), ("dana sam", 3)]
 
@@ -469,7 +471,7 @@ def test_redirect_of_the_folder_is_followed_only_within_the_host() -> None:
     ],
 )
 def test_folder_of_a_calendar_is_one_level_up(url: str, parts: tuple[str, str]) -> None:
-    assert split_url(url) == parts
+    assert split_folder_and_name(url) == parts
 
 
 @pytest.mark.parametrize("url", ["not a url/{user}", "ftp://example.org/{user}/", "http://nowhere.invalid/{user}/"])

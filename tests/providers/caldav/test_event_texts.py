@@ -1,4 +1,5 @@
-"""The provider writes events that are private and complete (R-23), and reads the events that other programs write."""
+"""The provider writes events that are complete, and private because content is confidential (R-23). It reads the events
+that other programs write."""
 
 import re
 from dataclasses import replace
@@ -13,6 +14,8 @@ from icalendar import Calendar
 
 from tests.providers.conftest import CalDavHands, RequestInterceptor
 from tests.support.caldav import open_calendar
+
+# Times are in March 2027, in UTC: `at(5, 9)` is 9:00 on the 5th, and `span(5, 9)` the hour from then on.
 from tests.support.drafts import WINDOW, at, days, draft, span
 from worker.domain.model import Address, Answer, EventRef, NamedAddress, ShowAs, Span
 from worker.embedded import EmbeddedServers
@@ -28,26 +31,30 @@ pytestmark = pytest.mark.usefixtures("untouched_server")
 
 
 def test_a_written_event_is_private_and_complete(provider: CalDavCalendar, hands: CalDavHands) -> None:
-    """R-23: the event is private, and has all properties that another program needs to show it."""
+    """R-23, content is confidential: the event is private. It has each property that other programs need to show it."""
     dana, sam = hands.person(), hands.person()
-    event = provider.create(dana, draft(dana, sam, reminders=(15, 60), sequence=3))
+    event_draft = draft(dana, sam, reminders=(15, 60), sequence=3)
+    event = provider.create(dana, event_draft)
     calendar: Any = Calendar.from_ical(hands.text(dana, event.ref.id))
     [component] = calendar.walk("VEVENT")
     assert component["CLASS"] == "PRIVATE" and component["SEQUENCE"] == 3 and component["TRANSP"] == "OPAQUE"
-    assert component["SUMMARY"] == "Career conversation: Dana and Sam"
-    assert component["ORGANIZER"] == f"mailto:{dana}" and component["ORGANIZER"].params["CN"] == "Dana Ö."
+    assert component["SUMMARY"] == event_draft.title
+    assert (
+        component["ORGANIZER"] == f"mailto:{dana}" and component["ORGANIZER"].params["CN"] == event_draft.organizer.name
+    )
     assert component["ATTENDEE"].params["PARTSTAT"] == "NEEDS-ACTION"
     assert sorted(alarm["TRIGGER"].dt for alarm in calendar.walk("VALARM")) == [
         -timedelta(hours=1),
         -timedelta(minutes=15),
     ]
-    assert component["DTSTART"].dt == at(9, 10) and not component.errors
+    assert component["DTSTART"].dt == event_draft.span.start and not component.errors
 
 
 def test_update_keeps_properties_that_people_added(provider: CalDavCalendar, hands: CalDavHands) -> None:
-    """R-9: a colour, a category and another reminder stay; the sequence number grows when the time changes."""
+    """R-9, what people change is respected: a colour, a category and another reminder stay. The sequence number grows
+    when the time changes."""
     dana, sam = hands.person(), hands.person()
-    event_draft = draft(dana, sam)
+    event_draft = draft(dana, sam)  # with one reminder, 15 minutes before
     provider.create(dana, event_draft)
     added_lines = "CATEGORIES:Long arc\nCOLOR:teal\nX-MINE:1\nBEGIN:VALARM"
     hands.edit(
@@ -106,7 +113,8 @@ def event_drafts(draw: st.DrawFn) -> Any:
 @given(event_drafts())
 def test_written_event_is_read_back_unchanged(event_draft: Any) -> None:
     """Through the text of RFC 5545 and back, in each zone and on both sides of a change of the clocks."""
-    text = ical_events.to_text(ical_events.compose_calendar(event_draft, at(1, 0), without_server_invitations=True))
+    written_at = at(1, 0)
+    text = ical_events.to_text(ical_events.compose_calendar(event_draft, written_at, without_server_invitations=True))
     assert all(len(line) <= 75 for line in text.encode().split(b"\r\n"))
     calendar = parser.parse_calendar(text, "here")
     event = read_single_event(calendar, EventRef("dana@example.org", "x.ics", "1"), ZoneInfo("Asia/Tokyo"))
@@ -145,7 +153,7 @@ def test_times_without_a_zone_are_in_the_zone_of_the_calendar(provider: CalDavCa
     dana = hands.person("America/New_York")
     hands.put_event(dana, ["DTSTART:20270305T090000", "DTEND:20270305T100000"])
     [busy] = provider.free_busy([dana], WINDOW)[dana].busy
-    assert busy.span == span(5, 14)
+    assert busy.span == span(5, 14)  # 9:00 in New York
 
 
 def test_calendar_without_a_zone_has_the_zone_of_the_settings(server: EmbeddedServers, hands: CalDavHands) -> None:
@@ -195,6 +203,7 @@ def test_unreadable_line_frees_no_time_and_hides_no_other_event(
     dana = add_two_events_and_rewrite(hands, interceptor, old, new)
     free_busy = provider.free_busy([dana], WINDOW)[dana]
     assert free_busy.is_known and len(free_busy.busy) == event_count
+    # two hours, because one of the broken events starts at 11:00, after its end
     assert any(busy_time.span.overlaps(span(5, 9, 120)) for busy_time in free_busy.busy)
     assert len(provider.changes(dana, None, WINDOW).events) == event_count
 
@@ -219,12 +228,12 @@ def test_time_of_an_unreadable_event_is_unknown(
     new: bytes,
     event_count: int,
 ) -> None:
-    """T-2: such time is never free. The reason names the event by a fingerprint, and says what to do."""
+    """T-2, unknown time is never free. The reason names the event by a fingerprint, and says what to do."""
     dana = add_two_events_and_rewrite(hands, interceptor, old, new)
     free_busy = provider.free_busy([dana], WINDOW)[dana]
     assert not free_busy.is_known
     assert re.search(r"can't be read.*\([0-9a-f, ]+\)\. Open the event", free_busy.reason)
-    if b"calendar-data" not in old:
+    if b"calendar-data" not in old:  # without calendar data, `changes` has nothing to read
         assert len(provider.changes(dana, None, WINDOW).events) == event_count
 
 
@@ -245,11 +254,13 @@ def test_own_event_that_became_unreadable_does_not_count_as_deleted(
     new: bytes,
     is_full: bool,
 ) -> None:
-    """T-2: its time is not free either. The guest's copy stays, and the event can be read again later."""
+    """T-2, unknown time is never free: neither is that of this event. The guest's copy stays, and the event can be read
+    again later."""
     dana, sam = hands.person(), hands.person()
     event_draft = draft(dana, sam)
     event = provider.create(dana, event_draft)
     cursor = None if is_full else provider.changes(dana, None, WINDOW).cursor
+    # a change, so that the next reading of changes contains the event
     hands.edit(dana, event_draft.key, lambda text: text.replace("END:VEVENT", "X-OTHER:1\r\nEND:VEVENT"))
     interceptor.rewrite = lambda content: content.replace(old, new)
     unreadable_changes = provider.changes(dana, cursor, WINDOW)

@@ -24,6 +24,7 @@ CASES = Path(__file__).parent / "cases"
 EXPECTED: dict[str, Any] = json.loads((CASES / "expected.json").read_text())
 JANUARY = Span(datetime(2027, 1, 1, tzinfo=UTC), datetime(2027, 2, 1, tzinfo=UTC))
 OWNER = "owner@field.example"
+#: Runs a test with the name of each case. A case is a file, and its entry in `expected.json`.
 each_case = pytest.mark.parametrize("name", sorted(EXPECTED))
 
 
@@ -94,8 +95,11 @@ def serve_text(hands: CalDavHands, interceptor: RequestInterceptor, owner: Addre
     escaped = text.replace("&", "&amp;").replace("<", "&lt;").encode()
 
     def rewrite(content: bytes) -> bytes:
-        begin, end = content.find(b"BEGIN:VCALENDAR"), content.find(b"END:VCALENDAR")
-        return content if begin < 0 or b"case.ics" not in content else content[:begin] + escaped + content[end + 13 :]
+        if b"BEGIN:VCALENDAR" not in content or b"case.ics" not in content:
+            return content
+        last_line = b"END:VCALENDAR"
+        begin, end = content.find(b"BEGIN:VCALENDAR"), content.find(last_line) + len(last_line)
+        return content[:begin] + escaped + content[end:]
 
     interceptor.rewrite = rewrite
 
@@ -110,4 +114,5 @@ def test_simulation_finds_the_expected_times(name: str, tmp_path: Path) -> None:
 
 
 def make_person(address: Address, zone: str) -> Person:
+    """Return a person without working hours."""
     return Person(email=address, name="Sam", zone=zone, country="DE", hours=WorkingHours(((),) * 7))

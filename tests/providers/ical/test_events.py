@@ -16,7 +16,9 @@ from worker.providers.ical.parser import parse_calendar
 from worker.providers.ical.reader import CalendarContents, read_calendar, read_single_event
 
 BERLIN = ZoneInfo("Europe/Berlin")
+#: The window has 91 days, and begins with the day of `AT_TEN`.
 WINDOW = Span(datetime(2026, 9, 7, tzinfo=UTC), datetime(2026, 12, 7, tzinfo=UTC))
+#: From 10:00 to 11:00 in Berlin.
 AT_TEN = ("DTSTART:20260907T080000Z", "DTEND:20260907T090000Z")
 SINCE_1970 = ("DTSTART:19700101T080000Z", "DTEND:19700101T090000Z")
 
@@ -118,12 +120,12 @@ def test_series_whose_second_occurrence_is_beyond_all_dates_has_one() -> None:
         (("DTSTART:20261001T080000Z", "DURATION:-P500000D", "RRULE:FREQ=DAILY"), 1),
         (("DTSTART:20261001T080000Z", "DURATION:-P5D"), 1),
         (("DTSTART:20261001T080000Z", "DURATION:P1000000000D"), 1),
-        (("DTSTART:00010101T000000Z", "DTEND:00010101T080000Z", "RRULE:FREQ=HOURLY"), 0),
+        (("DTSTART:00010101T000000Z", "DTEND:00010101T080000Z", "RRULE:FREQ=HOURLY"), 0),  # read as of 1900
         (("DTSTART;TZID=Asia/Tokyo:00010101T000000", "RRULE:FREQ=DAILY"), 0),
         ((*AT_TEN, "RRULE:FREQ=DAILY", "RRULE:FREQ=SECONDLY"), 1),
         ((*AT_TEN, f"RDATE:{','.join(['20261001T080000Z'] * 100_000)}"), 1),
         ((*AT_TEN, "RDATE;VALUE=PERIOD:20261001T080000Z/P99999999D"), 1),
-        ((*AT_TEN, "RRULE:FREQ=DAILY", "EXDATE:tomorrow"), 91),
+        ((*AT_TEN, "RRULE:FREQ=DAILY", "EXDATE:tomorrow"), 91),  # each day of the window
         ((*AT_TEN, "RRULE:FREQ=DAILY;COUNT=3", "EXDATE;VALUE=DATE:20260908"), 2),
         (("DTSTART;VALUE=DATE:20260907", "RRULE:FREQ=DAILY;COUNT=3", "EXDATE:20260908T000000Z"), 2),
         (("DTSTART;VALUE=DATE:20260907", "RRULE:FREQ=DAILY;UNTIL=20260909T080000Z"), 3),
@@ -141,12 +143,14 @@ def test_series_whose_second_occurrence_is_beyond_all_dates_has_one() -> None:
 )
 @pytest.mark.usefixtures("log_without_titles")
 def test_broken_event_hides_no_other_event(lines: tuple[str, ...], event_count: int) -> None:
+    """A series that can't be expanded is one event, its first occurrence, when that is in the window."""
     assert len(read_broken_event(*lines)) == event_count
 
 
 @pytest.mark.timeout(20)
 @pytest.mark.usefixtures("log_without_titles")
 def test_occurrence_moved_by_a_century_does_not_lengthen_the_series() -> None:
+    """Instead, the series is not expanded, and only its first occurrence is found."""
     change = ("END:VEVENT", "BEGIN:VEVENT", "UID:uid-of-somebody", "RECURRENCE-ID:20261001T080000Z")
     assert len(read_broken_event(*AT_TEN, "RRULE:FREQ=HOURLY", *change, "DTSTART:21500101T080000Z")) == 1
 
@@ -221,13 +225,13 @@ def test_reading_a_single_unreadable_event_is_an_error() -> None:
     ],
 )
 def test_series_is_expanded_through_the_whole_window(rule: str, count: int) -> None:
-    """The window has 91 days."""
+    """Its occurrences on each of the 91 days of the window are found, except where the rule ends before."""
     assert len(read_event(*AT_TEN, f"RRULE:{rule}")) == count
 
 
 @pytest.mark.timeout(20)
 def test_thousands_of_added_or_excluded_dates_are_read() -> None:
-    """The hours go on beyond the window, which has 91 days."""
+    """The hours go on beyond the window, which has 91 * 24."""
     hours = ",".join(f"{WINDOW.start + timedelta(hours=number):%Y%m%dT%H%M%SZ}" for number in range(3000))
     assert len(read_event(*AT_TEN, f"RDATE:{hours}")) == 91 * 24
     assert read_event(*AT_TEN, "RRULE:FREQ=HOURLY;COUNT=2900", f"EXDATE:{hours}") == []

@@ -69,12 +69,13 @@ def list_busy_times(reading: CalendarContents) -> list[str]:
     ],
 )
 def test_single_event_takes_the_longest_time_that_it_names(lines: tuple[str, ...], expected: list[str]) -> None:
+    """Days are those of the owner in Berlin, where midnight is 23:00 UTC."""
     reading = read_event(*lines)
     assert (list_busy_times(reading), reading.unknown_spans) == (expected, [])
 
 
 @pytest.mark.parametrize(
-    ("lines", "days"),
+    ("lines", "days"),  # of January; without the lines, the series is on the 12th, 19th and 26th
     [
         (("EXDATE:",), [12, 19, 26]),
         (("EXDATE;VALUE=DATE:",), [12, 19, 26]),
@@ -136,6 +137,7 @@ def test_recurrence_rule_ends_at_its_last_date_or_count(rule: str, days: list[in
     ],
 )
 def test_unreadable_event_is_unknown_unless_it_takes_no_time(lines: tuple[str, ...]) -> None:
+    """Its end is not known, so it is unknown until the end of the window."""
     assert read_event(*lines).list_unreadable_events(Span(datetime(2027, 4, 1, tzinfo=UTC), WINDOW.end))
     assert not read_event(*lines, "TRANSP:TRANSPARENT").unknown_spans
     assert not read_event(*lines, "STATUS:CANCELLED").unknown_spans

@@ -62,6 +62,7 @@ def test_zone_name_is_read_by_the_definition_in_its_own_file(order: tuple[float,
 
 
 def test_zone_cache_of_another_library_changes_nothing() -> None:
+    """The library `icalendar` keeps the zones of each text that it parses, by their names."""
     Calendar.from_ical(FILES_BY_HOUR[17.0])
     assert read_start_hour(FILES_BY_HOUR[9.0]) == 9
 
@@ -73,7 +74,7 @@ def test_zone_definitions_are_not_mixed_between_threads() -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "definition", "expected"),
+    ("name", "definition", "expected_hour"),  # in UTC, of an event at 12:00 local time in July
     [
         ("Europe/Berlin", define_zone("-0500", name="Europe/Berlin"), 10),
         ("europe/berlin", [], 10),
@@ -96,9 +97,9 @@ def test_zone_definitions_are_not_mixed_between_threads() -> None:
         ("Odd", define_zone("+9900", name="Odd"), 10),
     ],
 )
-def test_zone_names_are_recognized_in_each_usual_form(name: str, definition: list[str], expected: float) -> None:
+def test_zone_names_are_recognized_in_each_usual_form(name: str, definition: list[str], expected_hour: float) -> None:
     """A known place is read by its present rules, not by those in the file. An unknown name means the owner's zone."""
-    assert read_start_hour(make_calendar(definition, name)) == expected
+    assert read_start_hour(make_calendar(definition, name)) == expected_hour
 
 
 def test_zone_name_without_quotes_is_recognized() -> None:

@@ -64,7 +64,7 @@ class StateComparison:
         all_states = {state for known_states in comparable.values() for state in known_states}
         current_states: set[CalendarState] = set()
         for folder in sorted(self._choose_folders(comparable.values())):
-            states_in_folder = {(url, mark) for url, mark in all_states if split_url(url)[0] == folder}
+            states_in_folder = {(url, mark) for url, mark in all_states if split_folder_and_name(url)[0] == folder}
             current_states |= self._select_current_states(folder, states_in_folder)
         return {person for person, known_states in comparable.items() if known_states <= current_states}
 
@@ -72,7 +72,7 @@ class StateComparison:
         """Return the folders that contain enough of these calendars to be listed."""
         urls_by_folder: dict[str, set[str]] = {}
         for url in {url for states in groups for url, _ in states}:
-            urls_by_folder.setdefault(split_url(url)[0], set()).add(url)
+            urls_by_folder.setdefault(split_folder_and_name(url)[0], set()).add(url)
         return {folder for folder, urls in urls_by_folder.items() if len(urls) >= self._get_min_count(folder)}
 
     def _get_min_count(self, folder: str) -> float:
@@ -93,7 +93,7 @@ class StateComparison:
             self._pause(folder, PAUSE, "can't be listed")
             return set()
         marks_by_name = _collect_marks(answer)
-        listed_marks = {(url, mark): marks_by_name.get(split_url(url)[1], set()) for url, mark in states}
+        listed_marks = {(url, mark): marks_by_name.get(split_folder_and_name(url)[1], set()) for url, mark in states}
         is_useful = any(_get_kind(mark) in map(_get_kind, marks) for (_, mark), marks in listed_marks.items())
         if is_useful:
             self._min_counts[folder] = len(answer.entries) / ENTRIES_PER_CALENDAR, self._clock() + PAUSE
@@ -106,7 +106,7 @@ class StateComparison:
         log.info("%s %s; its calendars are read one by one", folder, reason, extra={"action": Action.FOLDER_UNLISTED})
 
 
-def split_url(url: str) -> tuple[str, str]:
+def split_folder_and_name(url: str) -> tuple[str, str]:
     """Return the URL of a calendar's folder, and the calendar's unquoted name in the folder. Both are empty for a
     calendar without a folder: one at the root of its host, or one whose URL has a query or a fragment."""
     try:
@@ -122,12 +122,12 @@ def split_url(url: str) -> tuple[str, str]:
 def _is_comparable(state: CalendarState) -> bool:
     """Return whether a list of the calendar's folder can show that this state is the current one."""
     url, mark = state
-    return _get_kind(mark) in _LISTED_KINDS and bool(split_url(url)[0])
+    return _get_kind(mark) in _LISTED_KINDS and bool(split_folder_and_name(url)[0])
 
 
 def _get_folders(states: Iterable[CalendarState]) -> set[str]:
     """Return the URLs of the folders that contain the calendars of these states."""
-    return {split_url(url)[0] for url, _ in states}
+    return {split_folder_and_name(url)[0] for url, _ in states}
 
 
 def _collect_marks(answer: Multistatus) -> dict[str, set[str]]:
