@@ -53,7 +53,8 @@ def mailer(double: Google, section: dict[str, Any]) -> Iterator[GmailMailer]:
 
 @pytest.fixture
 def account_section(double: Google, tmp_path: Path) -> dict[str, Any]:
-    """The section of the settings with an OAuth client, to which managers grant access to their own accounts."""
+    """The section of the settings with an OAuth client, to which managers grant access to their own accounts. `keys`
+    seal the grants."""
     client, secret = double.tokens.client
     folder = {"token_folder": str(tmp_path / "tokens"), "keys": [KEY]}
     return {**double.section, **folder, "client_id": client, "password": secret}

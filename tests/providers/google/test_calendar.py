@@ -1,4 +1,4 @@
-"""Google's calendars and mail keep the contracts of a provider, tested against the strict double."""
+"""Google's calendars and mail pass the tests that each provider of calendars or mail inherits, on the strict double."""
 
 import json
 from collections.abc import Callable, Iterator
@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from tests.doubles.google import Google, GoogleHands
-from tests.support.drafts import WINDOW, Hands, draft, span
+from tests.support.drafts import WINDOW, Hands, draft, span  # `span(5, 9)` is 9:00-10:00 UTC on 5 March 2027
 from tests.support.mailer_contract import MailerContract
 from tests.support.provider_contract import CalendarContract, GuestDeletionContract, TextContract
 from worker.domain.model import Address, Answer
@@ -55,7 +55,7 @@ def clear_faults(double: Google) -> Iterator[None]:
 class TestDelegated(CalendarContract, TextContract, GuestDeletionContract):
     """A service account that acts as everybody."""
 
-    hand_moves_ask_anew = False
+    hand_moves_ask_anew = False  # as in each class below: Google keeps the answers when the organizer moves an event
 
 
 class TestAliasesOfThePeopleFile(CalendarContract, GuestDeletionContract):
@@ -101,14 +101,15 @@ class TestLearnedAliases(CalendarContract, GuestDeletionContract):
         return GoogleHands(double.calendars, aliased=True)
 
     def test_an_event_of_two_people_names_organizer_and_guest(self, provider: CalendarProvider, hands: Hands) -> None:
-        """T-9: a guest of another meeting has the address that Google shows, until our invitation shows whose it is."""
+        """T-9, a review may take place in a 1:1 of the two. Its guest, whom Google names by another address, is
+        recognized as soon as our own invitation has shown whose address that is."""
         dana, sam = hands.person(), hands.person()
         hands.invite(dana, sam, span(5, 14), Answer.ACCEPTED)
         [event] = provider.changes(dana, None, WINDOW).events
         assert (event.organizer, list(event.answers.values())) == (dana, [Answer.ACCEPTED])
         provider.create(dana, draft(dana, sam, span=span(9, 10)))
         answers = {event.key: dict(event.answers) for event in provider.changes(dana, None, WINDOW).events}
-        assert answers[None] == {sam: Answer.ACCEPTED}
+        assert answers[None] == {sam: Answer.ACCEPTED}  # None is the key of the event that is not ours
 
 
 class ConnectingHands(GoogleHands):

@@ -1,8 +1,10 @@
-"""Reading the changes of a calendar at Google, with a sync token or in a full pass."""
+"""Reading the changes of a calendar at Google, with a sync token or in a full read (of all events)."""
 
 import pytest
 
 from tests.doubles.google import Google, GoogleHands
+
+# Times are in March 2027, in UTC: `at(5, 9)` is 9:00 on the 5th, and `span(5, 9)` the hour from then on.
 from tests.support.drafts import WINDOW, at, span
 from tests.support.google import EVENTS_LIST, calls_of, google_times, requested_methods
 from worker.errors import InvalidResponse
@@ -13,7 +15,7 @@ from worker.providers.google.calendar import GoogleCalendar
 def test_request_with_a_sync_token_has_no_forbidden_parameters(
     double: Google, provider: GoogleCalendar, hands: GoogleHands
 ) -> None:
-    """Only the full pass may bound the time. All other parameters have to stay the same, or the double refuses."""
+    """Only the full read may bound the time. All other parameters have to stay the same, or the double refuses."""
     dana = hands.person()
     cursor = provider.changes(dana, None, WINDOW).cursor
     provider.changes(dana, cursor, WINDOW)
@@ -23,7 +25,7 @@ def test_request_with_a_sync_token_has_no_forbidden_parameters(
 
 
 @pytest.mark.parametrize("reason", ["fullSyncRequired", "updatedMinTooLongAgo"])
-def test_expired_sync_token_leads_to_a_full_pass_at_once(
+def test_expired_sync_token_leads_to_a_full_read_at_once(
     double: Google, provider: GoogleCalendar, hands: GoogleHands, reason: str
 ) -> None:
     """Google gives one of two reasons with status 410."""
@@ -35,7 +37,7 @@ def test_expired_sync_token_leads_to_a_full_pass_at_once(
     assert changes.is_full and [event.span for event in changes.events] == [span(5, 14)]
 
 
-def test_full_pass_that_google_refuses_with_410_is_not_repeated(
+def test_full_read_that_google_refuses_with_410_is_not_repeated(
     double: Google, provider: GoogleCalendar, hands: GoogleHands
 ) -> None:
     dana = hands.person()
@@ -75,7 +77,7 @@ def test_deleted_event_and_cancelled_occurrence_are_read_as_changes(
     assert [event.span for event in changes.events] == [span(8, 9, 30), span(10, 9, 30)]
 
 
-def test_full_pass_leaves_out_deleted_events(double: Google, provider: GoogleCalendar, hands: GoogleHands) -> None:
+def test_full_read_leaves_out_deleted_events(double: Google, provider: GoogleCalendar, hands: GoogleHands) -> None:
     dana = hands.person()
     kept_id, deleted_id = hands.add(dana, span(5, 14)), hands.add(dana, span(6, 14))
     cursor = provider.changes(dana, None, WINDOW).cursor
@@ -94,6 +96,7 @@ def test_moved_occurrence_is_only_at_its_new_time(provider: GoogleCalendar, hand
         for name, hour in (("start", "10"), ("end", "11"))
     }
     series_id = hands.insert(dana, **times, **rule)
+    # Google's id of an occurrence ends in its start by the rule
     hands.patch(dana, f"{series_id}_20270309T090000Z", **google_times(span(10, 15)))
     cursor = provider.changes(dana, None, WINDOW).cursor
     starts = [busy.span.start for busy in provider.free_busy([dana], WINDOW)[dana].busy]

@@ -1,4 +1,4 @@
-"""Channels of Google: the contract of channels, and what applies to this service only."""
+"""Channels of Google: the tests of every service with channels, and what applies to this service only."""
 
 import json
 from collections.abc import Iterator, Sequence
@@ -12,7 +12,7 @@ import pytest
 from tests.doubles.google import Google, GoogleHands
 from tests.doubles.google.channels import Channels
 from tests.support.channel_contract import PUBLIC, Listener, SecondChannelContract, channel_of, listen
-from tests.support.drafts import span
+from tests.support.drafts import span  # `span(5, 9)` is 9:00-10:00 UTC on 5 March 2027
 from tests.support.google import calls_of, connect
 from tests.support.loopback import ReceivedRequest
 from worker.clock import SteppedClock, utcnow
@@ -29,18 +29,20 @@ PATH = "/notify/google"
 
 @pytest.fixture
 def service(double: Google) -> Channels:
+    """The part of the double that sends notifications."""
     return double.calendars.channels
 
 
 @pytest.fixture
 def listener(service: Channels) -> Iterator[Listener]:
+    """The server behind the public URL of Longarc (`PUBLIC`)."""
     with listen() as running_listener:
         service.routes[PUBLIC] = running_listener.url
         yield running_listener
 
 
 class GoogleContract(SecondChannelContract):
-    """The contract of channels, with Google's notifications."""
+    """The tests of a service that can't renew channels, with Google's notifications."""
 
     path = PATH
 
@@ -90,7 +92,8 @@ def test_google_is_among_the_calendars_with_channels() -> None:
 def test_channel_is_requested_for_seven_days_and_all_changes(
     double: Google, provider: GoogleCalendar, hands: GoogleHands
 ) -> None:
-    """Without a lifetime in the request, it may be an hour. No field limits the changes that are notified."""
+    """Without a lifetime in the request (`ttl`, in seconds), it may be an hour. No field limits the changes that are
+    notified."""
     dana = hands.person()
     channel = open_channel(provider, dana)
     [call] = calls_of(double, WATCH)
@@ -200,7 +203,9 @@ def test_each_refusal_of_a_channel_has_its_error_and_text(
 ) -> None:
     """The text has one line, without the token. A refusal of the URL does not count as a revoked grant."""
     channel = channel_of(hands.person(), PATH)
-    double.faults.add(WATCH, reason, times=2, status=401 if reason.startswith("webhook") else 0)
+    # Twice, because a refused grant is renewed once; with the usual status, except for a form of one reason.
+    status = 401 if reason.startswith("webhook") else 0
+    double.faults.add(WATCH, reason, times=2, status=status)
     with pytest.raises(error, match=expected_text) as error_info:
         provider.open_channel(channel)
     assert type(error_info.value) is error
@@ -273,7 +278,7 @@ def test_other_failure_to_close_raises_an_error(
         {"expiration": "0"},
         {"expiration": "-1"},
         {"expiration": "9" * 40},
-        {"expiration": "253402300799000"},
+        {"expiration": "253402300799000"},  # milliseconds: the last second of the year 9999
         {"expiration": ["1"]},
     ],
 )
@@ -302,7 +307,7 @@ def test_no_notification_comes_after_the_end_of_a_channel(tmp_path: Path) -> Non
         clock.move_to(opened_channel.expires_at - timedelta(seconds=1))
         hands.add(dana, span(5, 14))
         channels.settle()
-        assert len(listener.requests) == 2
+        assert len(listener.requests) == 2  # that the channel was opened, and the change
         clock.move_to(opened_channel.expires_at)
         hands.add(dana, span(6, 14))
         channels.settle()

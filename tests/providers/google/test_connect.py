@@ -14,6 +14,7 @@ import requests
 
 from tests.doubles.google import Google
 from tests.support.companies import KEY
+from tests.support.drafts import UNUSED_KEY
 from tests.support.terminal import Terminal
 from worker.errors import AuthRevoked, Forbidden, LongarcError, Refused, Unavailable
 from worker.providers.google import calendar
@@ -53,6 +54,7 @@ def make_browser(change: Callable[[str], str] = lambda url: url) -> Callable[[st
 
 
 def list_stored_grants(section: dict[str, Any]) -> list[Path]:
+    """Return the files of the grants."""
     folder = Path(section["token_folder"])
     return sorted(folder.iterdir()) if folder.exists() else []
 
@@ -62,12 +64,13 @@ def test_grant_is_stored_sealed_and_readable_by_its_owner_only(double: Google, s
     assert account == DANA and [Path(file)] == list_stored_grants(section)
     assert stat.S_IMODE(Path(file).stat().st_mode) == 0o600
     token = TokenFolder(Path(section["token_folder"]), [KEY]).load(DANA)
+    # each refresh token of Google begins with `1//`
     assert token.startswith("1//") and token.encode() not in Path(file).read_bytes()
-    assert calendar.build_calendar(section).find(DANA, "s1.1") is None
+    assert calendar.build_calendar(section).find(DANA, UNUSED_KEY) is None  # Google accepts the token
 
 
 def test_request_names_only_the_needed_scopes_and_is_protected(section: dict[str, Any]) -> None:
-    """PKCE and a state protect it, and it returns to a port of this machine."""
+    """PKCE (`code_challenge`) and a state protect it, and it returns to a port of this machine."""
     urls: list[str] = []
 
     def record_url(url: str) -> str:
@@ -141,7 +144,7 @@ def test_error_names_a_remedy_for_a_wrong_setting(
 def test_error_says_that_the_token_was_sealed_with_another_key(section: dict[str, Any]) -> None:
     connect_account(section, DANA, make_browser(), wait=10)
     with pytest.raises(AuthRevoked, match="another key than those in LONGARC_KEY"):
-        calendar.build_calendar({**section, "keys": [generate_key()]}).find(DANA, "s1.1")
+        calendar.build_calendar({**section, "keys": [generate_key()]}).find(DANA, UNUSED_KEY)
 
 
 @pytest.mark.parametrize("stored_content", ["another key", "junk"])
@@ -150,7 +153,7 @@ def test_new_grant_replaces_a_grant_that_cannot_be_opened(section: dict[str, Any
     if stored_content == "junk":
         Path(file).write_bytes(b"garbage")
     connect_account(section, DANA, make_browser(), wait=10)
-    assert calendar.build_calendar(section).find(DANA, "s1.1") is None
+    assert calendar.build_calendar(section).find(DANA, UNUSED_KEY) is None
 
 
 def test_invalid_path_of_the_grant_is_refused_before_the_browser_opens(section: dict[str, Any]) -> None:
@@ -166,7 +169,8 @@ def test_invalid_path_of_the_grant_is_refused_before_the_browser_opens(section: 
 
 
 def test_rotation_continues_after_a_grant_that_no_key_opens(fresh_terminal: Terminal, tmp_path: Path) -> None:
-    """The error names each grant that no key opens. The other grants are sealed anew."""
+    """The error names each grant that no key opens, and does not call the old keys needless. The other grants are
+    sealed anew."""
     folder, new_key = tmp_path / "tokens", generate_key()
     for person, key in (("amy@example.org", generate_key()), (DANA, KEY)):
         TokenFolder(folder, [key]).save(person, f"token of {person}")
@@ -174,7 +178,7 @@ def test_rotation_continues_after_a_grant_that_no_key_opens(fresh_terminal: Term
         "longarc.toml", f'database = "{fresh_terminal.url}"\n[calendars.google]\ntoken_folder = "{folder}"\n'
     )
     fresh_terminal.env["LONGARC_KEY"] = f"{new_key},{KEY}"
-    fresh_terminal.output_of("people", "--apply")
+    fresh_terminal.output_of("people", "--apply")  # creates the database, which `rotate` seals anew too
     error_text = fresh_terminal.error_of("rotate")
     assert "amy@example.org" in error_text and "1 piece sealed anew" in error_text and "not needed" not in error_text
     assert TokenFolder(folder, [new_key]).load(DANA) == f"token of {DANA}"
@@ -201,6 +205,6 @@ def test_command_connects_and_rotation_seals_the_token_anew(
     child.stdout.close()
     new_key = generate_key()
     fresh_terminal.env["LONGARC_KEY"] = f"{new_key},{KEY}"
-    fresh_terminal.output_of("people", "--apply")
+    fresh_terminal.output_of("people", "--apply")  # creates the database, which `rotate` seals anew too
     assert "1 piece" in fresh_terminal.output_of("rotate")
     assert TokenFolder(Path(folder), [new_key]).load(DANA)

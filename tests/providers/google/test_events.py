@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from tests.doubles.google import Google, GoogleHands
-from tests.support.drafts import WINDOW, draft, span
+from tests.support.drafts import WINDOW, draft, span  # `span(5, 9)` is 9:00-10:00 UTC on 5 March 2027
 from tests.support.google import (
     EVENTS_DELETE,
     EVENTS_GET,
@@ -33,11 +33,12 @@ def test_event_id_encodes_the_key_in_characters_that_google_allows(
     for key in ("s1.1", "ü/ß #1.12", "x" * 100):
         event_id = events.make_event_id(key)
         assert set(event_id) <= set("0123456789abcdefghijklmnopqrstuv") and events.decode_key(event_id) == key
+    # ids that are not of our events
     assert events.decode_key("longarc") is events.decode_key("longarc0") is events.decode_key("abcde") is None
     dana = hands.person()
     assert provider.create(dana, draft(dana, key="s7.1")).ref.id == events.make_event_id("s7.1")
     with pytest.raises(Permanent):
-        provider.create(dana, draft(dana, key="ü" * 400))
+        provider.create(dana, draft(dana, key="ü" * 400))  # too long for an id
 
 
 def test_create_with_an_existing_id_returns_the_existing_event(
@@ -89,7 +90,7 @@ def test_existing_event_that_google_does_not_show_yet_is_unavailable(
 def test_event_is_private_and_stores_the_key_in_a_private_property(
     double: Google, provider: GoogleCalendar, hands: GoogleHands
 ) -> None:
-    """R-23: only the two people see what the event is. Guests may not change it."""
+    """R-23, content is confidential: only the two people see what the event is. Guests may not change it."""
     dana, sam = hands.person(), hands.person()
     event_draft = draft(dana, sam, reminders=(60, 15))
     event = provider.create(dana, event_draft)
@@ -249,7 +250,7 @@ def test_update_that_took_effect_without_an_answer_is_not_repeated(
 
 
 def test_room_that_people_added_stays(provider: GoogleCalendar, hands: GoogleHands) -> None:
-    """R-9: changes by people are not undone."""
+    """R-9, what people change is respected."""
     dana, sam = hands.person(), hands.person()
     event = provider.create(dana, event_draft := draft(dana, sam))
     room = {"email": "room4@example.org", "resource": True, "responseStatus": "accepted"}
@@ -265,7 +266,8 @@ def test_room_that_people_added_stays(provider: GoogleCalendar, hands: GoogleHan
 
 
 def test_guests_whom_people_added_stay_unchanged(double: Google, provider: GoogleCalendar, hands: GoogleHands) -> None:
-    """R-9: neither a new subject nor a move removes a guest, sends a cancellation, or loses what people wrote."""
+    """R-9, what people change is respected: neither a new title nor a move removes a guest, sends a
+    cancellation, or loses what people wrote."""
     dana, sam, kim = hands.person(), hands.person(), hands.person()
     event = provider.create(dana, event_draft := draft(dana, sam))
     guest_kim = {
@@ -290,7 +292,7 @@ def test_guests_whom_people_added_stay_unchanged(double: Google, provider: Googl
     assert not [notice for notice in double.calendars.notices if notice.kind == "cancellation"]
 
 
-def test_update_of_the_subject_writes_no_guests(double: Google, provider: GoogleCalendar, hands: GoogleHands) -> None:
+def test_update_of_the_title_writes_no_guests(double: Google, provider: GoogleCalendar, hands: GoogleHands) -> None:
     dana, sam = hands.person(), hands.person()
     event = provider.create(dana, event_draft := draft(dana, sam))
     provider.update(event.ref, replace(event_draft, title="Talk"))

@@ -5,6 +5,8 @@ from typing import Any
 import pytest
 
 from tests.doubles.google import Google, GoogleHands
+
+# Times are in March 2027, in UTC: `at(5, 9)` is 9:00 on the 5th, and `span(5, 9)` the hour from then on.
 from tests.support.drafts import DAY, WINDOW, at, draft, span
 from tests.support.google import EVENTS_LIST, FREE_BUSY_QUERY, calls_of, connect, google_times, requested_methods
 from worker.domain.model import Address, Answer, FreeBusy, ShowAs, Span
@@ -53,6 +55,7 @@ def test_only_times_of_a_reports_events_are_requested(
 
 
 def test_fifty_people_are_read_in_one_request(double: Google, provider: GoogleCalendar, hands: GoogleHands) -> None:
+    """The request is a batch. Of 51 people, the last is read by a request alone."""
     people = [hands.person() for _ in range(51)]
     free_busy_by_person = provider.free_busy(people, WINDOW)
     assert all(free_busy.is_known for free_busy in free_busy_by_person.values())
@@ -76,7 +79,7 @@ def test_unreadable_calendar_does_not_prevent_reading_others(
 def test_temporary_error_in_a_batch_makes_only_one_person_unknown(
     double: Google, provider: GoogleCalendar, hands: GoogleHands, reason: str
 ) -> None:
-    """T-2: this person is unknown and not free, until the next attempt."""
+    """T-2, unknown time is never free: this person is unknown until the next attempt."""
     people = [hands.person() for _ in range(3)]
     hands.add(people[0], span(5, 14))
     double.faults.add(EVENTS_LIST, reason, who=people[2])
@@ -159,6 +162,7 @@ def test_one_query_is_for_at_most_fifty_people_and_sixty_days(
         and len(free_busy_by_person[others[0]].busy) == 1
     )
     assert [len(call.body["items"]) for call in calls_of(double, FREE_BUSY_QUERY)] == [50, 50, 50, 1, 1, 1]
+    # the 51 people need two queries for each of three parts of the 130 days
 
 
 def test_person_hidden_from_one_account_is_read_through_another(
@@ -231,6 +235,6 @@ def test_report_stays_known_after_a_permanent_error_of_a_manager_not_requested(
     "answer", [None, [], "busy", 5, {}, {"busy": 5}, {"busy": [{"start": "x"}]}, {"errors": ["x"]}]
 )
 def test_invalid_answer_about_a_person_is_unknown_and_not_free(answer: object) -> None:
-    """T-2: whatever the answer holds in place of one person's free/busy."""
+    """T-2, unknown time is never free, whatever the answer holds in place of one person's free/busy."""
     free_busy = parse_free_busy("dana@example.org", answer)
     assert not free_busy.is_known and "dana@example.org" in free_busy.reason

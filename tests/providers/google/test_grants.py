@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from tests.doubles.google import Google, GoogleHands
-from tests.support.drafts import WINDOW, draft
+from tests.support.drafts import UNUSED_KEY, WINDOW, draft
 from tests.support.google import EVENTS_GET, connect, requested_methods
 from worker.clock import SteppedClock, utcnow
 from worker.errors import AuthRevoked, InvalidResponse, Unavailable
@@ -39,23 +39,23 @@ def test_token_is_requested_once_an_hour(double: Google, section: dict[str, Any]
     provider = google.build_with_clock(section, clock)
     dana = hands.person()
     for _ in range(3):
-        provider.find(dana, "s1.1")
+        provider.find(dana, UNUSED_KEY)
     assert len(double.tokens.token_requests) == 1
     clock.advance(timedelta(hours=1))
-    provider.find(dana, "s1.1")
+    provider.find(dana, UNUSED_KEY)
     assert len(double.tokens.token_requests) == 2
 
 
 def test_refused_token_is_renewed_once(double: Google, provider: GoogleCalendar, hands: GoogleHands) -> None:
     dana = hands.person()
-    provider.find(dana, "s1.1")
+    provider.find(dana, UNUSED_KEY)
     double.tokens.expire_access_tokens()
     assert provider.create(dana, draft(dana)).key
     # to find, to create, and to create again with another token
     assert (len(requested_methods(double)), len(double.tokens.token_requests)) == (3, 2)
     double.faults.add(EVENTS_GET, "authError", times=9)
     with pytest.raises(AuthRevoked):
-        provider.find(dana, "s1.1")
+        provider.find(dana, UNUSED_KEY)
     # to find, and to find again with a third token
     assert (len(requested_methods(double)), len(double.tokens.token_requests)) == (5, 3)
 
@@ -76,7 +76,7 @@ def test_error_says_that_google_no_longer_accepts_the_key(
 ) -> None:
     double.tokens.withdraw_keys()
     with pytest.raises(AuthRevoked, match="no longer accepts the key"):
-        provider.find(hands.person(), "s1.1")
+        provider.find(hands.person(), UNUSED_KEY)
 
 
 @pytest.mark.parametrize(
@@ -99,16 +99,18 @@ def test_error_says_what_is_wrong_with_the_key_file(
     file = tmp_path / "other.json"
     file.write_text(content)
     with pytest.raises(AuthRevoked, match=expected_text) as error_info:
-        google.build_calendar({**section, "service_account": str(file)}).find("dana@example.org", "s1.1")
+        google.build_calendar({**section, "service_account": str(file)}).find("dana@example.org", UNUSED_KEY)
     assert "\n" not in str(error_info.value) and "Add key > JSON" in str(error_info.value)
     with pytest.raises(AuthRevoked, match="No such file"):
-        google.build_calendar({**section, "service_account": str(tmp_path / "none")}).find("dana@example.org", "s1.1")
+        google.build_calendar({**section, "service_account": str(tmp_path / "none")}).find(
+            "dana@example.org", UNUSED_KEY
+        )
 
 
 def test_error_names_a_wrong_clock(double: Google, section: dict[str, Any], hands: GoogleHands) -> None:
     provider = google.build_with_clock(section, SteppedClock(utcnow() + timedelta(days=2)))
     with pytest.raises(AuthRevoked, match="correct the clock"):
-        provider.find(hands.person(), "s1.1")
+        provider.find(hands.person(), UNUSED_KEY)
 
 
 def test_revoked_grant_names_the_connect_command(
@@ -117,10 +119,10 @@ def test_revoked_grant_names_the_connect_command(
     dana = hands.person()
     connect(double, account_section, dana)
     provider = google.build_calendar(account_section)
-    assert provider.find(dana, "s1.1") is None
+    assert provider.find(dana, UNUSED_KEY) is None
     double.tokens.revoke(dana)
     with pytest.raises(AuthRevoked, match=f"longarc connect google {dana}"):
-        provider.find(dana, "s1.1")
+        provider.find(dana, UNUSED_KEY)
 
 
 @pytest.mark.parametrize("reason", [None, "reset", "html"])
@@ -129,7 +131,7 @@ def test_failure_of_the_token_endpoint_is_unavailable_or_an_invalid_response(
 ) -> None:
     double.faults.add("token", reason or "backendError")
     with pytest.raises(Unavailable if reason != "html" else InvalidResponse):
-        provider.find(hands.person(), "s1.1")
+        provider.find(hands.person(), UNUSED_KEY)
 
 
 # --- checks ---------------------------------------------------------------------------------------------------------
@@ -140,7 +142,7 @@ def test_check_has_a_finding_for_the_api_and_each_scope(
 ) -> None:
     findings = provider.check(hands.person())
     assert all(finding.ok for finding in findings)
-    assert sum("API is enabled" in finding.statement for finding in findings) >= 1
+    assert any("API is enabled" in finding.statement for finding in findings)
     assert {OWNED_EVENTS_SCOPE, EVENTS_READ_SCOPE} <= {
         scope for finding in findings for scope in (OWNED_EVENTS_SCOPE, EVENTS_READ_SCOPE) if scope in finding.statement
     }

@@ -12,7 +12,7 @@ from worker.providers.google.habits import parse_zone
 
 def test_zone_is_that_of_the_calendar(double: Google, section: dict[str, Any], hands: GoogleHands) -> None:
     habits = google.build_calendar(section).habits(hands.person("Asia/Tokyo"))
-    assert (habits.zone, habits.hours) == ("Asia/Tokyo", None)
+    assert (habits.zone, habits.hours) == ("Asia/Tokyo", None)  # Google names no working hours
     assert [request.call.raw_query["fields"] for request in double.requests if request.call] == ["timeZone"]
 
 

@@ -8,7 +8,9 @@ import pytest
 
 from tests.doubles.google import Google, GoogleHands
 from tests.support.companies import KEY
-from tests.support.drafts import WINDOW, draft, letter, span
+
+# `span(5, 9)` is the hour from 9:00 UTC on 5 March 2027.
+from tests.support.drafts import UNUSED_KEY, WINDOW, draft, letter, span
 from tests.support.google import EVENTS_DELETE, EVENTS_GET, EVENTS_INSERT, EVENTS_LIST, calls_of, requested_methods
 from worker.clock import SteppedClock, utcnow
 from worker.errors import AuthRevoked, Forbidden, NotFound, ProviderError, RateLimited, Unavailable
@@ -41,7 +43,7 @@ def test_quota_name_of_a_person_depends_on_the_companys_key(
     """So the name cannot be guessed. It is the same in all processes that have the key."""
     dana = hands.person()
     for keys in ([KEY], [KEY], ["another"], []):
-        google.build_calendar({**section, "keys": keys}).find(dana, "s1.1")
+        google.build_calendar({**section, "keys": keys}).find(dana, UNUSED_KEY)
     first_name, second_name, name_of_other_key, name_without_key = (
         call.query["quotaUser"] for call in calls_of(double, EVENTS_GET)
     )
@@ -54,6 +56,7 @@ def test_each_person_uses_only_the_own_quota(double: Google, provider: GoogleCal
     people = [hands.person() for _ in range(30)]
     free_busy_by_person = provider.free_busy(people, WINDOW)
     assert all(free_busy.is_known for free_busy in free_busy_by_person.values())
+    # each user has used the quota once; the empty name stands for the whole project
     assert {len(times) for user, times in double.quota.used.items() if user} == {1}
 
 
@@ -65,9 +68,9 @@ def test_our_limit_counts_the_same_requests_as_googles_quota(
     provider = google.build_calendar({**section, "per_person": 10})
     dana, kim = hands.person(), hands.person()
     for person in [dana, kim] * 10:
-        provider.find(person, "s1.1")
+        provider.find(person, UNUSED_KEY)
     with pytest.raises(RateLimited, match="limit of requests to Google"):
-        provider.find(dana, "s1.1")
+        provider.find(dana, UNUSED_KEY)
 
 
 # --- throttling and faults ------------------------------------------------------------------------------------------
@@ -117,7 +120,7 @@ def test_error_of_a_refusal_depends_on_googles_reason(
     expected_text: str,
 ) -> None:
     dana = hands.person()
-    double.faults.add(EVENTS_INSERT, reason, times=2)
+    double.faults.add(EVENTS_INSERT, reason, times=2)  # because a refused grant is renewed once
     with pytest.raises(error, match=expected_text) as error_info:
         provider.create(dana, draft(dana))
     assert "\n" not in str(error_info.value)
@@ -158,8 +161,8 @@ def test_failed_cancel_is_uncertain_and_the_next_attempt_deletes_the_event(
 def test_write_without_an_answer_in_time_is_uncertain(
     double: Google, section: dict[str, Any], hands: GoogleHands
 ) -> None:
-    dana, event_draft = hands.person(), draft("")
-    event_draft = replace(event_draft, organizer=replace(event_draft.organizer, email=dana))
+    dana = hands.person()
+    event_draft = draft(dana)
     provider = google.build_calendar({**section, "timeout": 0.3})
     double.faults.add(EVENTS_INSERT, "hang", after=True)
     with pytest.raises(Unavailable) as error_info:
@@ -202,20 +205,21 @@ def test_cancel_of_a_deleted_event_succeeds(double: Google, provider: GoogleCale
 def test_requests_above_our_limits_are_refused_without_a_request_to_google(
     double: Google, section: dict[str, Any], hands: GoogleHands
 ) -> None:
-    """There is a limit for each person and one for the project. The error says how long to wait; nothing sleeps."""
+    """There is a limit for each person and one for the project, both for a minute. The error says how long to wait;
+    nothing sleeps."""
     clock = SteppedClock(utcnow())
     provider = google.build_with_clock({**section, "per_person": 10, "per_project": 15}, clock)
     dana, kim = hands.person(), hands.person()
     for _ in range(10):
-        provider.find(dana, "s1.1")
+        provider.find(dana, UNUSED_KEY)
     clock.advance(timedelta(seconds=20))
     with pytest.raises(RateLimited) as error_info:
-        provider.find(dana, "s1.1")
-    assert error_info.value.retry_after == timedelta(seconds=40)
+        provider.find(dana, UNUSED_KEY)
+    assert error_info.value.retry_after == timedelta(seconds=40)  # the rest of the minute
     for _ in range(5):
-        provider.find(kim, "s1.1")
+        provider.find(kim, UNUSED_KEY)
     with pytest.raises(RateLimited, match="project"):
-        provider.find(kim, "s1.1")
+        provider.find(kim, UNUSED_KEY)
     assert len(double.requests) == 15
     clock.advance(timedelta(seconds=40))
-    provider.find(dana, "s1.1")
+    provider.find(dana, UNUSED_KEY)
