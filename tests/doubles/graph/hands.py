@@ -109,12 +109,14 @@ class Hands:
         item = self._find_occurrence(address, series, number)
         item.mailbox.delete_item(item)
 
-    def answer(self, organizer: Address, guest: Address, key: str, answer: Answer, wish: Span | None = None) -> None:
-        """Answer our event as its guest; `wish` proposes another time."""
+    def answer(
+        self, organizer: Address, guest: Address, key: str, answer: Answer, proposed: Span | None = None
+    ) -> None:
+        """Answer our event as its guest; `proposed` is another time that the guest proposes."""
         copy = self.world.mailboxes[guest].find_by_uid(self.find_event(organizer, key).uid)
         assert copy is not None, f"{guest} has no copy of {key}"
-        proposed: Json | None = {"start": wish.start, "end": wish.end} if wish else None
-        self.world.respond(copy, _ANSWERS[answer], proposed)
+        proposed_time: Json | None = {"start": proposed.start, "end": proposed.end} if proposed else None
+        self.world.respond(copy, _ANSWERS[answer], proposed_time)
 
     def move(self, address: Address, key: str, span: Span) -> None:
         item = self.find_event(address, key)

@@ -1,5 +1,5 @@
 """The double of Microsoft 365, which the tests of a module share and which each test finds empty, and providers that
-use it."""
+use it. `section` returns the section of the settings for the double."""
 
 from collections.abc import Iterator
 from typing import Any

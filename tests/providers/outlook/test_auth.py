@@ -10,9 +10,11 @@ import pytest
 from click.testing import CliRunner
 from cryptography.hazmat.primitives import serialization
 
-from tests.doubles.graph import CLIENT, Double, Fault, section
+from tests.doubles.graph import CLIENT, Double, Fault, Hands, section
 from tests.doubles.graph.login import TENANT, Application, Denied, make_certificate, write_parts
+from tests.support.channel_contract import PUBLIC, channel_of, listen
 from tests.support.companies import KEY
+from tests.support.drafts import UNUSED_KEY, WINDOW, draft, span  # `span(5, 9)` is 9:00-10:00 UTC on 5 March 2027
 from tests.support.terminal import Terminal
 from worker.cli import main
 from worker.errors import AuthRevoked, Forbidden, Permanent, Unavailable
@@ -20,6 +22,8 @@ from worker.providers.outlook import auth, calendar, checks
 from worker.seal import Seal, generate_key
 
 DANA = "dana@corp.example"
+UNREACHABLE_URL = "https://127.0.0.1:9"  #: nothing listens on that port
+# Numbers of the form 700016 are error codes of the sign-in service, without their prefix AADSTS.
 
 
 @pytest.fixture(scope="module")
@@ -46,6 +50,7 @@ def test_app_signs_in_with_a_certificate(
     file = write_parts(tmp_path, "longarc.pem", *key_and_certificate)
     double.login.applications[CLIENT] = Application(CLIENT, certificates=[key_and_certificate[1]])
     settings = section(double, certificate=str(file), password="")
+    # the token grants all rights that an application of the double has by default
     assert checks.read_permissions(auth.build_tokens(settings).get_token()) == list(Application(CLIENT).rights)
 
 
@@ -85,7 +90,7 @@ def test_invalid_or_missing_certificate_file_is_refused(double: Double, tmp_path
 
 
 @pytest.mark.parametrize(
-    ("changed_settings", "application", "expected_text"),
+    ("changed_settings", "application_fields", "expected_text"),
     [
         ({"password": "wrong"}, {}, "7000215"),
         ({}, {"secret_expired": True}, "7000222"),
@@ -97,9 +102,9 @@ def test_invalid_or_missing_certificate_file_is_refused(double: Double, tmp_path
     ],
 )
 def test_error_names_the_wrong_setting(
-    double: Double, changed_settings: dict[str, Any], application: dict[str, Any], expected_text: str
+    double: Double, changed_settings: dict[str, Any], application_fields: dict[str, Any], expected_text: str
 ) -> None:
-    double.login.applications[CLIENT] = Application(CLIENT, **application)
+    double.login.applications[CLIENT] = Application(CLIENT, **application_fields)
     assert expected_text in get_sign_in_error(section(double, **changed_settings))
 
 
@@ -123,7 +128,7 @@ def test_busy_sign_in_service_is_unavailable(double: Double) -> None:
 
 def test_unreachable_sign_in_service_is_unavailable(double: Double) -> None:
     with pytest.raises(Unavailable, match="authority"):
-        auth.build_tokens({**section(double), "authority": "https://127.0.0.1:9"}).get_token()
+        auth.build_tokens({**section(double), "authority": UNREACHABLE_URL}).get_token()
     with pytest.raises(Unavailable, match="TLS"):
         auth.build_tokens({**section(double), "ca_file": ""}).get_token()
 
@@ -140,11 +145,11 @@ def test_secret_and_token_are_in_no_error_text_and_no_log(double: Double, caplog
     caplog.set_level("DEBUG")
     invalid_provider = calendar.build_calendar(section(double, password="hunter2-hunter2"))
     with pytest.raises(Permanent) as error_info:
-        invalid_provider.find("dana@corp.example", "s1.1")
+        invalid_provider.find("dana@corp.example", UNUSED_KEY)
     assert "hunter2" not in str(error_info.value) + caplog.text
     double.world.add_person(DANA)
     valid_provider = calendar.build_calendar(section(double))
-    valid_provider.find(DANA, "s1.1")
+    valid_provider.find(DANA, UNUSED_KEY)
     [token] = double.login.grants
     assert token not in caplog.text
 
@@ -296,9 +301,6 @@ def test_folder_in_place_of_the_account_file_is_refused_before_the_sign_in(
 
 def test_connected_account_reads_and_writes_its_own_calendar(account_section: dict[str, Any], double: Double) -> None:
     """Every request is made as `me`. The time of other people is read only by free/busy, through the account."""
-    from tests.doubles.graph import Hands
-    from tests.support.drafts import WINDOW, draft, span
-
     sign_in(account_section)
     hands = Hands(double)
     sam = hands.person()
@@ -307,7 +309,7 @@ def test_connected_account_reads_and_writes_its_own_calendar(account_section: di
     event = provider.create(DANA, draft(DANA, sam))
     assert provider.find(DANA, event.key or "") == event
     free_busy = provider.free_busy([DANA, sam], WINDOW)
-    assert [busy.key for busy in free_busy[sam].busy] == [None, event.key]
+    assert [busy.key for busy in free_busy[sam].busy] == [None, event.key]  # the event of the 5th, and ours later
     assert all(finding.ok for finding in provider.check(DANA))
     assert all(path.startswith("/v1.0/me/") for _, path, _ in double.seen)
     double.faults.append(Fault("GET", "mailboxSettings", 403, "ErrorAccessDenied"))
@@ -318,10 +320,6 @@ def test_connected_account_opens_a_channel_for_its_own_calendar_only(
     account_section: dict[str, Any], double: Double
 ) -> None:
     """The subscription is to `me/events`, and the second attempt finds the first subscription by that name."""
-    from tests.doubles.graph import Hands
-    from tests.support.channel_contract import PUBLIC, channel_of, listen
-    from tests.support.drafts import span
-
     sign_in(account_section)
     hands = Hands(double)
     provider = calendar.build_calendar(account_section)
@@ -359,7 +357,7 @@ def test_connect_command_signs_in(account_section: dict[str, Any], double: Doubl
     assert "enter the code" in result.output and "has signed in" in result.output
     stored_section = {
         **account_section,
-        "account_file": str(tmp_path / "var" / "outlook-account"),
+        "account_file": str(tmp_path / "var" / "outlook-account"),  # the default, beside `longarc.toml`
         "seal": Seal([key]),
         "tenant": TENANT,
     }
@@ -376,7 +374,7 @@ def test_rotation_seals_the_grant_anew_or_reports_that_no_key_opens_it(
         "longarc.toml", f'database = "{fresh_terminal.url}"\n[calendars.outlook]\naccount_file = "{file}"\n'
     )
     fresh_terminal.env["LONGARC_KEY"] = f"{new_key},{KEY}"
-    fresh_terminal.output_of("people", "--apply")
+    fresh_terminal.output_of("people", "--apply")  # creates the database, which `rotate` seals anew too
     assert "1 piece sealed anew. The keys after the first are not needed" in fresh_terminal.output_of("rotate")
     assert stat.S_IMODE(file.stat().st_mode) == 0o600
     assert auth.AccountTokens({**account_section, "account_file": str(file), "seal": Seal([new_key])}).get_token(

@@ -1,4 +1,5 @@
-"""Calendars and mail of Microsoft 365 keep the contracts of a provider, tested against the strict double."""
+"""Calendars and mail of Microsoft 365 pass the tests that each provider of calendars or mail inherits, on the strict
+double."""
 
 from collections.abc import Iterator
 from email.message import EmailMessage
@@ -23,7 +24,7 @@ class TestOutlookCalendar(CalendarContract, TextContract):
 class TestOutlookOrganizers(CalendarContract):
     """The contract of a calendar, where everybody organizes events and free/busy is read from the calendars."""
 
-    remembers_cancelled = False
+    remembers_cancelled = False  # as above
 
     @pytest.fixture
     def provider(self, double: Double, hands: Hands) -> Iterator[OutlookCalendar]:
@@ -33,6 +34,8 @@ class TestOutlookOrganizers(CalendarContract):
 
 
 class _Inbox:
+    """Has the fixture `inbox`, which reads what the double has delivered to an address."""
+
     @pytest.fixture
     def inbox(self, double: Double) -> Any:
         def read(address: str) -> list[EmailMessage]:
@@ -44,7 +47,7 @@ class _Inbox:
 class TestOutlookMail(_Inbox, MailerContract):
     """The contract of a mailer with only the right to send."""
 
-    knows_what_it_sent = False
+    knows_what_it_sent = False  # that would need the right to read
 
     @pytest.fixture
     def mailer(self, double: Double) -> GraphMailer:

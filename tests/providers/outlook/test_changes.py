@@ -1,11 +1,14 @@
-"""Reading the changes of a calendar in Microsoft 365, in rounds of delta queries."""
+"""Reading the changes of a calendar in Microsoft 365, in rounds of delta queries. A round begins with a
+reading of all events (`is_full`), and later queries of it read what has changed."""
 
 import json
 
 import pytest
 
 from tests.doubles.graph import Double, Fault, Hands
-from tests.support.drafts import DAY, WINDOW, at, draft, span
+
+# Times are in March 2027, in UTC: `at(5, 9)` is 9:00 on the 5th, and `span(5, 9)` the hour from then on.
+from tests.support.drafts import DAY, UNUSED_KEY, WINDOW, at, draft, span
 from worker.domain.model import Answer, Span
 from worker.errors import InvalidResponse, Transient
 from worker.providers.outlook import event_reader
@@ -52,7 +55,7 @@ def test_all_events_are_read_from_any_number_of_pages(
     provider: OutlookCalendar, double: Double, hands: Hands, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(event_reader, "_PAGE_SIZE", 3)
-    monkeypatch.setattr("worker.providers.outlook.delta._PREFER", "odata.maxpagesize=2")
+    monkeypatch.setattr("worker.providers.outlook.delta._PREFER", "odata.maxpagesize=2")  # pages of two events
     dana = hands.person()
     event_ids = [hands.add(dana, Span(at(5, hour), at(5, hour + 1))) for hour in range(10)]
     changes = provider.changes(dana, None, WINDOW)
@@ -68,7 +71,7 @@ def test_next_page_on_another_host_is_not_requested(provider: OutlookCalendar, d
     page = json.dumps({"value": [], "@odata.nextLink": "http://127.0.0.1:9/steal"}).encode()
     double.faults.append(Fault("GET", "events", 200, body=page))
     with pytest.raises(InvalidResponse, match="another host"):
-        provider.find(dana, "s1.1")
+        provider.find(dana, UNUSED_KEY)
 
 
 def test_calendar_without_changes_is_read_with_one_request(
@@ -133,4 +136,4 @@ def test_all_events_are_read_when_very_many_changed(provider: OutlookCalendar, d
     double.counts.clear()
     changes = provider.changes(dana, cursor, WINDOW)
     assert changes.is_full and len(changes.events) == 31
-    assert sum(double.counts.values()) <= 5
+    assert sum(double.counts.values()) <= 5  # of the 31 that one request for each event would take

@@ -1,4 +1,5 @@
-"""Subscriptions, the channels of Microsoft 365: the contract of channels, and what applies to this service only."""
+"""Subscriptions, the channels of Microsoft 365: the tests of every service with channels, and what applies to this
+service only."""
 
 import json
 from collections.abc import Iterator, Sequence
@@ -11,7 +12,7 @@ from tests.doubles.graph import CLIENT, Double, Fault, Hands, Mishap, section
 from tests.doubles.graph.login import Application
 from tests.doubles.graph.subscriptions import Subscription, Subscriptions
 from tests.support.channel_contract import PUBLIC, ChannelContract, Listener, channel_of, listen
-from tests.support.drafts import span
+from tests.support.drafts import span  # `span(5, 9)` is 9:00-10:00 UTC on 5 March 2027
 from tests.support.loopback import ReceivedRequest
 from worker.clock import SteppedClock
 from worker.domain.model import Address
@@ -38,7 +39,7 @@ WEEK = timedelta(days=7)
 
 
 class TestOutlookChannels(ChannelContract):
-    """Subscriptions keep the contract of channels."""
+    """The tests of a service that can renew channels (`renews`), with the notifications of Microsoft 365."""
 
     path = PATH
     renews = True
@@ -53,6 +54,7 @@ class TestOutlookChannels(ChannelContract):
 
 @pytest.fixture
 def listener(double: Double) -> Iterator[Listener]:
+    """The server behind the public URL of Longarc (`PUBLIC`). The double subscribes no URL that does not answer."""
     with listen() as running_listener:
         double.subscriptions.routes[PUBLIC] = running_listener.url
         yield running_listener
@@ -134,7 +136,7 @@ def test_only_a_subscription_to_the_same_calendar_is_replaced(
     assert [subscription.id for subscription in double.subscriptions.live] == [
         channel.remote_id for channel in [*channels[:4], new_channel]
     ]
-    assert double.counts["GET subscriptions"] == 3
+    assert double.counts["GET subscriptions"] == 3  # the pages of the five subscriptions
 
 
 def test_subscription_is_recognized_by_any_name_of_the_calendars_owner(
@@ -250,6 +252,7 @@ def test_each_refusal_of_a_channel_names_a_remedy(
     error: type[LongarcError],
     expected_text: str,
 ) -> None:
+    # twice, because a conflict is answered by another attempt
     double.faults.append(Fault("POST", "subscriptions$", status, code, message, times=2))
     assert expected_text in get_refusal_text(provider, hands.person(), error)
 
@@ -292,7 +295,7 @@ def test_no_channel_is_opened_during_the_pause_of_a_retry_after(
         with pytest.raises(RateLimited):
             provider.open_channel(channel_of(dana, PATH))
     assert double.counts["POST subscriptions"] == 1
-    clock.advance(timedelta(seconds=121))
+    clock.advance(timedelta(seconds=121))  # a second more than the pause
     assert open_channel(provider, dana).remote_id == get_only_subscription(double).id
     provider.close()
 
@@ -394,15 +397,15 @@ def test_all_notifications_of_a_request_are_read_also_one_with_a_wrong_token(
     provider: OutlookCalendar, double: Double, hands: Hands, listener: Listener
 ) -> None:
     dana, sam = hands.person(), hands.person()
-    channels = [open_channel(provider, person) for person in (dana, sam)]
-    double.subscriptions.mishaps.append(Mishap(client_state="forged", passing=2))
+    dana_channel, sam_channel = (open_channel(provider, person) for person in (dana, sam))
+    double.subscriptions.mishaps.append(Mishap(client_state="forged", passing=2))  # the third notification
     with double.subscriptions.paused():
         for person in (dana, sam, sam):
             hands.add(person, span(5, 14))
     double.subscriptions.settle()
     [request] = listener.requests
     notifications = read_notifications(request.body)
-    assert [notification.token for notification in notifications] == [channels[0].token, channels[1].token, "forged"]
+    assert [notification.token for notification in notifications] == [dana_channel.token, sam_channel.token, "forged"]
     assert [notification.remote_id for notification in notifications] == [
-        channels[index].remote_id for index in (0, 1, 1)
+        channel.remote_id for channel in (dana_channel, sam_channel, sam_channel)
     ]

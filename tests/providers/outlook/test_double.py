@@ -7,7 +7,7 @@ import pytest
 
 from tests.doubles.graph import Double, Hands, section
 from tests.doubles.graph.schema import Schema, SchemaError
-from tests.support.drafts import WINDOW, at
+from tests.support.drafts import WINDOW, at  # `span(5, 9)` is 9:00-10:00 UTC on 5 March 2027, `at(5, 9)` its start
 from tests.support.outlook import request_with_token
 from worker.domain.model import Span
 from worker.providers.outlook import calendar as outlook
@@ -91,6 +91,7 @@ def test_each_request_of_a_batch_has_its_own_answer(double: Double, hands: Hands
     ]
     answers = request_with_token(double, "POST", "$batch", json={"requests": items}).json()["responses"]
     assert {answer["id"]: answer["status"] for answer in answers} == {"1": 404, "2": 200, "3": 424, "4": 400}
+    # 424: the request that it depends on has failed; 400: a body without a content type
 
 
 def test_mail_with_a_standard_header_in_json_or_url_safe_base64_is_refused(double: Double) -> None:
@@ -116,7 +117,7 @@ def test_mail_with_a_standard_header_in_json_or_url_safe_base64_is_refused(doubl
 def test_all_day_event_spans_the_day_in_the_owners_zone(
     double: Double, zones: dict[str, str], expected_span: Span, expected_requests: int
 ) -> None:
-    """That of the people file, or that of the mailbox, which is requested only when the people file names none."""
+    """The zone is that of the people file (`zones`). When that names none, the zone of the mailbox is requested."""
     dana = double.world.add_person("dana@example.org", "America/New_York").address
     provider = outlook.build_calendar(section(double, zones=zones, organizers=lambda _: {dana}))
     Hands(double).add_all_day(dana, date(2027, 3, 9), date(2027, 3, 9))

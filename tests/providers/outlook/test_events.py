@@ -8,7 +8,7 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from tests.doubles.graph import Double, Fault, Hands, section
-from tests.support.drafts import WINDOW, draft, span
+from tests.support.drafts import WINDOW, draft, span  # `span(5, 9)` is 9:00-10:00 UTC on 5 March 2027
 from tests.support.outlook import events_of
 from worker.domain.model import Answer
 from worker.errors import Conflict, Permanent, Unavailable
@@ -89,14 +89,14 @@ def test_every_request_asks_for_utc_and_immutable_ids(provider: OutlookCalendar,
     provider.free_busy([dana, sam], WINDOW)
     provider.changes(dana, provider.changes(dana, None, WINDOW).cursor, WINDOW)
     provider.cancel(event.ref)
-    assert len(double.seen) > 6
+    assert len(double.seen) > 6  # at least one request for each of the six calls
     for _, _, headers in double.seen:
         assert 'IdType="ImmutableId"' in headers["prefer"] and 'outlook.timezone="UTC"' in headers["prefer"]
         assert headers["client-request-id"]
 
 
 def test_event_is_private_and_has_no_link_by_default(provider: OutlookCalendar, double: Double, hands: Hands) -> None:
-    """R-23: the guest's copy is private, too."""
+    """R-23, content is confidential: the guest's copy is private, too."""
     dana, sam = hands.person(), hands.person()
     provider.create(dana, draft(dana, sam))
     [item] = events_of(double, dana)
@@ -117,8 +117,9 @@ def test_teams_link_is_created_and_kept_when_the_text_changes(
     provider.update(event.ref, replace(event_draft, body="Other words"))
     assert "Other words" in item.properties["body"]["content"]
     assert item.join_link in item.properties["body"]["content"]
+    assert "Gespräch" in event_draft.body
     assert "Gespr" not in item.properties["body"]["content"], "the old text is still there"
-    assert "joinBlockLost" not in item.properties
+    assert "joinBlockLost" not in item.properties  # the mark of the double for a text that was written without the link
 
 
 def test_operator_is_alerted_when_teams_is_not_available(double: Double, hands: Hands) -> None:
@@ -142,7 +143,7 @@ def test_teams_link_that_is_added_later_causes_no_conflict(
     provider: OutlookCalendar, double: Double, hands: Hands
 ) -> None:
     """The service itself changes the version of the event then. A change by a person remains a conflict."""
-    double.calendars.teams = "later"
+    double.calendars.teams = "later"  # the service adds the link when `hands.provision` says so
     dana, sam = hands.person(), hands.person()
     event_draft = draft(dana, sam, video=True)
     event = provider.create(dana, event_draft)
@@ -258,12 +259,13 @@ def test_event_with_more_than_500_guests_is_refused_without_a_request(
 def test_time_proposed_by_a_guest_is_read_and_ends_when_the_event_moves(
     provider: OutlookCalendar, hands: Hands
 ) -> None:
-    """R-8: a guest proposes a time with a decline or a tentative answer. A move resets all answers."""
+    """A guest proposes a time with a decline or a tentative answer. R-8, a session that lost its time gets another: a
+    move resets all answers."""
     dana, sam = hands.person(), hands.person()
     event_draft = draft(dana, sam)
     event = provider.create(dana, event_draft)
     cursor = provider.changes(dana, None, WINDOW).cursor
-    hands.answer(dana, sam, event_draft.key, Answer.TENTATIVE, wish=span(11, 13))
+    hands.answer(dana, sam, event_draft.key, Answer.TENTATIVE, proposed=span(11, 13))
     [changed_event] = provider.changes(dana, cursor, WINDOW).events
     assert (changed_event.answers, changed_event.proposed) == ({sam: Answer.TENTATIVE}, {sam: span(11, 13)})
     assert event.proposed == {}

@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from tests.doubles.graph import Double, Fault, Hands, section
-from tests.support.drafts import draft, span
+from tests.support.drafts import UNUSED_KEY, draft, span  # `span(5, 9)` is 9:00-10:00 UTC on 5 March 2027
 from worker.clock import SteppedClock
 from worker.errors import AuthRevoked, Forbidden, InvalidResponse, NotFound, RateLimited, Unavailable
 from worker.providers.limiter import Limiter
@@ -40,12 +40,12 @@ def test_double_throttles_more_than_four_requests_at_a_time(double: Double, hand
 
     def send_request(calendar: OutlookCalendar) -> None:
         try:
-            calendar.find(dana, "s1.1")
+            calendar.find(dana, UNUSED_KEY)
         except RateLimited as error:
             errors.append(error)
 
     for calendar in calendars:
-        calendar.find(dana, "s0.1")
+        calendar.find(dana, UNUSED_KEY)
     threads = [threading.Thread(target=send_request, args=(calendars[number % 2],)) for number in range(12)]
     for thread in threads:
         thread.start()
@@ -61,11 +61,11 @@ def test_no_request_is_sent_during_the_pause_of_a_retry_after(double: Double, ha
     double.faults.append(Fault("GET", "events", 429, code="TooManyRequests", headers=(("Retry-After", "120"),)))
     for _ in range(2):
         with pytest.raises(RateLimited) as error_info:
-            provider.find(dana, "s1.1")
+            provider.find(dana, UNUSED_KEY)
         assert error_info.value.retry_after == timedelta(seconds=120)
     assert double.counts["GET events"] == 1
-    clock.move_to(clock() + timedelta(seconds=121))
-    assert provider.find(dana, "s1.1") is None
+    clock.advance(timedelta(seconds=121))  # a second more than the pause
+    assert provider.find(dana, UNUSED_KEY) is None
 
 
 @pytest.mark.parametrize("retry_after", ["soon", "-5", "", "1e400", "Wed, 21 Oct 2026 07:28:00 GMT"])
@@ -75,7 +75,7 @@ def test_invalid_retry_after_means_a_pause_of_half_a_minute(
     dana = hands.person()
     double.faults.append(Fault("GET", "events", 429, headers=(("Retry-After", retry_after),)))
     with pytest.raises(RateLimited) as error_info:
-        provider.find(dana, "s1.1")
+        provider.find(dana, UNUSED_KEY)
     assert error_info.value.retry_after == timedelta(seconds=30)
 
 
@@ -102,13 +102,13 @@ def test_server_error_is_unavailable_and_the_request_is_not_repeated(
 
 def test_refused_token_is_renewed_once(provider: OutlookCalendar, double: Double, hands: Hands) -> None:
     dana = hands.person()
-    provider.find(dana, "s1.1")
+    provider.find(dana, UNUSED_KEY)
     double.login.grants.clear()
-    assert provider.find(dana, "s1.1") is None
+    assert provider.find(dana, UNUSED_KEY) is None
     double.faults.append(Fault("GET", "events", 401, code="InvalidAuthenticationToken", times=9))
     double.counts.clear()
     with pytest.raises(AuthRevoked):
-        provider.find(dana, "s1.1")
+        provider.find(dana, UNUSED_KEY)
     assert double.counts["GET events"] == 2
 
 
@@ -120,13 +120,15 @@ def test_invalid_answer_raises_an_error_of_one_line(
     bodies = {"html": b"<html>", "list": b"[]", "empty": b"{}", "entries": b'{"value": [1]}'}
     double.faults.append(Fault("GET", "events", 200, cut=defect == "cut", body=bodies.get(defect)))
     with pytest.raises((Unavailable, InvalidResponse)) as error_info:
-        provider.find(dana, "s1.1")
+        provider.find(dana, UNUSED_KEY)
     assert "\n" not in str(error_info.value)
-    assert provider.find(dana, "s1.1") is None
+    assert provider.find(dana, UNUSED_KEY) is None
 
 
 def test_refused_connection_is_unavailable_and_not_uncertain(double: Double) -> None:
-    provider = outlook.build_calendar({**section(double), "endpoint": "http://127.0.0.1:9/v1.0"})
+    provider = outlook.build_calendar(
+        {**section(double), "endpoint": "http://127.0.0.1:9/v1.0"}
+    )  # nothing listens there
     with pytest.raises(Unavailable) as error_info:
         provider.create("dana@example.org", draft("dana@example.org"))
     assert not error_info.value.uncertain and "endpoint" in str(error_info.value)

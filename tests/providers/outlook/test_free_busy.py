@@ -10,7 +10,9 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from tests.doubles.graph import Double, Fault, Hands, section
-from tests.support.drafts import DAY, WINDOW, at, draft, span
+
+# Times are in March 2027, in UTC: `at(5, 9)` is 9:00 on the 5th, and `span(5, 9)` the hour from then on.
+from tests.support.drafts import DAY, UNUSED_KEY, WINDOW, at, draft, span
 from worker.domain.model import Answer, BusyTime, Event, EventRef, FreeBusy, ShowAs, Span
 from worker.errors import InvalidResponse, RateLimited
 from worker.providers import windows_zones
@@ -61,7 +63,10 @@ def test_two_events_at_the_same_time_count_as_two(provider: OutlookCalendar, han
 @example(at(1, 0), timedelta(0))
 @example(at(1, 0, 1).replace(microsecond=5), timedelta(days=61))
 def test_window_of_any_length_is_split_evenly_into_allowed_parts(start: datetime, length: timedelta) -> None:
-    """T-2: twenty people would be unknown if the service refused a part."""
+    """T-2, unknown time is never free: twenty people would be unknown if the service refused a part.
+
+    It allows parts from five minutes to less than 62 days, and intervals from 5 minutes to a day in them.
+    """
     window = Span(start, start + length)
     parts = list(graphschedule.split_window(window))
     assert parts[0].start <= window.start and window.end <= parts[-1].end
@@ -89,7 +94,7 @@ def test_free_busy_is_known_for_a_window_of_any_length(
 def test_error_for_one_person_makes_only_that_person_unknown(
     provider: OutlookCalendar, double: Double, hands: Hands
 ) -> None:
-    """T-2: the answer with the error has HTTP status 200."""
+    """T-2, unknown time is never free, although the answer with the error has HTTP status 200."""
     sam, kim = hands.person(), hands.person()
     double.without_free_busy.add(kim)
     free_busy = provider.free_busy([sam, kim], WINDOW)
@@ -152,10 +157,11 @@ def test_many_organizers_are_read_in_batches_each_with_its_own_result(double: Do
     provider, people = add_organizers(double, hands, 23)
     double.blocked.add(people[3])
     free_busy = provider.free_busy(people, WINDOW)
+    # a batch has at most twenty requests
     assert double.counts["batch"] == 2 and double.counts["GET calendarView"] <= 23
     assert [person for person in people if not free_busy[person].is_known] == [people[3]]
     assert all(len(free_busy[person].busy) == 1 for person in people if person != people[3])
-    assert max(double.peak.values()) == 1
+    assert max(double.peak.values()) == 1  # no two requests to one mailbox at once
 
 
 @pytest.mark.parametrize(("status", "code"), [(429, "ApplicationThrottled"), (503, "ServiceUnavailable")])
@@ -183,7 +189,7 @@ def test_paused_mailbox_makes_only_its_owner_unknown(double: Double, hands: Hand
         free_busy = provider.free_busy(people, WINDOW)
         assert [free_busy[person].is_known for person in people] == [True, False, True]
         assert free_busy[people[1]].is_temporary
-    assert double.counts["GET calendarView"] == 5
+    assert double.counts["GET calendarView"] == 5  # of all three mailboxes, and then of two
 
 
 def test_refused_batch_pauses_each_of_its_mailboxes(double: Double, hands: Hands) -> None:
@@ -193,7 +199,7 @@ def test_refused_batch_pauses_each_of_its_mailboxes(double: Double, hands: Hands
         provider.free_busy(people, WINDOW)
     for person in people:
         with pytest.raises(RateLimited, match="asked for a pause"):
-            provider.find(person, "s1.1")
+            provider.find(person, UNUSED_KEY)
     results = provider.free_busy(people, WINDOW).values()
     assert all(result.is_temporary for result in results) and double.counts["batch"] == 1
 
@@ -238,7 +244,8 @@ def test_expired_token_is_renewed_for_a_batch(double: Double, hands: Hands) -> N
 
 
 def test_absence_around_our_event_does_not_count_as_our_event(provider: OutlookCalendar, hands: Hands) -> None:
-    """R-8: the window is only the event's own time. Clipped to it, the absence and our event have the same span."""
+    """R-8, a session in an absence gets another time, so the absence has to be seen. The window is only the event's own
+    time; clipped to it, the absence and our event have the same span."""
     dana, sam = hands.person(), hands.person()
     event_draft = draft(dana, sam)
     provider.create(dana, event_draft)
@@ -297,7 +304,7 @@ def test_windows_name_of_a_zone_stands_for_the_same_local_time(zone: str) -> Non
 
 
 @pytest.mark.parametrize(
-    ("zone_fields", "utc_offsets"),
+    ("zone_fields", "utc_offsets"),  # in hours, of January and July
     [
         ({"bias": 480, "daylightOffset": {"daylightBias": -60, "month": 3}, "standardOffset": {"month": 11}}, (-8, -7)),
         (
@@ -316,7 +323,7 @@ def test_customized_zone_is_found_by_its_bias(zone_fields: dict[str, Any], utc_o
         assert datetime(2027, month, 15, tzinfo=ZoneInfo(zone)).utcoffset() == timedelta(hours=expected)
 
 
-@pytest.mark.parametrize("zone_fields", [{}, {"bias": "x"}, {"bias": 481}, None])
+@pytest.mark.parametrize("zone_fields", [{}, {"bias": "x"}, {"bias": 481}, None])  # no zone is 481 minutes from UTC
 def test_zone_with_an_invalid_bias_is_none(zone_fields: dict[str, Any] | None) -> None:
     assert mailbox_settings.parse_habits({"workingHours": {"timeZone": zone_fields}}).zone is None
 
@@ -325,7 +332,8 @@ def test_habits_are_those_of_the_mailbox(provider: OutlookCalendar, hands: Hands
     habits = provider.habits(hands.person("Europe/Berlin"))
     assert habits.zone == "Europe/Berlin"
     assert habits.hours is not None
-    assert habits.hours.week[0] == ((8 * 60 + 30, 17 * 60),) and habits.hours.week[6] == ()
+    monday, sunday = habits.hours.week[0], habits.hours.week[6]  # in minutes since midnight, as the double has them
+    assert monday == ((8 * 60 + 30, 17 * 60),) and sunday == ()
 
 
 def test_all_day_event_has_the_same_span_in_utc_and_in_floating_time() -> None:

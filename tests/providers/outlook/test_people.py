@@ -8,7 +8,9 @@ import pytest
 
 from tests.doubles.graph import Double, Hands, section
 from tests.doubles.graph.state import Item
-from tests.support.drafts import WINDOW, draft, letter, span
+
+# `span(5, 9)` is the hour from 9:00 UTC on 5 March 2027.
+from tests.support.drafts import UNUSED_KEY, WINDOW, draft, letter, span
 from tests.support.provider_contract import CalendarContract
 from worker.domain.model import Address, Answer, Span
 from worker.errors import NotFound
@@ -70,12 +72,13 @@ def provider(double: Double, hands: Hands, identities: InMemoryIdentities) -> It
 class TestOutlookNames(CalendarContract):
     """The contract of a calendar, where the service names nobody by the invited address."""
 
-    remembers_cancelled = False
+    remembers_cancelled = False  # the service promises nothing about the transaction id of a deleted event
 
 
 @pytest.mark.parametrize("form", NAME_FORMS)
 def test_update_without_a_change_of_guests_keeps_answers_and_invites_nobody(double: Double, form: str) -> None:
-    """R-9: also when the provider has never seen the service's name for the guest, as after a restart."""
+    """R-9, what people do is respected, also when the provider never saw the service's name for the guest, as after
+    a restart."""
     hands = Hands(double)
     dana, sam = hands.person(), hands.person()
     double.world.mailboxes[sam].shown = form.format(name="sam")
@@ -123,7 +126,7 @@ def test_person_who_replaced_our_guest_does_not_count_as_our_guest(
 
 
 def test_guests_whom_people_added_stay_unchanged(provider: OutlookCalendar, double: Double, hands: Hands) -> None:
-    """R-9: optional guests stay, too, and nobody gets a cancellation."""
+    """R-9, what people change is respected: optional guests stay, too, and nobody gets a cancellation."""
     dana, sam, kim, lee = (hands.person() for _ in range(4))
     event_draft = draft(dana, sam)
     provider.create(dana, event_draft)
@@ -142,7 +145,8 @@ def test_guests_whom_people_added_stay_unchanged(provider: OutlookCalendar, doub
 def test_our_event_is_recognized_on_the_guests_calendar(
     provider: OutlookCalendar, hands: Hands, double: Double
 ) -> None:
-    """R-8: by what all copies share, whichever name the organizer has there."""
+    """R-8, a clash defers a session, so our own event must not count as one. It is recognized by what all its copies
+    share, whichever name the organizer has there."""
     dana, sam = hands.person(), hands.person()
     event_draft = draft(dana, sam)
     provider.create(dana, event_draft)
@@ -177,7 +181,7 @@ def test_changed_sign_in_name_is_found_again(double: Double) -> None:
     provider = outlook.build_calendar(section(double, identities=identities))
     for name in ("old@corp.example.org", "new@corp.example.org"):
         mailbox.sign_in = name
-        assert provider.find(dana, "s0.1") is None
+        assert provider.find(dana, UNUSED_KEY) is None
 
 
 def test_mail_is_sent_from_a_mailbox_with_another_sign_in_name(double: Double) -> None:
