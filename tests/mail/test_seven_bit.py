@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from icalendar import Calendar
 
-from tests.providers.test_smtp import Desk, open_mailer, serving
+from tests.providers.test_smtp import MailHandler, open_mailer, serve_mail
 from worker.domain.model import EventDraft, NamedAddress, Span
 from worker.mail import calendar_part
 from worker.mail.kinds import KINDS, list_samples
@@ -35,7 +35,7 @@ EVENT = EventDraft(
 )
 
 
-class OldServer(Desk):
+class OldServer(MailHandler):
     """A server that offers neither 8BITMIME nor SMTPUTF8."""
 
     async def handle_EHLO(  # noqa: N802
@@ -52,7 +52,7 @@ def server() -> OldServer:
 
 @pytest.fixture(scope="module")
 def mailer(server: OldServer) -> Iterator[SmtpMailer]:
-    with serving(server, enable_SMTPUTF8=False) as port:
+    with serve_mail(server, enable_SMTPUTF8=False) as port:
         yield open_mailer(port)
 
 
