@@ -65,7 +65,7 @@ def test_an_ad_hoc_session_is_booked_on_the_day_of_the_request() -> None:
 def test_ad_hoc_session_is_shortened_to_stay_within_five_weekdays() -> None:
     """60 minutes are enough (T-14, T-1)."""
     story = Story()
-    leave_daily_gap(story, 90, days=8)
+    leave_daily_gap(story, minutes=90, days=8)
     request_adhoc_session(story)
     assert get_adhoc_span(story).minutes == 60
     assert count_shared_days(NOW, get_adhoc_span(story).start) <= 5
@@ -77,7 +77,7 @@ def test_ad_hoc_session_gets_a_later_time_when_nobody_chooses_an_offered_one(
 ) -> None:
     """The manager first gets a mail that nothing fits; when the offer has ended, a later time is booked (T-14, R-8)."""
     story = Story()
-    fill_days(story, SAM, date(2026, 9, 7), days)
+    fill_days(story, SAM, date(2026, 9, 7), days=days)
     request_adhoc_session(story, trigger)
     assert get_adhoc_session(story).unplaceable
     assert len(story.mails("unplaceable")) == 1
@@ -90,7 +90,7 @@ def test_ad_hoc_session_without_a_free_time_has_three_displacing_times(busy_peop
     """The offer states whose events each time displaces; the times are on three days, within five weekdays (T-14)."""
     story = Story()
     for person in busy_people:
-        fill_days(story, person, date(2026, 9, 7), 9)
+        fill_days(story, person, date(2026, 9, 7), days=9)
     request_adhoc_session(story)
     session = get_adhoc_session(story)
     assert session.owed and session.offer is not None
@@ -104,7 +104,7 @@ def test_ad_hoc_session_without_a_free_time_has_three_displacing_times(busy_peop
 def test_chosen_displacing_time_has_no_clash() -> None:
     """A person chose the time knowing of the other event (T-14, T-11)."""
     story = Story()
-    fill_days(story, SAM, date(2026, 9, 7), 9)
+    fill_days(story, SAM, date(2026, 9, 7), days=9)
     request_adhoc_session(story)
     session = get_adhoc_session(story)
     story.act(lambda builder: actions.request_time(builder, builder.sessions[session.id], session.options[1]))
@@ -121,7 +121,7 @@ def test_displacing_times_never_displace_a_session_of_another_pair(is_on_calenda
     A session of ours that is not yet on the calendar is known as taken time.
     """
     story = Story()
-    fill_days(story, SAM, date(2026, 9, 7), 9)
+    fill_days(story, SAM, date(2026, 9, 7), days=9)
     sessions = [Span(utc(2026, 9, day, 6), utc(2026, 9, day, 18)) for day in (7, 8, 9)]
     if is_on_calendar:
         story.calendars.busy[SAM.email] += [BusyTime(span, key=f"c9{n}") for n, span in enumerate(sessions)]
@@ -194,7 +194,7 @@ def test_any_trigger_can_be_as_urgent_as_leaving() -> None:
 def test_urgent_session_gives_up_buffers_rather_than_its_date() -> None:
     """60 minutes between two meetings are enough for an urgent session (T-14)."""
     story = Story()
-    leave_daily_gap(story, 60, days=10)
+    leave_daily_gap(story, minutes=60, days=10)
     request_adhoc_session(story, Trigger.LEAVING)
     span = get_adhoc_span(story)
     assert span.minutes == 60
@@ -204,7 +204,7 @@ def test_urgent_session_gives_up_buffers_rather_than_its_date() -> None:
 def test_ad_hoc_session_that_is_not_urgent_keeps_its_buffers() -> None:
     """T-14, T-2."""
     story = Story()
-    leave_daily_gap(story, 60, days=30)
+    leave_daily_gap(story, minutes=60, days=30)
     request_adhoc_session(story)
     assert get_adhoc_session(story).unplaceable
 
@@ -212,11 +212,11 @@ def test_ad_hoc_session_that_is_not_urgent_keeps_its_buffers() -> None:
 def test_urgent_session_is_placed_before_the_regular_one() -> None:
     """The report's only free time fits one session with both buffers; the urgent session gets it (T-14)."""
     story = Story(pair_of(start=date(2026, 1, 1)))
-    fill_days(story, SAM, date(2026, 9, 7), 2)
+    fill_days(story, SAM, date(2026, 9, 7), days=2)
     start = utc(2026, 9, 9, 11)
     story.calendars.book(SAM, utc(2026, 9, 9), start)
     story.calendars.book(SAM, start + 105 * MINUTE, utc(2026, 9, 10))
-    fill_days(story, SAM, date(2026, 9, 10), 250)
+    fill_days(story, SAM, date(2026, 9, 10), days=250)
     story.calendars.unavailable = {DANA.email}
     story.act(lambda builder: actions.request_ad_hoc_session(builder, Trigger.LEAVING))
     story.calendars.unavailable = set()
@@ -229,7 +229,7 @@ def test_urgent_session_is_placed_before_the_regular_one() -> None:
 def test_ad_hoc_session_has_no_later_date_before_the_mail() -> None:
     """This holds even when the calendars are read for the first time (T-14, R-8)."""
     story = Story()
-    fill_days(story, SAM, date(2026, 9, 7), 9)
+    fill_days(story, SAM, date(2026, 9, 7), days=9)
     story.act(lambda builder: actions.request_ad_hoc_session(builder, Trigger.DOUBT))
     assert get_adhoc_session(story).unplaceable
     assert len(story.mails("unplaceable")) == 1

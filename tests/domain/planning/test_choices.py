@@ -54,7 +54,9 @@ def test_moved_review_has_no_offer() -> None:
     story = booked_story(Story(pair_of(review=ReviewMode.ALONE)))
     session_id = story.next.id
     story.until(story.next.span.end + HOUR)
-    story.act(lambda builder: actions.record_contract(builder, builder.sessions[session_id], (), 1))
+    story.act(
+        lambda builder: actions.record_contract(builder, builder.sessions[session_id], commitments=(), revision=1)
+    )
     review = story.sessions_of_kind(SessionKind.REVIEW)[0]
     story.decline(review)
     assert story.session(review.id).booked
@@ -93,7 +95,7 @@ def test_offer_ends_four_hours_before_its_session() -> None:
     """For a session without a time, the last offered time counts instead of the session's own (T-12)."""
     first, second = session_of(start=NOW + 2 * DAY).span, session_of(start=NOW + 9 * DAY).span
     session = session_of(start=first.start)
-    builder = PlanBuilder(NOW, state_of(session), None, Policy())
+    builder = PlanBuilder(NOW, state_of(session), snapshot=None, policy=Policy())
     offer = add_offer(builder, session, (first, second), OfferPurpose.DEFERRAL).offer
     assert offer is not None and offer.until == first.start - 4 * HOUR
     offer = add_offer(builder, session, (second, first), OfferPurpose.SOON).offer
@@ -104,7 +106,7 @@ def test_offered_times_are_taken_times() -> None:
     """No other session of the pair gets an offered time (T-12)."""
     story = make_story_deferred_three_times()
     offered_times = story.next.options
-    builder = PlanBuilder(story.now, story.state, None, Policy())
+    builder = PlanBuilder(story.now, story.state, snapshot=None, policy=Policy())
     for address in builder.addresses:
         assert set(offered_times) <= {taken.span for taken in builder.list_taken_times(address)}, address
     story.act(lambda builder: actions.request_ad_hoc_session(builder, Trigger.DOUBT))
@@ -185,7 +187,9 @@ def test_moved_review_has_no_deferral_notice() -> None:
     story = booked_story(Story(pair_of(review=ReviewMode.ALONE)))
     session_id = story.next.id
     story.until(story.next.span.end + HOUR)
-    story.act(lambda builder: actions.record_contract(builder, builder.sessions[session_id], (), 1))
+    story.act(
+        lambda builder: actions.record_contract(builder, builder.sessions[session_id], commitments=(), revision=1)
+    )
     review = story.sessions_of_kind(SessionKind.REVIEW)[0]
     story.decline(review)
     assert story.session(review.id).booked and story.session(review.id).start != review.start

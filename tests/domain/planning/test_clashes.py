@@ -110,7 +110,7 @@ def test_session_moved_by_hand_over_busy_time_stays(busy_person: Person, show: S
     story = make_story_before_session(10 * DAY)
     new_start = story.next.span.start - DAY
     story.calendars.book(busy_person, new_start - HOUR, new_start + 3 * HOUR, show)
-    story.move(story.next, new_start, 75)
+    story.move(story.next, new_start, minutes=75)
     session = story.next
     assert session.start == new_start and session.by_hand
     story.until(new_start + 75 * MINUTE)
@@ -124,7 +124,7 @@ def test_clash_that_comes_after_a_hand_move_defers_the_session(busy_person: Pers
     story = make_story_before_session(10 * DAY)
     new_start = story.next.span.start - DAY
     story.calendars.book(DANA, new_start, new_start + HOUR)
-    story.move(story.next, new_start, 75)
+    story.move(story.next, new_start, minutes=75)
     story.tick_at(story.now + HOUR)
     story.book(busy_person, Span(new_start + 30 * MINUTE, new_start + 75 * MINUTE))
     assert len(story.mails("booked_over_warning")) == 1
@@ -137,7 +137,7 @@ def test_absence_after_a_hand_move_defers_the_session() -> None:
     story = make_story_before_session(10 * DAY)
     new_start = story.next.span.start - DAY
     story.calendars.book(SAM, new_start, new_start + 2 * HOUR)
-    story.move(story.next, new_start, 75)
+    story.move(story.next, new_start, minutes=75)
     story.book(SAM, Span(new_start - 2 * HOUR, new_start + 6 * HOUR), ShowAs.AWAY)
     assert deferral_causes(story) == ["out_of_office"]
 
@@ -147,7 +147,7 @@ def test_busy_time_under_a_requested_time_is_intended() -> None:
     story = make_story_before_session(10 * DAY)
     requested_time = Span(story.next.span.start - DAY, story.next.span.end - DAY)
     story.calendars.book(DANA, requested_time.start, requested_time.end)
-    story.act(lambda p: actions.request_time(p, p.sessions[story.next.id], requested_time))
+    story.act(lambda builder: actions.request_time(builder, builder.sessions[story.next.id], requested_time))
     story.recheck_free_busy()
     story.until(requested_time.start)
     assert deferral_causes(story) == ["asked"] and story.next.span == requested_time
@@ -159,7 +159,7 @@ def test_intended_time_is_read_later_when_free_busy_is_unavailable_at_the_move()
     new_start = story.next.span.start - DAY
     story.calendars.book(DANA, new_start, new_start + HOUR)
     story.calendars.unavailable.add(DANA.email)
-    story.move(story.next, new_start, 75)
+    story.move(story.next, new_start, minutes=75)
     assert story.next.start == new_start and story.next.intended is None
     story.calendars.unavailable.clear()
     story.until(story.now + HOUR)
@@ -180,7 +180,7 @@ def make_story_before_thursday(left: timedelta) -> Story:
     """A story before a session on a Thursday; otherwise as `make_story_before_session`."""
     story = make_story_before_session(10 * DAY)
     assert f"{story.next.span.start:%a}" == "Mon"
-    story.move(story.next, story.next.span.start + 3 * DAY, 75)
+    story.move(story.next, story.next.span.start + 3 * DAY, minutes=75)
     story.tick_at(story.next.span.start - left)
     story.recheck_free_busy()
     return story
@@ -279,7 +279,7 @@ def test_session_on_a_public_holiday_moves_unless_a_person_put_it_there(
 def test_night_shift_that_ends_on_a_holiday_is_working_time() -> None:
     """T-10, T-2: at two in the morning of 28 September, a holiday, the shift of Sunday still runs in Prague."""
     night_shift = "Sun-Thu 22:00-06:00"
-    session = session_of(utc(2026, 9, 28, 0), 60, by_hand=False)
+    session = session_of(utc(2026, 9, 28, 0), minutes=60, by_hand=False)
     people = (person("Dana", "Europe/Prague", "CZ", night_shift), person("Sam", "Europe/Prague", "CZ", night_shift))
     story = Story(state=state_of(session, manager=people[0], report=people[1]))
     story.tick()
@@ -300,7 +300,7 @@ def test_holidays_of_a_new_country_defer_a_booked_session() -> None:
 def test_plan_between_calendar_checks_needs_no_free_busy() -> None:
     story = booked_story()
     story.now = NOW + HOUR
-    assert plan(story.now, story.state, None, Policy()).needed_free_busy is None
+    assert plan(story.now, story.state, snapshot=None, policy=Policy()).needed_free_busy is None
     assert story.plan().due_at is not None
 
 

@@ -69,13 +69,13 @@ def get_block(story: Story) -> Span:
 
 def fill_day(story: Story, day: date) -> None:
     """Make the manager busy for the whole day."""
-    fill_days(story, DANA, day, 1)
+    fill_days(story, DANA, day, days=1)
 
 
 def revise_contract(story: Story, due: date | None, revision: int = 2) -> None:
     """Record a revision of the contract in which the commitment has this due date; None removes the commitment."""
     commitments = [IdentifiedCommitment(id="p1", owner=Owner.MANAGER, due=due)] if due else []
-    story.act(lambda builder: actions.record_contract(builder, builder.sessions["c1"], commitments, revision))
+    story.act(lambda builder: actions.record_contract(builder, builder.sessions["c1"], commitments, revision=revision))
 
 
 # --- the time of a block ---
@@ -86,7 +86,7 @@ def test_a_block_is_on_the_last_working_day_before_the_due_date() -> None:
     story = make_story_with_commitment()
     span = get_block(story)
     assert span == Span(utc(2026, 9, 17, 7), utc(2026, 9, 17, 7, 30))
-    effects = [m for m in story.state.effects if m.subject == "p1"]
+    effects = [effect for effect in story.state.effects if effect.subject == "p1"]
     assert [(m.kind, m.calendar, m.due_at) for m in effects] == [(EffectKind.CREATE, DANA.email, NOW)]
     assert [event.span for event in story.our_events() if event.key == "p1.1"] == [span]
 
@@ -118,7 +118,7 @@ def test_block_is_on_the_due_date_when_the_day_before_is_full() -> None:
 def test_block_is_an_all_day_event_when_both_days_are_full() -> None:
     """The all-day event lasts from midnight to midnight in the manager's zone (T-8)."""
     story = Story(state=state_of(make_contracted_session(), commitments=(commitment_of(DUE),)))
-    fill_days(story, DANA, DAY_BEFORE, 2)
+    fill_days(story, DANA, DAY_BEFORE, days=2)
     story.tick()
     assert get_block(story) == Span(utc(2026, 9, 17, 22), utc(2026, 9, 18, 22))
     assert story.commitment().all_day
@@ -168,7 +168,7 @@ def test_commitment_of_the_report_has_no_block() -> None:
     """Only the manager's commitments have blocks (R-19)."""
     story = make_story_with_commitment(owner=Owner.REPORT)
     assert story.commitment().block is None
-    assert [m for m in story.state.effects if m.subject == "p1"] == []
+    assert [effect for effect in story.state.effects if effect.subject == "p1"] == []
 
 
 def test_policy_sets_the_length_of_blocks() -> None:
@@ -182,7 +182,7 @@ def test_policy_sets_the_length_of_blocks() -> None:
 def test_block_needs_free_busy_of_the_manager_only() -> None:
     """A block does not concern the report's calendar (T-8)."""
     state = state_of(session_of(utc(2026, 9, 28, 8)), commitments=(commitment_of(DUE),), free_busy_used_at=NOW)
-    first_plan = plan(NOW, state, None, Policy())
+    first_plan = plan(NOW, state, snapshot=None, policy=Policy())
     assert first_plan.needed_free_busy is not None
     assert first_plan.needed_free_busy.people == (DANA.email,)
     assert first_plan.needed_free_busy.window == Span(NOW, utc(2026, 9, 18, 22))
@@ -234,13 +234,16 @@ def test_a_block_follows_a_changed_due_date() -> None:
     revise_contract(story, date(2026, 9, 25))
     assert get_block(story).start.date() == date(2026, 9, 24)
     assert [event.span for event in story.our_events() if event.key == "p1.1"] == [get_block(story)]
-    assert [m.kind for m in story.state.effects if m.subject == "p1"] == [EffectKind.CREATE, EffectKind.UPDATE]
+    assert [effect.kind for effect in story.state.effects if effect.subject == "p1"] == [
+        EffectKind.CREATE,
+        EffectKind.UPDATE,
+    ]
 
 
 def test_all_day_event_becomes_a_block_when_the_due_date_moves() -> None:
     """T-8."""
     story = Story(state=state_of(make_contracted_session(), commitments=(commitment_of(DUE),)))
-    fill_days(story, DANA, DAY_BEFORE, 2)
+    fill_days(story, DANA, DAY_BEFORE, days=2)
     story.tick()
     revise_contract(story, date(2026, 9, 25))
     assert not story.commitment().all_day
@@ -251,10 +254,13 @@ def test_new_wording_updates_the_block_at_its_time() -> None:
     """The block keeps the time to which the manager moved it (T-8, R-18)."""
     story = make_story_with_commitment()
     start = utc(2026, 9, 16, 18)
-    story.move(story.commitment(), start, 30)
+    story.move(story.commitment(), start, minutes=30)
     reworded = IdentifiedCommitment(id="p1", owner=Owner.MANAGER, due=DUE, is_reworded=True)
-    story.act(lambda builder: actions.record_contract(builder, builder.sessions["c1"], [reworded], 2))
-    assert [m.kind for m in story.state.effects if m.event == "p1.1"] == [EffectKind.CREATE, EffectKind.UPDATE]
+    story.act(lambda builder: actions.record_contract(builder, builder.sessions["c1"], [reworded], revision=2))
+    assert [effect.kind for effect in story.state.effects if effect.event == "p1.1"] == [
+        EffectKind.CREATE,
+        EffectKind.UPDATE,
+    ]
     assert get_block(story).start == start
     assert [event.span.start for event in story.our_events() if event.key == "p1.1"] == [start]
 
@@ -264,7 +270,7 @@ def test_new_wording_does_not_restore_a_deleted_block() -> None:
     story = make_story_with_commitment()
     story.delete(story.commitment())
     reworded = IdentifiedCommitment(id="p1", owner=Owner.MANAGER, due=DUE, is_reworded=True)
-    story.act(lambda builder: actions.record_contract(builder, builder.sessions["c1"], [reworded], 2))
+    story.act(lambda builder: actions.record_contract(builder, builder.sessions["c1"], [reworded], revision=2))
     assert story.commitment().dismissed
     assert story.placed_event(story.commitment()) is None
 
@@ -274,7 +280,7 @@ def test_a_hand_move_of_a_block_is_respected() -> None:
     story = make_story_with_commitment()
     start = utc(2026, 9, 16, 18)
     new_span = Span(start, start + 45 * MINUTE)
-    first_plan = story.move(story.commitment(), start, 45)
+    first_plan = story.move(story.commitment(), start, minutes=45)
     assert first_plan.accepted_moves == {"p1.1": new_span}
     assert get_block(story) == new_span
     assert story.commitment().due == DUE
@@ -286,7 +292,7 @@ def test_a_hand_move_of_a_block_is_respected() -> None:
 def test_new_due_date_moves_a_block_that_was_moved_by_hand() -> None:
     """The manager chose the time for another due date (T-8)."""
     story = make_story_with_commitment()
-    story.move(story.commitment(), utc(2026, 9, 16, 18), 30)
+    story.move(story.commitment(), utc(2026, 9, 16, 18), minutes=30)
     revise_contract(story, date(2026, 9, 25))
     assert get_block(story).start.date() == date(2026, 9, 24)
     assert not story.commitment().by_hand
@@ -456,7 +462,7 @@ def test_wait_grows_after_each_refused_update_of_a_block() -> None:
     story.refuses = True
     revise_contract(story, date(2026, 9, 25))
     story.until(story.now + HOUR)
-    assert 2 <= len([m for m in story.state.effects if m.kind is EffectKind.UPDATE]) <= 3
+    assert 2 <= len([effect for effect in story.state.effects if effect.kind is EffectKind.UPDATE]) <= 3
 
 
 def test_all_day_event_stays_at_the_span_of_the_calendar_s_zone() -> None:

@@ -89,7 +89,7 @@ def test_recorded_contract_ends_the_reminders() -> None:
     """T-7: the contract comes after the first reminder."""
     story = make_story_at_end()
     story.tick_at(story.now + 30 * HOUR)
-    story.act(lambda p: actions.record_contract(p, p.sessions["c1"], [], 1))
+    story.act(lambda builder: actions.record_contract(builder, builder.sessions["c1"], commitments=[], revision=1))
     story.until(utc(2026, 10, 20))
     assert len(story.mails("contract_reminder")) == 1
     assert story.session("c1").state is SessionState.CONTRACTED
@@ -148,7 +148,7 @@ def test_recording_another_end_of_the_session_sends_another_contract_request() -
     """T-7: the times of all mails count from the end that was recorded."""
     story = make_story_at_end()
     end = story.now - 30 * MINUTE
-    story.act(lambda p: actions.record_held(p, p.sessions["c1"], end))
+    story.act(lambda builder: actions.record_held(builder, builder.sessions["c1"], end))
     assert [m.start for m in story.mails("contract_request")] == [story.now, end]
 
 
@@ -222,7 +222,7 @@ def test_session_recorded_as_held_late_leaves_a_working_day_for_the_contract(
     story = Story(state=state_of(session), now=SESSION_START)
     story.tick()
     story.now = recorded_at
-    story.act(lambda p: actions.record_held(p, p.sessions["c1"], session.span.end))
+    story.act(lambda builder: actions.record_held(builder, builder.sessions["c1"], session.span.end))
     story.tick()
     deadline = contract_mails.find_contract_deadline(DANA, story.session("c1"))
     assert format_local(deadline, DANA) == deadline_text
@@ -255,7 +255,7 @@ def test_no_reminder_is_planned_while_the_contract_request_waits() -> None:
     first_time, second_time = list_reminder_times(DANA, asked_at=story.now, deadline=story.now + 48 * HOUR)
     story.now = first_time
     plan_at_first_time = story.plan()
-    assert not [m for m in plan_at_first_time.effects if m.name == "contract_reminder"]
+    assert not [effect for effect in plan_at_first_time.effects if effect.name == "contract_reminder"]
     assert plan_at_first_time.due_at == second_time >= first_time + 4 * HOUR
 
 

@@ -73,7 +73,7 @@ def test_requested_new_time_is_near_and_later_than_the_old_one(weeks: int) -> No
     start = NOW + weeks * 7 * DAY + 2 * HOUR
     story = Story(state=state_of(session_of(start, by_hand=True)))
     story.tick()
-    story.act(lambda builder: actions.request_time(builder, builder.sessions["c1"], None))
+    story.act(lambda builder: actions.request_time(builder, builder.sessions["c1"], requested_time=None))
     session = story.session("c1")
     assert session.booked and session.count == 1
     assert session.span.start > start
@@ -85,7 +85,7 @@ def test_new_time_is_near_the_time_that_was_lost_last() -> None:
     start = NOW + 56 * DAY + 2 * HOUR
     story = Story(state=state_of(session_of(start, by_hand=True)))
     story.tick()
-    story.act(lambda builder: actions.request_time(builder, builder.sessions["c1"], None))
+    story.act(lambda builder: actions.request_time(builder, builder.sessions["c1"], requested_time=None))
     lost_start = story.session("c1").span.start
     story.decline(story.session("c1"))
     assert abs(story.session("c1").span.start - lost_start) <= 2 * WEEK
@@ -107,7 +107,9 @@ def test_deleted_event_is_replaced_by_one_with_another_key() -> None:
     first_plan = story.delete(session)
     assert deferral_causes(story) == ["deleted"]
     assert story.next.generation == session.generation + 1
-    assert [(m.kind, m.event) for m in first_plan.effects if m.event] == [(EffectKind.CREATE, story.next.key)]
+    assert [(effect.kind, effect.event) for effect in first_plan.effects if effect.event] == [
+        (EffectKind.CREATE, story.next.key)
+    ]
 
 
 @pytest.mark.parametrize("lead", [3 * HOUR, HOUR, -30 * MINUTE])
@@ -212,10 +214,10 @@ def test_deferrals_are_counted_by_cycle_and_kind() -> None:
 def test_a_hand_move_inside_the_rules_is_respected(start: datetime) -> None:
     """The move is accepted: nothing is written back, and nothing counts as a deferral (T-11, R-9)."""
     story = booked_story()
-    first_plan = story.move(story.next, start, 75)
+    first_plan = story.move(story.next, start, minutes=75)
     assert first_plan.accepted_moves == {story.next.key: Span(start, start + 75 * MINUTE)}
     assert (story.next.start, story.next.by_hand, story.next.count) == (start, True, 0)
-    assert [m for m in first_plan.effects if m.event] == []
+    assert [effect for effect in first_plan.effects if effect.event] == []
     assert deferral_causes(story) == []
 
 
@@ -223,7 +225,7 @@ def test_hand_move_needs_no_buffer() -> None:
     """The session begins when another event of the report ends (T-11)."""
     story = booked_story()
     story.calendars.book(SAM, utc(2026, 9, 29, 9), utc(2026, 9, 29, 10))
-    story.move(story.next, utc(2026, 9, 29, 10), 60)
+    story.move(story.next, utc(2026, 9, 29, 10), minutes=60)
     story.recheck_free_busy()
     assert story.next.span.start == utc(2026, 9, 29, 10)
     assert deferral_causes(story) == []
@@ -233,7 +235,7 @@ def test_next_session_is_counted_from_the_hand_moved_time() -> None:
     """T-11, T-3."""
     story = booked_story(Story(policy=Policy(ahead=2)))
     first, second = story.sessions_of_kind(SessionKind.CAREER)
-    story.move(first, first.span.start + WEEK, 75)
+    story.move(first, first.span.start + WEEK, minutes=75)
     assert story.session(second.id).target == second.target + WEEK
 
 
@@ -241,7 +243,7 @@ def test_hand_move_past_the_window_is_a_deferral() -> None:
     """T-10, R-8."""
     story = booked_story()
     lost_span, latest = story.next.span, story.next.latest
-    first_plan = story.move(story.next, latest + HOUR, 75)
+    first_plan = story.move(story.next, latest + HOUR, minutes=75)
     assert deferral_causes(story) == ["moved_out"]
     assert [deferral.was for deferral in first_plan.deferrals] == [lost_span]
     assert story.next.span.start < latest
@@ -254,7 +256,7 @@ def test_moving_a_session_to_an_earlier_time_is_no_deferral() -> None:
     session = session_of(utc(2026, 12, 1, 10), by_hand=True, target=target, latest=target + 3 * WEEK)
     story = Story(state=state_of(session))
     story.tick()
-    story.move(story.next, utc(2026, 11, 30, 10), 75)
+    story.move(story.next, utc(2026, 11, 30, 10), minutes=75)
     assert story.next.start == utc(2026, 11, 30, 10) > story.next.latest
     assert deferral_causes(story) == []
 
@@ -268,7 +270,7 @@ def test_a_session_shortened_to_45_minutes_stays_and_causes_a_mail(
 ) -> None:
     """The manager gets a mail about 45 to 59 minutes; less than 45 minutes is a deferral (T-1, R-1)."""
     story = booked_story()
-    story.move(story.next, story.next.span.start, minutes)
+    story.move(story.next, story.next.span.start, minutes=minutes)
     assert [m.to for m in story.mails("short_session")] == [DANA.email] * mail_count
     assert deferral_causes(story) == ["moved_out"] * deferral_count
     assert story.next.span.minutes == (75 if deferral_count else minutes)
@@ -278,19 +280,19 @@ def test_short_session_has_one_mail_for_each_of_its_times() -> None:
     """The mail names the time of the session (T-1)."""
     story = booked_story()
     start = story.next.span.start
-    story.move(story.next, start, 50)
+    story.move(story.next, start, minutes=50)
     story.tick_at(NOW + DAY)
-    story.move(story.next, start + DAY, 50)
+    story.move(story.next, start + DAY, minutes=50)
     assert [m.start for m in story.mails("short_session")] == [start, start + DAY]
 
 
 def test_review_may_be_shortened_to_any_length() -> None:
     """The shortest length of T-1 is that of career sessions."""
-    review = session_of(utc(2026, 9, 28, 8), 25, kind=SessionKind.REVIEW, id="r1")
+    review = session_of(utc(2026, 9, 28, 8), minutes=25, kind=SessionKind.REVIEW, id="r1")
     contracted_session = session_of_state(SessionState.CONTRACTED, contracted_at=NOW - 3 * WEEK)
     story = Story(state=state_of(review, contracted_session))
     story.tick()
-    story.move(story.session("r1"), utc(2026, 9, 28, 8), 10)
+    story.move(story.session("r1"), utc(2026, 9, 28, 8), minutes=10)
     assert deferral_causes(story) == []
     assert story.session("r1").span.minutes == 10
     assert story.mails("short_session") == []
@@ -311,7 +313,7 @@ def test_move_seen_after_the_old_end_sets_the_held_time() -> None:
 def test_new_time_after_a_hand_move_is_not_by_hand() -> None:
     """`by_hand` is about the time that a person chose, not about the next one (T-10)."""
     story = booked_story()
-    story.move(story.next, utc(2026, 9, 29, 8), 75)
+    story.move(story.next, utc(2026, 9, 29, 8), minutes=75)
     story.decline(story.next)
     assert not story.next.by_hand
     assert story.next.count == 1
@@ -345,7 +347,7 @@ def test_answer_to_the_time_before_is_not_counted_again() -> None:
     state = state_of(session, placed_events={session.key: placed}, effects=(refused_update,), free_busy_used_at=NOW)
     next_plan = decide(NOW + timedelta(hours=1), state, Calendars())
     assert next_plan.deferrals == ()
-    assert [m.kind for m in next_plan.effects if m.event] == [EffectKind.UPDATE]
+    assert [effect.kind for effect in next_plan.effects if effect.event] == [EffectKind.UPDATE]
 
 
 def make_story_with_lost_update(
@@ -365,7 +367,7 @@ def test_session_change_missing_on_the_calendar_is_written_again() -> None:
     """The old time on the calendar does not count as a move by hand (R-8)."""
     story, session = make_story_with_lost_update()
     first_plan = story.tick()
-    assert [m.kind for m in first_plan.effects if m.event] == [EffectKind.UPDATE]
+    assert [effect.kind for effect in first_plan.effects if effect.event] == [EffectKind.UPDATE]
     assert deferral_causes(story) == []
     placed = story.placed_event(story.next)
     assert placed is not None
@@ -375,7 +377,7 @@ def test_session_change_missing_on_the_calendar_is_written_again() -> None:
 def test_refused_change_is_written_again_after_five_minutes() -> None:
     """R-8."""
     story, session = make_story_with_lost_update(EffectProgress.DEAD)
-    assert [m for m in story.tick().effects if m.event] == []
+    assert [effect for effect in story.tick().effects if effect.event] == []
     assert story.due == NOW + 5 * MINUTE
     story.until(NOW + 5 * MINUTE)
     placed = story.placed_event(story.next)
@@ -394,11 +396,11 @@ def test_a_session_deferred_six_times_keeps_its_history_and_is_held() -> None:
     story.tick_at(story.now + DAY)
     story.delete(story.next)
     story.tick_at(story.now + DAY)
-    story.move(story.next, story.next.span.start, 30)
+    story.move(story.next, story.next.span.start, minutes=30)
     story.tick_at(story.now + DAY)
     story.book(DANA, Span(story.next.span.start - DAY, story.next.span.end), ShowAs.AWAY)
     story.tick_at(story.now + DAY)
-    story.act(lambda builder: actions.request_time(builder, builder.sessions[session_id], None))
+    story.act(lambda builder: actions.request_time(builder, builder.sessions[session_id], requested_time=None))
     story.until(story.next.span.end)
     story.act(lambda builder: actions.record_not_held(builder, builder.sessions[session_id]))
     assert deferral_causes(story) == ["declined", "deleted", "moved_out", "out_of_office", "asked", "not_held"]
@@ -415,7 +417,7 @@ def test_deferred_part_of_a_series_moves_the_later_parts() -> None:
     """The parts stay five to ten working days apart, and the later ones are not deferred (T-13, T-3)."""
     story = booked_story(Story(pair_of(format=Format.SERIES)))
     now, direction, gap = (s.id for s in story.sessions_of_kind(SessionKind.CAREER))
-    fill_days(story, SAM, date(2026, 9, 7), 14)
+    fill_days(story, SAM, date(2026, 9, 7), days=14)
     story.tick_at(story.session(now).span.start - DAY)
     story.decline(story.session(now))
     spans = [story.session(part).span for part in (now, direction, gap)]

@@ -32,8 +32,8 @@ def make_story_with_contract() -> Story:
     due = date(2026, 11, 27)
     commitments = [IdentifiedCommitment(id=name, owner=owner, due=due) for name, owner in (
         ("p1", Owner.MANAGER), ("p2", Owner.REPORT), ("p3", Owner.MANAGER))]  # fmt: skip
-    story.act(lambda p: actions.record_contract(p, p.sessions[first], commitments, 1))
-    story.act(lambda p: actions.close_commitment(p, p.commitments["p3"], CommitmentStanding.DONE))
+    story.act(lambda builder: actions.record_contract(builder, builder.sessions[first], commitments, revision=1))
+    story.act(lambda builder: actions.close_commitment(builder, builder.commitments["p3"], CommitmentStanding.DONE))
     return story
 
 
@@ -85,7 +85,7 @@ def test_each_person_gets_one_mail_about_the_end_of_a_pair(
 
 def test_former_manager_without_open_commitments_gets_the_mail_about_the_end_only() -> None:
     story = make_story_with_contract()
-    story.act(lambda p: actions.close_commitment(p, p.commitments["p1"], CommitmentStanding.DONE))
+    story.act(lambda builder: actions.close_commitment(builder, builder.commitments["p1"], CommitmentStanding.DONE))
     end_pair(story, EndReason.CHANGED)
     run_days(story, 5)
     assert list_sent_mails(story) == [("pair_ended", DANA.email)]
@@ -96,7 +96,7 @@ def test_commitment_that_ends_later_causes_no_second_mail() -> None:
     story = make_story_with_contract()
     end_pair(story, EndReason.CHANGED)
     run_days(story, 5)
-    story.act(lambda p: actions.close_commitment(p, p.commitments["p1"], CommitmentStanding.LET_GO))
+    story.act(lambda builder: actions.close_commitment(builder, builder.commitments["p1"], CommitmentStanding.LET_GO))
     run_days(story, 5)
     assert list_sent_mails(story) == [("open_promises", DANA.email)]
 
@@ -107,7 +107,7 @@ def test_block_of_a_former_manager_s_commitment_stays_until_it_ends() -> None:
     end_pair(story, EndReason.CHANGED)
     run_days(story, 5)
     assert story.placed_event(story.commitment("p1")) is not None
-    story.act(lambda p: actions.close_commitment(p, p.commitments["p1"], CommitmentStanding.LET_GO))
+    story.act(lambda builder: actions.close_commitment(builder, builder.commitments["p1"], CommitmentStanding.LET_GO))
     story.tick_at(story.now + HOUR)
     assert story.placed_event(story.commitment("p1")) is None
 

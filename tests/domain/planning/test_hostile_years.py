@@ -60,7 +60,7 @@ def _move_event(story: Story, n: int) -> None:
     """Move an event by up to 20 days in either direction, with a length that may be too short."""
     if session := _pick_session_with_event(story, n):
         start = max(story.now + HOUR, session.span.start + (n % 41 - 20) * DAY)
-        story.move(session, start.replace(minute=0), (30, 45, 60, 75)[n % 4])
+        story.move(session, start.replace(minute=0), minutes=(30, 45, 60, 75)[n % 4])
 
 
 def _add_clash(story: Story, n: int) -> None:
@@ -124,10 +124,10 @@ def _record_contract(story: Story, n: int) -> None:
         commitments = [
             IdentifiedCommitment(id=kept_ids.get(owner, f"{new_id}{owner[0]}"), owner=owner, due=due) for owner in Owner
         ]
-        revision = 1 + len([m for m in story.state.effects if m.name == "contract_summary"])
+        revision = 1 + len([effect for effect in story.state.effects if effect.name == "contract_summary"])
         story.act(
             lambda builder: actions.record_contract(
-                builder, builder.sessions.get(session.id, session), commitments, revision
+                builder, builder.sessions.get(session.id, session), commitments, revision=revision
             )
         )
 
@@ -148,7 +148,7 @@ def _change_block(story: Story, n: int) -> None:
     if commitments and n % 2:
         story.delete(commitments[n % len(commitments)])
     elif commitments:
-        story.move(commitments[n % len(commitments)], story.now + (n % 9 + 1) * HOUR, 30)
+        story.move(commitments[n % len(commitments)], story.now + (n % 9 + 1) * HOUR, minutes=30)
 
 
 def _pause_or_resume(story: Story, _: int) -> None:
@@ -257,7 +257,9 @@ def assert_rules_hold(story: Story) -> None:
 def list_unrefused_future_keys(story: Story) -> set[str]:
     """Return the keys of our future events, without those whose cancellation the calendar refused."""
     refused_keys = {
-        m.event for m in story.state.effects if m.kind is EffectKind.CANCEL and m.progress is EffectProgress.DEAD
+        effect.event
+        for effect in story.state.effects
+        if effect.kind is EffectKind.CANCEL and effect.progress is EffectProgress.DEAD
     }
     return {event.key for event in story.our_events() if event.span.start > story.now} - refused_keys
 
@@ -283,11 +285,11 @@ def list_earlier_part_ends(story: Story, session: Session) -> list[datetime]:
 
 def is_allowed_to_wait(story: Story, session: Session) -> bool:
     """Return whether the session may lack a time: a review that waits for a 1:1, or a session with an offer (T-14)."""
-    builder = PlanBuilder(story.now, story.state, None, story.policy)
+    builder = PlanBuilder(story.now, story.state, snapshot=None, policy=story.policy)
     return is_waiting_for_1on1(builder, session) or bool(list_open_times(session, story.now))
 
 
 def is_waiting_for_retry(story: Story, session_id: str) -> bool:
     """Return whether a refused write of that session's event is not tried again yet."""
-    retry_time = PlanBuilder(story.now, story.state, None, story.policy).find_retry_time(session_id)
+    retry_time = PlanBuilder(story.now, story.state, snapshot=None, policy=story.policy).find_retry_time(session_id)
     return retry_time is not None and story.now < retry_time + MINUTE

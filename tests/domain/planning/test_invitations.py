@@ -50,7 +50,7 @@ def test_report_on_the_same_service_gets_no_invitation_mail() -> None:
 def test_t11_hand_move_sends_an_invitation_with_a_higher_number() -> None:
     story = make_story()
     start = story.next.span.start + DAY
-    story.move(story.next, start, 75)
+    story.move(story.next, start, minutes=75)
     story.until(story.now + HOUR)
     assert list_mails_to_report(story) == [("invitation", story.next.key, 0), ("invitation", story.next.key, 1)]
     assert story.mails("invitation")[-1].start == start
@@ -69,24 +69,31 @@ def test_t10_deferred_session_sends_an_invitation_with_its_new_time() -> None:
 def test_outdated_invitation_that_waits_is_dropped(change: str) -> None:
     """The mail service refused the invitation for a while, and the session changed before the next attempt."""
     story = make_story()
-    (invitation,) = (m for m in story.state.effects if m.name == "invitation")
+    (invitation,) = (effect for effect in story.state.effects if effect.name == "invitation")
     waiting = replace(invitation, progress=EffectProgress.WAITING, due_at=story.now + HOUR)
-    story.state = replace(story.state, effects=tuple(waiting if m == invitation else m for m in story.state.effects))
+    story.state = replace(
+        story.state, effects=tuple(waiting if effect == invitation else effect for effect in story.state.effects)
+    )
     {
-        "moved": lambda: story.move(story.next, story.next.span.start + DAY, 75),
+        "moved": lambda: story.move(story.next, story.next.span.start + DAY, minutes=75),
         "declined": lambda: story.decline(story.next, SAM_WITHOUT_CALENDAR),
         "deleted": lambda: story.delete(story.next),
         "paused": lambda: story.change(paused=True),
     }[change]()
     story.until(waiting.due_at)
-    assert next(m for m in story.state.effects if m.key == invitation.key).progress is EffectProgress.DROPPED
+    assert (
+        next(effect for effect in story.state.effects if effect.key == invitation.key).progress
+        is EffectProgress.DROPPED
+    )
 
 
 def test_invitation_that_waits_is_sent_while_it_is_current() -> None:
     story = make_story()
-    (invitation,) = (m for m in story.state.effects if m.name == "invitation")
+    (invitation,) = (effect for effect in story.state.effects if effect.name == "invitation")
     waiting = replace(invitation, progress=EffectProgress.WAITING, due_at=story.now + HOUR)
-    story.state = replace(story.state, effects=tuple(waiting if m == invitation else m for m in story.state.effects))
+    story.state = replace(
+        story.state, effects=tuple(waiting if effect == invitation else effect for effect in story.state.effects)
+    )
     story.until(waiting.due_at)
     assert [m.key for m in story.sent("invitation")] == [invitation.key]
 

@@ -16,7 +16,7 @@ from worker.errors import CalendarUnread, MovedMeanwhile, Refused, TimeTaken
 
 def make_builder_with_calendars(story: Story, *spans: Span) -> PlanBuilder:
     """Return a plan builder that knows both calendars as they are now, and the times that other pairs have taken."""
-    plan_builder = PlanBuilder(story.now, story.state, None, story.policy)
+    plan_builder = PlanBuilder(story.now, story.state, snapshot=None, policy=story.policy)
     window_of_spans = Span(min(span.start for span in spans), max(span.end for span in spans)) if spans else None
     request = proposals.make_free_busy_request(plan_builder, story.next, window_of_spans)
     snapshot = story.calendars.read_free_busy(story.state, dict.fromkeys(request.people, request.window))
@@ -28,7 +28,7 @@ def press_time(story: Story, span: Span, who: str = SAM.email, version: str = ""
     """Let a person choose this time on the page."""
     chosen_time = Press(span, who, version or make_time_version(story.next), must_be_free)
     calendars = make_builder_with_calendars(story, span)
-    story.act(lambda p: moves.move_session(p, p.sessions[story.next.id], chosen_time, calendars))
+    story.act(lambda builder: moves.move_session(builder, builder.sessions[story.next.id], chosen_time, calendars))
 
 
 def shift_session(session: Session, by: timedelta) -> Span:
@@ -243,7 +243,7 @@ def test_owed_session_gets_the_chosen_time() -> None:
 def test_session_within_the_hour_or_begun_or_over_cannot_be_moved(minutes: int, obstacle: Obstacle | None) -> None:
     """R-38: a press that comes too late changes nothing."""
     session = session_of(NOW + minutes * MINUTE)
-    builder = PlanBuilder(NOW, state_of(session), None, Story().policy)
+    builder = PlanBuilder(NOW, state_of(session), snapshot=None, policy=Story().policy)
     assert find_obstacle(builder, session) is obstacle
     if obstacle:
         chosen_time = Press(shift_session(session, WEEK), SAM.email, make_time_version(session))
@@ -254,7 +254,7 @@ def test_session_within_the_hour_or_begun_or_over_cannot_be_moved(minutes: int, 
 @pytest.mark.parametrize("state", [SessionState.HELD, SessionState.CONTRACTED, SessionState.UNFINISHED])
 def test_held_or_cancelled_session_cannot_be_moved(state: SessionState) -> None:
     session = replace(session_of(NOW + WEEK), state=state, held_at=NOW)  # held before its booked time
-    builder = PlanBuilder(NOW, state_of(session), None, Story().policy)
+    builder = PlanBuilder(NOW, state_of(session), snapshot=None, policy=Story().policy)
     assert find_obstacle(builder, session) is Obstacle.OVER
     cancelled = replace(session, state=SessionState.CANCELLED)
     assert find_obstacle(builder, cancelled) is Obstacle.CANCELLED
@@ -264,7 +264,7 @@ def test_review_inside_a_1on1_cannot_be_moved() -> None:
     """R-7: it has no event of its own and moves with the 1:1."""
     story = Story(pair_of(review=ReviewMode.IN_1ON1))
     review = replace(session_of(NOW + WEEK), kind=SessionKind.REVIEW, sequence=0)
-    builder = PlanBuilder(NOW, replace(story.state, sessions=(review,)), None, story.policy)
+    builder = PlanBuilder(NOW, replace(story.state, sessions=(review,)), snapshot=None, policy=story.policy)
     assert find_obstacle(builder, review) is Obstacle.IN_1ON1
 
 
@@ -275,11 +275,11 @@ def test_r18_the_report_can_explain_only_own_moves() -> None:
     """R-18: after a move of the manager, the report has no deferral to explain."""
     story = booked_story()
     press_time(story, proposals.propose_times(make_builder_with_calendars(story), story.next).times[0].span, SAM.email)
-    builder = PlanBuilder(story.now, story.state, None, story.policy)
+    builder = PlanBuilder(story.now, story.state, snapshot=None, policy=story.policy)
     deferral = actions.find_deferral_to_explain(builder, story.next)
     assert (deferral.cause, deferral.who, deferral.number) == (DeferralCause.MOVED, SAM.email, -1)
     press_time(story, proposals.propose_times(make_builder_with_calendars(story), story.next).times[0].span, DANA.email)
-    builder = PlanBuilder(story.now, story.state, None, story.policy)
+    builder = PlanBuilder(story.now, story.state, snapshot=None, policy=story.policy)
     with pytest.raises(Refused):
         actions.find_deferral_to_explain(builder, story.next)
     assert deferral_causes(story) == ["moved", "moved"]

@@ -260,7 +260,7 @@ def test_prompt_is_sent_again_after_a_move_by_more_than_14_days(days: int, promp
     start = story.next.span.start
     story.tick_at(utc(2026, 9, 18, 8))
     assert len(story.mails("reflection_prompt")) == 1
-    story.move(story.next, start + days * DAY, 75)
+    story.move(story.next, start + days * DAY, minutes=75)
     assert story.next.by_hand
     story.until(story.next.span.end)
     assert len(story.mails("reflection_prompt")) == prompts
@@ -269,7 +269,7 @@ def test_prompt_is_sent_again_after_a_move_by_more_than_14_days(days: int, promp
 def test_move_before_the_prompt_leads_to_one_prompt() -> None:
     """T-5."""
     story = booked_story()
-    story.move(story.next, story.next.span.start - 10 * DAY, 75)
+    story.move(story.next, story.next.span.start - 10 * DAY, minutes=75)
     story.until(story.next.span.end)
     assert len(story.mails("reflection_prompt")) == 1
     assert list_due_times(story, "reflection_prompt") == [utc(2026, 9, 9, 8)]
@@ -281,7 +281,7 @@ def test_check_in_has_no_mails() -> None:
     story.act(actions.request_check_in)
     (check_in,) = story.sessions_of_kind(SessionKind.CHECKIN)
     story.until(check_in.span.end + DAY)
-    assert [m for m in story.state.effects if m.subject == check_in.id and m.name] == []
+    assert [effect for effect in story.state.effects if effect.subject == check_in.id and effect.name] == []
     assert story.session(check_in.id).state is SessionState.HELD
 
 
@@ -362,11 +362,11 @@ def test_no_due_mail_for_an_ended_or_late_commitment() -> None:
 
 def test_new_due_date_has_its_own_mail() -> None:
     """R-18."""
-    session = session_of(utc(2026, 9, 7, 4), 30, state=SessionState.CONTRACTED, held_at=utc(2026, 9, 7, 4, 30))
+    session = session_of(utc(2026, 9, 7, 4), minutes=30, state=SessionState.CONTRACTED, held_at=utc(2026, 9, 7, 4, 30))
     story = Story(state=state_of(session, commitments=(commitment_of(date(2026, 9, 15)),)))
     story.tick_at(utc(2026, 9, 15, 12))
     moved = IdentifiedCommitment(id="p1", owner=Owner.MANAGER, due=date(2026, 9, 22))
-    story.act(lambda builder: actions.record_contract(builder, builder.sessions["c1"], [moved], 2))
+    story.act(lambda builder: actions.record_contract(builder, builder.sessions["c1"], [moved], revision=2))
     story.until(utc(2026, 9, 30))
     assert [m.start for m in story.mails("commitment_due")] == [utc(2026, 9, 15), utc(2026, 9, 22)]
 
@@ -401,7 +401,8 @@ def test_dropped_introduction_is_sent_again() -> None:
     story.state = replace(
         story.state,
         effects=tuple(
-            replace(m, progress=EffectProgress.DROPPED) if m.name == "introduction" else m for m in story.state.effects
+            replace(effect, progress=EffectProgress.DROPPED) if effect.name == "introduction" else effect
+            for effect in story.state.effects
         ),
     )
     story.tick_at(story.now + HOUR)
@@ -416,7 +417,7 @@ def test_preparation_mails_of_a_deferred_session_are_counted() -> None:
     """Mails about a change in the next 24 hours are not counted, but the lost time of this session is over (T-16)."""
     story = booked_story()
     story.decline(story.next)
-    story.move(story.next, story.next.span.start + 14 * DAY, 75)
+    story.move(story.next, story.next.span.start + 14 * DAY, minutes=75)
     story.until(story.next.span.end)
     mails = [*story.mails("reflection_prompt"), *story.mails("brief")]
     assert len(mails) == 2 and all(mail.is_limited for mail in mails)
@@ -426,7 +427,9 @@ def test_consecutive_prompts_have_different_wordings() -> None:
     """The prompts are of regular sessions, an ad hoc session, and a session that moved far (T-5)."""
     story = booked_story()
     story.until(utc(2026, 9, 18, 8))
-    story.move(story.next, story.next.span.start + 15 * DAY, 75)  # by more than 14 days, so that another prompt is sent
+    story.move(
+        story.next, story.next.span.start + 15 * DAY, minutes=75
+    )  # by more than 14 days, so that another prompt is sent
     story.until(utc(2026, 9, 29))
     story.act(lambda builder: actions.request_ad_hoc_session(builder, Trigger.DOUBT))
     story.until(NOW + 500 * DAY)
@@ -455,7 +458,7 @@ def test_brief_is_sent_again_after_a_move_by_more_than_three_working_days(distan
     start = story.next.span.start  # a Monday
     story.tick_at(utc(2026, 9, 18, 8))
     assert len(story.mails("brief")) == 1
-    story.move(story.next, start + distance, 75)
+    story.move(story.next, start + distance, minutes=75)
     assert story.next.span.start == start + distance
     story.until(story.next.span.end)
     assert len(story.mails("brief")) == briefs

@@ -53,7 +53,7 @@ def test_plan_without_free_busy_requests_it_and_changes_nothing() -> None:
     The request begins four weeks ago, because earlier free/busy shows long absences (T-16).
     """
     story = Story()
-    first_plan = plan(NOW, story.state, None, Policy())
+    first_plan = plan(NOW, story.state, snapshot=None, policy=Policy())
     assert first_plan.needed_free_busy is not None
     assert set(first_plan.needed_free_busy.people) == {DANA.email, SAM.email}
     assert first_plan.needed_free_busy.window.start == NOW - 4 * WEEK
@@ -66,7 +66,7 @@ def test_plan_without_free_busy_requests_it_and_changes_nothing() -> None:
 def test_plan_does_not_request_free_busy_of_a_person_without_calendar() -> None:
     """Such a person's working hours count as free, and the reason of the decision says so."""
     story = Story(report=person("Sam", "Europe/London", "GB", calendar="none"))
-    first_plan = plan(NOW, story.state, None, Policy())
+    first_plan = plan(NOW, story.state, snapshot=None, policy=Policy())
     assert first_plan.needed_free_busy == FreeBusyRequest(
         (DANA.email,),
         first_plan.needed_free_busy.window if first_plan.needed_free_busy else Span(NOW, NOW),
@@ -94,7 +94,7 @@ def test_session_at_the_end_of_its_window_keeps_the_buffer_after_it() -> None:
     """T-2: Dana is free for the last 90 minutes of the window only and has a meeting right after it."""
     story = Story()
     end_of_window = utc(2026, 10, 12, 12)
-    fill_days(story, DANA, NOW.date(), 35)
+    fill_days(story, DANA, NOW.date(), days=35)
     story.calendars.book(DANA, utc(2026, 10, 12), end_of_window - 90 * MINUTE)
     story.calendars.book(DANA, end_of_window, end_of_window + DAY)
     story.tick()
@@ -137,7 +137,7 @@ def test_session_has_the_length_of_the_pair() -> None:
 def test_a_session_is_shortened_by_15_minutes_at_a_time_down_to_60(gap: int, expected_minutes: int) -> None:
     """T-1, T-2: the buffer of 15 minutes stays free on each side, and no session is shorter than 60 minutes."""
     story = Story()
-    leave_daily_gap(story, gap)
+    leave_daily_gap(story, minutes=gap)
     story.tick()
     minutes = story.next.span.minutes if story.next.booked else 0
     assert minutes == expected_minutes
@@ -148,7 +148,7 @@ def test_a_session_is_shortened_by_15_minutes_at_a_time_down_to_60(gap: int, exp
 def test_90_minute_session_is_shortened_to_75_before_60() -> None:
     """T-1: the daily gap of 105 minutes holds 75 minutes and two buffers."""
     story = Story(pair_of(minutes=90))
-    leave_daily_gap(story, 105)
+    leave_daily_gap(story, minutes=105)
     story.tick()
     assert story.next.span.minutes == 75
 
@@ -156,7 +156,7 @@ def test_90_minute_session_is_shortened_to_75_before_60() -> None:
 def test_full_length_late_in_the_window_wins_over_a_shorter_session_at_the_target() -> None:
     """T-1: a session is shortened only when its full length fits nowhere in the window."""
     story = Story()
-    leave_daily_gap(story, 90, days=22)  # up to and with the target day
+    leave_daily_gap(story, minutes=90, days=22)  # up to and with the target day
     story.tick()
     assert story.next.span.minutes == 75
     assert story.next.span.start >= utc(2026, 9, 29)
@@ -194,7 +194,7 @@ def test_ad_hoc_session_is_not_placed_on_the_day_of_the_regular_session() -> Non
     story = booked_story()
     story.until(story.next.span.start - 3 * DAY)
     regular = story.next
-    story.act(lambda p: actions.request_ad_hoc_session(p, Trigger.DOUBT))
+    story.act(lambda builder: actions.request_ad_hoc_session(builder, Trigger.DOUBT))
     adhoc = next(s for s in story.sessions_of_kind(SessionKind.CAREER) if s.adhoc)
     assert adhoc.booked
     assert adhoc.span.start.date() != regular.span.start.date()
@@ -206,13 +206,13 @@ def test_session_held_today_is_the_only_career_session_of_the_day() -> None:
     held_span = story.next.span
     story.until(held_span.end)
     story.tick()
-    story.act(lambda p: actions.request_ad_hoc_session(p, Trigger.LEAVING))
+    story.act(lambda builder: actions.request_ad_hoc_session(builder, Trigger.LEAVING))
     adhoc_session = next(s for s in story.sessions_of_kind(SessionKind.CAREER) if s.adhoc)
     assert adhoc_session.span.start.date() > held_span.start.date()
     other_story = Story(now=held_span.end)
     other_story.calendars.taken = {DANA.email: (TakenTime(held_span, "c9", SessionKind.CAREER, OTHER_PAIR),)}
     other_story.tick()
-    other_story.act(lambda p: actions.request_ad_hoc_session(p, Trigger.LEAVING))
+    other_story.act(lambda builder: actions.request_ad_hoc_session(builder, Trigger.LEAVING))
     assert all(s.span.start.date() > held_span.start.date() for s in other_story.sessions_of_kind(SessionKind.CAREER))
 
 
@@ -242,7 +242,7 @@ def test_t10_deferred_session_is_placed_near_its_lost_time() -> None:
     story.now = NOW + 2 * DAY
     story.decline(story.next)
     assert abs(story.next.span.start - lost_start) <= 2 * DAY
-    fill_days(story, SAM, lost_start.date() - WEEK, 11)
+    fill_days(story, SAM, lost_start.date() - WEEK, days=11)
     lost_start = story.next.span.start
     story.decline(story.next)
     assert 3 <= count_shared_days(lost_start, story.next.span.start) <= 10
@@ -255,7 +255,7 @@ def test_t10_session_that_loses_a_distant_time_is_not_moved_forward() -> None:
         lost_start - 91 * DAY, id="c0", cycle=1, state=SessionState.CONTRACTED, held_at=lost_start - 91 * DAY
     )
     story = Story(state=state_of(previous, session_of(lost_start, cycle=2)))
-    fill_days(story, SAM, (lost_start - 5 * DAY).date(), 9)
+    fill_days(story, SAM, (lost_start - 5 * DAY).date(), days=9)
     story.tick()
     story.decline(story.session("c1"))
     assert story.session("c1").span.start >= lost_start - 7 * DAY
@@ -278,7 +278,7 @@ def test_search_for_a_deferred_session_extends_to_twenty_days_when_ten_are_full(
     """T-10: the session keeps its full length."""
     story = booked_story()
     lost_start = story.next.span.start
-    fill_days(story, SAM, date(2026, 9, 7), (lost_start.date() - date(2026, 9, 7)).days + full_days)
+    fill_days(story, SAM, date(2026, 9, 7), days=(lost_start.date() - date(2026, 9, 7)).days + full_days)
     story.decline(story.next)
     low, high = shared_days
     assert low < count_shared_days(lost_start, story.next.span.start) <= high
@@ -289,7 +289,7 @@ def test_deferred_session_is_shortened_to_60_minutes_when_twenty_days_are_full()
     """T-10, T-1: no gap in twenty working days holds 75 minutes."""
     story = booked_story()
     story.calendars.busy.clear()
-    leave_daily_gap(story, 90)
+    leave_daily_gap(story, minutes=90)
     story.decline(story.next)
     assert story.next.span.minutes == 60
     assert "60 minutes" in [d for d in story.decisions if d.what == "session"][-1].reason
@@ -298,7 +298,7 @@ def test_deferred_session_is_shortened_to_60_minutes_when_twenty_days_are_full()
 def test_deferred_session_extends_its_window_before_it_is_shortened() -> None:
     """T-10: the full length in twenty days is tried before 60 minutes."""
     story = booked_story()
-    leave_daily_gap(story, 90, days=15)
+    leave_daily_gap(story, minutes=90, days=15)
     story.decline(story.next)
     assert story.next.span.minutes == 75
     assert count_shared_days(NOW, story.next.span.start) > 10
@@ -320,10 +320,10 @@ def test_deferred_session_moves_its_existing_event() -> None:
     story = booked_story()
     declined = story.next
     decline_plan = story.decline(declined)
-    assert [(m.kind, m.event, m.start) for m in decline_plan.effects if m.event] == [
+    assert [(effect.kind, effect.event, effect.start) for effect in decline_plan.effects if effect.event] == [
         (EffectKind.UPDATE, declined.key, declined.span.start)
     ]
-    assert [p.span for p in story.our_events()] == [story.next.span]
+    assert [event.span for event in story.our_events()] == [story.next.span]
 
 
 # --- T-15 ---
@@ -361,7 +361,7 @@ def test_session_whose_event_was_never_created_gets_a_new_event_without_a_deferr
     assert new_plan.deferrals == ()
     (rebooked,) = new_plan.sessions
     assert (rebooked.state, rebooked.count, rebooked.generation) == (SessionState.BOOKED, 0, 2)
-    assert [m.kind for m in new_plan.effects if m.event] == [EffectKind.CREATE]
+    assert [effect.kind for effect in new_plan.effects if effect.event] == [EffectKind.CREATE]
 
 
 def test_t4_window_that_is_nearly_over_is_extended() -> None:
@@ -379,7 +379,7 @@ def test_t4_window_that_is_nearly_over_is_extended() -> None:
 def test_t4_window_is_extended_by_one_rhythm_at_most(weeks: int, *, booked: bool) -> None:
     """T-4: the unplaceable mail is sent only if no time fits within a quarter after the window."""
     story = Story()
-    fill_days(story, SAM, date(2026, 9, 7), 7 * weeks)
+    fill_days(story, SAM, date(2026, 9, 7), days=7 * weeks)
     story.tick()
     assert story.next.booked is booked
     assert bool(story.mails("unplaceable")) is not booked
@@ -392,7 +392,7 @@ def test_t4_window_is_extended_by_one_rhythm_at_most(weeks: int, *, booked: bool
 def test_t4_shorter_session_in_the_window_wins_over_a_longer_one_after_it() -> None:
     """T-4: every length is tried before the window is extended."""
     story = Story()
-    leave_daily_gap(story, 90, days=60)
+    leave_daily_gap(story, minutes=90, days=60)
     story.tick()
     assert story.next.span.minutes == 60
     assert story.next.span.start < NOW + 5 * WEEK  # the window ends in five weeks
@@ -427,9 +427,9 @@ def test_effects_of_a_plan_are_due_at_once() -> None:
     The introduction waits for Dana's working hours (T-16).
     """
     first_plan = Story().plan()
-    assert {m.progress for m in first_plan.effects} == {EffectProgress.WAITING}
-    assert {m.due_at for m in first_plan.effects if not m.is_limited} == {NOW}
-    assert {m.name: format_local(m.due_at, DANA) for m in first_plan.effects if m.to == DANA.email} == {
-        "introduction": "Mon 2026-09-07 09:00"
-    }
-    assert {m.decided_at for m in first_plan.effects} == {NOW}
+    assert {effect.progress for effect in first_plan.effects} == {EffectProgress.WAITING}
+    assert {effect.due_at for effect in first_plan.effects if not effect.is_limited} == {NOW}
+    assert {
+        effect.name: format_local(effect.due_at, DANA) for effect in first_plan.effects if effect.to == DANA.email
+    } == {"introduction": "Mon 2026-09-07 09:00"}
+    assert {effect.decided_at for effect in first_plan.effects} == {NOW}

@@ -131,7 +131,10 @@ def test_planning_more_often_than_due_decides_the_same() -> None:
     while planned_often.now < end:
         planned_often.tick_at(planned_often.now + 6 * HOUR)
     assert planned_often.decisions == planned_when_due.decisions
-    effects = [[(m.key, m.decided_at, m.progress) for m in s.state.effects] for s in (planned_when_due, planned_often)]
+    effects = [
+        [(effect.key, effect.decided_at, effect.progress) for effect in s.state.effects]
+        for s in (planned_when_due, planned_often)
+    ]
     assert effects[0] == effects[1]
 
 
@@ -158,7 +161,7 @@ def make_story_with_contract() -> Story:
         IdentifiedCommitment(id="p1", owner=Owner.MANAGER, due=date(2026, 10, 30)),
         IdentifiedCommitment(id="p2", owner=Owner.REPORT, due=date(2026, 10, 30)),
     ]
-    story.act(lambda builder: actions.record_contract(builder, builder.sessions[session_id], commitments, 1))
+    story.act(lambda builder: actions.record_contract(builder, builder.sessions[session_id], commitments, revision=1))
     story.act(lambda builder: actions.request_ad_hoc_session(builder, Trigger.DOUBT))
     return story
 
@@ -186,7 +189,9 @@ def test_a_paused_or_ended_pair_has_no_future_sessions_and_no_mails(fields: dict
     assert [d.reason for d in story.decisions].count(reason) == 4
     story.until(now_before + 200 * DAY)
     later_mails = [
-        m.name for m in story.state.effects if m.decided_at > now_before and m.progress is EffectProgress.DONE
+        effect.name
+        for effect in story.state.effects
+        if effect.decided_at > now_before and effect.progress is EffectProgress.DONE
     ]
     assert later_mails == []
 
@@ -277,7 +282,7 @@ def test_pause_cancels_an_event_that_is_not_created_yet() -> None:
     state = apply_plan(state, decide(NOW, state, Calendars()), NOW)
     state = replace(state, pair=replace(state.pair, paused=True))
     paused_plan = decide(NOW, state, Calendars())
-    assert [m.kind for m in paused_plan.effects] == [EffectKind.CANCEL]
+    assert [effect.kind for effect in paused_plan.effects] == [EffectKind.CANCEL]
     final_state = perform_effects(apply_plan(state, paused_plan, NOW), NOW)
     assert [event.key for event in final_state.placed_events.values() if not event.is_gone] == []
 
@@ -374,7 +379,7 @@ def test_planning_requests_free_busy_without_taken_times() -> None:
 def test_plan_requests_all_free_busy_at_once() -> None:
     """The session needs both people, and the block of the commitment needs a longer window."""
     commitment = commitment_of(date(2027, 3, 1))
-    first_plan = plan(NOW, state_of(commitments=(commitment,)), None, Policy())
+    first_plan = plan(NOW, state_of(commitments=(commitment,)), snapshot=None, policy=Policy())
     assert first_plan.needed_free_busy is not None
     assert set(first_plan.needed_free_busy.people) == {DANA.email, SAM.email}
     assert first_plan.needed_free_busy.window.end == utc(2027, 3, 1, 23)
@@ -409,7 +414,7 @@ def test_session_is_held_at_its_old_time_when_its_move_is_refused() -> None:
     """People see the old time, so the session gets it back when the new time has passed (R-8, R-22)."""
     story = booked_story()
     session = story.next
-    fill_days(story, SAM, session.span.start.date() + DAY, 30)
+    fill_days(story, SAM, session.span.start.date() + DAY, days=30)
     story.refuses = True
     story.decline(session)
     assert story.next.span.end < session.span.start

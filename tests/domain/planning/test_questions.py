@@ -51,7 +51,7 @@ def test_requests_of_a_person_are_no_automatic_moves() -> None:
     story = booked_story(Story(state=state_of(session_of(NOW + 10 * WEEK))))
     for _ in range(4):
         story.now += DAY
-        story.act(lambda p: actions.request_time(p, p.sessions["c1"], None))
+        story.act(lambda builder: actions.request_time(builder, builder.sessions["c1"], requested_time=None))
     assert deferral_causes(story) == ["asked"] * 4
     assert get_offer_purpose(story) is OfferPurpose.DEFERRAL
 
@@ -91,7 +91,7 @@ def test_absence_defers_a_session_after_a_question() -> None:
 def test_clash_after_a_choice_is_warned_of_again() -> None:
     """T-11, T-12: the choice itself is no deferral."""
     story = make_declined_story()
-    story.act(lambda p: actions.request_time(p, p.sessions["c1"], p.sessions["c1"].options[1]))
+    story.act(lambda builder: actions.request_time(builder, builder.sessions["c1"], builder.sessions["c1"].options[1]))
     story.recheck_free_busy()
     story.tick_at(story.now + HOUR)
     story.book(DANA, story.next.span)
@@ -103,12 +103,12 @@ def test_session_left_until_the_next_cycle_is_booked_one_rhythm_later() -> None:
     """T-11, R-8: it is the same session with the same event, and the move is no deferral."""
     story = make_declined_story()
     session_before = story.next
-    story.act(lambda p: actions.leave_until_next_cycle(p, p.sessions["c1"]))
+    story.act(lambda builder: actions.leave_until_next_cycle(builder, builder.sessions["c1"]))
     session_left = story.next
     assert (session_left.id, session_left.count, session_left.key) == ("c1", 3, session_before.key)
     assert session_left.booked and session_left.offer is None
     assert 11 * WEEK <= session_left.span.start - session_before.span.start <= 16 * WEEK
-    assert [p.span for p in story.our_events()] == [session_left.span]
+    assert [event.span for event in story.our_events()] == [session_left.span]
     assert [m.number for m in story.mails("deferral_notice") if m.to == SAM.email] == [1, 2, 3]
     story.tick_at(story.now + DAY)
     story.book(DANA, session_left.span)
@@ -119,7 +119,7 @@ def test_session_left_until_the_next_cycle_is_booked_one_rhythm_later() -> None:
 def test_session_without_a_question_cannot_be_left_until_the_next_cycle() -> None:
     """T-11."""
     story = make_declined_story(times=2)
-    builder = PlanBuilder(story.now, story.state, None, story.policy)
+    builder = PlanBuilder(story.now, story.state, snapshot=None, policy=story.policy)
     with pytest.raises(Refused, match="nobody was asked"):
         actions.leave_until_next_cycle(builder, story.next)
     assert story.next.state is SessionState.BOOKED

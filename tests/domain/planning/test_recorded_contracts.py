@@ -32,7 +32,9 @@ MANAGERS_COMMITMENT, REPORTS_COMMITMENT = (
 def record_first_contract(story: Story, *commitments: IdentifiedCommitment, revision: int = 1) -> None:
     """Record the contract of the first session."""
     session_id = first_session(story).id
-    story.act(lambda builder: actions.record_contract(builder, builder.sessions[session_id], commitments, revision))
+    story.act(
+        lambda builder: actions.record_contract(builder, builder.sessions[session_id], commitments, revision=revision)
+    )
 
 
 # --- the contract ---
@@ -134,8 +136,8 @@ def test_second_part_of_a_series_can_have_the_contract() -> None:
     """R-4, T-13."""
     start = NOW - 2 * HOUR
     direction = session_of(start, topic=Topic.DIRECTION, state=SessionState.HELD, held_at=start + HOUR)
-    builder = PlanBuilder(NOW, state_of(direction), None, Policy())
-    actions.record_contract(builder, direction, [MANAGERS_COMMITMENT], 1)
+    builder = PlanBuilder(NOW, state_of(direction), snapshot=None, policy=Policy())
+    actions.record_contract(builder, direction, [MANAGERS_COMMITMENT], revision=1)
     assert builder.sessions["c1"].state is SessionState.CONTRACTED
 
 
@@ -157,6 +159,6 @@ def test_the_history_records_how_a_commitment_ended(standing: CommitmentStanding
 def test_ended_commitment_can_not_end_again() -> None:
     """R-18."""
     commitment = commitment_of(DUE, standing=CommitmentStanding.DONE, closed_at=NOW)
-    builder = PlanBuilder(NOW + timedelta(days=1), state_of(commitments=(commitment,)), None, Policy())
+    builder = PlanBuilder(NOW + timedelta(days=1), state_of(commitments=(commitment,)), snapshot=None, policy=Policy())
     with pytest.raises(Refused, match="ended already, as done"):
         actions.close_commitment(builder, commitment, CommitmentStanding.LET_GO)

@@ -37,7 +37,7 @@ def test_proposed_time_is_accepted_by_an_update_of_the_event() -> None:
     story = booked_story()
     key = story.next.key
     propose_time(story, shift_next_session(story, DAY))
-    [effect] = [m for m in story.state.effects if m.kind is EffectKind.UPDATE]
+    [effect] = [effect for effect in story.state.effects if effect.kind is EffectKind.UPDATE]
     assert effect.event == key
 
 

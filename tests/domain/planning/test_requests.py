@@ -20,7 +20,7 @@ def test_request_for_another_time_defers_the_session() -> None:
     """T-10, R-8: the program finds the new time, and the deferral counts."""
     story = booked_story()
     session = story.next
-    story.act(lambda p: actions.request_time(p, p.sessions[session.id], None))
+    story.act(lambda builder: actions.request_time(builder, builder.sessions[session.id], requested_time=None))
     assert deferral_causes(story) == ["asked"]
     assert story.next.id == session.id
     assert story.next.span != session.span
@@ -32,9 +32,9 @@ def test_a_requested_time_is_booked_whatever_the_rules_prefer(start: datetime) -
     story = booked_story()
     session = story.next
     requested_time = Span(start, start + 75 * MINUTE)
-    story.act(lambda p: actions.request_time(p, p.sessions[session.id], requested_time))
+    story.act(lambda builder: actions.request_time(builder, builder.sessions[session.id], requested_time))
     assert (story.next.span, story.next.by_hand, story.next.count) == (requested_time, True, 1)
-    assert [p.span for p in story.our_events()] == [requested_time]
+    assert [event.span for event in story.our_events()] == [requested_time]
     assert story.next.latest >= requested_time.end
     story.recheck_free_busy()
     assert story.next.span == requested_time
@@ -43,12 +43,12 @@ def test_a_requested_time_is_booked_whatever_the_rules_prefer(start: datetime) -
 def test_unplaceable_session_takes_a_requested_time() -> None:
     """R-8: that is no further deferral."""
     story = Story()
-    fill_days(story, SAM, date(2026, 9, 1), 250)
+    fill_days(story, SAM, date(2026, 9, 1), days=250)
     story.tick()
     requested_time = Span(utc(2026, 9, 20, 8), utc(2026, 9, 20, 9))
-    story.act(lambda p: actions.request_time(p, p.sessions[story.next.id], requested_time))
+    story.act(lambda builder: actions.request_time(builder, builder.sessions[story.next.id], requested_time))
     assert (story.next.span, story.next.count, story.next.unplaceable) == (requested_time, 0, None)
-    assert [p.span for p in story.our_events()] == [requested_time]
+    assert [event.span for event in story.our_events()] == [requested_time]
 
 
 def test_requested_time_after_a_deleted_event_creates_another_event() -> None:
@@ -58,10 +58,10 @@ def test_requested_time_after_a_deleted_event_creates_another_event() -> None:
     deferred_session = replace(session, state=SessionState.DEFERRED, start=None, end=None, count=1)
     story = Story(state=state_of(deferred_session, placed_events={session.key: deleted_event}))
     requested_time = Span(NOW + 3 * DAY, NOW + 3 * DAY + HOUR)
-    story.act(lambda p: actions.request_time(p, p.sessions["c1"], requested_time))
+    story.act(lambda builder: actions.request_time(builder, builder.sessions["c1"], requested_time))
     assert story.next.span == requested_time
     assert story.next.key != session.key
-    assert [p.span for p in story.our_events()] == [requested_time]
+    assert [event.span for event in story.our_events()] == [requested_time]
 
 
 @pytest.mark.parametrize(
@@ -74,16 +74,16 @@ def test_requested_time_after_a_deleted_event_creates_another_event() -> None:
 )
 def test_a_requested_time_in_the_past_or_under_45_minutes_is_refused(requested_time: Span, passage: str) -> None:
     """T-1, R-1: a requested time is in the future and has at least 45 minutes."""
-    p = PlanBuilder(NOW, state_of(session_of(NOW + DAY)), None, Policy())
+    builder = PlanBuilder(NOW, state_of(session_of(NOW + DAY)), snapshot=None, policy=Policy())
     with pytest.raises(Refused, match=passage):
-        actions.request_time(p, p.sessions["c1"], requested_time)
+        actions.request_time(builder, builder.sessions["c1"], requested_time)
 
 
 def test_requested_time_of_45_minutes_is_taken() -> None:
     """T-1: the manager gets the mail about a short session."""
     story = booked_story()
     requested_time = Span(utc(2026, 9, 29, 8), utc(2026, 9, 29, 8, 45))
-    story.act(lambda p: actions.request_time(p, p.sessions[story.next.id], requested_time))
+    story.act(lambda builder: actions.request_time(builder, builder.sessions[story.next.id], requested_time))
     assert story.next.span == requested_time
     assert len(story.mails("short_session")) == 1
 
@@ -101,7 +101,7 @@ def test_request_for_another_time_of_a_closed_session_is_refused(state: SessionS
 def make_story_with_ad_hoc_session(trigger: Trigger = Trigger.DOUBT) -> Story:
     """A story in which somebody asked for an ad hoc session just now."""
     story = booked_story()
-    story.act(lambda p: actions.request_ad_hoc_session(p, trigger))
+    story.act(lambda builder: actions.request_ad_hoc_session(builder, trigger))
     return story
 
 
@@ -120,13 +120,13 @@ def test_ad_hoc_session_is_booked_besides_the_regular_session() -> None:
 def _request_ad_hoc_session(story: Story) -> tuple[Span, Span, Span]:
     """Ask for an ad hoc session; return its span and the spans of the regular session before and after the request."""
     regular_session = booked_story(story).next
-    story.act(lambda p: actions.request_ad_hoc_session(p, Trigger.DOUBT))
+    story.act(lambda builder: actions.request_ad_hoc_session(builder, Trigger.DOUBT))
     adhoc_session = next(s for s in story.sessions_of_kind(SessionKind.CAREER) if s.adhoc)
     regular_after = story.session(regular_session.id)
     story.until(adhoc_session.span.end)
     assert story.session(regular_session.id) == regular_after, "holding the ad hoc session changed the regular one"
     assert deferral_causes(story) == []
-    assert [p.span for p in story.our_events() if p.key == regular_after.key] == [regular_after.span]
+    assert [event.span for event in story.our_events() if event.key == regular_after.key] == [regular_after.span]
     return adhoc_session.span, regular_session.span, regular_after.span
 
 
@@ -170,9 +170,9 @@ def test_second_request_for_an_ad_hoc_session_is_refused_until_the_first_is_over
     """T-14."""
     story = make_story_with_ad_hoc_session()
     with pytest.raises(Refused, match="requested already"):
-        story.act(lambda p: actions.request_ad_hoc_session(p, Trigger.MOTIVATION))
+        story.act(lambda builder: actions.request_ad_hoc_session(builder, Trigger.MOTIVATION))
     story.until(NOW + 7 * DAY)
-    story.act(lambda p: actions.request_ad_hoc_session(p, Trigger.MOTIVATION))
+    story.act(lambda builder: actions.request_ad_hoc_session(builder, Trigger.MOTIVATION))
     assert len([s for s in story.sessions_of_kind(SessionKind.CAREER) if s.adhoc]) == 2
 
 
@@ -200,8 +200,8 @@ def test_check_in_and_ad_hoc_session_can_be_requested_together() -> None:
     ],
 )
 def test_request_of_a_paused_ended_or_unchosen_pair_is_refused(fields: dict[str, Any], refusal: str) -> None:
-    p = PlanBuilder(NOW, state_of(pair=pair_of(**fields)), None, Policy())
+    builder = PlanBuilder(NOW, state_of(pair=pair_of(**fields)), snapshot=None, policy=Policy())
     with pytest.raises(Refused, match=refusal):
-        actions.request_ad_hoc_session(p, Trigger.DOUBT)
+        actions.request_ad_hoc_session(builder, Trigger.DOUBT)
     with pytest.raises(Refused, match=refusal):
-        actions.request_check_in(p)
+        actions.request_check_in(builder)

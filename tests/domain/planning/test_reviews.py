@@ -52,7 +52,9 @@ def make_story_with_contract(
     story.set_meetings(meetings)
     story.until(recorded_at)
     session_id = story.sessions_of_kind(SessionKind.CAREER)[0].id
-    story.act(lambda builder: actions.record_contract(builder, builder.sessions[session_id], [], 1))
+    story.act(
+        lambda builder: actions.record_contract(builder, builder.sessions[session_id], commitments=[], revision=1)
+    )
     return story
 
 
@@ -86,7 +88,7 @@ def test_session_without_a_contract_has_no_reviews() -> None:
 def test_reviews_are_counted_from_the_date_of_a_late_contract() -> None:
     """The first review is a month after the contract; a second one would be too near the next session (T-9)."""
     story = booked_story(Story(state=make_state_with_past_session(state=SessionState.HELD), now=END + 28 * DAY))
-    story.act(lambda builder: actions.record_contract(builder, builder.sessions["c1"], [], 1))
+    story.act(lambda builder: actions.record_contract(builder, builder.sessions["c1"], commitments=[], revision=1))
     assert list_review_days(story) == [date(2026, 11, 25)]
 
 
@@ -102,7 +104,9 @@ def test_revision_of_a_contract_adds_no_reviews() -> None:
     story = make_story_with_contract()
     session_id = story.sessions_of_kind(SessionKind.CAREER)[0].id
     story.tick_at(END + DAY)
-    story.act(lambda builder: actions.record_contract(builder, builder.sessions[session_id], [], 2))
+    story.act(
+        lambda builder: actions.record_contract(builder, builder.sessions[session_id], commitments=[], revision=2)
+    )
     assert len(list_reviews(story)) == 2
 
 
@@ -119,7 +123,7 @@ def test_ad_hoc_contract_replaces_the_reviews_of_the_contract_before() -> None:
     story.act(lambda builder: actions.request_ad_hoc_session(builder, Trigger.DOUBT))
     adhoc_id = next(s.id for s in story.sessions_of_kind(SessionKind.CAREER) if s.adhoc)
     story.until(story.session(adhoc_id).span.end)
-    story.act(lambda builder: actions.record_contract(builder, builder.sessions[adhoc_id], [], 1))
+    story.act(lambda builder: actions.record_contract(builder, builder.sessions[adhoc_id], commitments=[], revision=1))
     assert list_reviews(story) and not old_ids & {s.id for s in list_reviews(story)}
     next_session = next(s for s in story.sessions_of_kind(SessionKind.CAREER) if s.booked)
     assert all(add_weekdays(day, 10) <= next_session.span.start.date() for day in list_review_days(story))
@@ -132,7 +136,9 @@ def test_series_has_its_reviews_after_the_last_part() -> None:
     story.until(story.session(part_ids[1]).span.end + HOUR)
     assert list_reviews(story) == []
     story.until(story.session(part_ids[2]).span.end)
-    story.act(lambda builder: actions.record_contract(builder, builder.sessions[part_ids[2]], [], 1))
+    story.act(
+        lambda builder: actions.record_contract(builder, builder.sessions[part_ids[2]], commitments=[], revision=1)
+    )
     assert len(list_reviews(story)) == 2
 
 
@@ -142,7 +148,9 @@ def test_number_of_reviews_follows_the_rhythm(every: Interval, count: int) -> No
     story = booked_story(Story(pair_of(every=every)))
     story.until(END)
     session_id = story.sessions_of_kind(SessionKind.CAREER)[0].id
-    story.act(lambda builder: actions.record_contract(builder, builder.sessions[session_id], [], 1))
+    story.act(
+        lambda builder: actions.record_contract(builder, builder.sessions[session_id], commitments=[], revision=1)
+    )
     assert len(list_reviews(story)) == count
 
 
@@ -152,7 +160,7 @@ def test_review_that_loses_its_time_moves_without_mail_or_deferral(action: str) 
     story = make_story_with_contract()
     review = list_reviews(story)[0]
     story.tick_at(END + 26 * DAY)
-    mail_count = len([m for m in story.state.effects if m.kind is EffectKind.MAIL])
+    mail_count = len([effect for effect in story.state.effects if effect.kind is EffectKind.MAIL])
     late_start = review.latest + DAY
     lost_start = late_start if action == "move_out" else review.span.start
     {
@@ -160,8 +168,10 @@ def test_review_that_loses_its_time_moves_without_mail_or_deferral(action: str) 
         "delete": lambda: story.delete(review),
         "book_over": lambda: story.book(SAM, review.span),
         "away": lambda: story.book(DANA, review.span, ShowAs.AWAY),
-        "move_out": lambda: story.move(review, late_start, 25),
-        "ask": lambda: story.act(lambda builder: actions.request_time(builder, builder.sessions[review.id], None)),
+        "move_out": lambda: story.move(review, late_start, minutes=25),
+        "ask": lambda: story.act(
+            lambda builder: actions.request_time(builder, builder.sessions[review.id], requested_time=None)
+        ),
     }[action]()
     moved_review = story.session(review.id)
     assert moved_review.booked and moved_review.span.start != lost_start
@@ -172,7 +182,7 @@ def test_review_that_loses_its_time_moves_without_mail_or_deferral(action: str) 
         [],
     )
     assert moved_review.span in [event.span for event in story.our_events()]
-    assert len([m for m in story.state.effects if m.kind is EffectKind.MAIL]) == mail_count
+    assert len([effect for effect in story.state.effects if effect.kind is EffectKind.MAIL]) == mail_count
     assert abs((moved_review.span.start.date() - review.target.date()).days) <= 14
 
 
@@ -194,7 +204,7 @@ def test_review_moves_ahead_of_a_session_that_comes_near() -> None:
     story = make_story_with_contract()
     second = list_reviews(story)[1]
     session = story.next
-    story.move(session, second.span.start + 2 * DAY, 75)
+    story.move(session, second.span.start + 2 * DAY, minutes=75)
     moved_review = story.session(second.id)
     assert moved_review.booked and moved_review.span.start.date() == date(2026, 11, 18) < second.span.start.date()
     assert all(add_weekdays(day, 10) <= story.next.span.start.date() for day in list_review_days(story))
@@ -218,11 +228,15 @@ def test_new_contract_replaces_the_reviews_and_a_revision_does_not() -> None:
     story = make_story_with_contract()
     session_id = story.sessions_of_kind(SessionKind.CAREER)[0].id
     review_ids = {s.id for s in list_reviews(story)}
-    story.act(lambda builder: actions.record_contract(builder, builder.sessions[session_id], [], 2))
+    story.act(
+        lambda builder: actions.record_contract(builder, builder.sessions[session_id], commitments=[], revision=2)
+    )
     assert {s.id for s in list_reviews(story)} == review_ids
     story.until(story.next.span.end)
     held_session = next(s for s in story.sessions_of_kind(SessionKind.CAREER) if s.state is SessionState.HELD)
-    story.act(lambda builder: actions.record_contract(builder, builder.sessions[held_session.id], [], 1))
+    story.act(
+        lambda builder: actions.record_contract(builder, builder.sessions[held_session.id], commitments=[], revision=1)
+    )
     assert [day for day in list_review_days(story) if day > story.now.date()] == [date(2027, 1, 27), date(2027, 3, 1)]
 
 
@@ -252,7 +266,7 @@ def test_a_review_inside_a_1on1_has_no_event_of_its_own() -> None:
     assert [s.start for s in list_reviews(story)] == [utc(2026, 11, 2, 14), utc(2026, 11, 30, 14)]
     assert [s.span.minutes for s in list_reviews(story)] == [30, 30]
     assert not any(story.placed_event(s) for s in list_reviews(story))
-    assert {m.subject for m in story.state.effects if m.event} == {
+    assert {effect.subject for effect in story.state.effects if effect.event} == {
         s.id for s in story.sessions_of_kind(SessionKind.CAREER)
     }
 
@@ -317,7 +331,7 @@ def test_pair_without_1on1s_has_no_review_and_no_mail_about_it() -> None:
     story.until(utc(2026, 12, 24))
     assert list_reviews(story) == [] and story.mails("unplaceable") == []
     review_ids = {s.id for s in story.sessions_of_kind(SessionKind.REVIEW)}
-    assert [m for m in story.state.effects if m.subject in review_ids] == []
+    assert [effect for effect in story.state.effects if effect.subject in review_ids] == []
 
 
 def test_review_takes_a_1on1_that_appears_later() -> None:
@@ -370,19 +384,19 @@ def test_event_over_a_1on1_does_not_defer_its_review() -> None:
 
 def test_review_without_a_contract_is_cancelled_without_mail() -> None:
     """An earlier version added reviews to sessions without a contract (T-9, T-19)."""
-    review = session_of(END + 28 * DAY, 25, kind=SessionKind.REVIEW, id="r1")
+    review = session_of(END + 28 * DAY, minutes=25, kind=SessionKind.REVIEW, id="r1")
     story = Story(state=state_of(session_of_state(SessionState.UNFINISHED), review))
     effect_count = len(story.state.effects)
     story.tick()
     assert story.session("r1").state is SessionState.CANCELLED
     assert review.key not in {event.key for event in story.our_events()}
-    assert {m.name for m in story.state.effects[effect_count:] if m.subject == "r1"} == {""}
+    assert {effect.name for effect in story.state.effects[effect_count:] if effect.subject == "r1"} == {""}
 
 
 def test_booked_review_of_an_earlier_version_keeps_its_time() -> None:
     """No second review is added for the same month (T-19)."""
     contracted_session = session_of_state(SessionState.CONTRACTED, contracted_at=NOW - 2 * DAY)
-    review = session_of(utc(2026, 10, 1, 8), 25, kind=SessionKind.REVIEW, id="r1")
+    review = session_of(utc(2026, 10, 1, 8), minutes=25, kind=SessionKind.REVIEW, id="r1")
     story = Story(state=state_of(contracted_session, review))
     story.tick()
     assert story.session("r1").span == review.span
@@ -393,9 +407,11 @@ def test_reviews_without_a_free_time_are_dropped_without_mail() -> None:
     """They are not added again when the calendar is free again; the next brief mentions the contract instead (T-9)."""
     story = booked_story(Story(starting_pair()))
     story.until(END)
-    fill_days(story, SAM, date(2026, 10, 10), 70)
+    fill_days(story, SAM, date(2026, 10, 10), days=70)
     session_id = story.sessions_of_kind(SessionKind.CAREER)[0].id
-    story.act(lambda builder: actions.record_contract(builder, builder.sessions[session_id], [], 1))
+    story.act(
+        lambda builder: actions.record_contract(builder, builder.sessions[session_id], commitments=[], revision=1)
+    )
     assert list_reviews(story) == [] and story.mails("unplaceable") == []
     dropped_count = len(story.sessions_of_kind(SessionKind.REVIEW))
     assert dropped_count and {s.state for s in story.sessions_of_kind(SessionKind.REVIEW)} == {SessionState.CANCELLED}

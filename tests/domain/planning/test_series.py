@@ -44,11 +44,11 @@ def delete_part(story: Story, part: Session) -> None:
 
 
 def move_part_far(story: Story, part: Session) -> None:
-    story.move(part, min(part.span.start + 2 * WEEK, part.latest), 75)
+    story.move(part, min(part.span.start + 2 * WEEK, part.latest), minutes=75)
 
 
 def request_other_time(story: Story, part: Session) -> None:
-    story.act(lambda p: actions.request_time(p, p.sessions[part.id], None))
+    story.act(lambda builder: actions.request_time(builder, builder.sessions[part.id], requested_time=None))
 
 
 @pytest.mark.parametrize("change", [decline_part, delete_part, move_part_far, request_other_time])
@@ -63,14 +63,14 @@ def test_change_of_one_part_moves_the_later_parts_in_order(
     assert all(s.booked for s in parts_after) and is_in_order(story)
     assert [s.count for s in parts_after] == [int(n == number and change is not move_part_far) for n in range(3)]
     assert {m.subject for m in story.mails("deferral_notice")} <= {parts_after[number].id}
-    assert sorted(p.span for p in story.our_events()) == [s.span for s in parts_after]
+    assert sorted(event.span for event in story.our_events()) == [s.span for s in parts_after]
 
 
 def test_deferred_part_moves_after_an_earlier_part_that_is_deferred_later() -> None:
     """T-13."""
     story = make_series()
     story.decline(list_parts(story)[1])
-    fill_days(story, SAM, date(2026, 9, 7), 40)
+    fill_days(story, SAM, date(2026, 9, 7), days=40)
     story.decline(list_parts(story)[0])
     assert all(s.booked for s in list_parts(story)) and is_in_order(story)
     assert [s.count for s in list_parts(story)] == [1, 1, 0]
@@ -84,7 +84,7 @@ def test_part_moved_by_hand_before_an_earlier_part_moves_back_after_it(number: i
     """T-13: a series is never out of order, and the move back is no deferral."""
     story = make_series()
     part = list_parts(story)[number]
-    story.move(part, part.span.start + days * DAY, 75)
+    story.move(part, part.span.start + days * DAY, minutes=75)
     assert all(s.booked for s in list_parts(story)) and is_in_order(story)
     assert deferral_causes(story) == []
 
@@ -116,7 +116,7 @@ def test_time_proposed_by_a_guest_before_an_earlier_part_is_not_taken(number: in
 
 
 def request_time(story: Story, part: Session, start: datetime) -> None:
-    story.act(lambda p: actions.request_time(p, p.sessions[part.id], Span(start, start + HOUR)))
+    story.act(lambda builder: actions.request_time(builder, builder.sessions[part.id], Span(start, start + HOUR)))
 
 
 @pytest.mark.parametrize("is_deferred", [False, True])
@@ -127,7 +127,7 @@ def test_proposed_times_are_five_working_days_after_the_earlier_part(is_deferred
     if is_deferred:
         story.decline(list_parts(story)[2])
     _, second, third = list_parts(story)
-    builder = PlanBuilder(story.now, story.state, None, story.policy)
+    builder = PlanBuilder(story.now, story.state, snapshot=None, policy=story.policy)
     request = proposals.make_free_busy_request(builder, third)
     snapshot = story.calendars.read_free_busy(story.state, dict.fromkeys(request.people, request.window))
     proposal = proposals.propose_times(PlanBuilder(story.now, story.state, snapshot, story.policy), third)
@@ -141,7 +141,7 @@ def test_part_moved_by_hand_within_the_order_stays() -> None:
     story = make_series()
     first, second, _ = list_parts(story)
     new_start = first.span.start + 2 * DAY
-    story.move(second, new_start, 75)
+    story.move(second, new_start, minutes=75)
     assert list_parts(story)[1].start == new_start
     assert (
         add_weekdays(new_start.date(), 5)
@@ -154,7 +154,7 @@ def test_parts_after_an_unplaceable_part_lose_their_times_and_get_them_back() ->
     """T-13, T-4: the two mails are about the unplaceable part alone."""
     story = make_series()
     first, second, third = (s.id for s in list_parts(story))
-    fill_days(story, SAM, date(2026, 9, 7), 400)
+    fill_days(story, SAM, date(2026, 9, 7), days=400)
     story.decline(list_parts(story)[0])
     assert story.session(first).unplaceable
     assert [story.session(part).state for part in (second, third)] == [SessionState.OWED] * 2
@@ -171,7 +171,7 @@ def test_part_that_was_not_held_moves_the_later_parts() -> None:
     story = make_series()
     first = list_parts(story)[0]
     story.until(first.span.end + HOUR)
-    story.act(lambda p: actions.record_not_held(p, p.sessions[first.id]))
+    story.act(lambda builder: actions.record_not_held(builder, builder.sessions[first.id]))
     assert all(s.booked for s in list_parts(story)) and is_in_order(story)
     assert [s.count for s in list_parts(story)] == [1, 0, 0]
 

@@ -54,7 +54,9 @@ def test_session_recorded_as_not_held_before_its_end_keeps_its_event() -> None:
     session = story.next
     story.tick_at(session.span.start + 10 * MINUTE)
     first_plan = story.act(lambda builder: actions.record_not_held(builder, builder.sessions[session.id]))
-    assert [(m.kind, m.event) for m in first_plan.effects if m.event] == [(EffectKind.UPDATE, session.key)]
+    assert [(effect.kind, effect.event) for effect in first_plan.effects if effect.event] == [
+        (EffectKind.UPDATE, session.key)
+    ]
 
 
 def test_unfinished_session_can_be_recorded_as_not_held() -> None:
@@ -119,7 +121,7 @@ def test_session_can_be_recorded_as_held_before_its_booked_time() -> None:
 def test_owed_session_can_be_recorded_as_held() -> None:
     """The two people met without an event (R-8)."""
     story = Story()
-    fill_days(story, SAM, date(2026, 9, 1), 250)
+    fill_days(story, SAM, date(2026, 9, 1), days=250)
     story.tick()
     session = story.next
     assert session.unplaceable
@@ -164,7 +166,7 @@ def test_late_session_does_not_move_a_next_session_placed_by_hand() -> None:
     """T-11."""
     story = story_at_end()
     session, next_session = story.sessions_of_kind(SessionKind.CAREER)
-    story.move(next_session, next_session.span.start + 2 * HOUR, 75)
+    story.move(next_session, next_session.span.start + 2 * HOUR, minutes=75)
     span = story.session(next_session.id).span
     story.tick_at(session.span.end + 5 * WEEK)
     story.act(lambda builder: actions.record_held(builder, builder.sessions[session.id], story.now - HOUR))

@@ -172,10 +172,10 @@ def change_session(story: Story, session: Session, change: str) -> None:
     elif change == "away":
         story.book(story.state.report, session.span, ShowAs.AWAY)
     elif change == "move out":
-        story.move(session, session.latest + DAY, 75)
+        story.move(session, session.latest + DAY, minutes=75)
     else:
         trigger = Trigger.LEAVING if change == "leave" else Trigger.CHANGE
-        story.act(lambda p: actions.request_ad_hoc_session(p, trigger))
+        story.act(lambda builder: actions.request_ad_hoc_session(builder, trigger))
 
 
 @FEW_EXAMPLES

@@ -45,7 +45,7 @@ def make_pair_of(name: str, **fields: Any) -> Pair:
 
 def list_target_days(count: int, policy: Policy = DEFAULT_POLICY, **fields: Any) -> list[int]:
     """Return in how many days the target of each of so many waiting pairs is."""
-    turns = [Turn(number, count) for number in range(count)]
+    turns = [Turn(number=number, count=count) for number in range(count)]
     windows = [make_turn_window(pair_of(**fields), turn, DANA.zone, NOW, policy) for turn in turns]
     return [(window.target.date() - TODAY).days for window in windows]
 
@@ -102,9 +102,9 @@ def test_policy_sets_the_spread_of_targets() -> None:
 
 def test_window_surrounds_the_target_and_begins_now_at_the_earliest() -> None:
     """The margins are those of any regular session; a short rhythm has narrower ones (T-3, T-3a)."""
-    last = make_turn_window(pair_of(), Turn(7, 8), DANA.zone, NOW, Policy())
+    last = make_turn_window(pair_of(), Turn(number=7, count=8), DANA.zone, NOW, Policy())
     assert (last.target - last.earliest, last.latest - last.target) == (2 * WEEK, 3 * WEEK)
-    first = make_turn_window(pair_of(), Turn(0, 8), DANA.zone, NOW, Policy())
+    first = make_turn_window(pair_of(), Turn(number=0, count=8), DANA.zone, NOW, Policy())
     assert first.earliest == max(NOW, first.target - 2 * WEEK)
     short = make_turn_window(pair_of(every=Interval(weeks=6)), Turn(), DANA.zone, NOW, Policy())
     assert (short.target - short.earliest, short.latest - short.target) == (1.5 * WEEK, 2 * WEEK)
@@ -126,7 +126,7 @@ def test_turns_are_ordered_by_transition_then_by_waiting_time_then_by_address() 
     ]
     for waiting in (expected, expected[::-1]):
         turns = [find_turn(entry.pair, waiting, NOW, Policy()) for entry in expected]
-        assert turns == [Turn(number, 6) for number in range(6)]
+        assert turns == [Turn(number=number, count=6) for number in range(6)]
         assert list_turns(waiting, NOW, Policy()) == {
             entry.pair.id: turn for entry, turn in zip(expected, turns, strict=True)
         }
@@ -141,18 +141,18 @@ def test_only_pairs_that_never_met_or_are_overdue_have_a_turn() -> None:
         WaitingPair(make_pair_of("Cem"), NOW - 13 * WEEK),
         WaitingPair(make_pair_of("Dua", every=Interval(months=6)), NOW - 14 * WEEK),
     ]
-    assert find_turn(entry.pair, [*others, entry], NOW, Policy()) == Turn(0, 1)
-    assert list_turns([*others, entry], NOW, Policy()) == {entry.pair.id: Turn(0, 1)}
+    assert find_turn(entry.pair, [*others, entry], NOW, Policy()) == Turn(number=0, count=1)
+    assert list_turns([*others, entry], NOW, Policy()) == {entry.pair.id: Turn(number=0, count=1)}
     waiting = [
         WaitingPair(make_pair_of("Ada", start=TODAY - 5 * WEEK)),
         WaitingPair(make_pair_of("Cem"), NOW - 13 * WEEK - DAY, NOW - 13 * WEEK - DAY),
     ]
-    assert find_turn(entry.pair, [*waiting, entry], NOW, Policy()) == Turn(1, 3)
+    assert find_turn(entry.pair, [*waiting, entry], NOW, Policy()) == Turn(number=1, count=3)
 
 
 def test_pair_missing_from_the_waiting_pairs_has_the_first_turn() -> None:
     """T-3a."""
-    assert find_turn(pair_of(), [], NOW, Policy()) == Turn(0, 1)
+    assert find_turn(pair_of(), [], NOW, Policy()) == Turn(number=0, count=1)
 
 
 # --- pairs with a recent start ---
@@ -181,7 +181,7 @@ def test_start_is_recent_until_five_weeks_after_it(
 def test_pair_with_a_recent_start_meets_two_to_five_weeks_after_it() -> None:
     """The turn of the pair does not matter. The window begins and ends at midnight in the manager's zone (T-3a)."""
     pair = pair_of(start=date(2026, 11, 2))
-    for turn in (Turn(), Turn(5, 9)):
+    for turn in (Turn(), Turn(number=5, count=9)):
         window = make_turn_window(pair, turn, DANA.zone, NOW, Policy())
         assert (window.earliest, window.latest) == (utc(2026, 11, 15, 23), utc(2026, 12, 6, 23))
         assert window.target == window.earliest + WEEK

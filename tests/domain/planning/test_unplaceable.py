@@ -16,7 +16,7 @@ from worker.domain.time.worktime import add_weekdays
 def make_crowded_story(days: int = 400) -> Story:
     """A story in which Sam is busy day and night, so that the first session is unplaceable."""
     story = Story()
-    fill_days(story, SAM, date(2026, 9, 1), days)
+    fill_days(story, SAM, date(2026, 9, 1), days=days)
     story.tick()
     return story
 
@@ -61,7 +61,7 @@ def test_event_of_a_session_that_becomes_unplaceable_is_cancelled() -> None:
     """T-10: when the session gets a time again, another event is created."""
     story = booked_story()
     declined = story.next
-    fill_days(story, SAM, date(2026, 9, 1), 200)
+    fill_days(story, SAM, date(2026, 9, 1), days=200)
     story.decline(declined)
     assert story.next.id == declined.id
     assert story.next.unplaceable
@@ -70,7 +70,7 @@ def test_event_of_a_session_that_becomes_unplaceable_is_cancelled() -> None:
     story.clear()
     assert story.next.booked
     assert story.next.key != declined.key
-    assert [p.key for p in story.our_events()] == [story.next.key]
+    assert [event.key for event in story.our_events()] == [story.next.key]
 
 
 def test_changed_reason_of_an_unplaceable_session_is_stored_without_another_mail() -> None:
@@ -87,7 +87,7 @@ def test_session_that_becomes_unplaceable_again_causes_mails_again() -> None:
     story = make_crowded_story()
     story.now += HOUR
     story.clear()
-    fill_days(story, SAM, date(2026, 9, 1), 400)
+    fill_days(story, SAM, date(2026, 9, 1), days=400)
     story.decline(story.next)
     assert story.next.unplaceable
     assert len(story.mails("unplaceable")) == 4
@@ -102,7 +102,7 @@ def test_deferred_session_without_room_for_60_minutes_is_unplaceable() -> None:
     The mails carry the count of the deferral.
     """
     story = booked_story()
-    leave_daily_gap(story, 89)
+    leave_daily_gap(story, minutes=89)
     story.decline(story.next)
     assert story.next.unplaceable
     assert [m.number for m in story.mails("unplaceable")] == [1, 1]
@@ -121,7 +121,7 @@ def test_refused_write_is_tried_again_after_growing_pauses() -> None:
         while not (attempt_plan := story.tick()).effects:
             assert story.due is not None
             story.now = max(story.due, story.now + MINUTE)
-        keys |= {m.key for m in attempt_plan.effects if m.kind is EffectKind.CREATE}
+        keys |= {effect.key for effect in attempt_plan.effects if effect.kind is EffectKind.CREATE}
         attempts.append(story.now)
     pauses = [(later - earlier) / MINUTE for earlier, later in pairwise(attempts)]
     assert pauses == [5, 20, 80, 320, 1280, 1440, 1440]
@@ -192,5 +192,5 @@ def test_unplaceable_ad_hoc_session_causes_its_own_mail() -> None:
     story = Story()
     story.calendars.unknown[SAM.email] = "no access"
     story.tick()
-    story.act(lambda p: actions.request_ad_hoc_session(p, Trigger.DOUBT))
+    story.act(lambda builder: actions.request_ad_hoc_session(builder, Trigger.DOUBT))
     assert [m.to for m in story.mails("unplaceable")] == [DANA.email, SAM.email, DANA.email]

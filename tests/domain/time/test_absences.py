@@ -59,7 +59,7 @@ def test_ad_hoc_session_with_the_trigger_leaving_may_follow_an_absence_at_once()
     story = Story(now=NOW)
     story.calendars.book(SAM, NOW - 2 * WEEK, NOW + 30 * HOUR, ShowAs.AWAY)
     story.tick()
-    story.act(lambda p: actions.request_ad_hoc_session(p, Trigger.LEAVING))
+    story.act(lambda builder: actions.request_ad_hoc_session(builder, Trigger.LEAVING))
     adhoc_session = next(s for s in story.state.sessions if s.adhoc)
     assert adhoc_session.booked and adhoc_session.span.start < NOW + 3 * DAY
 
@@ -73,7 +73,7 @@ def test_absence_that_began_weeks_ago_counts_for_an_ad_hoc_session(absent_person
     back = utc(2026, 9, 8 + days_until_back)
     story = Story(now=utc(2026, 9, 8, 5))  # a Tuesday
     story.calendars.book(absent_person, back - 3 * WEEK, back, ShowAs.AWAY)
-    story.act(lambda p: actions.request_ad_hoc_session(p, Trigger.DOUBT))
+    story.act(lambda builder: actions.request_ad_hoc_session(builder, Trigger.DOUBT))
     adhoc_session = next(s for s in story.state.sessions if s.adhoc)
     first_days = [
         day for day in (date(2026, 9, 8) + n * DAY for n in range(-3, 9)) if day.weekday() < 5 and day >= back.date()
@@ -86,7 +86,7 @@ def test_session_may_follow_a_shorter_absence_at_once() -> None:
     """T-16: the absence has nine days from Monday to Friday."""
     story = Story(now=utc(2026, 9, 9, 21))
     story.calendars.book(SAM, utc(2026, 8, 28), utc(2026, 9, 10), ShowAs.AWAY)
-    story.act(lambda p: actions.request_ad_hoc_session(p, Trigger.DOUBT))
+    story.act(lambda builder: actions.request_ad_hoc_session(builder, Trigger.DOUBT))
     adhoc_session = next(s for s in story.state.sessions if s.adhoc)
     assert adhoc_session.span.start.date() == date(2026, 9, 10)
 
@@ -95,7 +95,7 @@ def test_proposed_times_are_not_on_the_first_days_after_an_absence() -> None:
     """T-16: these are the times on the page on which a person chooses one."""
     story = booked_story(Story(now=utc(2026, 9, 8, 5)))
     story.calendars.book(SAM, utc(2026, 8, 17), utc(2026, 9, 12), ShowAs.AWAY)
-    builder = PlanBuilder(story.now, story.state, None, DEFAULT_POLICY)
+    builder = PlanBuilder(story.now, story.state, snapshot=None, policy=DEFAULT_POLICY)
     request = make_free_busy_request(builder, story.next)
     snapshot = story.calendars.read_free_busy(story.state, dict.fromkeys(request.people, request.window))
     taken_times = dict.fromkeys(request.people, ())
