@@ -1,4 +1,8 @@
-"""Tests of the times that are offered to the two people after a deferral (R-10, R-38; T-11, T-12)."""
+"""Tests of the times that are offered to the two people after a deferral.
+
+T-12 is about these offers and the notices of deferrals, R-10 about the manager's notices, R-38 about the report's. T-11
+is about the question in place of a third automatic move.
+"""
 
 from dataclasses import replace
 from datetime import datetime
@@ -83,21 +87,22 @@ def test_an_offer_ends_and_the_session_keeps_its_time() -> None:
         (OfferPurpose.DEFERRAL, utc(2026, 9, 7, 9), utc(2026, 9, 10, 16)),  # Monday to Thursday
         (OfferPurpose.DEFERRAL, utc(2026, 9, 10, 9), utc(2026, 9, 15, 16)),  # over a weekend
         (OfferPurpose.DEFERRAL, utc(2026, 9, 12, 9), utc(2026, 9, 16, 16)),  # from a Saturday
-        (OfferPurpose.QUESTION, utc(2026, 9, 7, 9), utc(2026, 9, 9, 16)),
+        (OfferPurpose.QUESTION, utc(2026, 9, 7, 9), utc(2026, 9, 9, 16)),  # Monday to Wednesday
     ],
 )
 def test_offer_ends_two_or_three_weekdays_later(purpose: OfferPurpose, now: datetime, until: datetime) -> None:
     """It ends at 18:00 in Berlin, three weekdays after a deferral and two after a question (T-11, T-12)."""
-    assert find_offer_end(replace(DANA, zone="Europe/Berlin"), now, purpose) == until
+    assert find_offer_end(DANA, now, purpose) == until
 
 
 def test_offer_ends_four_hours_before_its_session() -> None:
-    """For a session without a time, the last offered time counts instead of the session's own (T-12)."""
+    """The offer of a session without a time ends four hours before the last offered time, if not earlier (T-12)."""
     first, second = session_of(start=NOW + 2 * DAY).span, session_of(start=NOW + 9 * DAY).span
     session = session_of(start=first.start)
     builder = PlanBuilder(NOW, state_of(session), snapshot=None, policy=Policy())
     offer = add_offer(builder, session, (first, second), OfferPurpose.DEFERRAL).offer
     assert offer is not None and offer.until == first.start - 4 * HOUR
+    # an offer with the purpose `soon` is that of a session without a time; here it ends on its last day as usual
     offer = add_offer(builder, session, (second, first), OfferPurpose.SOON).offer
     assert offer is not None and offer.until == find_offer_end(DANA, NOW, OfferPurpose.SOON)
 
@@ -115,7 +120,7 @@ def test_offered_times_are_taken_times() -> None:
 
 
 def test_choosing_an_offered_time_is_no_deferral() -> None:
-    """T-12."""
+    """A chosen time ends the offer, and the count of deferrals stays (T-12)."""
     story = make_story_deferred_three_times()
     time = story.next.options[2]
     story.act(lambda builder: actions.request_time(builder, builder.sessions[story.next.id], time))
@@ -126,7 +131,7 @@ def test_choosing_an_offered_time_is_no_deferral() -> None:
 
 
 def test_each_deferred_part_of_a_series_has_three_offered_times() -> None:
-    """T-12, R-10."""
+    """Each part counts its own deferrals (T-12, R-10)."""
     story = booked_story(Story(pair_of(format=Format.SERIES)))
     part_ids = [s.id for s in story.sessions_of_kind(SessionKind.CAREER)]
     for part_id in part_ids:
@@ -164,7 +169,10 @@ def test_requesting_a_time_of_an_ended_offer_is_a_deferral() -> None:
 
 
 def test_time_within_four_hours_can_not_be_chosen() -> None:
-    """T-12."""
+    """The offer ends four hours before the first time, as the session is booked then (T-12).
+
+    If it ended later, the other times could still be chosen.
+    """
     story = make_deferred_story()
     first_time = story.next.options[0]
     assert list_open_times(story.next, first_time.start - 3 * HOUR) == ()
@@ -183,7 +191,7 @@ def test_both_get_one_notice_of_each_deferral() -> None:
 
 
 def test_moved_review_has_no_deferral_notice() -> None:
-    """T-9, T-12."""
+    """People are not told of the new time of a review (T-9, T-12)."""
     story = booked_story(Story(pair_of(review=ReviewMode.ALONE)))
     session_id = story.next.id
     story.until(story.next.span.end + HOUR)

@@ -1,4 +1,7 @@
-"""Clashes with a booked session: warnings, moves, absences, holidays and calendar checks (R-8; T-10, T-11)."""
+"""Clashes with a booked session: warnings, moves, absences, holidays and calendar checks.
+
+R-8 and T-10: a session that loses its time gets another. T-11: busy time over which a person put a session is intended.
+"""
 
 from dataclasses import replace
 from datetime import date, timedelta
@@ -192,7 +195,7 @@ def test_clash_49_hours_before_the_session_defers_it_24_hours_after_the_warning(
     book_clash(story)
     span = story.next.span
     assert len(story.mails("booked_over_warning")) == 1
-    story.until(span.start - 25 * HOUR - MINUTE)
+    story.until(span.start - 25 * HOUR - MINUTE)  # 24 hours after the warning, but for a minute
     story.tick_at(story.now)
     assert deferral_causes(story) == [] and story.next.span == span
     story.until(span.start - 25 * HOUR)
@@ -287,7 +290,7 @@ def test_night_shift_that_ends_on_a_holiday_is_working_time() -> None:
 
 
 def test_holidays_of_a_new_country_defer_a_booked_session() -> None:
-    """T-10: the holidays are those of each person's own country."""
+    """T-10: the session is on 28 September, which is a public holiday in Czechia and not in Germany."""
     story = booked_story(Story(starting_pair()))
     story.state = replace(story.state, manager=person("Dana", "Europe/Prague", "CZ"))
     story.tick()
@@ -382,7 +385,7 @@ def test_our_event_is_no_clash_while_the_manager_s_calendar_is_unknown() -> None
 
 
 def test_busy_time_over_part_of_the_session_on_another_service_is_a_clash() -> None:
-    """T-10, R-8."""
+    """T-10, R-8: our own event would cover the whole session."""
     story = make_story_on_two_services()
     span = story.next.span
     story.book(SAM, Span(span.start + 30 * MINUTE, span.end + 30 * MINUTE))

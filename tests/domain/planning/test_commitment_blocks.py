@@ -1,4 +1,8 @@
-"""Tests of the blocks for the manager's commitments on the manager's own calendar (T-8, R-19)."""
+"""Tests of the blocks for the manager's commitments on the manager's own calendar (T-8, R-19).
+
+The session has the id c1, the commitment p1, and the event of its first block the key p1.1. Berlin, where the manager
+works, is two hours ahead of UTC. R-18: a commitment can be done, changed or let go.
+"""
 
 from dataclasses import replace
 from datetime import date
@@ -85,7 +89,7 @@ def test_a_block_is_on_the_last_working_day_before_the_due_date() -> None:
     """A block takes 30 minutes of the manager's working hours, on the manager's calendar alone (T-8, R-19)."""
     story = make_story_with_commitment()
     span = get_block(story)
-    assert span == Span(utc(2026, 9, 17, 7), utc(2026, 9, 17, 7, 30))
+    assert span == Span(utc(2026, 9, 17, 7), utc(2026, 9, 17, 7, 30))  # from 9:00 in Berlin
     effects = [effect for effect in story.state.effects if effect.subject == "p1"]
     assert [(m.kind, m.calendar, m.due_at) for m in effects] == [(EffectKind.CREATE, DANA.email, NOW)]
     assert [event.span for event in story.our_events() if event.key == "p1.1"] == [span]
@@ -107,7 +111,7 @@ def test_block_takes_a_free_time_without_buffers() -> None:
 
 
 def test_block_is_on_the_due_date_when_the_day_before_is_full() -> None:
-    """T-8."""
+    """The due date is the last day that is tried (T-8)."""
     story = Story(state=state_of(make_contracted_session(), commitments=(commitment_of(DUE),)))
     fill_day(story, DAY_BEFORE)
     story.tick()
@@ -161,7 +165,7 @@ def test_blocks_do_not_overlap_each_other_or_taken_times() -> None:
     story.calendars.taken = {DANA.email: (TakenTime(time_of_other_pair, "p9", None, OTHER_PAIR),)}
     story.tick()
     spans = sorted(c.block for c in story.state.commitments if c.block)
-    assert [(span.start.hour, span.start.minute) for span in spans] == [(8, 0), (8, 30), (9, 0)]
+    assert [f"{span.start:%H:%M}" for span in spans] == ["08:00", "08:30", "09:00"]  # from 10:00 in Berlin
 
 
 def test_commitment_of_the_report_has_no_block() -> None:
@@ -172,7 +176,7 @@ def test_commitment_of_the_report_has_no_block() -> None:
 
 
 def test_policy_sets_the_length_of_blocks() -> None:
-    """T-8."""
+    """The length is 30 minutes only by default (T-8)."""
     state = state_of(make_contracted_session(), commitments=(commitment_of(DUE),))
     story = Story(state=state, policy=Policy(commitment_minutes=60))
     story.tick()
@@ -185,11 +189,12 @@ def test_block_needs_free_busy_of_the_manager_only() -> None:
     first_plan = plan(NOW, state, snapshot=None, policy=Policy())
     assert first_plan.needed_free_busy is not None
     assert first_plan.needed_free_busy.people == (DANA.email,)
-    assert first_plan.needed_free_busy.window == Span(NOW, utc(2026, 9, 18, 22))
+    end_of_due_date = utc(2026, 9, 18, 22)  # midnight in Berlin
+    assert first_plan.needed_free_busy.window == Span(NOW, end_of_due_date)
 
 
 def test_block_is_placed_when_the_calendar_is_available_again() -> None:
-    """T-8."""
+    """The calendar is read again after five minutes (T-8)."""
     story = Story(state=state_of(make_contracted_session(), commitments=(commitment_of(DUE),)))
     story.calendars.unavailable = {DANA.email}
     story.tick()
@@ -221,7 +226,7 @@ def test_a_block_is_cancelled_when_its_commitment_ends(standing: CommitmentStand
 
 
 def test_block_is_cancelled_when_a_revision_omits_the_commitment() -> None:
-    """R-18, R-19."""
+    """The commitment ends as changed (R-18, R-19)."""
     story = make_story_with_commitment()
     revise_contract(story, None)
     assert story.commitment().standing is CommitmentStanding.CHANGED
@@ -241,7 +246,7 @@ def test_a_block_follows_a_changed_due_date() -> None:
 
 
 def test_all_day_event_becomes_a_block_when_the_due_date_moves() -> None:
-    """T-8."""
+    """The days before the first due date are full (T-8)."""
     story = Story(state=state_of(make_contracted_session(), commitments=(commitment_of(DUE),)))
     fill_days(story, DANA, DAY_BEFORE, days=2)
     story.tick()
@@ -266,7 +271,7 @@ def test_new_wording_updates_the_block_at_its_time() -> None:
 
 
 def test_new_wording_does_not_restore_a_deleted_block() -> None:
-    """T-8."""
+    """The manager deleted it on purpose (T-8)."""
     story = make_story_with_commitment()
     story.delete(story.commitment())
     reworded = IdentifiedCommitment(id="p1", owner=Owner.MANAGER, due=DUE, is_reworded=True)
@@ -330,7 +335,7 @@ def test_block_stays_when_another_event_overlaps_it() -> None:
 
 
 def test_past_block_of_an_open_commitment_stays() -> None:
-    """T-8, R-20."""
+    """A commitment that is overdue stays open until its owner ends it (T-8, R-20)."""
     story = make_story_with_commitment()
     block = get_block(story)
     story.until(utc(2026, 10, 10))
@@ -339,7 +344,7 @@ def test_past_block_of_an_open_commitment_stays() -> None:
 
 
 def test_refused_block_is_written_again_after_five_minutes() -> None:
-    """T-8."""
+    """The calendar refuses the first write (T-8)."""
     story = Story(state=state_of(make_contracted_session(), commitments=(commitment_of(DUE),)))
     story.refuses = True
     story.tick()
@@ -357,7 +362,7 @@ def test_block_change_missing_on_the_calendar_is_written_again() -> None:
     placed = story.placed_event(story.commitment())
     assert placed is not None
     new_block = Span(placed.span.start + HOUR, placed.span.end + HOUR)
-    commitment = commitment_of(DUE, block=new_block, sequence=2)
+    commitment = commitment_of(DUE, block=new_block, sequence=2)  # higher than that of the placed event
     story.state = state_of(make_contracted_session(), commitments=(commitment,), placed_events={placed.key: placed})
     story.tick()
     assert get_block(story) == new_block
@@ -391,11 +396,11 @@ WORKING_HOURS = ["Mon-Fri 09:00-17:00", "Tue,Thu 08:00-12:00", "Mon-Thu 22:00-06
     st.lists(st.integers(0, 60 * 24), max_size=12, unique=True),
 )
 def test_block_is_in_working_hours_before_the_due_date(
-    zone_and_country: tuple[str, str], hours: str, days: int, busy_hours: list[int]
+    zone_and_country: tuple[str, str], hours: str, days_to_due: int, busy_hours: list[int]
 ) -> None:
-    """Otherwise the block is an all-day event (T-8)."""
+    """Otherwise the block is an all-day event (T-8). The manager's events begin `busy_hours` from now."""
     dana = person("Dana", *zone_and_country, hours=hours)
-    due = NOW.date() + days * DAY
+    due = NOW.date() + days_to_due * DAY
     state = state_of(make_contracted_session(), commitments=(commitment_of(due),), manager=dana)
     story = Story(state=state, manager=dana)
     for hour in busy_hours:
@@ -429,7 +434,7 @@ def _assert_block_is_right(story: Story, manager: Person, due: date) -> None:
 def _has_free_time(story: Story, manager: Person, day: date) -> bool:
     """Return whether the manager has half an hour of working time left on that day that is not busy."""
     whole_day = make_day_span(manager, day)
-    starts = (whole_day.start + n * 15 * MINUTE for n in range(4 * 25))
+    starts = (whole_day.start + n * 15 * MINUTE for n in range(4 * 25))  # the longest day has 25 hours
     spans = (Span(start, start + 30 * MINUTE) for start in starts if start >= story.now)
     busy_spans = [busy.span for busy in story.calendars.busy.get(manager.email, ())]
     return any(
@@ -451,7 +456,7 @@ def _is_in_night_shift_of(manager: Person, span: Span, due: date) -> bool:
 
 
 def test_planning_blocks_again_changes_nothing() -> None:
-    """T-8."""
+    """A block that is on the calendar is not written twice (T-8)."""
     story = make_story_with_commitment()
     assert changes_nothing(story.tick())
 

@@ -1,4 +1,8 @@
-"""Tests of how changes on the calendars defer or move booked sessions (R-8, R-9, R-10; T-1, T-10, T-11, T-12)."""
+"""Tests of how changes on the calendars defer or move booked sessions.
+
+R-8 and T-10: a session that loses its time gets another. R-9 and T-11: what people choose stays. R-10, R-38 and T-12
+are about notices and counts of deferrals, T-1 about the lengths of sessions. The session of a state has the id c1.
+"""
 
 from dataclasses import replace
 from datetime import date, datetime, timedelta
@@ -69,8 +73,8 @@ def test_a_declined_session_gets_another_time_at_once(decliner: Person) -> None:
 
 @pytest.mark.parametrize("weeks", [1, 3, 8])
 def test_requested_new_time_is_near_and_later_than_the_old_one(weeks: int) -> None:
-    """T-10."""
-    start = NOW + weeks * 7 * DAY + 2 * HOUR
+    """A person who asks for another time without naming one wants a later one (T-10)."""
+    start = NOW + weeks * WEEK + 2 * HOUR
     story = Story(state=state_of(session_of(start, by_hand=True)))
     story.tick()
     story.act(lambda builder: actions.request_time(builder, builder.sessions["c1"], requested_time=None))
@@ -92,7 +96,7 @@ def test_new_time_is_near_the_time_that_was_lost_last() -> None:
 
 
 def test_history_states_who_deferred_a_session_and_why() -> None:
-    """R-8, R-10."""
+    """A deferral is counted, and the session stays owed (R-8, R-10)."""
     story = booked_story()
     story.decline(story.next)
     decision = next(d for d in story.decisions if d.fields.get("cause"))
@@ -123,7 +127,7 @@ def test_decline_and_delete_defer_until_the_session_ends(lead: timedelta) -> Non
 
 
 def test_deleting_the_event_of_a_held_session_is_no_deferral() -> None:
-    """R-8."""
+    """Somebody tidies up the calendar (R-8)."""
     story = booked_story()
     session = story.next
     story.tick_at(session.span.end)
@@ -136,7 +140,7 @@ def test_both_get_a_mail_with_the_count_of_each_deferral() -> None:
     """Both people get a mail with the count once the new time is on the calendar (R-10, T-12)."""
     story = booked_story()
     for count in (1, 2, 3, 4):
-        story.until(utc(2026, 9, 7, 7 + count))
+        story.until(utc(2026, 9, 7, 7 + count))  # an hour later each time, in the mail hours of both
         story.decline(story.next)
         assert [(m.to, m.number) for m in story.mails("deferral_notice")] == [
             (reader.email, n) for n in range(1, count + 1) for reader in (DANA, SAM)
@@ -200,7 +204,8 @@ def test_deferrals_are_counted_by_cycle_and_kind() -> None:
         session_of(None, id="d", count=7, cycle=2, adhoc=True),
         session_of(None, id="e", count=9, cycle=2, kind=SessionKind.REVIEW),
     ]
-    assert [count_deferrals_in_cycle(sessions, s) for s in sessions] == [3, 3, 5, 7, 9]
+    # the two parts of cycle 2 share the sum of their counts
+    assert [count_deferrals_in_cycle(sessions, s) for s in sessions] == [1 + 2, 1 + 2, 5, 7, 9]
 
 
 # --- moved by hand ---
@@ -208,8 +213,24 @@ def test_deferrals_are_counted_by_cycle_and_kind() -> None:
 
 @pytest.mark.parametrize(
     "start",
-    [utc(2026, 9, 29, 8), utc(2026, 9, 23, 20), utc(2026, 9, 26, 12), utc(2026, 9, 10, 8), utc(2026, 10, 5, 10)],
-    ids=["a day later", "in the evening", "on a Saturday", "much earlier", "at the window's edge"],
+    [
+        utc(2026, 9, 22, 8),
+        utc(2026, 9, 29, 8),
+        utc(2026, 9, 23, 20),
+        utc(2026, 9, 26, 12),
+        utc(2026, 9, 10, 8),
+        utc(2026, 10, 5, 10),
+        utc(2026, 10, 12, 12),
+    ],
+    ids=[
+        "a day later",
+        "eight days later",
+        "in the evening",
+        "on a Saturday",
+        "much earlier",
+        "two weeks later",
+        "at the window's end",
+    ],
 )
 def test_a_hand_move_inside_the_rules_is_respected(start: datetime) -> None:
     """The move is accepted: nothing is written back, and nothing counts as a deferral (T-11, R-9)."""
@@ -232,7 +253,7 @@ def test_hand_move_needs_no_buffer() -> None:
 
 
 def test_next_session_is_counted_from_the_hand_moved_time() -> None:
-    """T-11, T-3."""
+    """Its target is one rhythm after the new time (T-11, T-3)."""
     story = booked_story(Story(policy=Policy(ahead=2)))
     first, second = story.sessions_of_kind(SessionKind.CAREER)
     story.move(first, first.span.start + WEEK, minutes=75)
@@ -240,7 +261,7 @@ def test_next_session_is_counted_from_the_hand_moved_time() -> None:
 
 
 def test_hand_move_past_the_window_is_a_deferral() -> None:
-    """T-10, R-8."""
+    """The session returns into its window (T-10, R-8)."""
     story = booked_story()
     lost_span, latest = story.next.span, story.next.latest
     first_plan = story.move(story.next, latest + HOUR, minutes=75)
@@ -319,7 +340,7 @@ def test_new_time_after_a_hand_move_is_not_by_hand() -> None:
     assert story.next.count == 1
 
 
-# --- changes that are not on the calendar yet, or never arrived there ---
+# --- changes that are not on the calendar yet, or never arrived there: sequence 2 is the one that planning decided ---
 
 
 def test_event_with_a_pending_change_is_not_compared() -> None:
@@ -353,7 +374,7 @@ def test_answer_to_the_time_before_is_not_counted_again() -> None:
 def make_story_with_lost_update(
     progress: EffectProgress = EffectProgress.DROPPED, decided_at: datetime = NOW
 ) -> tuple[Story, Session]:
-    """Return a story whose calendar still shows the time before our last update of the session."""
+    """Return a story whose calendar still shows the time before our last update of the session, and the session."""
     session = session_of(utc(2026, 9, 29, 8), sequence=2)
     placed = placed_event_of(session.key, Span(utc(2026, 9, 28, 8), utc(2026, 9, 28, 9, 15)))
     update = effect_of(kind=EffectKind.UPDATE, event=session.key, key="u", progress=progress, decided_at=decided_at)
@@ -375,7 +396,7 @@ def test_session_change_missing_on_the_calendar_is_written_again() -> None:
 
 
 def test_refused_change_is_written_again_after_five_minutes() -> None:
-    """R-8."""
+    """The session keeps its new time meanwhile (R-8)."""
     story, session = make_story_with_lost_update(EffectProgress.DEAD)
     assert [effect for effect in story.tick().effects if effect.event] == []
     assert story.due == NOW + 5 * MINUTE

@@ -1,4 +1,9 @@
-"""Tests of when mails are due (R-7, R-11, R-12, R-18, R-20, R-23; T-5, T-6, T-7, T-9, T-14, T-16)."""
+"""Tests of when mails are due.
+
+T-5 and R-11 are about the reflection prompt, T-6 and R-12 about the brief, T-7 about contract reminders, T-9 and R-7
+about review notes, R-18 and R-20 about commitments, R-23 about the introduction, T-14 about ad hoc sessions, T-16 about
+mail hours and the daily limit. In September, Berlin (Dana) is two hours ahead of UTC, London (Sam) one.
+"""
 
 from dataclasses import replace
 from datetime import date, datetime, timedelta
@@ -51,7 +56,8 @@ from worker.domain.planning.preparations import (
 from worker.domain.time.mail_hours import find_mail_hours_start
 from worker.domain.time.worktime import get_local_date
 
-START = utc(2026, 9, 28, 8)
+#: The number of quarter-hours in a day.
+QUARTERS = 96
 
 
 def list_due_times(story: Story, name: str) -> list[datetime]:
@@ -99,7 +105,7 @@ def test_the_prompt_is_due_on_a_working_morning_two_days_before(
     ],
 )
 def test_prompt_is_due_on_a_working_day_for_any_working_hours(hours: str, start: datetime, expected: str) -> None:
-    """T-5."""
+    """It is due at the start of the working day (T-5)."""
     report = person("Sam", hours=hours)
     prompt_time = find_prompt_time(report, start)
     assert prompt_time is not None and format_local(prompt_time, report) == expected
@@ -170,7 +176,7 @@ WORKING_HOURS = st.sampled_from(
 @given(
     st.sampled_from([(zone, country) for zone, country, *_ in ZONE_CASES]),
     WORKING_HOURS,
-    st.integers(0, 366 * 96),
+    st.integers(0, 366 * QUARTERS),
     st.lists(st.tuples(st.integers(0, 366), st.integers(1, 20)), max_size=3),
 )
 def test_mails_before_a_session_are_due_at_the_start_of_a_working_day(
@@ -178,17 +184,20 @@ def test_mails_before_a_session_are_due_at_the_start_of_a_working_day(
 ) -> None:
     """This holds for any start, working hours and absences (T-5, T-6, T-9, T-16).
 
-    Absences are ignored for a person who is away for all of the two weeks before the session.
+    Absences are ignored for a person who is away for all of the two weeks before the session. `quarter` is the start of
+    the session in quarter-hours, `absence_days` the start and length of each absence in days, all from 1 January on.
     """
-    absences = tuple(Span(utc(2026, 1, 1) + day * DAY, utc(2026, 1, 1) + (day + n) * DAY) for day, n in absence_days)
+    new_year = utc(2026, 1, 1)
+    absences = tuple(Span(new_year + day * DAY, new_year + (day + length) * DAY) for day, length in absence_days)
     reader = replace(person("Sam", *zone_and_country, hours=hours), absences=absences)
-    start = utc(2026, 1, 1) + quarter * 15 * MINUTE
+    start = new_year + quarter * 15 * MINUTE
     prompt, brief, note = (
         find_time(reader, start) for find_time in (find_prompt_time, find_brief_time, find_review_note_time)
     )
     last_day = get_local_date(reader.zone, start)
     day_starts = [find_mail_hours_start(reader, last_day - n * DAY) for n in range(MAX_EARLY_DAYS + 1)]
-    if not any(day_start and day_start + HOUR + SWEEP_SLACK <= start for day_start in day_starts):
+    shortest_lead = HOUR + SWEEP_SLACK  # that of a brief, and the time by which a sweep may be late
+    if not any(day_start and day_start + shortest_lead <= start for day_start in day_starts):
         reader = replace(reader, absences=())
     for mail_time in (prompt, brief, note):
         assert mail_time is not None and mail_time < start and is_mail_time(reader, mail_time)
@@ -222,22 +231,22 @@ def test_prompt_of_a_near_ad_hoc_session_leaves_at_once() -> None:
     story.until(utc(2026, 9, 7, 9, 2))
     adhoc = next(s for s in story.sessions_of_kind(SessionKind.CAREER) if s.adhoc)
     assert [m.subject for m in story.mails("reflection_prompt")] == [adhoc.id]
-    assert list_due_times(story, "reflection_prompt") == [utc(2026, 9, 7, 9, 1)]
+    assert list_due_times(story, "reflection_prompt") == [utc(2026, 9, 7, 9, 1)]  # a minute after the request
 
 
 @pytest.mark.parametrize(
-    ("lead", "prompts", "briefs"),
+    ("lead", "prompt_count", "brief_count"),
     [(4 * HOUR, 1, 1), (4 * HOUR - MINUTE, 0, 1), (HOUR, 0, 1), (HOUR - MINUTE, 0, 0)],
 )
 def test_prompt_needs_four_hours_and_brief_needs_one_before_the_session(
-    lead: timedelta, prompts: int, briefs: int
+    lead: timedelta, prompt_count: int, brief_count: int
 ) -> None:
-    """T-5, T-6."""
+    """A mail that would come later is left out (T-5, T-6)."""
     start = utc(2026, 9, 28, 13)
     story = Story(state=state_of(session_of(start)), now=start - lead)
     story.tick()
-    assert len(story.mails("reflection_prompt")) == prompts
-    assert len(story.mails("brief")) == briefs
+    assert len(story.mails("reflection_prompt")) == prompt_count
+    assert len(story.mails("brief")) == brief_count
 
 
 def test_prompt_waits_until_the_event_is_on_the_calendar() -> None:
@@ -253,8 +262,8 @@ def test_prompt_waits_until_the_event_is_on_the_calendar() -> None:
     assert [m.subject for m in story.mails("reflection_prompt") if m.subject == adhoc.id] == [adhoc.id]
 
 
-@pytest.mark.parametrize(("days", "prompts"), [(14, 1), (15, 2), (-1, 1)])
-def test_prompt_is_sent_again_after_a_move_by_more_than_14_days(days: int, prompts: int) -> None:
+@pytest.mark.parametrize(("days", "prompt_count"), [(14, 1), (15, 2), (-1, 1)])
+def test_prompt_is_sent_again_after_a_move_by_more_than_14_days(days: int, prompt_count: int) -> None:
     """The session moves after its first prompt (T-5)."""
     story = booked_story()
     start = story.next.span.start
@@ -263,11 +272,11 @@ def test_prompt_is_sent_again_after_a_move_by_more_than_14_days(days: int, promp
     story.move(story.next, start + days * DAY, minutes=75)
     assert story.next.by_hand
     story.until(story.next.span.end)
-    assert len(story.mails("reflection_prompt")) == prompts
+    assert len(story.mails("reflection_prompt")) == prompt_count
 
 
 def test_move_before_the_prompt_leads_to_one_prompt() -> None:
-    """T-5."""
+    """It is due two days before the new time, Friday, 11 September (T-5)."""
     story = booked_story()
     story.move(story.next, story.next.span.start - 10 * DAY, minutes=75)
     story.until(story.next.span.end)
@@ -298,7 +307,7 @@ def test_both_people_get_one_introduction() -> None:
 
 
 def test_introduction_waits_until_a_session_is_booked() -> None:
-    """R-23."""
+    """Without a session there is nothing to introduce (R-23)."""
     story = Story()
     story.calendars.unavailable = {SAM.email}
     story.tick()
@@ -361,7 +370,7 @@ def test_no_due_mail_for_an_ended_or_late_commitment() -> None:
 
 
 def test_new_due_date_has_its_own_mail() -> None:
-    """R-18."""
+    """The mail about the old due date was sent already (R-18)."""
     session = session_of(utc(2026, 9, 7, 4), minutes=30, state=SessionState.CONTRACTED, held_at=utc(2026, 9, 7, 4, 30))
     story = Story(state=state_of(session, commitments=(commitment_of(date(2026, 9, 15)),)))
     story.tick_at(utc(2026, 9, 15, 12))
@@ -433,7 +442,7 @@ def test_consecutive_prompts_have_different_wordings() -> None:
     story.until(utc(2026, 9, 29))
     story.act(lambda builder: actions.request_ad_hoc_session(builder, Trigger.DOUBT))
     story.until(NOW + 500 * DAY)
-    wordings = [m.number for m in story.mails("reflection_prompt")]
+    wordings = [m.number for m in story.mails("reflection_prompt")]  # the number of a prompt is that of its wording
     assert len(wordings) >= 6 and set(wordings) == {0, 1, 2}
     assert all(wording != next_wording for wording, next_wording in pairwise(wordings))
 
@@ -445,14 +454,22 @@ def test_prompt_differs_from_two_prompts_of_one_morning(numbers: tuple[int, int]
         effect_of("reflection_prompt", key=f"prompt:{number}", subject=f"h{number}", to=SAM.email, number=number)
         for number in numbers
     ]
-    story = Story(state=state_of(session_of(START), effects=tuple(prompts)), now=utc(2026, 9, 25, 8))
+    friday_morning = utc(2026, 9, 25, 8)
+    session_on_monday = session_of(utc(2026, 9, 28, 8))
+    story = Story(state=state_of(session_on_monday, effects=tuple(prompts)), now=friday_morning)
     story.tick()
     (prompt,) = (mail for mail in story.mails("reflection_prompt") if mail.subject == "c1")
     assert prompt.number not in numbers
 
 
-@pytest.mark.parametrize(("distance", "briefs"), [(3 * DAY, 1), (8 * DAY, 2), (-3 * DAY + 2 * HOUR, 1)])
-def test_brief_is_sent_again_after_a_move_by_more_than_three_working_days(distance: timedelta, briefs: int) -> None:
+@pytest.mark.parametrize(
+    ("distance", "brief_count"),
+    [(3 * DAY, 1), (8 * DAY, 2), (-3 * DAY + 2 * HOUR, 1)],
+    ids=["to Thursday", "to Tuesday of the next week", "to Friday, before which the brief was just sent"],
+)
+def test_brief_is_sent_again_after_a_move_by_more_than_three_working_days(
+    distance: timedelta, brief_count: int
+) -> None:
     """The session moves after its first brief (T-6)."""
     story = booked_story()
     start = story.next.span.start  # a Monday
@@ -461,7 +478,7 @@ def test_brief_is_sent_again_after_a_move_by_more_than_three_working_days(distan
     story.move(story.next, start + distance, minutes=75)
     assert story.next.span.start == start + distance
     story.until(story.next.span.end)
-    assert len(story.mails("brief")) == briefs
+    assert len(story.mails("brief")) == brief_count
 
 
 def test_late_contract_reminders_leave_on_the_managers_working_days() -> None:
@@ -471,6 +488,6 @@ def test_late_contract_reminders_leave_on_the_managers_working_days() -> None:
     end = story.next.span.end
     assert end < utc(2026, 9, 22)
     story.until(utc(2026, 10, 5))
-    late_reminders = [m.due_at for m in story.mails("contract_reminder") if m.number > 2]
+    late_reminders = [m.due_at for m in story.mails("contract_reminder") if m.number > 2]  # after the deadline
     assert late_reminders == [utc(2026, 9, 28, 7), utc(2026, 9, 29, 7), utc(2026, 9, 30, 7)]
     assert story.sessions_of_kind(SessionKind.CAREER)[0].state is SessionState.UNFINISHED

@@ -1,6 +1,10 @@
-"""How owed sessions are placed: lengths, time slots, windows and their extension (T-1, T-2, T-3, T-4, T-10, T-15)."""
+"""How owed sessions are placed.
 
-from datetime import date
+T-1 is about their lengths, T-2 about possible times, T-3 about windows and the best time in one, T-4 about full
+windows, T-10 about the new time of a deferred session, T-15 about sessions booked ahead.
+"""
+
+from datetime import date, timedelta
 from itertools import pairwise
 
 import pytest
@@ -67,11 +71,9 @@ def test_plan_does_not_request_free_busy_of_a_person_without_calendar() -> None:
     """Such a person's working hours count as free, and the reason of the decision says so."""
     story = Story(report=person("Sam", "Europe/London", "GB", calendar="none"))
     first_plan = plan(NOW, story.state, snapshot=None, policy=Policy())
-    assert first_plan.needed_free_busy == FreeBusyRequest(
-        (DANA.email,),
-        first_plan.needed_free_busy.window if first_plan.needed_free_busy else Span(NOW, NOW),
-        includes_taken=True,
-    )
+    assert first_plan.needed_free_busy is not None
+    any_window = first_plan.needed_free_busy.window
+    assert first_plan.needed_free_busy == FreeBusyRequest((DANA.email,), any_window, includes_taken=True)
     story.tick()
     assert "Sam's calendar can't be read" in story.decisions[0].reason
 
@@ -133,11 +135,14 @@ def test_session_has_the_length_of_the_pair() -> None:
     assert booked_story(Story(pair_of(minutes=90))).next.span.minutes == 90
 
 
-@pytest.mark.parametrize(("gap", "expected_minutes"), [(105, 75), (100, 60), (90, 60), (89, 0)])
-def test_a_session_is_shortened_by_15_minutes_at_a_time_down_to_60(gap: int, expected_minutes: int) -> None:
-    """T-1, T-2: the buffer of 15 minutes stays free on each side, and no session is shorter than 60 minutes."""
+@pytest.mark.parametrize(("gap_minutes", "expected_minutes"), [(105, 75), (100, 60), (90, 60), (89, 0)])
+def test_a_session_is_shortened_by_15_minutes_at_a_time_down_to_60(gap_minutes: int, expected_minutes: int) -> None:
+    """T-1, T-2: the buffer of 15 minutes stays free on each side, and no session is shorter than 60 minutes.
+
+    Zero stands for a session without a time.
+    """
     story = Story()
-    leave_daily_gap(story, minutes=gap)
+    leave_daily_gap(story, minutes=gap_minutes)
     story.tick()
     minutes = story.next.span.minutes if story.next.booked else 0
     assert minutes == expected_minutes
@@ -223,7 +228,7 @@ def test_session_takes_the_preferred_weekday_and_hour_of_the_pair() -> None:
 
 
 def test_decision_names_the_reason_for_its_time_slot() -> None:
-    """T-3."""
+    """T-3: the best time is on the target day, if nothing speaks against it."""
     story = booked_story()
     assert "is the target day" in story.decisions[0].reason
     assert story.decisions[0].session == story.next.id
@@ -250,15 +255,14 @@ def test_t10_deferred_session_is_placed_near_its_lost_time() -> None:
 
 def test_t10_session_that_loses_a_distant_time_is_not_moved_forward() -> None:
     """T-10: a session of November that is declined in September stays in November."""
-    lost_start = NOW + 80 * DAY + 4 * HOUR
-    previous = session_of(
-        lost_start - 91 * DAY, id="c0", cycle=1, state=SessionState.CONTRACTED, held_at=lost_start - 91 * DAY
-    )
+    lost_start = NOW + 80 * DAY + 4 * HOUR  # 26 November
+    quarter_before = lost_start - 13 * WEEK
+    previous = session_of(quarter_before, id="c0", cycle=1, state=SessionState.CONTRACTED, held_at=quarter_before)
     story = Story(state=state_of(previous, session_of(lost_start, cycle=2)))
     fill_days(story, SAM, (lost_start - 5 * DAY).date(), days=9)
     story.tick()
     story.decline(story.session("c1"))
-    assert story.session("c1").span.start >= lost_start - 7 * DAY
+    assert story.session("c1").span.start >= lost_start - WEEK  # five working days
 
 
 def test_t10_deferred_session_is_at_least_half_a_rhythm_after_the_previous_one() -> None:
@@ -268,20 +272,22 @@ def test_t10_deferred_session_is_at_least_half_a_rhythm_after_the_previous_one()
     story = Story(state=state_of(previous, early_session))
     story.tick()
     story.decline(story.session("c1"))
-    assert story.session("c1").span.start >= NOW - 5 * WEEK + 45 * DAY
+    assert story.session("c1").span.start >= NOW - 5 * WEEK + 45 * DAY  # half of the 91 days of the rhythm
 
 
-@pytest.mark.parametrize(("full_days", "shared_days"), [(15, (10, 20)), (9, (0, 10))])
+@pytest.mark.parametrize(("full_days", "least", "most"), [(15, 11, 20), (9, 1, 10)])
 def test_search_for_a_deferred_session_extends_to_twenty_days_when_ten_are_full(
-    full_days: int, shared_days: tuple[int, int]
+    full_days: int, least: int, most: int
 ) -> None:
-    """T-10: the session keeps its full length."""
+    """T-10: the session keeps its full length.
+
+    Sam is busy until `full_days` calendar days after the lost time. `least` and `most` count working days of both.
+    """
     story = booked_story()
     lost_start = story.next.span.start
     fill_days(story, SAM, date(2026, 9, 7), days=(lost_start.date() - date(2026, 9, 7)).days + full_days)
     story.decline(story.next)
-    low, high = shared_days
-    assert low < count_shared_days(lost_start, story.next.span.start) <= high
+    assert least <= count_shared_days(lost_start, story.next.span.start) <= most
     assert story.next.span.minutes == 75
 
 
@@ -337,7 +343,8 @@ def test_the_policy_gives_the_number_of_sessions_booked_ahead(ahead: int) -> Non
         booked_sessions = [s for s in story.sessions_of_kind(SessionKind.CAREER) if s.booked]
         assert len(booked_sessions) == ahead
         for earlier, later in pairwise(booked_sessions):
-            assert 77 * DAY <= later.span.start - earlier.span.end <= 112 * DAY
+            # the target is 13 weeks later; its window begins two weeks before it and ends three weeks after it
+            assert 11 * WEEK <= later.span.start - earlier.span.end <= 16 * WEEK
         story.until(booked_sessions[0].span.end)
 
 
@@ -365,7 +372,7 @@ def test_session_whose_event_was_never_created_gets_a_new_event_without_a_deferr
 
 
 def test_t4_window_that_is_nearly_over_is_extended() -> None:
-    """T-4: by three weeks at a time."""
+    """T-4: by three weeks at a time. The window ends tomorrow night."""
     owed_session = session_of(
         None, target=utc(2026, 9, 28, 12), earliest=NOW - DAY, latest=utc(2026, 9, 8, 22, 15), count=0
     )
@@ -377,14 +384,18 @@ def test_t4_window_that_is_nearly_over_is_extended() -> None:
 
 @pytest.mark.parametrize(("weeks", "booked"), [(10, True), (16, True), (28, False)])
 def test_t4_window_is_extended_by_one_rhythm_at_most(weeks: int, *, booked: bool) -> None:
-    """T-4: the unplaceable mail is sent only if no time fits within a quarter after the window."""
+    """T-4: the unplaceable mail is sent only if no time fits within a quarter after the window.
+
+    The window ends in five weeks, so that eighteen weeks are searched. Sam is busy for the first `weeks` of them.
+    """
     story = Story()
     fill_days(story, SAM, date(2026, 9, 7), days=7 * weeks)
     story.tick()
     assert story.next.booked is booked
     assert bool(story.mails("unplaceable")) is not booked
     if booked:
-        assert 0 <= (story.next.span.start - NOW).days - 7 * weeks <= 7, (
+        first_free_week = NOW + weeks * WEEK
+        assert timedelta() <= story.next.span.start - first_free_week < 8 * DAY, (
             "the session did not take the first week that is not full"
         )
 
@@ -422,10 +433,7 @@ def test_tentative_answer_does_not_defer_a_session() -> None:
 
 
 def test_effects_of_a_plan_are_due_at_once() -> None:
-    """R-3: the event is created at the moment of the decision.
-
-    The introduction waits for Dana's working hours (T-16).
-    """
+    """R-3: the event is created at the moment of the decision. A limited mail waits for mail hours (T-16)."""
     first_plan = Story().plan()
     assert {effect.progress for effect in first_plan.effects} == {EffectProgress.WAITING}
     assert {effect.due_at for effect in first_plan.effects if not effect.is_limited} == {NOW}

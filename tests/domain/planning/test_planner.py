@@ -1,4 +1,8 @@
-"""Tests of the planner as a whole: planning again, paused and ended pairs, changes of the rhythm (R-3, R-5, R-8)."""
+"""Tests of the planner as a whole: planning again, paused and ended pairs, changes of the rhythm.
+
+R-3: the next session is always on both calendars. R-5: a transition shortens the rhythm. R-8: a session that loses its
+time is owed. R-22: only sessions that took place count as held. R-24: nobody gets a needless mail.
+"""
 
 from dataclasses import replace
 from datetime import date, datetime
@@ -109,7 +113,7 @@ def test_plan_sets_when_the_pair_is_planned_next() -> None:
 
 
 def test_paused_pair_is_not_planned_again() -> None:
-    """T-4."""
+    """Nothing is due while the pause lasts (T-4)."""
     story = Story(pair_of(paused=True))
     assert changes_nothing(story.tick())
     assert story.due is None
@@ -178,7 +182,7 @@ END_REASONS = [EndReason.REPORT_LEFT, EndReason.MANAGER_LEFT, EndReason.BOTH_LEF
 def test_a_paused_or_ended_pair_has_no_future_sessions_and_no_mails(fields: dict[str, object]) -> None:
     """All future events are cancelled, and no mail about the pair is sent any more; the history stays (R-24)."""
     story = make_story_with_contract()
-    assert len(list_future_keys(story)) == 5
+    assert len(list_future_keys(story)) == 5  # the next session, the ad hoc session, two reviews and a block
     now_before = story.now
     story.change(**fields)
     # R-36: the block of the old manager's commitment stays until that commitment ends
@@ -186,7 +190,7 @@ def test_a_paused_or_ended_pair_has_no_future_sessions_and_no_mails(fields: dict
     assert list_future_keys(story) == remaining
     assert not any(s.owed or s.booked for s in story.state.sessions)
     reason = "The pair is paused." if fields.get("paused") else "The pair has ended."
-    assert [d.reason for d in story.decisions].count(reason) == 4
+    assert [d.reason for d in story.decisions].count(reason) == 4  # one for each of the sessions
     story.until(now_before + 200 * DAY)
     later_mails = [
         effect.name
@@ -233,7 +237,7 @@ def test_resumed_pair_gets_its_sessions_reviews_and_blocks_again() -> None:
     story.tick_at(story.now + 2 * DAY)
     story.change(paused=False)
     assert story.next.booked
-    assert story.next.target.date() == held.span.end.date() + 91 * DAY
+    assert story.next.target.date() == held.span.end.date() + 13 * WEEK
     assert len([s for s in story.sessions_of_kind(SessionKind.REVIEW) if s.booked]) == 2
     assert story.placed_event(story.commitment("p1"))
     assert len(story.mails("introduction")) == 2
@@ -251,7 +255,7 @@ def test_repeated_pauses_do_not_change_the_rhythm() -> None:
         story.tick_at(story.now + DAY)
     assert story.session(held.id).is_closed
     assert story.next.booked
-    assert story.next.target.date() == held.span.end.date() + 91 * DAY
+    assert story.next.target.date() == held.span.end.date() + 13 * WEEK
 
 
 def test_pair_resumed_after_a_year_meets_within_three_weeks() -> None:
@@ -288,7 +292,7 @@ def test_pause_cancels_an_event_that_is_not_created_yet() -> None:
 
 
 def test_block_of_a_done_commitment_is_cancelled_when_the_pair_ends() -> None:
-    """T-8."""
+    """Free/busy, which a new block would need, can't be read (T-8)."""
     story = make_story_with_contract()
     story.calendars.unavailable = {DANA.email}
     story.state = replace(story.state, pair=replace(story.pair, ended=EndReason.REPORT_LEFT))
@@ -306,7 +310,7 @@ def test_a_transition_brings_the_next_session_nearer() -> None:
     session_before = story.next
     story.change(transition_until=date(2027, 3, 1))
     assert story.next.id == session_before.id
-    assert story.next.target.date() == date(2026, 11, 2)
+    assert story.next.target.date() == date(2026, 11, 2)  # six weeks after the first session
     assert abs(story.next.span.start - story.next.target) < 8 * DAY
     assert deferral_causes(story) == []
     story.change(transition_until=None)
@@ -330,12 +334,12 @@ def test_changed_rhythm_moves_the_booked_session() -> None:
     story.until(story.next.span.end + DAY)
     key = story.next.key
     story.change(every=Interval(months=6))
-    assert story.next.target.date() == date(2027, 3, 21)
+    assert story.next.target.date() == date(2027, 3, 21)  # six months after the first session
     assert (story.next.key, story.next.count) == (key, 0)
 
 
 def test_session_within_four_hours_is_not_moved() -> None:
-    """T-10."""
+    """The pair's new start gives the session another window (T-10)."""
     story = booked_story()
     story.tick_at(story.next.span.start - 3 * HOUR)
     span = story.next.span
@@ -382,7 +386,7 @@ def test_plan_requests_all_free_busy_at_once() -> None:
     first_plan = plan(NOW, state_of(commitments=(commitment,)), snapshot=None, policy=Policy())
     assert first_plan.needed_free_busy is not None
     assert set(first_plan.needed_free_busy.people) == {DANA.email, SAM.email}
-    assert first_plan.needed_free_busy.window.end == utc(2027, 3, 1, 23)
+    assert first_plan.needed_free_busy.window.end == utc(2027, 3, 1, 23)  # midnight in Berlin, after the due date
 
 
 def test_own_event_does_not_block_the_new_time_of_its_session() -> None:
@@ -400,7 +404,7 @@ def test_own_event_does_not_block_the_new_time_of_its_session() -> None:
 
 
 def test_session_without_an_event_is_not_held() -> None:
-    """R-8, R-22."""
+    """Nobody was invited, so the end of its time proves nothing (R-8, R-22)."""
     story = Story()
     story.refuses = True
     story.tick()

@@ -1,4 +1,7 @@
-"""Tests of the monthly review, which has an event of its own or takes place inside a 1:1 (R-7, T-9)."""
+"""Tests of the monthly review, which has an event of its own or takes place inside a 1:1 (R-7, T-9).
+
+R-14: a contract may have revisions. T-19: sessions that an earlier version of Longarc planned keep their times.
+"""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -100,7 +103,7 @@ def make_state_with_past_session(**fields: object) -> PairState:
 
 
 def test_revision_of_a_contract_adds_no_reviews() -> None:
-    """R-14, T-9."""
+    """Reviews are counted from the first revision (R-14, T-9)."""
     story = make_story_with_contract()
     session_id = story.sessions_of_kind(SessionKind.CAREER)[0].id
     story.tick_at(END + DAY)
@@ -111,7 +114,7 @@ def test_revision_of_a_contract_adds_no_reviews() -> None:
 
 
 def test_people_file_can_turn_reviews_off() -> None:
-    """R-7."""
+    """The 1:1 of the two may be enough (R-7)."""
     assert list_reviews(make_story_with_contract(ReviewMode.NONE)) == []
 
 
@@ -130,7 +133,7 @@ def test_ad_hoc_contract_replaces_the_reviews_of_the_contract_before() -> None:
 
 
 def test_series_has_its_reviews_after_the_last_part() -> None:
-    """T-13, T-9."""
+    """Only the last part asks for a contract (T-13, T-9)."""
     story = booked_story(Story(pair_of(format=Format.SERIES)))
     part_ids = [s.id for s in story.sessions_of_kind(SessionKind.CAREER)]
     story.until(story.session(part_ids[1]).span.end + HOUR)
@@ -144,7 +147,7 @@ def test_series_has_its_reviews_after_the_last_part() -> None:
 
 @pytest.mark.parametrize(("every", "count"), [(Interval(weeks=4), 0), (Interval(months=6), 5)])
 def test_number_of_reviews_follows_the_rhythm(every: Interval, count: int) -> None:
-    """R-7, R-1."""
+    """They are monthly, up to ten weekdays before the next session (R-7, R-1)."""
     story = booked_story(Story(pair_of(every=every)))
     story.until(END)
     session_id = story.sessions_of_kind(SessionKind.CAREER)[0].id
@@ -224,7 +227,7 @@ def test_session_not_held_adds_no_reviews_of_the_last_contract() -> None:
 
 
 def test_new_contract_replaces_the_reviews_and_a_revision_does_not() -> None:
-    """T-9, R-14."""
+    """Those of a new contract are after the session that it belongs to (T-9, R-14)."""
     story = make_story_with_contract()
     session_id = story.sessions_of_kind(SessionKind.CAREER)[0].id
     review_ids = {s.id for s in list_reviews(story)}
@@ -293,7 +296,7 @@ def test_the_review_note_is_sent_on_the_morning_of_the_1on1() -> None:
 
 
 def test_review_moves_with_its_1on1() -> None:
-    """T-9."""
+    """The people move their 1:1 of 2 November by a day; the review note follows it (T-9)."""
     story = make_story_with_contract(ReviewMode.IN_1ON1, MONDAY_1ON1S)
     moved_1on1s = [utc(2026, 11, 3, 10) if start == utc(2026, 11, 2, 14) else start for start in MONDAY_1ON1S]
     story.tick_at(END + 3 * DAY)
@@ -325,7 +328,7 @@ def test_review_without_1on1s_waits_and_is_dropped_at_the_end_of_its_window() ->
 
 
 def test_pair_without_1on1s_has_no_review_and_no_mail_about_it() -> None:
-    """T-9."""
+    """It is dropped without a word at the end of its window (T-9)."""
     story = make_story_with_contract(ReviewMode.IN_1ON1)
     assert [s.state for s in list_reviews(story)] == [SessionState.OWED, SessionState.OWED]
     story.until(utc(2026, 12, 24))
@@ -390,7 +393,8 @@ def test_review_without_a_contract_is_cancelled_without_mail() -> None:
     story.tick()
     assert story.session("r1").state is SessionState.CANCELLED
     assert review.key not in {event.key for event in story.our_events()}
-    assert {effect.name for effect in story.state.effects[effect_count:] if effect.subject == "r1"} == {""}
+    names = {effect.name for effect in story.state.effects[effect_count:] if effect.subject == "r1"}
+    assert names == {""}, "a mail was planned besides the cancellation of the event, which has no name"
 
 
 def test_booked_review_of_an_earlier_version_keeps_its_time() -> None:
@@ -421,7 +425,7 @@ def test_reviews_without_a_free_time_are_dropped_without_mail() -> None:
 
 
 def test_planning_reviews_again_changes_nothing() -> None:
-    """T-9."""
+    """This holds in each mode (T-9)."""
     for review in ReviewMode:
         story = make_story_with_contract(review, MONDAY_1ON1S)
         assert bool(list_reviews(story)) is (review is not ReviewMode.NONE)

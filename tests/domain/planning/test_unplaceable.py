@@ -1,4 +1,8 @@
-"""Unplaceable sessions: the mails with their reasons, and later attempts to place them (R-8; T-4, T-10, T-13)."""
+"""Unplaceable sessions: the mails with their reasons, and later attempts to place them.
+
+R-8 and T-4: both people learn why no time fits, and the session stays owed. T-10 is about deferred sessions, T-13 about
+the parts of a series.
+"""
 
 from datetime import UTC, date, datetime, time
 from itertools import pairwise
@@ -158,7 +162,8 @@ def test_part_without_room_in_its_window_is_placed_later_and_the_next_part_follo
     story.tick()
     first, second, _ = story.sessions_of_kind(SessionKind.CAREER)
     window_start = second.earliest
-    window_end = datetime.combine(add_weekdays(first.span.start.date(), 10), time(22), UTC)
+    last_day = add_weekdays(first.span.start.date(), 10)
+    window_end = datetime.combine(last_day, time(22), UTC)  # midnight in Berlin
     assert window_start <= second.span.start <= window_end
     full_story = Story(pair_of(format=Format.SERIES))
     full_story.calendars.book(SAM, window_start, window_end)
@@ -179,7 +184,7 @@ def test_unplaceable_series_causes_mails_about_its_first_part_only() -> None:
     story.until(NOW + 3 * DAY)
     assert len(story.mails("unplaceable")) == 2
     story.calendars.unknown.clear()
-    story.calendars.book(SAM, parts[0].target + 5 * DAY, NOW + 30 * WEEK)
+    story.calendars.book(SAM, parts[0].target + 5 * DAY, NOW + 30 * WEEK)  # only the first part has room
     story.until(NOW + 4 * DAY)
     first, *others = story.sessions_of_kind(SessionKind.CAREER)
     unplaceable_parts = [part for part in others if part.unplaceable]
@@ -188,7 +193,7 @@ def test_unplaceable_series_causes_mails_about_its_first_part_only() -> None:
 
 
 def test_unplaceable_ad_hoc_session_causes_its_own_mail() -> None:
-    """T-4, T-14: the regular session is unplaceable too."""
+    """T-4, T-14: it is to the manager alone. The regular session is unplaceable too, and its mails go to both."""
     story = Story()
     story.calendars.unknown[SAM.email] = "no access"
     story.tick()
