@@ -1,4 +1,8 @@
-"""Tests of ad hoc sessions and check-ins, which take place within days (R-6, R-7, R-8; T-1, T-2, T-11, T-14)."""
+"""Tests of ad hoc sessions and check-ins, which take place within days.
+
+R-6 and T-14 are about ad hoc sessions, R-7 about check-ins. R-8: a session for which no time fits stays owed. T-1 is
+about the lengths of sessions, T-2 about buffers and unknown time, T-11 about times that people choose.
+"""
 
 from collections.abc import Callable
 from datetime import date
@@ -71,18 +75,21 @@ def test_ad_hoc_session_is_shortened_to_stay_within_five_weekdays() -> None:
     assert count_shared_days(NOW, get_adhoc_span(story).start) <= 5
 
 
-@pytest.mark.parametrize(("trigger", "days", "within"), [(Trigger.DOUBT, 9, 10), (Trigger.LEAVING, 4, 5)])
+@pytest.mark.parametrize(("trigger", "full_days", "most"), [(Trigger.DOUBT, 9, 10), (Trigger.LEAVING, 4, 5)])
 def test_ad_hoc_session_gets_a_later_time_when_nobody_chooses_an_offered_one(
-    trigger: Trigger, days: int, within: int
+    trigger: Trigger, full_days: int, most: int
 ) -> None:
-    """The manager first gets a mail that nothing fits; when the offer has ended, a later time is booked (T-14, R-8)."""
+    """The manager first gets a mail that nothing fits; when the offer has ended, a later time is booked (T-14, R-8).
+
+    It is in the five working days of both that end `most` working days from now.
+    """
     story = Story()
-    fill_days(story, SAM, date(2026, 9, 7), days=days)
+    fill_days(story, SAM, date(2026, 9, 7), days=full_days)
     request_adhoc_session(story, trigger)
     assert get_adhoc_session(story).unplaceable
     assert len(story.mails("unplaceable")) == 1
     story.until(NOW + 4 * DAY)
-    assert within - 5 <= count_shared_days(NOW, get_adhoc_span(story).start) <= within
+    assert most - 5 <= count_shared_days(NOW, get_adhoc_span(story).start) <= most
 
 
 @pytest.mark.parametrize("busy_people", [(SAM,), (DANA,), (DANA, SAM)], ids=["report", "manager", "both"])
@@ -136,29 +143,30 @@ def test_displacing_times_never_displace_a_session_of_another_pair(is_on_calenda
 
 
 def test_displacing_times_do_not_displace_absences_or_unknown_time() -> None:
-    """T-14."""
-    absent = Story()
-    absent.calendars.book(SAM, NOW, NOW + 9 * DAY, ShowAs.AWAY)
-    request_adhoc_session(absent)
-    unknown = Story()
-    unknown.calendars.unknown[SAM.email] = "no access"
-    request_adhoc_session(unknown)
-    for story in (absent, unknown):
+    """Without such a time, nothing is offered (T-14)."""
+    story_with_absence = Story()
+    story_with_absence.calendars.book(SAM, NOW, NOW + 9 * DAY, ShowAs.AWAY)
+    request_adhoc_session(story_with_absence)
+    story_with_unknown_time = Story()
+    story_with_unknown_time.calendars.unknown[SAM.email] = "no access"
+    request_adhoc_session(story_with_unknown_time)
+    for story in (story_with_absence, story_with_unknown_time):
         session = get_adhoc_session(story)
         assert session.unplaceable and session.offer is None
 
 
-@pytest.mark.parametrize(("days", "moves"), [(15, True), (24, False)])
-def test_regular_session_moves_only_when_an_ad_hoc_session_is_within_three_weeks(days: int, moves: bool) -> None:
+@pytest.mark.parametrize(("days_ahead", "moves"), [(15, True), (24, False)])
+def test_regular_session_moves_only_when_an_ad_hoc_session_is_within_three_weeks(days_ahead: int, moves: bool) -> None:
     """It moves by at most three weeks, wherever its target is, and nothing counts as a deferral (T-14)."""
-    start = NOW + days * DAY + 3 * HOUR
+    start = NOW + days_ahead * DAY + 3 * HOUR
     session = session_of(start, target=start + 14 * DAY, latest=start + 35 * DAY)
     story = request_adhoc_session(Story(state=state_of(session)))
     new_session = story.session("c1")
     assert (new_session.span != session.span) is moves
     assert new_session.booked and new_session.count == 0
     assert start <= new_session.span.start <= start + 21 * DAY
-    assert not moves or new_session.span.start >= get_adhoc_span(story).end + 21 * DAY
+    if moves:
+        assert new_session.span.start >= get_adhoc_span(story).end + 21 * DAY
 
 
 def test_ad_hoc_session_does_not_replace_the_regular_one() -> None:
@@ -177,7 +185,8 @@ def test_ad_hoc_session_does_not_replace_the_regular_one() -> None:
 
 def test_a_session_about_leaving_is_within_two_working_days() -> None:
     """An urgent session ignores the preference of the pair (T-14)."""
-    story = Story(pair_of(preference=Preference(weekday=4, minute=15 * 60)))
+    friday_at_three = Preference(weekday=4, minute=15 * 60)
+    story = Story(pair_of(preference=friday_at_three))
     request_adhoc_session(story, Trigger.LEAVING)
     assert count_shared_days(NOW, get_adhoc_span(story).start) <= 2
 
@@ -198,11 +207,11 @@ def test_urgent_session_gives_up_buffers_rather_than_its_date() -> None:
     request_adhoc_session(story, Trigger.LEAVING)
     span = get_adhoc_span(story)
     assert span.minutes == 60
-    assert (span.start.hour, count_shared_days(NOW, span.start)) == (11, 0)
+    assert span.start == utc(2026, 9, 7, 11), "it is not in today's gap, which begins at 13:00 in Berlin"
 
 
 def test_ad_hoc_session_that_is_not_urgent_keeps_its_buffers() -> None:
-    """T-14, T-2."""
+    """60 minutes between two meetings hold no session with its buffers (T-14, T-2)."""
     story = Story()
     leave_daily_gap(story, minutes=60, days=30)
     request_adhoc_session(story)

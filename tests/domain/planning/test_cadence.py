@@ -1,7 +1,12 @@
-"""Windows and targets of sessions, reviews and parts of a series (T-3, T-9, T-13, R-1, R-5, R-7)."""
+"""Windows and targets of sessions, reviews and parts of a series.
+
+R-1 and T-3: the rhythm counts from the last session that was held. T-3a: the first session of a pair, and an overdue
+one, take a turn. R-5: a transition shortens the rhythm. R-7 and T-9 are about reviews, R-4 and T-13 about series, T-14
+about ad hoc sessions, T-15 about sessions booked ahead. The usual rhythm is 13 weeks; targets are at noon, in UTC.
+"""
 
 from dataclasses import replace
-from datetime import date, timedelta
+from datetime import date
 from itertools import pairwise
 from typing import Any
 
@@ -9,7 +14,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.support.pairs import DANA, DAY, HOUR, NOW, WEEK, pair_of, session_of, state_of, utc
+from tests.support.pairs import DANA, DAY, HOUR, MINUTE, NOW, WEEK, pair_of, session_of, state_of, utc
 from tests.support.stories import Story
 from worker.domain.ids import encode_base32
 from worker.domain.model import Format, Interval, PairId, Policy, Session, SessionKind, SessionState, Topic
@@ -58,7 +63,7 @@ def test_interval_of_months_ends_on_the_same_day_or_the_last_of_the_month(day: d
 
 
 def test_window_is_two_weeks_before_the_target_to_three_after_it() -> None:
-    """T-3."""
+    """T-3: the target is 13 weeks after the session before."""
     window = make_window(date(2026, 9, 28), QUARTER)
     assert window == SessionWindow(utc(2026, 12, 14, 12), utc(2026, 12, 28, 12), utc(2027, 1, 18, 12))
 
@@ -119,7 +124,7 @@ def test_first_session_of_a_pair_takes_a_turn(start: date | None) -> None:
 
 @pytest.mark.parametrize(("held_on", "is_overdue_now"), [(date(2026, 6, 7), True), (date(2026, 6, 8), False)])
 def test_overdue_session_takes_a_turn(held_on: date, is_overdue_now: bool) -> None:
-    """T-3a: a session is overdue when the day of its target is over."""
+    """T-3a: a session is overdue when the day of its target is over. Today is 13 weeks after 8 June."""
     (next_session,) = _make_next_cycle(_make_held_session(held_on))
     assert next_session.in_turn is is_overdue_now
     assert (_get_window(next_session) == TURN_WINDOW) is is_overdue_now
@@ -128,7 +133,7 @@ def test_overdue_session_takes_a_turn(held_on: date, is_overdue_now: bool) -> No
 def _make_held_session(end_day: date, **fields: Any) -> Session:
     """A session that ended on that day and has a contract."""
     start = utc(end_day.year, end_day.month, end_day.day, 9)
-    defaults = {"state": SessionState.CONTRACTED, "held_at": start + 75 * timedelta(minutes=1), **fields}
+    defaults = {"state": SessionState.CONTRACTED, "held_at": start + 75 * MINUTE, **fields}
     return session_of(start, **defaults)
 
 
@@ -165,13 +170,14 @@ def test_ad_hoc_session_moves_a_target_less_than_three_weeks_after_it(
 ) -> None:
     """T-14: the target moves to three weeks after an ad hoc session that is booked or held.
 
-    The rhythm does not count from the ad hoc session.
+    The rhythm does not count from the ad hoc session: it gives 30 September, 13 weeks after 1 July.
     """
     adhoc = _make_held_session(adhoc_on, id="c2", adhoc=True, state=state)
     adhoc = replace(adhoc, held_at=None) if adhoc.booked else adhoc
     (next_session,) = _make_next_cycle(_make_held_session(date(2026, 7, 1)), adhoc)
     assert next_session.target.date() == expected_target
-    if expected_target != date(2026, 9, 30):
+    was_moved = expected_target != date(2026, 9, 30)
+    if was_moved:
         assert next_session.earliest == next_session.target
 
 
@@ -181,7 +187,7 @@ def test_rhythm_counts_from_a_later_session_that_was_held_first() -> None:
     second = session_of(utc(2026, 12, 28, 8), id="c2", cycle=2)
     window = find_window(second, [_make_held_session(date(2026, 7, 1)), second, third], pair_of(), DANA.zone, Policy())
     assert window is not None
-    assert window.target.date() == date(2026, 12, 1)
+    assert window.target.date() == date(2026, 12, 1)  # 13 weeks after 1 September
 
 
 def test_cancelled_session_is_no_anchor() -> None:
@@ -201,10 +207,10 @@ def test_cycle_after_a_cancelled_one_has_the_next_number() -> None:
 def test_a_series_has_three_parts_with_targets_a_week_apart() -> None:
     """T-13, R-4: only the last part asks for a contract."""
     parts = _make_next_cycle(format=Format.SERIES)
-    assert [p.topic for p in parts] == [Topic.NOW, Topic.DIRECTION, Topic.GAP]
-    assert [p.asks_contract for p in parts] == [False, False, True]
-    assert {p.cycle for p in parts} == {1}
-    now, direction, gap = (p.target.date() for p in parts)
+    assert [part.topic for part in parts] == [Topic.NOW, Topic.DIRECTION, Topic.GAP]
+    assert [part.asks_contract for part in parts] == [False, False, True]
+    assert {part.cycle for part in parts} == {1}
+    now, direction, gap = (part.target.date() for part in parts)
     assert (direction - now, gap - direction) == (WEEK, WEEK)
 
 
@@ -237,7 +243,7 @@ def test_a_combined_session_asks_for_a_contract() -> None:
     ],
 )
 def test_reviews_are_due_each_month_after_the_contract(last_day: date, days: list[date]) -> None:
-    """T-9, R-7."""
+    """They end with the last day that is given (T-9, R-7)."""
     recorded_at = utc(2026, 9, 28, 12)
     assert [
         target.date()
@@ -286,6 +292,7 @@ def test_a_quarterly_rhythm_keeps_each_session_near_its_target() -> None:
         assert story.next.booked
         assert story.next.id != session.id
     days_between = [(later - earlier).days for earlier, later in pairwise(held_days)]
+    # 13 weeks, with a window from two weeks before to three weeks after
     assert all(91 - 14 <= days <= 91 + 21 for days in days_between)
 
 

@@ -191,7 +191,7 @@ def test_both_get_one_notice_of_each_deferral() -> None:
 
 
 def test_moved_review_has_no_deferral_notice() -> None:
-    """People are not told of the new time of a review (T-9, T-12)."""
+    """A review that moves causes no mail (T-9, T-12)."""
     story = booked_story(Story(pair_of(review=ReviewMode.ALONE)))
     session_id = story.next.id
     story.until(story.next.span.end + HOUR)

@@ -246,7 +246,7 @@ def test_a_block_follows_a_changed_due_date() -> None:
 
 
 def test_all_day_event_becomes_a_block_when_the_due_date_moves() -> None:
-    """The days before the first due date are full (T-8)."""
+    """Both days on which the block could be were full (T-8)."""
     story = Story(state=state_of(make_contracted_session(), commitments=(commitment_of(DUE),)))
     fill_days(story, DANA, DAY_BEFORE, days=2)
     story.tick()

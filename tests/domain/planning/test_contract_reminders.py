@@ -1,4 +1,8 @@
-"""Contract requests, contract reminders and unfinished sessions (R-15, R-17; T-7)."""
+"""Contract requests, contract reminders and unfinished sessions (R-15, R-17; T-7).
+
+The contract is due 48 hours after the session. Reminders 1 and 2 are before this deadline, 3 to 5 are the late ones
+after it. All mails are to the manager, whose clock in Berlin is two hours ahead of UTC. The session has the id c1.
+"""
 
 from dataclasses import replace
 from datetime import datetime, timedelta
@@ -159,7 +163,7 @@ WORKING_HOURS = ["Mon-Fri 09:00-17:00", "Mon-Thu 22:00-06:00", "Mon,Wed 08:00-12
 @given(
     st.sampled_from(ZONES_AND_COUNTRIES),
     st.sampled_from(WORKING_HOURS),
-    st.integers(0, 366 * 96),
+    st.integers(0, 366 * 96),  # 96 quarter-hours a day
 )
 def test_reminders_are_inside_working_hours_and_before_the_deadline(
     zone_and_country: tuple[str, str], hours: str, quarter: int
@@ -278,11 +282,9 @@ def test_last_reminder_is_sent_even_if_the_sweep_is_late(delay: timedelta) -> No
 
 def test_late_reminder_is_left_out_on_the_day_of_the_weekly_mail() -> None:
     """T-7, T-16: the weekly mail names the late contract. The deadline is on a Friday."""
-    story, story_without_weekly_mail = (
-        make_story_at_end(utc(2026, 10, 7, 8)),
-        make_story_at_end(utc(2026, 10, 7, 8)),
-    )  # late from Friday on
-    story.state = replace(story.state, report_count=3)
+    wednesday_morning = utc(2026, 10, 7, 8)
+    story, story_without_weekly_mail = make_story_at_end(wednesday_morning), make_story_at_end(wednesday_morning)
+    story.state = replace(story.state, report_count=3)  # with three reports, a manager gets a weekly mail
     for each_story in (story, story_without_weekly_mail):
         each_story.until(each_story.now + 8 * DAY)
     late_days = [

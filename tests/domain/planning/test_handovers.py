@@ -1,4 +1,7 @@
-"""A change of the report's manager: its mails, and the open commitments of the former manager (R-36, T-18)."""
+"""A change of the report's manager: its mails, and the open commitments of the former manager (R-36, T-18).
+
+T-17: mails about the end of a pair leave on the next working day, since the roster may be wrong.
+"""
 
 from dataclasses import replace
 from datetime import date
@@ -102,7 +105,7 @@ def test_commitment_that_ends_later_causes_no_second_mail() -> None:
 
 
 def test_block_of_a_former_manager_s_commitment_stays_until_it_ends() -> None:
-    """R-36, T-8."""
+    """The promise still holds, and so does the time for it (R-36, T-8)."""
     story = make_story_with_contract()
     end_pair(story, EndReason.CHANGED)
     run_days(story, 5)
@@ -144,7 +147,7 @@ def make_story_with_new_manager() -> Story:
 
 
 def test_report_gets_one_mail_about_the_new_manager_after_the_first_day() -> None:
-    """R-36, T-17."""
+    """On the first day the roster may still be wrong (R-36, T-17)."""
     story = make_story_with_new_manager()
     story.tick_at(NOW + 2 * HOUR)
     assert list_sent_mails(story) == []
@@ -163,7 +166,7 @@ def test_r36_report_with_a_new_manager_gets_no_second_introduction() -> None:
 
 
 def test_handover_lines_can_be_chosen_until_the_first_session_begins() -> None:
-    """R-36."""
+    """The new manager reads the chosen lines in the brief before that session (R-36)."""
     story = make_story_with_new_manager()
     assert can_choose_lines(story.state, story.now)
     start = story.next.span.start

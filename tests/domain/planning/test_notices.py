@@ -307,7 +307,7 @@ def test_both_people_get_one_introduction() -> None:
 
 
 def test_introduction_waits_until_a_session_is_booked() -> None:
-    """Without a session there is nothing to introduce (R-23)."""
+    """No session can be booked while Sam's calendar is unavailable (R-23)."""
     story = Story()
     story.calendars.unavailable = {SAM.email}
     story.tick()

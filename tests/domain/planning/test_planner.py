@@ -292,7 +292,7 @@ def test_pause_cancels_an_event_that_is_not_created_yet() -> None:
 
 
 def test_block_of_a_done_commitment_is_cancelled_when_the_pair_ends() -> None:
-    """Free/busy, which a new block would need, can't be read (T-8)."""
+    """Both happen before the next plan, and free/busy can't be read then (T-8)."""
     story = make_story_with_contract()
     story.calendars.unavailable = {DANA.email}
     story.state = replace(story.state, pair=replace(story.pair, ended=EndReason.REPORT_LEFT))

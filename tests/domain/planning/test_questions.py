@@ -1,4 +1,7 @@
-"""The question in place of the third automatic move within seven days (T-11)."""
+"""The question in place of the third automatic move within seven days (T-11).
+
+T-10 is about clashes and absences, T-12 about offered times. The session has the id c1.
+"""
 
 from datetime import timedelta
 
@@ -32,7 +35,7 @@ def get_offer_purpose(story: Story) -> OfferPurpose | None:
         (DAY, 2, OfferPurpose.DEFERRAL),
         (DAY, 3, OfferPurpose.QUESTION),
         (3 * DAY, 3, OfferPurpose.QUESTION),
-        (84 * HOUR, 3, OfferPurpose.DEFERRAL),
+        (84 * HOUR, 3, OfferPurpose.DEFERRAL),  # the third is exactly seven days after the first
         (4 * DAY, 3, OfferPurpose.DEFERRAL),
     ],
 )
@@ -117,7 +120,7 @@ def test_session_left_until_the_next_cycle_is_booked_one_rhythm_later() -> None:
 
 
 def test_session_without_a_question_cannot_be_left_until_the_next_cycle() -> None:
-    """T-11."""
+    """Two moves lead to no question, so there is nothing to answer (T-11)."""
     story = make_declined_story(times=2)
     builder = PlanBuilder(story.now, story.state, snapshot=None, policy=story.policy)
     with pytest.raises(Refused, match="nobody was asked"):

@@ -1,4 +1,8 @@
-"""Tests of recording and revising a contract, and of ending commitments (R-4, R-14, R-15, R-17, R-18; T-7)."""
+"""Tests of recording and revising a contract, and of ending commitments.
+
+R-14: both receive each revision. R-15 and T-7: a late contract is recorded as late. R-17: without a contract, a session
+ends unfinished. R-18: a commitment is done, changed or let go. R-4 and T-13 are about series.
+"""
 
 from dataclasses import replace
 from datetime import date, timedelta
@@ -56,7 +60,7 @@ def test_a_contract_closes_the_session_and_both_get_the_summary() -> None:
     assert story.commitment("p1").block  # R-19, T-8: planned at once
 
 
-@pytest.mark.parametrize(("hours", "late"), [(47, None), (48, None), (49, True)])
+@pytest.mark.parametrize(("hours", "late"), [(47, None), (48, None), (49, True)])  # None: there is no such field
 def test_the_history_records_a_contract_after_its_deadline(hours: int, late: bool | None) -> None:
     """The history says that the contract was recorded after its deadline of 48 hours (R-15, R-22)."""
     story = story_at_end()
@@ -90,7 +94,7 @@ def test_a_revision_reaches_both_and_ends_omitted_commitments() -> None:
 
 
 def test_revision_does_not_change_a_done_commitment() -> None:
-    """R-18."""
+    """It omits the commitment, which would end an open one as changed (R-18)."""
     story = story_at_end()
     record_first_contract(story, MANAGERS_COMMITMENT, REPORTS_COMMITMENT)
     story.act(lambda builder: actions.close_commitment(builder, builder.commitments["p2"], CommitmentStanding.DONE))
@@ -128,12 +132,12 @@ def test_contract_can_be_recorded_during_the_session() -> None:
     ],
 )
 def test_contract_is_refused_for_a_session_that_can_not_have_one(session: Session, words: str) -> None:
-    """R-15."""
+    """It was not held, or is no career session (R-15)."""
     assert words in get_refusal_text(session, actions.record_contract, [], 1)
 
 
 def test_second_part_of_a_series_can_have_the_contract() -> None:
-    """R-4, T-13."""
+    """Contracts are requested after the last part, but an earlier one is taken (R-4, T-13)."""
     start = NOW - 2 * HOUR
     direction = session_of(start, topic=Topic.DIRECTION, state=SessionState.HELD, held_at=start + HOUR)
     builder = PlanBuilder(NOW, state_of(direction), snapshot=None, policy=Policy())
@@ -157,7 +161,7 @@ def test_the_history_records_how_a_commitment_ended(standing: CommitmentStanding
 
 
 def test_ended_commitment_can_not_end_again() -> None:
-    """R-18."""
+    """Its first end stays (R-18)."""
     commitment = commitment_of(DUE, standing=CommitmentStanding.DONE, closed_at=NOW)
     builder = PlanBuilder(NOW + timedelta(days=1), state_of(commitments=(commitment,)), snapshot=None, policy=Policy())
     with pytest.raises(Refused, match="ended already, as done"):

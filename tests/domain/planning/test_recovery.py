@@ -1,4 +1,8 @@
-"""Recovery of sessions that a restored database lacks, from their events."""
+"""Recovery of sessions that a restored database lacks, from their events.
+
+An event has the key of its session: the id, which begins with c for career sessions and check-ins, with r for reviews
+and with p for commitments, and the generation.
+"""
 
 from dataclasses import replace
 from datetime import datetime
@@ -89,7 +93,7 @@ def test_closed_session_is_not_booked_again(closed_state: SessionState) -> None:
 
 
 def test_order_of_events_decides_the_parts_of_a_series() -> None:
-    """T-13."""
+    """T-13: the three parts of a cycle are at most some weeks apart."""
     events = [make_event(f"c{number}.1", START + number * WEEK) for number in (3, 1, 2, 16)]
     recovered = recover(make_state(format=Format.SERIES), *events)
     assert [(session.id, session.cycle, session.topic) for session in recovered] == [

@@ -1,4 +1,8 @@
-"""Tests of another time that a guest proposes in the calendar (R-8, R-9; T-1, T-2, T-10, T-11)."""
+"""Tests of another time that a guest proposes in the calendar.
+
+R-9 and T-11: a proposed time that fits the rules is taken. R-8 and T-10: any other proposal is a declined invitation,
+and the session gets another time. T-1 is about the lengths of sessions, T-2 about possible times.
+"""
 
 from datetime import timedelta
 
@@ -33,7 +37,7 @@ def test_t11_proposed_time_that_fits_is_booked_without_a_deferral(answer: Answer
 
 
 def test_proposed_time_is_accepted_by_an_update_of_the_event() -> None:
-    """R-9."""
+    """The guest's program shows the new time of the same event (R-9)."""
     story = booked_story()
     key = story.next.key
     propose_time(story, shift_next_session(story, DAY))
@@ -53,7 +57,7 @@ def test_proposed_time_is_accepted_by_an_update_of_the_event() -> None:
     ],
 )
 def test_proposed_time_outside_the_rules_is_a_deferral(shift: timedelta, minutes: int) -> None:
-    """R-8."""
+    """The session gets a time that is neither the old nor the proposed one (R-8)."""
     story = booked_story()
     old_span = story.next.span
     proposed = shift_next_session(story, shift, minutes)
@@ -102,7 +106,7 @@ def test_proposed_time_waits_while_a_calendar_is_unavailable() -> None:
 
 
 def test_proposed_time_is_answered_once() -> None:
-    """R-8."""
+    """The answer that the calendar keeps is no second deferral (R-8)."""
     story = booked_story()
     propose_time(story, shift_next_session(story, 12 * HOUR))
     story.tick_at(story.now + DAY)

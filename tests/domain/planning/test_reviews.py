@@ -114,7 +114,7 @@ def test_revision_of_a_contract_adds_no_reviews() -> None:
 
 
 def test_people_file_can_turn_reviews_off() -> None:
-    """The 1:1 of the two may be enough (R-7)."""
+    """The mode of the pair is then `none` (R-7)."""
     assert list_reviews(make_story_with_contract(ReviewMode.NONE)) == []
 
 

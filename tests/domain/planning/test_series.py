@@ -1,4 +1,7 @@
-"""The order of the parts of a series after a change of one of them (T-13)."""
+"""The order of the parts of a series after a change of one of them (T-13).
+
+T-4 is about sessions for which no time fits, T-10 about deferred sessions, T-11 about times that people choose.
+"""
 
 from collections.abc import Callable
 from datetime import date, datetime, timedelta
@@ -67,7 +70,7 @@ def test_change_of_one_part_moves_the_later_parts_in_order(
 
 
 def test_deferred_part_moves_after_an_earlier_part_that_is_deferred_later() -> None:
-    """T-13."""
+    """The second part is declined first, and the first part then gets a time after it (T-13)."""
     story = make_series()
     story.decline(list_parts(story)[1])
     fill_days(story, SAM, date(2026, 9, 7), days=40)
@@ -177,7 +180,7 @@ def test_part_that_was_not_held_moves_the_later_parts() -> None:
 
 
 def test_parts_of_one_series_need_no_half_rhythm_between_them() -> None:
-    """T-10."""
+    """Other deferred sessions keep half a rhythm from the session before, 45 days (T-10)."""
     story = make_series()
     first, second, _ = list_parts(story)
     story.until(first.span.end + HOUR)

@@ -1,4 +1,7 @@
-"""The rules of time for people in any time zone, with any working hours and any calendar (T-1 to T-14)."""
+"""The rules of time for people in any time zone, with any working hours and any calendar (T-1 to T-14).
+
+The functions whose names contain `wanted` compute the times of mails once more, from the rules alone.
+"""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -75,7 +78,7 @@ def situations(draw: st.DrawFn) -> Situation:
     """Situations in awkward time zones, with awkward working hours."""
     dana = person("Dana", *draw(st.sampled_from(ZONES_AND_COUNTRIES)), hours=draw(st.sampled_from(WORKING_HOURS)))
     sam = person("Sam", *draw(st.sampled_from(ZONES_AND_COUNTRIES)), hours=draw(st.sampled_from(WORKING_HOURS)))
-    now = utc(2026, 1, 1) + draw(st.integers(0, 365 * 96)) * 15 * MINUTE
+    now = utc(2026, 1, 1) + draw(st.integers(0, 365 * 96)) * 15 * MINUTE  # 96 quarter-hours a day
     busy_times = st.tuples(st.booleans(), st.integers(0, 24 * 60), st.integers(1, 90), st.sampled_from(list(ShowAs)))
     pair = pair_of(
         dana,
@@ -261,12 +264,13 @@ def find_wanted_brief_time(reader: Person, start: datetime) -> datetime | None:
         for days, day_start in list_day_starts(reader, start).items()
         if day_start + HOUR + 15 * MINUTE <= start
     }
-    days_before = min((days for days in day_starts if days), default=99)
+    no_day = 99
+    days_before = min((days for days in day_starts if days), default=no_day)
     return day_starts.get(days_before if days_before <= 3 else 0) or day_starts.get(days_before)
 
 
 def list_wanted_reminders(reader: Person, end: datetime) -> dict[int, datetime]:
-    """Return the reminders of a contract that never comes, by number (T-7).
+    """Return the reminders of a contract that never comes, by number: 1 and 2 before the deadline, 3 to 5 after (T-7).
 
     On each of the last two working days before the deadline there is one, an hour before the working hours of the day
     end. The last is at least two hours, and a quarter of an hour for a late sweep, before the deadline. The first has
@@ -285,7 +289,7 @@ def list_wanted_reminders(reader: Person, end: datetime) -> dict[int, datetime]:
     earlier = [at for at in times[:-1] if end + 12 * HOUR <= at <= times[-1] - 4 * HOUR]
     early = [*earlier[-1:], *times[-1:]]
     late = [at for n in range(1, 30) if (at := find_mail_hours_start(reader, last_day + n * DAY))][:3]
-    return dict(enumerate([*early, *late], start=3 - len(early)))
+    return dict(enumerate([*early, *late], start=3 - len(early)))  # a single early reminder has the number 2
 
 
 def test_people_in_distant_zones_meet_in_their_shared_hour() -> None:
@@ -293,9 +297,9 @@ def test_people_in_distant_zones_meet_in_their_shared_hour() -> None:
     dana = person("Dana", "America/St_Johns", "CA-NL", "Mon-Fri 08:00-16:00")
     sam = person("Sam", "Asia/Kathmandu", "NP", "Mon-Fri 12:00-20:00")
     story = booked_story(Story(pair_of(dana, sam, minutes=60), dana, sam))
-    dana_time, sam_time = (story.next.span.start.astimezone(ZoneInfo(p.zone)) for p in (dana, sam))
-    assert (dana_time.hour * 60 + dana_time.minute) >= 8 * 60
-    assert (sam_time.hour * 60 + sam_time.minute) <= 19 * 60
+    dana_start, sam_start = (story.next.span.start.astimezone(ZoneInfo(who.zone)) for who in (dana, sam))
+    assert (dana_start.hour * 60 + dana_start.minute) >= 8 * 60
+    assert (sam_start.hour * 60 + sam_start.minute) <= 19 * 60  # the session takes an hour, and Sam's day ends at 20:00
     assert is_working_time(dana, story.next.span)
     assert is_working_time(sam, story.next.span)
 

@@ -1,4 +1,7 @@
-"""Tests of the turns in which a manager's pairs meet that have never met or are overdue (T-3a)."""
+"""Tests of the turns in which a manager's pairs meet that have never met or are overdue (T-3a).
+
+The rhythm is 13 weeks if nothing else is given. T-3: the target of any other session follows from the rhythm.
+"""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -117,12 +120,12 @@ def test_turns_are_ordered_by_transition_then_by_waiting_time_then_by_address() 
     """A conversation with another manager ends the wait, and a transition that is over does not count (T-3a)."""
     until = TODAY + 10 * WEEK
     expected = [
-        WaitingPair(make_pair_of("Zoe", transition_until=until), None, NOW - 20 * WEEK),
+        WaitingPair(make_pair_of("Zoe", transition_until=until), held_at=None, talked_at=NOW - 20 * WEEK),
         WaitingPair(make_pair_of("Noah")),
         WaitingPair(make_pair_of("Olga", transition_until=TODAY - DAY)),
-        WaitingPair(make_pair_of("Mia"), None, NOW - 30 * WEEK),
-        WaitingPair(make_pair_of("Liam"), NOW - 20 * WEEK, NOW - 20 * WEEK),
-        WaitingPair(make_pair_of("Ada"), NOW - 20 * WEEK, NOW - 2 * WEEK),
+        WaitingPair(make_pair_of("Mia"), held_at=None, talked_at=NOW - 30 * WEEK),  # the report met another manager
+        WaitingPair(make_pair_of("Liam"), held_at=NOW - 20 * WEEK, talked_at=NOW - 20 * WEEK),
+        WaitingPair(make_pair_of("Ada"), held_at=NOW - 20 * WEEK, talked_at=NOW - 2 * WEEK),
     ]
     for waiting in (expected, expected[::-1]):
         turns = [find_turn(entry.pair, waiting, NOW, Policy()) for entry in expected]
@@ -138,20 +141,20 @@ def test_only_pairs_that_never_met_or_are_overdue_have_a_turn() -> None:
     others = [
         WaitingPair(make_pair_of("Ada", start=TODAY + 4 * WEEK)),
         WaitingPair(make_pair_of("Ben", start=TODAY - 4 * WEEK)),
-        WaitingPair(make_pair_of("Cem"), NOW - 13 * WEEK),
-        WaitingPair(make_pair_of("Dua", every=Interval(months=6)), NOW - 14 * WEEK),
+        WaitingPair(make_pair_of("Cem"), held_at=NOW - 13 * WEEK),  # due today, which is not overdue
+        WaitingPair(make_pair_of("Dua", every=Interval(months=6)), held_at=NOW - 14 * WEEK),
     ]
     assert find_turn(entry.pair, [*others, entry], NOW, Policy()) == Turn(number=0, count=1)
     assert list_turns([*others, entry], NOW, Policy()) == {entry.pair.id: Turn(number=0, count=1)}
     waiting = [
         WaitingPair(make_pair_of("Ada", start=TODAY - 5 * WEEK)),
-        WaitingPair(make_pair_of("Cem"), NOW - 13 * WEEK - DAY, NOW - 13 * WEEK - DAY),
+        WaitingPair(make_pair_of("Cem"), held_at=NOW - 13 * WEEK - DAY, talked_at=NOW - 13 * WEEK - DAY),
     ]
     assert find_turn(entry.pair, [*waiting, entry], NOW, Policy()) == Turn(number=1, count=3)
 
 
 def test_pair_missing_from_the_waiting_pairs_has_the_first_turn() -> None:
-    """T-3a."""
+    """Such a pair counts as the only one that waits (T-3a)."""
     assert find_turn(pair_of(), [], NOW, Policy()) == Turn(number=0, count=1)
 
 
@@ -179,7 +182,10 @@ def test_start_is_recent_until_five_weeks_after_it(
 
 
 def test_pair_with_a_recent_start_meets_two_to_five_weeks_after_it() -> None:
-    """The turn of the pair does not matter. The window begins and ends at midnight in the manager's zone (T-3a)."""
+    """The turn of the pair does not matter. The window begins and ends at midnight in the manager's zone (T-3a).
+
+    In winter, Berlin is one hour ahead of UTC.
+    """
     pair = pair_of(start=date(2026, 11, 2))
     for turn in (Turn(), Turn(number=5, count=9)):
         window = make_turn_window(pair, turn, DANA.zone, NOW, Policy())
@@ -188,7 +194,7 @@ def test_pair_with_a_recent_start_meets_two_to_five_weeks_after_it() -> None:
 
 
 def test_nothing_is_planned_until_seven_days_before_the_start() -> None:
-    """From that instant on, the first session is booked (T-3a, T-4)."""
+    """From midnight in Berlin of that day on, the first session is booked (T-3a, T-4)."""
     start = date(2026, 12, 7)
     story = Story(pair_of(start=start))
     earliest_contact = find_earliest_contact(story.pair, DANA.zone)
@@ -263,7 +269,8 @@ class Team:
     def book(self, pair: Pair, busy: Span | None = None) -> Session:
         """Book and return the pair's first session, which must have a turn; `busy` is busy time of the manager."""
         waiting = tuple(
-            WaitingPair(other, self.held.get(other.report), self.held.get(other.report)) for other in self.pairs
+            WaitingPair(other, held_at=self.held.get(other.report), talked_at=self.held.get(other.report))
+            for other in self.pairs
         )
         story = Story(state=self._make_state(pair, waiting))
         story.calendars.taken[DANA.email] = tuple(self.taken)
