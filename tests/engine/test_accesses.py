@@ -21,8 +21,6 @@ from tests.support.companies import (
     START,
     Office,
     contract,
-    pair,
-    pairs,
     people,
     settings,
     texts,
@@ -37,8 +35,7 @@ PAIR = PairId(DANA, SAM)
 
 @pytest.fixture(name="office")
 def create_office_in_memory() -> Iterator[Office]:
-    office = Office("sqlite://", people(DANA, SAM), pairs(pair()), at=START)
-    office.store.create_tables()
+    office = Office()
     office.tick()
     yield office
     office.close()
@@ -68,7 +65,7 @@ def test_accesses_within_a_quarter_of_an_hour_share_one_mail_to_both(office: Off
 
 def test_accesses_at_night_share_one_mail_in_the_morning(office: Office) -> None:
     """T-16: mails about accesses keep to the reader's mail hours, and count for the limit of three mails a day."""
-    office.run_to(START.replace(hour=19, minute=44))
+    office.run_to(START.replace(hour=19, minute=44))  # after the working hours of both
     for reason in ("It is late", "It is later"):
         office.worker.contracts.record_access(PAIR, OnBehalf(ContentAccess.SHOW_CONTRACT, SAM, reason))
         office.run(40 * MINUTE)
@@ -81,7 +78,7 @@ def test_accesses_at_night_share_one_mail_in_the_morning(office: Office) -> None
 
 
 def test_person_who_left_today_gets_the_mail_tomorrow(office: Office) -> None:
-    """T-17."""
+    """T-17: mails to somebody who left wait for the next day, in case the roster was wrong."""
     office.persons, office.pairs = people(DANA), {}
     office.apply()
     office.worker.contracts.record_access(PAIR, OnBehalf(ContentAccess.SHOW_CONTRACT, DANA, "What had we agreed?"))
@@ -147,7 +144,8 @@ def test_commands_refuse_access_without_a_person_and_a_reason(terminal: Terminal
         ("commitment", "let-go", commitment["commitment"]),
     )
     for command in commands:
-        for options in ((), BEHALF[:2], BEHALF[2:], ("--on-behalf-of", DANA, "--reason", "  ")):
+        only_person, only_reason = BEHALF[:2], BEHALF[2:]
+        for options in ((), only_person, only_reason, ("--on-behalf-of", DANA, "--reason", "  ")):
             error = terminal.error_of(*command, *options, code=2)
             assert "--on-behalf-of PERSON --reason" in error, (command, options)
         error = terminal.error_of(*command, "--on-behalf-of", KIM, "--reason", WHY)

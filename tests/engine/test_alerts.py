@@ -1,13 +1,18 @@
-"""Tests of operator alerts: a new cause is mailed at once, and then at most one digest an hour counts its alerts."""
+"""Tests of operator alerts: a new cause is mailed at once, and then at most one digest an hour counts its alerts.
+
+The key of a digest contains `more:`.
+"""
 
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
 from itertools import pairwise
+from pathlib import Path
 
 import pytest
 from sqlalchemy import select
 
-from tests.support.companies import HOUR, MINUTE, START, Fails, Office, company, texts
+from tests.support.companies import HOUR, MINUTE, START, Fails, Office, company, contract, settings, texts
+from worker.domain.model import EffectProgress
 from worker.errors import Forbidden, Permanent
 from worker.store.alerts import MAX_STORED_TEXTS
 from worker.store.store import Store
@@ -61,11 +66,11 @@ def test_alerts_within_an_hour_of_the_first_are_counted_in_one_digest(office: Of
         add_alert(
             office.store, f"sync:{n}", "The calendar of b can't be read." if n else "The calendar of c is full.", n
         )
-    add_alert(office.store, "sync:3", "The calendar of b can't be read.", 5)
+    add_alert(office.store, "sync:3", "The calendar of b can't be read.", 5)  # not counted: this key exists
     add_alert(office.store, "people:1", "The people file has problems.", 5)
     office.run(2 * HOUR)
     mails = office.mails("operator_alert")[first_count:]
-    assert (first_count, len(mails)) == (1, 2)
+    assert (first_count, len(mails)) == (1, 2)  # the first alert, then the digest and the alert of another cause
     text = " ".join(texts(mails).split())
     assert "The people file has problems." in text
     assert "In the last hour 19 more of the same kind were noticed:" in text
@@ -80,6 +85,7 @@ def test_digest_of_many_different_alerts_stays_short(office: Office) -> None:
         add_alert(office.store, f"plan:{n}", f"Planning pair {n} failed.")
         if n < 2:
             add_alert(office.store, f"plan:{n}:again", "Planning pair 0 failed.")
+    # 250 alerts and two more are counted; the texts of ten alerts are shown, those of 240 are not
     [digest] = [fields for fields in list_mailed_fields(office) if "listed" in fields]
     assert "252 more of the same kind were noticed" in digest["words"]
     assert "3 times: Planning pair 0 failed." in digest["words"] and "And 240 others." in digest["words"]
@@ -93,7 +99,7 @@ def test_continuing_cause_is_mailed_hourly_and_after_a_quiet_hour_at_once(office
         add_alert(office.store, f"sync:{minute}", f"It is minute {minute}.", minute)
         office.tick()
     office.run(HOUR)
-    assert len(office.mails("operator_alert")) == 4
+    assert len(office.mails("operator_alert")) == 4  # the first alert, and a digest after each of three hours
     office.run(HOUR)
     minute = (office.clock() - START) // MINUTE
     add_alert(office.store, "sync:later", "Once more.", minute)
@@ -111,7 +117,7 @@ def test_machines_with_wrong_clocks_do_not_delay_alerts(office: Office) -> None:
     add_alert(office.store, "sync:behind", "By a clock that is behind.", 60)
     office.run(HOUR)
     add_alert(office.store, "people:away", "By a clock that is hours ahead.", 600)
-    add_alert(office.store, "people:now", "In the hour that it is.", 123)
+    add_alert(office.store, "people:now", "In the hour that it is.", 123)  # the minute that it is now
     office.run(MINUTE)
     text = texts(office.mails("operator_alert"))
     for clock in ("is ahead", "is right", "is behind"):
@@ -132,4 +138,35 @@ def test_concurrent_alerts_of_a_cause_make_one_mail_and_one_digest(database_url:
     assert len(mails) == 2
     assert all(f"Calendar {n}." in text for n in range(9))
     assert len(office.store.outbox.list_alerts(START)) == 9
+    office.close()
+
+
+@pytest.mark.parametrize(
+    "source",
+    ["{{ ['Hyacinth'].missing.other }}", "{% if", "\u200b", "{{ 'x' * 1000001 }}"],
+    ids=["unknown attribute", "syntax error", "no visible text", "over a million characters"],
+)
+def test_the_built_in_template_replaces_a_broken_one_and_the_operator_gets_one_alert(
+    tmp_path: Path, database_url: str, source: str
+) -> None:
+    """This also holds for the template of the operator's own mail. The alert does not quote the template, since an
+    error in a template may quote content."""
+    for name in ("introduction", "operator_alert"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "body.txt.j2").write_text(source)
+    office = Office(database_url, office_settings=settings(database_url, templates=str(tmp_path)))
+    office.tick()
+    assert {effect.progress for effect in office.effects("introduction")} == {EffectProgress.DONE}
+    assert all("Dana" in texts([mail]) for mail in office.mails("introduction"))
+    assert len(office.events()) == 1
+    for _ in range(3):
+        office.tick()
+    alerts = office.mails("operator_alert")
+    assert len(office.effects("operator_alert")) == len(alerts) == 2  # one for each of the two broken templates
+    assert all(f"mail {name}" in texts(alerts) for name in ("introduction", "operator_alert"))
+    assert "Hyacinth" not in texts(alerts)
+    session = office.hold()
+    office.worker.contracts.record(session.id, contract(office.clock()))
+    office.tick()
+    assert len(office.mails("contract_summary")) == 2
     office.close()

@@ -87,6 +87,7 @@ def test_mailbox_is_read_again_once_a_week(worker: Worker, double: Double) -> No
     import_results = [import_a_day_later(worker) for _ in range(14)]
     person = worker.store.people.load_current_people()[DANA]
     assert (person.zone, person.hours) == ("Europe/Berlin", parse_hours("Mon-Thu 10:00-16:00"))
+    # one import found the new time zone; the mailbox was read at the first import and in each of the two weeks
     assert (sum(import_results), double.counts["GET mailboxSettings"]) == (1, 3)
 
 

@@ -149,7 +149,7 @@ def create_company(injector: FaultInjector, postgres: Postgres, tmp_path: Path) 
     url = postgres.migrated()
     postgres.keep_commits(url)
     with servers:
-        yield PostgresCompany(starter, servers, tmp_path / "chaos", None, "chaos", PAIRS, url=url)
+        yield PostgresCompany(starter, servers, tmp_path / "chaos", schema=None, name="chaos", count=PAIRS, url=url)
     starter.close()
 
 
@@ -176,11 +176,13 @@ def choose_faults(dice: random.Random, number: int) -> set[Fault]:
 def run_round(company: PostgresCompany, injector: FaultInjector, postgres: Postgres, dice: random.Random) -> None:
     """Let the processes do what is due now while people act and the active faults occur."""
     offsets = [timedelta(seconds=dice.randrange(-60, 60)) for _ in range(PROCESSES)]
+    # one clock is ahead and another one behind
     offsets[1] += dice.randrange(2, 7) * HOUR * injector.is_struck_by(Fault.CLOCK_AHEAD)
     offsets[2] -= dice.randrange(3, 30) * MINUTE * injector.is_struck_by(Fault.CLOCK_BEHIND)
     commands = [company.make_command(str(n), ["tick_despite_outage"], offset) for n, offset in enumerate(offsets)]
     if Fault.KILL in injector.active:
         for command in commands:
+            # after so many boundaries: most processes pass only some, and others more than twenty
             command["kill"] = dice.randrange(dice.choice((2, 6, 30)))
     if Fault.RESTART in injector.active:
         commands[0]["restart"] = {**postgres.restart(dice.choice(("fast", "immediate"))), "after": dice.randrange(4)}
@@ -195,7 +197,7 @@ def test_days_with_faults_lose_no_mail_and_double_only_contract_summaries(
     company: PostgresCompany, injector: FaultInjector, postgres: Postgres
 ) -> None:
     test_started, dice, rounds = monotonic(), random.Random(7), 0
-    assert company.run_commands([company.make_command("people", ["people"])]) == [0]
+    assert company.run_commands([company.make_command("people", ["people"])]) == [0]  # imports the people
     simulated_time = timedelta()
     while (
         simulated_time < DAYS * DAY or injector.counts[Fault.KILL] < KILLS or not has_met_all_faults(company, injector)
@@ -217,7 +219,7 @@ def test_days_with_faults_lose_no_mail_and_double_only_contract_summaries(
         **{fault.value: injector.counts[fault] for fault in Fault},
         "outages waited through": company.count_log_lines("waited for the database"),
         "pairs": PAIRS,
-        "simulated days": round((simulated_time + 12 * HOUR) / DAY, 1),
+        "simulated days": round((simulated_time + 12 * HOUR) / DAY, 1),  # with the hours after the last fault
         "rounds": rounds,
         "contracts recorded": company.count_log_lines("acted _record_contract"),
         "sessions deferred": company.count_log_lines("acted _ask_for_another_time"),

@@ -9,12 +9,12 @@ import pytest
 from tests.support.companies import DAY, MINUTE, SERVICE, Fails, Office, RecordedOperations, company, settings, span
 from worker.domain.model import Address, Cursor
 from worker.engine.comparison import SMALL_CLAIM_PERIOD
+from worker.engine.sync import BATCH
 from worker.errors import Forbidden, Unavailable
 from worker.providers.memory import MemoryCalendar
 
 INTERVAL = 10 * MINUTE
-#: More than twice the 20 calendars that a worker usually claims at once.
-COUNT = 45
+COUNT = 45  #: more than twice BATCH, the number of calendars that a worker usually claims at once
 
 
 class ComparingCalendar(MemoryCalendar):
@@ -47,12 +47,12 @@ class PolledOffice:
         self.poll()
 
     def poll(self, after: timedelta = timedelta()) -> int:
-        """Poll the calendars that are due after this time. Returns how many calendars were read."""
+        """Poll the calendars that are due after this time. Returns how many were read, or -1 while `fail` is set."""
         self.office.clock.advance(after)
         self.calendar.comparisons.clear()
         if self.calendar.fail is None or isinstance(self.calendar.fail, RecordedOperations):
             self.calendar.fail = RecordedOperations()
-        while self.office.worker.sync.run("one"):
+        while self.office.worker.sync.run(holder="one"):
             pass
         return Counter(self.calendar.fail.seen)["changes"] if isinstance(self.calendar.fail, RecordedOperations) else -1
 
@@ -66,7 +66,7 @@ def polled(database_url: str) -> Iterator[PolledOffice]:
 
 def test_many_calendars_are_compared_at_once_and_only_a_changed_one_is_read(polled: PolledOffice) -> None:
     # at the first of these polls, the worker does not know yet that the service can compare
-    assert (polled.poll(INTERVAL), polled.calendar.comparisons) == (0, [20, COUNT - 20])
+    assert (polled.poll(INTERVAL), polled.calendar.comparisons) == (0, [BATCH, COUNT - BATCH])
     assert (polled.poll(INTERVAL), polled.calendar.comparisons) == (0, [COUNT])
     assert polled.office.store.load_next_due().calendar == polled.office.clock() + INTERVAL
     polled.calendar.add("m7@corp.example", span(polled.office.clock() + DAY))
@@ -88,8 +88,8 @@ def test_calendars_are_read_when_their_comparison_fails(polled: PolledOffice, er
 def test_few_calendars_are_claimed_for_an_hour_after_a_useless_comparison(polled: PolledOffice) -> None:
     """Calendars that have to be read are shared among processes, so no process may claim many of them."""
     polled.calendar.is_silent = True
-    assert (polled.poll(INTERVAL), polled.calendar.comparisons) == (COUNT, [20, COUNT - 20, COUNT - 40])
-    assert (polled.poll(INTERVAL), polled.calendar.comparisons) == (COUNT, [20, 20, COUNT - 40])
+    assert (polled.poll(INTERVAL), polled.calendar.comparisons) == (COUNT, [BATCH, COUNT - BATCH, COUNT - 2 * BATCH])
+    assert (polled.poll(INTERVAL), polled.calendar.comparisons) == (COUNT, [BATCH, BATCH, COUNT - 2 * BATCH])
     polled.calendar.is_silent = False
     assert (polled.poll(SMALL_CLAIM_PERIOD - INTERVAL), polled.calendar.comparisons) == (0, [COUNT])
 

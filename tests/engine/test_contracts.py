@@ -7,7 +7,7 @@ from datetime import date
 import pytest
 from sqlalchemy.exc import IntegrityError
 
-from tests.support.companies import DANA, DAY, MINUTE, SAM, START, Office, contract, pair, pairs, people, texts
+from tests.support.companies import DANA, DAY, MINUTE, SAM, Office, contract, texts
 from worker.domain.contract.check import FaultKind, TextLimits, UnfitContract
 from worker.domain.model import (
     CommitmentStanding,
@@ -22,15 +22,16 @@ from worker.domain.model import (
 from worker.engine.contracts import Contracts, OnBehalf, RecordResult
 from worker.errors import NoContractSession, NotHeldYet, Overtaken, Refused, UnknownName
 
+#: A day on which a commitment may be due, and one that is too far ahead: more than five years.
+ALLOWED_DAY, DAY_TOO_FAR = date(2027, 1, 15), date(2062, 1, 1)
 ON_BEHALF = OnBehalf(ContentAccess.RECORD_CONTRACT, DANA, "She is travelling")
-#: The tables to which recording a contract writes.
+#: The tables to which recording a contract writes. `sketch` holds contract drafts, and `message` is the outbox.
 TABLES = ("contract", "commitment", "sketch", "access", "history", "message")
 
 
 @pytest.fixture(name="office")
 def create_office_after_a_session() -> Iterator[Office]:
-    office = Office("sqlite://", people(DANA, SAM), pairs(pair()), at=START)
-    office.store.create_tables()
+    office = Office()
     office.tick()
     office.hold()
     yield office
@@ -68,7 +69,7 @@ def test_check_returns_faults_and_questions_and_writes_nothing(
     contract_due_in_years = contract(office.clock(), "Introduce Sam to the platform group soon", days=4000)
     result = contracts.check(session.id, contract_due_in_years)
     assert {fault.kind for fault in result.faults} == {FaultKind.DAY_NOT_ALLOWED}
-    assert "vague" in [question.code for question in result.questions]
+    assert "vague" in [question.code for question in result.questions]  # about "soon"
     assert count_rows(office) == rows_before
 
 
@@ -104,7 +105,7 @@ def test_unknown_session_or_commitment_is_refused(office: Office, contracts: Con
 def test_r15_recorded_contract_completes_the_session_and_is_mailed_to_both(
     office: Office, contracts: Contracts, session: Session
 ) -> None:
-    assert contracts.record(session.id, contract(office.clock())) == RecordResult(1, is_new=True)
+    assert contracts.record(session.id, contract(office.clock())) == RecordResult(revision=1, is_new=True)
     stored_session = office.store.queries.get_session(session.id)
     assert stored_session is not None and stored_session.state is SessionState.CONTRACTED
     owners = {commitment.owner for commitment in office.store.queries.list_commitments()}
@@ -120,7 +121,7 @@ def test_r18_identical_contract_creates_no_new_revision(office: Office, contract
     rows_before = count_rows(office)
     for base in (None, 0, 1):
         result = contracts.record(session.id, new_contract, base_revision=base, on_behalf=ON_BEHALF)
-        assert result == RecordResult(1, is_new=False)
+        assert result == RecordResult(revision=1, is_new=False)
     assert count_rows(office) == rows_before
 
 
@@ -131,11 +132,11 @@ def test_r18_new_revision_keeps_the_ids_and_standings_of_commitments(
     contracts.record(session.id, new_contract)
     manager_id, report_id = get_commitment_id(office, Owner.MANAGER), get_commitment_id(office, Owner.REPORT)
     contracts.mark_done(report_id)
-    postponed = replace(new_contract, manager=(replace(new_contract.manager[0], due=date(2027, 1, 15)),))
-    assert contracts.record(session.id, postponed) == RecordResult(2, is_new=True)
+    postponed = replace(new_contract, manager=(replace(new_contract.manager[0], due=ALLOWED_DAY),))
+    assert contracts.record(session.id, postponed) == RecordResult(revision=2, is_new=True)
     commitments = {commitment.id: commitment for commitment in office.store.queries.list_commitments()}
     assert set(commitments) == {manager_id, report_id}
-    assert commitments[manager_id].due == date(2027, 1, 15)
+    assert commitments[manager_id].due == ALLOWED_DAY
     assert commitments[report_id].standing is CommitmentStanding.DONE
 
 
@@ -156,9 +157,9 @@ def test_contract_based_on_another_revision_than_the_newest_is_refused(
     ("due", "limits", "kind"),
     [
         (None, None, FaultKind.UNDATED),
-        (date(2062, 1, 1), None, FaultKind.DAY_NOT_ALLOWED),
-        (date(2027, 1, 15), TextLimits(entries=1, characters=30), FaultKind.LONG),
-        (date(2027, 1, 15), TextLimits(entries=0, characters=500), FaultKind.MANY),
+        (DAY_TOO_FAR, None, FaultKind.DAY_NOT_ALLOWED),
+        (ALLOWED_DAY, TextLimits(entries=1, characters=30), FaultKind.LONG),
+        (ALLOWED_DAY, TextLimits(entries=0, characters=500), FaultKind.MANY),
     ],
 )
 def test_contract_with_a_fault_is_refused_and_nothing_is_written(
@@ -211,14 +212,14 @@ def test_contract_and_reason_of_access_are_written_in_one_transaction(
     """If the reason can't be written, the contract isn't either."""
     rows_before = count_rows(office)
     with office.store.database.write() as connection:
-        connection.exec_driver_sql("CREATE TRIGGER full BEFORE INSERT ON access BEGIN SELECT RAISE(ABORT, ''); END")
+        connection.exec_driver_sql("CREATE TRIGGER refuse BEFORE INSERT ON access BEGIN SELECT RAISE(ABORT, ''); END")
     with pytest.raises(IntegrityError):
         contracts.record(session.id, contract(office.clock()), on_behalf=ON_BEHALF)
     assert count_rows(office) == rows_before
     with office.store.database.write() as connection:
-        connection.exec_driver_sql("DROP TRIGGER full")
+        connection.exec_driver_sql("DROP TRIGGER refuse")
     contracts.record(session.id, contract(office.clock()), on_behalf=ON_BEHALF)
-    office.run(20 * MINUTE)
+    office.run(20 * MINUTE)  # the mail about accesses waits a quarter of an hour for more of them
     assert ON_BEHALF.reason in texts(office.mails("content_accessed"))
 
 
@@ -242,10 +243,10 @@ def test_r18_changed_commitment_creates_a_revision_and_keeps_its_id(
     office: Office, contracts: Contracts, session: Session, recorded_contract: Contract
 ) -> None:
     commitment_id = get_commitment_id(office, Owner.MANAGER)
-    assert contracts.change(commitment_id, text="Ask Ana about a mentor", due=date(2027, 1, 15))
+    assert contracts.change(commitment_id, text="Ask Ana about a mentor", due=ALLOWED_DAY)
     number, newest = get_newest_revision(office, session)
     assert (number, newest.report) == (2, recorded_contract.report)
-    assert (newest.manager[0].text, newest.manager[0].due) == ("Ask Ana about a mentor", date(2027, 1, 15))
+    assert (newest.manager[0].text, newest.manager[0].due) == ("Ask Ana about a mentor", ALLOWED_DAY)
     assert get_commitment_id(office, Owner.MANAGER) == commitment_id
     assert not contracts.change(commitment_id, text="Ask Ana about a mentor", on_behalf=ON_BEHALF)
     assert get_newest_revision(office, session)[0] == 2, "the same text again counts as a change"
@@ -275,7 +276,7 @@ def test_change_to_a_day_too_far_away_is_refused(office: Office, contracts: Cont
     contracts.record(session.id, contract(office.clock()))
     rows_before = count_rows(office)
     with pytest.raises(UnfitContract) as error_info:
-        contracts.change(get_commitment_id(office, Owner.MANAGER), due=date(2062, 1, 1))
+        contracts.change(get_commitment_id(office, Owner.MANAGER), due=DAY_TOO_FAR)
     assert error_info.value.faults[0].kind is FaultKind.DAY_NOT_ALLOWED
     assert count_rows(office) == rows_before
 

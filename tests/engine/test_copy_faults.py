@@ -9,11 +9,12 @@ from typing import Any
 import pytest
 
 from tests.conftest import migrate
-from tests.support.companies import DANA, HOUR, SAM, START, pair, pairs, person, settings
+from tests.support.companies import DANA, DAY, HOUR, SAM, START, pair, pairs, person, settings
 from worker.app import build
 from worker.clock import SteppedClock
 from worker.domain.model import Event, Span
 from worker.embedded import EmbeddedServers
+from worker.engine.people_import import IMPORT_VERSION_NAME
 from worker.providers import base
 
 
@@ -62,7 +63,7 @@ def servers(fault: Fault, tmp_path: Path) -> Iterator[EmbeddedServers]:
 def list_our_events(servers: EmbeddedServers, email: str) -> list[Event]:
     """Return our events on the person's calendar, as the server lists them."""
     reader = base.load_factory(base.CALENDAR_FACTORIES, "caldav")({"url": servers.caldav_url, "timeout": 10})
-    events = reader.changes(email, None, Span(START - 24 * HOUR, START + 200 * 24 * HOUR)).events
+    events = reader.changes(email, None, Span(START - DAY, START + 200 * DAY)).events
     reader.close()
     return [event for event in events if event.key]
 
@@ -83,7 +84,7 @@ def test_booking_with_a_failed_copy_ends_with_one_event_on_each_calendar(
     worker = build(company_settings, clock)
     persons = {email: replace(person(email), calendar="caldav", mail="smtp") for email in (DANA, SAM)}
     worker.store.people.apply_import(persons, pairs(pair()), clock())
-    worker.store.people.set_stored_value("people", "as of today")
+    worker.store.people.set_stored_value(IMPORT_VERSION_NAME, "as of today")
     worker.tick()
     fault.client_gave_up.set()
     assert fault.has_occurred

@@ -24,19 +24,16 @@ from tests.support.proof import FULL
 
 #: These tests run hundreds of processes one after the other, which takes long on a busy machine.
 pytestmark = pytest.mark.timeout(3600 if FULL else 600)
-#: For each kind of effect: the steps that prepare the company, and the steps in which the process is killed.
+#: For each kind of effect: the steps that prepare the company, and the steps in which the process is killed. A step is
+#: one of `WorkerProcess` in `tests.support.crash_child`; `people` imports the people.
 WORK: dict[str, tuple[list[list[str]], list[list[str]]]] = {
     "create": ([["people"]], [["tick"]]),
     "update": ([["people"], ["tick"]], [["defer"], ["tick"]]),
     "cancel": ([["people"], ["tick"]], [["pause"], ["tick"]]),
     "mail": ([["people"], ["tick"], ["move_past_end"], ["tick"]], [["record"], ["tick"]]),
 }
-
-
 #: Boundaries before every effect. The bounded proof kills there only while an event is created.
 COMMON = ("sync", "sweep.claim", "outbox.claim")
-
-
 #: Boundaries of requests to a service. With Google and Microsoft, the bounded proof kills only there, since the other
 #: boundaries do not depend on the service.
 CALLS = ("create", "update", "cancel", "send")

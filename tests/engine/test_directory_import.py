@@ -120,12 +120,15 @@ def test_pair_of_a_suspended_person_ends_and_continues_on_return(company: Compan
     ("change", "problem"),
     [
         (
-            lambda listed: listed.change(CY, managers=(ManagerReference("zed@x.example"),)),
+            lambda directory: directory.change(CY, managers=(ManagerReference("zed@x.example"),)),
             "is not in Example Directory",
         ),
-        (lambda people: people.add_manager(CY, BO), f"This person has 2 managers: `{ANN}` and `{BO}`."),
-        (lambda people: people.change(CY, managers=(ManagerReference(CY),)), "This person is their own manager."),
-        (lambda people: people.change(ANN, managers=(ManagerReference(CY),)), f"in a circle: {ANN} > {CY} > {ANN}."),
+        (lambda directory: directory.add_manager(CY, BO), f"This person has 2 managers: `{ANN}` and `{BO}`."),
+        (lambda directory: directory.change(CY, managers=(ManagerReference(CY),)), "This person is their own manager."),
+        (
+            lambda directory: directory.change(ANN, managers=(ManagerReference(CY),)),
+            f"in a circle: {ANN} > {CY} > {ANN}.",
+        ),
     ],
     ids=["outside the roster", "two managers", "self-manager", "circle"],
 )
@@ -256,7 +259,7 @@ def test_import_that_removes_over_a_tenth_of_people_needs_force(company: Company
 def test_new_address_with_the_same_directory_id_is_a_rename(company: Company) -> None:
     company.import_staff()
     company.directory.rename(CY, "cy.new@x.example")
-    company.directory.change("cy.new@x.example", addresses=("cy.new@x.example",))
+    company.directory.change("cy.new@x.example", addresses=("cy.new@x.example",))  # without the old one
     company.import_next_day()
     assert company.list_current_pairs() == {f"{ANN}>{BO}", f"{ANN}>cy.new@x.example"}
     assert not company.worker.store.people.load_all_pairs().get(PairId(ANN, CY))
@@ -268,6 +271,7 @@ def test_person_who_returns_under_another_address_continues_the_pair(company: Co
     company.directory.disable(CY)
     company.import_next_day()
     company.directory.rename(CY, "cy.new@x.example")
+    # without the old address
     company.directory.change("cy.new@x.example", addresses=("cy.new@x.example",), is_active=True)
     company.import_next_day()
     assert set(company.worker.store.people.load_all_pairs()) == {PairId(ANN, BO), PairId(ANN, "cy.new@x.example")}

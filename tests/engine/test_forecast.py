@@ -63,6 +63,7 @@ def run_with_contracts(office: Office, end: datetime) -> None:
         office.run_to(min([*ends, end]))
         for session in office.store.queries.list_sessions():
             if session.state is SessionState.HELD and session.asks_contract:
+                # without commitments, about which a forecast can know nothing
                 office.worker.contracts.record(session.id, replace(contract(office.clock()), manager=(), report=()))
 
 

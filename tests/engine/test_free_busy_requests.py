@@ -12,9 +12,9 @@ from worker.domain.model import FreeBusy, Span
 def test_sweep_sends_one_free_busy_request_for_twenty_people(database_url: str, count: int, requests: int) -> None:
     """Two managers for each dozen of reports: 15 pairs are 18 people, 40 pairs are 47."""
     office = Office(database_url, *company(count))
-    office.worker.sync.run("one")
+    office.worker.sync.run(holder="one")
     office.calendar.fail = operations = RecordedOperations()
-    office.worker.sweep.run("one")
+    office.worker.sweep.run(holder="one")
     assert operations.seen == ["free_busy"] * requests
     assert sum(session.booked for session in office.store.queries.list_sessions()) == count
     office.close()
@@ -23,7 +23,7 @@ def test_sweep_sends_one_free_busy_request_for_twenty_people(database_url: str, 
 def test_requests_group_the_reports_by_manager(monkeypatch: pytest.MonkeyPatch) -> None:
     """T-3a: this holds although their turns lie far apart, since each request with a report also reads the manager."""
     office = Office("sqlite://", *company(40))
-    office.worker.sync.run("one")
+    office.worker.sync.run(holder="one")
     managers_by_request: list[set[str]] = []
     read_free_busy = office.calendar.free_busy
 
@@ -33,7 +33,7 @@ def test_requests_group_the_reports_by_manager(monkeypatch: pytest.MonkeyPatch) 
         return read_free_busy(people, window)
 
     monkeypatch.setattr(office.calendar, "free_busy", record_managers)
-    office.worker.sweep.run("one")
+    office.worker.sweep.run(holder="one")
     assert len(managers_by_request) == 3 and len(set.union(*managers_by_request)) == 7
     divided_limit = 2  # between each two requests, the reports of one manager may be divided
     assert sum(map(len, managers_by_request)) <= 7 + divided_limit

@@ -32,15 +32,17 @@ from worker.engine.services import PeopleCache
 from worker.store import tables
 
 ALIAS = "s.okafor@corp.example"
+DIRECTORY_ID = "0f1e-77"  #: Sam's id in the directory
 #: An address in the form in which Exchange may name a guest.
 X500 = "/o=exchangelabs/ou=exchange administrative group/cn=recipients/cn=4f1-sam"
 
 
-def make_alias(form: str = ALIAS, person: str = SAM, source: AliasSource = AliasSource.PEOPLE_FILE) -> PersonAlias:
-    return PersonAlias(form, person, source)
+def make_alias(alias: str = ALIAS, person: str = SAM, source: AliasSource = AliasSource.PEOPLE_FILE) -> PersonAlias:
+    return PersonAlias(alias, person, source)
 
 
 def import_aliases(office: Office, *aliases: PersonAlias) -> None:
+    """Import a roster with the people as they are and with these aliases."""
     office.store.people.apply_import(office.persons, office.pairs, office.clock(), aliases)
 
 
@@ -48,19 +50,20 @@ def import_aliases(office: Office, *aliases: PersonAlias) -> None:
 
 
 def test_aliases_in_the_roster_resolve_to_the_primary_address(office: Office) -> None:
-    import_aliases(office, make_alias(), make_alias("0f1e-77", source=AliasSource.DIRECTORY))
+    import_aliases(office, make_alias(), make_alias(DIRECTORY_ID, source=AliasSource.DIRECTORY))
     identities = StoredIdentities(office.store, office.clock)
-    assert [identities.find_primary(form) for form in (SAM.upper(), f"mailto:{ALIAS}", "0F1E-77")] == [SAM] * 3
+    for form in (SAM.upper(), f"mailto:{ALIAS}", DIRECTORY_ID.upper()):
+        assert identities.find_primary(form) == SAM
     assert identities.find_primary("Nobody@Corp.example") == "nobody@corp.example"
-    assert identities.list_aliases(SAM) == {SAM, ALIAS, "0f1e-77"} and identities.list_aliases(DANA) == {DANA}
-    assert identities.find_directory_id(SAM) == "0f1e-77" and identities.find_directory_id(DANA) is None
+    assert identities.list_aliases(SAM) == {SAM, ALIAS, DIRECTORY_ID} and identities.list_aliases(DANA) == {DANA}
+    assert identities.find_directory_id(SAM) == DIRECTORY_ID and identities.find_directory_id(DANA) is None
 
 
 def test_aliases_resolve_during_the_import_before_they_are_stored(office: Office) -> None:
     identities = StoredIdentities(office.store, office.clock)
-    identities.expect_aliases([make_alias(), make_alias("0f1e-77", source=AliasSource.DIRECTORY)])
-    assert identities.find_primary(ALIAS) == SAM and identities.find_directory_id(SAM) == "0f1e-77"
-    assert identities.list_aliases(SAM) == {SAM, ALIAS, "0f1e-77"}
+    identities.expect_aliases([make_alias(), make_alias(DIRECTORY_ID, source=AliasSource.DIRECTORY)])
+    assert identities.find_primary(ALIAS) == SAM and identities.find_directory_id(SAM) == DIRECTORY_ID
+    assert identities.list_aliases(SAM) == {SAM, ALIAS, DIRECTORY_ID}
     import_aliases(office, make_alias(person=DANA))
     office.clock.move_to(office.clock() + HOUR)  # by then the stored aliases are read again
     assert identities.find_primary(ALIAS) == DANA
@@ -134,8 +137,8 @@ def test_concurrent_threads_learn_an_alias_for_one_person_only(database_url: str
 
 
 def test_identities_without_a_database_resolve_the_listed_aliases() -> None:
-    identities = build_identities([DANA, SAM], [make_alias(), make_alias("0f1e-77", source=AliasSource.DIRECTORY)])
-    assert (identities.find_primary(ALIAS), identities.find_directory_id(SAM)) == (SAM, "0f1e-77")
+    identities = build_identities([DANA, SAM], [make_alias(), make_alias(DIRECTORY_ID, source=AliasSource.DIRECTORY)])
+    assert (identities.find_primary(ALIAS), identities.find_directory_id(SAM)) == (SAM, DIRECTORY_ID)
 
 
 # --- aliases in calendars ---

@@ -10,7 +10,7 @@ from worker.logs import Action
 
 
 def test_log_lines_have_an_action_and_contain_no_name(office: Office, caplog: pytest.LogCaptureFixture) -> None:
-    """R-23. The reasons of decisions contain names, so they are in the history alone."""
+    """R-23: content stays out of the log. The reasons of decisions contain names, so they are in the history alone."""
     caplog.set_level(logging.INFO, "worker")
     office.run(DAY)
     office.decline(office.session())
@@ -23,6 +23,6 @@ def test_log_lines_have_an_action_and_contain_no_name(office: Office, caplog: py
     assert {Action.DECISION, Action.EFFECT} <= actions <= set(Action)
     text = "\n".join(f"{record.getMessage()} {record.__dict__}" for record in records)
     assert not re.search(r"\b(Dana|Sam)\b", text)
-    assert "platform group" not in text
+    assert "platform group" not in text  # words of the contract
     decisions = [record.getMessage() for record in records if getattr(record, "action", "") == Action.DECISION]
     assert "dana@corp.example>sam@corp.example: session career booked" in decisions

@@ -75,15 +75,19 @@ def test_mail_that_is_due_at_night_waits_for_the_morning(office: Office) -> None
     """T-16: the mail is sent when the working hours of its reader begin."""
     office.clock.move_to(EVENING)
     (key,) = add_mails(office, 1, MailName.CONTENT_ACCESSED)
-    office.worker.outbox.run("w")
+    office.worker.outbox.run(holder="worker")
     (row,) = [effect for effect in office.effects("content_accessed") if effect.key == key]
     assert row.progress is EffectProgress.WAITING
-    assert row.due_at == (START + DAY).replace(hour=7)
+    assert row.due_at == (START + DAY).replace(hour=7)  # nine o'clock in Berlin
 
 
-@pytest.mark.parametrize(("first", "last"), [(3, 5), (10, 12), (4, 9), (6, 7), (0, 12)])
+@pytest.mark.parametrize(
+    ("first", "last"),  # days of the window, counted from the start; the absence is from 6 to 8
+    [(3, 5), (10, 12), (4, 9), (6, 7), (0, 12)],
+    ids=["before", "after", "just around", "within", "far around"],
+)
 def test_reading_a_part_of_a_calendar_does_not_change_an_absence(first: int, last: int) -> None:
-    """T-16: this holds for an absence before, after, within or around the window that was read."""
+    """T-16: this holds when the window that was read is before, after, within or around the absence."""
     away = Span(START + 6 * DAY, START + 8 * DAY)
     window = Span(START + first * DAY, START + last * DAY)
     busy = (BusyTime(away.clip(window), ShowAs.AWAY),) if away.overlaps(window) else ()
@@ -116,12 +120,13 @@ def test_mail_waits_until_the_end_of_an_absence(office: Office) -> None:
         absences = [Span(START, START + 2 * DAY)]
         connection.execute(tables.person.update().where(tables.person.c.email == BOSS).values(away=absences))
     add_mails(office, 1, MailName.CONTENT_ACCESSED)
-    office.worker.outbox.run("w")
+    office.worker.outbox.run(holder="worker")
     (row,) = office.effects("content_accessed")
     assert row.due_at == START + 2 * DAY
 
 
 def end_pairs(office: Office) -> None:
+    """End all pairs, so that mails which say so are valid."""
     with office.store.database.write() as connection:
         connection.execute(tables.pair.update().values(ended=EndReason.CHANGED))
 
@@ -131,10 +136,10 @@ def test_mails_above_three_a_day_are_folded_into_one_the_next_morning(office: Of
     end_pairs(office)
     keys = add_mails(office, 6)
     second = office.add_worker("second")
-    assert office.worker.outbox.run("w", limit=2) == 2
-    assert second.outbox.run("w", limit=2) == 1
-    assert second.outbox.run("w") == 0
-    assert office.worker.outbox.run("w") == 0
+    assert office.worker.outbox.run(holder="worker", limit=2) == 2
+    assert second.outbox.run(holder="worker", limit=2) == 1
+    assert second.outbox.run(holder="worker") == 0
+    assert office.worker.outbox.run(holder="worker") == 0
     assert len(office.mails("pair_ended")) == 3
     assert {effect.progress for effect in office.effects("pair_ended")} == {EffectProgress.DONE}
     folded = office.history("mail.folded")
@@ -142,7 +147,7 @@ def test_mails_above_three_a_day_are_folded_into_one_the_next_morning(office: Of
     (overflow,) = office.effects("overflow")
     assert overflow.due_at == START + DAY
     office.clock.move_to(START + DAY)
-    assert office.worker.outbox.run("w") == 1
+    assert office.worker.outbox.run(holder="worker") == 1
     (mail,) = office.mails("overflow")
     text = mail.get_body(("plain",)).get_content()  # type: ignore[union-attr]
     numbers_in_overflow = [n for n in range(8) if f"with R{n} have come to an end" in text]
@@ -181,11 +186,11 @@ def test_overflow_mail_without_a_valid_line_is_dropped(office: Office) -> None:
     """T-16, R-24: the folded mails say that pairs have ended; when the pairs continue, these lines are left out."""
     end_pairs(office)
     add_mails(office, 5)
-    office.worker.outbox.run("w")
+    office.worker.outbox.run(holder="worker")
     with office.store.database.write() as connection:
         connection.execute(tables.pair.update().values(ended=EndReason.NO))
     office.clock.move_to(START + DAY)
-    office.worker.outbox.run("w")
+    office.worker.outbox.run(holder="worker")
     assert office.mails("overflow") == []
     assert [effect.progress for effect in office.effects("overflow")] == [EffectProgress.DROPPED]
 

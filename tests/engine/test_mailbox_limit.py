@@ -69,7 +69,9 @@ def work_until(stop: Event, worker: Worker) -> int:
     """Do what is due, one effect at a time, until `stop` is set. Returns how much was done."""
     total = 0
     while not stop.is_set():
-        count = worker.sync.run(worker.holder) + worker.sweep.run(worker.holder) + worker.outbox.run(worker.holder, 1)
+        count = (
+            worker.sync.run(worker.holder) + worker.sweep.run(worker.holder) + worker.outbox.run(worker.holder, limit=1)
+        )
         total += count
         stop.wait(0 if count else 0.1)
     return total

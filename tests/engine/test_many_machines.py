@@ -23,7 +23,7 @@ import pytest
 
 from tests.conftest import Postgres
 from tests.support import ROOT
-from tests.support.companies import MINUTE, SERVICE, START, Office, company, new_store, settings
+from tests.support.companies import DAY, MINUTE, SERVICE, START, Office, company, new_store, settings
 from tests.support.proof import FULL
 from worker.app import Worker, build
 from worker.clock import SteppedClock
@@ -108,7 +108,7 @@ class RemoteService:
 def do_some_work(worker: Worker) -> int:
     """Do a few things that are due. Returns how many were done."""
     holder = worker.holder
-    return worker.sync.run(holder, 2) + worker.sweep.run(holder, 5) + worker.outbox.run(holder, 5)
+    return worker.sync.run(holder, limit=2) + worker.sweep.run(holder, limit=5) + worker.outbox.run(holder, limit=5)
 
 
 def run_process(database: str, socket: str) -> None:
@@ -227,16 +227,17 @@ def test_three_machines_write_each_event_and_mail_once(
     counts = machines.stop()
     assert min(counts) > 0, "a process did nothing"
     assert calendar.request_counts["update"] == PAIRS and calendar.request_counts["create"] == PAIRS
-    _check(office, memory, mailer._service)  # type: ignore[arg-type]
+    check_company(office, memory, mailer._service)  # type: ignore[arg-type]
     office.close()
 
 
-def _check(office: Office, memory: MemoryCalendar, mails: MemoryMailer) -> None:
+def check_company(office: Office, memory: MemoryCalendar, mailer: MemoryMailer) -> None:
+    """Check that each session was moved once, has one event and keeps the buffer, and that each mail was sent once."""
     sessions = office.store.queries.list_sessions()
     assert {(s.count, s.state) for s in sessions} == {(1, SessionState.BOOKED)}
     for manager in {s.pair.manager for s in sessions}:
         manager_sessions = sorted((s for s in sessions if s.pair.manager == manager), key=lambda s: s.span)
-        sixty_days = Span(START, START + 60 * 24 * 60 * MINUTE)
+        sixty_days = Span(START, START + 60 * DAY)
         events = sorted((e for e in memory.changes(manager, None, sixty_days).events if e.key), key=lambda e: e.span)
         assert [(e.key, e.span) for e in events] == [(s.key, s.span) for s in manager_sessions]
         assert len({s.span.start.date() for s in manager_sessions}) == len(manager_sessions), (
@@ -245,23 +246,23 @@ def _check(office: Office, memory: MemoryCalendar, mails: MemoryMailer) -> None:
         assert all(b.span.start - a.span.end >= 15 * MINUTE for a, b in pairwise(manager_sessions)), (
             "two sessions are closer than the buffer"
         )
-    sent = Counter(key for key, _ in mails.sent)
+    sent = Counter(key for key, _ in mailer.sent)
     assert set(sent.values()) == {1}
     managers = {s.pair.manager for s in sessions}
-    effects = [effect for effect in office.effects() if effect.name]
-    effect_counts = Counter(m.name for m in effects)
-    assert (effect_counts["introduction"], effect_counts["deferral_notice"]) == (PAIRS + len(managers), 2 * PAIRS)
-    folded = {m.key for m in effects if m.progress is EffectProgress.DONE} - sent.keys()
-    mails_by_reader = Counter(m.to for m in effects if m.key in sent)
+    mails = [effect for effect in office.effects() if effect.name]
+    mail_counts = Counter(mail.name for mail in mails)
+    assert (mail_counts["introduction"], mail_counts["deferral_notice"]) == (PAIRS + len(managers), 2 * PAIRS)
+    folded = {mail.key for mail in mails if mail.progress is EffectProgress.DONE} - sent.keys()
+    mails_by_reader = Counter(mail.to for mail in mails if mail.key in sent)
     assert max(mails_by_reader[manager] for manager in managers) <= 3  # more mails go into the overflow mail (T-16)
     history_counts = Counter(line["what"] for line in office.history())
     event_and_mail_counts = history_counts["event.create"], history_counts["event.update"], history_counts["mail"]
     assert event_and_mail_counts == (PAIRS, PAIRS, len(sent))
-    dropped = [m.name for m in effects if m.progress is EffectProgress.DROPPED]
+    dropped = [mail.name for mail in mails if mail.progress is EffectProgress.DROPPED]
     assert dropped == ["weekly"] * len(managers)  # the notices already tell the times to choose from
     folded_count = history_counts["mail.folded"]
-    assert folded_count == len(folded) == len(effects) - effect_counts["overflow"] - len(sent) - len(dropped)
-    assert effect_counts["overflow"] == len(managers)
+    assert folded_count == len(folded) == len(mails) - mail_counts["overflow"] - len(sent) - len(dropped)
+    assert mail_counts["overflow"] == len(managers)
 
 
 def test_concurrent_sweeps_wakes_and_imports_do_not_deadlock(postgres: Postgres) -> None:

@@ -21,10 +21,10 @@ from tests.support.companies import (
     contract,
     pair,
     pairs,
+    people,
     settings,
     texts,
 )
-from tests.support.companies import people as some_people
 from worker.domain.model import AliasSource, Format, Owner, PairId, PersonAlias, Session, SessionState, Topic
 from worker.domain.notes import make_note_mention
 from worker.errors import Forbidden, Refused, Unavailable, UnknownName
@@ -98,7 +98,7 @@ def test_r28_briefs_contain_the_notes_of_a_part_until_the_contract(series_office
     series_office.worker.notes.save(first.id, Owner.MANAGER, ["Ask about Berlin", "in spring"])
     series_office.run_to(get_part(series_office, Topic.GAP).span.end)
     briefs = series_office.mails("brief")
-    assert len(briefs) == 3
+    assert len(briefs) == 3  # one before each part
     assert "teaching" not in join_texts(briefs[:1])
     for brief in briefs[1:]:
         assert "Less on-call, more teaching" in join_texts([brief]) and "Ask about Berlin" in join_texts([brief])
@@ -136,7 +136,7 @@ def test_r28_only_an_unfinished_conversation_takes_notes(office: Office) -> None
     held = office.hold()
     with pytest.raises(Refused, match="takes no notes"):
         office.worker.notes.save(held.id, Owner.MANAGER, ["too early"])
-    office.run(8 * DAY)
+    office.run(8 * DAY)  # the contract has not come
     assert office.store.queries.get_session(held.id).state is SessionState.UNFINISHED  # type: ignore[union-attr]
     office.worker.notes.save(held.id, Owner.MANAGER, ["Begin with the move"])
     office.run(100 * DAY)
@@ -162,7 +162,7 @@ def test_r28_notes_stay_with_a_person_whose_address_changes(series_office: Offic
     series_office.worker.notes.save(get_part(series_office, Topic.NOW).id, Owner.REPORT, ["Less on-call"])
     new = "sam.o@corp.example"
     series_office.store.people.apply_import(
-        some_people(DANA, new),
+        people(DANA, new),
         pairs(pair(DANA, new)),
         series_office.clock(),
         [PersonAlias(SAM, new, AliasSource.PEOPLE_FILE)],
@@ -233,7 +233,7 @@ def test_r32_only_one_of_two_mails_reserves_a_mention(office: Office) -> None:
     assert mentions.reserve("brief:1", Owner.MANAGER, ["c1", "c2"]) == {"c1", "c2"}, (
         "the mail that is tried again lost its mentions"
     )
-    assert mentions.list_mentioned(Owner.MANAGER, ["c1", "c9"]) == {"c1"}
+    assert mentions.list_mentioned(Owner.MANAGER, ["c1", "c9"]) == {"c1"}  # no mail has reserved c9
     assert mentions.reserve("brief:2", Owner.MANAGER, []) == frozenset()
 
 
@@ -253,7 +253,7 @@ def test_r28_only_mails_to_the_manager_about_the_pair_contain_its_note(database_
     """A report's note appears in mails to Dana about Sam, and not in those about her other report Kim."""
     office = Office(
         database_url,
-        some_people(DANA, SAM, KIM),
+        people(DANA, SAM, KIM),
         pairs(pair(format=Format.SERIES), pair(DANA, KIM, format=Format.SERIES)),
         office_settings=settings(database_url, base_url=BASE_URL),
     )

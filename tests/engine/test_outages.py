@@ -5,6 +5,7 @@ import logging
 import sqlite3
 from datetime import datetime
 from importlib import import_module
+from itertools import count
 from typing import Any
 
 import pytest
@@ -44,7 +45,7 @@ def test_an_outage_of_the_database_is_logged_at_its_start_each_hour_and_at_its_e
     now = [START]
     outages = Outages()
     outage_filter = OutageFilter(outages, lambda: now[0])
-    for _ in range(277):
+    for _ in range(277):  # attempts within the first hour
         assert not outage_filter.filter(make_queue_failure())
     assert list_outage_lines(caplog) == [
         "The database is out of order: connection refused. It is tried again until it works."
@@ -93,7 +94,9 @@ def test_an_outage_of_a_service_is_logged_from_the_failures_in_the_database(capl
     outages = Outages()
     for attempts in range(1, 60):
         outages.update_services(
-            {"caldav": CalendarFailures(60, attempts, "It can't be reached.")}, {}, START + attempts * MINUTE
+            {"caldav": CalendarFailures(calendars=60, failures=attempts, problem="It can't be reached.")},
+            mail_failures={},
+            now=START + attempts * MINUTE,
         )
     outages.update_services({}, {}, START + 60 * MINUTE)
     first_line = "The calendar service caldav is out of order: 60 calendars can't be read. It can't be reached."
@@ -105,12 +108,13 @@ def test_an_outage_of_a_service_is_logged_from_the_failures_in_the_database(capl
 
 def test_texts_of_an_outage_have_the_singular_for_one(caplog: LogCaptureFixture) -> None:
     outages = Outages()
-    failures = {"caldav": CalendarFailures(1, 1, "It can't be reached.")}
+    failures = {"caldav": CalendarFailures(calendars=1, failures=1, problem="It can't be reached.")}
     outages.update_services(failures, {}, START)
     outages.update_services(failures, {}, START + HOUR)
     outages.update_services({}, {}, START + HOUR)
     outages.update_services(failures, {}, START)
     outages.update_services({}, {}, START + MINUTE)
+    # the third line ends the first outage, and the fourth begins the second one
     begin, middle, _, _, end = list_outage_lines(caplog)
     assert "out of order: 1 calendar can't be read. It can't be reached." in begin
     assert middle.endswith(" UTC: 1 attempt failed.")
@@ -160,9 +164,9 @@ def test_an_outage_of_mail_is_logged_at_its_start_and_at_its_end(office: Office,
     office.tick()
     office.store.outbox.alert("calendar", "The calendar refused a write.", office.clock(), "ops@corp.example")
     office.tick()
-    update_outages(3)
+    update_outages(3)  # two introductions, and the alert
     office.clock.move_to(office.clock() + 5 * MINUTE)
-    office.store.outbox.claim(office.clock(), "another", office.clock() + MINUTE, 50)
+    office.store.outbox.claim(office.clock(), "another", office.clock() + MINUTE, limit=50)
     update_outages(3)
     office.mailer.fail = None
     office.run(HOUR)
@@ -181,11 +185,10 @@ def test_an_outage_of_the_database_during_an_effect_makes_no_dead_letter(
     office = Office(database_url, people(DANA, SAM, KIM), pairs(pair(), pair(DANA, KIM)))
     disk_error = OperationalError("select", None, import_module("sqlite3").OperationalError("disk I/O error"))
     find_calendar = office.worker.services.find_calendar_of
-    calls_left = [3]
+    call_numbers = count(1)
 
     def find_calendar_or_fail(address: str) -> Any:
-        calls_left[0] -= 1
-        if calls_left[0] in (0, 1):
+        if next(call_numbers) in (2, 3):
             raise disk_error
         return find_calendar(address)
 
@@ -199,7 +202,14 @@ def test_an_outage_of_the_database_during_an_effect_makes_no_dead_letter(
 def store_heartbeat(terminal: Terminal, holder: str, last_beat_at: datetime) -> None:
     store = terminal.open_store()
     store.heartbeats.save_heartbeat(
-        Heartbeat(holder, f"{holder}.corp.example", 4711, last_beat_at - HOUR, last_beat_at, "1.0")
+        Heartbeat(
+            holder=holder,
+            host=f"{holder}.corp.example",
+            pid=4711,
+            started_at=last_beat_at - HOUR,
+            seen_at=last_beat_at,
+            version="1.0",
+        )
     )
     store.close()
 
@@ -217,7 +227,7 @@ def test_status_shows_running_workers_and_workers_without_heartbeat(terminal: Te
     workers = json.loads(terminal.output_of("status", "--json"))["workers"]
     assert {worker["holder"]: worker["lives"] for worker in workers} == {"one": True, "two": False}
     store_heartbeat(terminal, "three", now + 2 * DAY)
-    # two days after their last heartbeat the others are forgotten
+    # by then the others, which had their last heartbeat two days before, are forgotten
     assert len(json.loads(terminal.output_of("status", "--json"))["workers"]) == 1
 
 

@@ -79,7 +79,7 @@ def test_a_corrected_export_is_imported_without_consent(tmp_path: Path) -> None:
 def test_an_export_cut_off_in_its_last_line_changes_nothing(tmp_path: Path, cut_length: int) -> None:
     company = Company(tmp_path, 12)
     company.file.write_text(build_people_file(12)[:-cut_length])
-    with pytest.raises(Problems, match=r"people\.csv:line 14"):
+    with pytest.raises(Problems, match=r"people\.csv:line 14"):  # the last line: the header, the manager, 12 reports
         company.worker.import_people()
     assert company.count_active_pairs() == 12
 

@@ -31,14 +31,17 @@ from worker.store import tables
 from worker.web.app import make_app
 from worker.web.logins import COOKIE
 
+#: The round of the month in which the clock of an office starts.
 ROUND = "2026-09"
+#: Words of the question.
+QUESTION = "future here"
 MANAGERS = [f"m{number}@corp.example" for number in range(3)]
 REPORTS = [f"r{number:02d}@corp.example" for number in range(12)]
 OCTOBER = datetime(2026, 10, 1, 9, tzinfo=UTC)
 
 
 def make_office(url: str, reports: list[str] = REPORTS, **fields: Any) -> Office:
-    """Twelve reports of three managers; every second report is in the group `sales`."""
+    """Return an office where three managers lead these reports: of each four, two are in the group `sales`."""
     persons = people(*MANAGERS, *reports)
     for number, report in enumerate(reports):
         persons[report] = replace(persons[report], group="sales" if number % 2 else "")
@@ -79,7 +82,10 @@ def close_round(office: Office) -> list[tuple[str, int, int]]:
 
 def read_all_tables(office: Office) -> dict[str, list[tuple[Any, ...]]]:
     with office.store.database.read() as connection:
-        return {t.name: [tuple(row) for row in connection.execute(select(t))] for t in tables.metadata.sorted_tables}
+        return {
+            table.name: [tuple(row) for row in connection.execute(select(table))]
+            for table in tables.metadata.sorted_tables
+        }
 
 
 # --- the mail with the question ---
@@ -90,18 +96,18 @@ def test_each_report_and_no_manager_gets_one_pulse_mail(office: Office) -> None:
     office.run(3 * DAY)
     mails = office.mails("pulse")
     assert sorted(re.findall(r"<(.*?)>", " ".join(str(mail["To"]) for mail in mails))) == REPORTS
-    assert "future here" in texts(mails) and "Reply-To" not in mails[0]
+    assert QUESTION in texts(mails) and "Reply-To" not in mails[0]
     office.run(20 * DAY)
     assert len(office.mails("pulse")) == 12
     other_mails = [mail for key, mail in office.mailer.sent if not key.startswith("pulse:")]
-    assert "future here" not in texts(other_mails)
+    assert QUESTION not in texts(other_mails)
 
 
 def test_the_question_keeps_mail_hours_and_is_not_folded_into_another_mail(office: Office) -> None:
     """T-16: the mail counts against the daily limit. A line in another mail would have no link to answer by."""
     (mail,) = [effect for effect in office.effects("pulse") if effect.to == REPORTS[0]]
     assert mail.is_limited
-    division = divide_mails(office.persons[REPORTS[0]], [mail], 3, mail.due_at)
+    division = divide_mails(office.persons[REPORTS[0]], [mail], sent_count=3, now=mail.due_at)
     assert (division.leaving, division.folded) == ((mail,), ())
     office.clock.move_to(mail.due_at.replace(hour=22))
     office.tick()
@@ -119,7 +125,7 @@ def test_the_two_links_differ_only_after_the_hash_sign(office: Office) -> None:
 @pytest.mark.parametrize(
     "fields",
     [{"pulse": {"months": []}}, {"pulse": {"months": [10]}}, {"base_url": ""}],
-    ids=["never", "later", "no pages"],
+    ids=["never", "in another month", "no pages"],
 )
 def test_no_question_is_sent_outside_its_months_or_without_pages(fields: dict[str, Any]) -> None:
     office = make_office("sqlite://", **fields)
@@ -143,7 +149,7 @@ def test_a_round_is_opened_once(office: Office) -> None:
     round_before = read_all_tables(office)["pulse_round"]
     for _ in range(3):
         office.worker.pulse.run()
-    office.store.people.set_stored_value("pulse", "")
+    office.store.people.set_stored_value("pulse", "")  # as if no process had looked at this month yet
     office.add_worker("second").pulse.run()
     assert read_all_tables(office)["pulse_round"] == round_before
     assert len(office.effects("pulse")) == 12
@@ -241,7 +247,7 @@ def open_question_page(office: Office, person: str) -> tuple[Any, str]:
 
 
 def test_opening_the_page_changes_nothing_and_both_answers_show_the_same_page(office: Office) -> None:
-    """R-37."""
+    """R-37: a program that opens links in mails gives no answer, and the page never shows which answer was given."""
     pages = []
     for report, answer in zip(REPORTS[:2], "yn", strict=True):
         client, page = open_question_page(office, report)
@@ -297,7 +303,7 @@ def assert_no_page_mentions_the_pulse(office: Office, manager: str) -> None:
         response = client.get(page)
         page_text = response.get_data(as_text=True).lower()
         assert response.status_code == 200 and REPORTS[0].partition("@")[0] in page_text
-        assert "future here" not in page_text and "pulse" not in page_text
+        assert QUESTION not in page_text and "pulse" not in page_text
 
 
 # --- the counts that are shown ---
@@ -357,6 +363,7 @@ def test_longarc_coverage_shows_closed_rounds_only(office: Office, tmp_path: Pat
     result_before = CliRunner().invoke(main, ["coverage", "--json"], env=environment)
     assert json.loads(result_before.stdout)["pulse"] == []
     close_round(office)
+    # without the key: the counts of a closed round are not sealed
     result_after = CliRunner().invoke(main, ["coverage", "--json"], env={"LONGARC_CONFIG": str(config)})
     groups = [{"name": "sales", "yes": 2, "no": 4}, {"name": "others", "yes": 2, "no": 4}]
     assert json.loads(result_after.stdout)["pulse"] == [{"round": ROUND, "groups": groups}]

@@ -56,13 +56,18 @@ class Backup:
     def __init__(self, office: Office, file: Path, make_url: Callable[[], str], stack: ExitStack) -> None:
         self._office, self._file, self._make_url, self._stack = office, BackupFile(file), make_url, stack
         with file.open("wb") as out:
-            write_backup(office.store.database, out, office.clock(), lambda done: None)
+            write_backup(office.store.database, out, office.clock(), report_progress=lambda done: None)
 
     def restore(self, *, is_moved: bool = False) -> Office:
-        """Return the company with a restored database, and with the calendars and mails that it has now."""
+        """Return the company with a restored database, and with the calendars and mails that it has now.
+
+        If `is_moved`, nothing happened after the backup: the database was moved to another place.
+        """
         office, url = self._office, self._make_url()
         database = Database(url)
-        restore_backup(database, self._file, Seal([KEY]), office.clock(), lambda done: None, is_moved=is_moved)
+        restore_backup(
+            database, self._file, Seal([KEY]), office.clock(), report_progress=lambda done: None, is_moved=is_moved
+        )
         database.close()
         settings = office.settings.model_copy(update={"database": url})
         restored = Office(url, office.persons, office.pairs, at=office.clock(), office_settings=settings)
@@ -128,8 +133,8 @@ def test_a_restored_database_repeats_no_event_and_no_mail(office: Office, take_b
 def test_a_restored_company_keeps_changed_events_and_repeats_no_mail(
     database_url: str, take_backup: TakeBackup
 ) -> None:
-    """After the backup people decline, delete and move events. A week after the restore, each pair has one regular
-    session ahead."""
+    """After the backup people decline, delete and move events, and leave every fourth as it is. A week after the
+    restore, each pair has one regular session ahead."""
     office = Office(database_url, *company(6, reports=3))
     office.run(3 * DAY)
     backup = take_backup(office)
@@ -219,6 +224,7 @@ def test_a_contract_that_is_recorded_again_gets_the_same_events(office: Office, 
     restored.run(DAY)
     events = dict(list_events(restored))
     assert sorted(events.values()) == sorted(span for _, span in events_before)
+    # the keys of reviews begin with "r"
     assert {key: span for key, span in events.items() if not key.startswith("r")} == {
         key: span for key, span in events_before if not key.startswith("r")
     }
@@ -277,8 +283,9 @@ def test_a_moved_database_loses_no_mail_and_leaves_none_uncertain(office: Office
 
 
 def test_leases_in_a_backup_do_not_delay_the_restored_database(office: Office, take_backup: TakeBackup) -> None:
-    office.store.plans.claim(office.clock(), "gone", office.clock() + WEEK, 10)
-    office.store.calendars.claim(office.clock(), "gone", office.clock() + WEEK, 10)
+    # a process that has ended before the backup, and whose leases hold for a week
+    office.store.plans.claim(office.clock(), "gone", office.clock() + WEEK, limit=10)
+    office.store.calendars.claim(office.clock(), "gone", office.clock() + WEEK, limit=10)
     restored = take_backup(office).restore()
     restored.run(HOUR)
     assert len(restored.sessions_by_id()) == 1

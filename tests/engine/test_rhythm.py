@@ -1,6 +1,6 @@
 """The rhythm in the whole program: closed sessions in the database still determine the next one (T-3, T-15)."""
 
-from datetime import date, timedelta
+from datetime import date
 
 from pytest import MonkeyPatch
 
@@ -9,8 +9,12 @@ from tests.support.pairs import utc
 from worker.domain.model import Session, SessionKind, SessionState, ShowAs, Span
 from worker.store.store import NextDue
 
+#: The rhythm of a pair, unless it has another one.
+QUARTER = 13 * WEEK
+
 
 def list_career_sessions(office: Office) -> list[Session]:
+    """Return the career sessions that are not cancelled, by start or else by target."""
     sessions = [
         s
         for s in office.store.queries.list_sessions()
@@ -30,7 +34,7 @@ def test_a_second_session_ahead_keeps_its_time() -> None:
     assert [closed.id, following.id] == [first.id, second.id]
     assert closed.is_closed
     assert following.span == second.span
-    assert third.target.date() == second.span.end.date() + 13 * WEEK
+    assert third.target.date() == second.span.end.date() + QUARTER
     office.close()
 
 
@@ -67,7 +71,7 @@ def test_the_rhythm_continues_from_the_last_held_session_after_pauses() -> None:
         set_pause_and_run_a_day(office, is_paused=True)
         set_pause_and_run_a_day(office, is_paused=False)
     (following,) = [s for s in list_career_sessions(office) if s.booked]
-    assert following.target.date() == first.span.end.date() + timedelta(weeks=13)
+    assert following.target.date() == first.span.end.date() + QUARTER
     assert following.target.date() > date(2026, 12, 1)
     office.close()
 
@@ -111,6 +115,7 @@ def test_a_transition_moves_the_next_session_by_a_calendar_update() -> None:
         (moved,) = [s for s in list_career_sessions(office) if s.booked]
         assert (moved.id, moved.key, moved.count) == (following.id, following.key, 0)
         weeks = (moved.span.start - held.span.end) / WEEK
+        # the rhythm is six weeks during a transition, else a quarter
         assert (3 < weeks < 9) if until else (11 <= weeks <= 16)
     updates = [line for line in office.history("event.update") if line["session"] == following.id]
     assert len(updates) == 2

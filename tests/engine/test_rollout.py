@@ -32,13 +32,15 @@ from worker.providers.memory import MemoryCalendar
 EVE, LEE = "eve@corp.example", "lee@corp.example"
 #: Dana manages Sam and Kim, Eve manages Lee.
 PAIRS = pairs(pair(DANA, SAM), pair(DANA, KIM), pair(EVE, LEE))
+#: The part of the settings that lets a sweep cancel two sessions: those of all the pairs in the rollout.
+RULES = {"max_cancels": 2}
 GROUPS = {SAM: "Sales", KIM: "Legal", LEE: "Sales"}
 
 
 def make_office(url: str, **rollout: object) -> Office:
     persons = people(DANA, SAM, KIM, EVE, LEE)
     persons |= {address: person(address, group=group) for address, group in GROUPS.items()}
-    return Office(url, persons, PAIRS, office_settings=settings(url, rollout=rollout, rules={"max_cancels": 2}))
+    return Office(url, persons, PAIRS, office_settings=settings(url, rollout=rollout, rules=RULES))
 
 
 class RecordingCalendar(MemoryCalendar):
@@ -67,7 +69,7 @@ def office(database_url: str) -> Iterator[Office]:
 
 def restart(office: Office, **rollout: object) -> Worker:
     """Start the program again, with another rollout in its settings; return the new worker."""
-    office.settings = settings(office.url, rollout=rollout, rules={"max_cancels": 2})
+    office.settings = settings(office.url, rollout=rollout, rules=RULES)
     office.worker = office.add_worker("restarted")
     return office.worker
 
@@ -220,7 +222,7 @@ def test_a_pause_of_everybody_includes_new_pairs_and_causes_no_alert(office: Off
 
 
 def test_coverage_and_pulse_include_only_pairs_of_the_rollout(database_url: str) -> None:
-    """R-22, R-37."""
+    """R-22, R-37: figures are about groups, and only people who take part may be in them."""
     persons, all_pairs = company(12, reports=4)
     rollout_settings = settings(
         database_url, rollout={"managers": ["m0@corp.example"]}, base_url="https://x.corp.example"
@@ -229,13 +231,13 @@ def test_coverage_and_pulse_include_only_pairs_of_the_rollout(database_url: str)
     office.run(HOUR)
     coverage = count_coverage(office.store, find_quarter(office.clock().date()), office.clock(), "country")
     assert sum(group.pairs for group in coverage.groups) + coverage.hidden_count == 4
-    office.clock.move_to(datetime(2027, 3, 2, 9, tzinfo=UTC))
+    office.clock.move_to(datetime(2027, 3, 2, 9, tzinfo=UTC))  # in March, the pulse has a round
     office.worker.pulse.run()
     assert office.effects("pulse") == []  # four reports of one manager are too few for a pulse
     office.settings = settings(database_url, base_url="https://x.corp.example")
     office.worker = office.add_worker("everybody")
     office.worker.participation.update()
-    office.store.people.set_stored_value("pulse", "")
+    office.store.people.set_stored_value("pulse", "")  # as if no process had looked at this month yet
     office.worker.pulse.run()
     assert len(office.effects("pulse")) == 12
     office.close()

@@ -121,7 +121,7 @@ def test_the_deletion_of_a_whole_company_is_not_applied(company: PushedCompany, 
 
 def test_many_people_who_leave_at_once_need_consent(company: PushedCompany, directory: Directory) -> None:
     push_three_people(company)
-    reports = [f"p{number:02}@x.example" for number in range(40)]
+    reports = [f"p{number:02}@x.example" for number in range(40)]  # besides Bo and Cy
     for address in reports:
         directory.create(make_user(address, manager=directory.ids[ANN]))
     assert import_over_time(company, HOUR)

@@ -92,7 +92,7 @@ def test_a_hand_move_next_to_a_meeting_is_respected(office: Office) -> None:
 
 
 def test_a_session_shortened_by_hand_below_the_least_length_is_deferred(office: Office) -> None:
-    """T-1."""
+    """T-1: no career session is shorter than 45 minutes."""
     session = book_first_session(office)
     office.calendar.move(DANA, session.key, span(session.span.start, 30))
     office.tick()
@@ -103,7 +103,7 @@ def test_a_session_shortened_by_hand_below_the_least_length_is_deferred(office: 
 def test_a_change_without_a_notification_is_found_by_the_next_poll(office: Office) -> None:
     session = book_first_session(office)
     office.decline(session)
-    office.calendar.pop_changed_calendars()
+    office.calendar.pop_changed_calendars()  # the notification is lost
     office.run_to(office.clock() + DAY - MINUTE)
     assert office.deferrals() == []
     office.run(2 * MINUTE)
@@ -150,8 +150,8 @@ def test_a_reading_older_than_a_write_of_ours_changes_nothing(office: Office) ->
         changes = read_changes(calendar, cursor, window)
         office.calendar.changes = read_changes  # type: ignore[method-assign]
         other.actions.request_another_time(session.id)
-        other.sweep.run("other")
-        other.outbox.run("other")
+        other.sweep.run(holder="other")
+        other.outbox.run(holder="other")
         return changes
 
     office.calendar.answer(DANA, session.key, SAM, Answer.ACCEPTED)
@@ -231,11 +231,11 @@ def test_the_daily_full_reading_finds_a_change_that_the_service_did_not_report(o
     session = book_first_session(office)
     read_changes = office.calendar.changes
 
-    def omit_changes(calendar: str, cursor: str | None, window: Span) -> object:
+    def omit_changes(calendar: str, cursor: str | None, window: Span) -> CalendarChanges:
         changes = read_changes(calendar, cursor, window)
-        return changes if changes.is_full else type(changes)((), (), changes.cursor, is_full=False)
+        return changes if changes.is_full else replace(changes, events=(), deleted_ids=())
 
-    office.calendar.changes = omit_changes  # type: ignore[method-assign, assignment]
+    office.calendar.changes = omit_changes  # type: ignore[method-assign]
     office.calendar.remove(DANA, session.key)
     office.tick()
     assert office.deferrals() == []
@@ -341,13 +341,13 @@ def test_a_calendar_that_does_not_exist_causes_one_alert(office: Office) -> None
 
 
 def test_a_run_reads_each_calendar_once(database_url: str) -> None:
-    office = Office(database_url, *company(12))
+    office = Office(database_url, *company(12))  # two managers
     office.tick()
     office.calendar.pop_changed_calendars()
     office.clock.advance(DAY - HOUR)
     office.store.calendars.make_due(["m0@corp.example", "m1@corp.example"], office.clock())
     office.calendar.fail = operations = RecordedOperations()
-    office.worker.sync.run("one")
+    office.worker.sync.run(holder="one")
     assert Counter(operations.seen) == {"changes": 2}
     office.close()
 
@@ -363,20 +363,20 @@ def test_events_on_calendars_of_reports_are_not_read(office: Office) -> None:
 def test_recurring_meetings_of_exactly_the_two_are_stored_as_1on1s(database_url: str) -> None:
     """T-9: neither meetings with a third person nor single meetings are stored. A 1:1 that is deleted is removed."""
     office = Office(database_url, listed_pairs=pairs(pair(review=ReviewMode.IN_1ON1)))
-    day = office.clock() + 3 * HOUR
-    ids = [office.calendar.add(DANA, span(day + n * WEEK, 30), series="weekly", attendees=(SAM,)) for n in range(8)]
-    office.calendar.add(DANA, span(day + 2 * HOUR, 30), attendees=(SAM,))
+    first = office.clock() + 3 * HOUR  # the start of the first 1:1
+    ids = [office.calendar.add(DANA, span(first + n * WEEK, 30), series="weekly", attendees=(SAM,)) for n in range(8)]
+    office.calendar.add(DANA, span(first + 2 * HOUR, 30), attendees=(SAM,))  # a single meeting
     for n in range(3):
-        office.calendar.add(DANA, span(day + 4 * HOUR + n * WEEK, 30), series="team", attendees=(SAM, KIM))
+        office.calendar.add(DANA, span(first + 4 * HOUR + n * WEEK, 30), series="team", attendees=(SAM, KIM))
     office.tick()
     pair_id = PairId(DANA, SAM)
-    assert [m.span.start for m in office.store.calendars.list_meetings(pair_id)] == [day + n * WEEK for n in range(8)]
-    office.calendar.move(DANA, ids[2], span(day + 2 * WEEK + HOUR, 30))
+    assert [m.span.start for m in office.store.calendars.list_meetings(pair_id)] == [first + n * WEEK for n in range(8)]
+    office.calendar.move(DANA, ids[2], span(first + 2 * WEEK + HOUR, 30))
     office.calendar.remove_for_all(ids[3])
     office.tick()
-    distances = [m.span.start - day for m in office.store.calendars.list_meetings(pair_id)]
+    distances = [m.span.start - first for m in office.store.calendars.list_meetings(pair_id)]
     assert distances == [0 * WEEK, WEEK, 2 * WEEK + HOUR, 4 * WEEK, 5 * WEEK, 6 * WEEK, 7 * WEEK]
-    for event_id in ids[:3] + ids[4:]:
+    for event_id in ids[:3] + ids[4:]:  # all that are left
         office.calendar.remove_for_all(event_id)
     office.tick()
     assert office.store.calendars.list_meetings(pair_id) == []
@@ -387,9 +387,9 @@ def test_a_review_moves_to_the_next_1on1_when_its_own_is_deleted(database_url: s
     """T-9, R-7: the review has no event of its own. A note is sent on its day. The review moves to the next 1:1 when
     its own is deleted."""
     office = Office(database_url, listed_pairs=pairs(pair(review=ReviewMode.IN_1ON1)))
-    day = office.clock() + 5 * HOUR
+    first = office.clock() + 5 * HOUR  # the start of the first 1:1
     meeting_ids = {
-        day + n * WEEK: office.calendar.add(DANA, span(day + n * WEEK, 30), series="weekly", attendees=(SAM,))
+        first + n * WEEK: office.calendar.add(DANA, span(first + n * WEEK, 30), series="weekly", attendees=(SAM,))
         for n in range(30)
     }
     office.tick()

@@ -10,6 +10,7 @@ from sqlalchemy import select
 from tests.support.companies import DANA, DAY, HOUR, KEY, SAM, START, Fails, Office, texts
 from worker.domain.model import (
     MAX_OPEN_VOICES,
+    MAX_VOICE_QUESTION,
     VOICE_PERIOD,
     Effect,
     EffectKind,
@@ -137,10 +138,10 @@ def test_t16_the_mail_about_an_answer_counts_against_the_report_s_daily_limit(of
     """T-16: it leaves less room for other mails. Above the limit, it waits for the next working day."""
     first, second = ask(office, 1), ask(office, 2)
     office.run(HOUR)
-    office.run_to(START + DAY)  # the introduction came on the first day
+    office.run_to(START + DAY)  # the introduction came on the first day, and does not count on this one
     assert office.worker.third_voices.answer(first.id, "You listen")
-    add_mails(office, 3)
-    office.worker.outbox.run("w")
+    add_mails(office, 3)  # with the mail about the answer, these are four
+    office.worker.outbox.run(holder="worker")
     assert len(office.history("mail.folded")) == 1
     assert office.worker.third_voices.answer(second.id, "You ask")
     office.run(HOUR)
@@ -154,7 +155,7 @@ def test_r30_a_failing_mail_server_delays_the_mail_and_reveals_nothing(office: O
     ask(office)
     for _ in range(3):  # the first attempt and two more
         assert "third_voice" not in repr(collect_status(office.store, office.clock()))
-        office.worker.outbox.run("w")
+        office.worker.outbox.run(holder="worker")
     office.run(3 * DAY)
     assert len(office.mails("third_voice_request")) == 1
     assert PRIYA not in repr(office.effects()) and PRIYA not in texts(office.mails("operator_alert"))
@@ -173,7 +174,7 @@ def test_r30_questions_are_found_after_a_change_of_keys(office: Office) -> None:
     assert [voice.id for voice in rows_of_new_key.list_voices([SAM])] == [question.id]
 
 
-@pytest.mark.parametrize("question", ["", "x" * 601])
+@pytest.mark.parametrize("question", ["", "x" * (MAX_VOICE_QUESTION + 1)], ids=["empty", "too long"])
 def test_r30_an_empty_or_too_long_question_is_refused(office: Office, question: str) -> None:
     with pytest.raises(UnfitVoice) as error_info:
         office.worker.third_voices.ask(office.persons[SAM], PRIYA, question)

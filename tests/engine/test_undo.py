@@ -55,6 +55,7 @@ def office_on_either_database(database_url: str) -> Iterator[Office]:
 
 
 def undo(office: Office, *, past: bool = False, quiet: bool = False, strangers: bool = False) -> UndoResult:
+    """Take our events off the calendars: also past ones, without notices, also of strangers if that is set."""
     state = office.worker.undo.begin(includes_past=past, is_quiet=quiet)
     return office.worker.undo.run(state, "undoing", ignore_progress, office.clock.move_to, removes_strangers=strangers)
 
@@ -64,11 +65,13 @@ def ignore_progress(what: str, done: int, total: int) -> None:
 
 
 def list_all_keys(office: Office) -> list[str]:
+    """Return the keys of our events on Dana's calendar."""
     events = office.calendar.changes(DANA, None, Span(START - DAY, START + 400 * DAY)).events
     return [event.key for event in events if event.key]
 
 
 def list_coming_keys(office: Office) -> list[str]:
+    """Return the keys of those that have not ended."""
     return [event.key or "" for event in office.events() if event.span.end > office.clock()]
 
 
@@ -130,8 +133,8 @@ def test_a_guest_invited_by_mail_gets_a_withdrawal_unless_the_undo_is_quiet(is_q
 
 def test_undo_drops_an_event_that_waits_to_be_created(database_url: str) -> None:
     office = Office(database_url)
-    office.worker.sync.run("first")
-    office.worker.sweep.run("first")
+    office.worker.sync.run(holder="first")
+    office.worker.sweep.run(holder="first")
     assert office.effects("event.create")
     undo(office)
     assert office.calendar.pop_changed_calendars() == set()
@@ -143,7 +146,8 @@ def test_undo_removes_orphans_and_removes_strangers_only_on_request(office: Offi
     """Another installation of Longarc may have written a stranger."""
     session = office.session(pair_id=PairId(DANA, KIM))
     start = office.clock() + 30 * DAY
-    for key in (f"{session.id}.7", "c0another.1"):
+    orphan_key, stranger_key = f"{session.id}.7", "c0another.1"  # an unknown generation, an unknown session
+    for key in (orphan_key, stranger_key):
         dana_guest, sam_guest = NamedAddress(DANA, "Dana"), NamedAddress(SAM, "Sam")
         span = Span(start, start + HOUR)
         draft = EventDraft(
@@ -152,7 +156,7 @@ def test_undo_removes_orphans_and_removes_strangers_only_on_request(office: Offi
         office.calendar.create(DANA, draft)
     result = undo(office)
     assert (result.orphan_count, result.stranger_count) == (1, 1)
-    assert list_coming_keys(office) == ["c0another.1"], "another event than the stranger is left, or none"
+    assert list_coming_keys(office) == [stranger_key], "another event than the stranger is left, or none"
     assert result.is_complete
     second_result = undo(office, strangers=True)
     assert (second_result.orphan_count, second_result.stranger_count) == (1, 0)
@@ -169,7 +173,7 @@ def test_undo_names_events_that_it_could_not_remove_and_removes_them_the_next_ti
     state = office.store.undo.load()
     assert state is not None
     assert state.finished_at is None
-    office.calendar.fail = lambda operation: None
+    office.calendar.fail = None
     result = undo(office)
     assert (result.removed_count, result.is_complete) == (count, True)
     assert list_coming_keys(office) == []
@@ -186,11 +190,11 @@ def test_a_running_worker_removes_events_that_undo_could_not_remove(office: Offi
 def test_undo_waits_for_the_leases_of_a_dead_process(stored_office: Office) -> None:
     """The dead process has claimed effects and a pair."""
     stored_office.worker.undo.begin(includes_past=False, is_quiet=False)
-    stored_office.worker.sweep.run("dead")
+    stored_office.worker.sweep.run(holder="dead")
     store, now = stored_office.store, stored_office.clock()
-    assert store.outbox.claim(now, "dead", now + 5 * MINUTE, 2)
+    assert store.outbox.claim(now, "dead", now + 5 * MINUTE, limit=2)
     store.plans.wake([PairId(DANA, KIM)], now)
-    assert store.plans.claim(now, "dead", now + 10 * MINUTE, 5)
+    assert store.plans.claim(now, "dead", now + 10 * MINUTE, limit=5)
     waiting_times: list[datetime] = []
 
     def wait(instant: datetime) -> None:
@@ -215,9 +219,7 @@ def test_resuming_everybody_ends_the_undo_and_books_all_pairs(office: Office) ->
     assert {s.pair for s in office.store.queries.list_sessions() if s.booked} == set(office.pairs)
 
 
-def test_only_resuming_everybody_on_the_page_ends_an_undo(
-    office: Office,
-) -> None:
+def test_only_resuming_everybody_on_the_page_ends_an_undo(office: Office) -> None:
     undo(office, quiet=True)
     switches = office.worker.operator_switches
     assert not switches.switch(PauseScope(), OPERATOR, should_pause=True)  # everybody is paused already
@@ -226,9 +228,9 @@ def test_only_resuming_everybody_on_the_page_ends_an_undo(
         assert office.store.undo.load() is not None
     assert switches.switch(PauseScope(), OPERATOR, should_pause=False)
     assert office.store.undo.load() is None
-    actions = office.store.operator_actions.list_latest(9)
+    actions = office.store.operator_actions.list_latest(9)  # the newest first
     assert [(action.name, action.whom) for action in actions] == [
-        ("resume", ""),
+        ("resume", ""),  # everybody
         ("resume", "Sales"),
         ("pause", "Sales"),
     ]

@@ -124,7 +124,7 @@ def test_a_worker_after_a_killed_undo_books_no_session(
     company = prepare_company(
         PreparedCompanies(starter, servers, tmp_path, sqlite_schema, "later"), [["people"], ["tick"]]
     )
-    assert company.run_process([["undo"]], kill=12) == KILLED  # at the twelfth boundary of the undo
+    assert company.run_process([["undo"]], kill=12) == KILLED  # after twelve boundaries of the undo
     company.at += HOUR
     assert company.run_process([["run", (company.at + 2 * DAY).isoformat()]]) == 0
     for address in company.people:

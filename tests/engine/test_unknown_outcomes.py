@@ -5,13 +5,27 @@ The whole program runs on a database, with services in memory. The tests move th
 
 from collections import Counter
 from collections.abc import Callable
-from datetime import timedelta
 
 import pytest
 
-from tests.support.companies import DANA, DAY, HOUR, MINUTE, SAM, Fails, Office, contract, pair, pairs, people, span
+from tests.support.companies import (
+    DANA,
+    DAY,
+    HOUR,
+    MINUTE,
+    SAM,
+    SECOND,
+    Fails,
+    Office,
+    contract,
+    pair,
+    pairs,
+    people,
+    span,
+)
 from tests.support.effects import LEASE, book_first_session, die_after, get_only_effect, make_uncertain_failure
 from worker.domain.model import EffectProgress, PairId, Session, SessionKind, Span
+from worker.engine.outbox import MAX_CONTEXT_AGE
 from worker.errors import Forbidden, InvalidResponse, Unavailable
 
 # --- mails that are no longer valid, or whose outcome is unknown ---
@@ -53,8 +67,8 @@ def test_a_contract_reminder_is_dropped_when_the_contract_is_recorded(office: Of
 
 
 def test_a_mail_of_a_slow_batch_is_checked_again_before_it_is_sent(database_url: str) -> None:
-    """Sending the first mail takes 20 seconds. Meanwhile another process defers the sessions of the other mails
-    again."""
+    """Sending the first mail takes longer than the data of a batch may be used (MAX_CONTEXT_AGE). Meanwhile another
+    process defers all sessions again."""
     addresses = [(f"m{n}@corp.example", f"r{n}@corp.example") for n in range(3)]
     persons = people(*(address for two_people in addresses for address in two_people))
     office = Office(database_url, persons, pairs(*(pair(*two_people) for two_people in addresses)))
@@ -65,22 +79,25 @@ def test_a_mail_of_a_slow_batch_is_checked_again_before_it_is_sent(database_url:
     def defer_all() -> None:
         for session in sessions:
             other.actions.request_another_time(session.id)
-        other.sweep.run("other")
+        other.sweep.run(holder="other")
 
     def send_slowly(operation: str) -> None:
         if operation == "send":
             office.mailer.fail = None
-            office.clock.advance(20 * timedelta(seconds=1))
+            office.clock.advance(MAX_CONTEXT_AGE + 5 * SECOND)
             defer_all()
 
     defer_all()
-    office.worker.outbox.run("one")  # the events get their new times
-    office.worker.sweep.run("one")
+    office.worker.outbox.run(holder="one")  # the events get their new times
+    office.worker.sweep.run(holder="one")
     office.mailer.fail = send_slowly
-    office.worker.outbox.run("one")
+    office.worker.outbox.run(holder="one")
     assert len(office.mails("deferral_notice")) == 1
-    first_notices = [effect.progress for effect in office.effects("deferral_notice") if effect.number == 1]
-    assert Counter(first_notices) == {EffectProgress.DONE: 1, EffectProgress.DROPPED: 5}
+    first_notices = [
+        effect for effect in office.effects("deferral_notice") if effect.number == 1
+    ]  # of the first deferral
+    # each of the three pairs has two, one to each person
+    assert Counter(notice.progress for notice in first_notices) == {EffectProgress.DONE: 1, EffectProgress.DROPPED: 5}
     office.close()
 
 
@@ -100,9 +117,9 @@ def test_a_summary_with_unknown_outcome_is_sent_once_more_with_the_same_message_
 ) -> None:
     """R-15: a summary may arrive twice, but must arrive. After a second unknown outcome the operator gets an
     alert."""
-    office.mailer.forgetful = True
+    office.mailer.forgetful = True  # the mail service can't say whether it has sent a mail
     record_contract(office)
-    office.mailer.fail = Fails(make_uncertain_failure, "send.done", times=uncertain_sends * 2)  # for each of the two
+    office.mailer.fail = Fails(make_uncertain_failure, "send.done", times=uncertain_sends * 2)  # for both
     office.run(HOUR)
     counts = Counter(str(mail["Message-ID"]) for mail in office.mails("contract_summary"))
     assert sorted(counts.values()) == [2, 2]
@@ -124,7 +141,7 @@ def test_another_mail_with_unknown_outcome_is_not_repeated_and_alerts_the_operat
     }
     assert len(office.mails("introduction")) == 2, "an introduction was repeated"
     assert len(office.mails("operator_alert")) == 1
-    assert [m["key"] for m in office.store.outbox.list_failing_effects()] == [
+    assert [row["key"] for row in office.store.outbox.list_failing_effects()] == [
         effect.key for effect in office.effects("introduction") if effect.progress is EffectProgress.UNCERTAIN
     ]
 
@@ -190,7 +207,7 @@ def test_an_event_created_before_a_crash_keeps_the_time_of_a_hand_move(office: O
     """R-9: the move counts, although the event was not recorded when it was moved."""
     die_after(office, "create")
     session = office.session()
-    new_span = span(session.span.start + DAY + HOUR, 75)
+    new_span = span(session.span.start + DAY + HOUR, session.minutes)
     office.calendar.move(DANA, session.key, new_span)
     office.clock.advance(HOUR)
     office.tick()
@@ -214,7 +231,7 @@ def test_an_update_before_a_crash_does_not_count_as_a_hand_move(office: Office) 
     moved = office.session()
     assert office.events()[0].span == moved.span != session.span
     office.store.calendars.make_due([DANA], office.clock())
-    office.worker.sync.run("other")  # reads our own change before it is recorded as ours
+    office.worker.sync.run(holder="other")  # reads our own change before it is recorded as ours
     office.clock.advance(LEASE)
     office.run(HOUR)
     settled = office.session()
@@ -252,7 +269,7 @@ def test_two_workers_create_one_event(office: Office) -> None:
             office.calendar.fail = None
             office.clock.advance(4 * MINUTE)
             other.tick()
-            assert not other.store.outbox.claim(office.clock(), "third", office.clock() + LEASE, 10)
+            assert not other.store.outbox.claim(office.clock(), "third", office.clock() + LEASE, limit=10)
             office.clock.advance(MINUTE)
             other.tick()
 
@@ -272,11 +289,11 @@ def test_a_slow_run_leaves_effects_that_another_run_has_claimed(office: Office) 
             office.mailer.fail = None
             office.clock.advance(2 * LEASE)
             claimed_effects = office.store.outbox.claim(
-                office.clock(), office.worker.holder, office.clock() + LEASE, 10
+                office.clock(), office.worker.holder, office.clock() + LEASE, limit=10
             )
             claimed_keys.extend(claimed.effect.key for claimed in claimed_effects)
 
-    office.worker.sweep.run("one")
+    office.worker.sweep.run(holder="one")
     office.mailer.fail = stall
     office.worker.outbox.run(office.worker.holder)
     assert len(claimed_keys) == 2

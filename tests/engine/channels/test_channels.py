@@ -152,7 +152,7 @@ def test_a_channel_is_renewed_or_replaced_at_half_its_life_without_a_gap(
     office.prove_channels()
     office.calendar.can_renew = can_renew
     first = office.watched_calendar()
-    for _ in range(14 * 4):
+    for _ in range(14 * 4):  # two weeks, which are twice the life of a channel
         office.run(DAY / 4)
         assert office.calendar.channels_of(DANA), "the calendar has no channel"
         assert len(office.calendar.channels_of(DANA)) == 1
@@ -205,8 +205,8 @@ def test_a_silent_channel_is_renewed_once_for_each_request_of_the_service(office
     assert watched.failures == 1 and watched.awaiting_since
     renewal_count = office.calendar.operations.count("renew_channel")
     office.store.channels.renew_now(DANA, office.clock())
-    assert office.channels.run("first") == 1
-    assert office.channels.run("first") == 0, "the channel is due again at once"
+    assert office.channels.run(holder="first") == 1
+    assert office.channels.run(holder="first") == 0, "the channel is due again at once"
     assert office.calendar.operations.count("renew_channel") == renewal_count + 1
 
 
@@ -241,7 +241,7 @@ def test_the_echo_of_a_write_during_a_renewal_is_awaited(office: NotifyingOffice
 
     office.store.channels.renew_now(DANA, office.clock())
     office.calendar.fail = write
-    office.channels.run("first")
+    office.channels.run(holder="first")
     office.calendar.fail = None
     (row,) = office.rows(select(tables.channel.c.due_at).where(tables.channel.c.calendar == DANA))
     assert row["due_at"] == office.clock() + MAX_ECHO_DELAY

@@ -16,7 +16,7 @@ from worker.store import tables
 from worker.store.channel_standings import count_channels
 from worker.store.channels import Lease
 
-#: How long one run may open channels.
+#: How long the worker of the test may open channels.
 BUDGET = 30 * SECOND
 
 
@@ -26,6 +26,7 @@ BUDGET = 30 * SECOND
 def test_a_refused_channel_causes_one_alert_a_day_and_is_tried_after_longer_waits(office: NotifyingOffice) -> None:
     office.calendar.fail = Fails(lambda: Permanent("The address is not allowed."), "open_channel")
     office.run(3 * DAY)
+    # for each of the two calendars at once, and 1, 4, 24 and 24 hours after the last attempt
     assert office.calendar.operations.count("open_channel") == 10
     alerts = [mail for mail in office.mails() if "not allowed" in mail.as_string()]
     assert len(alerts) == len({parsedate_to_datetime(mail["Date"]).date() for mail in alerts}) == 3
@@ -108,7 +109,7 @@ def test_another_process_completes_the_channels_after_a_kill_at_any_call(can_ren
             assert office.rows(select(tables.retired_channel)) == []
             assert len(office.events()) == len({event.key for event in office.events()})
             if not was_killed:
-                assert number > 4
+                assert number > 4, "killed before the two channels were opened"
                 break
     else:
         pytest.fail("A process was killed in each round, so that later calls were not tried.")
@@ -118,7 +119,7 @@ def test_two_processes_open_one_channel_for_each_calendar(office: NotifyingOffic
     other = office.add_worker("second")
     for worker in (other, office.worker):
         worker.channels.refresh()
-    assert other.channels.run("second") + office.channels.run("first") == 2
+    assert other.channels.run(holder="second") + office.channels.run(holder="first") == 2
     assert office.calendar.operations.count("open_channel") == 2
 
 
@@ -138,7 +139,9 @@ def test_a_slow_service_occupies_few_workers_for_a_short_time(office: NotifyingO
         office.clock.advance(SECOND * 10)
         if not other_counts:
             office.calendar.fail = None
-            other_counts.extend(office.add_worker(f"other {number}").channels.run("other") for number in range(3))
+            other_counts.extend(
+                office.add_worker(f"other {number}").channels.run(holder="other") for number in range(3)
+            )
             office.calendar.fail = answer_slowly
 
     office.channels.refresh()
@@ -150,6 +153,6 @@ def test_a_slow_service_occupies_few_workers_for_a_short_time(office: NotifyingO
     lease = Lease("dead", office.clock() + LEASE)
     leased_counts = [len(channels.claim(office.clock(), lease, BATCH, MAX_LEASED)) for _ in range(3)]
     assert leased_counts == [BATCH, MAX_LEASED - BATCH, 0]
-    assert office.channels.run("first") == 0
+    assert office.channels.run(holder="first") == 0
     office.clock.advance(LEASE)
-    assert office.channels.run("first") == BATCH, "the leases of the dead worker have not ended"
+    assert office.channels.run(holder="first") == BATCH, "the leases of the dead worker have not ended"

@@ -47,6 +47,7 @@ def test_notifications_within_five_seconds_cause_one_poll_and_the_last_one_is_no
         assert accepted is not None
         poll_times.append(accepted.poll_at)
         office.clock.advance(SECOND)
+    # notifications of twelve seconds: the fourth poll is for those after the third
     assert [time for time in poll_times if time] == [start + number * HINT_MERGE_PERIOD for number in range(4)]
 
 

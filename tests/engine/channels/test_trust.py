@@ -33,7 +33,7 @@ def test_a_calendar_with_a_trusted_channel_is_polled_seldom_and_others_every_fiv
         connection.execute(tables.channel.update().values(proven_at=None))
     office.store.calendars.make_due([DANA], office.clock())
     office.run(2 * HOUR)
-    assert 40 <= count_polls(office, 4 * HOUR) <= 50
+    assert 40 <= count_polls(office, 4 * HOUR) <= 50  # every five minutes
 
 
 def test_a_channel_is_trusted_after_the_echo_of_our_own_write(office: NotifyingOffice) -> None:
@@ -54,7 +54,7 @@ def test_a_silent_channel_is_replaced_and_its_calendar_is_polled_often(office: N
     assert second.id != first.id and second.proven_at is None and second.failures == 1
     assert "did not report our own changes" in second.problem
     assert [channel.id for channel in office.calendar.channels_of(DANA)] == [second.id]
-    assert count_polls(office, HOUR) >= 11
+    assert count_polls(office, HOUR) >= 11  # every five minutes
 
 
 def test_an_echo_before_our_write_is_stored_counts(office: NotifyingOffice) -> None:
@@ -83,7 +83,7 @@ def test_a_change_found_without_a_notification_ends_the_trust_until_the_next_not
     office.calendar.add(DANA, span(office.session().span.end + 5 * HOUR))
     office.run(DAY)
     assert office.watched_calendar().proven_at is None
-    assert count_polls(office, HOUR) >= 11
+    assert count_polls(office, HOUR) >= 11  # every five minutes
     office.calendar.loses_notifications = False
     office.calendar.add(DANA, span(office.session().span.end + 7 * HOUR))
     office.run(MINUTE)
@@ -174,5 +174,5 @@ def test_a_channel_that_stays_silent_is_replaced_after_longer_and_longer_waits(o
         office.tick()
         office.worker.actions.request_another_time(office.session().id)
         office.run(2 * HOUR)
-    opened = office.calendar.operations.count("open_channel")
-    assert opened == 5  # Dana's at once, after 5 minutes, 2 and 6 hours; Sam's once
+    open_count = office.calendar.operations.count("open_channel")
+    assert open_count == 5  # Dana's at once, after 5 minutes, 2 and 6 hours; Sam's once
