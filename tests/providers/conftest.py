@@ -82,7 +82,7 @@ class CalDavHands:
         self._server.add_person(address, zone)
         return address
 
-    def stranger(self) -> Address:
+    def unreadable_person(self) -> Address:
         return f"stranger{next(_NUMBERS)}@example.org"
 
     def add(self, address: Address, span: Span, *, show: ShowAs | None = ShowAs.BUSY) -> str:

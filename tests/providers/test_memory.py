@@ -32,7 +32,7 @@ class MemoryHands:
         self._zones[address] = zone
         return address
 
-    def stranger(self) -> Address:
+    def unreadable_person(self) -> Address:
         address = self.person()
         self._provider.make_unreadable(address, f"{address} does not share a calendar.")
         return address

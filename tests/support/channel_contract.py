@@ -89,7 +89,7 @@ def listen() -> Iterator[Listener]:
         yield listener
 
 
-def channel_of(calendar: Address, path: str, **changed: Any) -> Channel:
+def make_channel(calendar: Address, path: str, **changed: Any) -> Channel:
     """Return a channel that can be opened; `changed` replaces fields."""
     channel_id = secrets.token_hex(16)
     token = f"{channel_id}.{secrets.token_hex(32)}"
@@ -117,7 +117,7 @@ class ChannelContract:
 
     def channel(self, calendar: Address, **changed: Any) -> Channel:
         """Return a channel that can be opened."""
-        return channel_of(calendar, self.path, **changed)
+        return make_channel(calendar, self.path, **changed)
 
     def open(self, provider: NotifyingProvider, calendar: Address) -> Channel:
         """Open a channel, and return it as the worker stores it."""
@@ -287,7 +287,7 @@ class ChannelContract:
     def test_a_calendar_that_cannot_be_read_is_refused(
         self, provider: NotifyingProvider, hands: Hands, listener: Listener
     ) -> None:
-        self.check_refused(provider, self.channel(hands.stranger()))
+        self.check_refused(provider, self.channel(hands.unreadable_person()))
 
     def check_refused(self, provider: NotifyingProvider, channel: Channel) -> None:
         """Check that the service refuses the channel for good, in one line of text without the token."""

@@ -22,7 +22,7 @@ class Hands(Protocol):
     def person(self, zone: str = "UTC") -> Address:
         """Return a new person with an empty calendar in that zone."""
 
-    def stranger(self) -> Address:
+    def unreadable_person(self) -> Address:
         """Return a person whose calendar can't be read."""
 
     def add(self, address: Address, span: Span, *, show: ShowAs | None = ShowAs.BUSY) -> str:

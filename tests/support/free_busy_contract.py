@@ -19,7 +19,7 @@ class FreeBusyContract:
 
     def test_an_unreadable_calendar_is_unknown_and_not_free(self, provider: CalendarProvider, hands: Hands) -> None:
         """T-2: a person whose calendar can't be read is in the answer as unknown, with a reason in one line."""
-        person, stranger = hands.person(), hands.stranger()
+        person, stranger = hands.person(), hands.unreadable_person()
         results = provider.free_busy([person, stranger], WINDOW)
         assert set(results) == {person, stranger}
         assert results[person].is_known and results[person].busy == ()

@@ -13,6 +13,7 @@ from dateutil.rrule import DAILY, MONTHLY, WEEKLY, rrule
 _expand: Any = rrule  # the library has no types
 FREQUENCIES = {"DAILY": DAILY, "WEEKLY": WEEKLY, "MONTHLY": MONTHLY}
 DAYS = ("MO", "TU", "WE", "TH", "FR", "SA", "SU")
+_DAYS_OF_AN_ENDLESS_SERIES = 200  #: more than any window of a test has
 #: Lines that do not change when an event takes place, though some can't be read.
 HARMLESS_LINES = (
     "no line at all",
@@ -73,10 +74,15 @@ class GeneratedEvent:
     # --- when it takes place ---
 
     def starts(self) -> list[datetime]:
-        """Return the starts of all occurrences in local time, also of those that are excluded or moved."""
+        """Return the starts of all occurrences in local time, also of those that are excluded or moved.
+
+        Of a series without an end, these are the ones up to `_DAYS_OF_AN_ENDLESS_SERIES` after its start.
+        """
         if self.frequency is None:
             return [self.start]
-        last_day = None if self.until is None else self.start.date() + timedelta(days=self.until)
+        is_endless = self.count is None and self.until is None
+        days = _DAYS_OF_AN_ENDLESS_SERIES if is_endless else self.until
+        last_day = None if days is None else self.start.date() + timedelta(days=days)
         found = _expand(
             FREQUENCIES[self.frequency],
             dtstart=self.start,

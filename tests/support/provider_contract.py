@@ -248,7 +248,7 @@ class CalendarContract(FreeBusyContract):
     def test_requests_about_an_unreadable_calendar_are_refused_for_good(
         self, provider: CalendarProvider, hands: Hands
     ) -> None:
-        stranger = hands.stranger()
+        stranger = hands.unreadable_person()
         for attempt in (
             lambda: provider.create(stranger, draft(stranger)),
             lambda: provider.changes(stranger, None, WINDOW),
@@ -427,7 +427,7 @@ class CalendarContract(FreeBusyContract):
         assert (changes.events, changes.deleted_ids) == ((), ())
 
     def test_a_check_that_fails_gives_a_remedy(self, provider: CalendarProvider, hands: Hands) -> None:
-        failed = [finding for finding in provider.check(hands.stranger()) if not finding.ok]
+        failed = [finding for finding in provider.check(hands.unreadable_person()) if not finding.ok]
         assert failed and all(finding.remedy and "\n" not in finding.remedy for finding in failed)
 
 

@@ -37,7 +37,7 @@ class GoogleHands:
         """The address by which Google shows that person."""
         return self._calendars.get_address(address)
 
-    def stranger(self) -> Address:
+    def unreadable_person(self) -> Address:
         """An address without an account."""
         return f"stranger{next(_NUMBERS)}@example.org"
 

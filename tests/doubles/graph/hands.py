@@ -64,7 +64,7 @@ class Hands:
         """Add a person with an empty mailbox, and return the address."""
         return self.world.add_person(f"p{next(_NUMBERS)}@example.org", zone).address
 
-    def stranger(self) -> Address:
+    def unreadable_person(self) -> Address:
         """Return an address without a mailbox."""
         return f"stranger{next(_NUMBERS)}@example.org"
 

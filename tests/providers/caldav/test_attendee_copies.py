@@ -108,7 +108,7 @@ def test_event_is_not_delivered_until_its_copy_is_placed(
     assert count_events(hands, server, dana, sam) == [1, 1]
 
 
-@pytest.mark.parametrize("is_full", [True, False])
+@pytest.mark.parametrize("is_full", [True, False], ids=["all events", "changes"])
 def test_reading_changes_places_a_missing_copy(
     server: EmbeddedServers,
     hands: CalDavHands,
@@ -304,7 +304,7 @@ def test_reading_all_events_leaves_other_events_alone(server: EmbeddedServers, h
     assert len(calendar.free_busy([sam], WINDOW)[sam].busy) == 3
 
 
-@pytest.mark.parametrize("is_full", [True, False])
+@pytest.mark.parametrize("is_full", [True, False], ids=["all events", "changes"])
 def test_guest_removed_by_hand_loses_the_copy(server: EmbeddedServers, hands: CalDavHands, is_full: bool) -> None:
     dana, sam, kim = (hands.person() for _ in range(3))
     event_draft = draft(dana, sam, kim)

@@ -11,7 +11,7 @@ import pytest
 
 from tests.doubles.google import Google, GoogleHands
 from tests.doubles.google.channels import Channels
-from tests.support.channel_contract import PUBLIC, Listener, SecondChannelContract, channel_of, listen
+from tests.support.channel_contract import PUBLIC, Listener, SecondChannelContract, listen, make_channel
 from tests.support.drafts import span  # `span(5, 9)` is 9:00-10:00 UTC on 5 March 2027
 from tests.support.google import calls_of, connect
 from tests.support.loopback import ReceivedRequest
@@ -78,7 +78,7 @@ class TestConnected(GoogleContract):
 
 def open_channel(provider: GoogleCalendar, calendar: str) -> Channel:
     """Open a channel, and return it as the worker stores it."""
-    channel = channel_of(calendar, PATH)
+    channel = make_channel(calendar, PATH)
     return replace(channel, remote_id=provider.open_channel(channel).remote_id)
 
 
@@ -111,7 +111,7 @@ def test_channel_is_requested_for_seven_days_and_all_changes(
 def test_channel_ends_when_google_says(provider: GoogleCalendar, hands: GoogleHands, service: Channels) -> None:
     """The lifetime may be shorter than the requested one."""
     service.longest = timedelta(hours=1)
-    opened_channel = provider.open_channel(channel_of(hands.person(), PATH))
+    opened_channel = provider.open_channel(make_channel(hands.person(), PATH))
     assert timedelta(minutes=59) < opened_channel.expires_at - utcnow() <= timedelta(hours=1)
 
 
@@ -149,7 +149,7 @@ def test_requests_about_channels_count_towards_the_limit_of_a_person(
 def test_channel_that_never_opened_is_closed_without_a_request(
     double: Google, provider: GoogleCalendar, hands: GoogleHands
 ) -> None:
-    provider.close_channel(channel_of(hands.person(), PATH))
+    provider.close_channel(make_channel(hands.person(), PATH))
     assert calls_of(double, STOP) == []
 
 
@@ -173,7 +173,7 @@ def test_sync_notification_may_arrive_before_the_answer_to_the_request(
     provider: GoogleCalendar, hands: GoogleHands, service: Channels, listener: Listener
 ) -> None:
     service.answers_first = False
-    opened_channel = provider.open_channel(channel_of(hands.person(), PATH))
+    opened_channel = provider.open_channel(make_channel(hands.person(), PATH))
     [notification] = [read_notification(dict(request.headers)) for request in listener.requests]
     assert notification is not None and notification.remote_id == opened_channel.remote_id
 
@@ -202,7 +202,7 @@ def test_each_refusal_of_a_channel_has_its_error_and_text(
     expected_text: str,
 ) -> None:
     """The text has one line, without the token. A refusal of the URL does not count as a revoked grant."""
-    channel = channel_of(hands.person(), PATH)
+    channel = make_channel(hands.person(), PATH)
     # Twice, because a refused grant is renewed once; with the usual status, except for a form of one reason.
     status = 401 if reason.startswith("webhook") else 0
     double.faults.add(WATCH, reason, times=2, status=status)
@@ -217,7 +217,7 @@ def test_each_refusal_of_a_channel_has_its_error_and_text(
 def test_throttled_channel_is_opened_with_the_next_attempt(
     double: Google, provider: GoogleCalendar, hands: GoogleHands, service: Channels, status: int
 ) -> None:
-    channel = channel_of(hands.person(), PATH)
+    channel = make_channel(hands.person(), PATH)
     double.faults.add(WATCH, "rateLimitExceeded", status=status, headers={"Retry-After": "30"})
     with pytest.raises(RateLimited) as error_info:
         provider.open_channel(channel)
@@ -229,7 +229,7 @@ def test_throttled_channel_is_opened_with_the_next_attempt(
 def test_next_attempt_after_a_lost_answer_is_a_conflict(
     double: Google, provider: GoogleCalendar, hands: GoogleHands
 ) -> None:
-    channel = channel_of(hands.person(), PATH)
+    channel = make_channel(hands.person(), PATH)
     double.faults.add(WATCH, "reset", after=True)
     with pytest.raises(Unavailable) as error_info:
         provider.open_channel(channel)
@@ -287,7 +287,7 @@ def test_answer_without_a_valid_id_and_end_is_an_invalid_response(
 ) -> None:
     service.answers_with = wrong_fields
     with pytest.raises(InvalidResponse, match=r"Google opened a channel, but its answer names no") as error_info:
-        provider.open_channel(channel_of(hands.person(), PATH))
+        provider.open_channel(make_channel(hands.person(), PATH))
     assert "\n" not in str(error_info.value)
 
 
@@ -302,7 +302,7 @@ def test_no_notification_comes_after_the_end_of_a_channel(tmp_path: Path) -> Non
         file.write_text(json.dumps(double.tokens.service_account()))
         provider = google.build_with_clock({**double.section, "service_account": str(file)}, clock)
         dana = hands.person()
-        channel = channel_of(dana, PATH)
+        channel = make_channel(dana, PATH)
         opened_channel = provider.open_channel(channel)
         clock.move_to(opened_channel.expires_at - timedelta(seconds=1))
         hands.add(dana, span(5, 14))

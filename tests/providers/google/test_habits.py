@@ -23,4 +23,4 @@ def test_missing_or_unknown_zone_is_none(answer: dict[str, str]) -> None:
 
 def test_habits_of_a_person_outside_the_domain_raise_an_error(section: dict[str, Any], hands: GoogleHands) -> None:
     with pytest.raises(AuthRevoked):
-        google.build_calendar(section).habits(hands.stranger())
+        google.build_calendar(section).habits(hands.unreadable_person())

@@ -24,8 +24,9 @@ from worker.providers.ical.reader import CalendarContents, read_calendar
 
 #: The clocks change within it in America and in Europe.
 WINDOW = Span(datetime(2027, 1, 1, tzinfo=UTC), datetime(2027, 6, 1, tzinfo=UTC))
+#: The first day on which an event may start.
 FIRST_DAY = datetime.fromisoformat("2027-01-04")
-MINUTES = st.integers(0, 23 * 4).map(lambda quarter: timedelta(minutes=15 * quarter))
+TIMES_OF_DAY = st.integers(0, 23 * 4).map(lambda quarters: timedelta(minutes=15 * quarters))
 
 
 @st.composite
@@ -34,10 +35,10 @@ def generated_events(draw: Any, number: int) -> GeneratedEvent:
     all_day = draw(st.booleans())
     day = FIRST_DAY + timedelta(days=draw(st.integers(0, 110)))
     frequency = draw(st.sampled_from([None, "DAILY", "WEEKLY", "MONTHLY"]))
-    ending = draw(st.sampled_from(["count", "until", "never"])) if frequency else "never"
+    ending = draw(st.sampled_from(["count", "until", "never"])) if frequency else None
     return GeneratedEvent(
         number=number,
-        start=day if all_day else day + draw(MINUTES),
+        start=day if all_day else day + draw(TIMES_OF_DAY),
         length=timedelta(days=draw(st.integers(1, 3))) if all_day else timedelta(minutes=draw(st.integers(5, 1500))),
         zone=None
         if all_day
@@ -46,7 +47,7 @@ def generated_events(draw: Any, number: int) -> GeneratedEvent:
         frequency=frequency,
         interval=draw(st.integers(1, 3)),
         count=draw(st.integers(1, 8)) if ending == "count" else None,
-        until=draw(st.integers(0, 60)) if ending != "count" and frequency else None,
+        until=draw(st.integers(0, 60)) if ending == "until" else None,
         until_form=draw(st.sampled_from(["utc", "local", "date"])),
         weekdays=tuple(draw(st.sets(st.integers(0, 6), max_size=3))) if frequency == "WEEKLY" else (),
         excluded=tuple(draw(st.sets(st.integers(0, 6), max_size=3))) if frequency else (),

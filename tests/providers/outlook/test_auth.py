@@ -12,7 +12,7 @@ from cryptography.hazmat.primitives import serialization
 
 from tests.doubles.graph import CLIENT, Double, Fault, Hands, section
 from tests.doubles.graph.login import TENANT, Application, Denied, make_certificate, write_parts
-from tests.support.channel_contract import PUBLIC, channel_of, listen
+from tests.support.channel_contract import PUBLIC, listen, make_channel
 from tests.support.companies import KEY
 from tests.support.drafts import UNUSED_KEY, WINDOW, draft, span  # `span(5, 9)` is 9:00-10:00 UTC on 5 March 2027
 from tests.support.terminal import Terminal
@@ -326,13 +326,13 @@ def test_connected_account_opens_a_channel_for_its_own_calendar_only(
     with listen() as listener:
         double.subscriptions.routes[PUBLIC] = listener.url
         for _ in range(2):
-            opened_channel = provider.open_channel(channel_of(DANA, "/notify/outlook"))
+            opened_channel = provider.open_channel(make_channel(DANA, "/notify/outlook"))
         [subscription] = double.subscriptions.live
         assert subscription.id == opened_channel.remote_id and subscription.given["resource"] == "me/events"
         hands.add(DANA, span(5, 14))
         assert listener.wait_for(1)
         with pytest.raises(Forbidden, match="permission Calendars"):
-            provider.open_channel(channel_of(hands.person(), "/notify/outlook"))
+            provider.open_channel(make_channel(hands.person(), "/notify/outlook"))
         double.subscriptions.settle()
     provider.close()
 

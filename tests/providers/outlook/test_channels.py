@@ -11,7 +11,7 @@ import pytest
 from tests.doubles.graph import CLIENT, Double, Fault, Hands, Mishap, section
 from tests.doubles.graph.login import Application
 from tests.doubles.graph.subscriptions import Subscription, Subscriptions
-from tests.support.channel_contract import PUBLIC, ChannelContract, Listener, channel_of, listen
+from tests.support.channel_contract import PUBLIC, ChannelContract, Listener, listen, make_channel
 from tests.support.drafts import span  # `span(5, 9)` is 9:00-10:00 UTC on 5 March 2027
 from tests.support.loopback import ReceivedRequest
 from worker.clock import SteppedClock
@@ -63,7 +63,7 @@ def listener(double: Double) -> Iterator[Listener]:
 
 def open_channel(provider: OutlookCalendar, calendar: Address, **changed: str) -> Channel:
     """Open a channel, and return it as the worker stores it."""
-    channel = channel_of(calendar, PATH, **changed)
+    channel = make_channel(calendar, PATH, **changed)
     return replace(channel, remote_id=provider.open_channel(channel).remote_id)
 
 
@@ -75,7 +75,7 @@ def get_only_subscription(double: Double) -> Subscription:
 def get_refusal_text(provider: OutlookCalendar, calendar: Address, error: type[LongarcError]) -> str:
     """Check that the channel is refused with exactly this error in one line, and return the line."""
     with pytest.raises(error) as error_info:
-        provider.open_channel(channel_of(calendar, PATH))
+        provider.open_channel(make_channel(calendar, PATH))
     text = str(error_info.value)
     assert type(error_info.value) is error and "\n" not in text and text.startswith(calendar)
     return text
@@ -107,7 +107,7 @@ def test_subscription_requests_all_changes_and_nearly_the_longest_lifetime(
 def test_channel_ends_when_the_service_says(
     provider: OutlookCalendar, double: Double, hands: Hands, listener: Listener
 ) -> None:
-    opened_channel = provider.open_channel(channel_of(hands.person(), PATH))
+    opened_channel = provider.open_channel(make_channel(hands.person(), PATH))
     assert opened_channel.expires_at == get_only_subscription(double).expires
 
 
@@ -116,7 +116,7 @@ def test_subscription_left_by_a_lost_answer_is_replaced(
 ) -> None:
     dana = hands.person()
     double.faults.append(Fault("POST", "subscriptions$", 503, after=True))
-    channel = channel_of(dana, PATH)
+    channel = make_channel(dana, PATH)
     with pytest.raises(Unavailable) as error_info:
         provider.open_channel(channel)
     assert error_info.value.uncertain
@@ -269,7 +269,7 @@ def test_real_refusals_of_the_double_name_a_remedy(
     sam = hands.person()
     double.blocked.add(sam)
     assert "to the group" in get_refusal_text(provider, sam, Forbidden)
-    assert "not known in this tenant" in get_refusal_text(provider, hands.stranger(), UnknownUser)
+    assert "not known in this tenant" in get_refusal_text(provider, hands.unreadable_person(), UnknownUser)
 
 
 def test_refusal_names_the_permission_that_an_app_for_free_busy_lacks(double: Double, hands: Hands) -> None:
@@ -293,7 +293,7 @@ def test_no_channel_is_opened_during_the_pause_of_a_retry_after(
     assert "limits the rate" in get_refusal_text(provider, dana, RateLimited)
     for _ in range(2):
         with pytest.raises(RateLimited):
-            provider.open_channel(channel_of(dana, PATH))
+            provider.open_channel(make_channel(dana, PATH))
     assert double.counts["POST subscriptions"] == 1
     clock.advance(timedelta(seconds=121))  # a second more than the pause
     assert open_channel(provider, dana).remote_id == get_only_subscription(double).id
@@ -350,7 +350,7 @@ def test_expired_channel_cannot_be_renewed_and_is_closed_without_error(
 def test_channel_that_never_opened_is_closed_without_a_request(
     provider: OutlookCalendar, double: Double, hands: Hands
 ) -> None:
-    channel = channel_of(hands.person(), PATH)
+    channel = make_channel(hands.person(), PATH)
     assert provider.renew_channel(channel) is None
     provider.close_channel(channel)
     assert double.seen == []

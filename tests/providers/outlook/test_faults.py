@@ -152,13 +152,18 @@ def test_unreachable_mailbox_raises_an_error_with_a_remedy(
     dana = hands.person()
     settings = section(double)
     application = double.login.applications[settings["client_id"]]
-    rights, application.rights = application.rights, () if cause == "rights" else application.rights
-    {"on_premises": double.on_premises, "blocked": double.blocked}.get(cause, set()).add(dana)
+    rights_before = application.rights
+    if cause == "rights":
+        application.rights = ()
+    elif cause == "on_premises":
+        double.on_premises.add(dana)
+    elif cause == "blocked":
+        double.blocked.add(dana)
     provider = outlook.build_calendar(settings)
-    person = hands.stranger() if cause == "unknown" else dana
+    person = hands.unreadable_person() if cause == "unknown" else dana
     with pytest.raises(error, match=expected_text) as error_info:
         provider.create(person, draft(person))
-    application.rights = rights
+    application.rights = rights_before
     assert "\n" not in str(error_info.value)
     failed_findings = [finding for finding in provider.check(person) if not finding.ok]
     assert failed_findings and all(finding.remedy for finding in failed_findings)

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from worker.providers.base import Notification, NotificationKind
 from worker.providers.outlook.notifications import MAX_ITEMS, read_notifications
 
+#: One notification in the body of a request.
 ITEM: dict[str, Any] = {
     "subscriptionId": "7f105c7d-2dc5-4530-97cd-4e7ae6534c07",
     "subscriptionExpirationDateTime": "2027-03-09T11:00:00.0000000Z",
@@ -18,8 +19,9 @@ ITEM: dict[str, Any] = {
     "resource": "Users/x/Events/y",
     "tenantId": "11111111-2222-4333-8444-555555555555",
 }
-LIFECYCLE = {name: value for name, value in ITEM.items() if name != "changeType"}
-CHANGED = Notification("id.hmac", NotificationKind.CHANGED, remote_id=ITEM["subscriptionId"])
+#: An item that tells what happened to the subscription itself, when `lifecycleEvent` is added.
+LIFECYCLE_ITEM = {name: value for name, value in ITEM.items() if name != "changeType"}
+CHANGE_NOTIFICATION = Notification("id.hmac", NotificationKind.CHANGED, remote_id=ITEM["subscriptionId"])
 
 
 def parse_items(*items: Any, **more: Any) -> list[Notification]:
@@ -29,7 +31,7 @@ def parse_items(*items: Any, **more: Any) -> list[Notification]:
 
 @pytest.mark.parametrize("change", ["created", "updated", "deleted", "Updated"])
 def test_every_change_type_becomes_a_change_of_the_calendar(change: str) -> None:
-    assert parse_items({**ITEM, "changeType": change}, validationTokens=["x"]) == [CHANGED]
+    assert parse_items({**ITEM, "changeType": change}, validationTokens=["x"]) == [CHANGE_NOTIFICATION]
 
 
 @pytest.mark.parametrize(
@@ -43,9 +45,9 @@ def test_every_change_type_becomes_a_change_of_the_calendar(change: str) -> None
 )
 def test_each_lifecycle_event_has_its_kind_of_notification(event: str, kind: NotificationKind) -> None:
     expected = [Notification("id.hmac", kind, remote_id=ITEM["subscriptionId"])]
-    assert parse_items({**LIFECYCLE, "lifecycleEvent": event}) == expected
+    assert parse_items({**LIFECYCLE_ITEM, "lifecycleEvent": event}) == expected
     assert parse_items({**ITEM, "lifecycleEvent": event}) == expected
-    assert parse_items({**LIFECYCLE, "lifecycleEvent": event, "changeType": None}) == expected
+    assert parse_items({**LIFECYCLE_ITEM, "lifecycleEvent": event, "changeType": None}) == expected
 
 
 @pytest.mark.parametrize(
@@ -59,17 +61,17 @@ def test_each_lifecycle_event_has_its_kind_of_notification(event: str, kind: Not
         {"clientState": None},
         {"clientState": ""},
         {"clientState": 5},
-        {"clientState": "x" * 129},
+        {"clientState": "x" * 129},  # at most 128
         {"clientState": "two\nlines"},
         {"clientState": "schlüssel"},
-        {"clientState": "\ud800"},
+        {"clientState": "\ud800"},  # half a character
         {"subscriptionId": None},
         {"subscriptionId": {}},
         {"subscriptionId": "NA" * 100},
     ],
 )
 def test_invalid_item_does_not_hide_valid_items(wrong_fields: dict[str, Any]) -> None:
-    assert parse_items(ITEM, {**ITEM, **wrong_fields}, None, 5, [], {}, "x", ITEM) == [CHANGED, CHANGED]
+    assert parse_items(ITEM, {**ITEM, **wrong_fields}, None, 5, [], {}, "x", ITEM) == [CHANGE_NOTIFICATION] * 2
 
 
 def test_at_most_a_thousand_items_are_read() -> None:
@@ -120,7 +122,7 @@ _NEARLY_VALID_ITEMS = st.builds(
 
 
 @given(st.lists(_ITEMS | _NEARLY_VALID_ITEMS, max_size=4))
-@example([ITEM, {**ITEM, "clientState": "é"}, LIFECYCLE])
+@example([ITEM, {**ITEM, "clientState": "é"}, LIFECYCLE_ITEM])
 def test_items_with_any_values_result_in_valid_notifications_or_none(items: list[Any]) -> None:
     """Token and id of each notification can be compared with the stored ones."""
     for notification in parse_items(*items):

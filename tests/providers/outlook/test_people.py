@@ -176,7 +176,7 @@ def test_changed_sign_in_name_is_found_again(double: Double) -> None:
     dana = hands.person()
     mailbox = double.world.mailboxes[dana]
     identities = InMemoryIdentities(
-        {dana: ["old@corp.example.org", "new@corp.example.org"]}, {dana: "not-of-this-tenant"}
+        {dana: ["old@corp.example.org", "new@corp.example.org"]}, directory_ids={dana: "not-of-this-tenant"}
     )
     provider = outlook.build_calendar(section(double, identities=identities))
     for name in ("old@corp.example.org", "new@corp.example.org"):
