@@ -75,7 +75,7 @@ def test_r28_note_is_about_the_last_session_within_the_period() -> None:
     )
     assert find_note_session([first_part], START) == first_part
     assert find_note_session([first_part, later_session], START) is None
-    assert find_note_session([make_held_session(days_ago=200)], START) is None
+    assert find_note_session([make_held_session(days_ago=200)], START) is None  # its notes would have expired
     assert find_note_session([], START) is None
 
 

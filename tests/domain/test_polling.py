@@ -48,7 +48,7 @@ def test_time_outside_the_owner_s_working_hours_does_not_count() -> None:
     poll_at = find_next_poll(
         DANA, late_afternoon, PACE, watched=watched_calendar(proven_at=NOW - TRIAL), owner=person(DANA)
     )
-    next_morning = NOW.replace(day=3, hour=8)
+    next_morning = NOW.replace(day=3, hour=8)  # 9:00 in Berlin
     time_after_morning = poll_at - next_morning
     assert WATCHED_INTERVAL * 0.75 - HOUR <= time_after_morning <= WATCHED_INTERVAL * 1.25 - HOUR
 

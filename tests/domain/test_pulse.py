@@ -3,6 +3,7 @@
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import combinations
+from typing import NamedTuple
 
 import pytest
 from hypothesis import given
@@ -55,36 +56,41 @@ def test_round_that_differs_from_an_earlier_one_in_few_people_is_not_shown() -> 
 
     A difference of five people with three managers is safe.
     """
-    march_cells = select_shown_cells([make_cell("a", range(12))], [])
-    assert not select_shown_cells([make_cell("a", range(13))], [march_cells])
-    assert not select_shown_cells([make_cell("a", range(1, 13))], [march_cells])  # one person left and one joined
-    assert get_names(select_shown_cells([make_cell("a", range(18))], [march_cells])) == ["a"]
-    assert get_names(select_shown_cells([make_cell("a", range(12))], [march_cells])) == ["a"]  # the people are the same
+    earlier_cells = select_shown_cells([make_cell("a", range(12))], [])
+    assert not select_shown_cells([make_cell("a", range(13))], [earlier_cells])
+    assert not select_shown_cells([make_cell("a", range(1, 13))], [earlier_cells])  # one person left and one joined
+    assert get_names(select_shown_cells([make_cell("a", range(18))], [earlier_cells])) == ["a"]
+    assert get_names(select_shown_cells([make_cell("a", range(12))], [earlier_cells])) == [
+        "a"
+    ]  # the people are the same
 
 
 def test_renamed_group_is_compared_by_its_people() -> None:
-    march_cells = select_shown_cells([make_cell("a", range(12)), make_cell("b", range(20, 30))], [])
-    assert get_names(select_shown_cells([make_cell("c", range(12)), make_cell("b", range(20, 30))], [march_cells])) == [
+    earlier_cells = select_shown_cells([make_cell("a", range(12)), make_cell("b", range(20, 30))], [])
+    assert get_names(
+        select_shown_cells([make_cell("c", range(12)), make_cell("b", range(20, 30))], [earlier_cells])
+    ) == [
         "b",
         "c",
     ]
-    assert not select_shown_cells([make_cell("c", range(13))], [march_cells[:1]])
+    assert not select_shown_cells([make_cell("c", range(13))], [earlier_cells[:1]])
 
 
 def test_groups_between_which_one_person_moves_are_merged() -> None:
-    march_cells = select_shown_cells(
+    earlier_cells = select_shown_cells(
         [make_cell("a", range(12)), make_cell("b", range(20, 30)), make_cell("c", range(40, 50))], []
     )
     shown_cells = select_shown_cells(
-        [make_cell("a", range(11)), make_cell("b", [11, *range(20, 30)]), make_cell("c", range(40, 50))], [march_cells]
+        [make_cell("a", range(11)), make_cell("b", [11, *range(20, 30)]), make_cell("c", range(40, 50))],
+        [earlier_cells],
     )
     assert [(cell.name, len(cell.people)) for cell in shown_cells] == [("c", 10), (OTHERS, 22)]
 
 
 def test_two_groups_are_compared_together_when_people_move_between_them() -> None:
     """Five people move from one group to the other, and one joins: together the groups differ by that one person."""
-    march_cells = select_shown_cells([make_cell("a", range(20)), make_cell("b", range(20, 40))], [])
-    shown_cells = select_shown_cells([make_cell("a", range(15)), make_cell("b", [*range(15, 40), 50])], [march_cells])
+    earlier_cells = select_shown_cells([make_cell("a", range(20)), make_cell("b", range(20, 40))], [])
+    shown_cells = select_shown_cells([make_cell("a", range(15)), make_cell("b", [*range(15, 40), 50])], [earlier_cells])
     assert shown_cells == ()
 
 
@@ -103,11 +109,17 @@ def test_people_are_assigned_to_large_cells_before_they_answer() -> None:
 # --- every subtraction of two shown counts ---
 
 _PEOPLE_COUNT = 30
-_people = st.tuples(
-    st.sampled_from(["a", "b", "c", "d", ""]),  # the group
-    st.integers(0, 4),  # the manager
-    st.booleans(),  # whether the answer is yes
-)
+
+
+class Respondent(NamedTuple):
+    """A person who answers in a round."""
+
+    group: str
+    manager: int
+    is_yes: bool
+
+
+_people = st.builds(Respondent, st.sampled_from(["a", "b", "c", "d", ""]), st.integers(0, 4), st.booleans())
 _first_rounds = st.lists(_people, min_size=_PEOPLE_COUNT, max_size=_PEOPLE_COUNT)
 #: For each later round, the people who change, by number. None: the person gives no answer any more.
 _changes = st.lists(st.dictionaries(st.integers(0, _PEOPLE_COUNT - 1), _people | st.none(), max_size=8), max_size=3)
@@ -115,25 +127,26 @@ _changes = st.lists(st.dictionaries(st.integers(0, _PEOPLE_COUNT - 1), _people |
 _renames = st.dictionaries(st.sampled_from("abcd"), st.sampled_from("abcdxy"), max_size=2)
 
 
-def show_rounds(first: list[tuple[str, int, bool]], changes: list[dict[int, tuple[str, int, bool] | None]],
-           renames: dict[str, str]) -> list[tuple[PulseCell, ...]]:  # fmt: skip
+def show_rounds(
+    first: list[Respondent], changes: list[dict[int, Respondent | None]], renames: dict[str, str]
+) -> list[tuple[PulseCell, ...]]:
     """Return the cells that are shown of each round, one round after the other."""
-    people: dict[int, tuple[str, int, bool] | None] = dict(enumerate(first))
+    people: dict[int, Respondent | None] = dict(enumerate(first))
     shown_rounds: list[tuple[PulseCell, ...]] = []
     for change in [{}, *changes]:
         people |= change
         answers = {f"p{person_id}": person for person_id, person in people.items() if person is not None}
-        managers = {person_id: f"m{person[1]}" for person_id, person in answers.items()}
+        managers = {person_id: f"m{person.manager}" for person_id, person in answers.items()}
         groups = {
-            person_id: renames.get(person[0], person[0]) if change else person[0]
+            person_id: renames.get(person.group, person.group) if change else person.group
             for person_id, person in answers.items()
         }
         cell_names = assign_cells(groups, managers)
         cells = [
             PulseCell(
                 name=name,
-                yes=sum(answers[person_id][2] for person_id in cell_names if cell_names[person_id] == name),
-                no=sum(not answers[person_id][2] for person_id in cell_names if cell_names[person_id] == name),
+                yes=sum(answers[person_id].is_yes for person_id in cell_names if cell_names[person_id] == name),
+                no=sum(not answers[person_id].is_yes for person_id in cell_names if cell_names[person_id] == name),
                 people={person_id: managers[person_id] for person_id in cell_names if cell_names[person_id] == name},
             )
             for name in sorted(set(cell_names.values()))
@@ -149,12 +162,12 @@ def list_views(shown_cells: Sequence[PulseCell]) -> Iterator[Mapping[str, str]]:
             yield {person_id: manager for cell in cells for person_id, manager in cell.people.items()}
 
 
-@example_settings(max_examples=2000 if FULL else 200, deadline=None)
+@example_settings(max_examples=2000 if FULL else 200, deadline=None)  # FULL: the long proofs
 @pytest.mark.proof
 @given(_first_rounds, _changes, _renames)
 def test_no_difference_of_two_views_is_a_small_group(
-    first: list[tuple[str, int, bool]],
-    changes: list[dict[int, tuple[str, int, bool] | None]],
+    first: list[Respondent],
+    changes: list[dict[int, Respondent | None]],
     renames: dict[str, str],
 ) -> None:
     """R-37: views are compared within a round and between rounds, across renames and moves."""
@@ -173,8 +186,8 @@ def test_no_difference_of_two_views_is_a_small_group(
 @example_settings(max_examples=100, deadline=None)
 @given(_first_rounds, _changes, _renames)
 def test_shown_cells_have_no_conflict_with_earlier_rounds(
-    first: list[tuple[str, int, bool]],
-    changes: list[dict[int, tuple[str, int, bool] | None]],
+    first: list[Respondent],
+    changes: list[dict[int, Respondent | None]],
     renames: dict[str, str],
 ) -> None:
     shown_rounds = show_rounds(first, changes, renames)

@@ -32,7 +32,7 @@ def make_moving_reason(**values: ReasonValue) -> Reason:
             "Tue 6 Oct is 5 days after the target, Thu 1 Oct.",
         ),
         (
-            Reason("other_hour", {"clock": 545, "count": 15}),
+            Reason("other_hour", {"clock": 9 * 60 + 5, "count": 15}),
             "It is 15 minutes away from 09:05, the hour the two prefer.",
         ),
         (
@@ -40,7 +40,7 @@ def make_moving_reason(**values: ReasonValue) -> Reason:
             "It starts at 22:30 for Dana and 20:30 for Sam.",
         ),
         (
-            Reason("contract_no_margin", {"weekday": 6, "name": "Dana"}),
+            Reason("contract_no_margin", {"weekday": 6, "name": "Dana"}),  # 0 is Monday
             "48 hours later it is Sunday, with no working days for Dana on the way.",
         ),
         (

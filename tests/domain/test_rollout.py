@@ -50,13 +50,16 @@ def test_manager_or_report_or_group_of_the_report_decides_whether_a_pair_takes_p
 
 
 @pytest.mark.parametrize(
-    ("zones", "hours"),
+    ("zones", "hours_after_utc"),
+    # the day begins in Tokyo before, and in Los Angeles seven hours after it begins in UTC
     [(("UTC", "UTC"), 0), (("Asia/Tokyo", "UTC"), 0), (("UTC", "America/Los_Angeles"), 7)],
 )
-def test_rollout_begins_when_its_first_day_has_begun_for_both_people(zones: tuple[str, str], hours: int) -> None:
+def test_rollout_begins_when_its_first_day_has_begun_for_both_people(
+    zones: tuple[str, str], hours_after_utc: int
+) -> None:
     day = START.date() + timedelta(days=1)
     rollout = Rollout(start=day)
-    beginning = wall_to_utc("UTC", day, 0) + timedelta(hours=hours)
+    beginning = wall_to_utc("UTC", day, 0) + timedelta(hours=hours_after_utc)
     manager, report = person(DANA, zone=zones[0]), person(SAM, zone=zones[1])
     participations = [
         decide_participation(pair(), manager, report, rollout, NO_PAUSE, beginning + timedelta(minutes=minutes))

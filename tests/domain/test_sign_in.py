@@ -11,6 +11,8 @@ ANY_ISSUER = SignInPolicy(issuer="https://issuer.example")
 GOOGLE = SignInPolicy(issuer="https://accounts.google.com", domains=frozenset({"corp.example"}))
 ENTRA = SignInPolicy(issuer="https://login.microsoftonline.com/8f1e/v2.0", domains=frozenset({"corp.example"}))
 VERIFIED = {"email": "Dana@Corp.example", "email_verified": True}
+#: Google's claim for the domain of the Workspace to which an account belongs.
+WORKSPACE_DOMAIN = "hd"
 
 
 @pytest.mark.parametrize(
@@ -21,10 +23,14 @@ VERIFIED = {"email": "Dana@Corp.example", "email_verified": True}
         (ANY_ISSUER, {**VERIFIED, "email_verified": "true"}, SignInFault.UNVERIFIED),
         (ANY_ISSUER, {**VERIFIED, "email": [ADDRESS]}, SignInFault.NO_ADDRESS),
         (ANY_ISSUER, {**VERIFIED, "email": "a@b@corp.example"}, SignInFault.NO_ADDRESS),
-        (GOOGLE, {**VERIFIED, "hd": "corp.example"}, Identity(ADDRESS)),
+        (GOOGLE, {**VERIFIED, WORKSPACE_DOMAIN: "corp.example"}, Identity(ADDRESS)),
         (GOOGLE, VERIFIED, SignInFault.FOREIGN_DOMAIN),  # a Google account outside of any Workspace
-        (GOOGLE, {**VERIFIED, "hd": "other.example"}, SignInFault.FOREIGN_DOMAIN),
-        (GOOGLE, {**VERIFIED, "email": "dana@other.example", "hd": "corp.example"}, SignInFault.FOREIGN_DOMAIN),
+        (GOOGLE, {**VERIFIED, WORKSPACE_DOMAIN: "other.example"}, SignInFault.FOREIGN_DOMAIN),
+        (
+            GOOGLE,
+            {**VERIFIED, "email": "dana@other.example", WORKSPACE_DOMAIN: "corp.example"},
+            SignInFault.FOREIGN_DOMAIN,
+        ),
         (SignInPolicy(issuer=GOOGLE.issuer), {**VERIFIED, "email": "d@gmail.com"}, Identity("d@gmail.com")),
         (ENTRA, {"preferred_username": ADDRESS}, Identity(ADDRESS)),
         (ENTRA, VERIFIED, SignInFault.NO_ADDRESS),  # the administrator of any tenant can set the claim `email`

@@ -55,6 +55,7 @@ def test_distant_date_is_a_fault_that_names_its_place(year: int) -> None:
         ContractFault(kind=FaultKind.DAY_NOT_ALLOWED, part=ContractPart.REPORT, index=1, field="due", line=7),
         ContractFault(kind=FaultKind.DAY_NOT_ALLOWED, part=ContractPart.REVIEWS, index=0, field="month", line=12),
     )
+    # from the first of the month a year ago to five years of 366 days, as of TODAY
     assert str(result.days) == "from 2026-01-01 to 2032-01-08"
 
 

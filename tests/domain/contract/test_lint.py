@@ -204,9 +204,13 @@ Eine Planstelle für Sam schaffen
 Promote Sam to senior engineer""".splitlines()
 
 
+#: The line of a commitment in its file.
+LINE = 7
+
+
 def list_questions(text: str, owner: Owner, due: date | None = DUE, locale: str = "en") -> tuple[LintQuestion, ...]:
     """Return the questions about a contract with this one commitment."""
-    commitments = (WrittenCommitment(text=text, due=due, line=7),)
+    commitments = (WrittenCommitment(text=text, due=due, line=LINE),)
     contract = Contract(manager=commitments) if owner is Owner.MANAGER else Contract(report=commitments)
     return lint_contract(contract, TODAY, locale)
 
@@ -221,8 +225,8 @@ def test_r16_good_commitment_has_no_question(text: str, owner: Owner) -> None:
 @pytest.mark.parametrize("owner", Owner)
 def test_r16_vague_words_and_missing_verbs_are_questioned(text: str, owner: Owner) -> None:
     (question,) = list_questions(text, owner)
-    assert (question.line, question.owner) == (7, owner)
-    assert question.sentence.startswith(("`", "It names a thing"))
+    assert (question.line, question.owner) == (LINE, owner)
+    assert question.sentence.startswith(("`", "It names a thing"))  # the backquote begins the vague word
     assert question.advice
 
 

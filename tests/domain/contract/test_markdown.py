@@ -1,5 +1,6 @@
 """How a contract file is parsed and written, in English and in German (R-14, R-23, R-26)."""
 
+from collections.abc import Callable
 from dataclasses import replace
 from datetime import date
 
@@ -13,6 +14,7 @@ from worker.domain.contract.markdown_writer import render_blank, render_contract
 from worker.domain.model import Contract, ReviewPoint, WrittenCommitment
 from worker.errors import Problems
 
+#: The line numbers in tests are those of this file, from 1 on. Tests replace parts of it.
 FULL_FILE = """\
 # Dana and Sam
 
@@ -112,22 +114,21 @@ def test_r14_the_four_parts_of_a_contract_are_read() -> None:
     [
         lambda text: text.replace("\n", "\r\n"),
         lambda text: text.replace("\n", "\r"),
-        lambda text: "\ufeff" + text,
-        lambda text: text.replace("'", "\u2019"),
+        lambda text: "\ufeff" + text,  # a byte order mark
+        lambda text: text.replace("'", "\u2019"),  # a typographic apostrophe
         lambda text: text.replace("Manager's", "MANAGERS"),
         lambda text: text.replace("\n", "   \t\n"),
         lambda text: text.replace("## ", "### ").replace("question\n", "question: ##\n"),
         lambda text: text.replace("## ", "##"),
-        lambda text: text.replace("## Their commitments", "##\u00a0**Their\u00a0commitments:**"),
+        lambda text: text.replace("## Their commitments", "##\u00a0**Their\u00a0commitments:**"),  # no-break spaces
         lambda text: text.replace("- ", "•\u00a0"),
-        lambda text: text.replace("by 2027-02-15", "(by 2027\u201102\u201115)."),
+        lambda text: text.replace("by 2027-02-15", "(by 2027\u201102\u201115)."),  # no-break hyphens
         lambda text: text.replace("  - ", "\t"),
         lambda text: text.replace("  - s", "s"),
-        lambda text: text.replace("\n- R", "\n- R".replace("- ", " - ")),
+        lambda text: text.replace("\n- R", "\n - R"),
     ],
 )
-def test_r14_changes_that_editors_make_to_a_file_do_not_change_the_contract(change: object) -> None:
-    assert callable(change)
+def test_r14_changes_that_editors_make_to_a_file_do_not_change_the_contract(change: Callable[[str], str]) -> None:
     assert parse_contract(change(FULL_FILE), "c.md") == parse_contract(FULL_FILE, "c.md")
 
 
@@ -156,6 +157,7 @@ def test_comments_and_rulers_are_not_part_of_the_contract() -> None:
     ],
 )
 def test_r23_comments_at_any_place_are_left_out(old: str, new: str) -> None:
+    """ZEBRA stands for words that must not get into the contract."""
     assert old in FULL_FILE
     contract = parse_contract(FULL_FILE.replace(old, new, 1), "c.md")
     assert clear_line_numbers(contract) == clear_line_numbers(parse_contract(FULL_FILE, "c.md"))
@@ -164,6 +166,7 @@ def test_r23_comments_at_any_place_are_left_out(old: str, new: str) -> None:
 
 def test_problem_after_a_comment_of_several_lines_names_the_right_line() -> None:
     text = FULL_FILE.replace("And when?", "And <!-- a\nb\nc --> when?").replace("- The outage was led calmly", "-")
+    # the empty item was in line 21; the comment adds two lines
     assert get_only_problem(text).startswith("c.md:23: ")
 
 
@@ -297,7 +300,7 @@ def test_r23_problems_do_not_repeat_the_text_of_the_file() -> None:
 def test_unfilled_template_has_a_problem_for_each_empty_part() -> None:
     """The names contain comment marks, which must not open or close a comment."""
     text = render_blank("Dana <!-- Oyelaran", "Sam --> Weiß", date(2027, 1, 15))
-    assert "by 2027-02-12" in text
+    assert "by 2027-02-12" in text  # the example of a date is four weeks ahead
     problems = get_problems(text)
     assert [text.splitlines()[int(line.split(":")[1]) - 1] for line in problems] == [
         "-",

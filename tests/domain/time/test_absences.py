@@ -23,10 +23,10 @@ def make_absences(*days: tuple[int, int], show: ShowAs = ShowAs.AWAY) -> FreeBus
     ("free_busy", "days_after"),
     [
         (make_absences((7, 18)), [21, 22]),  # ten days, Monday to Friday
-        (make_absences((7, 20)), [21, 22]),
-        (make_absences((5, 20)), [21, 22]),
+        (make_absences((7, 20)), [21, 22]),  # with the weekend after them
+        (make_absences((5, 20)), [21, 22]),  # with the weekends on both sides
         (make_absences((7, 17)), []),  # nine days
-        (make_absences((8, 18)), []),
+        (make_absences((8, 18)), []),  # nine days
         (make_absences((7, 11), (14, 18)), [21, 22]),  # a weekend between two events
         (make_absences((7, 10), (14, 18)), []),  # a Friday at work
         (make_absences((7, 18), show=ShowAs.BUSY), []),
@@ -83,7 +83,7 @@ def test_absence_that_began_weeks_ago_counts_for_an_ad_hoc_session(absent_person
 
 
 def test_session_may_follow_a_shorter_absence_at_once() -> None:
-    """T-16: the absence has nine days from Monday to Friday."""
+    """T-16: the absence has nine days from Monday to Friday. The request comes an hour before its last midnight."""
     story = Story(now=utc(2026, 9, 9, 21))
     story.calendars.book(SAM, utc(2026, 8, 28), utc(2026, 9, 10), ShowAs.AWAY)
     story.act(lambda builder: actions.request_ad_hoc_session(builder, Trigger.DOUBT))

@@ -13,7 +13,7 @@ from worker.domain.time.worktime import list_spells, parse_hours
 
 MINUTE, DAY = timedelta(minutes=1), timedelta(days=1)
 EPOCH_DAY = date(1970, 1, 1)
-#: Blocks of the years 1952 to 2075.
+#: Blocks of the years 1952 to 2075, numbered from 1970 on.
 blocks = st.integers(-200, 1200)
 #: Minutes from the place where two blocks meet, often exactly at it or a quarter-hour beside it.
 minutes = st.one_of(st.sampled_from((-16, -15, -1, 0, 1, 15, 16)), st.integers(-3_000, 3_000))

@@ -1,4 +1,9 @@
-"""Reasons why no time slot is possible, and remedies for that (R-8)."""
+"""Reasons why no time slot is possible, and remedies for that (R-8).
+
+`search()` is for a career session of 75 minutes in three weeks of June 2027, which have 15 working days. Both people
+work in Berlin, from 9:00 to 17:00, two hours ahead of UTC. T-3a limits first sessions to two a week, T-4 is about mails
+with these reasons, T-16 about the first days after a long absence.
+"""
 
 from dataclasses import replace
 from datetime import datetime

@@ -1,7 +1,12 @@
-"""Which time slots are possible (T-2) and which one is best (T-3), compared with a slow and simple oracle."""
+"""Which time slots are possible (T-2) and which one is best (T-3), compared with a slow and simple oracle.
+
+`search()` is for a career session of 75 minutes in three weeks of June 2027, best on Tuesday, 15 June. Both people work
+in Berlin, from 9:00 to 17:00, two hours ahead of UTC. T-8 is about blocks for commitments, T-9 about reviews.
+"""
 
 from dataclasses import replace
 from datetime import date, datetime
+from math import inf
 
 import pytest
 from hypothesis import given, settings
@@ -23,7 +28,7 @@ from tests.support.slot_searches import (
     search,
     searches,
 )
-from worker.domain.model import BusyTime, FreeBusy, Preference, SessionKind, Span, TakenTime
+from worker.domain.model import BusyTime, FreeBusy, Person, Preference, SessionKind, Span, TakenTime
 from worker.domain.time.blockers import explain_no_slot
 from worker.domain.time.search import Search
 from worker.domain.time.slots import Slot, find_solo_time, rank_slots
@@ -45,7 +50,11 @@ def test_search_finds_the_same_starts_as_the_oracle(s: Search) -> None:
     assert len({local_day(s.manager, slot.span.start) for slot in slots}) == len(slots)
 
 
-@given(searches(moments=(utc(2027, 1, 11), utc(2027, 6, 10), utc(2026, 12, 21)), hours=HOURS[:4]))
+#: Starts of windows far from clock changes, and working hours that do not reach midnight.
+ORDINARY_DAYS, DAY_HOURS = (utc(2027, 1, 11), utc(2027, 6, 10), utc(2026, 12, 21)), HOURS[:4]
+
+
+@given(searches(moments=ORDINARY_DAYS, hours=DAY_HOURS))
 @settings(max_examples=100, deadline=None)
 def test_slots_are_ordered_by_cost_and_then_by_start(s: Search) -> None:
     """T-3: away from clock changes, costs and order are those of the oracle, which weighs each start."""
@@ -56,7 +65,7 @@ def test_slots_are_ordered_by_cost_and_then_by_start(s: Search) -> None:
     best_by_day: dict[date, tuple[float, datetime]] = {}
     for start in find_starts_slowly(s):
         day = local_day(s.manager, start)
-        best_by_day[day] = min(best_by_day.get(day, (1e9, start)), (compute_cost_slowly(s, start), start))
+        best_by_day[day] = min(best_by_day.get(day, (inf, start)), (compute_cost_slowly(s, start), start))
     assert [(slot.cost, slot.span.start) for slot in rank_slots(s, limit=3)] == sorted(best_by_day.values())[:3]
 
 
@@ -157,7 +166,8 @@ def test_best_slot_is_in_the_morning_of_the_target_day() -> None:
 
 
 def test_preferred_weekday_and_hour_win_over_the_target_day() -> None:
-    slot = find_best_slot(replace(search(), preference=Preference(weekday=3, minute=14 * 60)))
+    thursday_at_two = Preference(weekday=3, minute=14 * 60)
+    slot = find_best_slot(replace(search(), preference=thursday_at_two))
     assert slot.span.start == utc(2027, 6, 17, 12)
     assert "It is on Thursday, the weekday the two prefer." in list_sentences(slot.reasons)
     assert "It is at 14:00, the hour the two prefer." in list_sentences(slot.reasons)
@@ -167,7 +177,8 @@ def test_preference_is_in_the_report_s_time_zone() -> None:
     """Monday 08:00 in Auckland is Sunday in Berlin."""
     dana = person(hours="Mon-Sun 06:00-24:00")
     sam = person("Sam", "Pacific/Auckland", "NZ", "Mon-Sun 06:00-24:00")
-    slot = find_best_slot(replace(search(dana, sam), preference=Preference(weekday=0, minute=8 * 60)))
+    monday_at_eight = Preference(weekday=0, minute=8 * 60)
+    slot = find_best_slot(replace(search(dana, sam), preference=monday_at_eight))
     assert slot.span.start == utc(2027, 6, 13, 20)
 
 
@@ -177,6 +188,7 @@ def test_early_weekdays_win_over_thursday_and_friday(target_day: int, best_day: 
 
     A Thursday or Friday wins only if it is nearer to the target by enough days.
     """
+    # of the weeks of the targets, Wednesday to Friday (16 to 18 June) and Monday (21 June) are left
     s = search(busy=[Span(utc(2027, 6, 14), utc(2027, 6, 16)), Span(utc(2027, 6, 22), utc(2027, 6, 28))])
     assert find_best_slot(replace(s, target=utc(2027, 6, target_day, 12))).span.start.day == best_day
 
@@ -225,30 +237,35 @@ def test_reasons_name_the_start_on_both_clocks() -> None:
 # --- one person alone -----------------------------------------------------------------------------------------------
 
 
+def find_block_time(
+    owner: Person = DANA, window: Span = WINDOW, busy: FreeBusy = FREE, taken: tuple[TakenTime, ...] = ()
+) -> Span | None:
+    """Return the time of a block of 30 minutes."""
+    return find_solo_time(owner, window, 30, busy, taken)
+
+
 def test_block_of_a_commitment_is_early_on_the_latest_working_day() -> None:
     """T-8: it has no buffer. The latest day with room counts, and there the earliest time."""
     busy = FreeBusy(
         (BusyTime(Span(utc(2027, 6, 25), utc(2027, 6, 26))), BusyTime(Span(utc(2027, 6, 24, 7), utc(2027, 6, 24, 8))))
     )
-    assert find_solo_time(DANA, WINDOW, 30, busy, ()) == Span(utc(2027, 6, 24, 8), utc(2027, 6, 24, 8, 30))
+    assert find_block_time(busy=busy) == Span(utc(2027, 6, 24, 8), utc(2027, 6, 24, 8, 30))
 
 
 def test_day_of_a_block_is_in_the_person_s_time_zone() -> None:
     """In Auckland the working day begins on the evening before, in UTC."""
     new_zealander = person("Tui", "Pacific/Auckland", "NZ")
     evening = utc(2027, 6, 23, 21)
-    assert find_solo_time(new_zealander, Span(utc(2027, 6, 21), utc(2027, 6, 23, 22, 30)), 30, FREE, ()) == Span(
-        evening, evening + 30 * MINUTE
-    )
+    window = Span(utc(2027, 6, 21), utc(2027, 6, 23, 22, 30))
+    assert find_block_time(new_zealander, window) == Span(evening, evening + 30 * MINUTE)
 
 
 def test_block_never_uses_unknown_taken_or_non_working_time() -> None:
     """A person without a calendar is free in working hours."""
     window = june_window(8, (9, 0), (10, 0))
     taken_time = TakenTime(june_window(8, (9, 0), (9, 20)), "s1")
-    assert find_solo_time(DANA, window, 30, FreeBusy(is_known=False), ()) is None
-    assert find_solo_time(DANA, window, 30, FREE, (taken_time,)) == june_window(8, (9, 30), (10, 0))
-    assert find_solo_time(DANA, june_window(12, (9, 0), (17, 0)), 30, FREE, ()) is None
-    assert find_solo_time(person(calendar="none"), window, 30, FreeBusy(is_known=False), ()) == june_window(
-        8, (9, 0), (9, 30)
-    )
+    unknown, saturday = FreeBusy(is_known=False), june_window(12, (9, 0), (17, 0))
+    assert find_block_time(window=window, busy=unknown) is None
+    assert find_block_time(window=window, taken=(taken_time,)) == june_window(8, (9, 30), (10, 0))
+    assert find_block_time(window=saturday) is None
+    assert find_block_time(person(calendar="none"), window, busy=unknown) == june_window(8, (9, 0), (9, 30))
