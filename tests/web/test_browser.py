@@ -34,7 +34,7 @@ def get_first_name(address: str) -> str:
 
 
 def fill_contract(page: Page, company: CompanyOnServers, report: str) -> None:
-    """Fill in the four parts of the contract."""
+    """Fill in the four parts of the contract. The manager's promise has the word "soon", about which the page asks."""
     due = company.clock().date() + timedelta(days=20)
     page.fill("#report-0-text", "Draft one page on direction")
     page.fill("#report-0-due", f"{due}")
@@ -46,6 +46,7 @@ def fill_contract(page: Page, company: CompanyOnServers, report: str) -> None:
 
 
 def send_contract(page: Page, report: str) -> None:
+    """Preview the contract with this report, with the question about "soon", and send it."""
     page.get_by_role("button", name="See what both will receive").click()
     expect(page.get_by_role("heading", name="Before it is sent")).to_be_visible()
     expect(page.get_by_text("leaves open what will be done")).to_be_visible()
@@ -129,7 +130,7 @@ def test_a_contract_can_be_written_and_sent_with_the_keyboard_alone(company: Com
         due = company.clock().date() + timedelta(days=20)
         for field, value in (
             ("#report-0-text", "Draft one page"),
-            ("#report-0-due", f"{due:%m%d%Y}"),
+            ("#report-0-due", f"{due:%m%d%Y}"),  # typed without separators, as the field is in English
             ("#manager-0-text", "Introduce Lee to Priya soon"),
             ("#manager-0-due", f"{due:%m%d%Y}"),
         ):
@@ -168,7 +169,7 @@ def test_a_draft_survives_a_closed_tab_and_an_error_leads_to_its_field(company: 
 
 def build_links(company: CompanyOnServers) -> dict[str, str]:
     """Return a link to each of the pages, as mails contain them."""
-    signer = LinkSigner("http://longarc.test", [key.get_secret_value() for key in company.worker.settings.keys])
+    signer = LinkSigner(BASE_URL, [key.get_secret_value() for key in company.worker.settings.keys])
     sessions = company.worker.store.queries.list_sessions(PairId(DANA, NOAH))
     next_id = next(session.id for session in sessions if session.booked and session.kind == "career")
     report, third_address = company.worker.store.people.get_person(NOAH), f"priya@{NOAH.partition('@')[2]}"
@@ -187,7 +188,7 @@ def build_links(company: CompanyOnServers) -> dict[str, str]:
         name: signer.build_url(LinkClaims(person=address, purpose=purpose, subject_id=about, issued_at=company.clock()))
         for name, (address, purpose, about) in readers.items()
     }
-    # needs no link, because a browser that has opened the link "status" before may open it
+    # the page "quarter" needs no link: a browser that has opened the link "status" before may open it
     return {**links, "quarter": f"{BASE_URL}/status/quarter"}
 
 
@@ -234,7 +235,8 @@ def test_no_mail_is_wider_than_the_screen_of_a_phone(company: CompanyOnServers) 
     """The samples have a name of eighty letters and a web address of more than 150 letters in a commitment."""
     renderer = MailRenderer(sender="longarc@x.example", domain="x.example")
     too_wide: list[str] = []
-    with company.open_page({"width": 375, "height": 700}) as page:
+    phone_width = 375
+    with company.open_page({"width": phone_width, "height": 700}) as page:
         for sample in {sample.name: sample for sample in list_samples()}.values():
             long_sample = replace(sample, to=replace(sample.to, name="W" * 80), reason="w" * 200)
             long_commitments = tuple(
@@ -246,7 +248,7 @@ def test_no_mail_is_wider_than_the_screen_of_a_phone(company: CompanyOnServers) 
             ).get_body(("html",))
             assert body is not None
             page.set_content(body.get_content())
-            if page.evaluate("document.documentElement.scrollWidth") > 375:
+            if page.evaluate("document.documentElement.scrollWidth") > phone_width:
                 too_wide.append(sample.key)
     assert too_wide == []
 
@@ -281,7 +283,7 @@ def test_axe_finds_no_violation_on_any_page(company: CompanyOnServers) -> None:
                     page.get_by_role("button", name="See what both will receive").click()
                 if name == "time":
                     page.fill("[name=day]", "2027-01-15")
-                    page.fill("[name=hour]", "20:00")
+                    page.fill("[name=hour]", "20:00")  # outside of working hours
                     page.get_by_role("button", name="Look it up").click()
                 open_all_details(page)
                 assert list_axe_findings(page) == [], name
@@ -289,8 +291,9 @@ def test_axe_finds_no_violation_on_any_page(company: CompanyOnServers) -> None:
                     page.get_by_role("link", name="Noah", exact=True).first.click()
                     open_all_details(page)
                     assert list_axe_findings(page) == [], "person"
-            page.goto("http://longarc.test/")
+            page.goto(f"{BASE_URL}/")
             assert list_axe_findings(page) == [], "front"
+            # proves that axe finds what is wrong
             page.evaluate("document.querySelector('main').append(document.createElement('input'))")
             assert len(list_axe_findings(page)) == 1, "axe did not find the input without a label"
 
@@ -310,8 +313,8 @@ def test_r38_axe_finds_no_violation_after_a_press(company: CompanyOnServers) -> 
         ):
             for opened_page in (page, other):
                 opened_page.goto(link)
-            press_time(other, 0)
-            press_time(page, 2)  # this page is outdated since the press in the other one
+            press_time(other, number=0)
+            press_time(page, number=2)  # this page is outdated since the press in the other one
             expect(page.get_by_role("status").first).to_contain_text(
                 "out of date" if locale == "en" else "nicht mehr aktuell"
             )
@@ -323,5 +326,6 @@ def test_r38_axe_finds_no_violation_after_a_press(company: CompanyOnServers) -> 
 
 
 def press_time(page: Page, number: int) -> None:
+    """Press the button of a proposed time, counted from 0."""
     page.locator("ul.times button").nth(number).click()
     expect(page.get_by_role("status").first).to_be_visible()

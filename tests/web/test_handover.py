@@ -6,15 +6,21 @@ import re
 import pytest
 from flask.testing import FlaskClient
 
-from tests.support.companies import DANA, DAY, SAM, WEEK, contract, pair, texts
+from tests.support.companies import BASE_URL, DANA, DAY, SAM, WEEK, contract, pair, texts
 from tests.support.web_company import ALEX, LEE, SECRETS, WebCompany, hidden_value, send_form, text
 from worker.domain.model import CommitmentStanding, EffectKind, Owner, PairId, SessionKind
+from worker.domain.planning.preparations import PROMPT_VARIANTS
 from worker.links import Purpose
+from worker.store.renames import rename_people
 from worker.web.team import make_url_id
 
 FORMER_PAIR, NEW_PAIR = PairId(DANA, SAM), PairId(LEE, SAM)
-#: The text of Dana's open promise to Sam.
-PROMISE = "Speak with Jordan about quillwort"
+#: The text of Dana's open promise to Sam, and a word that stands in no other text.
+PROMISE, PROMISE_WORD = "Speak with Jordan about quillwort", "quillwort"
+#: Such a word of an older promise, SECRETS[SAM].
+OLDER_PROMISE_WORD = "zephyrine"
+#: The report's commitment and the open question of Sam's contract with Dana: see `companies.contract`.
+SAMS_PLAN, OPEN_QUESTION = "Draft one page on direction", "What would make this the right place"
 
 
 @pytest.fixture
@@ -47,7 +53,7 @@ def list_recipients(company: WebCompany, name: str) -> list[str]:
 
 
 def find_line_id(client: FlaskClient, words: str) -> str:
-    """Return the id of the line on the report's page that begins with these words."""
+    """Return the id of the line on the report's page that contains these words, and that the report may pass on."""
     page = client.get("/me").get_data(as_text=True)
     match = re.search(rf'name="line" value="(\w+)"[^>]*> <span>[^<]*{words}', page)
     assert match, page
@@ -55,6 +61,7 @@ def find_line_id(client: FlaskClient, words: str) -> str:
 
 
 def find_promise_id(company: WebCompany) -> str:
+    """Return the id of Dana's open promise to Sam."""
     return company.open_commitment_id("manager", DANA, SAM)
 
 
@@ -71,8 +78,8 @@ def test_r36_t17_the_report_and_the_former_manager_get_one_mail_each(handover_co
     assert PROMISE not in texts([mail]) and "If you do nothing, nothing goes on" in texts([mail])
     assert list_recipients(handover_company, "open_promises") == [f"Dana Whitfield <{DANA}>"]
     assert PROMISE in texts(office.mails("open_promises"))
-    assert list_recipients(handover_company, "pair_ended") == []
-    assert "https://longarc.corp.example/in/" in texts(office.mails("open_promises"))
+    assert list_recipients(handover_company, "pair_ended") == []  # the two mails take its place
+    assert f"{BASE_URL}/in/" in texts(office.mails("open_promises"))
 
 
 def test_t5_r35_the_prompts_continue_their_rotation_with_a_new_manager(handover_company: WebCompany) -> None:
@@ -81,20 +88,20 @@ def test_t5_r35_the_prompts_continue_their_rotation_with_a_new_manager(handover_
     former_numbers = [mail.number for mail in office.effects("reflection_prompt") if mail.to == SAM]
     office.run_to(next(s for s in handover_company.sessions(LEE, SAM) if s.booked).span.start)
     new_numbers = [mail.number for mail in office.effects("reflection_prompt") if mail.to == SAM][len(former_numbers) :]
-    assert new_numbers == [(former_numbers[-1] + 1) % 3]
+    assert new_numbers == [(former_numbers[-1] + 1) % PROMPT_VARIANTS]
 
 
 def test_r36_without_a_choice_of_the_report_nothing_reaches_the_new_manager(handover_company: WebCompany) -> None:
     """R-36: no content of the former pair is in the mails or on the pages of the new manager."""
     office = handover_company.office
     office.run_to(next(s for s in handover_company.sessions(LEE, SAM) if s.booked).span.start)
-    mails = [mail for mail in office.mailer.sent if LEE in str(mail[1]["To"])]
+    mails = [mail for mail in office.mails() if LEE in str(mail["To"])]
     assert any(mail.to == LEE and mail.pair == NEW_PAIR for mail in office.effects("brief"))
-    assert PROMISE not in texts([mail for _, mail in mails]) and SECRETS[SAM] not in texts([mail for _, mail in mails])
+    assert PROMISE not in texts(mails) and SECRETS[SAM] not in texts(mails)
     client = handover_company.visitor(LEE, Purpose.TEAM)
     for path in ("/team", f"/team/person/{make_url_id(NEW_PAIR)}", "/team/data"):
         answer = client.get(path).get_data(as_text=True)
-        assert "quillwort" not in answer and "zephyrine" not in answer, path
+        assert PROMISE_WORD not in answer and OLDER_PROMISE_WORD not in answer, path
 
 
 def test_r36_the_first_brief_has_only_the_lines_that_the_report_chose(handover_company: WebCompany) -> None:
@@ -102,25 +109,25 @@ def test_r36_the_first_brief_has_only_the_lines_that_the_report_chose(handover_c
     office, client = handover_company.office, handover_company.visitor(SAM, Purpose.ME)
     before = handover_company.read_database()
     page = text(client.get("/me"))
-    assert "What goes on to Lee" in page and PROMISE in page and "Draft one page on direction" in page
+    assert "What goes on to Lee" in page and PROMISE in page and SAMS_PLAN in page
     assert handover_company.read_database() == before, "opening the page changed something"
-    question_id = find_line_id(client, "What would make this")
+    question_id = find_line_id(client, OPEN_QUESTION)
     assert send_form(client, "/me", "/me/handover", line=question_id).status_code == 303
     assert f'value="{question_id}" checked' in client.get("/me").get_data(as_text=True)
     first_session = next(s for s in handover_company.sessions(LEE, SAM) if s.booked)
     office.run_to(first_session.span.start)
     (brief,) = [mail for key, mail in office.mailer.sent if key.startswith(f"brief:{first_session.id}")]
     assert "What Sam passed on to you" in texts([brief])
-    assert "What would make this the right place" in texts([brief])
-    assert PROMISE not in texts([brief]) and "Draft one page" not in texts([brief])
+    assert OPEN_QUESTION in texts([brief])
+    assert PROMISE not in texts([brief]) and SAMS_PLAN not in texts([brief])
     person_page = text(handover_company.visitor(LEE, Purpose.TEAM).get(f"/team/person/{make_url_id(NEW_PAIR)}"))
-    assert "What would make this the right place" in person_page and PROMISE not in person_page
+    assert OPEN_QUESTION in person_page and PROMISE not in person_page
 
 
 def test_r28_r36_a_note_is_passed_on_only_when_the_report_chose_it(company: WebCompany) -> None:
     """R-28, R-36: each line of a note is chosen by itself, and is shown with its author."""
     office, session = company.office, company.held_session()
-    office.run_to(session.span.end + 9 * DAY)  # the session ends without a contract, so that notes belong to it
+    office.run_to(session.span.end + 9 * DAY)  # until the session is unfinished, so that notes belong to it
     office.worker.notes.save(session.id, Owner.REPORT, ["Teaching gives me marigolds", "The night shifts do not"])
     office.worker.notes.save(session.id, Owner.MANAGER, ["Ask about primroses"])
     change_manager(company)
@@ -141,12 +148,10 @@ def test_r28_r36_a_note_is_passed_on_only_when_the_report_chose_it(company: WebC
 
 def test_the_report_can_change_the_choice_until_the_first_session(handover_company: WebCompany) -> None:
     office, client = handover_company.office, handover_company.visitor(SAM, Purpose.ME)
-    question_id, plan_id = find_line_id(client, "What would make this"), find_line_id(client, "Draft one page")
+    question_id, plan_id = find_line_id(client, OPEN_QUESTION), find_line_id(client, SAMS_PLAN)
     send_form(client, "/me", "/me/handover", line=question_id)
     send_form(client, "/me", "/me/handover", line=plan_id)
-    assert [line.text for line in office.store.handovers.load_content(FORMER_PAIR).lines] == [
-        "Draft one page on direction"
-    ]
+    assert [line.text for line in office.store.handovers.load_content(FORMER_PAIR).lines] == [SAMS_PLAN]
     token = hidden_value(client.get("/me"), "token")
     assert client.post("/me/handover", data={"token": token, "line": "no-such-line"}).status_code == 303
     assert office.store.handovers.load_content(FORMER_PAIR).lines == ()
@@ -154,11 +159,9 @@ def test_the_report_can_change_the_choice_until_the_first_session(handover_compa
     office.run_to(next(s for s in handover_company.sessions(LEE, SAM) if s.booked).span.end)
     later_client = handover_company.visitor(SAM, Purpose.ME)
     page = text(later_client.get("/me"))
-    assert "What you passed on to Lee" in page and "What would make this" not in page
+    assert "What you passed on to Lee" in page and OPEN_QUESTION not in page
     assert send_form(later_client, "/me", "/me/handover", line=question_id).status_code == 409
-    assert [line.text for line in office.store.handovers.load_content(FORMER_PAIR).lines] == [
-        "Draft one page on direction"
-    ]
+    assert [line.text for line in office.store.handovers.load_content(FORMER_PAIR).lines] == [SAMS_PLAN]
 
 
 def test_a_report_without_a_new_manager_can_pass_nothing_on(company: WebCompany) -> None:
@@ -170,19 +173,21 @@ def test_a_report_without_a_new_manager_can_pass_nothing_on(company: WebCompany)
 # --- the former manager's promises ---
 
 
-def decide(company: WebCompany, decision: str, commitment: str) -> int:
+def decide(company: WebCompany, decision: str, commitment_id: str) -> int:
+    """Send Dana's decision about an open promise, and return the status of the answer."""
     client = company.visitor(DANA, Purpose.TEAM)
-    return send_form(client, "/team", f"/team/promise/{commitment}/{decision}").status_code
+    return send_form(client, "/team", f"/team/promise/{commitment_id}/{decision}").status_code
 
 
-def get_standing(company: WebCompany, commitment: str) -> CommitmentStanding:
-    loaded = company.office.store.queries.get_commitment(commitment)
+def get_standing(company: WebCompany, commitment_id: str) -> CommitmentStanding:
+    loaded = company.office.store.queries.get_commitment(commitment_id)
     assert loaded is not None
     return loaded.standing
 
 
-def has_block(company: WebCompany, commitment: str) -> bool:
-    return any(str(event.key).startswith(commitment) for event in company.office.events(DANA))
+def has_block(company: WebCompany, commitment_id: str) -> bool:
+    """Return whether Dana's calendar has the event for the commitment."""
+    return any(str(event.key).startswith(commitment_id) for event in company.office.events(DANA))
 
 
 def test_r36_the_block_of_a_promise_that_the_former_manager_keeps_stays(handover_company: WebCompany) -> None:
@@ -214,7 +219,7 @@ def test_r36_a_promise_offered_to_the_new_manager_needs_the_reports_choice(hando
     lee = handover_company.visitor(LEE, Purpose.TEAM)
     path = f"/team/person/{make_url_id(NEW_PAIR)}"
     assert PROMISE not in text(lee.get(path))
-    send_form(client, "/me", "/me/handover", line=find_line_id(client, "Speak with Jordan"))
+    send_form(client, "/me", "/me/handover", line=find_line_id(client, PROMISE))
     assert "Dana suggests that you take this over" in text(lee.get(path))
     assert decide(handover_company, "end", promise_id) == 409  # the promise has ended already
 
@@ -236,18 +241,18 @@ def test_a_manager_decides_only_about_own_promises_of_ended_pairs(handover_compa
     assert send_form(lee, "/team", f"/team/promise/{promise_id}/end").status_code == 404
     current_promise_id = handover_company.open_commitment_id("manager", LEE, ALEX)
     assert send_form(lee, "/team", f"/team/promise/{current_promise_id}/end").status_code == 404
-    assert decide(handover_company, "give", promise_id) == 404
+    assert decide(handover_company, "no-such-decision", promise_id) == 404
     assert get_standing(handover_company, promise_id) is CommitmentStanding.OPEN
 
 
 def test_t18_promises_end_when_the_manager_leaves_and_the_mail_mentions_it(company: WebCompany) -> None:
-    """T-18, T-17: the mail about the new manager says that a promise ended; only the report's page has its text."""
+    """T-18, T-17: promises end within days. The mail about the new manager says so; the report's page has the text."""
     office = company.office
     office.worker.contracts.record(company.held_session().id, contract(office.clock(), PROMISE))
     office.run(DAY)
     promise_id = find_promise_id(company)
     change_manager(company, dana_stays=False)
-    assert get_standing(company, promise_id) is CommitmentStanding.OPEN
+    assert get_standing(company, promise_id) is CommitmentStanding.OPEN  # the row may be missing by mistake
     office.run(4 * DAY)
     assert get_standing(company, promise_id) is CommitmentStanding.LET_GO
     (mail,) = [mail for mail in office.mails("new_manager") if SAM in str(mail["To"])]
@@ -286,10 +291,8 @@ def test_a_new_manager_is_announced_also_weeks_after_the_pair_ended(company: Web
 
 def test_the_handover_survives_a_new_address_of_the_manager(handover_company: WebCompany) -> None:
     office, client = handover_company.office, handover_company.visitor(SAM, Purpose.ME)
-    send_form(client, "/me", "/me/handover", line=find_line_id(client, "What would make this"))
+    send_form(client, "/me", "/me/handover", line=find_line_id(client, OPEN_QUESTION))
     with office.store.database.write() as connection:
-        from worker.store.renames import rename_people
-
         rename_people(office.store.database, connection, {LEE: "lee.haddad@corp.example"})
     renamed_pair = PairId("lee.haddad@corp.example", SAM)
     incoming = office.store.handovers.find_incoming(renamed_pair)
@@ -299,13 +302,13 @@ def test_the_handover_survives_a_new_address_of_the_manager(handover_company: We
 
 def test_the_file_of_each_of_the_three_has_only_their_part_of_the_handover(handover_company: WebCompany) -> None:
     client = handover_company.visitor(SAM, Purpose.ME)
-    send_form(client, "/me", "/me/handover", line=find_line_id(client, "What would make this"))
+    send_form(client, "/me", "/me/handover", line=find_line_id(client, OPEN_QUESTION))
     reports_file = json.loads(client.get("/me/data").get_data(as_text=True))
     by_manager = {pair_in_file["manager"]: pair_in_file for pair_in_file in reports_file["pairs"]}
     assert by_manager[LEE]["passed_on_by_the_report"][0]["kind"] == "question"
     assert by_manager[DANA]["contracts"] and not by_manager[LEE]["contracts"]
     new_managers_file = handover_company.visitor(LEE, Purpose.TEAM).get("/team/data").get_data(as_text=True)
-    assert "What would make this" in new_managers_file and "quillwort" not in new_managers_file
+    assert OPEN_QUESTION in new_managers_file and PROMISE_WORD not in new_managers_file
     former_managers_file = handover_company.visitor(DANA, Purpose.TEAM).get("/team/data").get_data(as_text=True)
     assert "passed_on" not in former_managers_file
     (open_promise,) = json.loads(former_managers_file)["open_promises_to_former_reports"]
@@ -317,7 +320,7 @@ def test_the_file_of_each_of_the_three_has_only_their_part_of_the_handover(hando
     ]
     assert line["text"] == PROMISE
     new_managers_file = handover_company.visitor(LEE, Purpose.TEAM).get("/team/data").get_data(as_text=True)
-    assert "quillwort" not in new_managers_file and "former" not in new_managers_file
+    assert PROMISE_WORD not in new_managers_file and "former" not in new_managers_file
 
 
 def test_the_sessions_of_the_former_pair_are_cancelled(handover_company: WebCompany) -> None:

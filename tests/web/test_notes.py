@@ -9,6 +9,7 @@ from worker.links import Purpose
 from worker.web.team import make_url_id
 
 SAM_PAGE = f"/team/person/{make_url_id(PairId(DANA, SAM))}"
+#: The fields of the form of a note. The line of spaces is left out.
 LINES = {"line-0": "Less on-call, <b>more</b> teaching", "line-1": "  ", "line-2": "Berlin in spring"}
 
 
@@ -54,7 +55,7 @@ def test_r28_a_conversation_with_a_contract_takes_no_note(company: WebCompany) -
     assert "Leave a note" not in text(sam.get("/me"))
     assert send_form(sam, "/me", f"/me/note/{company.contracted_session().id}", **LINES).status_code == 409
     assert send_form(sam, "/me", f"/me/note/{company.contracted_session(DANA, KIM).id}", **LINES).status_code == 404
-    assert send_form(sam, "/me", "/me/note/none", **LINES).status_code == 404
+    assert send_form(sam, "/me", "/me/note/no-such-session", **LINES).status_code == 404
 
 
 def test_r28_both_files_have_the_notes_of_the_pair(company: WebCompany) -> None:
@@ -72,16 +73,16 @@ def test_r28_both_files_have_the_notes_of_the_pair(company: WebCompany) -> None:
 
 
 def test_r32_the_page_shows_a_kept_commitment_until_a_mail_mentions_it(company: WebCompany) -> None:
-    """To open the page does not count as a mention; the mail does."""
+    """R-32: to open the page does not count as a mention; the mail does, and each commitment is mentioned once."""
     mention = "Sam has done what was promised: Draft one page on direction"
     sam, dana = company.visitor(SAM, Purpose.ME), company.visitor(DANA, Purpose.TEAM)
     assert mention not in text(dana.get(SAM_PAGE))
-    assert "Dana has done what was promised" not in text(sam.get("/me"))  # the prompt has mentioned it
-    managers_commitment = next(
+    assert "Dana has done what was promised" not in text(sam.get("/me"))  # a prompt has mentioned Dana's promise
+    managers_kept_commitment = next(
         c for c in company.office.store.queries.list_commitments(PairId(DANA, SAM)) if not c.is_open
     )
-    assert company.office.store.mentions.list_mentioned(Owner.REPORT, [managers_commitment.id]) == {
-        managers_commitment.id
+    assert company.office.store.mentions.list_mentioned(Owner.REPORT, [managers_kept_commitment.id]) == {
+        managers_kept_commitment.id
     }
     own_id = company.open_commitment_id("report")
     send_form(sam, "/me", f"/me/commitment/{own_id}/done")

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from sqlalchemy import select
 from werkzeug.test import TestResponse
 
-from tests.support.companies import DANA, MINUTE, SAM, new_store
+from tests.support.companies import DANA, SAM, new_store
 from tests.support.notifying import NotifyingOffice, notification_settings
 from worker.domain.model import Answer
 from worker.process_metrics import REGISTRY
@@ -26,7 +26,9 @@ from worker.web.notifications import MAX_BODY_BYTES
 from worker.web.security import MAX_FORM_BYTES
 from worker.web.server import PageServer
 
+#: The fields of an item of Microsoft Graph that we read.
 ITEM_FIELDS = ("subscriptionId", "clientState", "changeType", "lifecycleEvent")
+#: Right and wrong values of such a field.
 VALUES = (
     st.none()
     | st.integers()
@@ -34,18 +36,22 @@ VALUES = (
     | st.lists(st.text(max_size=3), max_size=2)
     | st.sampled_from(["updated", "missed", "a"])
 )
+#: The content of a body: items, and other values in their place.
 ITEMS = st.lists(st.fixed_dictionaries({}, optional=dict.fromkeys(ITEM_FIELDS, VALUES)) | VALUES, max_size=4)
 GOOGLE, OUTLOOK = "/notify/google", "/notify/outlook"
 #: The size of the chunks in which a test sends a body.
 CHUNK_BYTES = 64 * 1024
+#: How long a worker is woken at most once: notifications that follow within this time share one wake-up, at its end.
+WAKING_PERIOD = timedelta(seconds=5)
+#: A flood of forged notifications: from so many connections at once, so many from each.
+FLOOD_CONNECTIONS, FLOOD_NOTIFICATIONS = 4, 500
 
 
 @pytest.fixture
 def office() -> Iterator[NotifyingOffice]:
+    """Dana and Sam with a booked session. The channels of both calendars are open, and no worker is to be woken."""
     notifying_office = NotifyingOffice()
-    notifying_office.tick_until_quiet()
-    notifying_office.clock.advance(MINUTE)
-    notifying_office.tick_until_quiet()
+    notifying_office.prove_channels()
     notifying_office.sync_delays.clear()
     yield notifying_office
     notifying_office.close()
@@ -103,6 +109,11 @@ def make_graph_item(open_channel: Channel, **changes: Any) -> dict[str, Any]:
     return fields | changes
 
 
+def make_forged_token(channel_id: str) -> str:
+    """Return a text of the form of a channel's token, with a wrong signature."""
+    return f"{channel_id}.{'0' * 43}"
+
+
 def post_items(client: FlaskClient, *items: dict[str, Any]) -> TestResponse:
     return client.post(OUTLOOK, json={"value": list(items)})
 
@@ -124,11 +135,12 @@ def test_a_notification_of_google_makes_its_calendar_due_and_wakes_a_worker(
     assert office.sync_delays == [timedelta(0)]
 
 
-def test_several_items_of_microsoft_in_one_body_wake_a_worker_once_now(
+def test_several_items_of_microsoft_in_one_body_wake_a_worker_once_at_once(
     office: NotifyingOffice, client: FlaskClient
 ) -> None:
+    """The worker then reads the change: Sam has declined, so that the session is deferred."""
     office.calendar.answer(DANA, office.session().key, SAM, Answer.DECLINED)
-    office.calendar.undelivered.clear()
+    office.calendar.undelivered.clear()  # the notifications that the calendar itself sends
     office.clock.advance(timedelta(seconds=10))
     answer = post_items(
         client,
@@ -138,7 +150,7 @@ def test_several_items_of_microsoft_in_one_body_wake_a_worker_once_now(
     )
     assert (answer.status_code, answer.data) == (202, b"")
     # one wake-up at once, and one for the notifications that follow
-    assert office.sync_delays == [timedelta(0), timedelta(seconds=5)]
+    assert office.sync_delays == [timedelta(0), WAKING_PERIOD]
     office.tick_until_quiet()
     assert office.session().count == 1
 
@@ -149,7 +161,7 @@ def test_repeated_notifications_wake_a_worker_at_most_once_in_five_seconds(
     """Each is answered as the first one."""
     for _ in range(50):
         assert client.post(GOOGLE, headers=make_google_headers(find_channel(office))).status_code == 204
-    assert office.sync_delays == [timedelta(0), timedelta(seconds=5)]
+    assert office.sync_delays == [timedelta(0), WAKING_PERIOD]
 
 
 def test_the_sync_message_of_google_makes_nothing_due(office: NotifyingOffice, client: FlaskClient) -> None:
@@ -174,11 +186,11 @@ def test_a_handshake_that_is_too_long_or_comes_by_get_is_refused(client: FlaskCl
 @pytest.mark.parametrize(
     ("name", "value"),
     [
-        ("X-Goog-Channel-Token", "0" * 32 + "." + "0" * 43),
+        ("X-Goog-Channel-Token", make_forged_token("0" * 32)),
         ("X-Goog-Channel-Token", ""),
         ("X-Goog-Channel-ID", "0" * 32),
         ("X-Goog-Resource-ID", "another resource"),
-        ("X-Goog-Resource-State", "gone"),
+        ("X-Goog-Resource-State", "no-such-state"),
     ],
 )
 def test_a_forged_notification_changes_nothing_and_gets_the_usual_answer(
@@ -198,7 +210,7 @@ def test_a_forged_notification_changes_nothing_and_gets_the_usual_answer(
         {"clientState": None},
         {"clientState": ["a"]},
         {"subscriptionId": "another"},
-        {"changeType": "exploded"},
+        {"changeType": "no-such-type"},
     ],
 )
 def test_a_forged_item_changes_nothing_and_other_items_count(
@@ -230,11 +242,11 @@ def test_a_body_that_is_too_long_is_ignored(office: NotifyingOffice, client: Fla
 def test_a_body_sent_in_chunks_has_the_same_limit(tmp_path: Path) -> None:
     """A body without a content length is buffered by the server, which refuses it before its end when it is too long.
 
-    The server accepts up to twice the limit of a form, and a notification is ignored above `MAX_BODY_BYTES`.
+    The server accepts up to twice the limit of a form, and a notification is ignored above `MAX_BODY_BYTES`. Spaces
+    after the JSON make each body as long as the test needs it.
     """
     office = make_serving_office(tmp_path)
-    office.clock.advance(MINUTE)
-    office.tick_until_quiet()
+    office.prove_channels()
     office.sync_delays.clear()
     item = json.dumps({"value": [make_graph_item(find_channel(office))]}).encode()
     with PageServer(office.worker) as pages:
@@ -302,40 +314,41 @@ def test_a_notification_makes_the_calendar_due_also_without_a_queue(
 
 
 def test_pages_are_served_during_a_flood_of_forged_notifications(tmp_path: Path) -> None:
-    """Four connections send 500 each; a page that is requested meanwhile is answered before they end."""
+    """A page that is requested meanwhile is answered before the flood ends."""
     office = make_serving_office(tmp_path)
     before = read_state(office)
     statuses: list[int] = []
-    is_flooded = Event()
+    is_flooded, flood_size = Event(), FLOOD_CONNECTIONS * FLOOD_NOTIFICATIONS
 
     def flood(port: int) -> None:
         connection = HTTPConnection("127.0.0.1", port, timeout=30)
-        for number in range(500):
+        for number in range(FLOOD_NOTIFICATIONS):
+            channel_id = f"{number:032x}"
             forged_headers = {
-                "X-Goog-Channel-ID": f"{number:032x}",
-                "X-Goog-Channel-Token": f"{number:032x}.{'0' * 43}",
+                "X-Goog-Channel-ID": channel_id,
+                "X-Goog-Channel-Token": make_forged_token(channel_id),
             }
             other_headers = {"X-Goog-Resource-ID": "r", "X-Goog-Resource-State": "exists"}
             connection.request("POST", GOOGLE, headers={**forged_headers, **other_headers})
             answer = connection.getresponse()
             answer.read()
             statuses.append(answer.status)
-            if len(statuses) >= 200:
+            if len(statuses) >= FLOOD_NOTIFICATIONS // 2:
                 is_flooded.set()
         connection.close()
 
     with PageServer(office.worker) as pages:
-        senders = [Thread(target=flood, args=(pages.port,)) for _ in range(4)]
+        senders = [Thread(target=flood, args=(pages.port,)) for _ in range(FLOOD_CONNECTIONS)]
         for sender in senders:
             sender.start()
         assert is_flooded.wait(30)
         page = HTTPConnection("127.0.0.1", pages.port, timeout=30)
         page.request("GET", "/healthy")
         assert page.getresponse().status == 200
-        assert len(statuses) < 2000, "the page was answered only after the flood"
+        assert len(statuses) < flood_size, "the page was answered only after the flood"
         page.close()
         for sender in senders:
             sender.join()
-    assert statuses == [204] * 2000
+    assert statuses == [204] * flood_size
     assert read_state(office) == before and office.sync_delays == []
     office.close()

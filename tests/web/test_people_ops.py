@@ -16,11 +16,14 @@ from worker.links import Purpose
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning:authlib")  # of the issuer of another project
 
 PAGE = "/people-ops/openings"
-OPENING = {"title": "Lead of <billing>", "kind": "project", "until": "2027-03-31", "contact": "ines@corp.example"}
+#: The path of the only opening: that in line 2 of the file, below the names of the columns.
+OPENING_PATH = f"{PAGE}/2"
+OPENING = {"title": "Lead of <billing>", "kind": "project", "until": "2099-03-31", "contact": "ines@corp.example"}
 
 
 @pytest.fixture(name="company")
-def company_with_openings(saved_company: SavedCompany, tmp_path: Path, issuer: str) -> Iterator[WebCompany]:
+def company_with_openings_file(saved_company: SavedCompany, tmp_path: Path, issuer: str) -> Iterator[WebCompany]:
+    """The company with a sign-in and the path of an openings file, which does not exist yet. Its clock shows today."""
     company = WebCompany.of(
         saved_company, tmp_path, openings=str(tmp_path / "openings.csv"), **sign_in_settings(issuer)
     )
@@ -44,14 +47,15 @@ def test_r29_an_opening_is_added_changed_and_removed_and_reports_see_it(company:
     assert "<billing>" not in page.text
     assert "Lead of <billing>" in text(company.visitor(SAM, Purpose.ME).get("/me"))
     changed_fields = {**OPENING, "title": "Lead of payments", "version": hidden_value(page, "version")}
-    assert send_form(client, PAGE, f"{PAGE}/2/change", **changed_fields).status_code == 303
+    assert send_form(client, PAGE, f"{OPENING_PATH}/change", **changed_fields).status_code == 303
     assert "Lead of payments" in text(client.get(PAGE))
     assert (
-        send_form(client, PAGE, f"{PAGE}/2/remove", version=hidden_value(client.get(PAGE), "version")).status_code
+        send_form(client, PAGE, f"{OPENING_PATH}/remove", version=hidden_value(client.get(PAGE), "version")).status_code
         == 303
     )
     assert "None yet." in text(client.get(PAGE))
-    operator_actions = company.office.store.operator_actions.list_latest(9)
+    operator_actions = company.office.store.operator_actions.list_latest(limit=9)
+    # one for each of the three changes
     assert [(action.by, action.name) for action in operator_actions] == [(HILDA, "openings")] * 3
 
 
@@ -63,7 +67,7 @@ def test_an_invalid_opening_is_reported_and_the_entries_are_kept(company: WebCom
     assert "Write the whole address of a page" in text(page)
     assert 'value="jobs.corp.example"' in page.text
     assert not company.office.settings.openings_file.exists()
-    assert company.office.store.operator_actions.list_latest(9) == []
+    assert company.office.store.operator_actions.list_latest(limit=9) == []
 
 
 def test_each_invalid_field_is_explained_in_the_language_of_the_browser(company: WebCompany) -> None:
@@ -83,7 +87,7 @@ def test_each_invalid_field_is_explained_in_the_language_of_the_browser(company:
 def test_a_change_of_openings_that_somebody_else_changed_is_refused(company: WebCompany) -> None:
     client, file = sign_in_as_people_ops(company), company.office.settings.openings_file
     version = hidden_value(client.get(PAGE), "version")
-    file.write_text("title,kind,until\nDesigner,opening,2027-02-26\n", encoding="utf-8")
+    file.write_text("title,kind,until\nDesigner,opening,2099-02-26\n", encoding="utf-8")
     page = send_form(client, PAGE, PAGE, version=version, **OPENING)
     assert (page.status_code, "Somebody else has changed the openings" in text(page)) == (409, True)
     assert "Designer" in text(client.get(PAGE))
@@ -91,7 +95,7 @@ def test_a_change_of_openings_that_somebody_else_changed_is_refused(company: Web
 
 def test_problems_of_the_file_are_shown_and_it_cannot_be_changed(company: WebCompany) -> None:
     file = company.office.settings.openings_file
-    file.write_text("title,kind,until\nDesigner,job,2027-02-26\n", encoding="utf-8")
+    file.write_text("title,kind,until\nDesigner,job,2099-02-26\n", encoding="utf-8")
     page = sign_in_as_people_ops(company).get(PAGE)
     assert "openings.csv:line 2, kind" in text(page)
     assert "Add one" not in text(page)
@@ -104,13 +108,13 @@ def test_openings_are_changed_only_by_people_ops_with_valid_forms(company: WebCo
     token = hidden_value(client.get(PAGE), "token")
     assert operators_browser.get(PAGE).status_code == 403
     for browser, form_token in ((operators_browser, token), (client, "x"), (company.browser(), token)):
-        for path in (PAGE, f"{PAGE}/2/change", f"{PAGE}/2/remove"):
+        for path in (PAGE, f"{OPENING_PATH}/change", f"{OPENING_PATH}/remove"):
             assert browser.post(path, data={"token": form_token, "version": version, **OPENING}).status_code == 403
     assert not company.office.settings.openings_file.exists()
 
 
 def test_r22_the_page_names_the_groups_of_the_pilot_and_no_address(company: WebCompany) -> None:
-    """R-22: managers who are named one by one may be too few for a group."""
+    """R-22: only groups are named. Managers who are named one by one may be too few for a group."""
     assert "The pilot is for" not in text(sign_in_as_people_ops(company).get("/people-ops"))
     rollout = Rollout(groups=("Sales", "Legal"), managers=(DANA, LEE))
     company.office.store.participation.update(rollout, None, company.office.clock(), lambda _: "")

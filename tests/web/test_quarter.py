@@ -35,11 +35,11 @@ def test_the_page_shows_when_pairs_meet_next(company: WebCompany) -> None:
 
 
 def test_the_page_reads_no_calendar_and_changes_nothing(company: WebCompany) -> None:
-    counts = RecordedOperations()
-    company.office.calendar.fail = counts
+    operations = RecordedOperations()
+    company.office.calendar.fail = operations
     before = company.read_database()
     company.operator().get(PAGE)
-    assert counts.seen == [] and company.read_database() == before
+    assert operations.seen == [] and company.read_database() == before
 
 
 def test_r23_the_page_and_its_mails_show_no_content_and_no_ad_hoc_session(company: WebCompany) -> None:
@@ -62,7 +62,7 @@ def test_r23_the_page_and_its_mails_show_no_content_and_no_ad_hoc_session(compan
         "priya",
         adhoc_session.id,
         deferred_session.id,
-        "It has moved",
+        "It has moved",  # in the mail about a deferral
     ):
         assert secret not in all_html
     assert f"{format_session_time(company, adhoc_session)} Kim" not in text(client.get(PAGE))
@@ -73,7 +73,7 @@ def test_each_mail_is_shown_in_a_frame_with_its_own_security_policy(company: Web
     client = company.operator()
     assert f'src="{PAGE}/mail/1"' in client.get(PAGE).get_data(as_text=True)
     assert client.get(f"{PAGE}/mail/1").headers["Content-Security-Policy"] == MAIL_CONTENT_SECURITY
-    assert client.get(f"{PAGE}/mail/99").status_code == 404
+    assert client.get(f"{PAGE}/mail/99").status_code == 404  # there are fewer mails
 
 
 def test_only_the_operator_can_open_the_page(company: WebCompany) -> None:
@@ -82,7 +82,7 @@ def test_only_the_operator_can_open_the_page(company: WebCompany) -> None:
         client = company.visitor(address, purpose)
         cookie = client.get_cookie("longarc", path=f"/{purpose.value}")
         assert cookie
-        client.set_cookie("longarc", cookie.value, path="/status")
+        client.set_cookie("longarc", cookie.value, path="/status")  # where no browser would send it
         assert client.get(PAGE).status_code == 403
 
 

@@ -11,7 +11,9 @@ from worker.links import Purpose
 from worker.web.team import make_url_id
 
 PAIR = PairId(DANA, SAM)
+#: The reason that Sam gives; the word "quillwort" is in no other text.
 REASON = "My quillwort week begins then"
+#: How the reason is quoted to each of the two.
 TEXT_FOR_MANAGER, TEXT_FOR_REPORT = f"Sam says about the move: “{REASON}”", f"You said about the move: “{REASON}”"
 
 
@@ -39,10 +41,12 @@ def list_notices(company: WebCompany, address: str) -> list[str]:
 
 
 def read_page(company: WebCompany, address: str, purpose: Purpose, path: str) -> str:
+    """Return the text of one of the person's pages."""
     return text(company.visitor(address, purpose).get(path))
 
 
 def load_lost_times(company: WebCompany, address: str, purpose: Purpose) -> list[dict[str, str]]:
+    """Return the times that Dana and Sam have lost, as the file of one of the two lists them."""
     file = json.loads(company.visitor(address, purpose).get(f"/{purpose}/data").get_data(as_text=True))
     own_pair = next(
         pair_in_file
@@ -57,7 +61,7 @@ def load_lost_times(company: WebCompany, address: str, purpose: Purpose) -> list
 
 
 def test_r18_the_manager_reads_why_the_report_moved_a_session(company: WebCompany) -> None:
-    """R-18: in one mail, on both pages and in both files, but not in subjects of mails and not in the history."""
+    """R-18: the reason is in one mail, on both pages and in both files, but in no subject and not in the history."""
     session = move_session(company, SAM)
     assert "What should Dana know?" in read_time_page(company, SAM, session)
     assert "Your manager gets it by mail" in give_reason(company, session, REASON)
@@ -65,8 +69,8 @@ def test_r18_the_manager_reads_why_the_report_moved_a_session(company: WebCompan
     (mail,) = list_notices(company, DANA)
     assert TEXT_FOR_MANAGER in mail
     assert list_notices(company, SAM) == []
-    person = f"/team/person/{make_url_id(PAIR)}"
-    assert TEXT_FOR_MANAGER in read_page(company, DANA, Purpose.TEAM, person)
+    person_page = f"/team/person/{make_url_id(PAIR)}"
+    assert TEXT_FOR_MANAGER in read_page(company, DANA, Purpose.TEAM, person_page)
     assert TEXT_FOR_MANAGER in read_time_page(company, DANA, session)
     assert TEXT_FOR_REPORT in read_page(company, SAM, Purpose.ME, "/me")
     for address, purpose in ((DANA, Purpose.TEAM), (SAM, Purpose.ME)):
@@ -148,7 +152,8 @@ def test_r18_r38_the_report_can_give_the_reason_for_a_decline_before_and_after_t
     give_reason(company, company.next_session(), REASON)
     office.run(3 * DAY)
     mails = list_notices(company, DANA)
-    assert len(mails) == 1 + is_after_mail and "quillwort" in mails[-1]
+    expected_count = 2 if is_after_mail else 1
+    assert len(mails) == expected_count and "quillwort" in mails[-1]
     assert len(list_notices(company, SAM)) == 1 and "quillwort" not in list_notices(company, SAM)[0]
 
 

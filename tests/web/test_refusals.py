@@ -50,7 +50,7 @@ def request_refused_page(company: WebCompany, error: Exception, language: str) -
 def test_no_page_shows_the_text_of_a_refusal_for_operators(
     company: WebCompany, refusal_type: type[Refused], language: str
 ) -> None:
-    error = refusal_type.__new__(refusal_type, FOR_OPERATORS)
+    error = refusal_type.__new__(refusal_type, FOR_OPERATORS)  # constructors of some types take no text
     assert str(error) == FOR_OPERATORS
     answer = request_refused_page(company, error, language)
     assert answer.status_code == 409
@@ -83,6 +83,9 @@ def test_problems_of_a_file_are_logged_and_not_shown(company: WebCompany, caplog
 
 
 # --- by action ---
+
+
+# Each function does what is refused, and returns the answer.
 
 
 def end_commitment_twice(company: WebCompany) -> TestResponse:
@@ -126,7 +129,7 @@ def explain_missing_move(company: WebCompany) -> TestResponse:
     )
 
 
-def leave_without_question(company: WebCompany) -> TestResponse:
+def leave_until_next_quarter_without_question(company: WebCompany) -> TestResponse:
     page = f"/time/{company.next_session().id}"
     return send_form(company.visitor(SAM, Purpose.TIME, company.next_session().id), page, f"{page}/next-quarter")
 
@@ -143,7 +146,7 @@ def mark_future_session_not_met(company: WebCompany) -> TestResponse:
     )
 
 
-def record_before_meeting(company: WebCompany) -> TestResponse:
+def send_contract_without_meeting(company: WebCompany) -> TestResponse:
     client, page = company.open_contract_form()
     session, fields = company.held_session().id, get_send_fields(client, page)
     company.office.worker.actions.record_not_held(session)
@@ -156,8 +159,8 @@ def send_outdated_draft(company: WebCompany) -> TestResponse:
     return client.post(f"/contract/{company.held_session().id}/send", data={**fields, "version": "0"})
 
 
-def choose_time(after: timedelta, length: timedelta) -> Callable[[WebCompany], TestResponse]:
-    """Return an action that chooses a time. `after`: how long from now it begins."""
+def request_time(after: timedelta, length: timedelta) -> Callable[[WebCompany], TestResponse]:
+    """Return an action that requests a time of that length. `after`: how long from now it begins."""
 
     def press(company: WebCompany) -> TestResponse:
         session, start = company.next_session(), company.office.clock() + after
@@ -169,7 +172,7 @@ def choose_time(after: timedelta, length: timedelta) -> Callable[[WebCompany], T
     return press
 
 
-def choose_no_time(company: WebCompany) -> TestResponse:
+def request_no_time(company: WebCompany) -> TestResponse:
     page = f"/time/{company.next_session().id}"
     return send_form(company.visitor(SAM, Purpose.TIME, company.next_session().id), page, page, start="", end="")
 
@@ -181,17 +184,18 @@ REFUSED_ACTIONS: list[tuple[Callable[[WebCompany], TestResponse], str]] = [
     (request_talk_while_paused, "they are paused, have ended, or begin later"),
     (leave_note_with_contract, "Notes belong to a conversation that took place and has no contract"),
     (explain_missing_move, "There is no move of this conversation for you to explain"),
-    (leave_without_question, "not an open question any more"),
+    (leave_until_next_quarter_without_question, "not an open question any more"),
     (mark_contracted_session_not_met, "The two of you have a contract from this conversation"),
     (mark_future_session_not_met, "This conversation has not begun yet"),
-    (record_before_meeting, "You have not met yet, so there is nothing to record."),
+    (send_contract_without_meeting, "You have not met yet, so there is nothing to record."),
     (send_outdated_draft, "This draft was changed in another window since."),
-    (choose_no_time, "Choose a time first."),
-    (choose_time(-DAY, HOUR), "This time has passed"),
-    (choose_time(371 * DAY, HOUR), "This time is more than a year away"),
-    (choose_time(20 * DAY, 30 * MINUTE), "This is too short for your conversation"),
-    (choose_time(20 * DAY, 9 * MINUTE), "This is too short for your conversation"),
-    (choose_time(20 * DAY, 3 * HOUR), "This is longer than a conversation may be"),
+    (request_no_time, "Choose a time first."),
+    (request_time(-DAY, HOUR), "This time has passed"),
+    (request_time(371 * DAY, HOUR), "This time is more than a year away"),
+    # the shortest is 45 minutes, and no request may be for less than 10
+    (request_time(20 * DAY, 30 * MINUTE), "This is too short for your conversation"),
+    (request_time(20 * DAY, 9 * MINUTE), "This is too short for your conversation"),
+    (request_time(20 * DAY, 3 * HOUR), "This is longer than a conversation may be"),
 ]
 
 

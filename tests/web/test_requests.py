@@ -48,10 +48,12 @@ def list_parameters() -> list[str]:
     sources = "".join(path.read_text() for path in sorted(Path(str(web.__file__)).parent.glob("*.py")))
     names = set(re.findall(r"request\.(?:form|args)\.get\(\s*\"([\w-]+)\"", sources))
     assert {"version", "do", "due", "text", "reason", "trigger", "said", "start"} <= names
+    # without the token, which must be right; with the fields that are read in other ways
     return sorted((names - {"token"}) | {"day", "hour", "minutes", "at-once", "question", "after", *FILLED_FIELDS})
 
 
 def quote_value(value: str) -> str:
+    """Return the value as it is sent in an address, also with half a pair of surrogates."""
     return quote(value, safe="", errors="surrogatepass")
 
 
@@ -76,6 +78,7 @@ def open_company(saved_company: SavedCompany, tmp_path: Path) -> Iterator[WebCom
 
 
 def list_visitors(company: WebCompany) -> list[Visitor]:
+    """Return one visitor for each kind of link, except for the pulse."""
     return [
         (PRIYA, Purpose.VOICE, company.third_voice_id()),
         (DANA, Purpose.CONTRACT, company.held_session().id),
@@ -86,7 +89,7 @@ def list_visitors(company: WebCompany) -> list[Visitor]:
     ]
 
 
-def find_token(company: WebCompany, client: FlaskClient, page: str) -> str:
+def find_token(client: FlaskClient, page: str) -> str:
     """Return the token of a form on the page, or on the page to write a contract; empty if neither has a form."""
     for path in (page, page + "/write"):
         answer = client.get(path, follow_redirects=True)
@@ -103,13 +106,15 @@ def test_no_hostile_request_causes_a_server_error(open_company: WebCompany) -> N
     Among them are digits of other scripts, thousands of digits, NUL, half a pair of surrogates, the same field twice,
     and another type of body.
     """
-    random_source, names, count = random.Random(11), list_parameters(), 0
+    random_source, names, request_count = random.Random(11), list_parameters(), 0
     # listed before the first request, because forms end the sessions and commitments of later pages
     pages = {visitor: list_pages(open_company, visitor) for visitor in list_visitors(open_company)}
     for visitor, listed_pages in pages.items():
         client = open_company.visitor(*visitor)
+        # after a visit to `/leave`, the link would open nothing more
         tested_pages = [(method, path) for method, path in listed_pages if not path.endswith("/leave")]
-        token = find_token(open_company, client, tested_pages[0][1])
+        _, first_path = tested_pages[0]
+        token = find_token(client, first_path)
         assert token
         for method, path in tested_pages:
             for _ in range(ROUNDS):
@@ -122,10 +127,10 @@ def test_no_hostile_request_causes_a_server_error(open_company: WebCompany) -> N
                 content_type = "application/x-www-form-urlencoded"
                 answer = client.open(f"{path}?{query}", method=method, data=body, content_type=content_type)
                 assert answer.status_code < 500, (method, path, query, body)
-                count += 1
+                request_count += 1
             answer = client.open(path, method=method, json={"version": [1, {}], "do": None, "token": token})
             assert answer.status_code < 500, (method, path)
-    assert count > 300
+    assert request_count > 300, "the lists of pages are nearly empty"
 
 
 @pytest.mark.parametrize("hostile_text", HOSTILE)
@@ -203,17 +208,17 @@ def test_r15_two_simultaneous_presses_of_send_record_one_contract(
 ) -> None:
     """R-15: both requests read the draft before either records it; there is one mail to each person and no refusal."""
     client, page = company.open_contract_form()
-    get_send_fields(client, page)
-    session, path = page.split("/")[2], page.replace("write", "send")
-    cookie = open_link(company, (DANA, Purpose.CONTRACT, session))
-    draft = company.office.store.content.get_contract_draft(session)
+    get_send_fields(client, page)  # saves the draft
+    session_id, path = company.held_session().id, page.replace("write", "send")
+    cookie = open_link(company, (DANA, Purpose.CONTRACT, session_id))
+    draft = company.office.store.content.get_contract_draft(session_id)
     assert draft is not None
     fields = {"token": company.app.extensions["longarc"].links.sign_text(cookie, "form"), "version": str(draft.version)}
     both_have_read, record = Barrier(2), company.office.worker.contracts.record
 
-    def wait_and_record(session: str, contract: Contract, **options: Any) -> RecordResult:
+    def wait_and_record(session_id: str, contract: Contract, **options: Any) -> RecordResult:
         both_have_read.wait(10)
-        return record(session, contract, **options)
+        return record(session_id, contract, **options)
 
     monkeypatch.setattr(company.office.worker.contracts, "record", wait_and_record)
     answers: list[str] = []
@@ -229,9 +234,9 @@ def test_r15_two_simultaneous_presses_of_send_record_one_contract(
     for thread in threads:
         thread.join(30)
     assert answers == [f"303 {page.replace('/write', '')}?said=sent"] * 2
-    assert len(company.office.store.content.list_revisions(session)) == 1
+    assert len(company.office.store.content.list_revisions(session_id)) == 1
     company.office.tick()
-    assert len(company.office.mails("contract_summary")) == 2
+    assert len(company.office.mails("contract_summary")) == 2  # to Dana and to Sam
 
 
 def test_a_second_press_of_send_shows_that_the_contract_is_recorded(company: WebCompany) -> None:

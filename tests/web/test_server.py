@@ -20,6 +20,7 @@ from tests.support.web_company import SavedCompany, WebCompany
 from worker.links import Purpose
 from worker.server_thread import PortTaken
 from worker.web.connections import MAX_CONNECTIONS, Connections
+from worker.web.logins import MAX_INVALID_LINKS_PER_MINUTE
 from worker.web.server import PageServer
 
 
@@ -60,6 +61,7 @@ def test_with_a_path_in_base_url_all_links_and_cookies_contain_it(
 def test_the_server_refuses_a_request_that_is_too_large(served_company: tuple[WebCompany, PageServer]) -> None:
     _, server = served_company
     with socket.create_connection(("127.0.0.1", server.port), timeout=10) as connection:
+        # twice the limit of a form is accepted: 512 KiB
         connection.sendall(b"POST /talks/me/talk HTTP/1.1\r\nHost: x\r\nContent-Length: 99999999\r\n\r\n")
         assert b" 413 " in connection.recv(1000)
 
@@ -67,7 +69,10 @@ def test_the_server_refuses_a_request_that_is_too_large(served_company: tuple[We
 def test_only_the_proxy_in_the_settings_is_trusted_about_the_client(
     saved_company: SavedCompany, tmp_path: Path
 ) -> None:
-    """Otherwise all readers behind the proxy would share one limit, or a reader could evade the limit."""
+    """Otherwise all readers behind the proxy would share one limit, or a reader could evade the limit.
+
+    Each request names another client. The program believes it when the requests come from the proxy, 127.0.0.1.
+    """
     for proxy, expected_status in (("127.0.0.1", 404), ("10.9.8.7", 429)):
         folder = tmp_path / proxy
         folder.mkdir()
@@ -75,7 +80,7 @@ def test_only_the_proxy_in_the_settings_is_trusted_about_the_client(
         with PageServer(company.office.worker) as server:
             answers = [
                 request_page(server.port, f"/in/x{number}", X_Forwarded_For=f"192.0.2.{number}")[0]
-                for number in range(25)
+                for number in range(MAX_INVALID_LINKS_PER_MINUTE + 5)
             ]
         company.office.close()
         assert answers[-1] == expected_status, proxy
@@ -90,7 +95,9 @@ def test_the_error_about_a_port_in_use_names_the_port(served_company: tuple[WebC
 
 
 def test_the_health_page_answers_monitoring(served_company: tuple[WebCompany, PageServer]) -> None:
-    assert request_page(served_company[1].port, "/talks/healthy")[::2] == (200, "well\n")
+    _, server = served_company
+    status, _, body = request_page(server.port, "/talks/healthy")
+    assert (status, body) == (200, "well\n")
 
 
 # --- slow connections ---
@@ -98,7 +105,7 @@ def test_the_health_page_answers_monitoring(served_company: tuple[WebCompany, Pa
 
 @pytest.fixture
 def _raised_file_limit() -> Iterator[None]:
-    """A limit of open files that is high enough for the clients of the test."""
+    """Raise the limit of open files, so that the test can open its connections; restore it afterwards."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     limit = 4096 if hard == resource.RLIM_INFINITY else min(4096, hard)
     resource.setrlimit(resource.RLIMIT_NOFILE, (max(soft, limit), hard))
@@ -117,7 +124,8 @@ def test_requests_are_answered_despite_1100_connections_that_never_finish(
             connection.sendall(b"GET /talks/healthy HTTP/1.1\r\nHost: x\r\n")
             if number % 100 == 0:
                 assert request_page(server.port, "/talks/healthy")[0] == 200
-        assert request_page(server.port, "/talks/healthy")[::2] == (200, "well\n")
+        status, _, body = request_page(server.port, "/talks/healthy")
+        assert (status, body) == (200, "well\n")
         assert len(server._server.active_channels) <= MAX_CONNECTIONS
 
 
@@ -135,6 +143,7 @@ class Channel:
 
 
 def test_beyond_the_limit_the_oldest_waiting_connections_are_closed() -> None:
+    """Connection 0 is the oldest, and is being answered."""
     channels = {number: Channel(answering=number == 0) for number in range(5)}
     Connections(channels, max_connections=3, clock=lambda: 0.0).close_stale()
     assert [number for number, channel in channels.items() if channel.closed] == [1, 2]
@@ -142,14 +151,15 @@ def test_beyond_the_limit_the_oldest_waiting_connections_are_closed() -> None:
 
 def test_a_slow_request_is_closed_at_its_time_limit() -> None:
     """It is closed although bytes still arrive. Each new request on the same connection has its own time limit."""
-    now, slow_channel = [0.0], Channel(request := object())
+    now = [0.0]  # in seconds
+    slow_channel = Channel(request := object())
     active_channel, idle_channel = Channel(object()), Channel()
     connections = Connections(
         {1: slow_channel, 2: active_channel, 3: idle_channel}, request_timeout=30, clock=lambda: now[0]
     )
     for second in range(1, 31):
         now[0] = float(second)
-        active_channel.request = object()
+        active_channel.request = object()  # a new request each second
         connections.close_stale()
     assert not slow_channel.closed and slow_channel.request is request
     now[0] = 31.0
@@ -195,18 +205,23 @@ def test_status_prints_a_link_without_the_key(terminal: Terminal) -> None:
     assert link.startswith(f"{BASE_URL}/in/") and KEY not in link
 
 
+def list_revoked(terminal: Terminal) -> list[str]:
+    """Return whose links are void: addresses, or `*` for everybody."""
+    return [address for address, *_ in terminal.read_database()["revocation"]]
+
+
 def test_the_command_revoke_ends_links_of_a_person_or_of_everybody(terminal: Terminal) -> None:
     enable_pages(terminal)
     assert f"The links sent to {SAM} until now are void." in terminal.output_of("revoke", SAM.upper())
     assert "everybody" in terminal.output_of("revoke", "--everybody")
-    assert [row[0] for row in terminal.read_database()["revocation"]] == [SAM, "*"]
+    assert list_revoked(terminal) == [SAM, "*"]
     assert "Nobody in the roster" in terminal.error_of("revoke", "nobody@corp.example")
     terminal.error_of("revoke", code=2)
     store = terminal.open_store()
     store.aliases.learn("s.okafor@corp.example", SAM)
     store.close()
     terminal.output_of("revoke", "s.okafor@corp.example")
-    assert [row[0] for row in terminal.read_database()["revocation"]] == [SAM, "*"]
+    assert list_revoked(terminal) == [SAM, "*"]  # the alias stands for Sam
     terminal.error_of("revoke", SAM, "--everybody", code=2)
 
 
@@ -215,7 +230,7 @@ def test_mails_have_links_with_base_url_and_commands_without(saved_company: Save
         (BASE_URL, f"{BASE_URL}/in/", "longarc contract record"),
         ("", "longarc contract record", "/in/"),
     ):
-        folder = tmp_path / (base_url[-4:] or "none")
+        folder = tmp_path / ("with" if base_url else "without")
         folder.mkdir()
         company = WebCompany.of(saved_company, folder, base_url=base_url)
         company.office.run(2 * DAY)
@@ -228,21 +243,22 @@ def test_every_link_in_every_mail_opens_a_page(saved_company: SavedCompany, tmp_
     """Of the mails of four months, one of each kind is tested."""
     company = WebCompany.of(saved_company, tmp_path, sync=DAILY_SYNC)  # with more polls, four months take long
     company.office.worker.contracts.record(company.held_session().id, contract(company.office.clock()))
-    for _ in range(3):
+    for _ in range(3):  # so that deferral notices are sent
         company.office.worker.actions.request_another_time(company.next_session().id)
         company.office.tick()
-    opened_mails = set()
+    opened_names = set()
     for _ in range(12):
         company.office.run(10 * DAY)
         for key, mail in company.office.mailer.sent:
-            if key.partition(":")[0] in opened_mails:
+            name = key.partition(":")[0]
+            if name in opened_names:
                 continue
             for link in re.findall(rf"{BASE_URL}(/in/[^\s\"<>]+)", texts([mail])):
                 client = company.browser()
                 answer = client.get(link)
                 assert answer.status_code == 303, key
                 assert client.get(answer.headers["Location"], follow_redirects=True).status_code == 200, key
-                opened_mails.add(key.partition(":")[0])
+                opened_names.add(name)
         company.office.mailer.sent.clear()
     assert {"reflection_prompt", "brief", "contract_request", "contract_reminder", "contract_summary",
-            "commitment_due", "review_note", "deferral_notice"} <= opened_mails  # fmt: skip
+            "commitment_due", "review_note", "deferral_notice"} <= opened_names  # fmt: skip

@@ -2,7 +2,6 @@
 
 import json
 from dataclasses import replace
-from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -19,16 +18,18 @@ from tests.support.web_company import (
     send_form,
     text,
 )
-from worker.domain.model import MAX_OPEN_VOICES, PairId, PersonAlias
+from worker.domain.model import MAX_OPEN_VOICES, VOICE_PERIOD, PairId, PersonAlias
 from worker.domain.model.people import AliasSource
 from worker.errors import Forbidden
 from worker.links import Purpose
 
+#: The word "wintergreen" is in no other text; "peppermint" is such a word of QUESTION.
 ANSWER = "You explain things <b>well</b>.\n\nDo more wintergreen talks."
-MAX = MAX_OPEN_VOICES
+#: The question that tests ask as Sam.
+NEW_QUESTION = "What should I do more of?"
 
 
-def ask_as_sam(company: WebCompany, address: str = LEE, question: str = "What should I do more of?") -> int:
+def ask_as_sam(company: WebCompany, address: str = LEE, question: str = NEW_QUESTION) -> int:
     """Send Sam's form with a question, and return the status of the answer."""
     client = company.visitor(SAM, Purpose.ME)
     return send_form(client, "/me", "/me/voice", address=address, question=question).status_code
@@ -48,7 +49,7 @@ def test_r30_the_request_mail_names_the_report_and_not_the_question(company: Web
     assert mail["From"].addresses[0].addr_spec == "longarc@corp.example"
     assert [address.addr_spec for address in mail["Reply-To"].addresses] == [SAM]
     assert mail["Subject"] == "Sam Okafor would like to ask you one question"
-    assert "do more of" not in texts([mail]) and "/in/" in texts([mail])
+    assert NEW_QUESTION not in texts([mail]) and "/in/" in texts([mail])
     assert not {"Cc", "Bcc", "In-Reply-To"} & set(mail.keys())
     company.office.run(10 * DAY)
     assert len(list_request_recipients(company)) == 1
@@ -160,16 +161,16 @@ def test_r30_a_question_to_an_address_that_is_not_allowed_is_refused(
 ) -> None:
     before = company.read_database()
     client = company.visitor(SAM, Purpose.ME)
-    answer = send_form(client, "/me", "/me/voice", address=address, question="What should I do more of?")
+    answer = send_form(client, "/me", "/me/voice", address=address, question=NEW_QUESTION)
     assert answer.status_code == 422 and reason in text(answer)
     assert 'aria-describedby="third-wrong"' in answer.get_data(as_text=True)
-    assert "What should I do more of?" in answer.get_data(as_text=True), "the form lost the question"
+    assert NEW_QUESTION in answer.get_data(as_text=True), "the form lost the question"
     assert company.read_database() == before
 
 
 @pytest.mark.parametrize("address", [OPERATOR, LEE, "boss@corp.example", "sammy@corp.example"])
 def test_r30_aliases_of_people_who_may_not_be_asked_are_refused(company: WebCompany, address: str) -> None:
-    """The operator's address is an alias of Lee; Dana and Sam have an alias each."""
+    """The operator's address is an alias of Lee, so that neither may be asked; Dana and Sam have an alias each."""
     office = company.office
     aliases = [(LEE, OPERATOR), (DANA, "boss@corp.example"), (SAM, "sammy@corp.example")]
     person_aliases = [
@@ -184,9 +185,9 @@ def test_r30_aliases_of_people_who_may_not_be_asked_are_refused(company: WebComp
 def test_t17_r30_a_person_who_left_is_not_asked_and_cannot_answer(saved_company: SavedCompany, tmp_path: Path) -> None:
     """R-30: a waiting mail is not sent, and links are closed. The report still gets an answer that came before."""
     company = WebCompany.of(saved_company, tmp_path, pages={"outside_voices": True})
-    company.office.run_to(company.office.clock().replace(hour=22))
+    company.office.run_to(company.office.clock().replace(hour=22))  # at night, when the mail to Alex waits
     assert ask_as_sam(company, ALEX) == 303
-    question = company.office.worker.third_voices.list_voices(SAM)[0]
+    question = company.office.worker.third_voices.list_voices(SAM)[0]  # the latest
     link, visitor = company.link(ALEX, Purpose.VOICE, question.id), company.visitor(ALEX, Purpose.VOICE, question.id)
     assert ask_as_sam(company, ALEX) == 303
     company.office.worker.third_voices.answer(company.office.worker.third_voices.list_voices(SAM)[0].id, "Good luck!")
@@ -213,14 +214,15 @@ def test_r30_a_setting_allows_questions_to_people_outside_the_company(
 
 
 def test_r30_at_most_three_questions_are_open_and_erased_ones_count(company: WebCompany) -> None:
-    """Otherwise a report could ask everybody by erasing one question after the other."""
-    assert [ask_as_sam(company, question=f"Question {number}?") for number in range(MAX)] == [303] * (MAX - 1) + [422]
+    """Otherwise a report could ask everybody by erasing one question after the other. The one to Priya is open too."""
+    statuses = [ask_as_sam(company, question=f"Question {number}?") for number in range(MAX_OPEN_VOICES)]
+    assert statuses == [303] * (MAX_OPEN_VOICES - 1) + [422]
     client = company.visitor(SAM, Purpose.ME)
     send_form(client, "/me", f"/me/voice/{company.third_voice_id()}/erase")
     assert ask_as_sam(company) == 422
     kims_client = company.visitor(KIM, Purpose.ME)
     assert send_form(kims_client, "/me", "/me/voice", address=LEE, question="And I?").status_code == 303
-    company.office.clock.advance(timedelta(days=31))
+    company.office.clock.advance(VOICE_PERIOD + DAY)  # the questions can no longer be answered
     assert ask_as_sam(company) == 303
     assert send_form(company.visitor(SAM, Purpose.ME), "/me", "/me/voice", address=LEE, question=" ").status_code == 422
 
@@ -255,21 +257,22 @@ def test_r30_a_refused_mail_is_shown_to_the_report_and_causes_no_alert(company: 
     company.office.mailer.fail = Fails(lambda: Forbidden(f"no mailbox {LEE}"), "send", times=1)
     assert ask_as_sam(company) == 303
     due = next(effect.due_at for effect in company.office.effects("third_voice_request") if effect.is_pending)
-    alerts = len(company.office.mails("operator_alert"))
+    alert_count = len(company.office.mails("operator_alert"))
     company.office.clock.move_to(max(due, company.office.clock()))
-    company.office.worker.outbox.run("x")
-    assert company.office.mailer.fail.left == 0
+    company.office.worker.outbox.run(holder="test")
+    assert company.office.mailer.fail.left == 0, "the mail was not attempted"
     assert "The mail could not be delivered." in text(company.visitor(SAM, Purpose.ME).get("/me"))
     company.office.mailer.fail = None
     company.office.run(HOUR)
-    assert len(company.office.mails("operator_alert")) == alerts
+    assert len(company.office.mails("operator_alert")) == alert_count
     assert company.office.store.outbox.list_failing_effects() == []
+    # the table of mails
     rows = [row for row in company.read_database()["message"] if "third_voice_request" in row]
     assert rows and LEE not in str(rows)
 
 
 def test_r30_questions_are_found_after_their_askers_address_has_changed(company: WebCompany) -> None:
-    """The stored row holds neither address."""
+    """Longarc knows from the directory's id that both are one person. The stored row holds neither address."""
     office, new_address = company.office, "sam.o@corp.example"
     questions = office.worker.third_voices.list_voices(SAM)
     assert [question.question for question in questions] == [QUESTION]

@@ -1,20 +1,19 @@
 """R-38, T-11, T-12, T-14: both people may choose one of the times that are offered to them, on a page."""
 
-from datetime import timedelta
-
 import pytest
 
-from tests.support.companies import DANA, DAY, KIM, SAM
+from tests.support.companies import DANA, KIM, MINUTE, SAM, WEEK
 from tests.support.web_company import LEE, WebCompany, hidden_value, send_form, text
 from worker.domain.model import OfferPurpose, Session, Span
 from worker.domain.planning.offers import add_offer
+from worker.domain.planning.plan_builder import PlanBuilder
 from worker.errors import Refused
 from worker.links import Purpose
 
 
 @pytest.fixture
 def offered_session(company: WebCompany) -> Session:
-    """A session of Dana and Sam that the manager deferred, so that three times are offered to the two."""
+    """A session of Dana and Sam that the manager deferred: three times are offered, of which the first is booked."""
     company.office.worker.actions.request_another_time(company.next_session().id, by=DANA)
     company.office.tick()
     assert len(company.next_session().options) == 3
@@ -47,7 +46,7 @@ def test_r38_opening_the_page_changes_nothing(company: WebCompany, offered_sessi
 
 
 def test_t10_proposed_times_are_near_the_booked_time(company: WebCompany, offered_session: Session) -> None:
-    """T-10: no time in October is proposed for a session in January."""
+    """T-10: now, in October, no time in October is proposed for a session in January."""
     page = text(company.visitor(SAM, Purpose.TIME, offered_session.id).get(f"/time/{offered_session.id}"))
     assert "What fits best" in page and "January" in page.partition("What fits best")[2]
     assert "October" not in page.partition("What fits best")[2]
@@ -77,7 +76,7 @@ def test_t12_an_offered_time_that_is_busy_now_is_refused(company: WebCompany, of
     assert company.next_session() == offered_session
 
 
-@pytest.mark.parametrize("sams_option", [1, 2])
+@pytest.mark.parametrize("sams_option", [1, 2])  # Dana chooses the option 1
 def test_t12_the_slower_of_two_choices_at_once_is_refused_unless_equal(
     company: WebCompany, offered_session: Session, sams_option: int
 ) -> None:
@@ -104,7 +103,7 @@ def test_t12_the_slower_of_two_choices_at_once_is_refused_unless_equal(
 def test_t12_an_offer_ends_after_three_working_days(company: WebCompany, offered_session: Session) -> None:
     """T-12: a later choice is refused, and nothing moves."""
     assert offered_session.offer is not None
-    company.office.clock.advance(offered_session.offer.until - company.office.clock() + timedelta(minutes=1))
+    company.office.clock.advance(offered_session.offer.until - company.office.clock() + MINUTE)
     assert choose_time(company, SAM, offered_session, offered_session.options[1]) == 409
     assert company.next_session().span == offered_session.span
     company.office.tick()
@@ -133,18 +132,16 @@ def test_r23_links_of_other_people_do_not_open_the_page(
 @pytest.fixture
 def session_with_question(company: WebCompany, offered_session: Session) -> Session:
     """The session, with its three offered times as a question."""
-    company.office.worker.actions.apply_to_session(
-        offered_session.id,
-        lambda builder, session: _do_nothing(add_offer(builder, session, session.options, OfferPurpose.QUESTION)),
-    )
+
+    def ask_question(builder: PlanBuilder, session: Session) -> None:
+        add_offer(builder, session, session.options, OfferPurpose.QUESTION)
+
+    company.office.worker.actions.apply_to_session(offered_session.id, ask_question)
     return company.next_session()
 
 
-def _do_nothing(_: Session) -> None:
-    return None
-
-
 def test_t11_a_session_can_be_left_until_the_next_quarter(company: WebCompany, session_with_question: Session) -> None:
+    """T-11: this counts as no deferral, and ends the question."""
     page = f"/time/{session_with_question.id}"
     client = company.visitor(SAM, Purpose.TIME, session_with_question.id)
     assert "Leave it until the next quarter" in text(client.get(page))
@@ -156,7 +153,7 @@ def test_t11_a_session_can_be_left_until_the_next_quarter(company: WebCompany, s
         session_with_question.count,
         (),
     )
-    assert later_session.span.start > session_with_question.span.start + 6 * 7 * DAY
+    assert later_session.span.start > session_with_question.span.start + 6 * WEEK  # a quarter has 13
 
 
 def test_t11_t12_a_session_without_a_question_cannot_be_left_until_the_next_quarter(
@@ -172,10 +169,10 @@ def test_t11_t12_a_session_without_a_question_cannot_be_left_until_the_next_quar
 def test_t11_a_question_cannot_be_answered_after_its_end_or_the_sessions_start(
     company: WebCompany, session_with_question: Session
 ) -> None:
-    """T-11: this holds for a page, too, that was opened in time."""
+    """T-11: this also holds when the page was opened in time."""
     assert session_with_question.offer is not None
     actions, clock = company.office.worker.actions, company.office.clock
-    for instant in (session_with_question.offer.until, session_with_question.span.start + timedelta(minutes=5)):
+    for instant in (session_with_question.offer.until, session_with_question.span.start + 5 * MINUTE):
         clock.move_to(instant)
         with pytest.raises(Refused):
             actions.leave_until_next_cycle(session_with_question.id)

@@ -43,21 +43,27 @@ def make_session(days: int) -> Session:
 
 
 def count_past_months(days: int) -> list[int]:
-    """Return how many months each chart names before now, for a pair whose first session was that many days ago."""
+    """Return how many months each of the two sizes of the chart, wide and narrow, names before now.
+
+    The first session of the pair was that many days ago.
+    """
     charts = build_year_charts(PairActivity(sessions=[make_session(-days), make_session(50)]), make_view())
     return [sum(x < chart.today for x, _ in chart.months) for chart in charts]
 
 
 def test_the_chart_of_a_new_pair_has_few_months_before_today() -> None:
-    assert count_past_months(5)[0] <= 2
-    assert count_past_months(260)[0] >= 8
+    """The wide chart begins 60 to 270 days before now."""
+    wide_of_new_pair, _ = count_past_months(days=5)
+    wide_of_old_pair, _ = count_past_months(days=260)
+    assert wide_of_new_pair <= 2
+    assert wide_of_old_pair >= 8
 
 
 def test_a_chart_that_begins_at_the_end_of_january_names_february() -> None:
-    now = datetime(2027, 10, 27, 12, tzinfo=UTC)
+    now = datetime(2027, 10, 27, 12, tzinfo=UTC)  # 270 days after the end of January
     view = MailView(replace(make_view().context, now=now), Languages([]).find_language("en"))
     first_session = make_session((now - START).days - 260)
-    wide_chart = build_year_charts(PairActivity(sessions=[first_session]), view)[0]
+    wide_chart, _ = build_year_charts(PairActivity(sessions=[first_session]), view)
     assert [name for _, name in wide_chart.months][:2] == ["Feb", "Mar"]
 
 

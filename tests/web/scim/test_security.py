@@ -10,10 +10,11 @@ import pytest
 from tests.support.pushing import OTHER_TOKEN, PATCH_OP, TOKEN, Directory, PushedCompany, make_user, open_company
 from worker.errors import LongarcError
 from worker.web.app import make_app
-from worker.web.scim.dialects import MAX_DEPTH
-from worker.web.scim.endpoint import MAX_BODY_BYTES, MAX_REFUSED_PER_MINUTE
+from worker.web.scim.dialects import MAX_DEPTH, MAX_ITEMS, MAX_TEXT
+from worker.web.scim.endpoint import MAX_BODY_BYTES, MAX_FILTER, MAX_REFUSED_PER_MINUTE
 
 ANN = "ann@x.example"
+#: Paths of every kind, also such as do not exist.
 PATHS = (
     "/Users",
     "/Users/7",
@@ -79,6 +80,7 @@ def test_the_error_about_the_missing_library_says_what_to_install(
 
 
 def test_guesses_of_tokens_are_limited_and_the_directory_is_not(directory: Directory) -> None:
+    """The limit counts refused requests alone, so that the directory can push from the same address."""
     directory.token = "wrong"
     answers = [directory.send("GET", "/Users") for _ in range(MAX_REFUSED_PER_MINUTE + 1)]
     assert [answer.status_code for answer in answers] == [401] * MAX_REFUSED_PER_MINUTE + [429]
@@ -105,8 +107,8 @@ def make_nested_body(levels: int) -> bytes:
         (json.dumps({"userName": ""}).encode(), 400, "invalidValue"),
         (json.dumps({"userName": "a\0b"}).encode(), 400, "invalidValue"),
         (b'{"userName": "\\ud800"}', 400, "invalidValue"),
-        (json.dumps({"userName": "x" * 3000}).encode(), 400, "invalidValue"),
-        (json.dumps({"userName": "x", "emails": [{}] * 300}).encode(), 400, "invalidValue"),
+        (json.dumps({"userName": "x" * (MAX_TEXT + 1)}).encode(), 400, "invalidValue"),
+        (json.dumps({"userName": "x", "emails": [{}] * (MAX_ITEMS + 1)}).encode(), 400, "invalidValue"),
         (json.dumps({"userName": ["x", "y"]}).encode(), 400, "invalidValue"),
         (b" " * (MAX_BODY_BYTES + 1), 413, None),
     ],
@@ -129,8 +131,8 @@ def test_an_invalid_body_gets_one_clear_error(
         ("userName eq", 400),
         ('foo eq "x"', 400),
         ('userName eq "x', 400),
-        ("not (" * 190 + "userName pr", 400),
-        ('userName eq "' + "x" * 2000 + '"', 400),
+        ("not (" * 190 + "userName pr", 400),  # deeply nested and never closed
+        ('userName eq "' + "x" * (MAX_FILTER + 1) + '"', 400),
         ('userName eq "\0"', 400),
     ],
 )

@@ -20,15 +20,19 @@ PATHS = {
     "group": f"{ENTERPRISE}:department",
     "manager": MANAGER,
 }
+#: Texts of any attribute.
 WORDS = st.sampled_from(["x", "Änne Ōe", "7", "a b"])
+#: The values of each attribute except for the name, which each person has; then of all.
 OTHERS = {**dict.fromkeys([*PATHS][1:], WORDS), "active": st.sampled_from([True, False])}
 VALUES = {"name": WORDS, **OTHERS}
 
+#: A push: its kind, the user name, and its content as `push` takes it.
 CREATES = st.tuples(st.just("POST"), st.sampled_from(NAMES), st.fixed_dictionaries({"name": WORDS}))
 REPLACES = st.tuples(st.just("PUT"), st.sampled_from(NAMES), st.fixed_dictionaries({"name": WORDS}, optional=OTHERS))
 CHANGES = st.tuples(st.just("PATCH"), st.sampled_from(NAMES), st.fixed_dictionaries({}, optional=VALUES))
 REMOVALS = st.tuples(st.just("REMOVE"), st.sampled_from(NAMES), st.sampled_from([*PATHS]))
 DELETES = st.tuples(st.just("DELETE"), st.sampled_from(NAMES), st.none())
+# changes are twice as frequent as the others
 SEQUENCES = st.lists(st.one_of(CREATES, REPLACES, CHANGES, CHANGES, REMOVALS, DELETES), max_size=14)
 
 
@@ -50,7 +54,7 @@ def make_scim_user(name: str, attributes: dict[str, Any]) -> dict[str, Any]:
 
 def read_attributes(user: dict[str, Any]) -> dict[str, Any]:
     """Return the attributes of the model that a SCIM resource has."""
-    company = user.get(ENTERPRISE, {})
+    enterprise = user.get(ENTERPRISE, {})  # the attributes of the extension for enterprises
     work = [email.get("value") for email in user.get("emails", ()) if email.get("type") == "work"]
     country = [address.get("country") for address in user.get("addresses", ()) if address.get("type") == "work"]
     attributes = {
@@ -58,8 +62,8 @@ def read_attributes(user: dict[str, Any]) -> dict[str, Any]:
         "active": user.get("active"),
         "work": next(iter(work), None),
         "country": next(iter(country), None),
-        "group": company.get("department"),
-        "manager": company.get("manager", {}).get("value"),
+        "group": enterprise.get("department"),
+        "manager": enterprise.get("manager", {}).get("value"),
     }
     return {name: value for name, value in attributes.items() if value is not None}
 

@@ -9,6 +9,8 @@ from tests.support import ROOT
 from tests.support.push_child import SHARED
 from tests.support.pushing import make_user, open_company
 
+#: How often each process creates a person of its own, changes the shared person, and tries to create another one
+#: whom the other process tries to create too.
 COUNT = 20
 
 
@@ -24,7 +26,7 @@ def test_simultaneous_pushes_of_two_processes_are_all_stored(database_url: str) 
             stdout=subprocess.PIPE,
             text=True,
         )
-        for name, attribute in (("one", "displayName"), ("two", "timezone"))
+        for name, attribute in (("one", "displayName"), ("two", "timezone"))  # each process changes one attribute
     ]
     created_counts = [int(child.communicate(timeout=100)[0]) for child in children]
     assert [child.returncode for child in children] == [0, 0]
@@ -34,7 +36,8 @@ def test_simultaneous_pushes_of_two_processes_are_all_stored(database_url: str) 
     assert sum(created_counts) == COUNT
     shared = people[SHARED]
     assert (shared.attributes["displayName"], shared.attributes["timezone"]) == (f"one{COUNT - 1}", f"two{COUNT - 1}")
-    assert shared.revision == 2 * COUNT + 1
+    assert shared.revision == 2 * COUNT + 1  # created here once, changed by both
     log = company.worker.store.pushed_people.get_push_log()
-    assert log is not None and log.count == 5 * COUNT + 1
+    # of each process: own people and changes; people whom one of the two created; and the shared person
+    assert log is not None and log.count == 2 * 2 * COUNT + COUNT + 1
     company.close()
