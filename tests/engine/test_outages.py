@@ -192,7 +192,7 @@ def test_an_outage_of_the_database_during_an_effect_makes_no_dead_letter(
             raise disk_error
         return find_calendar(address)
 
-    monkeypatch.setattr(office.worker.outbox, "_find_calendar_provider", find_calendar_or_fail)
+    monkeypatch.setattr(office.worker.outbox._event_attempts, "_find_calendar_provider", find_calendar_or_fail)
     office.run(HOUR)
     assert {effect.progress.value for effect in office.effects("event.create")} == {"done"}
     assert len(office.events()) == 2
