@@ -415,7 +415,7 @@ def open_company() -> Iterator[RunningCompany]:
         google.calendars.channels.routes = {PUBLIC: f"http://127.0.0.1:{port}"}
         zone = choose_zone(utcnow())
         (folder / "people.csv").write_text("\n".join(_list_people(google, zone)))
-        (folder / "key.json").write_text(json.dumps(google.tokens.service_account()))
+        (folder / "key.json").write_text(json.dumps(google.tokens.add_service_account()))
         config = folder / "longarc.toml"
         config.write_text(
             SETTINGS.format(database=database, public=PUBLIC, smtp_port=smtp_port, port=port, google=google.url)

@@ -57,10 +57,10 @@ class GoogleServices:
             self.add_person(row["email"])
         self._google.calendars.add_person(SENDER)
         self._google.tokens.granted_scopes = {OWNED_EVENTS_SCOPE, EVENTS_READ_SCOPE, GMAIL_SEND_SCOPE}
-        self._google.gmail.rewrites = False  # the ledger refers to mails by Message-ID
+        self._google.gmail.rewrites_message_id = False  # the ledger refers to mails by Message-ID
         self._google.gmail.take = MailFolder(self.mail_folder).add
         self._key_file.touch(mode=0o600)
-        self._key_file.write_text(json.dumps(self._google.tokens.service_account()), encoding="utf-8")
+        self._key_file.write_text(json.dumps(self._google.tokens.add_service_account()), encoding="utf-8")
 
     def _read_clock(self) -> datetime:
         return self._clock()

@@ -58,7 +58,7 @@ def test_init_sets_up_a_google_domain_with_its_directory(tmp_path: Path) -> None
             double.users.add(address, address.partition("@")[0].title(), manager)
         double.calendars.add_person("longarc@corp.example")
         key = tmp_path / "key.json"
-        key.write_text(json.dumps(double.tokens.service_account()))
+        key.write_text(json.dumps(double.tokens.add_service_account()))
         answers = write_answers(
             tmp_path,
             way="google-domain",

@@ -162,7 +162,7 @@ def test_a_change_of_way_removes_answers_and_files_of_the_former_way(
     grant = folder / "var" / "google" / f"{DANA}.sealed"
     grant.touch()
     with Google() as double:
-        key.write_text(json.dumps(double.tokens.service_account()))
+        key.write_text(json.dumps(double.tokens.add_service_account()))
         service_addresses = {"calendars.google": double.section, "mailers.google": double.mail_section}
         add_settings(str(folder / "answers.toml"), service_addresses)
         failed = run_init(str(folder), given="\n")

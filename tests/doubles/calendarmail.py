@@ -1,4 +1,4 @@
-"""Calendar mail (iMIP, RFC 6047), which one service sends to a person whose calendar is in another service."""
+"""Calendar mail (iMIP, RFC 6047), by which services tell guests and organizers of other services what changed."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -23,7 +23,7 @@ class CalendarMail:
     sequence: int = 0
     answer: str = "NEEDS-ACTION"  #: the guest's PARTSTAT
 
-    def mail(self) -> EmailMessage:
+    def compose(self) -> EmailMessage:
         """The mail itself, with a calendar part."""
         calendar, event = Calendar(), VEvent()
         for name, value in {"prodid": "-//test//EN", "version": "2.0", "method": self.method}.items():
@@ -39,27 +39,27 @@ class CalendarMail:
         event.add("attendee", guest)
         calendar.add_component(event)
         mail = EmailMessage()
-        writer, reader = (self.guest, self.organizer) if self.method == "REPLY" else (self.organizer, self.guest)
-        mail["From"], mail["To"], mail["Subject"] = writer, reader, self.method.title()
-        mail.set_content("See the attachment.")
+        sender, recipient = (self.guest, self.organizer) if self.method == "REPLY" else (self.organizer, self.guest)
+        mail["From"], mail["To"], mail["Subject"] = sender, recipient, self.method.title()
+        mail.set_content("See the attachment.")  # for programs that read no calendar part
         text = calendar.to_ical().decode()
         mail.add_alternative(text, subtype="calendar", params={"method": self.method})
         return mail
 
 
-def read(mail: EmailMessage) -> CalendarMail:
+def read_calendar_mail(mail: EmailMessage) -> CalendarMail:
     """Read the calendar part of a mail."""
     part = next(one for one in mail.walk() if one.get_content_type() == "text/calendar")
     calendar: Any = Calendar.from_ical(part.get_content())
     (event,) = calendar.walk("VEVENT")
     guest = event["ATTENDEE"]
     return CalendarMail(
-        str(calendar["METHOD"]),
-        str(event["UID"]),
-        str(event["ORGANIZER"]).removeprefix("mailto:"),
-        str(guest).removeprefix("mailto:"),
-        event.start,
-        event.end,
-        int(event["SEQUENCE"]),
-        str(guest.params["PARTSTAT"]),
+        method=str(calendar["METHOD"]),
+        uid=str(event["UID"]),
+        organizer=str(event["ORGANIZER"]).removeprefix("mailto:"),
+        guest=str(guest).removeprefix("mailto:"),
+        start=event.start,
+        end=event.end,
+        sequence=int(event["SEQUENCE"]),
+        answer=str(guest.params["PARTSTAT"]),
     )

@@ -12,7 +12,7 @@ PEOPLE = ("dana@example.org", "sam@example.org")
 
 @pytest.fixture(scope="module")
 def shared_double() -> Iterator[Double]:
-    """The double as the tests before have left it."""
+    """One double for all tests of a module, as the tests before have left it."""
     with Double() as running:
         yield running
 

@@ -11,8 +11,8 @@ P = TypeVar("P", bound=CalendarProvider)
 
 
 class ServedCalendar(MemoryCalendar, Generic[P]):
-    """Passes the worker's operations to `provider`; a subclass for each service does what people do. `fail` can make
-    operations fail, before they reach the service or after."""
+    """Passes the worker's operations to `provider`; a subclass for each service does what people do. `fail`
+    can make an operation fail before it reaches the service or, under its name with `.done`, after it."""
 
     provider: P
 

@@ -60,8 +60,8 @@ def make_mail_body(text: str) -> dict[str, str]:
         ({**TIMES, "guestsCanModify": "no"}, "badRequest"),
         ({**TIMES, "transparency": "glass"}, "badRequest"),
         ({**TIMES, "id": "UPPER-case"}, "invalid"),
-        ({**TIMES, "id": "abcd"}, "invalid"),
-        ({**TIMES, "id": "abcde", "iCalUID": "x"}, "invalid"),
+        ({**TIMES, "id": "abcd"}, "invalid"),  # an id has five characters at least
+        ({**TIMES, "id": "abcde", "iCalUID": "x"}, "invalid"),  # both ids
         ({"start": TIMES["start"]}, "required"),
         ({**TIMES, "start": {"dateTime": "2027-03-09T10:00:00"}}, "required"),
         ({**TIMES, "end": {"date": "2027-03-10"}}, "invalid"),
@@ -70,7 +70,7 @@ def make_mail_body(text: str) -> dict[str, str]:
             {**TIMES, "reminders": {"useDefault": False, "overrides": [{"method": "popup", "minutes": 1}] * 6}},
             "invalid",
         ),
-        ({**TIMES, "reminders": {"overrides": [{"method": "popup", "minutes": 40321}]}}, "invalid"),
+        ({**TIMES, "reminders": {"overrides": [{"method": "popup", "minutes": 40321}]}}, "invalid"),  # over four weeks
         ({**TIMES, "attendees": [{"displayName": "Sam"}]}, "invalid"),
         ({**TIMES, "eventType": "outOfOffice", "description": "gone"}, "invalid"),
         ({**TIMES, "eventType": "fromGmail"}, "invalid"),
@@ -139,7 +139,7 @@ def test_invalid_parameters_of_a_list_are_refused(client: Any, query: str, answe
         ("GET", "/gmail/v1/users/me/messages?q=rfc822msgid:x", None, GMAIL_SEND_SCOPE, 403),
         ("GET", "/gmail/v1/users/me/messages?q=x", None, "https://www.googleapis.com/auth/gmail.metadata", 403),
         ("POST", "/gmail/v1/users/me/messages/send", make_mail_body("Subject: to nobody\n\nHi"), GMAIL_SEND_SCOPE, 400),
-        ("POST", "/gmail/v1/users/me/messages/send", {"raw": "a+b/"}, GMAIL_SEND_SCOPE, 400),
+        ("POST", "/gmail/v1/users/me/messages/send", {"raw": "a+b/"}, GMAIL_SEND_SCOPE, 400),  # not base64url
         ("GET", "/calendar/v3/nothing", None, OWNED_EVENTS_SCOPE, 404),
     ],
 )
@@ -151,12 +151,15 @@ def test_each_method_needs_one_of_its_scopes(
 
 
 def test_an_outdated_etag_and_a_deleted_event_are_refused(client: Any) -> None:
-    assert client("POST", EVENTS, {**TIMES, "id": "version1"})[0] == 200
-    assert client("PATCH", f"{EVENTS}/version1", {"summary": "x"}, **{"If-Match": '"1"'}) == (412, "conditionNotMet")
-    assert client("DELETE", f"{EVENTS}/version1")[0] == 204
-    assert client("DELETE", f"{EVENTS}/version1") == (410, "deleted")
-    assert client("PATCH", f"{EVENTS}/version1", {"summary": "x"}) == (403, "forbidden")
-    assert client("POST", EVENTS, {**TIMES, "id": "version1"}) == (409, "duplicate")
+    assert client("POST", EVENTS, {**TIMES, "id": "talk1"})[0] == 200
+    assert client("PATCH", f"{EVENTS}/talk1", {"summary": "x"}, **{"If-Match": '"outdated"'}) == (
+        412,
+        "conditionNotMet",
+    )
+    assert client("DELETE", f"{EVENTS}/talk1")[0] == 204
+    assert client("DELETE", f"{EVENTS}/talk1") == (410, "deleted")
+    assert client("PATCH", f"{EVENTS}/talk1", {"summary": "x"}) == (403, "forbidden")
+    assert client("POST", EVENTS, {**TIMES, "id": "talk1"}) == (409, "duplicate")
 
 
 def test_a_service_account_that_acts_for_itself_can_not_invite(double: Google) -> None:
@@ -175,6 +178,7 @@ def test_the_fifty_first_calendar_of_a_query_is_refused(client: Any, double: Goo
     headers = {"Authorization": f"Bearer {token['access_token']}"}
     url = f"{double.url}/calendar/v3/freeBusy"
     calendars = requests.post(url, json={**body, "items": items}, headers=headers, timeout=10).json()["calendars"]
+    # its error is another than that of the first fifty, who have no calendar here
     assert calendars["p50@corp.example"]["errors"][0]["reason"] == "tooManyCalendarsRequested"
     assert calendars["p0@corp.example"]["errors"][0]["reason"] == "notFound"
 

@@ -40,8 +40,8 @@ from tests.support.channel_contract import PUBLIC, listen
 from tests.support.companies import DANA, SAM
 from tests.support.google import execute_refused
 
-CALENDAR = "https://www.googleapis.com/auth/calendar"
-SEND = "https://www.googleapis.com/auth/gmail.send"
+CALENDAR_SCOPE = "https://www.googleapis.com/auth/calendar"
+SEND_SCOPE = "https://www.googleapis.com/auth/gmail.send"
 START = datetime(2027, 3, 9, 9, tzinfo=UTC)
 HOUR, DAY = timedelta(hours=1), timedelta(days=1)
 NOBODY = "nobody@corp.example"
@@ -55,17 +55,17 @@ def make_times(start: datetime = START) -> dict[str, Any]:
 @pytest.fixture
 def double() -> Iterator[Google]:
     with Google() as running:
-        running.tokens.granted_scopes = {CALENDAR, SEND}
+        running.tokens.granted_scopes = {CALENDAR_SCOPE, SEND_SCOPE}
         for person in (DANA, SAM):
             running.calendars.add_person(person, "Europe/Berlin")
         yield running
     assert running.crashes == []
 
 
-def make_credentials(double: Google, scope: str = CALENDAR, who: str = DANA) -> Any:
+def make_credentials(double: Google, scope: str = CALENDAR_SCOPE, who: str = DANA) -> Any:
     """Return the credentials of google-auth for a service account that acts for that person."""
     untyped_class: Any = Credentials
-    return untyped_class.from_service_account_info(double.tokens.service_account(), scopes=[scope], subject=who)
+    return untyped_class.from_service_account_info(double.tokens.add_service_account(), scopes=[scope], subject=who)
 
 
 def build_service(double: Google, api: str = "calendar", version: str = "v3", **options: Any) -> Any:
@@ -192,7 +192,7 @@ def test_google_client_sends_mail(double: Google) -> None:
     message["From"], message["To"], message["Subject"] = DANA, SAM, "Grüße"
     message.set_content("Bis Dienstag")
     raw = base64.urlsafe_b64encode(message.as_bytes()).decode()
-    messages = build_service(double, "gmail", "v1", credentials=make_credentials(double, SEND)).users().messages()
+    messages = build_service(double, "gmail", "v1", credentials=make_credentials(double, SEND_SCOPE)).users().messages()
     assert messages.send(userId="me", body={"raw": raw}).execute()["id"]
     [(sender, mail)] = double.gmail.sent
     assert (sender, mail["Subject"], mail.get_content().strip()) == (DANA, "Grüße", "Bis Dienstag")
@@ -208,9 +208,12 @@ def test_google_client_raises_errors_for_refused_requests(double: Google) -> Non
     )
     assert execute_refused(events.list(calendarId=SAM)) == (404, "notFound")
     assert execute_refused(events.insert(calendarId="primary", body={"summary": "Timeless"})) == (400, "required")
-    mail_service = build_service(double, credentials=make_credentials(double, SEND))
+    mail_service = build_service(double, credentials=make_credentials(double, SEND_SCOPE))
     assert execute_refused(mail_service.events().list(calendarId="primary")) == (403, "insufficientPermissions")
-    for refused_credentials in (make_credentials(double, f"{CALENDAR}.readonly"), make_credentials(double, who=NOBODY)):
+    for refused_credentials in (
+        make_credentials(double, f"{CALENDAR_SCOPE}.readonly"),
+        make_credentials(double, who=NOBODY),
+    ):
         with pytest.raises(RefreshError):
             build_service(double, credentials=refused_credentials).events().list(calendarId="primary").execute()
 
@@ -221,7 +224,7 @@ def test_google_client_raises_errors_for_refused_requests(double: Google) -> Non
 @pytest.fixture
 def gcsa(double: Google) -> GoogleCalendar:
     """The client of gcsa. It knows only the address of Google, so its service is replaced by one for the double."""
-    token = double.tokens.issue_token(DANA, {CALENDAR})["access_token"]
+    token = double.tokens.issue_token(DANA, {CALENDAR_SCOPE})["access_token"]
     untyped_class: Any = UserCredentials
     user_credentials = untyped_class(token)
     calendar = GoogleCalendar(credentials=user_credentials)
@@ -297,7 +300,10 @@ class Auth(AbstractAuth):
 
 
 def run_gcal_sync(
-    double: Google, work: Callable[[GoogleCalendarService], Awaitable[None]], scope: str = CALENDAR, token: str = ""
+    double: Google,
+    work: Callable[[GoogleCalendarService], Awaitable[None]],
+    scope: str = CALENDAR_SCOPE,
+    token: str = "",
 ) -> None:
     """Run `work` with a client of gcal_sync."""
 
@@ -376,7 +382,7 @@ def test_gcal_sync_keeps_a_copy_up_to_date(double: Google, hands: GoogleHands) -
 
 
 @pytest.mark.parametrize(
-    ("scope", "token", "error"), [(SEND, "", ApiForbiddenException), (CALENDAR, "forged", AuthException)]
+    ("scope", "token", "error"), [(SEND_SCOPE, "", ApiForbiddenException), (CALENDAR_SCOPE, "forged", AuthException)]
 )
 def test_gcal_sync_raises_errors_for_refused_requests(
     double: Google, scope: str, token: str, error: type[Exception]

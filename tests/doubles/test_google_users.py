@@ -35,7 +35,7 @@ def build_resource(double: Google, who: str = ADMIN, scope: str = USERS_READ_SCO
     """
     untyped_class: Any = Credentials
     credentials = untyped_class.from_service_account_info(
-        double.tokens.service_account(), scopes=[scope], subject=who or None
+        double.tokens.add_service_account(), scopes=[scope], subject=who or None
     )
     options = {"api_endpoint": f"{double.url}/"}
     return build(
@@ -58,7 +58,8 @@ def test_google_client_reads_all_pages_of_users(double: Google) -> None:
     for number in range(5):
         double.users.add(f"p{number}@corp.example")
     resource = build_resource(double)
-    assert len(list_addresses(resource, maxResults=2)) == len(set(list_addresses(resource))) == 6
+    five_and_admin = 6
+    assert len(list_addresses(resource, maxResults=2)) == len(set(list_addresses(resource))) == five_and_admin
     page = resource.list(**OWN_CUSTOMER, maxResults=2).execute()
     assert page["kind"] == "admin#directory#users" and len(page["users"]) == 2 and page["nextPageToken"]
     double.users.max_page_size = 1
@@ -127,7 +128,7 @@ def test_a_scope_or_user_without_delegation_gets_no_token(double: Google) -> Non
             resource.list(**OWN_CUSTOMER).execute()
         assert error_info.value.args[1]["error"] in ("unauthorized_client", "invalid_grant")
     calendar_scope = "https://www.googleapis.com/auth/calendar"
-    double.tokens.granted_scopes.add(calendar_scope)
+    double.tokens.granted_scopes.add(calendar_scope)  # the token is issued, but does not allow to read users
     assert execute_refused(build_resource(double, scope=calendar_scope).list(**OWN_CUSTOMER)) == (
         403,
         "insufficientPermissions",

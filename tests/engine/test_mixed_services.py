@@ -11,7 +11,7 @@ from datetime import timedelta
 
 import pytest
 
-from tests.doubles.calendarmail import read
+from tests.doubles.calendarmail import read_calendar_mail
 from tests.doubles.google.company import GoogleCompany
 from tests.doubles.graph import Double
 from tests.doubles.graph.company import GraphCompany
@@ -104,7 +104,7 @@ def test_declined_invitation_from_another_service_moves_the_session(
     assert office.list_invitations(report) == [moved_session.span]
     (deferral,) = office.store.plans.load([moved_session.pair], office.clock()).states[0].deferrals
     assert (deferral.cause, deferral.who) == (DeferralCause.DECLINED, report)
-    calendar_mails = [part for mail in office.carrier.carried if (part := read(mail)).guest == report]
+    calendar_mails = [part for mail in office.carrier.carried if (part := read_calendar_mail(mail)).guest == report]
     assert [mail.method for mail in calendar_mails if mail.method != "REPLY"][:2] == ["REQUEST", "REQUEST"]
     assert len({mail.uid for mail in calendar_mails}) == 1
     sequence_numbers = [mail.sequence for mail in calendar_mails if mail.method == "REQUEST"]
@@ -129,4 +129,4 @@ def test_pausing_a_pair_removes_the_invitation_from_the_other_service(office: Mi
         office.store.people.set_paused(PairId(manager, report), is_paused=True, now=office.clock())
     office.run(HOUR)
     assert [office.list_invitations(report) for _, report in PAIRS] == [[], []]
-    assert {read(mail).method for mail in office.carrier.carried} == {"REQUEST", "CANCEL"}
+    assert {read_calendar_mail(mail).method for mail in office.carrier.carried} == {"REQUEST", "CANCEL"}

@@ -263,7 +263,7 @@ def test_rate_limit_is_not_reported_as_missing_access(tmp_path: Path) -> None:
     with Google() as google:
         google.tokens.granted_scopes = {OWNED_EVENTS_SCOPE, EVENTS_READ_SCOPE}
         key = tmp_path / "key.json"
-        key.write_text(json.dumps(google.tokens.service_account()))
+        key.write_text(json.dumps(google.tokens.add_service_account()))
         for email in (DANA, SAM):
             google.calendars.add_person(email)
         google.faults.add("calendar.events.list", "userRateLimitExceeded", who=SAM)

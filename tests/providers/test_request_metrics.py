@@ -51,7 +51,7 @@ def test_google_batch_requests_are_counted_by_their_own_status(tmp_path: Path) -
     """Besides the batch and the two requests in it, each of the two people needs a token."""
     with Google() as double:
         double.tokens.granted_scopes = {OWNED_EVENTS_SCOPE, EVENTS_READ_SCOPE}
-        (tmp_path / "key.json").write_text(json.dumps(double.tokens.service_account()))
+        (tmp_path / "key.json").write_text(json.dumps(double.tokens.add_service_account()))
         for person in ("dana@example.org", "sam@example.org"):
             double.calendars.add_person(person)
         counter = RequestCounter("google")

@@ -72,7 +72,7 @@ def google() -> Iterator[Google]:
 
 @pytest.fixture
 def on_google(google: Google, tmp_path: Path) -> Iterator[Company]:
-    (tmp_path / "key.json").write_text(json.dumps(google.tokens.service_account()))
+    (tmp_path / "key.json").write_text(json.dumps(google.tokens.add_service_account()))
     text = COMMON.format(folder=tmp_path, source="google")
     text += f'[roster.google]\nadmin = "{ADMIN}"\nquery = "orgUnitPath=\'/Staff\'"\nendpoint = "{google.url}/"\n'
     text += f'[calendars.google]\nservice_account = "key.json"\nendpoint = "{google.url}/calendar/v3/"\n'

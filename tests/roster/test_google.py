@@ -66,7 +66,7 @@ def double() -> Iterator[Google]:
 @pytest.fixture
 def section(double: Google, tmp_path: Path) -> dict[str, Any]:
     file = tmp_path / "key.json"
-    file.write_text(json.dumps(double.tokens.service_account()))
+    file.write_text(json.dumps(double.tokens.add_service_account()))
     return {**double.directory_section, "service_account": str(file), "admin": ADMIN, "timeout": 2.0}
 
 

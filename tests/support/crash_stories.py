@@ -137,9 +137,9 @@ class GoogleServers(Google):
         super().__init__()
         self.mail_folder = folder / "mail"
         self._key = folder / "key.json"
-        self._key.write_text(json.dumps(self.tokens.service_account()))
+        self._key.write_text(json.dumps(self.tokens.add_service_account()))
         self.tokens.granted_scopes = {OWNED_EVENTS_SCOPE, EVENTS_READ_SCOPE, GMAIL_SEND_SCOPE}
-        self.gmail.rewrites = False  # the Message-IDs
+        self.gmail.rewrites_message_id = False  # the Message-IDs
         self.gmail.deliver = self._deliver
         self.add_person("longarc@corp.example")
 

@@ -26,7 +26,7 @@ def connect(double: Google, section: dict[str, Any], who: str, *scopes: str) -> 
 
     `section` is the section of the settings for accounts that grant access themselves.
     """
-    token = double.tokens.refresh_token(who, set(scopes or ACCOUNT_SCOPES))
+    token = double.tokens.issue_refresh_token(who, set(scopes or ACCOUNT_SCOPES))
     TokenFolder(Path(section["token_folder"]), section["keys"]).save(who, token)
 
 

@@ -34,7 +34,7 @@ def main() -> None:
     options = parser.parse_args()
     with Google(options.port, delay=options.delay) as google:
         managers = dict(pair.lower().split("=") for pair in options.manager)
-        google.users.add(ADMIN, "Longarc Directory", isGuestUser=True)
+        google.users.add(ADMIN, "Longarc Directory", isGuestUser=True)  # the roster leaves guests out
         google.users.admins.add(ADMIN)
         for person in options.people:
             address, _, zone = person.partition("=")
@@ -44,7 +44,7 @@ def main() -> None:
         google.calendars.channels.routes = dict(options.route)
         google.gmail.deliver = make_delivery(options.mail)
         options.key.touch(mode=0o600)
-        options.key.write_text(json.dumps(google.tokens.service_account(), indent=1))
+        options.key.write_text(json.dumps(google.tokens.add_service_account(), indent=1))
         print(format_settings(google, options.key), flush=True)  # noqa: T201
         try:
             google.wait()

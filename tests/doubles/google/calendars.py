@@ -8,9 +8,9 @@ from datetime import timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
 
+from tests.doubles.google.calendar_resources import answer_settings, describe_calendar, describe_list_entry
 from tests.doubles.google.channels import Channels
 from tests.doubles.google.conferences import complete_conference, make_conference
-from tests.doubles.google.directory import answer_settings, describe_calendar, describe_list_entry
 from tests.doubles.google.entries import ORGANIZER_FIELDS, OWN_FIELDS, Entry, View, merge_patch
 from tests.doubles.google.event_validation import refuse_invalid_event
 from tests.doubles.google.freebusy import answer_free_busy
@@ -22,11 +22,14 @@ from tests.doubles.google.listing import (
     matches_list,
     refuse_invalid_list,
 )
-from tests.doubles.google.person_calendar import PersonCalendar
+from tests.doubles.google.person_calendar import Change, PersonCalendar
 from tests.doubles.google.schema import Call, Refusal, bad_request
 from tests.doubles.google.sync_states import SyncStates
 from tests.doubles.google.zones import get_zone
 from worker.clock import Clock, utcnow
+
+#: How far ahead a list of changes expands a series.
+_CHANGED_SERIES_REACH = timedelta(days=730)
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +38,7 @@ class Notice:
 
     kind: str  #: `invitation`, `update`, `cancellation`
     to: str
-    event: str  #: its id
+    event_id: str
     send_updates: str  #: the parameter `sendUpdates` of the request that caused it
 
 
@@ -50,14 +53,14 @@ class Calendars:
         self.without_meet: set[str] = set()  #: accounts that can't create Meet links
         self.meet_takes_time = False  #: links are created later, by `finish_meet`
         self.page_size = 2500
-        self.empty_pages = False  #: the first page of each list is empty
+        self.first_page_is_empty = False  #: each list begins with a page without events
         self.channels = Channels(clock)
         self._clock = clock
         self._shown_as: dict[str, str] = {}  #: the address by which a person is shown, by key
         self._keys: dict[str, str] = {}  #: the key of a person, by that address in lower case
         self._change_number = 0
         self._sync_states = SyncStates()
-        #: By page token, the items that are left, and the sync token that the last page ends with.
+        #: By page token, the items that are left for that page and later ones, and the sync token for the last page.
         self._pages: dict[str, tuple[list[Any], str]] = {}
 
     # --- people -----------------------------------------------------------------------------------------------------
@@ -98,7 +101,7 @@ class Calendars:
                 self.record_change(entry)
 
     def _key(self, address: str) -> str:
-        """The key of the person with that address."""
+        """The key of the person who is shown by that address; any other address is itself a key."""
         return self._keys.get(address.lower(), address.lower())
 
     def get_address(self, key: str) -> str:
@@ -115,10 +118,10 @@ class Calendars:
         if who in self.without_calendar:
             message = "The user must be signed up for Google Calendar."
             raise Refusal(403, "notACalendarUser", message, domain="calendar")
-        _, kind, method = call.method.split(".", 2)
+        _, resource, method = call.method.split(".", 2)
         if call.method == "calendar.freebusy.query":
             return answer_free_busy(call.body, lambda address: self._find_visible(who, address))
-        if kind == "settings":
+        if resource == "settings":
             return answer_settings(call, str(self.person_calendars[who].zone))
         if call.method == "calendar.channels.stop":
             return self.channels.stop(who, call)
@@ -133,7 +136,7 @@ class Calendars:
         if call.method in ("calendar.calendars.get", "calendar.calendarList.get"):
             return (
                 self._describe(person_calendar)
-                if kind == "calendars"
+                if resource == "calendars"
                 else describe_list_entry(self._describe(person_calendar))
             )
         methods: dict[str, Callable[[], Any]] = {
@@ -147,7 +150,7 @@ class Calendars:
             "watch": lambda: self.channels.open(who, person_calendar.owner, call),
         }
         carry_out = methods.get(method)
-        if carry_out is None or kind != "events":
+        if carry_out is None or resource != "events":
             raise Refusal(501, "notImplemented", f"The double does not know {call.method}.")
         return carry_out()
 
@@ -181,11 +184,12 @@ class Calendars:
         zone = get_zone(call.query.get("timeZone"), person_calendar.zone, "timeZone")
         return View(person_calendar.owner, zone, self.get_address, int(call.query.get("maxAttendees", 0)))
 
-    def _get_entry(self, person_calendar: PersonCalendar, name: str) -> Entry:
-        entry = person_calendar.entries.get(name)
-        if entry is None and "_" in name:
-            series = person_calendar.entries.get(name.rpartition("_")[0])
-            entry = series.find_occurrence(name, person_calendar.zone) if series is not None and series.recurs else None
+    def _get_entry(self, person_calendar: PersonCalendar, event_id: str) -> Entry:
+        entry = person_calendar.entries.get(event_id)
+        if entry is None and "_" in event_id:  # the id of an occurrence begins with that of its series
+            series = person_calendar.entries.get(event_id.rpartition("_")[0])
+            if series is not None and series.recurs:
+                entry = series.find_occurrence(event_id, person_calendar.zone)
         if entry is None:
             raise Refusal(404, "notFound", "Not Found")
         return entry
@@ -204,15 +208,16 @@ class Calendars:
             message = "Service accounts cannot invite attendees without Domain-Wide Delegation of Authority."
             raise Refusal(403, "forbiddenForServiceAccounts", message, domain="calendar")
         refuse_invalid_event(fields, person_calendar.zone)
-        name = fields.pop("id", None) or secrets.token_hex(13)
-        if name in person_calendar.entries:
+        event_id = fields.pop("id", None) or secrets.token_hex(13)
+        if event_id in person_calendar.entries:
             raise Refusal(409, "duplicate", "The requested identifier already exists.")
         now = self._clock()
-        entry = Entry(name, person_calendar.owner, {}, uid=fields.pop("iCalUID", ""), created=now, updated=now)
-        self._write(entry, person_calendar, fields, call, "invitation")
+        entry = Entry(event_id, person_calendar.owner, {}, uid=fields.pop("iCalUID", ""), created=now, updated=now)
+        self._write(entry, person_calendar, fields, call)
         return entry.render(self._view(person_calendar, call))
 
     def _patch(self, person_calendar: PersonCalendar, call: Call, *, whole: bool = False) -> dict[str, Any]:
+        """Change an event. `whole`: the body replaces all fields, as in the method `update`."""
         entry = self._get_entry(person_calendar, call.path["eventId"])
         self._refuse_stale(entry, call)
         if not entry.is_on_calendar_of(person_calendar.owner):
@@ -222,12 +227,13 @@ class Calendars:
             return self._patch_by_guest(entry, view, call)
         body = {name: value for name, value in call.body.items() if name not in ("id", "iCalUID")}
         fields = merge_patch({} if whole else deepcopy(entry.fields), body)
+        # a body that leaves the guests out does not remove them
         if entry.guests and (body.get("attendeesOmitted") or (not whole and "attendees" not in body)):
             fields["attendees"] = [{**guest, "email": one} for one, guest in entry.guests.items()]
         if fields.get("status") == "cancelled":
             return self._cancel(entry, person_calendar, call)
         refuse_invalid_event(fields, person_calendar.zone)
-        self._write(entry, person_calendar, fields, call, "update", whole=whole)
+        self._write(entry, person_calendar, fields, call, whole=whole)
         return entry.render(view)
 
     @staticmethod
@@ -241,11 +247,13 @@ class Calendars:
         if any(name in fields and fields[name] != shown.get(name) for name in ORGANIZER_FIELDS):
             message = "Shared properties can only be changed by the organizer."
             raise Refusal(403, "forbiddenForNonOrganizer", message, domain="calendar")
-        own_entry: dict[str, Any] = next(
+        own_attendee: dict[str, Any] = next(
             (one for one in fields.get("attendees") or () if self._key(one["email"]) == who), {}
         )
         response: dict[str, Any] = {
-            name: own_entry[name] for name in ("responseStatus", "comment", "additionalGuests") if name in own_entry
+            name: own_attendee[name]
+            for name in ("responseStatus", "comment", "additionalGuests")
+            if name in own_attendee
         }
         entry.guests[who] = {**entry.guests[who], **response}
         entry.own[who] = {**entry.own.get(who, {}), **{name: fields[name] for name in OWN_FIELDS if name in fields}}
@@ -256,20 +264,11 @@ class Calendars:
         return entry.render(view)
 
     def _write(
-        self,
-        entry: Entry,
-        person_calendar: PersonCalendar,
-        fields: dict[str, Any],
-        call: Call,
-        kind: str,
-        *,
-        whole: bool = False,
+        self, entry: Entry, person_calendar: PersonCalendar, fields: dict[str, Any], call: Call, *, whole: bool = False
     ) -> None:
+        """Give a new or changed event these fields, put it on its calendars, and tell the guests."""
         before = {who: dict(guest) for who, guest in entry.guests.items()}
-        moved = bool(entry.fields) and (entry.fields.get("start"), entry.fields.get("end")) != (
-            fields["start"],
-            fields["end"],
-        )
+        moved = bool(entry.fields) and any(entry.fields.get(side) != fields[side] for side in ("start", "end"))
         if call.query.get("conferenceDataVersion") == 1 and "conferenceData" in call.body:
             options = {"offered": person_calendar.owner not in self.without_meet, "pending": self.meet_takes_time}
             entry.conference = make_conference(call.body, entry.conference, entry.id, **options)
@@ -283,7 +282,7 @@ class Calendars:
         }
         entry.guests = guests
         if moved:
-            entry.hidden.clear()
+            entry.deleted_by.clear()
             entry.sequence += 1
         self._put_on_calendars(entry, person_calendar, former_guests=before.keys() - guests.keys())
         for email in guests:
@@ -292,8 +291,7 @@ class Calendars:
         self.record_change(entry, *before)
         self._notify(entry, call, "cancellation", [who for who in before if who not in guests])
         self._notify(entry, call, "invitation", [who for who in guests if who not in before])
-        if kind == "update":
-            self._notify(entry, call, "update", [who for who in guests if who in before])
+        self._notify(entry, call, "update", [who for who in guests if who in before])
 
     @staticmethod
     def _take_own_fields(entry: Entry, who: str, fields: dict[str, Any], body: dict[str, Any], *, whole: bool) -> None:
@@ -315,7 +313,7 @@ class Calendars:
         for who in former_guests:
             if who in self.person_calendars and self.person_calendars[who].entries.get(entry.id) is entry:
                 next_number = self._change_number + 1  # `record_change`, which follows, takes this number
-                self.person_calendars[who].changed[entry.id] = (next_number, entry)
+                self.person_calendars[who].changes[entry.id] = Change(next_number, entry)
                 del self.person_calendars[who].entries[entry.id]
 
     def _keep_exception(self, entry: Entry, who: str) -> None:
@@ -343,7 +341,7 @@ class Calendars:
             raise Refusal(410, "deleted", "Resource has been deleted")
         self._refuse_stale(entry, call)
         if entry.organizer != person_calendar.owner:
-            entry.hidden.add(person_calendar.owner)
+            entry.deleted_by.add(person_calendar.owner)
             entry.guests[person_calendar.owner]["responseStatus"] = "declined"
             self._keep_exception(entry, person_calendar.owner)
             self.record_change(entry)
@@ -358,24 +356,24 @@ class Calendars:
         self._notify(entry, call, "cancellation", entry.guests)
         return entry.render_tombstone(self._view(person_calendar, call))
 
-    def record_change(self, entry: Entry, *former_guests: str) -> None:
-        """Number a change of this event, and notify the channels of all calendars that it concerns."""
+    def record_change(self, entry: Entry, *guests_before: str) -> None:
+        """Number a change of this event, and notify the channels of all calendars that show it or showed it before."""
         self._change_number += 1
         entry.change_number, entry.updated = self._change_number, self._clock()
-        for who in {*entry.list_people(), *former_guests}:
+        for who in {*entry.list_people(), *guests_before}:
             person_calendar = self.person_calendars.get(who)
             if person_calendar and (entry.series or person_calendar.entries.get(entry.id) is entry):
-                person_calendar.changed.pop(entry.id, None)
-                person_calendar.changed[entry.id] = (self._change_number, entry)
-            if person_calendar and person_calendar.changed.get(entry.id, (0,))[0] == self._change_number:
+                person_calendar.changes[entry.id] = Change(self._change_number, entry)
+            change = person_calendar.changes.get(entry.id) if person_calendar else None
+            if change and change.number == self._change_number:
                 self.channels.note_change(who)
 
     def _notify(self, entry: Entry, call: Call, kind: str, guests: Iterable[str]) -> None:
-        wanted = str(call.query.get("sendUpdates") or ("all" if call.query.get("sendNotifications") else ""))
+        send_updates = str(call.query.get("sendUpdates") or ("all" if call.query.get("sendNotifications") else ""))
         for key in guests:
             external = key not in self.person_calendars
-            if key != entry.organizer and (wanted == "all" or (wanted == "externalOnly" and external)):
-                self.notices.append(Notice(kind, key, entry.id, wanted))
+            if key != entry.organizer and (send_updates == "all" or (send_updates == "externalOnly" and external)):
+                self.notices.append(Notice(kind, key, entry.id, send_updates))
 
     # --- reading ---
 
@@ -420,13 +418,13 @@ class Calendars:
             "defaultReminders": [],
             "etag": f'"p{self._change_number}"',
         }
-        blank = self.empty_pages and "pageToken" not in parameters
-        now, later = ([], items) if blank else (items[:size], items[size:])
-        answer["items"] = now
-        if later or blank:
-            following = secrets.token_urlsafe(9)
-            self._pages[following] = (later, sync_token)
-            answer["nextPageToken"] = following
+        is_blank = self.first_page_is_empty and "pageToken" not in parameters
+        shown, left = ([], items) if is_blank else (items[:size], items[size:])
+        answer["items"] = shown
+        if left or is_blank:
+            next_token = secrets.token_urlsafe(9)
+            self._pages[next_token] = (left, sync_token)
+            answer["nextPageToken"] = next_token
         elif sync_token:
             answer["nextSyncToken"] = sync_token
         return answer
@@ -434,14 +432,15 @@ class Calendars:
     def _list_changes(self, person_calendar: PersonCalendar, view: View, call: Call) -> list[Any]:
         parameters = call.query
         state = self._sync_states.find(person_calendar.owner, parameters)
-        changed = [one for one in person_calendar.changed.values() if one[0] > state.change_number]
+        changes = [change for change in person_calendar.changes.values() if change.number > state.change_number]
         items: list[Any] = []
-        for _, entry in sorted(changed, key=lambda one: one[0]):
+        for change in sorted(changes, key=lambda one: one.number):
+            entry = change.entry
             exists = entry.is_on_calendar_of(person_calendar.owner) and (
                 entry.series or person_calendar.entries.get(entry.id) is entry
             )
             if exists and state.since and not entry.recurs and entry.span(person_calendar.zone)[1] <= state.since:
-                continue
+                continue  # it has ended before `timeMin` of the first list
             if exists:
                 items += self._render_changed(entry, person_calendar, view, parameters)
             else:
@@ -456,8 +455,8 @@ class Calendars:
             return []
         if not (entry.recurs and parameters.get("singleEvents")):
             return [entry.render(view)]
-        window = (WHOLE_TIME[0], self._clock() + timedelta(days=730))
-        return [one.render(view) for one in entry.occurrences(window, person_calendar.zone)]
+        window = (WHOLE_TIME[0], self._clock() + _CHANGED_SERIES_REACH)
+        return [one.render(view) for one in entry.list_occurrences(window, person_calendar.zone)]
 
     def _list_all(self, person_calendar: PersonCalendar, view: View, call: Call) -> list[Any]:
         parameters = call.query

@@ -110,9 +110,8 @@ class Channels:
         self.routes: dict[str, str] = {}  #: where requests to a public base URL go
         self.faults = FaultPlan()
         self.answers_first = True
-        self.answers_with: dict[
-            str, Any
-        ] = {}  #: replaces fields of the answer to a request that opens a channel; None removes a field
+        #: Replaces fields of the answer to a request that opens a channel; None removes a field.
+        self.answers_with: dict[str, Any] = {}
         self.longest = timedelta(days=7)  #: the longest lifetime of a channel
         self.timeout = 5.0  #: seconds within which an address has to answer
         self.posted: list[Message] = []  #: each notification once, after its first attempt
@@ -162,7 +161,7 @@ class Channels:
                 raise Refusal(404, "notFound", message)
             watch.stopped = True
 
-    # --- events of the tests ------------------------------------------------------------------------------------------
+    # --- for tests, and for the calendars -----------------------------------------------------------------------------
 
     def note_change(self, owner: str) -> None:
         """Notify the channels of that person's calendar, which has changed."""
@@ -174,7 +173,7 @@ class Channels:
                 if not watch.stopped:
                     self._queue(watch, "exists")
                 elif self.faults.take_due("notification.stopped", owner):
-                    self._add(Message(watch, "exists", self._number(watch), now, trailing=True))
+                    self._add(Message(watch, "exists", self._take_number(watch), now, trailing=True))
 
     def lose(self, channel: HasChannelId) -> None:
         """Forget the channel without a notification, so that nothing more comes through it."""
@@ -210,14 +209,14 @@ class Channels:
         if thread:
             thread.join()
 
-    def _number(self, watch: Watch) -> int:
+    def _take_number(self, watch: Watch) -> int:
         """The number of the next message: 1 at first, then rising with gaps, as Google's do."""
         watch.number += 1 if watch.number == 0 else self._random.randint(1, 9)
         return watch.number
 
     def _queue(self, watch: Watch, state: str) -> None:
         """Queue a notification, or several or none, as a planned fault demands."""
-        message = Message(watch, state, self._number(watch), self._clock())
+        message = Message(watch, state, self._take_number(watch), self._clock())
         fault = self.faults.take_due(f"notification.{state}", watch.owner)
         reason = fault.reason if fault else ""
         if fault and reason == "delayed":
@@ -230,7 +229,7 @@ class Channels:
             return
         self._add(message)
         if reason == "duplicated":
-            self._add(Message(watch, state, self._number(watch), message.due))
+            self._add(Message(watch, state, self._take_number(watch), message.due))
         for late in self._overtaken.pop(watch.id, ()):
             self._add(late)
 

@@ -25,7 +25,8 @@ from worker.providers.google.events import make_event_id
 
 class GoogleCompany(ServedCalendar[google.GoogleCalendar]):
     """The calendar of a simulation, on the double of Google. The worker's operations go through the real provider,
-    those of people through `GoogleHands`. `fail` can make operations fail, before they reach Google or after."""
+    those of people through `GoogleHands`. Each answer takes `delay` seconds. `fail` can make operations fail,
+    before they reach Google or after."""
 
     def __init__(self, people: Mapping[Address, Person], clock: Clock, *, delay: float = 0.0) -> None:
         super().__init__()
@@ -35,11 +36,12 @@ class GoogleCompany(ServedCalendar[google.GoogleCalendar]):
         for person in people.values():
             self.google.calendars.add_person(person.email, person.zone)
         self.google.delay = delay
-        self.google.quota.per_user = self.google.quota.per_project = 10**8  # in simulated time a minute holds a day
+        # no limit: by the simulated clock, all requests of a day may come in one minute
+        self.google.quota.per_user = self.google.quota.per_project = 10**8
         self._hands = GoogleHands(self.google.calendars)
         self._folder = TemporaryDirectory()
         key = Path(self._folder.name, "key.json")
-        key.write_text(json.dumps(self.google.tokens.service_account()))
+        key.write_text(json.dumps(self.google.tokens.add_service_account()))
         section: dict[str, Any] = {**self.google.section, "service_account": str(key), "per_person": 10**6}
         self.people_per_request = google.GoogleCalendar.people_per_request
         self.provider = google.build_with_clock({**section, "per_project": 10**8}, clock)
@@ -73,6 +75,7 @@ class GoogleCompany(ServedCalendar[google.GoogleCalendar]):
 
     def remove(self, calendar: Address, key_or_id: str) -> None:
         self._hands.delete(calendar, key_or_id)
+        # also the calendars of all guests, whoever they are
         self._calendars_changed_by_hand |= set(self.google.calendars.person_calendars)
 
     def forget_cursors(self, calendar: Address) -> None:

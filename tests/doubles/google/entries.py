@@ -15,7 +15,7 @@ Span = tuple[datetime, datetime]
 _DAY = timedelta(days=1)
 #: The farthest that one occurrence may have been moved from its time in the series.
 _MAX_MOVE = 60 * _DAY
-_EPOCH = datetime(2026, 1, 1, tzinfo=UTC)
+_DEFAULT_CREATED = datetime(2026, 1, 1, tzinfo=UTC)
 
 #: The fields that only the organizer may change.
 ORGANIZER_FIELDS = (
@@ -40,19 +40,22 @@ class View:
     who: str  #: the person who sees them
     zone: ZoneInfo  #: of the times in the answer
     get_address: Callable[[str], str] = lambda key: key  #: the address by which a person is shown
-    most_guests: int = 0  #: 0: no limit
+    most_guests: int = 0  #: with more guests, only the entry of `who` is shown; 0: no limit
 
 
 @dataclass(slots=True)
 class Entry:
-    """An event, a series or an occurrence, stored once for all calendars that show it. Keys name people."""
+    """An event, a series or an occurrence, stored once for all calendars that show it.
+
+    People are named by their keys, which `Calendars.add_person` defines.
+    """
 
     id: str
     organizer: str
     fields: dict[str, Any]  #: the fields that the organizer and all guests share, except the guests
     guests: dict[str, dict[str, Any]] = field(default_factory=dict)
     private: dict[str, dict[str, str]] = field(default_factory=dict)  #: private extended properties, by person
-    hidden: set[str] = field(default_factory=set)  #: guests who deleted their copy
+    deleted_by: set[str] = field(default_factory=set)  #: guests who deleted their copy
     own: dict[str, dict[str, Any]] = field(default_factory=dict)  #: reminders and the like, by person
     shared: dict[str, str] = field(default_factory=dict)  #: shared extended properties
     conference: dict[str, Any] = field(default_factory=dict)
@@ -62,8 +65,8 @@ class Entry:
     series: str = ""  #: of an occurrence: the id of its series
     original: dict[str, str] = field(default_factory=dict)  #: of an occurrence: its start before it was moved
     uid: str = ""
-    created: datetime = _EPOCH
-    updated: datetime = _EPOCH
+    created: datetime = _DEFAULT_CREATED
+    updated: datetime = _DEFAULT_CREATED
     sequence: int = 0
 
     @property
@@ -81,7 +84,7 @@ class Entry:
 
     def is_on_calendar_of(self, who: str) -> bool:
         """Whether it is neither cancelled nor deleted by this person."""
-        return not self.cancelled and who not in self.hidden
+        return not self.cancelled and who not in self.deleted_by
 
     def span(self, zone: ZoneInfo) -> Span:
         return parse_event_time(self.fields["start"], zone), parse_event_time(self.fields["end"], zone)
@@ -108,7 +111,7 @@ class Entry:
             return self.render_tombstone(view)
         all_fields = {**self.fields, **self.own.get(who, {})}
         shown = {name: deepcopy(value) for name, value in all_fields.items() if value not in (None, [], {})}
-        shown = {name: value for name, value in shown.items() if _DEFAULTS.get(name, ...) != value}
+        shown = {name: value for name, value in shown.items() if name not in _DEFAULTS or value != _DEFAULTS[name]}
         shown |= self._render_fixed_fields(view)
         if self.guests:
             shown |= self._render_guests(view)
@@ -173,8 +176,8 @@ class Entry:
 
     # --- occurrences ---
 
-    def occurrences(self, window: Span, zone: ZoneInfo) -> Iterator["Entry"]:
-        """The occurrences of a series in the window, with exceptions, whether cancelled or not."""
+    def list_occurrences(self, window: Span, zone: ZoneInfo) -> Iterator["Entry"]:
+        """Yield the occurrences of a series in the window, with exceptions, whether cancelled or not."""
         first_start, home, whole_days = self._get_first_start(zone)
         start, end = self.span(zone)
         rules = parse_rules(tuple(self.fields["recurrence"]), first_start, whole_days)
@@ -182,23 +185,23 @@ class Entry:
             if moment > window[1] + _MAX_MOVE:
                 return
             occurrence = self._make_occurrence(moment.replace(tzinfo=home), end - start, whole_days)
-            first, last = occurrence.span(zone)
-            if first < window[1] and last > window[0]:
+            start_now, end_now = occurrence.span(zone)  # an exception may have been moved
+            if start_now < window[1] and end_now > window[0]:
                 yield occurrence
 
-    def find_occurrence(self, name: str, zone: ZoneInfo) -> "Entry | None":
+    def find_occurrence(self, event_id: str, zone: ZoneInfo) -> "Entry | None":
         """The occurrence with that id; None when the series has no such occurrence."""
-        if name in self.exceptions:
-            return self.exceptions[name]
+        if event_id in self.exceptions:
+            return self.exceptions[event_id]
         first_start, home, whole_days = self._get_first_start(zone)
         stamp_format = "%Y%m%d" if whole_days else "%Y%m%dT%H%M%SZ"
         try:
-            moment = datetime.strptime(name.rpartition("_")[2], stamp_format).replace(tzinfo=UTC).astimezone(home)
+            moment = datetime.strptime(event_id.rpartition("_")[2], stamp_format).replace(tzinfo=UTC).astimezone(home)
         except ValueError:
             return None
         start, end = self.span(zone)
         rules = parse_rules(tuple(self.fields["recurrence"]), first_start, whole_days)
-        if rules.after(moment - timedelta(seconds=1)) != moment:
+        if rules.after(moment - timedelta(seconds=1)) != moment:  # `after` excludes the moment that it is given
             return None
         return self._make_occurrence(moment, end - start, whole_days)
 
@@ -209,29 +212,30 @@ class Entry:
         home = get_zone(self.fields["start"].get("timeZone"), zone)
         return parse_event_time(self.fields["start"], zone).astimezone(home), home, False
 
-    def _make_occurrence(self, local: datetime, length: timedelta, whole_days: bool) -> "Entry":
-        stamp = f"{local:%Y%m%d}" if whole_days else f"{local.astimezone(UTC):%Y%m%dT%H%M%SZ}"
-        name = f"{self.id}_{stamp}"
-        if name in self.exceptions:
-            return self.exceptions[name]
+    def _make_occurrence(self, start: datetime, length: timedelta, whole_days: bool) -> "Entry":
+        """The occurrence that starts then, in the zone of the series; its exception when there is one."""
+        stamp = f"{start:%Y%m%d}" if whole_days else f"{start.astimezone(UTC):%Y%m%dT%H%M%SZ}"
+        event_id = f"{self.id}_{stamp}"
+        if event_id in self.exceptions:
+            return self.exceptions[event_id]
         fields = {key: value for key, value in self.fields.items() if key != "recurrence"}
         if whole_days:
             days = date.fromisoformat(self.fields["end"]["date"]) - date.fromisoformat(self.fields["start"]["date"])
-            fields |= {"start": {"date": f"{local:%Y-%m-%d}"}, "end": {"date": f"{local + days:%Y-%m-%d}"}}
+            fields |= {"start": {"date": f"{start:%Y-%m-%d}"}, "end": {"date": f"{start + days:%Y-%m-%d}"}}
         else:
-            first, zone = local.astimezone(UTC), self.fields["start"].get("timeZone")
-            ends = {"start": first, "end": first + length}
-            fields |= {side: {"dateTime": at.isoformat(), "timeZone": zone} for side, at in ends.items()}
+            zone = self.fields["start"].get("timeZone")
+            times = {"start": start.astimezone(UTC), "end": start.astimezone(UTC) + length}
+            fields |= {side: {"dateTime": at.isoformat(), "timeZone": zone} for side, at in times.items()}
         return Entry(
-            name,
+            event_id,
             self.organizer,
             fields,
-            {who: dict(guest) for who, guest in self.guests.items()},
-            {who: dict(properties) for who, properties in self.private.items()},
-            set(self.hidden),
-            {who: dict(own) for who, own in self.own.items()},
-            self.shared,
-            self.conference,
+            guests={who: dict(guest) for who, guest in self.guests.items()},
+            private={who: dict(properties) for who, properties in self.private.items()},
+            deleted_by=set(self.deleted_by),
+            own={who: dict(own) for who, own in self.own.items()},
+            shared=self.shared,
+            conference=self.conference,
             change_number=self.change_number,
             series=self.id,
             original=dict(fields["start"]),

@@ -10,6 +10,7 @@ from tests.doubles.google.zones import get_zone, parse_event_time
 
 _ID = re.compile(r"[0-9a-v]{5,1024}")
 _UTC = ZoneInfo("UTC")
+_MAX_REMINDER_MINUTES = 40320  #: four weeks
 
 
 def refuse_invalid_event(event: dict[str, Any], zone: ZoneInfo) -> None:
@@ -29,8 +30,8 @@ def refuse_invalid_event(event: dict[str, Any], zone: ZoneInfo) -> None:
     if event.get("recurrence"):
         whole_days = bool(event["start"].get("date"))
         home = _UTC if whole_days else get_zone(event["start"].get("timeZone"), zone)
-        base = parse_event_time(event["start"], home if whole_days else zone).astimezone(home)
-        refuse_rules(event["recurrence"], base, whole_days)
+        first_start = parse_event_time(event["start"], home if whole_days else zone).astimezone(home)
+        refuse_rules(event["recurrence"], first_start, whole_days)
 
 
 def _refuse_time(at: Any, name: str, *, recurs: bool) -> None:
@@ -55,7 +56,7 @@ def _refuse_reminders(reminders: dict[str, Any]) -> None:
     if len(overrides) > 5:
         raise bad_request("Too many reminders.")
     for one in overrides:
-        if one.get("method") not in ("email", "popup") or not 0 <= one.get("minutes", -1) <= 40320:
+        if one.get("method") not in ("email", "popup") or not 0 <= one.get("minutes", -1) <= _MAX_REMINDER_MINUTES:
             raise bad_request("Invalid reminder.")
 
 

@@ -13,14 +13,15 @@ from tests.doubles.google.schema import Call, Refusal
 
 #: The quota units that each method costs.
 _UNITS = {"gmail.users.messages.send": 100, "gmail.users.messages.list": 5, "gmail.users.getProfile": 1}
-_METADATA = "https://www.googleapis.com/auth/gmail.metadata"
+_OTHER_UNITS = 20  #: of any other method
+_METADATA_SCOPE = "https://www.googleapis.com/auth/gmail.metadata"
 
 
 @dataclass(slots=True)
 class Gmail:
     """All mailboxes. `sent` holds each mail with the address of its sender."""
 
-    rewrites: bool = True  #: the Message-ID of each mail is replaced by a new one
+    rewrites_message_id: bool = True  #: the Message-ID of each mail is replaced by a new one
     sent: list[tuple[str, EmailMessage]] = field(default_factory=list)
     without_gmail: set[str] = field(default_factory=set)  #: accounts that have no mailbox
     units: dict[str, int] = field(default_factory=dict)  #: quota units used, by person
@@ -33,7 +34,7 @@ class Gmail:
             raise Refusal(403, "forbidden", f"Delegation denied for {who}")
         if who in self.without_gmail:
             raise Refusal(400, "failedPrecondition", "Mail service not enabled", status_name="FAILED_PRECONDITION")
-        self.units[who] = self.units.get(who, 0) + _UNITS.get(call.method, 20)
+        self.units[who] = self.units.get(who, 0) + _UNITS.get(call.method, _OTHER_UNITS)
         if call.method == "gmail.users.messages.send":
             return self._send(who, call.body)
         if call.method == "gmail.users.messages.list":
@@ -72,7 +73,7 @@ class Gmail:
             name = senders[0].display_name if senders else ""
             del message["From"]
             message["From"] = f'"{name}" <{who}>' if name else who
-        if self.rewrites:
+        if self.rewrites_message_id:
             del message["Message-ID"]
             message["Message-ID"] = f"<CA{len(self.sent):08x}@mail.gmail.com>"
         del message["Bcc"]
@@ -84,7 +85,7 @@ class Gmail:
                 self.deliver(recipient.lower(), message.as_bytes(policy=policy.SMTP))
 
     def _search(self, who: str, call: Call) -> dict[str, Any]:
-        if "q" in call.query and call.scopes <= {_METADATA}:
+        if "q" in call.query and call.scopes <= {_METADATA_SCOPE}:
             raise Refusal(403, "forbidden", "Metadata scope does not support 'q' parameter")
         wanted = str(call.query.get("q", "")).removeprefix("rfc822msgid:").strip("<>")
         own = [(n, mail) for n, (sender, mail) in enumerate(self.sent, 1) if sender == who]

@@ -41,9 +41,10 @@ class GoogleHands:
         """An address without an account."""
         return f"stranger{next(_NUMBERS)}@example.org"
 
-    # --- other events than ours ---
+    # --- other events than ours, named by their ids ---
 
     def add(self, address: Address, span: Span, *, show: ShowAs | None = ShowAs.BUSY) -> str:
+        """Add an event that free/busy shows so, and return its id. None: free/busy does not show it."""
         fields: dict[ShowAs | None, dict[str, Any]] = {
             ShowAs.BUSY: {},
             None: {"transparency": "transparent"},
@@ -60,6 +61,7 @@ class GoogleHands:
         return self.insert(address, **_format_times(span), recurrence=[f"RRULE:FREQ=DAILY;COUNT={times}"])
 
     def invite(self, organizer: Address, guest: Address, span: Span, answer: Answer) -> str:
+        """Add an event with a room and a guest who has given that answer, and return its id."""
         guests = [
             {"email": organizer, "responseStatus": "accepted"},
             {"email": guest, "responseStatus": _ANSWERS[answer]},
@@ -67,16 +69,16 @@ class GoogleHands:
         ]
         return self.insert(organizer, **_format_times(span), attendees=guests)
 
-    def move_occurrence(self, address: Address, series: str, number: int, span: Span) -> None:
-        self.patch(address, self._name_occurrence(address, series, number), **_format_times(span))
+    def move_occurrence(self, address: Address, series_id: str, number: int, span: Span) -> None:
+        self.patch(address, self._get_occurrence_id(address, series_id, number), **_format_times(span))
 
-    def cancel_occurrence(self, address: Address, series: str, number: int) -> None:
-        self.remove(address, self._name_occurrence(address, series, number))
+    def cancel_occurrence(self, address: Address, series_id: str, number: int) -> None:
+        self.remove(address, self._get_occurrence_id(address, series_id, number))
 
-    def remove(self, address: Address, name: str) -> None:
-        self.call(address, "delete", eventId=name)
+    def remove(self, address: Address, event_id: str) -> None:
+        self.call(address, "delete", eventId=event_id)
 
-    # --- our events ---
+    # --- our events, named by their keys ---
 
     def answer(self, organizer: Address, guest: Address, key: str, answer: Answer) -> None:
         attendees = [{"email": guest, "responseStatus": _ANSWERS[answer]}]
@@ -94,6 +96,7 @@ class GoogleHands:
         return f"{item['summary']}\n{item['description']}"
 
     def expire_cursor(self, calendar: Address, cursor: str) -> str:
+        """Expire the sync token in this cursor, with all others of the calendar. Returns the cursor, now refused."""
         self._calendars.expire_sync_tokens(calendar)
         assert json.loads(cursor)["token"]
         return cursor
@@ -105,11 +108,11 @@ class GoogleHands:
         body = {"summary": "Secret plans", **fields}
         return str(self.call(address, "insert", body)["id"])
 
-    def patch(self, address: Address, name: str, **fields: Any) -> Any:
-        return self.call(address, "patch", fields, eventId=name)
+    def patch(self, address: Address, event_id: str, **fields: Any) -> Any:
+        return self.call(address, "patch", fields, eventId=event_id)
 
-    def get(self, address: Address, name: str) -> Any:
-        return self.call(address, "get", eventId=name)
+    def get(self, address: Address, event_id: str) -> Any:
+        return self.call(address, "get", eventId=event_id)
 
     def call(self, address: Address, method: str, body: dict[str, Any] | None = None, **path: str) -> Any:
         """Call a method of `calendar.events` as that person, and return the answer. Raises Refusal."""
@@ -117,10 +120,10 @@ class GoogleHands:
         call = Call(f"calendar.events.{method}", {"calendarId": "primary", **path}, query, body or {}, frozenset())
         return self._calendars.answer(address, call)
 
-    def _name_occurrence(self, address: Address, series: str, number: int) -> str:
+    def _get_occurrence_id(self, address: Address, series_id: str, number: int) -> str:
         """The id of an occurrence of a daily series; the first has number 0."""
-        first_start = datetime.fromisoformat(self.get(address, series)["start"]["dateTime"]).astimezone(UTC)
-        return f"{series}_{first_start + timedelta(days=number):%Y%m%dT%H%M%SZ}"
+        first_start = datetime.fromisoformat(self.get(address, series_id)["start"]["dateTime"]).astimezone(UTC)
+        return f"{series_id}_{first_start + timedelta(days=number):%Y%m%dT%H%M%SZ}"
 
 
 def _format_times(span: Span) -> dict[str, Any]:

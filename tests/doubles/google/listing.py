@@ -70,12 +70,9 @@ def matches_list(entry: Entry, view: View, parameters: Mapping[str, Any]) -> boo
         and all(entry.shared.get(name) == value for name, value in _split_properties(parameters, "shared"))
         and parameters.get("iCalUID", entry.ical_uid) == entry.ical_uid
         and (not kinds or (entry.fields.get("eventType") or "default") in kinds)
-        and entry.updated >= parameters.get("updatedMin", _EARLIEST)
+        and entry.updated >= parameters.get("updatedMin", WHOLE_TIME[0])
         and _contains_words(entry, view, str(parameters.get("q", "")))
     )
-
-
-_EARLIEST = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 def _split_properties(parameters: Mapping[str, Any], kind: str) -> list[tuple[str, str]]:

@@ -7,6 +7,14 @@ from zoneinfo import ZoneInfo
 from tests.doubles.google.entries import Entry, Span
 
 
+@dataclass(frozen=True, slots=True)
+class Change:
+    """The last change of an event, as one calendar shows it."""
+
+    number: int  #: as `Entry.change_number`
+    entry: Entry
+
+
 @dataclass(slots=True)
 class PersonCalendar:
     """The calendar of one person."""
@@ -14,8 +22,7 @@ class PersonCalendar:
     owner: str
     zone: ZoneInfo
     entries: dict[str, Entry] = field(default_factory=dict)  #: by id; occurrences are in their series
-    #: By id, each event or occurrence that ever changed, with the number of its last change.
-    changed: dict[str, tuple[int, Entry]] = field(default_factory=dict)
+    changes: dict[str, Change] = field(default_factory=dict)  #: by id, the last change of each event or occurrence
     hidden: bool = False  #: its free/busy is visible to nobody else
     hidden_from: set[str] = field(default_factory=set)  #: people who can't see its free/busy
 
@@ -31,9 +38,9 @@ class PersonCalendar:
                 yield entry
         elif single:
             if exists:
-                occurrences = entry.occurrences(window, self.zone)
+                occurrences = entry.list_occurrences(window, self.zone)
                 yield from (one for one in occurrences if deleted or one.is_on_calendar_of(self.owner))
-        elif next(entry.occurrences(window, self.zone), None) is not None:
+        elif next(entry.list_occurrences(window, self.zone), None) is not None:
             yield entry
             yield from (one for one in entry.exceptions.values() if self._overlaps(one, window))
 

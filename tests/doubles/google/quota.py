@@ -22,7 +22,7 @@ class Quota:
     clock: Clock
     per_user: int = 600
     per_project: int = 10_000
-    #: The times of the requests of the last minute, by user; of the whole project under "".
+    #: The times of the requests of the last minute, by user; under "" those of the whole project.
     used: dict[str, deque[datetime]] = field(default_factory=dict)
 
     def charge(self, user: str, quota_user: str) -> None:

@@ -72,13 +72,13 @@ class Call:
     if_match: str = ""  #: the header of that name
     fields: str = ""  #: the fields mask
     raw_query: dict[str, str] = field(default_factory=dict)  #: the query before its values were parsed
-    if_none_match: str = ""
+    if_none_match: str = ""  #: the header of that name
 
 
 @cache
-def _load_description(name: str) -> dict[str, Any]:
+def _load_description(api: str) -> dict[str, Any]:
     folder = Path(googleapiclient.__file__).parent / "discovery_cache" / "documents"
-    description: dict[str, Any] = json.loads((folder / f"{name}.json").read_text(encoding="utf-8"))
+    description: dict[str, Any] = json.loads((folder / f"{api}.json").read_text(encoding="utf-8"))
     return description
 
 
@@ -90,16 +90,16 @@ def _iter_methods(resources: Mapping[str, Any]) -> Iterable[dict[str, Any]]:
 
 @cache
 def _list_routes() -> list[tuple[str, re.Pattern[str], dict[str, Any], str]]:
-    """The HTTP verb, the pattern of the path, the description and the API of each method."""
+    """For each method: the HTTP verb, the pattern of the path, the description, and the API such as `calendar.v3`."""
     routes = []
-    for name in ("calendar.v3", "gmail.v1", "admin.directory_v1"):
-        document = _load_description(name)
+    for api in _SERVICES:
+        document = _load_description(api)
         for method in _iter_methods(document["resources"]):
-            if name == "admin.directory_v1" and method["id"] not in _DIRECTORY_METHODS:
+            if api == "admin.directory_v1" and method["id"] not in _DIRECTORY_METHODS:
                 continue
             path = document["servicePath"] + method.get("flatPath", method["path"])
             pattern = re.compile("/" + re.sub(r"\\\{(\w+)\\\}", r"(?P<\1>[^/]+)", re.escape(path)))
-            routes.append((method["httpMethod"], pattern, method, name))
+            routes.append((method["httpMethod"], pattern, method, api))
     return routes
 
 
@@ -108,11 +108,11 @@ def find_method(verb: str, path: str) -> tuple[dict[str, Any], dict[str, str], s
     from urllib.parse import unquote
 
     other_verbs = set()
-    for known, pattern, method, name in _list_routes():
+    for known_verb, pattern, method, api in _list_routes():
         matched = pattern.fullmatch(path)
-        if known == verb and matched:
-            return method, {key: unquote(value) for key, value in matched.groupdict().items()}, name
-        other_verbs |= {known} if matched else set()
+        if known_verb == verb and matched:
+            return method, {key: unquote(value) for key, value in matched.groupdict().items()}, api
+        other_verbs |= {known_verb} if matched else set()
     if other_verbs:
         headers = {"Allow": ", ".join(sorted(other_verbs))}
         raise Refusal(405, "httpMethodNotAllowed", "Method Not Allowed", headers=headers)
@@ -171,10 +171,10 @@ def parse_call(
         parsed_query,
         content,
         frozenset(scopes),
-        headers.get("if-match", ""),
-        fields,
-        {name: given[0] for name, given in query.items()},
-        headers.get("if-none-match", ""),
+        if_match=headers.get("if-match", ""),
+        fields=fields,
+        raw_query={name: given[0] for name, given in query.items()},
+        if_none_match=headers.get("if-none-match", ""),
     )
 
 
@@ -303,6 +303,7 @@ def _check_string(value: Any, schema: Mapping[str, Any], at: str) -> None:
             _require_form(value, _INT64)
     except ValueError:
         raise wrong from None
+    # the description lists the values of a field that has no `enum`
     known = re.findall(r'^- "(\w+)" - ', str(schema.get("description", "")), re.MULTILINE)
     if known and "Possible values are" in schema["description"] and value not in known:
         raise wrong

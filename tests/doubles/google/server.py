@@ -27,13 +27,13 @@ from worker.clock import Clock, utcnow
 _HOST = "127.0.0.1"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class RecordedRequest:
     """A request to one of the APIs, as tests and benchmarks count it."""
 
     method: str
     who: str
-    call: Call | None = None  #: None when the token was refused
+    call: Call | None = None  #: None when the request was refused before it was parsed
     in_batch: bool = False
 
 
@@ -64,7 +64,7 @@ class Google:
         self.gmail = Gmail()
         self.users = Users(clock)
         self.tokens = Tokens(f"{self.url}/token", clock, self._is_active)
-        self.faults = self.calendars.channels.faults
+        self.faults = self.calendars.channels.faults  # one plan for requests and notifications
         self.requests: list[RecordedRequest] = []
         self.batches = 0  #: the number of batches received
         self.delay = delay
@@ -159,7 +159,8 @@ class Google:
         method, _, api = find_method(verb, path)
         grant = self.tokens.find_grant(headers.get("authorization", ""))
         who = grant.who if grant else ""
-        self.requests.append(RecordedRequest(method["id"], who, in_batch=in_batch))
+        recorded = RecordedRequest(method["id"], who, in_batch=in_batch)
+        self.requests.append(recorded)
         if grant is None:
             raise Refusal(401, "authError", "Invalid Credentials", location=("header", "Authorization"))
         if api == "calendar.v3":
@@ -167,7 +168,7 @@ class Google:
             with self.lock:
                 self.quota.charge(grant.account or grant.who, user)
         call = parse_call(verb, path, query, body, headers, grant.scopes)
-        self.requests[-1] = RecordedRequest(call.method, who, call, in_batch)
+        recorded.call = call
         self.faults.raise_due(call.method, who, after=False)
         with self.lock:
             if call.method.startswith("gmail."):
@@ -203,11 +204,11 @@ class Google:
             answer = self._call_from_text(str(part.get_payload()))
         except Refusal as refusal:
             answer = make_error_answer(refusal)
-        name = str(part["Content-ID"]).replace("<", "<response-", 1)
+        content_id = str(part["Content-ID"]).replace("<", "<response-", 1)
         headers = {"Content-Type": "application/json; charset=UTF-8", **(answer.headers or {})}
         header_lines = "".join(f"{key}: {value}\r\n" for key, value in headers.items())
-        head = f"Content-Type: application/http\r\nContent-ID: {name}\r\n\r\n"
-        return f"{head}HTTP/1.1 {answer.status} Said\r\n{header_lines}\r\n{answer.content.decode()}"
+        head = f"Content-Type: application/http\r\nContent-ID: {content_id}\r\n\r\n"
+        return f"{head}HTTP/1.1 {answer.status} Answer\r\n{header_lines}\r\n{answer.content.decode()}"
 
     def _call_from_text(self, text: str) -> Answer:
         """The answer to a request in the text of one part of a batch. Raises Refusal, BrokenConnection."""

@@ -48,8 +48,8 @@ class Grant:
     who: str  #: a person's address, or a service account's own
     scopes: set[str]
     until: datetime
-    service_account: bool = False
-    account: str = ""  #: the service account that acts for that person
+    service_account: bool = False  #: `who` is a service account, which acts for itself
+    account: str = ""  #: the service account that acts for `who`
 
 
 @dataclass(slots=True)
@@ -85,8 +85,8 @@ class Tokens:
 
     # --- setting up ---
 
-    def service_account(self, project: str = "longarc-test") -> dict[str, str]:
-        """A new service account, as the content of its key file."""
+    def add_service_account(self, project: str = "longarc-test") -> dict[str, str]:
+        """Create a service account, and return the content of its key file."""
         private, public = _key_pair()
         key_id, email = secrets.token_hex(20), f"longarc@{project}.iam.gserviceaccount.com"
         self._keys[key_id], self._accounts[key_id] = public, email
@@ -104,8 +104,8 @@ class Tokens:
         """Delete every key of the service accounts."""
         self._keys.clear()
 
-    def refresh_token(self, who: str, scopes: set[str]) -> str:
-        """A new refresh token, as if that person had consented to these scopes in a browser."""
+    def issue_refresh_token(self, who: str, scopes: set[str]) -> str:
+        """Return a new refresh token, as if that person had consented to these scopes in a browser."""
         token = f"1//{secrets.token_urlsafe(32)}"
         self._refresh_tokens[token] = (who, set(scopes))
         return token
@@ -196,10 +196,11 @@ class Tokens:
         proof = hashlib.sha256(form.get("code_verifier", "").encode()).digest()
         if base64.urlsafe_b64encode(proof).decode().rstrip("=") != code.challenge:
             raise TokenRefusal(400, "invalid_grant", "Invalid code verifier.")
-        who = json.dumps({"email": code.who, "email_verified": True}).encode()
-        parts = [base64.urlsafe_b64encode(part).decode().rstrip("=") for part in (b'{"alg":"RS256"}', who, b"x")]
-        lasting_tokens = {"refresh_token": self.refresh_token(code.who, code.scopes), "id_token": ".".join(parts)}
-        return {**self.issue_token(code.who, code.scopes), **lasting_tokens}
+        claims = json.dumps({"email": code.who, "email_verified": True}).encode()
+        header, signature = b'{"alg":"RS256"}', b"x"  # a false signature: over TLS, clients needn't verify it
+        parts = [base64.urlsafe_b64encode(part).decode().rstrip("=") for part in (header, claims, signature)]
+        further_tokens = {"refresh_token": self.issue_refresh_token(code.who, code.scopes), "id_token": ".".join(parts)}
+        return {**self.issue_token(code.who, code.scopes), **further_tokens}
 
     def issue_token(
         self, who: str, scopes: set[str], *, service_account: bool = False, account: str = ""

@@ -15,7 +15,9 @@ from worker.providers.google.auth import OWNED_EVENTS_SCOPE
 NOW = utcnow()
 WATCH = "/calendar/v3/calendars/primary/events/watch"
 STOP = "/calendar/v3/channels/stop"
-WEEK = timedelta(days=7)
+WEEK = timedelta(days=7)  #: the longest lifetime of a channel
+WEEK_IN_SECONDS = "604800"
+#: The body of a request that opens a channel.
 CHANNEL = {"id": "c1", "type": "web_hook", "address": f"{PUBLIC}/hook?x=1", "token": "secret"}
 
 

@@ -13,6 +13,7 @@ from tests.doubles.google_channels.support import (
     STOP,
     WATCH,
     WEEK,
+    WEEK_IN_SECONDS,
     PlainClient,
     list_states,
     read_refusal,
@@ -26,7 +27,7 @@ from worker.providers.google.auth import EVENTS_READ_SCOPE, FREE_BUSY_SCOPE, GMA
 
 
 def test_the_answer_to_watch_has_googles_fields(client: PlainClient) -> None:
-    answer = client.open(params={"ttl": "604800"})
+    answer = client.open(params={"ttl": WEEK_IN_SECONDS})
     assert answer == {
         "kind": "api#channel",
         "id": "c1",
@@ -53,12 +54,12 @@ def test_the_resource_id_depends_only_on_what_is_watched(client: PlainClient) ->
     ("fields", "life"),
     [
         ({}, timedelta(hours=1)),
-        ({"params": {"ttl": "604800"}}, WEEK),
-        ({"params": {"ttl": "604801"}}, WEEK),
+        ({"params": {"ttl": WEEK_IN_SECONDS}}, WEEK),
+        ({"params": {"ttl": "604801"}}, WEEK),  # a second more than a week
         ({"params": {"ttl": "60"}}, timedelta(minutes=1)),
         ({"expiration": str(int((NOW + timedelta(days=2)).timestamp()) * 1000)}, timedelta(days=2)),
         ({"expiration": int((NOW + timedelta(days=2)).timestamp()) * 1000}, timedelta(days=2)),
-        ({"expiration": "9" * 18}, WEEK),
+        ({"expiration": "9" * 18}, WEEK),  # in the distant future
     ],
 )
 def test_a_channel_lives_for_the_requested_time_but_a_week_at_most(
@@ -84,9 +85,9 @@ def test_a_channel_lives_for_the_requested_time_but_a_week_at_most(
         ({"token": "t\u00f6ken"}, (400, "invalid")),
         ({"token": 7}, (400, "badRequest")),
         ({"params": {"ttl": "week"}}, (400, "invalid")),
-        ({"params": {"ttl": 604800}}, (400, "badRequest")),
+        ({"params": {"ttl": int(WEEK_IN_SECONDS)}}, (400, "badRequest")),
         ({"expiration": "tomorrow"}, (400, "badRequest")),
-        ({"expiration": "1"}, (400, "invalid")),
+        ({"expiration": "1"}, (400, "invalid")),  # in the year 1970
         ({"url": "https://longarc.example"}, (400, "badRequest")),
     ],
 )

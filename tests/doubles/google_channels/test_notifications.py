@@ -8,8 +8,17 @@ from typing import Any
 import pytest
 
 from tests.doubles.google import Google, GoogleHands
-from tests.doubles.google.channels import Channels
-from tests.doubles.google_channels.support import CHANNEL, NOW, WATCH, WEEK, PlainClient, list_numbers, list_states
+from tests.doubles.google.channels import DEFAULT_LIFETIME, Channels
+from tests.doubles.google_channels.support import (
+    CHANNEL,
+    NOW,
+    WATCH,
+    WEEK,
+    WEEK_IN_SECONDS,
+    PlainClient,
+    list_numbers,
+    list_states,
+)
 from tests.support.channel_contract import PUBLIC, Listener
 from tests.support.companies import DANA, SAM
 from tests.support.drafts import span
@@ -22,7 +31,7 @@ from worker.clock import SteppedClock
 def test_a_notification_has_googles_headers_and_no_body(
     client: PlainClient, channels: Channels, hands: GoogleHands, listener: Listener
 ) -> None:
-    channel = client.open(params={"ttl": "604800"})
+    channel = client.open(params={"ttl": WEEK_IN_SECONDS})
     hands.add(DANA, span(5, 14))
     first, second = listener.wait_for(2)
     for request, state in ((first, "sync"), (second, "exists")):
@@ -89,7 +98,7 @@ def test_message_numbers_rise_and_are_not_consecutive(
     client: PlainClient, channels: Channels, hands: GoogleHands, listener: Listener
 ) -> None:
     client.open()
-    for day in range(5, 15):
+    for day in range(5, 15):  # ten days
         hands.add(DANA, span(day, 14))
     message_numbers = list_numbers(channels, listener)
     assert len(message_numbers) == 11  # one of the state `sync`, and one for each event
@@ -117,7 +126,7 @@ def test_an_expired_channel_sends_no_notifications(
     listener.statuses = [503]
     hands.add(DANA, span(5, 14))
     channels.settle()
-    clock.advance(timedelta(hours=1))
+    clock.advance(DEFAULT_LIFETIME)
     hands.add(DANA, span(6, 14))
     assert list_states(channels, listener) == ["sync", "exists"]
     assert channels.list_open() == [] and client.stop(channel) == 404
@@ -132,14 +141,15 @@ def test_after_a_server_error_a_notification_is_sent_again_at_growing_intervals(
     listener.statuses = [status, status]
     hands.add(DANA, span(5, 14))
     assert list_states(channels, listener) == ["sync", "exists"]
-    clock.advance(timedelta(seconds=1))
+    clock.advance(timedelta(seconds=1))  # the first interval
     assert list_states(channels, listener) == ["sync", "exists", "exists"]
-    clock.advance(timedelta(seconds=1))
+    clock.advance(timedelta(seconds=1))  # half of the second interval
     assert list_states(channels, listener) == ["sync", "exists", "exists"]
     clock.advance(timedelta(seconds=1))
     assert list_states(channels, listener) == ["sync", "exists", "exists", "exists"]
     clock.advance(timedelta(minutes=30))
     message_numbers = list_numbers(channels, listener)
+    # nothing more came, and the three attempts for one notification have the same number
     assert len(message_numbers) == 4 and len(set(message_numbers)) == 2
 
 
@@ -152,7 +162,7 @@ def test_after_any_other_status_a_notification_is_not_sent_again(
     listener.statuses = [status]
     hands.add(DANA, span(5, 14))
     channels.settle()
-    clock.advance(timedelta(minutes=30))
+    clock.advance(timedelta(minutes=30))  # longer than all attempts would take
     assert list_states(channels, listener) == ["sync", "exists"]
 
 
@@ -163,7 +173,7 @@ def test_a_redirect_is_not_followed(
         request.reply(302, b"", Location=f"{listener.url}/hook")
 
     with serve(redirect) as server:
-        channels.routes[PUBLIC] = server.url.rstrip("/")
+        channels.routes[PUBLIC] = server.url.rstrip("/")  # in place of the listener
         client.open()
         assert list_states(channels, listener) == []
         assert len(server.requests) == 1
@@ -207,7 +217,7 @@ def test_a_fault_can_let_the_first_notifications_pass(
     client.open()
     for day in range(5, 9):
         hands.add(DANA, span(day, 14))
-    assert list_states(channels, listener) == ["sync"] + ["exists"] * 3
+    assert list_states(channels, listener) == ["sync"] + ["exists"] * 3  # of four, the third is lost
 
 
 def test_a_fault_can_lose_a_share_of_the_notifications(
@@ -217,7 +227,7 @@ def test_a_fault_can_lose_a_share_of_the_notifications(
     client.open()
     for _ in range(100):
         hands.add(DANA, span(5, 14))
-    assert 60 < len(list_states(channels, listener)) < 90
+    assert 60 < len(list_states(channels, listener)) < 90  # about 75 of the hundred, and one of the state `sync`
 
 
 def test_a_fault_can_duplicate_a_notification(
@@ -235,7 +245,7 @@ def test_a_fault_can_delay_a_notification(
     double.faults.add("notification.exists", "delayed", delay=timedelta(minutes=5))
     client.open()
     hands.add(DANA, span(5, 14))
-    clock.advance(timedelta(seconds=299))
+    clock.advance(timedelta(minutes=5) - timedelta(seconds=1))
     assert list_states(channels, listener) == ["sync"]
     clock.advance(timedelta(seconds=1))
     assert list_states(channels, listener) == ["sync", "exists"]
@@ -249,8 +259,8 @@ def test_a_fault_can_send_a_notification_after_the_next_one(
     hands.add(DANA, span(5, 14))
     assert list_states(channels, listener) == ["sync"]
     hands.add(DANA, span(6, 14))
-    first, second, third = list_numbers(channels, listener)
-    assert first < third < second
+    sync_number, number_received_first, number_received_last = list_numbers(channels, listener)
+    assert sync_number < number_received_last < number_received_first
 
 
 def test_a_lost_channel_sends_nothing_and_can_not_be_stopped(

@@ -27,7 +27,7 @@ def double() -> Iterator[Google]:
 def section(double: Google, tmp_path: Path) -> dict[str, Any]:
     """The section of the settings with a service account, which may act for all people of the domain."""
     file = tmp_path / "key.json"
-    file.write_text(json.dumps(double.tokens.service_account()))
+    file.write_text(json.dumps(double.tokens.add_service_account()))
     return {**double.section, "service_account": str(file), "timeout": 2.0}
 
 

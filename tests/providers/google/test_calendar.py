@@ -42,7 +42,7 @@ def section(double: Google, tmp_path_factory: pytest.TempPathFactory) -> dict[st
     The limits are so high that no test reaches them.
     """
     file = tmp_path_factory.mktemp("google") / "key.json"
-    file.write_text(json.dumps(double.tokens.service_account()))
+    file.write_text(json.dumps(double.tokens.add_service_account()))
     return {**double.section, "service_account": str(file), "per_person": 10_000, "per_project": 100_000}
 
 
@@ -129,7 +129,7 @@ class ConnectingHands(GoogleHands):
         return super().person(zone)
 
     def connect(self, address: Address) -> None:
-        self._folder.save(address, self._double.tokens.refresh_token(address, set(ACCOUNT_SCOPES)))
+        self._folder.save(address, self._double.tokens.issue_refresh_token(address, set(ACCOUNT_SCOPES)))
 
 
 class TestConnected(CalendarContract, GuestDeletionContract):

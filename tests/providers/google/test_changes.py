@@ -47,15 +47,15 @@ def test_full_read_that_google_refuses_with_410_is_not_repeated(
     assert requested_methods(double) == [EVENTS_LIST]
 
 
-@pytest.mark.parametrize("has_empty_pages", [False, True])
+@pytest.mark.parametrize("first_page_is_empty", [False, True])
 def test_all_events_are_read_from_short_and_empty_pages(
-    double: Google, provider: GoogleCalendar, hands: GoogleHands, has_empty_pages: bool
+    double: Google, provider: GoogleCalendar, hands: GoogleHands, first_page_is_empty: bool
 ) -> None:
     """Only the last page has the sync token."""
     dana = hands.person()
     for day in range(1, 8):
         hands.add(dana, span(day, 14))
-    double.calendars.page_size, double.calendars.empty_pages = 3, has_empty_pages
+    double.calendars.page_size, double.calendars.first_page_is_empty = 3, first_page_is_empty
     changes = provider.changes(dana, None, WINDOW)
     assert len(changes.events) == 7
     assert len(provider.free_busy([dana], WINDOW)[dana].busy) == 7

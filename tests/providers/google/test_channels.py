@@ -299,7 +299,7 @@ def test_no_notification_comes_after_the_end_of_a_channel(tmp_path: Path) -> Non
         channels, hands = double.calendars.channels, GoogleHands(double.calendars)
         channels.routes[PUBLIC] = listener.url
         file = tmp_path / "key.json"
-        file.write_text(json.dumps(double.tokens.service_account()))
+        file.write_text(json.dumps(double.tokens.add_service_account()))
         provider = google.build_with_clock({**double.section, "service_account": str(file)}, clock)
         dana = hands.person()
         channel = make_channel(dana, PATH)

@@ -5,13 +5,13 @@ from typing import Any
 from tests.doubles.google.schema import Call, Refusal
 
 
-def describe_calendar(name: str, zone: str, *, meet: bool) -> dict[str, Any]:
-    """A calendar, in the form of `calendars.get`."""
+def describe_calendar(address: str, zone: str, *, meet: bool) -> dict[str, Any]:
+    """The calendar of the person with that address, in the form of `calendars.get`. `meet`: it offers Meet links."""
     return {
         "kind": "calendar#calendar",
         "etag": '"calendar"',
-        "id": name,
-        "summary": name,
+        "id": address,
+        "summary": address,
         "timeZone": zone,
         "conferenceProperties": {"allowedConferenceSolutionTypes": ["hangoutsMeet"] if meet else []},
     }
