@@ -40,6 +40,8 @@ And when?
 """
 
 CHARACTERS = st.characters(exclude_categories=("Cc", "Cs", "Zl", "Zp"))
+#: Texts in the form in which they are read from a file: in one line, with single spaces, and without a comma, a
+#: semicolon or a byte order mark at their ends.
 PLAIN_TEXTS = (
     st.text(CHARACTERS, min_size=1, max_size=40)
     .map(lambda text: " ".join(text.split()).removeprefix("\ufeff").rstrip(" ,;"))

@@ -161,7 +161,7 @@ def test_regular_session_moves_only_when_an_ad_hoc_session_is_within_three_weeks
     start = NOW + days_ahead * DAY + 3 * HOUR
     session = session_of(start, target=start + 14 * DAY, latest=start + 35 * DAY)
     story = request_adhoc_session(Story(state=state_of(session)))
-    new_session = story.session("c1")
+    new_session = story.session(session.id)
     assert (new_session.span != session.span) is moves
     assert new_session.booked and new_session.count == 0
     assert start <= new_session.span.start <= start + 21 * DAY

@@ -86,7 +86,7 @@ def test_requested_new_time_is_near_and_later_than_the_old_one(weeks: int) -> No
 
 def test_new_time_is_near_the_time_that_was_lost_last() -> None:
     """The session loses its time first by a request, then by a decline (T-10)."""
-    start = NOW + 56 * DAY + 2 * HOUR
+    start = NOW + 8 * WEEK + 2 * HOUR
     story = Story(state=state_of(session_of(start, by_hand=True)))
     story.tick()
     story.act(lambda builder: actions.request_time(builder, builder.sessions["c1"], requested_time=None))

@@ -35,6 +35,7 @@ from worker.domain.planning.plan_builder import PlanBuilder
 from worker.domain.planning.reviews import is_waiting_for_1on1
 from worker.errors import Refused
 
+#: What people do. The number, `n` in each action, is random and chooses among the possibilities.
 Action = Callable[[Story, int], object]
 
 
@@ -88,6 +89,7 @@ def _record_not_held(story: Story, n: int) -> None:
         story, n, SessionState.HELD, SessionState.UNFINISHED, SessionState.BOOKED, SessionState.CONTRACTED
     )
     if session and session.start and session.start > story.now - 60 * DAY:
+        # planning does not read sessions that were closed long ago, but a command still names them
         story.act(lambda builder: actions.record_not_held(builder, builder.sessions.get(session.id, session)))
 
 
@@ -175,7 +177,6 @@ def _set_refusal(story: Story, n: int) -> None:
     story.tick()
 
 
-#: What people do at random; the second argument of each action is a random number.
 ACTIONS: list[Action] = [
     _decline_event,
     _delete_event,

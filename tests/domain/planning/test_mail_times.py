@@ -1,4 +1,8 @@
-"""Tests of when a mail may reach its reader, and which mails of a day leave (T-6, T-12, T-16)."""
+"""Tests of when a mail may reach its reader, and which mails of a day leave.
+
+T-6 is about the brief, T-12 about notices of deferrals, T-16 about mail hours and the daily limit. Dana works in
+Berlin, two hours ahead of UTC.
+"""
 
 from dataclasses import replace
 from datetime import datetime
@@ -21,6 +25,8 @@ from worker.domain.planning.mail_times import (
 from worker.domain.time.worktime import get_local_date
 
 MONDAY = utc(2026, 9, 7)
+#: The number of quarter-hours in a day.
+QUARTERS_A_DAY = 96
 WORKING_HOURS = st.sampled_from(
     ["Tue 09:00-17:00", "Mon-Fri 22:00-06:00", "Mon-Thu 07:00-17:00", "Sat,Sun 10:00-14:00", "Mon-Fri 09:00-17:00"]
 )
@@ -38,7 +44,7 @@ def readers(draw: st.DrawFn) -> Person:
 
 
 @settings(max_examples=150, deadline=None)
-@given(readers(), st.integers(0, 40 * 96), st.sampled_from(WAITING_MAILS))
+@given(readers(), st.integers(0, 40 * QUARTERS_A_DAY), st.sampled_from(WAITING_MAILS))
 def test_mails_that_can_wait_are_due_in_mail_hours(reader: Person, quarter: int, name: str) -> None:
     """This holds for any working hours and absences (T-16)."""
     wanted_at = MONDAY + quarter * 15 * MINUTE
@@ -50,7 +56,7 @@ def test_mails_that_can_wait_are_due_in_mail_hours(reader: Person, quarter: int,
 @settings(max_examples=100, deadline=None)
 @given(
     readers(),
-    st.integers(0, 20 * 96),
+    st.integers(0, 20 * QUARTERS_A_DAY),
     st.lists(
         st.tuples(st.sampled_from(sorted(set(WAITING_MAILS) | set(MIN_PREPARATION))), st.integers(0, 3)), max_size=14
     ),

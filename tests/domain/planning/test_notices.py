@@ -57,7 +57,7 @@ from worker.domain.time.mail_hours import find_mail_hours_start
 from worker.domain.time.worktime import get_local_date
 
 #: The number of quarter-hours in a day.
-QUARTERS = 96
+QUARTERS_A_DAY = 96
 
 
 def list_due_times(story: Story, name: str) -> list[datetime]:
@@ -176,7 +176,7 @@ WORKING_HOURS = st.sampled_from(
 @given(
     st.sampled_from([(zone, country) for zone, country, *_ in ZONE_CASES]),
     WORKING_HOURS,
-    st.integers(0, 366 * QUARTERS),
+    st.integers(0, 366 * QUARTERS_A_DAY),
     st.lists(st.tuples(st.integers(0, 366), st.integers(1, 20)), max_size=3),
 )
 def test_mails_before_a_session_are_due_at_the_start_of_a_working_day(
@@ -375,7 +375,7 @@ def test_new_due_date_has_its_own_mail() -> None:
     story = Story(state=state_of(session, commitments=(commitment_of(date(2026, 9, 15)),)))
     story.tick_at(utc(2026, 9, 15, 12))
     moved = IdentifiedCommitment(id="p1", owner=Owner.MANAGER, due=date(2026, 9, 22))
-    story.act(lambda builder: actions.record_contract(builder, builder.sessions["c1"], [moved], revision=2))
+    story.act(lambda builder: actions.record_contract(builder, builder.sessions[session.id], [moved], revision=2))
     story.until(utc(2026, 9, 30))
     assert [m.start for m in story.mails("commitment_due")] == [utc(2026, 9, 15), utc(2026, 9, 22)]
 
@@ -458,7 +458,7 @@ def test_prompt_differs_from_two_prompts_of_one_morning(numbers: tuple[int, int]
     session_on_monday = session_of(utc(2026, 9, 28, 8))
     story = Story(state=state_of(session_on_monday, effects=tuple(prompts)), now=friday_morning)
     story.tick()
-    (prompt,) = (mail for mail in story.mails("reflection_prompt") if mail.subject == "c1")
+    (prompt,) = (mail for mail in story.mails("reflection_prompt") if mail.subject == session_on_monday.id)
     assert prompt.number not in numbers
 
 

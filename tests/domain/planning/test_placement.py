@@ -258,7 +258,7 @@ def test_t10_session_that_loses_a_distant_time_is_not_moved_forward() -> None:
     lost_start = NOW + 80 * DAY + 4 * HOUR  # 26 November
     quarter_before = lost_start - 13 * WEEK
     previous = session_of(quarter_before, id="c0", cycle=1, state=SessionState.CONTRACTED, held_at=quarter_before)
-    story = Story(state=state_of(previous, session_of(lost_start, cycle=2)))
+    story = Story(state=state_of(previous, session_of(lost_start, id="c1", cycle=2)))
     fill_days(story, SAM, (lost_start - 5 * DAY).date(), days=9)
     story.tick()
     story.decline(story.session("c1"))

@@ -142,7 +142,7 @@ def test_second_part_of_a_series_can_have_the_contract() -> None:
     direction = session_of(start, topic=Topic.DIRECTION, state=SessionState.HELD, held_at=start + HOUR)
     builder = PlanBuilder(NOW, state_of(direction), snapshot=None, policy=Policy())
     actions.record_contract(builder, direction, [MANAGERS_COMMITMENT], revision=1)
-    assert builder.sessions["c1"].state is SessionState.CONTRACTED
+    assert builder.sessions[direction.id].state is SessionState.CONTRACTED
 
 
 # --- commitments ---

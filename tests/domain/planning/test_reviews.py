@@ -23,7 +23,15 @@ from tests.support.pairs import (
     state_of,
     utc,
 )
-from tests.support.stories import Story, booked_story, changes_nothing, deferral_causes, fill_days, session_of_state
+from tests.support.stories import (
+    Story,
+    booked_story,
+    changes_nothing,
+    deferral_causes,
+    fill_days,
+    first_session,
+    session_of_state,
+)
 from worker.domain.model import (
     EffectKind,
     Format,
@@ -76,7 +84,7 @@ def list_review_days(story: Story) -> list[date]:
 def test_reviews_are_booked_one_and_two_months_after_the_contract() -> None:
     """Two reviews of 25 minutes are booked, one and two months after the contract (T-9, R-7)."""
     story = make_story_with_contract()
-    assert list_review_days(story) == [date(2026, 10, 28), date(2026, 11, 30)]
+    assert list_review_days(story) == [date(2026, 10, 28), date(2026, 11, 30)]  # 28 November is a Saturday
     assert {s.span.minutes for s in list_reviews(story)} == {25}
     assert all(story.placed_event(s) for s in list_reviews(story))
 
@@ -91,8 +99,11 @@ def test_session_without_a_contract_has_no_reviews() -> None:
 def test_reviews_are_counted_from_the_date_of_a_late_contract() -> None:
     """The first review is a month after the contract; a second one would be too near the next session (T-9)."""
     story = booked_story(Story(state=make_state_with_past_session(state=SessionState.HELD), now=END + 28 * DAY))
-    story.act(lambda builder: actions.record_contract(builder, builder.sessions["c1"], commitments=[], revision=1))
-    assert list_review_days(story) == [date(2026, 11, 25)]
+    session_id = first_session(story).id
+    story.act(
+        lambda builder: actions.record_contract(builder, builder.sessions[session_id], commitments=[], revision=1)
+    )
+    assert list_review_days(story) == [date(2026, 11, 25)]  # the target is 26 November, a Thursday
 
 
 def make_state_with_past_session(**fields: object) -> PairState:

@@ -61,7 +61,7 @@ class Situation:
     sam: Person
     pair: Pair
     now: datetime
-    ahead: int
+    ahead: int  #: how many sessions are booked ahead
     #: Whether it is Dana's, its start in hours from now, its hours, and how the calendar shows it.
     busy: tuple[tuple[bool, int, int, ShowAs], ...]
 
@@ -149,9 +149,12 @@ def test_each_session_fits_or_is_unplaceable_with_a_mail(situation: Situation) -
 
 
 @FEW_EXAMPLES
-@given(situations(), st.sampled_from(["decline", "delete", "away", "talk", "leave", "move out"]))
+@given(
+    situations(),
+    st.sampled_from(["decline", "delete", "away", "request a talk", "request a talk about leaving", "move out"]),
+)
 def test_changed_session_is_booked_again_or_unplaceable(situation: Situation, change: str) -> None:
-    """R-8, T-10, T-14: No change lets a session disappear; a new time lies in the working hours of both."""
+    """R-8, T-10, T-14: no change lets a session disappear; a new time lies in the working hours of both."""
     story = situation.make_story()
     story.tick()
     story.tick_at(story.now + 20 * HOUR)
@@ -177,14 +180,14 @@ def change_session(story: Story, session: Session, change: str) -> None:
     elif change == "move out":
         story.move(session, session.latest + DAY, minutes=75)
     else:
-        trigger = Trigger.LEAVING if change == "leave" else Trigger.CHANGE
+        trigger = Trigger.LEAVING if change == "request a talk about leaving" else Trigger.CHANGE
         story.act(lambda builder: actions.request_ad_hoc_session(builder, trigger))
 
 
 @FEW_EXAMPLES
 @given(situations())
 def test_mails_of_a_session_are_due_at_their_times(situation: Situation) -> None:
-    """T-5, T-6, T-7: From before a session to its end without a contract, in any time zone; no mail is missing."""
+    """T-5, T-6, T-7: from before a session to its end without a contract, in any time zone; no mail is missing."""
     story = situation.make_story()
     story.tick()
     first = story.next

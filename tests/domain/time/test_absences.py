@@ -57,7 +57,7 @@ def test_deferred_session_is_not_on_the_first_two_days_after_a_long_absence(abse
 def test_ad_hoc_session_with_the_trigger_leaving_may_follow_an_absence_at_once() -> None:
     """T-16, T-14: the early date is more important than two days without a session."""
     story = Story(now=NOW)
-    story.calendars.book(SAM, NOW - 2 * WEEK, NOW + 30 * HOUR, ShowAs.AWAY)
+    story.calendars.book(SAM, NOW - 2 * WEEK, NOW + 30 * HOUR, ShowAs.AWAY)  # until Tuesday at noon in London
     story.tick()
     story.act(lambda builder: actions.request_ad_hoc_session(builder, Trigger.LEAVING))
     adhoc_session = next(s for s in story.state.sessions if s.adhoc)

@@ -68,6 +68,7 @@ def test_busy_time_is_rounded_outward(window: Span, busy: list[Span], padding: i
     assert list(iterate_set_bits(grid.find_touched(busy, padding))) == expected
 
 
+#: Spans of up to some weeks, in steps of seven minutes, so that few of them begin or end at a quarter-hour.
 long_spans = st.builds(
     lambda start, length: make_span(start * 7, (start + length) * 7), st.integers(-9000, 9000), st.integers(1, 9000)
 )
