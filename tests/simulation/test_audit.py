@@ -1,6 +1,21 @@
 """The auditor finds no violation in a ledger that keeps all rules, and names each rule that a ledger breaks.
 
-Every case changes the good quarter in one way. The auditor has to name exactly the rules that this change breaks.
+Every case changes the good quarter (`make_good_quarter`) in one way. The auditor has to name exactly the rules that
+this change breaks.
+
+In the good quarter, the manager M in London and the report R in Berlin have the career sessions c1, which R declines
+once and which is held on 17 September; c2, which M moves by a day and which is held on 16 December, without a contract;
+and c3, booked for 16 March. r1 is the review of the contract of c1, and p1 the manager's commitment in it, due on
+1 October. Instants are in UTC. `session`, `event`, `mail` and `human` return lines of a ledger, and `drop`, `edit` and
+`add` return changes.
+
+The rules: T-1 length of a session; T-2 quarter-hours and working hours; T-3 the days that the rhythm allows; T-3a those
+of a first session; T-4 a pair has a session ahead, or hears why not; T-5 the reflection prompt; T-6 the brief; T-7 from
+the end of a session to its contract; T-8 blocks and mails for commitments; T-9 reviews; T-10 a deferral has a cause, a
+count and a new time soon; T-12 notices and offers after a deferral; T-16 hours and number of mails; R-1 a mail says
+that a session is short; R-8 each session is held, booked again or cancelled for a reason; R-9 people's moves are
+respected; R-15 both get the summary at once; R-17 a session without a contract becomes unfinished; R-23 nobody gets
+what is meant for somebody else.
 """
 
 import ast
@@ -28,9 +43,9 @@ from tests.support.audit.ledgers import (
     introduction,
     line,
     mail,
+    make_good_quarter,
     offer,
     personal_mail,
-    quarter,
     replace_time,
     session,
     set_moved_length,
@@ -39,13 +54,14 @@ from tests.support.audit.ledgers import (
 
 
 def test_good_quarter_has_no_violations() -> None:
-    assert find_violations(quarter()) == []
+    assert find_violations(make_good_quarter()) == []
 
 
 OFFER_OF_FOUR_TIMES = str(
     offer("09-08 08:00", "c1", "09-11 16:00", *(f"09-{day} 09:00" for day in (17, 18, 21, 22)))["times"]
 )
 HELD_C2 = {"session": "c2", "state": "held"}
+#: By case: the change of the good quarter, and the rules that it breaks.
 BROKEN_QUARTERS: dict[str, tuple[Change, set[str]]] = {
     # every pair has a future session
     "no line at all, and so no session": (lambda _: [], {"T-4"}),
@@ -298,7 +314,7 @@ BROKEN_QUARTERS: dict[str, tuple[Change, set[str]]] = {
 
 @pytest.mark.parametrize(("break_quarter", "expected"), BROKEN_QUARTERS.values(), ids=BROKEN_QUARTERS.keys())
 def test_auditor_names_exactly_the_broken_rules(break_quarter: Change, expected: set[str]) -> None:
-    lines = break_quarter(quarter())
+    lines = break_quarter(make_good_quarter())
     assert {violation.rule for violation in find_violations(lines, end=find_end(lines))} == expected
 
 
@@ -306,19 +322,21 @@ def test_auditor_names_exactly_the_broken_rules(break_quarter: Change, expected:
 
 
 def test_summary_counts_sessions_deferrals_and_mails() -> None:
-    counts = summary(quarter())
+    counts = summary(make_good_quarter())
+    # booked: c1, c2 and r1 once, and again c1 after the decline, c2 after the move; then c3
     assert (counts["booked"], counts["held"], counts["contracted"], counts["contracted in time"]) == (6, 3, 1, 1)
     assert counts["deferred by cause"] == {"declined": 1}
     assert counts["mails"]["contract_reminder"] == 6
 
 
 def test_contract_after_its_deadline_is_not_counted_as_in_time() -> None:
-    late_quarter = edit({"state": "contracted"}, at=stamp("09-19 10:16"))(quarter())
+    # c1 ended on 17 September at 10:15, so its contract was due 48 hours later, a minute before
+    late_quarter = edit({"state": "contracted"}, at=stamp("09-19 10:16"))(make_good_quarter())
     assert summary(late_quarter)["contracted in time"] == 0
 
 
 def test_report_groups_violations_by_rule() -> None:
-    text = report(find_violations([]), examples=1)
+    text = report(find_violations([]), examples=1)  # an empty ledger: the pair has no session ahead
     assert text.splitlines()[:2] == ["1 violations", "T-4: 1"]
 
 
@@ -331,15 +349,16 @@ def test_command_reads_the_ledger_and_the_people_file(tmp_path: Path, capsys: py
         encoding="utf-8",
     )
     ledger = tmp_path / "ledger.jsonl"
-    ledger.write_text("".join(json.dumps(ledger_line) + "\n" for ledger_line in quarter()), encoding="utf-8")
+    ledger.write_text("".join(json.dumps(ledger_line) + "\n" for ledger_line in make_good_quarter()), encoding="utf-8")
     command = [str(ledger), str(people), "--from", "2026-09-07", "--days", "115"]
     assert main(command) == 0
     assert "0 violations" in capsys.readouterr().out
     ledger.write_text(
-        "".join(json.dumps(ledger_line) + "\n" for ledger_line in drop(message="brief")(quarter())), encoding="utf-8"
+        "".join(json.dumps(ledger_line) + "\n" for ledger_line in drop(message="brief")(make_good_quarter())),
+        encoding="utf-8",
     )
     assert main(command) == 1
-    assert "T-6: 2" in capsys.readouterr().out
+    assert "T-6: 2" in capsys.readouterr().out  # of the briefs for c1 and c2
 
 
 def test_auditor_imports_only_the_model_and_working_time() -> None:

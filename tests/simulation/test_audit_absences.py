@@ -32,7 +32,8 @@ def make_absence(at: str, email: str, start: str, end: str) -> Line:
 @pytest.mark.parametrize(
     ("absence_end", "start", "expected"),
     [
-        ("09-19 00:00", "09-22 09:00", ["T-16"]),  # away until Friday, so that Monday and Tuesday stay free
+        # away for ten working days, until Friday, 18 September: Monday and Tuesday stay free
+        ("09-19 00:00", "09-22 09:00", ["T-16"]),
         ("09-19 00:00", "09-21 09:00", ["T-16"]),
         ("09-19 00:00", "09-23 09:00", []),
         ("09-18 00:00", "09-22 09:00", []),  # away for nine working days: ten make a long absence
@@ -42,7 +43,7 @@ def make_absence(at: str, email: str, start: str, end: str) -> Line:
 def test_no_session_is_booked_on_the_first_days_after_a_long_absence(
     email: str, absence_end: str, start: str, expected: list[str]
 ) -> None:
-    """T-16: this applies to absences of both the manager and the report."""
+    """T-16: two working days stay free after an absence of ten working days, of the manager or of the report."""
     absence = make_absence("09-07 04:00", email, "09-05 00:00", absence_end)
     assert list_broken_rules(absence, *first_booking("09-07 05:00", "c1", start)) == expected
     assert (
@@ -60,13 +61,13 @@ def test_mail_waits_while_its_reader_is_absent() -> None:
         session("09-12 08:00", "c1", "deferred", count=1, cause="declined"),
         session("09-12 08:00", "c1", "booked", "10-20 09:00", count=1, key="c1.1"),
         event("09-12 08:00", "update", "c1.1", "10-20 09:00"),
-        mail("09-14 07:00", "deferral_notice", R, "c1", "10-20 09:00", number=1),
     ]
     lines = [*first_booking("09-07 05:00", "c1", "10-15 09:00"), *deferral]
+    notice_to_report = mail("09-14 07:00", "deferral_notice", R, "c1", "10-20 09:00", number=1)
     monday_morning = "09-14 09:00"
-    assert "T-12" in list_broken_rules(*lines, last=monday_morning)
+    assert "T-12" in list_broken_rules(*lines, notice_to_report, last_line_at=monday_morning)
     absence = make_absence("09-13 12:00", M, "09-14 00:00", "09-16 00:00")
-    assert "T-12" not in list_broken_rules(*lines[:-1], absence, lines[-1], last=monday_morning)
+    assert "T-12" not in list_broken_rules(*lines, absence, notice_to_report, last_line_at=monday_morning)
 
 
 def test_each_overflow_mail_needs_a_mail_folded_on_the_day_before() -> None:

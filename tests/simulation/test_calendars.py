@@ -18,7 +18,7 @@ WINDOW = Span(datetime(2027, 3, 1, tzinfo=UTC), datetime(2027, 3, 8, tzinfo=UTC)
 
 
 def make_meeting_file(organizer: Address, answers: Mapping[Address, str], hour: int = 9) -> str:
-    """Return a calendar file with a meeting."""
+    """Return a calendar file with a meeting of one hour on 2 March, and the answers of its guests."""
     lines = [f"ATTENDEE;PARTSTAT={answer}:mailto:{email}" for email, answer in answers.items()]
     times = [f"DTSTART:20270302T{hour:02}0000Z", f"DTEND:20270302T{hour + 1:02}0000Z"]
     body = ["BEGIN:VEVENT", "UID:one-meeting", *times, f"ORGANIZER:mailto:{organizer}", *lines, "END:VEVENT"]

@@ -1,4 +1,8 @@
-"""The counts find each fault that is added to a good ledger, and no fault in the good ledger."""
+"""The counts find each fault that is added to a good ledger, and no fault in the good ledger.
+
+In the good quarter (`make_good_quarter`), the manager M and the report R have the career sessions c1, held on
+17 September, c2, booked for 15 December and held on 16 December, and c3; and r1, the review of the contract of c1.
+"""
 
 import ast
 from dataclasses import replace
@@ -23,7 +27,7 @@ from tests.support.audit.ledgers import (
     first_booking,
     human,
     mail,
-    quarter,
+    make_good_quarter,
     session,
     stamp,
 )
@@ -33,9 +37,9 @@ from worker.domain.model import Pair, Span
 YEAR = Year(persons=PERSONS, pairs={str(FIRST_PAIR.id): FIRST_PAIR}, away={}, start=START, end=END)
 
 
-def count(change: Change = lambda lines: lines, pair: Pair = FIRST_PAIR, **fields: Any) -> Counts:
+def count_quarter(change: Change = lambda lines: lines, pair: Pair = FIRST_PAIR, **fields: Any) -> Counts:
     """Return the counts of the good quarter after this change."""
-    return count_ledger(change(quarter()), replace(YEAR, pairs={str(pair.id): pair}, **fields))
+    return count_ledger(change(make_good_quarter()), replace(YEAR, pairs={str(pair.id): pair}, **fields))
 
 
 def count_faults(counts: Counts) -> dict[str, int]:
@@ -45,11 +49,14 @@ def count_faults(counts: Counts) -> dict[str, int]:
 
 
 def make_part(at: str, session_id: str, state: str, start: str, topic: str) -> dict[str, Any]:
+    """Return the line of a part of a series."""
     return session(at, session_id, state, start, topic=topic)
 
 
+#: c2, booked for 15 December so far, gets a time about two weeks earlier.
 BOOKED_EARLY = session("10-02 08:00", "c2", "booked", "11-30 10:00", count=1)
 MAILS_OF_ONE_DAY = [mail("10-20 10:00", "commitment_due", R, due=f"2026-10-{day}") for day in range(20, 25)]
+#: By case: the change of the good quarter, and how many faults it adds, by the field of `Counts` that lists them.
 CHANGED_QUARTERS: dict[str, tuple[Change, dict[str, int]]] = {
     "rebooked 16 days before the time it lost": (
         add(session("10-01 08:00", "c2", "deferred", count=1, cause="declined"), BOOKED_EARLY),
@@ -61,7 +68,7 @@ CHANGED_QUARTERS: dict[str, tuple[Change, dict[str, int]]] = {
     ),
     "held four weeks after the session before": (
         add(*first_booking("09-20 09:00", "c9", "10-15 09:00"), session("10-15 10:15", "c9", "held", "10-15 09:00")),
-        {"too_close": 1, "reviews_without_reason": 1},
+        {"too_close": 1, "reviews_without_reason": 1},  # r1 now follows c9, which has no contract
     ),
     "four weeks after a session that was not held, which is no fault": (
         add(
@@ -151,26 +158,25 @@ CHANGED_QUARTERS: dict[str, tuple[Change, dict[str, int]]] = {
 
 @pytest.mark.parametrize(("change", "expected"), CHANGED_QUARTERS.values(), ids=CHANGED_QUARTERS.keys())
 def test_each_fault_is_counted_in_its_list(change: Change, expected: dict[str, int]) -> None:
-    """T-9, T-10, T-13, T-16."""
-    faults, base_counts = count_faults(count(change)), count_faults(count())
-    assert {
-        name: number - base_counts.get(name, 0) for name, number in faults.items() if number != base_counts.get(name, 0)
-    } == expected
+    """T-9: reviews. T-10: new times of deferred sessions. T-13: order of parts. T-16: hours and number of mails."""
+    faults, faults_before = count_faults(count_quarter(change)), count_faults(count_quarter())
+    added_faults = {name: number - faults_before.get(name, 0) for name, number in faults.items()}
+    assert {name: number for name, number in added_faults.items() if number} == expected
 
 
 def test_good_quarter_has_no_faults() -> None:
-    assert count_faults(count()) == {}
+    assert count_faults(count_quarter()) == {}
 
 
 def test_times_before_the_start_of_the_pair_are_counted() -> None:
     """T-10: with this start, the first and the second time of session c1 are before it."""
-    assert count_faults(count(pair=replace(FIRST_PAIR, start=date(2026, 9, 20))))["before_start"] == 2
+    assert count_faults(count_quarter(pair=replace(FIRST_PAIR, start=date(2026, 9, 20))))["before_start"] == 2
 
 
 def test_mail_on_a_day_out_of_office_is_outside_working_hours() -> None:
-    """T-16: mails are not sent on a day out of office."""
+    """T-16: mails are not sent on a day out of office, here that of the prompt for c2."""
     away = {R: (Span(datetime(2026, 12, 14, tzinfo=UTC), datetime(2026, 12, 15, tzinfo=UTC)),)}
-    assert len(count(away=away).outside_hours) == len(count().outside_hours) + 1
+    assert len(count_quarter(away=away).outside_hours) == len(count_quarter().outside_hours) + 1
 
 
 def test_series_and_session_held_twice_count_as_one_conversation_each() -> None:
@@ -186,25 +192,24 @@ def test_series_and_session_held_twice_count_as_one_conversation_each() -> None:
         session("09-17 12:00", "c1", "deferred", count=2, cause="not_held"),
         session("09-17 13:00", "c1", "held", "09-17 09:00", count=2),
     )
-    counts_before = count()
-    assert counts_before.conversations == 2
-    assert count(add_series).conversations == 3
-    assert count(combine(add_series, drop(session="a2", state="held"))).conversations == 2
+    assert count_quarter().conversations == 2
+    assert count_quarter(add_series).conversations == 3
+    assert count_quarter(combine(add_series, drop(session="a2", state="held"))).conversations == 2
 
 
 def test_sum_of_two_years_keeps_the_shares() -> None:
-    counts = count()
-    assert counts.promised == pytest.approx(115 / 91, abs=0.01)
-    assert counts.mails_per_conversation == counts.mails / 2
+    counts = count_quarter()
+    assert counts.promised == pytest.approx(115 / 91, abs=0.01)  # the days of the ledger and those of the rhythm
+    assert counts.mails_per_conversation == counts.mails / 2  # of c1 and c2
     both_years = add_counts([counts, counts])
     assert (both_years.mails, both_years.conversations) == (2 * counts.mails, 4)
     assert both_years.held_share == counts.held_share
 
 
 def test_table_has_a_row_for_each_count_and_a_column_for_each_company() -> None:
-    table = format_table({"one": count(), "two": count()}).splitlines()
+    table = format_table({"one": count_quarter(), "two": count_quarter()}).splitlines()
     assert table[0] == "| what | promised | one | two |"
-    assert len(table) == 2 + len(ROWS)
+    assert len(table) == 2 + len(ROWS)  # the header and the line below it, then the rows
 
 
 def test_counts_import_nothing_of_the_planner() -> None:

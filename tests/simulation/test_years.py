@@ -22,11 +22,12 @@ Company = tuple[Mapping[Address, Person], Mapping[PairId, Pair]]
 
 
 def build_random_company(size: int, seed: int) -> Company:
-    """Return a company with random starts of its pairs, transitions and rhythms."""
+    """Return a company of `size` pairs with random starts, transitions and rhythms."""
     generator = random.Random(seed)
     persons, pairs = build_company(size, START.date())
     today = START.date()
     for pair in list(pairs.values()):
+        # in days: long ago, within the five weeks in which a pair counts as new, or in the future
         start = generator.choice(
             [None, generator.randint(-2000, -36), generator.randint(-36, 0), generator.randint(1, 70)]
         )
@@ -41,7 +42,7 @@ def build_random_company(size: int, seed: int) -> Company:
 
 
 def simulate_ledger(size: int, days: int, behaviour: str, seed: int, company: Company | None = None) -> str:
-    """Simulate a company, and return the ledger."""
+    """Simulate so many days of a company, usually one of `size` pairs, and return the ledger."""
     persons, pairs = company or build_company(size, START.date())
     ledger = io.StringIO()
     run.simulate_to_ledger(persons, pairs, START, timedelta(days=days), seed=seed, behaviour=behaviour, out=ledger)
@@ -59,7 +60,7 @@ def list_violations_and_alerts(ledger: str, size: int, days: int, company: Compa
 
 @pytest.mark.parametrize(("behaviour", "seed"), [("calm", 1), ("busy", 2), ("hostile", 3)])
 def test_simulated_people_cause_no_violation_of_the_rules(behaviour: str, seed: int) -> None:
-    """R-3, R-8, T-1 … T-12 over a quarter and more of a small company."""
+    """R-3, R-8, T-1 … T-12: the auditor finds no broken rule in 75 days of a small company."""
     size, days = 7, 75
     assert list_violations_and_alerts(simulate_ledger(size, days, behaviour, seed), size, days) == []
 
@@ -74,19 +75,19 @@ def test_rules_hold_for_pairs_with_random_starts(behaviour: str, seed: int) -> N
 
 
 def test_ledger_is_determined_by_the_seed() -> None:
-    ledger = simulate_ledger(3, 30, "hostile", 7)
+    ledger = simulate_ledger(size=3, days=30, behaviour="hostile", seed=7)
     assert ledger.count("\n") > 50
-    assert ledger == simulate_ledger(3, 30, "hostile", 7)
-    assert ledger != simulate_ledger(3, 30, "hostile", 8)
+    assert ledger == simulate_ledger(size=3, days=30, behaviour="hostile", seed=7)
+    assert ledger != simulate_ledger(size=3, days=30, behaviour="hostile", seed=8)
 
 
 @pytest.mark.proof
 @pytest.mark.skipif(not FULL, reason="two years of two hundred pairs take a while: run `make proof`")
 @pytest.mark.timeout(3600)
 def test_rules_hold_for_200_pairs_of_hostile_people_over_two_years() -> None:
-    """The long proof for the rules."""
+    """The auditor finds no broken rule in a large company (R-3, R-8, T-1 … T-12)."""
     size, days = 200, 730
-    assert list_violations_and_alerts(simulate_ledger(size, days, "hostile", 1), size, days) == []
+    assert list_violations_and_alerts(simulate_ledger(size, days, "hostile", seed=1), size, days) == []
 
 
 @pytest.mark.proof
@@ -94,7 +95,7 @@ def test_rules_hold_for_200_pairs_of_hostile_people_over_two_years() -> None:
 @pytest.mark.timeout(3600)
 @pytest.mark.parametrize("seed", range(4))
 def test_rules_hold_for_pairs_of_hostile_people_with_random_starts_over_a_year(seed: int) -> None:
-    """T-3a over a year."""
+    """T-3a: no mail is too early, and pairs first meet in turn."""
     size, days = 70, 365
     company = build_random_company(size, seed)
     assert list_violations_and_alerts(simulate_ledger(size, days, "hostile", seed, company), size, days, company) == []

@@ -1,4 +1,8 @@
-"""Ledgers to test the auditor with: a quarter without faults, written by hand, and changes that break one rule."""
+"""Ledgers to test the auditor with: a quarter without faults, written by hand, and changes that break one rule.
+
+Functions named by a noun, such as `session` or `mail`, return a line of a ledger. `drop`, `edit` and others named by a
+verb return a change, which is a function from one ledger to another.
+"""
 
 from collections.abc import Callable
 from datetime import UTC, date, datetime, timedelta
@@ -94,7 +98,7 @@ def first_booking(at: str, name: str, start: str, minutes: int = 75, **fields: A
     return [booked, event(at, "create", f"{name}.1", start, minutes, **kind)]
 
 
-def quarter() -> list[Line]:
+def make_good_quarter() -> list[Line]:
     """Return a quarter without faults: a declined session, then held, with a contract; and one without a contract."""
     first, second, third = "09-17 09:00", "12-16 10:00", "2027-03-16 10:00"
     block = {"kind": "commitment", "attendees": [], "due": "2026-10-01"}
@@ -223,18 +227,21 @@ def find_end(lines: list[Line]) -> datetime:
     return END if last >= stamp("12-20 00:00") else datetime.fromisoformat(last) + timedelta(minutes=30)
 
 
-def list_broken_rules(*lines: Line, pairs: tuple[Pair, ...] = (FIRST_PAIR,), last: str = "") -> list[str]:
-    """Return the rules broken in a ledger, up to half an hour after its last line, or after the instant `last`."""
-    ledger = [*lines, *([line(last, "warning")] if last else [])]
+def list_broken_rules(*lines: Line, pairs: tuple[Pair, ...] = (FIRST_PAIR,), last_line_at: str = "") -> list[str]:
+    """Return the rules broken in a ledger, sorted. The audit ends half an hour after the last line.
+
+    `last_line_at`: the instant of one more line, which tells nothing, so that the audit lasts longer.
+    """
+    ledger = [*lines, *([line(last_line_at, "warning")] if last_line_at else [])]
     return sorted({violation.rule for violation in find_violations(ledger, *pairs, end=find_end(ledger))})
 
 
 def of_other_pair(*lines: Line) -> list[Line]:
-    """Return the same lines about the manager's second pair."""
+    """Return the same lines about the second pair, of M and R2."""
     return [{**one, "pair": SECOND_PAIR_NAME, **({"attendees": [R2]} if one.get("attendees") else {})} for one in lines]
 
 
-#: The first session gets its time.
+#: The first session of the first pair gets its time: 75 minutes from 09:00 UTC on Tuesday, 15 September.
 BOOKED = first_booking("09-07 05:00", "c1", "09-15 09:00")
 #: The mails that prepare the first session.
 PREPARED = [
