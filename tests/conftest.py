@@ -40,7 +40,7 @@ BACKENDS = ("sqlite", "postgresql")
 ALWAYS_ON_BOTH = ("store", "upgrade", "settings", "commands")
 #: Folders in which single files take longest: they wait for browsers and servers, or simulate years.
 LONGEST_FOLDERS = ("examples", "simulation", "web")
-_NUMBERS = count(1)
+_DATABASE_NUMBERS = count(1)
 
 gc.disable()  # until all tests are imported, which is faster without
 
@@ -73,7 +73,7 @@ def pytest_collection_finish() -> None:
 
 
 @pytest.fixture(autouse=True)
-def usual_log_level() -> None:
+def set_usual_log_level() -> None:
     """Set the usual level before each test, since commands that ran in earlier tests may have changed it."""
     logging.disable(logging.NOTSET)
     logging.getLogger().setLevel(logging.WARNING)
@@ -99,21 +99,21 @@ class Postgres:
         self._schema = ""  #: the name of a database with our schema, to be copied; empty until it is needed
         self._emptied: list[str] = []  #: URLs of databases for the next tests
 
-    def empty(self) -> str:
+    def create_empty(self) -> str:
         """Create a database with nothing in it; return its URL."""
-        return self._create(f"empty{next(_NUMBERS)}")
+        return self._create(f"empty{next(_DATABASE_NUMBERS)}")
 
-    def migrated(self) -> str:
-        """Return the URL of a database with our schema and no rows."""
+    def take_migrated(self) -> str:
+        """Return the URL of a database with our schema and no rows, for one test."""
         if self._emptied:
             return self._emptied.pop()
         if not self._schema:
-            self._schema = f"schema{next(_NUMBERS)}"
+            self._schema = f"schema{next(_DATABASE_NUMBERS)}"
             migrate(self._create(self._schema))
-        return self._create(f"copy{next(_NUMBERS)}", f" TEMPLATE {self._schema}")
+        return self._create(f"copy{next(_DATABASE_NUMBERS)}", f" TEMPLATE {self._schema}")
 
     def give_back(self, url: str) -> None:
-        """Empty a database that `migrated` returned, so that the next test can use it."""
+        """Empty a database that `take_migrated` returned, so that the next test can use it."""
         self.disconnect(url)
         engine = create_engine(make_url(url).set(drivername="postgresql+psycopg"), poolclass=NullPool)
         with engine.begin() as connection:
@@ -131,8 +131,11 @@ class Postgres:
         """Make that database keep each commit when the server is restarted without a checkpoint."""
         self._run(f"ALTER DATABASE {make_url(url).database} SET synchronous_commit = on")
 
-    def restart(self, mode: str) -> dict[str, Any]:
-        """Return the command that restarts the server, and the user who has to run it. `mode` is one of `pg_ctl`."""
+    def make_restart_command(self, mode: str) -> dict[str, Any]:
+        """Return the command that restarts the server, and the user who has to run it.
+
+        `mode`: how the server stops, as `pg_ctl` names it, such as `immediate`.
+        """
         control = [str(self._server.bin_path / "pg_ctl"), "restart", "-w", "-m", mode]
         files = ["-D", str(self._server.pgdata), "-l", str(self._server.log)]
         return {"command": [*control, *files], "user": self._server.system_user}
@@ -200,7 +203,7 @@ def choose_databases(test: str, marked: Sequence[str] | None) -> dict[str, bool]
     """Return the databases of a test with that full name: True where it runs each time, False where only as a proof.
 
     `marked` are the arguments of the marker `databases`. A marked test runs on these databases each time, and on no
-    other. A test in the folders `ALWAYS_ON_BOTH` runs on both each time. Any other test, such as a story of the engine,
+    other. A test in the folders `ALWAYS_ON_BOTH` runs on both each time. Any other test, such as one of the engine,
     runs on one each time, and on the other one in `make proof`. A checksum of its name chooses the one, so that each
     database gets about half of these tests, and a test is always on the same one.
     """
@@ -226,7 +229,7 @@ def empty_url(backend: str, request: pytest.FixtureRequest, tmp_path: Path) -> s
     if backend == "sqlite":
         return f"sqlite:///{tmp_path / 'longarc.db'}"
     server: Postgres = request.getfixturevalue("postgres")
-    return server.empty()
+    return server.create_empty()
 
 
 @pytest.fixture
@@ -238,7 +241,7 @@ def database_url(backend: str, request: pytest.FixtureRequest, tmp_path: Path) -
         yield f"sqlite:///{tmp_path / 'longarc.db'}"
         return
     server: Postgres = request.getfixturevalue("postgres")
-    url = server.migrated()
+    url = server.take_migrated()
     yield url
     server.give_back(url)
 

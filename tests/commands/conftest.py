@@ -8,6 +8,8 @@ import pytest
 from tests.support.companies import DANA, KIM, SAM
 from worker.embedded import EmbeddedServers
 
+#: The password of the servers, with the user name `longarc`.
+PASSWORD = "a long one"
 PEOPLE = f"""\
 Work Email,Name,Reporting to,Time Zone,Country,Department
 {DANA},Dana,,Europe/Berlin,Germany,Sales
@@ -19,7 +21,7 @@ Work Email,Name,Reporting to,Time Zone,Country,Department
 @pytest.fixture(scope="module")
 def servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbeddedServers]:
     with EmbeddedServers(
-        tmp_path_factory.mktemp("servers"), [DANA, SAM, KIM], username="longarc", password="a long one"
+        tmp_path_factory.mktemp("servers"), [DANA, SAM, KIM], username="longarc", password=PASSWORD
     ) as embedded_servers:
         yield embedded_servers
 

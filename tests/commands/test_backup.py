@@ -43,12 +43,12 @@ def test_restore_brings_back_a_lost_database(terminal: Terminal, backup_file: st
     assert "Nothing in it is sealed." in output
     assert read_rows(terminal) == before
     assert (terminal.folder / "longarc.db").stat().st_mode & 0o777 == 0o600
-    assert list(terminal.folder.glob(".*")) == []
+    assert list(terminal.folder.glob(".*")) == [], "an unfinished file was left"
 
 
 def test_backup_counts_rows_and_says_that_the_key_is_missing(terminal: Terminal) -> None:
     output = terminal.output_of("backup", str(terminal.folder / "one.backup"))
-    assert " rows at schema 00" in output
+    assert " rows at schema 00" in output  # the number of the last migration, such as 0015
     assert "The key is not in it" in output
 
 

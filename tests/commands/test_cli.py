@@ -17,7 +17,7 @@ from sqlalchemy.exc import OperationalError
 
 from tests.support import ROOT
 from tests.support.companies import DANA, DAY, HOUR, KIM, SAM, new_store
-from tests.support.terminal import BERLIN, PAIR, PEOPLE_CSV, SECRET, Terminal, berlin_time, record_held
+from tests.support.terminal import BERLIN, PAIR, PEOPLE_CSV, SECRET, Terminal, berlin_time, hold_booked_session
 from worker.cli import main
 from worker.clock import utcnow
 from worker.commands.base import describe_failure
@@ -60,7 +60,7 @@ def test_every_command_has_help_and_the_option_config(words: tuple[str, ...]) ->
     assert "--config FILE" in result.output
 
 
-def test_longarc_has_exactly_the_commands_of_the_design() -> None:
+def test_longarc_has_exactly_these_commands() -> None:
     expected = "run check plan status why coverage sessions contract commitment talk defer held not-held pause resume"
     expected += " rollout undo export forget people simulate key rotate connect serve revoke example retry note"
     expected += " learning init backup restore completion man"
@@ -151,6 +151,7 @@ def test_unusable_and_unreachable_databases_are_each_reported_in_one_line(fresh_
     error = fresh_terminal.error_of("status")
     assert error.splitlines() == [error]
     assert "database" in error
+    # nothing listens at port 9
     fresh_terminal.env["LONGARC_DATABASE_URL"] = "postgresql://longarc:hunter2@127.0.0.1:9/longarc"
     for command in ("status", "run"):
         error = fresh_terminal.error_of(command)
@@ -304,6 +305,7 @@ def test_status_lists_uncertain_mails_unplaceable_sessions_and_suspensions(termi
     assert [suspension["person"] for suspension in status["suspended"]] == [DANA]
     for options in ((), ("--all",)):
         output = terminal.output_of("status", *options)
+        # `Needs a person` or `needs a person`
         for words in ("the connection broke", "Dana is never free.", f"{DANA}: no access", "eeds a person"):
             assert words in output
 
@@ -349,12 +351,12 @@ def test_defer_warns_when_the_time_is_outside_working_hours(terminal: Terminal) 
     terminal.output_of("people", "--apply")
     days = ((utcnow() + n * DAY).astimezone(BERLIN).date() for n in count(30))
     working_day = next(day for day in days if find_holiday("DE", day) is None)
-    for hour, names in ((3, "Dana and Sam"), (5, "Sam"), (10, "")):
+    for hour, people_outside in ((3, "Dana and Sam"), (5, "Sam"), (10, "")):
         time = f"{working_day:%Y-%m-%d} {hour:02}:00"
         output = terminal.output_of("defer", session.id, "--at", time, "--minutes", "60")
         assert f"{hour:02}:00, 60 minutes (Europe/Berlin)" in output
-        assert ("outside the working hours" in output) is bool(names)
-        assert not names or f"That is outside the working hours of {names}." in output
+        assert ("outside the working hours" in output) is bool(people_outside)
+        assert not people_outside or f"That is outside the working hours of {people_outside}." in output
         assert terminal.session(session.id).by_hand
 
 
@@ -365,14 +367,18 @@ def test_defer_without_a_time_counts_a_deferral(terminal: Terminal) -> None:
 
 
 def test_r18_defer_seals_the_reports_reason_and_both_get_a_mail(terminal: Terminal) -> None:
-    """R-18: the person is stored, the reason sealed; both get a mail because a command acted in somebody's name."""
+    """R-18: the report may say why. The person is stored, and the reason sealed.
+
+    Both get a mail because a command acted in somebody's name.
+    """
     session_id = terminal.booked_session().id
     output = terminal.output_of("defer", session_id, "--on-behalf-of", SAM, "--reason", "-", given=SECRET)
     assert "must be scheduled again" in output and SECRET not in output
     (deferral,) = terminal.read_database()["deferral"]
     assert deferral.who == SAM and deferral.explained_at is not None
     store = terminal.open_store()
-    assert store.content.load_deferral_reasons([session_id]) == {session_id: {1: SECRET}}
+    reasons_by_count = {1: SECRET}  # the session was deferred once
+    assert store.content.load_deferral_reasons([session_id]) == {session_id: reasons_by_count}
     store.close()
     rows = terminal.read_database()
     assert [(row.what, row.on_behalf_of) for row in rows["access"]] == [("defer", SAM)]
@@ -389,7 +395,7 @@ def test_defer_stores_the_person_on_whose_behalf_it_runs(terminal: Terminal) -> 
 
 
 def test_defer_takes_a_reason_from_the_report_alone(terminal: Terminal) -> None:
-    """R-38: any other use of `--reason` is refused, and nothing is deferred."""
+    """R-38: the manager has to give no reason. Any other use of `--reason` is refused, and nothing is deferred."""
     session_id, before = terminal.booked_session().id, terminal.read_database()
     reason = ("--reason", SECRET)
     assert "--on-behalf-of PERSON" in terminal.error_of("defer", session_id, *reason, code=2)
@@ -419,7 +425,7 @@ def test_defer_books_a_chosen_time_of_the_offer(terminal: Terminal) -> None:
     ("at", "message"),
     [
         ("2020-01-06 10:00", "past"),
-        ("2030-03-31 02:30", "clocks"),
+        ("2030-03-31 02:30", "clocks"),  # in the hour that is left out when summer time begins
         ("2099-01-05 10:00", "is too far ahead. Give a time"),
     ],
 )
@@ -439,7 +445,7 @@ def test_times_outside_the_years_2000_to_2099_are_refused(terminal: Terminal, ye
 
 
 def test_held_and_not_held_record_whether_a_session_took_place(terminal: Terminal) -> None:
-    session_id = record_held(terminal)
+    session_id = hold_booked_session(terminal)
     assert terminal.session(session_id).state is SessionState.HELD
     assert "future" in terminal.error_of("held", terminal.sessions()[-1].id, "--at", berlin_time(utcnow() + 9 * DAY))
     terminal.output_of("not-held", session_id)

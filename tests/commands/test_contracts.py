@@ -21,7 +21,7 @@ from tests.support.terminal import (
     SECRET,
     SHOW,
     Terminal,
-    record_held,
+    hold_booked_session,
     write_contract_file,
 )
 from worker.clock import utcnow
@@ -30,11 +30,14 @@ from worker.domain.model import SessionState
 from worker.errors import LongarcError
 from worker.seal import Seal
 
+#: About a hundred years: further ahead than a due date may be.
+TOO_MANY_DAYS = 36_000
+
 # --- contracts ---
 
 
 def test_r14_a_contract_is_recorded_shown_and_sealed(terminal: Terminal) -> None:
-    session_id = record_held(terminal)
+    session_id = hold_booked_session(terminal)
     output = terminal.output_of(*RECORD, session_id, write_contract_file(terminal), given="y\n")
     assert "Recorded: 2 commitments" in output
     assert "The summary leaves for both within five minutes" in output
@@ -53,7 +56,10 @@ def test_r15_the_output_names_the_missed_deadline_of_a_late_contract(terminal: T
 
 
 def test_r16_a_questioned_promise_is_recorded_only_after_confirmation(terminal: Terminal) -> None:
-    session_id, file = record_held(terminal), write_contract_file(terminal, f"Get Sam a promotion, says {SECRET},")
+    session_id, file = (
+        hold_booked_session(terminal),
+        write_contract_file(terminal, f"Get Sam a promotion, says {SECRET},"),
+    )
     result = terminal.run(*RECORD, session_id, file, given="n\n")
     assert result.exit_code == 1
     assert f"{file}:4, your own commitment: It promises an outcome that others decide." in result.stdout
@@ -66,14 +72,14 @@ def test_r16_a_questioned_promise_is_recorded_only_after_confirmation(terminal: 
 
 
 def test_r31_a_promise_of_feedback_gets_a_hint_by_line(terminal: Terminal) -> None:
-    session_id, file = record_held(terminal), write_contract_file(terminal, "Give Sam feedback on the talk")
+    session_id, file = hold_booked_session(terminal), write_contract_file(terminal, "Give Sam feedback on the talk")
     output = terminal.output_of(*RECORD, session_id, file, "--yes")
     assert f"{file}:4, your own commitment: Feedback helps most in three parts." in output
     assert "what it led to" in output
 
 
 def test_a_wrong_contract_is_refused_with_all_its_problems(terminal: Terminal) -> None:
-    session_id = record_held(terminal)
+    session_id = hold_booked_session(terminal)
     before = terminal.read_database()
     file = terminal.write("bad.md", f"## Their commitments\n- {SECRET}\n## Manager's commitments\n- x by 2027-02-30\n")
     error = terminal.error_of(*RECORD, session_id, file, "--yes")
@@ -84,7 +90,7 @@ def test_a_wrong_contract_is_refused_with_all_its_problems(terminal: Terminal) -
 
 def test_a_contract_on_standard_input_needs_the_option_yes(terminal: Terminal) -> None:
     """While the contract comes on standard input, no question can be answered there."""
-    session_id, text = record_held(terminal), Path(write_contract_file(terminal)).read_text()
+    session_id, text = hold_booked_session(terminal), Path(write_contract_file(terminal)).read_text()
     assert "Nothing was recorded" in terminal.error_of(*RECORD, session_id, "-", given=text)
     assert "standard input:2" in terminal.error_of(*RECORD, session_id, "-", "--yes", given="## Their commitments\n- x")
     terminal.output_of(*RECORD, session_id, "-", "--yes", given=text)
@@ -92,7 +98,7 @@ def test_a_contract_on_standard_input_needs_the_option_yes(terminal: Terminal) -
 
 
 def test_binary_missing_and_folder_arguments_are_each_refused(terminal: Terminal) -> None:
-    session_id = record_held(terminal)
+    session_id = hold_booked_session(terminal)
     (terminal.folder / "image.md").write_bytes(b"\x89PNG\xff\xfe")
     assert "This is not UTF-8 text." in terminal.error_of(*RECORD, session_id, str(terminal.folder / "image.md"))
     assert "can't be read: No such file" in terminal.error_of(*RECORD, session_id, "nowhere.md")
@@ -100,7 +106,7 @@ def test_binary_missing_and_folder_arguments_are_each_refused(terminal: Terminal
 
 
 def test_unwritten_pipes_and_too_large_inputs_are_refused(terminal: Terminal, monkeypatch: pytest.MonkeyPatch) -> None:
-    session_id = record_held(terminal)
+    session_id = hold_booked_session(terminal)
     monkeypatch.setattr(arguments, "PIPE_TIMEOUT_SECONDS", 0.01)
     os.mkfifo(terminal.folder / "pipe")
     assert "a pipe that nobody writes to" in terminal.error_of(*RECORD, session_id, str(terminal.folder / "pipe"))
@@ -128,7 +134,7 @@ def test_a_pipe_is_read_to_its_end(terminal: Terminal) -> None:
 
 
 def test_r18_an_edited_contract_is_recorded_as_the_next_revision(terminal: Terminal) -> None:
-    session_id = record_held(terminal)
+    session_id = hold_booked_session(terminal)
     terminal.output_of(*RECORD, session_id, write_contract_file(terminal), "--yes")
     file = terminal.write("next.md", terminal.output_of(*SHOW, session_id).replace("What next?", "And then?"))
     assert "as revision 2" in terminal.output_of(*RECORD, session_id, file, "--yes")
@@ -139,7 +145,7 @@ def test_r18_an_edited_contract_is_recorded_as_the_next_revision(terminal: Termi
 
 
 def test_r18_an_unchanged_contract_or_commitment_is_not_written_again(terminal: Terminal) -> None:
-    session_id, file = record_held(terminal), write_contract_file(terminal)
+    session_id, file = hold_booked_session(terminal), write_contract_file(terminal)
     terminal.output_of(*RECORD, session_id, file, "--yes")
     commitment, before = terminal.json_of(*LIST_WORDS, "--pair", SAM)[0], terminal.read_database()
     assert "recorded already" in terminal.output_of(*RECORD, session_id, file, "--yes")
@@ -155,10 +161,10 @@ def test_r18_an_unchanged_contract_or_commitment_is_not_written_again(terminal: 
 
 
 def test_r18_a_changed_commitment_keeps_its_id_and_seals_the_reason(terminal: Terminal) -> None:
-    terminal.output_of(*RECORD, record_held(terminal), write_contract_file(terminal), "--yes")
+    terminal.output_of(*RECORD, hold_booked_session(terminal), write_contract_file(terminal), "--yes")
     commitment_ids = [commitment["commitment"] for commitment in terminal.json_of("commitment", "list")]
-    for commitment_id, days in zip(commitment_ids, (40, 50), strict=True):
-        due = f"{utcnow() + days * DAY:%Y-%m-%d}"
+    for commitment_id, days_until_due in zip(commitment_ids, (40, 50), strict=True):
+        due = f"{utcnow() + days_until_due * DAY:%Y-%m-%d}"
         terminal.output_of(*CHANGE, commitment_id, "--text", "Ask Ana", "--due", due, "--reason", SECRET)
         (row,) = (row for row in terminal.read_database()["commitment"] if row.id == commitment_id)
         assert (row.standing, f"{row.due:%Y-%m-%d}") == ("open", due)
@@ -177,8 +183,14 @@ def test_a_contract_of_a_future_session_is_refused_with_a_remedy(terminal: Termi
 
 
 def test_problems_of_form_and_of_dates_are_listed_together_in_order(terminal: Terminal) -> None:
-    text = Path(write_contract_file(terminal, days=36_000)).read_text().replace("## The open question", "## The open")
-    problems = terminal.error_of(*RECORD, record_held(terminal), terminal.write("both.md", text), "--yes").splitlines()
+    text = (
+        Path(write_contract_file(terminal, days=TOO_MANY_DAYS))
+        .read_text()
+        .replace("## The open question", "## The open")
+    )
+    problems = terminal.error_of(
+        *RECORD, hold_booked_session(terminal), terminal.write("both.md", text), "--yes"
+    ).splitlines()
     lines = [int(problem.split(":")[1]) for problem in problems if "both.md:" in problem]
     assert len(lines) > 3 and lines == sorted(lines)
 
@@ -187,7 +199,7 @@ def test_a_contract_is_not_recorded_over_an_unseen_revision(
     terminal: Terminal, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """R-18: another revision is recorded while the command waits for the operator to confirm."""
-    session_id, file = record_held(terminal), write_contract_file(terminal)
+    session_id, file = hold_booked_session(terminal), write_contract_file(terminal)
 
     def record_other_revision(_: str) -> bool:
         monkeypatch.setattr(contracts, "_confirm_recording", lambda _: True)
@@ -202,7 +214,7 @@ def test_a_contract_is_not_recorded_over_an_unseen_revision(
 
 
 def test_an_unfilled_template_is_refused_line_by_line(terminal: Terminal) -> None:
-    session_id = record_held(terminal)
+    session_id = hold_booked_session(terminal)
     blank = terminal.output_of("contract", "template", session_id)
     assert blank.startswith("# Dana and Sam, ")
     assert terminal.output_of("contract", "template").startswith("# Manager and Report, ")
@@ -211,7 +223,7 @@ def test_an_unfilled_template_is_refused_line_by_line(terminal: Terminal) -> Non
 
 
 def test_commitments_are_changed_let_go_and_done(terminal: Terminal) -> None:
-    session_id = record_held(terminal)
+    session_id = hold_booked_session(terminal)
     terminal.output_of(*RECORD, session_id, write_contract_file(terminal), "--yes")
     commitments = sorted(terminal.json_of("commitment", "list", "--pair", SAM), key=lambda row: str(row["owner"]))
     managers_id, reports_id = (commitment["commitment"] for commitment in commitments)
@@ -229,7 +241,7 @@ def test_commitments_are_changed_let_go_and_done(terminal: Terminal) -> None:
 
 def test_a_changed_commitment_becomes_one_line_without_invisible_characters(terminal: Terminal) -> None:
     """The same limit of length holds as in a contract file. Emoji and right-to-left names stay whole."""
-    terminal.output_of(*RECORD, record_held(terminal), write_contract_file(terminal), "--yes")
+    terminal.output_of(*RECORD, hold_booked_session(terminal), write_contract_file(terminal), "--yes")
     commitment_id, before = terminal.json_of("commitment", "list")[0]["commitment"], terminal.read_database()
     for text, message in (("", "--text is empty"), (" \n\u200b", "--text is empty"), ("x" * 2001, "longer than 2,000")):
         for option in (("--text", text), ("--text", "-")):
@@ -243,7 +255,7 @@ def test_a_changed_commitment_becomes_one_line_without_invisible_characters(term
 
 def test_r14_invisible_characters_of_a_contract_file_are_ignored(terminal: Terminal) -> None:
     """They are in text copied from a chat. Some of them would reverse the words after them."""
-    session_id, file = record_held(terminal), Path(write_contract_file(terminal))
+    session_id, file = hold_booked_session(terminal), Path(write_contract_file(terminal))
     text = file.read_text().replace("## The", "## \u200bThe").replace("Draft", "\u202eDraft\u2066 \ufeff")
     terminal.output_of(*RECORD, session_id, terminal.write("unseen.md", text), "--yes")
     assert "- Draft one page on direction by" in terminal.output_of(*SHOW, session_id)
@@ -253,15 +265,15 @@ def test_a_contract_with_decomposed_umlauts_is_read(terminal: Terminal) -> None:
     """A Mac writes letter and dots as two characters (Unicode's form NFD)."""
     german = terminal.output_of("contract", "template", "--language", "de").replace("\n-\n", "\n- nichts\n")
     text = normalize("NFD", german.replace("noch keine Antwort. -->", "noch keine Antwort. -->\nWohin für Ána?"))
-    session_id = record_held(terminal)
+    session_id = hold_booked_session(terminal)
     terminal.output_of(*RECORD, session_id, terminal.write("apart.md", text), "--yes")
     assert "Wohin für Ána?" in terminal.output_of(*SHOW, session_id)
 
 
 def test_due_dates_far_away_are_refused_and_change_nothing(terminal: Terminal) -> None:
-    session_id = record_held(terminal)
-    error = terminal.error_of(*RECORD, session_id, write_contract_file(terminal, days=36_000), "--yes")
-    assert error.count("too long ago or too far ahead. Write one from") == 3
+    session_id = hold_booked_session(terminal)
+    error = terminal.error_of(*RECORD, session_id, write_contract_file(terminal, days=TOO_MANY_DAYS), "--yes")
+    assert error.count("too long ago or too far ahead. Write one from") == 3  # two commitments and a review
     terminal.output_of(*RECORD, session_id, write_contract_file(terminal), "--yes")
     commitment_id, before = terminal.json_of("commitment", "list")[0]["commitment"], terminal.read_database()
     for due in ("2016-12-01", "2062-12-01"):
@@ -275,7 +287,7 @@ def test_due_dates_far_away_are_refused_and_change_nothing(terminal: Terminal) -
 
 
 def test_r23_an_operator_without_the_key_sees_states_and_no_content(terminal: Terminal) -> None:
-    session_id = record_held(terminal)
+    session_id = hold_booked_session(terminal)
     terminal.output_of(*RECORD, session_id, write_contract_file(terminal), "--yes")
     for key in ("", Fernet.generate_key().decode()):
         terminal.env["LONGARC_KEY"] = key
@@ -296,7 +308,7 @@ def test_r23_an_operator_without_the_key_sees_states_and_no_content(terminal: Te
 
 def test_commands_with_another_key_are_refused_before_they_change_anything(terminal: Terminal) -> None:
     """They would store content that the former key can't open beside content that only it opens."""
-    session_id = record_held(terminal)
+    session_id = hold_booked_session(terminal)
     terminal.output_of(*RECORD, session_id, write_contract_file(terminal), "--yes")
     before, files = terminal.read_database(), sorted(terminal.folder.iterdir())
     terminal.env["LONGARC_KEY"] = Fernet.generate_key().decode()
@@ -321,7 +333,7 @@ def test_plan_with_another_key_names_the_missing_key_in_one_line(terminal: Termi
 
 
 def test_rotate_seals_all_content_with_the_new_key(terminal: Terminal) -> None:
-    session_id, new_key = record_held(terminal), terminal.output_of("key").strip()
+    session_id, new_key = hold_booked_session(terminal), terminal.output_of("key").strip()
     terminal.output_of(*RECORD, session_id, write_contract_file(terminal), "--yes")
     terminal.env["LONGARC_KEY"] = f"{new_key},{KEY}"
     # a contract, two commitments, and the reason for recording on somebody's behalf

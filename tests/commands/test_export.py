@@ -14,7 +14,7 @@ from tests.support.terminal import SECRET, Terminal
 from worker.domain.model import SessionState
 from worker.store.tables import outbox
 
-WHY = "A request under article 15"
+WHY = "A request under article 15"  # of the GDPR, for access to personal data
 
 
 def read_data(folder: Path) -> Any:
@@ -53,8 +53,8 @@ def test_an_export_holds_all_data_of_a_person_and_both_get_a_mail(contract_termi
     assert [access["why"] for access in data["accesses"]][-1] == WHY
     assert KIM not in json.dumps(data), "somebody else is in the export"
     assert list_recipients(contract_terminal) == [DANA, SAM]
-    history = [row for row in contract_terminal.read_database()["history"] if row.what == "access"]
-    assert history[-1].fields == {"command": "export"}
+    *_, last_access = (row for row in contract_terminal.read_database()["history"] if row.what == "access")
+    assert last_access.fields == {"command": "export"}
 
 
 def test_the_export_of_a_manager_holds_the_pairs_with_all_reports(contract_terminal: Terminal, tmp_path: Path) -> None:
@@ -123,7 +123,7 @@ def test_the_exported_page_is_in_the_language_of_the_person_and_loads_nothing(
 def test_the_exported_page_has_labels_for_fixed_values_and_what_people_wrote_as_it_is(
     terminal: Terminal, tmp_path: Path
 ) -> None:
-    """Also when what somebody wrote is such a value."""
+    """What somebody wrote stays as it is also when it is such a value: the notes `trust` and `let_go`, the reasons."""
     session_id = next(session.id for session in terminal.sessions() if session.state is SessionState.UNFINISHED)
     for author, line in ((DANA, "trust"), (SAM, "let_go")):
         behalf = ("--on-behalf-of", author, "--reason", "done")

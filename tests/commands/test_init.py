@@ -12,6 +12,7 @@ from threading import Timer
 import pytest
 import requests
 
+from tests.commands.conftest import PASSWORD
 from tests.doubles.google import Google
 from tests.doubles.graph import CLIENT, Double, section
 from tests.support import ROOT
@@ -31,16 +32,16 @@ from worker.settings.load import load_settings
 def test_init_sets_up_caldav_from_an_answers_file(servers: EmbeddedServers, people: Path, tmp_path: Path) -> None:
     answers = write_answers(tmp_path, **caldav_answers(servers, people))
     folder = tmp_path / "longarc"
-    result = run_init(str(folder), "--answers", answers, LONGARC_CALDAV_PASSWORD="a long one")
+    result = run_init(str(folder), "--answers", answers, LONGARC_CALDAV_PASSWORD=PASSWORD)
     assert result.exit_code == 0, result.output
     settings = load_settings(folder / "longarc.toml", {})
     assert settings.company == "Northlight"
     assert settings.rollout.groups == ("Care",)
-    assert settings.passwords["caldav"].get_secret_value() == "a long one"
+    assert settings.passwords["caldav"].get_secret_value() == PASSWORD
     assert len(settings.keys) == 1
     assert all(file.stat().st_mode & 0o077 == 0 for file in folder.rglob("*"))
     assert "2 pairs" in result.output
-    assert len(list((get_mailbox_path(servers.mail_folder, DANA) / "new").iterdir())) == 1
+    assert len(list((get_mailbox_path(servers.mail_folder, DANA) / "new").iterdir())) == 1  # the test mail
     assert (folder / "preview.html").read_text().count("Kim") > 0
     unit = (folder / "longarc.service").read_text()
     assert f"--config {folder}/longarc.toml run" in unit
@@ -131,7 +132,7 @@ def test_init_signs_in_to_a_google_account_and_continues(tmp_path: Path, people:
 @pytest.mark.parametrize("way", ["microsoft-app", "microsoft-account"])
 def test_init_sets_up_microsoft_365(way: str, tmp_path: Path, people: Path) -> None:
     with Double() as double:
-        access = section(double)
+        outlook_section = section(double)
         double.login.applications[CLIENT].rights = (*double.login.applications[CLIENT].rights, "User.Read.All")
         manager = ""
         for address in (DANA, SAM, KIM):
@@ -142,15 +143,15 @@ def test_init_sets_up_microsoft_365(way: str, tmp_path: Path, people: Path) -> N
         double.login.signed_in = DANA
         common_answers = {"way": way, "operator": DANA, "client_id": CLIENT, "sender": DANA, "pilot": "everybody"}
         common_answers |= {"base_url": "https://127.0.0.1:9", "notify_url": "https://127.0.0.1:9/"}
-        app_answers = {"tenant": access["tenant"], "people": "directory"}
+        app_answers = {"tenant": outlook_section["tenant"], "people": "directory"}
         account_answers = {"account": DANA, "people": str(people)}
         answers = write_answers(
             tmp_path, **common_answers, **(app_answers if way == "microsoft-app" else account_answers)
         )
-        service_addresses = {name: access[name] for name in ("endpoint", "authority", "ca_file")}
+        service_addresses = {name: outlook_section[name] for name in ("endpoint", "authority", "ca_file")}
         add_settings(answers, {"calendars.outlook": service_addresses, "pages": {"listen": "127.0.0.1:1"}})
         folder = tmp_path / "longarc"
-        result = run_init(str(folder), "--answers", answers, LONGARC_OUTLOOK_SECRET=access["password"])
+        result = run_init(str(folder), "--answers", answers, LONGARC_OUTLOOK_SECRET=outlook_section["password"])
         assert result.exit_code == 0, result.output
         assert "2 to book" in result.output
         assert load_settings(folder / "longarc.toml", {}).sync.notify_url == "https://127.0.0.1:9"
@@ -173,6 +174,7 @@ def test_init_sets_up_embedded_servers_without_further_answers(tmp_path: Path) -
 def test_init_refuses_embedded_without_its_libraries_and_writes_nothing(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    # only the calendar server is installed
     monkeypatch.setattr("worker.setup.parsers.find_spec", {"radicale": "spec"}.get)
     folder = tmp_path / "longarc"
     result = run_init(str(folder), given="embedded\n")
@@ -205,13 +207,13 @@ def test_init_fails_with_a_remedy_when_a_service_refuses(
 ) -> None:
     answers = write_answers(tmp_path, **caldav_answers(servers, people, **wrong_answers))
     folder = tmp_path / "longarc"
-    result = run_init(str(folder), "--answers", answers, LONGARC_CALDAV_PASSWORD="a long one")
+    result = run_init(str(folder), "--answers", answers, LONGARC_CALDAV_PASSWORD=PASSWORD)
     assert result.exit_code == 1
     assert message in result.output
     assert "→" in result.output
     assert "Nothing was booked" in result.output
     right_answers = write_answers(tmp_path, **caldav_answers(servers, people))
-    second_result = run_init(str(folder), "--answers", right_answers, LONGARC_CALDAV_PASSWORD="a long one")
+    second_result = run_init(str(folder), "--answers", right_answers, LONGARC_CALDAV_PASSWORD=PASSWORD)
     assert second_result.exit_code == 0, second_result.output
 
 
@@ -220,10 +222,10 @@ def test_init_does_not_change_an_installation_that_has_run(
 ) -> None:
     folder = tmp_path / "longarc"
     answers = write_answers(tmp_path, **caldav_answers(servers, people))
-    run_init(str(folder), "--answers", answers, LONGARC_CALDAV_PASSWORD="a long one")
+    run_init(str(folder), "--answers", answers, LONGARC_CALDAV_PASSWORD=PASSWORD)
     before = {file: file.read_bytes() for file in folder.rglob("*") if file.is_file()}
     (folder / "var" / "longarc.db").touch()
-    result = run_init(str(folder), "--answers", answers, LONGARC_CALDAV_PASSWORD="a long one")
+    result = run_init(str(folder), "--answers", answers, LONGARC_CALDAV_PASSWORD=PASSWORD)
     assert result.exit_code == 1
     assert "has run already" in result.output
     assert before == {file: file.read_bytes() for file in before}

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.commands.conftest import PASSWORD
 from tests.support.companies import DANA, KEY
 from tests.support.set_up import caldav_answers, run_init, write_answers
 from worker.embedded import EmbeddedServers
@@ -11,7 +12,7 @@ from worker.setup.answers import read_answers
 from worker.setup.questions import QUESTIONS
 from worker.setup.ways import Way
 
-PASSWORDS = {"LONGARC_CALDAV_PASSWORD": "a long one", "LONGARC_SMTP_PASSWORD": "a long one"}
+SECRETS = {"LONGARC_CALDAV_PASSWORD": PASSWORD, "LONGARC_SMTP_PASSWORD": PASSWORD}
 
 
 @pytest.mark.parametrize(
@@ -41,7 +42,7 @@ def test_init_stores_the_key_of_the_environment(servers: EmbeddedServers, people
     """Here the environment names a file with the key. With another key, content of the company could not be opened."""
     answers = write_answers(tmp_path, **caldav_answers(servers, people))
     (tmp_path / "key").write_text(f"{KEY}\n")
-    env = {"LONGARC_CALDAV_PASSWORD": "a long one", "LONGARC_KEY_FILE": str(tmp_path / "key")}
+    env = {"LONGARC_CALDAV_PASSWORD": PASSWORD, "LONGARC_KEY_FILE": str(tmp_path / "key")}
     result = run_init(str(tmp_path / "longarc"), "--answers", answers, "--no-mail", **env)
     assert result.exit_code == 0, result.output
     assert (tmp_path / "longarc" / "secrets" / "LONGARC_KEY").read_text() == f"{KEY}\n"
@@ -51,11 +52,11 @@ def test_init_stores_the_key_of_the_environment(servers: EmbeddedServers, people
     ("env", "messages"),
     [
         (
-            {**PASSWORDS, "LONGARC_KEY": KEY, "LONGARC_KEY_FILE": "/nowhere"},
+            {**SECRETS, "LONGARC_KEY": KEY, "LONGARC_KEY_FILE": "/nowhere"},
             ["LONGARC_KEY: Both LONGARC_KEY and LONGARC_KEY_FILE"],
         ),
         (
-            {**PASSWORDS, "LONGARC_KEY_FILE": "/nowhere"},
+            {**SECRETS, "LONGARC_KEY_FILE": "/nowhere"},
             ["LONGARC_KEY_FILE: The file that this variable names can't be read: No such file"],
         ),
         (
@@ -86,6 +87,7 @@ def test_unreadable_secrets_are_named_before_anything_is_written(
 def test_printed_questions_form_an_answers_file(way: Way, tmp_path: Path) -> None:
     questions = run_init("--questions", way.value).output
     file = tmp_path / "printed.toml"
+    # a question is printed as `# its text` and `#name = its default`: only the lines with names become settings
     file.write_text(questions.replace("\n#", "\n").replace("\n ", "\n# "))
     answers = read_answers(file)
     names = {question.name for question in QUESTIONS if way in question.ways and not question.is_secret}

@@ -1,4 +1,9 @@
-"""`longarc init` with typed answers: stopping and continuing, changing answers, choosing the pilot."""
+"""`longarc init` with typed answers: stopping and continuing, changing answers, choosing the pilot.
+
+An empty answer is the Enter key: it keeps the answer in brackets, or ends the choice of answers to change. Each set-up
+has three steps: the services (`1 of 3`), the people, and the pilot. After a failed check the command asks whether to
+try again, `change` an answer, or leave it for `later`. `n` declines the test mail.
+"""
 
 import json
 import tomllib
@@ -8,6 +13,7 @@ from threading import Thread
 import pytest
 import requests
 
+from tests.commands.conftest import PASSWORD
 from tests.doubles.google import Google
 from tests.doubles.graph import CLIENT, Double, section
 from tests.support.companies import DANA, SAM
@@ -21,6 +27,7 @@ def test_a_stopped_set_up_continues_with_the_next_question(
     servers: EmbeddedServers, people: Path, tmp_path: Path
 ) -> None:
     folder, answers = tmp_path / "longarc", caldav_answers(servers, people)
+    # the way, the company, the operator (in the third attempt), the language; then address, user and password
     first_answers = ["caldav", "Northlight", "nobody", "?", DANA, "", answers["caldav_url"], "longarc", "wrong"]
     stopped_run = run_init(str(folder), given="\n".join([*first_answers, ""]))
     assert stopped_run.exit_code == 1
@@ -29,7 +36,7 @@ def test_a_stopped_set_up_continues_with_the_next_question(
     assert f" init {folder}\n" in stopped_run.output, "the command that continues the set-up is not shown"
     mail_answers = ["yes", answers["smtp_host"], "none", answers["smtp_port"], "", "longarc@corp.example"]
     next_answers = ["", *mail_answers, "", "", "", "change"]
-    corrections = ["caldav_pasword", "caldav_password", "a long one", ""]
+    corrections = ["caldav_pasword", "caldav_password", PASSWORD, ""]  # the first name is misspelt
     last_answers = ["n", str(people), "groups", "Cares", "", "change", "pilot_groups", "Care", ""]
     result = run_init(str(folder), given="\n".join([*next_answers, *corrections, *last_answers, ""]))
     assert result.exit_code == 0, result.output
@@ -39,7 +46,7 @@ def test_a_stopped_set_up_continues_with_the_next_question(
     assert "Did you mean `caldav_password`?" in output
     assert "Did you mean `Care`?" in output
     assert "1 to book" in output
-    assert "a long one" not in output, "a list of answers shows a secret"
+    assert PASSWORD not in output, "a list of answers shows a secret"
 
 
 def test_a_changed_answer_leaves_the_other_answers_as_they_were(
@@ -48,7 +55,7 @@ def test_a_changed_answer_leaves_the_other_answers_as_they_were(
     """The check of an earlier step is run again when its answer changes. A secret that no answer needs is removed."""
     answers = caldav_answers(servers, people, smtp_username="somebody", pilot_groups="Car", start="")
     folder = write_stopped_set_up(tmp_path, **answers)
-    first_answers = ["", "a long one", "a long one", DANA]
+    first_answers = ["", PASSWORD, PASSWORD, DANA]
     remove_user = ["change", "smtp_username", "-", "", "n"]
     names = [question.name for question in list_questions({**answers, "smtp_username": ""})]
     company_number = str(names.index("company") + 1)
@@ -65,7 +72,7 @@ def test_enter_keeps_a_secret_and_earlier_answers(servers: EmbeddedServers, peop
     answers = caldav_answers(servers, people, caldav_url="http://127.0.0.1:9/{email}/")
     folder = write_stopped_set_up(tmp_path, **answers, smtp_username="")
     changes = ["change", "caldav_password", "", "company", "", "caldav_url", servers.caldav_url, "", "later"]
-    stopped_run = run_init(str(folder), given="\n".join(["", "a long one", DANA, *changes, ""]))
+    stopped_run = run_init(str(folder), given="\n".join(["", PASSWORD, DANA, *changes, ""]))
     assert "http://127.0.0.1:9" in stopped_run.output and "passed" in stopped_run.output
     assert (folder / "secrets" / "LONGARC_CALDAV_PASSWORD").read_text() == "a long one\n"
     assert tomllib.loads((folder / "answers.toml").read_text())["company"] == "Northlight"
@@ -77,11 +84,17 @@ def test_the_remedy_for_a_wrong_secret_names_the_answer_and_a_set_variable(
 ) -> None:
     """A variable of the environment has priority over the answer, so the remedy then says to unset it."""
     with Double() as double:
-        access = section(double)
+        outlook_section = section(double)
         double.world.add_person(DANA, "Europe/Berlin")
         folder = tmp_path / "longarc"
         folder.mkdir(mode=0o700)
-        answers = {"way": "microsoft-app", "company": "", "operator": DANA, "locale": "en", "tenant": access["tenant"]}
+        answers = {
+            "way": "microsoft-app",
+            "company": "",
+            "operator": DANA,
+            "locale": "en",
+            "tenant": outlook_section["tenant"],
+        }
         answers |= {
             "client_id": CLIENT,
             "certificate": "",
@@ -90,10 +103,10 @@ def test_the_remedy_for_a_wrong_secret_names_the_answer_and_a_set_variable(
             "database": "sqlite:///x.db",
         }
         file = write_answers(folder, **answers, first_manager=DANA)
-        service_addresses = {name: access[name] for name in ("endpoint", "authority", "ca_file")}
+        service_addresses = {name: outlook_section[name] for name in ("endpoint", "authority", "ca_file")}
         add_settings(file, {"calendars.outlook": service_addresses})
         Path(file).rename(folder / "answers.toml")
-        correction = ["change", "client_secret", access["password"], "", "n"]
+        correction = ["change", "client_secret", outlook_section["password"], "", "n"]
         env = {"LONGARC_OUTLOOK_SECRET": "wrong"} if in_environment else {}
         result = run_init(str(folder), given="\n".join(["", "wrong", *correction, ""]), **env)
         output = " ".join(result.output.split())
@@ -123,7 +136,7 @@ def test_pilot_managers_are_chosen_from_a_list_by_number_or_address(servers: Emb
     for name in ("pilot", "pilot_groups"):
         del answers[name]
     folder = write_stopped_set_up(tmp_path, **answers)
-    replies = ["", "a long one", DANA, "n", "managers", "11", "1, manager03@corp.example", "", "later"]
+    replies = ["", PASSWORD, DANA, "n", "managers", "11", "1, manager03@corp.example", "", "later"]
     result = run_init(str(folder), given="\n".join([*replies, ""]))
     rows = [line.split() for line in result.output.splitlines() if "@corp.example  " in line and " with " in line]
     assert [row[0] for row in rows] == [str(number) for number in range(1, 11)]
@@ -169,7 +182,7 @@ def test_a_change_of_way_removes_answers_and_files_of_the_former_way(
     assert "✗" in failed.output
     assert (folder / "secrets" / "google-key.json").exists()
     answers = caldav_answers(servers, people)
-    service_answers = [answers["caldav_url"], "longarc", "a long one", "yes", answers["smtp_host"], "none"]
+    service_answers = [answers["caldav_url"], "longarc", PASSWORD, "yes", answers["smtp_host"], "none"]
     replies = ["way", "caldav", "", *service_answers, answers["smtp_port"], "", "n", str(people), "managers", DANA, ""]
     result = run_init(str(folder), given="\n".join([*replies, ""]))
     assert result.exit_code == 0, result.output
@@ -208,12 +221,12 @@ def test_the_way_can_be_changed_to_embedded_after_a_failed_check(tmp_path: Path)
 def test_a_changed_account_needs_a_new_sign_in(stops_at_sign_in: bool, tmp_path: Path) -> None:
     """If the new sign-in is stopped, the next run does not use the grant of the former account for the new one."""
     with Double() as double:
-        access = section(double)
+        outlook_section = section(double)
         for address in (DANA, SAM):
             double.world.add_person(address, "Europe/Berlin")
-        answers = {"way": "microsoft-account", "company": "", "operator": DANA, "tenant": access["tenant"]}
+        answers = {"way": "microsoft-account", "company": "", "operator": DANA, "tenant": outlook_section["tenant"]}
         folder = write_stopped_set_up(tmp_path, **answers, client_id=CLIENT, account=DANA, sender=DANA)
-        service_addresses = {name: access[name] for name in ("endpoint", "authority", "ca_file")}
+        service_addresses = {name: outlook_section[name] for name in ("endpoint", "authority", "ca_file")}
         add_settings(str(folder / "answers.toml"), {"calendars.outlook": service_addresses})
         double.login.signed_in = DANA
         run_init(str(folder), given="\nn\n")

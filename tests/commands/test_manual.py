@@ -15,7 +15,7 @@ from worker.commands.manual import SHELLS, write_manual
 
 
 @pytest.fixture
-def path(tmp_path: Path) -> str:
+def search_path(tmp_path: Path) -> str:
     """A PATH whose first folder has the command `longarc`."""
     command = tmp_path / "longarc"
     command.write_text(f'#!/bin/sh\nexec {sys.executable} -m worker "$@"\n', encoding="utf-8")
@@ -23,20 +23,24 @@ def path(tmp_path: Path) -> str:
     return f"{tmp_path}:{os.environ['PATH']}"
 
 
-def list_bash_completions(path: str, script: str, *words: str) -> list[str]:
+def list_bash_completions(search_path: str, script: str, *words: str) -> list[str]:
     """Return the words that bash offers when Tab is pressed after these words."""
     completion_call = f"COMP_WORDS=({' '.join(words)}); COMP_CWORD={len(words) - 1}; _longarc_completion longarc"
     code = f"{script}\n{completion_call}\nprintf '%s\\n' \"${{COMPREPLY[@]}}\""
-    env = {**os.environ, "PATH": path}
+    env = {**os.environ, "PATH": search_path}
     process = subprocess.run(["bash", "-c", code], capture_output=True, text=True, env=env, check=True)
     return process.stdout.split()
 
 
-def test_bash_completes_commands_and_options(terminal: Terminal, path: str) -> None:
+def test_bash_completes_commands_and_options(terminal: Terminal, search_path: str) -> None:
     script = terminal.output_of("completion", "bash")
-    assert list_bash_completions(path, script, "longarc", "sta") == ["status"]
-    assert set(list_bash_completions(path, script, "longarc", "contract", "''")) == {"template", "record", "show"}
-    assert "--json" in list_bash_completions(path, script, "longarc", "status", "--")
+    assert list_bash_completions(search_path, script, "longarc", "sta") == ["status"]
+    assert set(list_bash_completions(search_path, script, "longarc", "contract", "''")) == {
+        "template",
+        "record",
+        "show",
+    }
+    assert "--json" in list_bash_completions(search_path, script, "longarc", "status", "--")
 
 
 @pytest.mark.parametrize("shell", SHELLS)

@@ -36,7 +36,7 @@ def test_r28_notes_need_a_person_of_the_pair_and_a_reason(terminal: Terminal) ->
     session_id, file = find_unfinished_session(terminal), write_note_file(terminal, SECRET)
     before = terminal.read_database()
     for words in ((*ADD, session_id, file), (*SHOW, PAIR)):
-        for options in ((), BEHALF[:2], BEHALF[2:]):
+        for options in ((), BEHALF[:2], BEHALF[2:]):  # neither option, the person alone, the reason alone
             assert "--on-behalf-of PERSON --reason" in terminal.error_of(*words, *options, code=2)
         assert "neither of the two" in terminal.error_of(*words, "--on-behalf-of", KIM, "--reason", WHY)
     assert terminal.read_database() == before

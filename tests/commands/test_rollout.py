@@ -6,13 +6,14 @@ from tests.support.companies import DANA, KIM, SAM
 from tests.support.terminal import PAIR, PEOPLE_CSV, Terminal
 from worker.domain.model import PairId, Participation
 
+#: The people file with everybody in the group Legal.
 PEOPLE_IN_LEGAL = PEOPLE_CSV.replace("calendar,mail", "calendar,mail,group").replace(
     "memory,memory", "memory,memory,Legal"
 )
 
 
-def assign_groups(terminal: Terminal, settings: str = "") -> Terminal:
-    """Put Kim into the group Legal and Sam into Sales, and append to the settings file."""
+def assign_groups(terminal: Terminal, settings: str = "") -> None:
+    """Put Sam into the group Sales and the others into Legal, and append to the settings file."""
     terminal.write(
         "people.csv",
         PEOPLE_IN_LEGAL.replace(
@@ -23,7 +24,6 @@ def assign_groups(terminal: Terminal, settings: str = "") -> Terminal:
     terminal.output_of("people", "--apply")
     toml = (terminal.folder / "longarc.toml").read_text()
     terminal.write("longarc.toml", toml + settings)
-    return terminal
 
 
 def load_participation(terminal: Terminal) -> dict[PairId, Participation]:

@@ -116,6 +116,7 @@ def stop_during_first_bookings(folder: Path, signal_number: int) -> str:
     choose_ports(folder)
     with start_run("--embedded", str(folder)) as process:
         line = process.wait_for("Longarc runs: ")
+        # the folder begins with the example of a people file, in which one of seven pairs is paused
         assert "2 threads for 8 people and 6 active pairs" in line
         assert "sam.okafor@example.com/calendar/" in process.output
         assert f"{folder / 'mail' / 'sam.okafor@example.com'}" in process.output
@@ -157,24 +158,24 @@ def test_run_continues_after_sigterm_and_shares_work_with_a_second_worker(tmp_pa
 
 
 @pytest.mark.parametrize(
-    ("toml", "key", "message"),
+    ("toml", "has_key", "message"),
     [
-        ("peeple = 1", "yes", r"longarc\.toml:1: peeple: This key is not known"),
-        ("", "", r"longarc: LONGARC_KEY must hold keys"),
-        ("", "yes", r"people\.csv: The people file can't be read: No such file"),
-        ('people = "broken.csv"', "yes", r"broken\.csv:line 1: `nobody` is not a header"),
-        ('queue = "redis://127.0.0.1:9/0"', "yes", r"longarc: The queue can't be used: .*refused"),
+        ("peeple = 1", True, r"longarc\.toml:1: peeple: This key is not known"),
+        ("", False, r"longarc: LONGARC_KEY must hold keys"),
+        ("", True, r"people\.csv: The people file can't be read: No such file"),
+        ('people = "broken.csv"', True, r"broken\.csv:line 1: `nobody` is not a header"),
+        ('queue = "redis://127.0.0.1:9/0"', True, r"longarc: The queue can't be used: .*refused"),
     ],
     ids=["settings", "key", "people", "people file", "queue"],
 )
 def test_run_reports_faults_that_keep_it_from_starting(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, toml: str, key: str, message: str
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, toml: str, has_key: bool, message: str
 ) -> None:
     (tmp_path / "longarc.toml").write_text(f'{toml}\ndatabase = "sqlite:///{tmp_path / "longarc.db"}"\n')
     (tmp_path / "broken.csv").write_text("nobody\n")
     if "queue" in toml:
         (tmp_path / "people.csv").write_bytes((ROOT / "config" / "people.example.csv").read_bytes())
-    monkeypatch.setenv("LONGARC_KEY", KEY if key else "")
+    monkeypatch.setenv("LONGARC_KEY", KEY if has_key else "")
     monkeypatch.setenv("LONGARC_CONFIG", "")  # the command sets it for its process, which is ours here
     result = CliRunner().invoke(main, ["run", "--config", str(tmp_path / "longarc.toml")])
     assert result.exit_code == 1

@@ -2,6 +2,7 @@
 
 import json
 from pathlib import Path
+from typing import NamedTuple
 
 import pytest
 
@@ -9,27 +10,36 @@ from tests.support.companies import KIM
 from tests.support.terminal import PAIR, Terminal
 
 
-def simulate(terminal: Terminal, name: str, *options: str) -> tuple[bytes, bytes, str]:
-    """Simulate 45 days into this folder. Return the ledger, the summary, and the output of the command."""
-    out = terminal.folder / name
+class Simulation(NamedTuple):
+    """The files that `longarc simulate` wrote, and its output."""
+
+    ledger: bytes
+    summary: bytes
+    output: str
+
+
+def simulate(terminal: Terminal, folder_name: str, *options: str) -> Simulation:
+    """Simulate 45 days, from a Monday on, into this folder of the terminal."""
+    out = terminal.folder / folder_name
     people = str(terminal.folder / "people.csv")
     words = ("simulate", "--people", people, "--from", "2026-03-02", "--days", "45", "--out", str(out))
     output = terminal.output_of(*words, *options)
     assert sorted(path.name for path in out.iterdir()) == ["ledger.jsonl", "summary.txt"]
-    return (out / "ledger.jsonl").read_bytes(), (out / "summary.txt").read_bytes(), output
+    return Simulation((out / "ledger.jsonl").read_bytes(), (out / "summary.txt").read_bytes(), output)
 
 
 def test_simulate_gives_the_same_bytes_for_the_same_seed(fresh_terminal: Terminal) -> None:
     ledger, summary, output = simulate(fresh_terminal, "one", "--people-behave", "busy", "--seed", "7")
-    assert simulate(fresh_terminal, "two", "--people-behave", "busy", "--seed", "7")[:2] == (ledger, summary)
-    assert simulate(fresh_terminal, "three", "--people-behave", "busy", "--seed", "8")[0] != ledger
+    same_seed = simulate(fresh_terminal, "two", "--people-behave", "busy", "--seed", "7")
+    assert (same_seed.ledger, same_seed.summary) == (ledger, summary)
+    assert simulate(fresh_terminal, "three", "--people-behave", "busy", "--seed", "8").ledger != ledger
     lines = [json.loads(line) for line in ledger.splitlines()]
     assert {"event.create", "mail", "session"} <= {line["what"] for line in lines}
     assert "Pairs that met" in output
-    assert b"2 of 2" in summary
+    assert b"2 of 2" in summary  # both pairs met
 
 
-#: A meeting of Dana and Sam that fills each working day from 2 to 21 March 2026.
+#: A meeting of Dana and Sam that fills each working day from 2 to 21 March 2026, from 9:00 to 17:00 in Berlin.
 ICS = """\
 BEGIN:VCALENDAR
 VERSION:2.0
@@ -50,7 +60,7 @@ def test_simulate_reads_calendar_files_and_refuses_broken_ones(fresh_terminal: T
     folder = fresh_terminal.folder / "calendars"
     folder.mkdir()
     (folder / "Sam@corp.example.ics").write_text(ICS)
-    ledger = simulate(fresh_terminal, "with", "--calendars", str(folder))[0]
+    ledger = simulate(fresh_terminal, "with", "--calendars", str(folder)).ledger
     bookings = [line for line in map(json.loads, ledger.splitlines()) if line.get("state") == "booked"]
     assert min(line["start"] for line in bookings if line["pair"] == PAIR) >= "2026-03-22"  # after the meeting
     (folder / "stranger@corp.example.ics").write_text(ICS)
@@ -117,9 +127,9 @@ def test_simulate_reads_the_other_events_of_a_calendar_with_broken_events(fresh_
     each_second = event.format("b", "00010101T000001Z", "OPAQUE", rule)
     events = f"nothing\n{endless_event}{wrong_line}{each_second}BEGIN:VEVENT"
     (folder / "Sam@corp.example.ICS").write_text(ICS.replace("BEGIN:VEVENT", events, 1))
-    ledger = simulate(fresh_terminal, "with", "--calendars", str(folder))[0]
+    ledger = simulate(fresh_terminal, "with", "--calendars", str(folder)).ledger
     bookings = [line for line in map(json.loads, ledger.splitlines()) if line.get("state") == "booked"]
-    assert min(line["start"] for line in bookings if line["pair"] == PAIR) >= "2026-03-22"
+    assert min(line["start"] for line in bookings if line["pair"] == PAIR) >= "2026-03-22"  # after the meeting
 
 
 @pytest.mark.parametrize("line", ["RRULE:FREQ=SECONDLY", "RRULE:FREQ=SOMETIMES", "RDATE:tomorrow"])
@@ -128,7 +138,7 @@ def test_simulate_books_no_session_beside_a_series_that_cannot_be_expanded(fresh
     folder.mkdir()
     series = f"BEGIN:VEVENT\nUID:b\nDTSTART:20260101T000001Z\nDURATION:PT1S\n{line}\nEND:VEVENT\n"
     (folder / "Sam@corp.example.ics").write_text(ICS.replace("BEGIN:VEVENT", f"{series}BEGIN:VEVENT", 1))
-    ledger = simulate(fresh_terminal, "with", "--calendars", str(folder))[0]
+    ledger = simulate(fresh_terminal, "with", "--calendars", str(folder)).ledger
     bookings = [line for line in map(json.loads, ledger.splitlines()) if line.get("state") == "booked"]
     assert not [line for line in bookings if line.get("pair") == PAIR]
     assert bookings, "the other pair has no session"

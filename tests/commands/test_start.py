@@ -16,7 +16,11 @@ from tests.support import ROOT
 from tests.support.companies import KEY, new_store, settings
 from tests.support.proof import FULL
 
+#: In how many rounds so many processes start together: fewer, unless the proofs run whole.
 ROUNDS, STARTS = (20, 6) if FULL else (1, 3)
+THREADS = 6
+#: The people in `config/people.example.csv`.
+EXAMPLE_PEOPLE = 8
 
 
 def start_together(folder: Path, database: str) -> None:
@@ -37,7 +41,7 @@ def start_together(folder: Path, database: str) -> None:
         text=True,
         check=True,
     )
-    assert (process.stdout.strip(), process.stderr) == (str([0] * STARTS), "")
+    assert (process.stdout.strip(), process.stderr) == (str([0] * STARTS), "")  # the exit codes, and no error
 
 
 def count_people(database: str) -> int:
@@ -52,14 +56,14 @@ def test_six_workers_create_schema_and_queue_at_the_same_time(
     postgres: Postgres, monkeypatch: MonkeyPatch, round_: int
 ) -> None:
     """PostgreSQL's IF NOT EXISTS alone does not keep two connections from creating the same table."""
-    database = postgres.empty()
+    database = postgres.create_empty()
     monkeypatch.setenv("LONGARC_DATABASE_URL", database)
     tasks = import_module("worker.tasks")
-    barrier = Barrier(6)
+    barrier = Barrier(THREADS)
 
     def start(_: int) -> None:
         store = new_store(database)
-        barrier.wait(30)
+        barrier.wait(timeout=30)
         queue = tasks.make_huey(settings(database))
         store.migrate()
         tasks.create_queue_tables(queue, store)
@@ -67,8 +71,8 @@ def test_six_workers_create_schema_and_queue_at_the_same_time(
         queue.storage.close()
         store.close()
 
-    with ThreadPoolExecutor(6) as pool:
-        list(pool.map(start, range(6)))
+    with ThreadPoolExecutor(THREADS) as pool:
+        list(pool.map(start, range(THREADS)))
 
 
 @pytest.mark.proof
@@ -78,6 +82,6 @@ def test_workers_that_start_together_on_an_empty_database_all_run(
 ) -> None:
     for number in range(ROUNDS):
         sqlite_url = f"sqlite:///{tmp_path / f'{number}.db'}"
-        database = request.getfixturevalue("postgres").empty() if backend == "postgresql" else sqlite_url
+        database = request.getfixturevalue("postgres").create_empty() if backend == "postgresql" else sqlite_url
         start_together(tmp_path / str(number), database)
-        assert count_people(database) == 8
+        assert count_people(database) == EXAMPLE_PEOPLE

@@ -37,6 +37,7 @@ def make_report(**fields: Any) -> dict[str, Any]:
 
 
 def make_channels(*troubles: dict[str, Any], **counts: int) -> dict[str, Any]:
+    """Return the part of the report about channels, with these counts by standing, such as `silent=1`."""
     standings = {"trusted": 0, "unproven": 0, "silent": 0, "failing": 0, **counts}
     return {**standings, "total": sum(standings.values()), "troubles": list(troubles)}
 
@@ -206,7 +207,9 @@ def test_health_counts_only_workers_of_this_machine(terminal: Terminal) -> None:
 
     def save_heartbeat(host: str, age: timedelta) -> None:
         store = terminal.open_store()
-        store.heartbeats.save_heartbeat(Heartbeat(host, host, 1, now - DAY, now - age, "1.0"))
+        store.heartbeats.save_heartbeat(
+            Heartbeat(holder=host, host=host, pid=1, started_at=now - DAY, seen_at=now - age, version="1.0")
+        )
         store.close()
 
     save_heartbeat("elsewhere", timedelta())

@@ -24,7 +24,7 @@ def run_in_shell(terminal: Terminal, words: str, *, into: str = "", **env: str) 
 #: The default of Python, and the setting of CI and container images.
 BUFFERED: dict[str, str] = {}
 UNBUFFERED = {"PYTHONUNBUFFERED": "1"}
-buffering = pytest.mark.parametrize("buffering", [BUFFERED, UNBUFFERED], ids=["buffered", "unbuffered"])
+both_bufferings = pytest.mark.parametrize("buffering", [BUFFERED, UNBUFFERED], ids=["buffered", "unbuffered"])
 
 
 @pytest.mark.parametrize(
@@ -71,13 +71,14 @@ def test_a_closed_standard_output_is_refused_before_anything_changes(terminal: T
 
 def test_opened_files_never_get_the_number_of_a_closed_stream() -> None:
     """Otherwise a library that writes to standard error would write into such a file."""
-    code = "import os; from worker.commands import output; output.reserve_stream_numbers(); print(os.open('.', 0))"
+    code = "import os; from worker.commands.output import reserve_stream_numbers; reserve_stream_numbers();"
+    code += "print(os.open('.', os.O_RDONLY))"
     line = f'"{sys.executable}" -c "{code}" <&- 2>&-'
     process = subprocess.run(["sh", "-c", line], cwd=ROOT, stdout=subprocess.PIPE, check=False)
     assert int(process.stdout) > 2
 
 
-@buffering
+@both_bufferings
 @pytest.mark.parametrize("words", ["--help", "sessions"])
 def test_a_closed_pipe_causes_no_error_message(terminal: Terminal, words: str, buffering: dict[str, str]) -> None:
     assert run_in_shell(terminal, words, into="| true", **buffering).stderr == b""
@@ -98,6 +99,7 @@ def test_a_terminal_without_our_characters_gets_escapes(terminal: Terminal) -> N
 @pytest.mark.parametrize("locale", ["C", "C.UTF-8"])
 def test_arguments_that_are_not_utf_8_are_misuse(terminal: Terminal, locale: str) -> None:
     ascii_env = {"LC_ALL": locale, "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}
+    # the argument that is not UTF-8 comes after these words
     for number, words in ((2, "why"), (6, f"talk {SAM} --trigger doubt --reason")):
         process = run_in_shell(terminal, rf"{words} $(printf 'x\351')", **ascii_env)
         error = f"Error: Argument {number} is not UTF-8 text. Write it again.\n"

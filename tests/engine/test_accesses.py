@@ -25,7 +25,7 @@ from tests.support.companies import (
     settings,
     texts,
 )
-from tests.support.terminal import BEHALF, RECORD, SECRET, SHOW, WHY, Terminal, record_held, write_contract_file
+from tests.support.terminal import BEHALF, RECORD, SECRET, SHOW, WHY, Terminal, hold_booked_session, write_contract_file
 from tests.support.traces import DraftRecorder
 from worker.domain.model import ContentAccess, EndReason, PairId, SessionKind
 from worker.engine.contracts import OnBehalf
@@ -132,7 +132,7 @@ def test_setting_decides_the_text_in_the_event_of_a_commitment(commitment_text: 
 
 def test_commands_refuse_access_without_a_person_and_a_reason(terminal: Terminal) -> None:
     """A refused command shows and changes nothing, and sends no mail."""
-    session = record_held(terminal)
+    session = hold_booked_session(terminal)
     terminal.output_of(*RECORD, session, write_contract_file(terminal), "--yes")
     (commitment, *_), before = terminal.json_of("commitment", "list"), terminal.read_database()
     commands = (
@@ -154,7 +154,7 @@ def test_commands_refuse_access_without_a_person_and_a_reason(terminal: Terminal
 
 
 def test_each_access_adds_a_history_line_without_content_and_a_mail_to_both(terminal: Terminal) -> None:
-    session = record_held(terminal)
+    session = hold_booked_session(terminal)
     terminal.output_of(*RECORD, session, write_contract_file(terminal), "--yes")
     (first, second), before = terminal.json_of("commitment", "list"), terminal.read_database()
     terminal.output_of(*SHOW, session)
@@ -175,7 +175,7 @@ def test_each_access_adds_a_history_line_without_content_and_a_mail_to_both(term
 
 
 def test_commitment_list_without_words_shows_no_content_and_needs_no_reason(terminal: Terminal) -> None:
-    terminal.output_of(*RECORD, record_held(terminal), write_contract_file(terminal), "--yes")
+    terminal.output_of(*RECORD, hold_booked_session(terminal), write_contract_file(terminal), "--yes")
     before = terminal.read_database()
     assert SECRET not in terminal.output_of("commitment", "list")
     assert terminal.read_database() == before

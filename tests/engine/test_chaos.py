@@ -146,7 +146,7 @@ def injector(monkeypatch: MonkeyPatch) -> FaultInjector:
 def create_company(injector: FaultInjector, postgres: Postgres, tmp_path: Path) -> Iterator[PostgresCompany]:
     starter = ProcessStarter()
     servers = OwnServers(tmp_path / "servers", [], wrap_caldav=injector.wrap_calendar_server)
-    url = postgres.migrated()
+    url = postgres.take_migrated()
     postgres.keep_commits(url)
     with servers:
         yield PostgresCompany(starter, servers, tmp_path / "chaos", schema=None, name="chaos", count=PAIRS, url=url)
@@ -185,7 +185,10 @@ def run_round(company: PostgresCompany, injector: FaultInjector, postgres: Postg
             # after so many boundaries: most processes pass only some, and others more than twenty
             command["kill"] = dice.randrange(dice.choice((2, 6, 30)))
     if Fault.RESTART in injector.active:
-        commands[0]["restart"] = {**postgres.restart(dice.choice(("fast", "immediate"))), "after": dice.randrange(4)}
+        commands[0]["restart"] = {
+            **postgres.make_restart_command(dice.choice(("fast", "immediate"))),
+            "after": dice.randrange(4),
+        }
     act_as_people = company.make_command("people", ["act", dice.randrange(2**32)])
     injector.counts[Fault.KILL] += company.run_commands([*commands, act_as_people]).count(KILLED)
     injector.counts[Fault.RESTART] = company.count_log_lines("restarted")

@@ -143,7 +143,7 @@ def test_three_processes_at_one_mailbox_do_everything_once(
         outlook_section = section(double)
         for email in persons:
             double.world.add_person(email, "Europe/Berlin")
-        database = postgres.migrated()
+        database = postgres.take_migrated()
         endpoint_fields = [str(outlook_section[name]) for name in ENDPOINT_FIELDS]
         arguments = (database, outlook_section["password"], *endpoint_fields)
         office = Office(

@@ -209,7 +209,7 @@ def test_three_machines_write_each_event_and_mail_once(
     postgres: Postgres, shared_services: tuple[SharedService, SharedService, str]
 ) -> None:
     calendar, mailer, socket = shared_services
-    url = postgres.migrated()
+    url = postgres.take_migrated()
     persons, listed = company(PAIRS, reports=8)
     office = Office(url, persons, listed)
     machines = Machines(url, socket)
@@ -267,7 +267,7 @@ def check_company(office: Office, memory: MemoryCalendar, mailer: MemoryMailer) 
 
 def test_concurrent_sweeps_wakes_and_imports_do_not_deadlock(postgres: Postgres) -> None:
     """Two transactions that lock the same pairs in opposite orders deadlock, and PostgreSQL aborts one of them."""
-    url = postgres.migrated()
+    url = postgres.take_migrated()
     persons, listed = company(60, reports=1)
     sweep_store, wake_store, other_wake_store, import_store = stores = [new_store(url) for _ in range(4)]
     sweep_store.people.apply_import(persons, listed, START)

@@ -85,7 +85,7 @@ def take_backup(backend: str, tmp_path: Path, request: pytest.FixtureRequest) ->
         if backend == "sqlite":
             return f"sqlite:///{tmp_path / 'restored.db'}"
         server: Postgres = request.getfixturevalue("postgres")
-        return server.empty()
+        return server.create_empty()
 
     with ExitStack() as stack:
         yield lambda office: Backup(office, tmp_path / "longarc.backup", make_url, stack)

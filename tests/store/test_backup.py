@@ -77,7 +77,7 @@ def target(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Database]
         url = f"sqlite:///{tmp_path / 'restored.db'}"
     else:
         server: Postgres = request.getfixturevalue("postgres")
-        url = server.empty()
+        url = server.create_empty()
     database = Database(url)
     yield database
     database.close()

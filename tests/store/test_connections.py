@@ -20,7 +20,7 @@ def end_connections(postgres: Postgres, url: str) -> None:
 
 
 def restart_server(postgres: Postgres, _: str) -> None:
-    restart_command = postgres.restart("fast")
+    restart_command = postgres.make_restart_command("fast")
     subprocess.run(restart_command["command"], user=restart_command["user"], check=True, stdout=subprocess.DEVNULL)
 
 
@@ -29,7 +29,7 @@ def test_connections_that_the_server_closed_are_replaced(
     interrupt: Callable[[Postgres, str], None], postgres: Postgres
 ) -> None:
     """Idle connections are ended, or the server restarts. Each connection of the pool is replaced once."""
-    url = postgres.migrated()
+    url = postgres.take_migrated()
     postgres.keep_commits(url)
     store = new_store(url)
     with store.database.read(), store.database.read():  # the pool keeps two connections
@@ -51,7 +51,7 @@ def find_server_process(connection: Connection) -> int:
 
 def test_read_once_opens_no_transaction(postgres: Postgres) -> None:
     """One statement reads one snapshot without a transaction. In `read` and `write`, a transaction is open."""
-    url = postgres.migrated()
+    url = postgres.take_migrated()
     store = new_store(url)
     for connect, status in (
         (store.database.read_once, TransactionStatus.IDLE),
@@ -70,7 +70,7 @@ def test_read_once_opens_no_transaction(postgres: Postgres) -> None:
 
 def test_a_compaction_that_fails_leaves_transactions_as_they_were(postgres: Postgres) -> None:
     """VACUUM runs outside of transactions. Afterwards the same connection begins them again."""
-    url = postgres.migrated()
+    url = postgres.take_migrated()
     store, locking_store = new_store(f"{url}&options=-c%20lock_timeout%3D100"), new_store(url)
     with locking_store.database.write() as connection:
         connection.execute(text("LOCK TABLE person IN ACCESS EXCLUSIVE MODE"))
@@ -90,7 +90,7 @@ def test_connection_lost_within_a_statement_raises_one_error_and_logs_nothing(
     postgres: Postgres, caplog: pytest.LogCaptureFixture
 ) -> None:
     """The pool does not reset the connection, because that would log a second traceback."""
-    url = postgres.migrated()
+    url = postgres.take_migrated()
     store = new_store(url)
     end_own_connection = PreparedStatement(select(func.pg_terminate_backend(func.pg_backend_pid())))
     for connect in (store.database.read_once, store.database.read, store.database.write):

@@ -173,7 +173,7 @@ def berlin_time(instant: datetime) -> str:
     return f"{instant.astimezone(BERLIN):%Y-%m-%d %H:%M}"
 
 
-def record_held(terminal: Terminal) -> str:
+def hold_booked_session(terminal: Terminal) -> str:
     """Record that Dana and Sam held their booked session an hour ago, and return its id."""
     session_id = terminal.booked_session().id
     terminal.output_of("held", session_id, "--at", berlin_time(utcnow() - HOUR))
@@ -183,5 +183,5 @@ def record_held(terminal: Terminal) -> str:
 @pytest.fixture(name="contract_terminal")
 def create_contract_terminal(terminal: Terminal) -> Terminal:
     """A terminal in which Dana and Sam have recorded a contract."""
-    terminal.output_of(*RECORD, record_held(terminal), write_contract_file(terminal), "--yes")
+    terminal.output_of(*RECORD, hold_booked_session(terminal), write_contract_file(terminal), "--yes")
     return terminal
