@@ -15,7 +15,7 @@ LINE = HandoverLine(kind=HandoverLineKind.QUESTION, text="What next?")
 
 
 def test_r36_concurrent_decisions_are_both_stored(postgres: Postgres) -> None:
-    url = postgres.migrated()
+    url = postgres.take_migrated()
     report_store, manager_store = new_store(url, KEY), new_store(url, KEY)
     row = {"former": FORMER_PAIR, "pair": PairId(KIM, SAM), "ended_at": START, "sealed": None}
     with report_store.database.write() as connection:

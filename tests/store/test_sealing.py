@@ -111,7 +111,7 @@ def test_resealing_covers_every_column_with_ciphertext() -> None:
 
 def test_value_that_is_written_during_resealing_is_kept(postgres: Postgres) -> None:
     """Another process writes an answer to the pulse while `reseal_all` waits for the row."""
-    url = postgres.migrated()
+    url = postgres.take_migrated()
     seal, store, other_store = Seal([KEY]), new_store(url, KEY), new_store(url, KEY)
     is_round = tables.pulse_round.c.round == "2026-09"
     with store.database.write() as connection:
