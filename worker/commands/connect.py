@@ -35,16 +35,16 @@ def google(address: str, browser: bool, wait: int) -> None:
         person = parse_address(address)
     except InvalidValue as error:
         raise click.UsageError(f"{error.what} {error.build_remedy()}") from None
-    account, file = connect_google_account(load_settings(), person, opens_browser=browser, wait=wait)
+    account, file = connect_google_account(load_settings(), person, opens_browser=browser, wait_seconds=wait)
     click.echo(f"{account} is connected. The grant is kept sealed in {file}; try it with `longarc check`.")
 
 
 def connect_google_account(
-    settings: "Settings", person: "Address", *, opens_browser: bool, wait: float
+    settings: "Settings", person: "Address", *, opens_browser: bool, wait_seconds: float
 ) -> "tuple[Address, str]":
     """Let a person grant access in a browser. Return the account, and the file with the grant. Raises LongarcError.
 
-    `wait`: how long to wait for the browser, in seconds.
+    `wait_seconds`: how long to wait for the browser.
     """
     from worker.providers.google.connect import connect_account
 
@@ -59,7 +59,7 @@ def connect_google_account(
                 f"ssh -L {port}:127.0.0.1:{port} THIS-MACHINE\n"
             )
 
-    return connect_account(settings.get_calendar_section("google"), person, show_url, wait)
+    return connect_account(settings.get_calendar_section("google"), person, show_url, wait_seconds)
 
 
 def _has_browser() -> bool:

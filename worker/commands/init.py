@@ -412,7 +412,7 @@ class _Setup:
         if has_grant:
             return
         if is_google:
-            connect_google_account(settings, account, opens_browser=self.opens_browser, wait=_SIGN_IN_SECONDS)
+            connect_google_account(settings, account, opens_browser=self.opens_browser, wait_seconds=_SIGN_IN_SECONDS)
         else:
             connect_outlook_account(settings)
         self.must_sign_in = False

@@ -203,7 +203,7 @@ def test_each_refusal_of_a_channel_has_its_error_and_text(
 ) -> None:
     """The text has one line, without the token. A refusal of the URL does not count as a revoked grant."""
     channel = make_channel(hands.person(), PATH)
-    # Twice, because a refused grant is renewed once; with the usual status, except for a form of one reason.
+    # Twice, because a refused token is renewed once; with the usual status, except for a form of one reason.
     status = 401 if reason.startswith("webhook") else 0
     double.faults.add(WATCH, reason, times=2, status=status)
     with pytest.raises(error, match=expected_text) as error_info:

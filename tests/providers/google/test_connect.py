@@ -60,7 +60,7 @@ def list_stored_grants(section: dict[str, Any]) -> list[Path]:
 
 
 def test_grant_is_stored_sealed_and_readable_by_its_owner_only(double: Google, section: dict[str, Any]) -> None:
-    account, file = connect_account(section, DANA, make_browser(), wait=10)
+    account, file = connect_account(section, DANA, make_browser(), wait_seconds=10)
     assert account == DANA and [Path(file)] == list_stored_grants(section)
     assert stat.S_IMODE(Path(file).stat().st_mode) == 0o600
     token = TokenFolder(Path(section["token_folder"]), [KEY]).load(DANA)
@@ -77,9 +77,10 @@ def test_request_names_only_the_needed_scopes_and_is_protected(section: dict[str
         urls.append(url)
         return url
 
-    connect_account(section, DANA, make_browser(record_url), wait=10)
+    connect_account(section, DANA, make_browser(record_url), wait_seconds=10)
     parameters = {name: values[0] for name, values in parse_qs(urlsplit(urls[0]).query).items()}
     assert set(parameters["scope"].split()) == {"openid", "email", *ACCOUNT_SCOPES}
+    # 43 characters are a hash of SHA-256 in base64
     assert (
         parameters["code_challenge_method"] == "S256"
         and len(parameters["code_challenge"]) == 43
@@ -92,21 +93,21 @@ def test_grant_of_another_account_is_not_stored(double: Google, section: dict[st
     double.calendars.add_person("kim@example.org")
     double.tokens.consenting_person = "kim@example.org"
     with pytest.raises(Refused, match="the account kim"):
-        connect_account(section, DANA, make_browser(), wait=10)
+        connect_account(section, DANA, make_browser(), wait_seconds=10)
     assert list_stored_grants(section) == []
 
 
 def test_declined_consent_stores_nothing(double: Google, section: dict[str, Any]) -> None:
     double.tokens.declines_consent = True
     with pytest.raises(Refused, match="access_denied"):
-        connect_account(section, DANA, make_browser(), wait=10)
+        connect_account(section, DANA, make_browser(), wait_seconds=10)
     assert list_stored_grants(section) == []
 
 
 def test_error_names_the_scope_that_was_not_ticked(double: Google, section: dict[str, Any]) -> None:
     double.tokens.unticked_scopes = {GMAIL_SEND_SCOPE}
     with pytest.raises(Refused, match=r"gmail\.send"):
-        connect_account(section, DANA, make_browser(), wait=10)
+        connect_account(section, DANA, make_browser(), wait_seconds=10)
     assert list_stored_grants(section) == []
 
 
@@ -116,13 +117,13 @@ def test_answer_with_a_wrong_state_is_refused(section: dict[str, Any]) -> None:
         return urlunsplit(parts._replace(query=urlencode({**dict(parse_qsl(parts.query)), "state": "guessed"})))
 
     with pytest.raises(Forbidden, match="another request than ours"):
-        connect_account(section, DANA, make_browser(replace_state), wait=10)
+        connect_account(section, DANA, make_browser(replace_state), wait_seconds=10)
     assert list_stored_grants(section) == []
 
 
 def test_waiting_for_the_grant_ends_after_the_time_limit(section: dict[str, Any]) -> None:
     with pytest.raises(Unavailable, match="in time"):
-        connect_account(section, DANA, lambda _: None, wait=1)
+        connect_account(section, DANA, lambda _: None, wait_seconds=1)
 
 
 @pytest.mark.parametrize(
@@ -137,22 +138,22 @@ def test_error_names_a_remedy_for_a_wrong_setting(
     section: dict[str, Any], changed_settings: dict[str, Any], expected_text: str
 ) -> None:
     with pytest.raises(LongarcError, match=expected_text) as error_info:
-        connect_account({**section, **changed_settings}, DANA, make_browser(), wait=10)
+        connect_account({**section, **changed_settings}, DANA, make_browser(), wait_seconds=10)
     assert "\n" not in str(error_info.value) and list_stored_grants(section) == []
 
 
 def test_error_says_that_the_token_was_sealed_with_another_key(section: dict[str, Any]) -> None:
-    connect_account(section, DANA, make_browser(), wait=10)
+    connect_account(section, DANA, make_browser(), wait_seconds=10)
     with pytest.raises(AuthRevoked, match="another key than those in LONGARC_KEY"):
         calendar.build_calendar({**section, "keys": [generate_key()]}).find(DANA, UNUSED_KEY)
 
 
 @pytest.mark.parametrize("stored_content", ["another key", "junk"])
 def test_new_grant_replaces_a_grant_that_cannot_be_opened(section: dict[str, Any], stored_content: str) -> None:
-    _, file = connect_account({**section, "keys": [generate_key()]}, DANA, make_browser(), wait=10)
+    _, file = connect_account({**section, "keys": [generate_key()]}, DANA, make_browser(), wait_seconds=10)
     if stored_content == "junk":
         Path(file).write_bytes(b"garbage")
-    connect_account(section, DANA, make_browser(), wait=10)
+    connect_account(section, DANA, make_browser(), wait_seconds=10)
     assert calendar.build_calendar(section).find(DANA, UNUSED_KEY) is None
 
 
@@ -160,11 +161,11 @@ def test_invalid_path_of_the_grant_is_refused_before_the_browser_opens(section: 
     (Path(section["token_folder"]) / f"{DANA}.sealed").mkdir(parents=True)
     urls: list[str] = []
     with pytest.raises(Refused, match="is a folder"):
-        connect_account(section, DANA, urls.append, wait=10)
+        connect_account(section, DANA, urls.append, wait_seconds=10)
     Path(section["token_folder"]).rename(Path(section["token_folder"]).with_name("other"))
     Path(section["token_folder"]).touch()
     with pytest.raises(Refused, match="token_folder"):
-        connect_account(section, DANA, urls.append, wait=10)
+        connect_account(section, DANA, urls.append, wait_seconds=10)
     assert urls == []
 
 

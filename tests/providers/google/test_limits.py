@@ -120,7 +120,7 @@ def test_error_of_a_refusal_depends_on_googles_reason(
     expected_text: str,
 ) -> None:
     dana = hands.person()
-    double.faults.add(EVENTS_INSERT, reason, times=2)  # because a refused grant is renewed once
+    double.faults.add(EVENTS_INSERT, reason, times=2)  # because a refused token is renewed once
     with pytest.raises(error, match=expected_text) as error_info:
         provider.create(dana, draft(dana))
     assert "\n" not in str(error_info.value)

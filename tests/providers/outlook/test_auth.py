@@ -46,9 +46,11 @@ def get_sign_in_error(settings: dict[str, Any]) -> str:
 def test_app_signs_in_with_a_certificate(
     double: Double, key_and_certificate: tuple[bytes, bytes], tmp_path: Path
 ) -> None:
-    """The double verifies the assertion with the certificate, as the service does."""
+    """The double verifies the assertion with the certificate, as the service does. `password` is the passphrase of the
+    private key."""
+    _, certificate = key_and_certificate
     file = write_parts(tmp_path, "longarc.pem", *key_and_certificate)
-    double.login.applications[CLIENT] = Application(CLIENT, certificates=[key_and_certificate[1]])
+    double.login.applications[CLIENT] = Application(CLIENT, certificates=[certificate])
     settings = section(double, certificate=str(file), password="")
     # the token grants all rights that an application of the double has by default
     assert checks.read_permissions(auth.build_tokens(settings).get_token()) == list(Application(CLIENT).rights)
@@ -57,11 +59,12 @@ def test_app_signs_in_with_a_certificate(
 def test_private_key_of_the_certificate_may_have_a_passphrase(
     double: Double, key_and_certificate: tuple[bytes, bytes], tmp_path: Path
 ) -> None:
-    key = serialization.load_pem_private_key(key_and_certificate[0], None)
+    plain_key, certificate = key_and_certificate
+    key = serialization.load_pem_private_key(plain_key, None)
     encryption = serialization.BestAvailableEncryption(b"open sesame")
     encrypted_key = key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, encryption)
-    file = write_parts(tmp_path, "longarc.pem", encrypted_key, key_and_certificate[1])
-    double.login.applications[CLIENT] = Application(CLIENT, certificates=[key_and_certificate[1]])
+    file = write_parts(tmp_path, "longarc.pem", encrypted_key, certificate)
+    double.login.applications[CLIENT] = Application(CLIENT, certificates=[certificate])
     assert auth.build_tokens(section(double, certificate=str(file), password="open sesame")).get_token()
     assert "can't be used" in get_sign_in_error(section(double, certificate=str(file), password="wrong"))
 
@@ -69,7 +72,8 @@ def test_private_key_of_the_certificate_may_have_a_passphrase(
 def test_certificate_that_the_app_does_not_know_is_refused(
     double: Double, key_and_certificate: tuple[bytes, bytes], tmp_path: Path
 ) -> None:
-    double.login.applications[CLIENT] = Application(CLIENT, certificates=[make_certificate("other")[1]])
+    _, other_certificate = make_certificate("other")
+    double.login.applications[CLIENT] = Application(CLIENT, certificates=[other_certificate])
     file = write_parts(tmp_path, "longarc.pem", *key_and_certificate)
     assert "700027" in get_sign_in_error(section(double, certificate=str(file), password=""))
 
@@ -77,7 +81,9 @@ def test_certificate_that_the_app_does_not_know_is_refused(
 def test_private_key_of_another_certificate_is_refused_without_a_request(
     double: Double, key_and_certificate: tuple[bytes, bytes], tmp_path: Path
 ) -> None:
-    file = write_parts(tmp_path, "longarc.pem", key_and_certificate[0], make_certificate("other")[1])
+    private_key, _ = key_and_certificate
+    _, other_certificate = make_certificate("other")
+    file = write_parts(tmp_path, "longarc.pem", private_key, other_certificate)
     assert "does not belong" in get_sign_in_error(section(double, certificate=str(file), password=""))
     assert double.login.requests == []
 

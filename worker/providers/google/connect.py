@@ -35,12 +35,12 @@ _IDENTITY_SCOPES = ("openid", "email")  #: request an id token, which names the 
 
 
 def connect_account(
-    section: Mapping[str, Any], person: Address, show_url: Callable[[str], None], wait: float = 300
+    section: Mapping[str, Any], person: Address, show_url: Callable[[str], None], wait_seconds: float = 300
 ) -> tuple[Address, str]:
     """Ask the person for the grant in a browser; return the account and the path of the file that holds its token.
 
-    `show_url` is called with the URL that the person has to open. `wait` is the longest time to wait for the browser,
-    in seconds. When a LongarcError is raised, no token was stored.
+    `show_url` is called with the URL that the person has to open. `wait_seconds` is the longest time to wait for the
+    browser. When a LongarcError is raised, no token was stored.
     """
     client_id = str(section.get("client_id") or "")
     if not client_id:
@@ -60,7 +60,7 @@ def connect_account(
             section, person, client_id=client_id, redirect_uri=server.uri, code_verifier=code_verifier, state=state
         )
         show_url(auth_url)
-        code = _read_code(server.wait_for_query(wait), state)
+        code = _read_code(server.wait_for_query(wait_seconds), state)
         answer = _exchange_code(
             section, client_id=client_id, redirect_uri=server.uri, code_verifier=code_verifier, code=code
         )
