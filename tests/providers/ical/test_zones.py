@@ -103,6 +103,7 @@ def test_zone_names_are_recognized_in_each_usual_form(name: str, definition: lis
 
 
 def test_zone_name_without_quotes_is_recognized() -> None:
+    """Also when it has commas. Without a definition, 12:00 is at UTC-5; with the definition below, at UTC+1."""
     name = "(UTC-05:00) Bogota, Lima, Quito, Rio Branco"
     assert read_start_hour(make_calendar([], name).replace('"', "")) == 17
     assert read_start_hour(make_calendar(define_zone("+0100", name=name.replace(",", "\\,")), name)) == 11

@@ -63,14 +63,15 @@ def test_invalid_event_is_refused_with_the_services_error_code(
 
 
 def test_request_beyond_the_services_limits_is_refused(double: Double, hands: Hands) -> None:
+    """A batch has at most twenty requests. getSchedule is for at most twenty people and less than 62 days."""
     dana = hands.person()
     bounds = "startDateTime=2027-03-01T00:00:00Z&endDateTime=2027-04-01T00:00:00Z"
     for path in (
-        f"users/{dana}/calendarView",
-        f"users/{dana}/calendarView/delta?{bounds}&$select=id",
-        f"users/{dana}/events?$filter=transactionId eq 'x'",
-        f"users/{dana}/events?$select=nothing",
-        f"me/events?{bounds}",
+        f"users/{dana}/calendarView",  # without bounds
+        f"users/{dana}/calendarView/delta?{bounds}&$select=id",  # delta queries select no properties
+        f"users/{dana}/events?$filter=transactionId eq 'x'",  # this property can't be searched
+        f"users/{dana}/events?$select=nothing",  # no property
+        f"me/events?{bounds}",  # an app is nobody
     ):
         assert request_with_token(double, "GET", path).status_code == 400, path
     requests = [{"id": str(number), "method": "GET", "url": f"/users/{dana}/events"} for number in range(21)]
