@@ -64,13 +64,13 @@ def test_mails_that_can_wait_are_due_in_mail_hours(reader: Person, quarter: int,
 def test_at_most_three_mails_leave_a_day_and_none_is_dropped(
     reader: Person, quarter: int, mails_by_batch: list[tuple[MailName, int]]
 ) -> None:
-    """The mails are due in four batches, and those that wait are due again later.
+    """The mails are due in four batches, an hour apart, and those that wait are due again later.
 
-    Only mails that are never folded may exceed the limit (T-16).
+    Each of `mails_by_batch` has the number of its batch. Only mails that are never folded may exceed the limit (T-16).
     """
     now = MONDAY + quarter * 15 * MINUTE
     to_come = [
-        (due_at, replace(_make_mail(name, f"{n}"), start=due_at + 9 * DAY))
+        (due_at, replace(_make_mail(name, f"{n}"), start=due_at + 9 * DAY))  # its session is not near
         for n, (name, due_at) in enumerate((name, now + batch * HOUR) for name, batch in mails_by_batch)
     ]
     all_keys = sorted(mail.key for _, mail in to_come)

@@ -188,7 +188,7 @@ def test_early_weekdays_win_over_thursday_and_friday(target_day: int, best_day: 
 
     A Thursday or Friday wins only if it is nearer to the target by enough days.
     """
-    # of the weeks of the targets, Wednesday to Friday (16 to 18 June) and Monday (21 June) are left
+    # near the targets, only Wednesday to Friday, 16 to 18 June, and Monday, 21 June, are free
     s = search(busy=[Span(utc(2027, 6, 14), utc(2027, 6, 16)), Span(utc(2027, 6, 22), utc(2027, 6, 28))])
     assert find_best_slot(replace(s, target=utc(2027, 6, target_day, 12))).span.start.day == best_day
 
