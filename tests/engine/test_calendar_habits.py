@@ -57,6 +57,7 @@ def test_mailbox_fills_in_habits_that_the_people_file_lacks(worker: Worker, doub
         f"{DANA},Dana,,,DE,,outlook,memory",
         f"{SAM},Sam,{DANA},Europe/London,GB,Mon-Thu 10:00-16:00,outlook,memory",
     )
+    # the double gives each mailbox these hours
     assert (people[DANA].zone, people[DANA].hours) == ("Asia/Tokyo", parse_hours("Mon-Fri 08:30-17:00"))
     assert (people[SAM].zone, people[SAM].hours) == ("Europe/London", parse_hours("Mon-Thu 10:00-16:00"))
 
@@ -176,6 +177,7 @@ def test_operator_is_alerted_when_the_time_zone_is_unknown(
     if mailbox_settings is not None:
         double.world.add_person(DANA).settings = {"workingHours": {}, **mailbox_settings}
     people = import_rows(worker, f"{DANA},Dana,,,DE,,outlook,memory")
+    # what everybody has whose time zone and hours are unknown
     assert (people[DANA].zone, people[DANA].hours) == ("UTC", parse_hours("Mon-Fri 09:00-17:00"))
     assert worker.store.outbox.count_by_progress() == {"waiting": 1}
 

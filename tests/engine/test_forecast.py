@@ -109,7 +109,7 @@ def test_forecast_from_the_start_equals_what_happens(manager: str) -> None:
 def test_forecast_from_a_later_day_equals_what_happens() -> None:
     """It contains mails that wait for the morning, and not those that were sent before."""
     office = build_office()
-    run_with_contracts(office, START + 3 * WEEK + DAY / 2)
+    run_with_contracts(office, START + 3 * WEEK + DAY / 2)  # a Monday evening
     assert office.history("mail")
     forecast = forecast_manager(office, DANA, 4 * WEEK)
     sent_before = set(list_sent(office, forecast))

@@ -8,7 +8,8 @@ from worker.domain.model import AliasSource, Owner, PairId, PersonAlias, Session
 from worker.errors import Unavailable
 
 SENTENCE = "I advise before I have asked."
-PAIRS = (PairId(DANA, SAM), PairId(DANA, KIM))
+SAM_PAIR, KIM_PAIR = PairId(DANA, SAM), PairId(DANA, KIM)
+PAIRS = (SAM_PAIR, KIM_PAIR)
 
 
 def make_office(url: str) -> Office:
@@ -47,7 +48,7 @@ def test_r35_a_new_learning_replaces_the_old_and_an_empty_one_withdraws_it(datab
     office = make_office(database_url)
     for text in ("Never mind.", SENTENCE):
         office.store.learnings.write(PAIRS, text, office.clock())
-    office.store.learnings.write(PAIRS[1:], "", office.clock())
+    office.store.learnings.write([KIM_PAIR], "", office.clock())
     run_past_prompts(office)
     assert list_readers(office) == [SAM]
     assert "Never mind." not in texts(office.mails())
@@ -61,9 +62,9 @@ def test_r35_learning_of_an_ended_pair_is_deleted(database_url: str) -> None:
     """The manager of an ended pair can't withdraw it, so it must not be sent when the pair continues."""
     office = make_office(database_url)
     office.store.learnings.write(PAIRS, SENTENCE, office.clock())
-    all_pairs, office.pairs = office.pairs, {PAIRS[1]: office.pairs[PAIRS[1]]}
+    all_pairs, office.pairs = office.pairs, {KIM_PAIR: office.pairs[KIM_PAIR]}
     office.apply()
-    assert list(office.store.learnings.load_waiting(PAIRS)) == [PAIRS[1]]
+    assert list(office.store.learnings.load_waiting(PAIRS)) == [KIM_PAIR]
     office.pairs = all_pairs
     office.apply()
     office.run(120 * DAY)
@@ -99,7 +100,7 @@ def test_r35_prompt_of_unknown_outcome_counts_as_read(database_url: str) -> None
 def test_r35_a_crash_after_the_send_does_not_repeat_the_learning(database_url: str) -> None:
     office = Office(database_url)
     office.run(2 * DAY)
-    office.store.learnings.write(PAIRS[:1], SENTENCE, office.clock())
+    office.store.learnings.write([SAM_PAIR], SENTENCE, office.clock())
 
     def die(operation: str) -> None:
         if operation == "send.done" and office.mailer.sent[-1][0].startswith("reflection_prompt"):
@@ -111,7 +112,7 @@ def test_r35_a_crash_after_the_send_does_not_repeat_the_learning(database_url: s
     office.mailer.fail = None
     assert list_readers(office) == [SAM]
     # the prompt was sent, but the process ended before it stored that
-    assert list(office.store.learnings.load_waiting(PAIRS)) == [PAIRS[0]]
+    assert list(office.store.learnings.load_waiting(PAIRS)) == [SAM_PAIR]
     office.clock.advance(LEASE + HOUR)
     office.run(120 * DAY)
     assert list_readers(office) == [SAM]
@@ -121,12 +122,12 @@ def test_r35_a_crash_after_the_send_does_not_repeat_the_learning(database_url: s
 
 def test_r35_prompt_of_a_talk_requested_by_the_report_has_no_learning(database_url: str) -> None:
     office = make_office(database_url)
-    office.store.learnings.write(PAIRS[:1], SENTENCE, office.clock())
-    office.worker.actions.request_ad_hoc_session(PAIRS[0], Trigger.DOUBT, by=Owner.REPORT)
+    office.store.learnings.write([SAM_PAIR], SENTENCE, office.clock())
+    office.worker.actions.request_ad_hoc_session(SAM_PAIR, Trigger.DOUBT, by=Owner.REPORT)
     office.run(9 * DAY)
     assert "You asked for this talk" in texts(office.mails("reflection_prompt"))
     assert list_readers(office) == []
-    assert list(office.store.learnings.load_waiting(PAIRS)) == [PAIRS[0]]
+    assert list(office.store.learnings.load_waiting(PAIRS)) == [SAM_PAIR]
     office.close()
 
 

@@ -65,7 +65,7 @@ def add_mails(office: Office, count: int, name: str = MailName.PAIR_ENDED, to: s
 def test_manager_gets_one_introduction_with_all_reports(office: Office) -> None:
     """R-23, T-16: each of the eight reports gets an introduction too."""
     office.run(2 * DAY)
-    (mail,) = [m for m in office.mails("introduction") if BOSS in str(m["To"])]
+    (mail,) = [mail for mail in office.mails("introduction") if BOSS in str(mail["To"])]
     text = mail.get_body(("plain",)).get_content()  # type: ignore[union-attr]
     assert all(f"R{n}: " in text for n in range(8))
     assert len(office.mails("introduction")) == 9
@@ -152,6 +152,7 @@ def test_mails_above_three_a_day_are_folded_into_one_the_next_morning(office: Of
     text = mail.get_body(("plain",)).get_content()  # type: ignore[union-attr]
     numbers_in_overflow = [n for n in range(8) if f"with R{n} have come to an end" in text]
     assert len(numbers_in_overflow) == 3
+    # `add_mails` gives the mail about the pair with report n the subject `s` and n
     folded_keys = {
         effect.key for effect in office.effects("pair_ended") if int(effect.subject[1:]) in numbers_in_overflow
     }
@@ -172,14 +173,17 @@ def test_manager_with_a_new_address_gets_no_personal_mail_twice(office: Office) 
     office.run(3 * WEEK + 2 * HOUR)
     (weekly,) = [effect for effect in office.effects("weekly") if effect.decided_at >= START + 3 * WEEK]
     new = "chief@corp.example"
-    office.persons = {**{r: office.persons[r] for r in REPORTS}, new: replace(office.persons[BOSS], email=new)}
+    office.persons = {
+        **{report: office.persons[report] for report in REPORTS},
+        new: replace(office.persons[BOSS], email=new),
+    }
     office.pairs = pairs(*(pair(new, report) for report in REPORTS))
     aliases = [PersonAlias(BOSS, new, AliasSource.PEOPLE_FILE)]
     office.store.people.apply_import(office.persons, office.pairs, office.clock(), aliases)
     assert list_columns_with_address(office, BOSS) == COLUMNS_WITH_FORMER_ADDRESSES
     office.run(2 * DAY)
     assert [effect.key for effect in office.effects("weekly") if effect.decided_at >= START + 3 * WEEK] == [weekly.key]
-    assert len([m for m in office.mails("introduction") if new in str(m["To"])]) == 0
+    assert not [mail for mail in office.mails("introduction") if new in str(mail["To"])]
 
 
 def test_overflow_mail_without_a_valid_line_is_dropped(office: Office) -> None:
@@ -199,8 +203,8 @@ def test_manager_of_eight_gets_one_weekly_mail_on_mondays(office: Office) -> Non
     """R-20: the weekly mail replaces the mails about single commitments."""
     office.run(8 * WEEK)
     weeklies = [effect for effect in office.effects("weekly") if effect.progress is EffectProgress.DONE]
-    assert weeklies and all(m.due_at.weekday() == 0 for m in weeklies)
-    assert len({m.key for m in weeklies}) == len(weeklies) <= 8
+    assert weeklies and all(mail.due_at.weekday() == 0 for mail in weeklies)
+    assert len({mail.key for mail in weeklies}) == len(weeklies) <= 8
     assert not [effect for effect in office.effects("commitment_due") if effect.to == BOSS]
 
 

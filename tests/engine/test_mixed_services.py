@@ -105,6 +105,7 @@ def test_declined_invitation_from_another_service_moves_the_session(
     (deferral,) = office.store.plans.load([moved_session.pair], office.clock()).states[0].deferrals
     assert (deferral.cause, deferral.who) == (DeferralCause.DECLINED, report)
     calendar_mails = [part for mail in office.carrier.carried if (part := read_calendar_mail(mail)).guest == report]
+    # the invitation, and the same with the new time
     assert [mail.method for mail in calendar_mails if mail.method != "REPLY"][:2] == ["REQUEST", "REQUEST"]
     assert len({mail.uid for mail in calendar_mails}) == 1
     sequence_numbers = [mail.sequence for mail in calendar_mails if mail.method == "REQUEST"]

@@ -15,7 +15,7 @@ from sqlalchemy.exc import OperationalError
 
 from tests.support.companies import DANA, DAY, HOUR, KIM, MINUTE, SAM, START, Fails, Office, pair, pairs, people
 from tests.support.terminal import Terminal
-from worker.clock import utcnow
+from worker.clock import SteppedClock, utcnow
 from worker.engine.outages import DATABASE, OutageFilter, Outages
 from worker.errors import Forbidden, Unavailable
 from worker.ops.status import collect_status
@@ -42,19 +42,19 @@ def make_queue_failure() -> logging.LogRecord:
 
 
 def test_an_outage_of_the_database_is_logged_at_its_start_each_hour_and_at_its_end(caplog: LogCaptureFixture) -> None:
-    now = [START]
+    clock = SteppedClock(START)
     outages = Outages()
-    outage_filter = OutageFilter(outages, lambda: now[0])
+    outage_filter = OutageFilter(outages, clock)
     for _ in range(277):  # attempts within the first hour
         assert not outage_filter.filter(make_queue_failure())
     assert list_outage_lines(caplog) == [
         "The database is out of order: connection refused. It is tried again until it works."
     ]
-    now[0] += HOUR
+    clock.advance(HOUR)
     assert not outage_filter.filter(make_queue_failure())
     assert "278 attempts failed" in list_outage_lines(caplog)[1]
-    outages.record_recovery(DATABASE, now[0] + MINUTE)
-    outages.record_recovery(DATABASE, now[0] + MINUTE)
+    outages.record_recovery(DATABASE, clock() + MINUTE)
+    outages.record_recovery(DATABASE, clock() + MINUTE)
     assert list_outage_lines(caplog)[2:] == ["The database works again, after 61 minutes and 278 failed attempts."]
 
 

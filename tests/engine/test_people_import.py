@@ -93,7 +93,7 @@ def test_each_refused_export_causes_one_alert(tmp_path: Path, monkeypatch: Monke
         for after in (5, 5, 4):
             company.file.write_text(build_people_file(after))
             for _ in range(3):
-                tasks.tick.call_local()
+                tasks.tick.call_local()  # at once, without the queue
     alerts = sorted(text for _, text in company.worker.store.outbox.list_alerts(START))
     assert [re.findall(r"\d+ of \d+ pairs would end", text) for text in alerts] == [
         ["7 of 12 pairs would end"],

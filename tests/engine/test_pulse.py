@@ -214,7 +214,7 @@ def test_the_opened_round_connects_no_person_with_an_answer(office: Office) -> N
     with office.store.database.read() as connection:
         content = office.store.pulse.load_open_round(connection, ROUND)
         sealed = connection.execute(select(tables.pulse_round.c.sealed)).scalar_one()
-    assert content is not None and content.waiting == {}
+    assert content is not None and content.waiting == {}  # nobody who was asked is left
     opened_text = Seal([KEY]).unseal(sealed)
     assert set(json.loads(opened_text)) == {"salt", "waiting", "answered", "yes", "no"}
     assert list(content.answered) == sorted(content.answered), "the order shows the times of the answers"

@@ -72,7 +72,7 @@ def test_the_rhythm_continues_from_the_last_held_session_after_pauses() -> None:
         set_pause_and_run_a_day(office, is_paused=False)
     (following,) = [s for s in list_career_sessions(office) if s.booked]
     assert following.target.date() == first.span.end.date() + QUARTER
-    assert following.target.date() > date(2026, 12, 1)
+    assert following.target.date() > date(2026, 12, 1), "the pair was treated as one that begins"
     office.close()
 
 

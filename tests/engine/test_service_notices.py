@@ -37,7 +37,8 @@ def office(monkeypatch: pytest.MonkeyPatch) -> Iterator[Office]:
 
 def test_a_repeated_cause_makes_one_alert(office: Office) -> None:
     office.worker.services.get_calendar("google")
-    alert_operator = get_alert_function(_SECTIONS[0])
+    (section,) = _SECTIONS
+    alert_operator = get_alert_function(section)
     for _ in range(3):
         alert_operator("meet:dana@corp.example", "Meet is not offered to dana@corp.example.")
         office.clock.advance(timedelta(days=3))

@@ -200,7 +200,7 @@ def test_an_unreadable_event_of_ours_is_kept_and_causes_one_alert(office: Office
 
 
 class CalendarWithUnreadableEvent:
-    """A calendar that holds one event of ours which can't be read."""
+    """A calendar that holds one event of ours which can't be read. If `is_full`, each reading of it is a full one."""
 
     def __init__(self, calendar: MemoryCalendar, key: str, is_full: bool) -> None:
         self._calendar = calendar

@@ -102,7 +102,7 @@ def test_another_process_completes_an_undo_after_a_kill(
     ours = [event for address in undisturbed.people for event in list_events(undisturbed, address) if event.key]
     assert len(ours) >= 4  # the past session, the coming ones and a block, with guests' copies
     assert undisturbed.run_process(UNDO_STEPS) == 0
-    assert undisturbed.log_lines[-1] == "undone True"
+    assert undisturbed.log_lines[-1] == "undone True", "the undo is not complete"
     assert_is_undone(undisturbed)
     boundaries = undisturbed.boundaries
     names = [*KILLED_AT, KILLED_AT_WITH_CALDAV] if isinstance(servers, EmbeddedServers) else KILLED_AT

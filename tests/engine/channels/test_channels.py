@@ -62,7 +62,8 @@ def test_all_channels_are_replaced_when_the_address_or_the_key_changes(office: N
         keys = (SecretStr(OTHER_KEY), *(office.settings.keys if "kept" in change else ()))
         office.settings = office.settings.model_copy(update={"keys": keys})
     office.worker = office.add_worker("second")
-    assert office.channels.refresh() and not office.channels.refresh()
+    assert office.channels.refresh(), "the change was not noticed"
+    assert not office.channels.refresh(), "the change was noticed twice"
     assert not is_trusted(office.watched_calendar(), office.clock())
     office.tick_until_quiet()
     (new,) = office.calendar.channels_of(DANA)
