@@ -28,6 +28,7 @@ def test_requests_group_the_reports_by_manager(monkeypatch: pytest.MonkeyPatch) 
     read_free_busy = office.calendar.free_busy
 
     def record_managers(people: Sequence[str], window: Span) -> Mapping[str, FreeBusy]:
+        # the address of a report is r<number>@corp.example
         report_numbers = [int(email.partition("@")[0][1:]) for email in people if email.startswith("r")]
         managers_by_request.append({f"m{number // 6}" for number in report_numbers})  # each manager has six reports
         return read_free_busy(people, window)

@@ -264,15 +264,15 @@ def test_a_failed_sweep_releases_its_leases(office: Office) -> None:
 
 
 def test_a_sweep_whose_leases_have_ended_writes_nothing(database_url: str) -> None:
-    """The leases end while the sweep reads calendars, and another process plans one of its two pairs. The other pair
-    can be claimed at once."""
+    """The leases end while the sweep reads calendars, and another process plans one of its two pairs. Afterwards both
+    pairs can be claimed at once."""
     two_pairs = pairs(pair(), pair(KIM, "eve@corp.example"))
     office = Office(database_url, people(DANA, SAM, KIM, "eve@corp.example"), two_pairs)
     other = office.add_worker("other")
 
     def stall(operation: str) -> None:
         office.calendar.fail = None
-        office.clock.advance(10 * MINUTE)
+        office.clock.advance(sweep.LEASE)
         other.actions.request_ad_hoc_session(PairId(DANA, SAM), Trigger.CHANGE)
 
     office.calendar.fail = stall
