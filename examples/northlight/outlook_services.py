@@ -62,16 +62,16 @@ class OutlookServices:
         self._double.mails.take = MailFolder(self.mail_folder).add
 
     def format_settings(self) -> str:
-        section = self._graph.section(self._double)
+        section = self._graph.make_section(self._double)
         keys = ("endpoint", "authority", "tenant", "client_id", "ca_file")
         return "\n".join(["[calendars.outlook]", *(f"{key} = {json.dumps(section[key])}" for key in keys), ""])
 
     def build_provider(self, clock: Clock) -> CalendarProvider:
         hands = self._graph.Hands(self._double)
-        return outlook.build_calendar(self._graph.section(self._double, organizers=hands.organizers))
+        return outlook.build_calendar(self._graph.make_section(self._double, organizers=hands.organizers))
 
     def build_mailers(self, clock: Clock) -> dict[str, Mailer]:
-        return {"outlook": outlook.build_mailer(self._graph.section(self._double, sender=SENDER))}
+        return {"outlook": outlook.build_mailer(self._graph.make_section(self._double, sender=SENDER))}
 
     def add_person(self, person: Address) -> None:
         self._double.world.add_person(person, people.ZONES[person])

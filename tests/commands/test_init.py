@@ -14,7 +14,7 @@ import requests
 
 from tests.commands.conftest import PASSWORD
 from tests.doubles.google import Google
-from tests.doubles.graph import CLIENT, Double, section
+from tests.doubles.graph import CLIENT, Double, make_section
 from tests.support import ROOT
 from tests.support.companies import DANA, KIM, SAM
 from tests.support.set_up import add_settings, caldav_answers, run_init, write_answers
@@ -132,7 +132,7 @@ def test_init_signs_in_to_a_google_account_and_continues(tmp_path: Path, people:
 @pytest.mark.parametrize("way", ["microsoft-app", "microsoft-account"])
 def test_init_sets_up_microsoft_365(way: str, tmp_path: Path, people: Path) -> None:
     with Double() as double:
-        outlook_section = section(double)
+        outlook_section = make_section(double)
         double.login.applications[CLIENT].rights = (*double.login.applications[CLIENT].rights, "User.Read.All")
         manager = ""
         for address in (DANA, SAM, KIM):

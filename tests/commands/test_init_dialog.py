@@ -15,7 +15,7 @@ import requests
 
 from tests.commands.conftest import PASSWORD
 from tests.doubles.google import Google
-from tests.doubles.graph import CLIENT, Double, section
+from tests.doubles.graph import CLIENT, Double, make_section
 from tests.support.companies import DANA, SAM
 from tests.support.set_up import add_settings, caldav_answers, run_init, write_answers, write_stopped_set_up
 from worker.embedded import EmbeddedServers
@@ -84,7 +84,7 @@ def test_the_remedy_for_a_wrong_secret_names_the_answer_and_a_set_variable(
 ) -> None:
     """A variable of the environment has priority over the answer, so the remedy then says to unset it."""
     with Double() as double:
-        outlook_section = section(double)
+        outlook_section = make_section(double)
         double.world.add_person(DANA, "Europe/Berlin")
         folder = tmp_path / "longarc"
         folder.mkdir(mode=0o700)
@@ -221,7 +221,7 @@ def test_the_way_can_be_changed_to_embedded_after_a_failed_check(tmp_path: Path)
 def test_a_changed_account_needs_a_new_sign_in(stops_at_sign_in: bool, tmp_path: Path) -> None:
     """If the new sign-in is stopped, the next run does not use the grant of the former account for the new one."""
     with Double() as double:
-        outlook_section = section(double)
+        outlook_section = make_section(double)
         for address in (DANA, SAM):
             double.world.add_person(address, "Europe/Berlin")
         answers = {"way": "microsoft-account", "company": "", "operator": DANA, "tenant": outlook_section["tenant"]}

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.doubles.graph import Double, section, set_rights
+from tests.doubles.graph import Double, make_section, set_rights
 from tests.support.companies import DANA, KIM, SAM
 from tests.support.terminal import PEOPLE_CSV, Terminal
 
@@ -106,7 +106,7 @@ def entra() -> Iterator[Double]:
 @pytest.fixture
 def company(fresh_terminal: Terminal, entra: Double) -> Terminal:
     """A company in Entra, in which Ann manages Bo and Cy. The settings have what Entra lacks."""
-    outlook_section = section(entra)
+    outlook_section = make_section(entra)
     fresh_terminal.env["LONGARC_OUTLOOK_SECRET"] = outlook_section["password"]
     toml = (fresh_terminal.folder / "longarc.toml").read_text()
     fresh_terminal.write(

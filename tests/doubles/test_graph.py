@@ -11,7 +11,7 @@ import requests
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from tests.doubles.graph import Double, section
+from tests.doubles.graph import Double, make_section
 from worker.providers.outlook import auth
 
 DANA, SAM = "dana@example.org", "sam@example.org"
@@ -28,7 +28,7 @@ SCHEDULE_BODY: dict[str, Any] = {"schedules": [DANA], "startTime": EVENT["start"
 @pytest.fixture
 def client(double: Double) -> Any:
     """A function that sends a request as the app. It returns the status and the JSON of the answer."""
-    token = auth.build_tokens(section(double)).get_token()
+    token = auth.build_tokens(make_section(double)).get_token()
 
     def send(method: str, path: str, body: Any = None, **headers: str) -> tuple[int, Any]:
         all_headers = {"Authorization": f"Bearer {token}", **headers}
@@ -206,7 +206,7 @@ def test_a_message_has_at_most_five_custom_headers(client: Any, double: Double) 
 
 
 def test_a_mime_message_has_at_most_four_megabytes(client: Any, double: Double) -> None:
-    token = auth.build_tokens(section(double)).get_token()
+    token = auth.build_tokens(make_section(double)).get_token()
     headers = {"Authorization": f"Bearer {token}", "Content-Type": "text/plain"}
     message = base64.b64encode(f"From: {DANA}\r\nTo: {SAM}\r\n\r\n{'x' * 4_000_000}".encode())
     answer = requests.post(f"{double.endpoint}/{ME}/sendMail", data=message, headers=headers, timeout=30)
@@ -378,9 +378,9 @@ def test_a_view_lists_a_series_by_its_occurrences(
 
 def test_reading_the_owner_of_a_mailbox_needs_a_permission(client: Any, double: Double) -> None:
     assert get_refusal(client("GET", ME)) == (403, "Authorization_RequestDenied")
-    application = double.login.applications[section(double)["client_id"]]
+    application = double.login.applications[make_section(double)["client_id"]]
     application.rights = (*application.rights, "User.Read.All")
-    token = auth.build_tokens(section(double)).get_token()
+    token = auth.build_tokens(make_section(double)).get_token()
     box = double.world.mailboxes[DANA]
     box.sign_in = "d.example@corp.example.org"
     answer = client("GET", f"users/{box.directory_id}", Authorization=f"Bearer {token}")[1]

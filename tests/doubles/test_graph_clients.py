@@ -10,8 +10,8 @@ import requests
 from O365 import Account, MSGraphProtocol
 from O365.utils.token import MemoryTokenBackend
 
-from tests.doubles.graph import CLIENT, Double, Hands, section
-from tests.doubles.graph.login import TENANT
+from tests.doubles.graph import CLIENT, Double, Hands, make_section
+from tests.doubles.graph.login import SECRET, TENANT
 from worker.domain.model import ShowAs, Span
 from worker.providers.outlook import auth
 
@@ -43,14 +43,14 @@ def account(double: Double) -> Account:
             "token_endpoint": f"{double.authority}/{TENANT}/oauth2/v2.0/token",
             "grant_type": "client_credentials",
             "response": {
-                "access_token": auth.build_tokens(section(double)).get_token(),
+                "access_token": auth.build_tokens(make_section(double)).get_token(),
                 "expires_in": 3600,
                 "token_type": "Bearer",
             },
         }
     )
     return Account(
-        (CLIENT, "a secret"),
+        (CLIENT, SECRET),
         auth_flow_type="credentials",
         tenant_id=TENANT,
         protocol=protocol(timezone="Europe/Berlin"),

@@ -8,8 +8,8 @@ import requests
 from O365 import Account, MSGraphProtocol
 from O365.utils.token import MemoryTokenBackend
 
-from tests.doubles.graph import CLIENT, Double, Fault, section, set_rights
-from tests.doubles.graph.login import TENANT
+from tests.doubles.graph import CLIENT, Double, Fault, make_section, set_rights
+from tests.doubles.graph.login import SECRET, TENANT
 from worker.providers.outlook import auth
 
 DANA, SAM = "dana@example.org", "sam@example.org"
@@ -26,7 +26,7 @@ def double(shared_double: Double) -> Iterator[Double]:
 
 
 def get_token(double: Double) -> str:
-    return auth.build_tokens(section(double)).get_token()
+    return auth.build_tokens(make_section(double)).get_token()
 
 
 @pytest.fixture
@@ -44,7 +44,7 @@ def account(double: Double) -> Account:
     }
     tokens.add(stored_token)
     return Account(
-        (CLIENT, "a secret"),
+        (CLIENT, SECRET),
         auth_flow_type="credentials",
         tenant_id=TENANT,
         protocol=protocol(),

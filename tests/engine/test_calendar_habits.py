@@ -12,7 +12,7 @@ from zlib import crc32
 import pytest
 from sqlalchemy import event
 
-from tests.doubles.graph import Double, section
+from tests.doubles.graph import Double, make_section
 from tests.support.companies import DAY, START, settings
 from worker.app import Worker, build
 from worker.clock import SteppedClock
@@ -37,7 +37,7 @@ def worker(double: Double, tmp_path: Path) -> Iterator[Worker]:
         settings(f"sqlite:///{tmp_path / 'longarc.db'}", people=str(tmp_path / "people.csv")), SteppedClock(START)
     )
     worker.store.migrate()
-    worker.services.use(calendars={"outlook": calendar.build_calendar(section(double))})
+    worker.services.use(calendars={"outlook": calendar.build_calendar(make_section(double))})
     yield worker
     worker.close()
 
@@ -119,7 +119,7 @@ def test_mailboxes_of_people_outside_the_rollout_are_not_read(
         worker_settings = settings(database, people=str(tmp_path / "people.csv"), rollout=rollout)
         worker = build(worker_settings, SteppedClock(START))
         worker.store.migrate()
-        worker.services.use(calendars={"outlook": calendar.build_calendar(section(double))})
+        worker.services.use(calendars={"outlook": calendar.build_calendar(make_section(double))})
         if is_in_force:
             worker.participation.update()
         worker.import_people()

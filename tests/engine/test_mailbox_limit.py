@@ -19,7 +19,7 @@ import pytest
 from pydantic import SecretStr
 
 from tests.conftest import Postgres
-from tests.doubles.graph import Double, Hands, section
+from tests.doubles.graph import Double, Hands, make_section
 from tests.support import ROOT
 from tests.support.companies import DANA, HOUR, MINUTE, START, Office, pair, pairs, person, settings
 from worker.app import Worker, build
@@ -140,7 +140,7 @@ def test_three_processes_at_one_mailbox_do_everything_once(
     reports = [f"r{number}@corp.example" for number in range(REPORTS)]
     persons = {email: person(email, calendar="outlook", mail="outlook") for email in (DANA, *reports)}
     with Double(delay=0.15) as double:
-        outlook_section = section(double)
+        outlook_section = make_section(double)
         for email in persons:
             double.world.add_person(email, "Europe/Berlin")
         database = postgres.take_migrated()

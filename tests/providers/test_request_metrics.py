@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.doubles.google import Google
-from tests.doubles.graph import Double, section
+from tests.doubles.graph import Double, make_section
 from tests.support.caldav import open_calendar
 from tests.support.companies import HOUR
 from tests.support.drafts import UNUSED_KEY, letter
@@ -67,10 +67,10 @@ def test_microsoft_requests_are_counted_by_kind() -> None:
     with Double() as double:
         double.world.add_person("dana@example.org")
         counter = RequestCounter("outlook")
-        provider = outlook.build_calendar(section(double))
+        provider = outlook.build_calendar(make_section(double))
         provider.changes("dana@example.org", None, WINDOW)
         provider.close()
-        mailer = outlook.build_mailer(section(double, sender="dana@example.org"))
+        mailer = outlook.build_mailer(make_section(double, sender="dana@example.org"))
         mailer.send(letter("sam@example.org"), "m1")
     counts = counter.read_increases()
     calendar_requests = sum(count for name, count in double.counts.items() if name.startswith("GET "))
@@ -82,7 +82,7 @@ def test_batch_that_microsoft_refuses_is_sent_again() -> None:
         people = ["dana@example.org", "sam@example.org"]
         for person in people:
             double.world.add_person(person)
-        provider = outlook.build_calendar(section(double, organizers=lambda person: {person}))
+        provider = outlook.build_calendar(make_section(double, organizers=lambda person: {person}))
         provider.free_busy(people, WINDOW)
         double.login.grants.clear()  # so that the service refuses the provider's token
         counter = RequestCounter("outlook")

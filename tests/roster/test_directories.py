@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.doubles.google import Google
-from tests.doubles.graph import Double, section, set_rights
+from tests.doubles.graph import Double, make_section, set_rights
 from tests.support.companies import KEY, START
 from worker.app import Worker, build
 from worker.clock import SteppedClock
@@ -146,7 +146,7 @@ def entra() -> Iterator[Double]:
 
 @pytest.fixture
 def on_entra(entra: Double, tmp_path: Path) -> Iterator[Company]:
-    access = section(entra)
+    access = make_section(entra)
     text = COMMON.format(folder=tmp_path, source="outlook") + "[calendars.outlook]\n"
     names = ("endpoint", "authority", "tenant", "client_id", "ca_file")
     text += "".join(f'{name} = "{access[name]}"\n' for name in names)

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from tests.doubles.graph import Double, Fault, section, set_rights
+from tests.doubles.graph import Double, Fault, make_section, set_rights
 from tests.support.roster_contract import NOW, RosterContract, add_many_people, describe_failures, find
 from worker.errors import (
     AuthRevoked,
@@ -77,7 +77,7 @@ def directory(double: Double) -> EntraAdministrator:
 
 
 def build_source(double: Double, **settings: Any) -> EntraDirectory:
-    source = load_source_factory("outlook")({**section(double), **settings})
+    source = load_source_factory("outlook")({**make_section(double), **settings})
     assert isinstance(source, EntraDirectory)
     return source
 

@@ -27,7 +27,7 @@ from sqlalchemy import select as sql_select
 
 from tests.doubles.google import Google
 from tests.doubles.graph import CLIENT, Double
-from tests.doubles.graph import section as app_section
+from tests.doubles.graph import make_section as app_section
 from tests.doubles.graph.login import APP_RIGHTS, Application, make_certificate, write_parts
 from tests.support import ROOT
 from tests.support.companies import DAY, OPERATOR, START, new_store

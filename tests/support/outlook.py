@@ -5,7 +5,7 @@ from typing import Any
 
 import requests
 
-from tests.doubles.graph import Double, section
+from tests.doubles.graph import Double, make_section
 
 
 def events_of(double: Double, address: str) -> list[Any]:
@@ -23,7 +23,7 @@ def request_with_token(double: Double, method: str, path: str, **options: Any) -
     from worker.providers.outlook import auth
 
     headers = {
-        "Authorization": f"Bearer {auth.build_tokens(section(double)).get_token()}",
+        "Authorization": f"Bearer {auth.build_tokens(make_section(double)).get_token()}",
         **options.pop("headers", {}),
     }
     return requests.request(method, f"{double.endpoint}/{path}", headers=headers, timeout=10, **options)

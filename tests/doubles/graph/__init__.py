@@ -6,7 +6,7 @@
 """
 
 from tests.doubles.graph.faults import Fault, Mishap
-from tests.doubles.graph.hands import CLIENT, Hands, section, set_rights
+from tests.doubles.graph.hands import CLIENT, Hands, make_section, set_rights
 from tests.doubles.graph.service import Double
 
-__all__ = ["CLIENT", "Double", "Fault", "Hands", "Mishap", "section", "set_rights"]
+__all__ = ["CLIENT", "Double", "Fault", "Hands", "Mishap", "make_section", "set_rights"]

@@ -4,7 +4,7 @@ import argparse
 import signal
 import sys
 
-from tests.doubles.graph import Double, section
+from tests.doubles.graph import Double, make_section
 from tests.doubles.routes import add_routes
 
 
@@ -24,7 +24,7 @@ def main() -> None:
         for address, _, manager in (pair.casefold().partition("=") for pair in options.manager):
             double.directory.set_manager(ids[address], ids[manager])
         double.login.signed_in = options.person[0] if options.person else ""
-        settings = section(double)
+        settings = make_section(double)
         double.login.applications[settings["client_id"]].rights += ("User.Read.All",)
         lines = [f'{name} = "{settings[name]}"' for name in ("endpoint", "authority", "tenant", "client_id", "ca_file")]
         secret = f"\n# in the environment: LONGARC_OUTLOOK_SECRET={settings['password']!r}"

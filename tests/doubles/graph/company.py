@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 
-from tests.doubles.graph.hands import Hands, section
+from tests.doubles.graph.hands import Hands, make_section
 from tests.doubles.graph.service import Double
 from tests.doubles.graph.state import Item
 from tests.doubles.served import ServedCalendar
@@ -29,7 +29,7 @@ class GraphCompany(ServedCalendar[outlook.OutlookCalendar]):
         self.hands = Hands(double)
         for person in people:
             double.world.add_person(person.email, person.zone)
-        self.provider = outlook.build_calendar(section(double, organizers=organizers or self.hands.organizers))
+        self.provider = outlook.build_calendar(make_section(double, organizers=organizers or self.hands.organizers))
         self._changed: set[Address] = set()
 
     # --- what people do ---------------------------------------------------------------------------------------------

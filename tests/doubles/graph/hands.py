@@ -7,13 +7,12 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from tests.doubles.graph.calendars import provision
-from tests.doubles.graph.login import TENANT, Application
+from tests.doubles.graph.login import SECRET, TENANT, Application
 from tests.doubles.graph.service import Double
 from tests.doubles.graph.state import Item, Json, Mailbox
 from worker.domain.model import Address, Answer, ShowAs, Span
 
 CLIENT = "aaaaaaaa-bbbb-4ccc-8ddd-eeeeeeeeeeee"
-SECRET = "a secret"
 _NUMBERS = count(1)
 _SHOWN = {ShowAs.BUSY: "busy", ShowAs.TENTATIVE: "tentative", ShowAs.AWAY: "oof", None: "free"}
 _ANSWERS = {
@@ -24,9 +23,9 @@ _ANSWERS = {
 }
 
 
-def section(double: Double, **more: Any) -> dict[str, Any]:
-    """Return the section of the settings for the double. Longarc signs in as an app with a secret."""
-    double.login.applications.setdefault(CLIENT, Application(CLIENT))
+def make_section(double: Double, **more: Any) -> dict[str, Any]:
+    """Register Longarc as an app with a secret, and return the section of the settings with which it signs in."""
+    _register_app(double)
     return {
         "endpoint": double.endpoint,
         "authority": double.authority,
@@ -41,8 +40,12 @@ def section(double: Double, **more: Any) -> dict[str, Any]:
 
 def set_rights(double: Double, *rights: str) -> None:
     """Give the app these rights in Entra, and no others."""
-    section(double)
+    _register_app(double)
     double.login.applications[CLIENT].rights = rights
+
+
+def _register_app(double: Double) -> None:
+    double.login.applications.setdefault(CLIENT, Application(CLIENT, secret=SECRET))
 
 
 class Hands:

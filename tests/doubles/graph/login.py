@@ -23,6 +23,7 @@ from cryptography.hazmat.primitives.asymmetric.types import CertificateIssuerPri
 from cryptography.x509.oid import NameOID
 
 TENANT = "11111111-2222-4333-8444-555555555555"
+SECRET = "a secret"  #: of an app, unless it is given another
 APP_RIGHTS = ("Calendars.ReadWrite", "MailboxSettings.Read", "Mail.Send")
 
 
@@ -45,7 +46,7 @@ class Application:
 
     client_id: str
     rights: tuple[str, ...] = APP_RIGHTS
-    secret: str = "a secret"
+    secret: str = SECRET
     secret_expired: bool = False
     certificates: list[bytes] = field(default_factory=list)  #: public parts, in PEM
     public: bool = True  #: people can sign in to it (a "public client")

@@ -9,8 +9,8 @@ from urllib.parse import unquote_plus, urlsplit
 from O365 import Account, MSGraphProtocol
 from O365.utils.token import MemoryTokenBackend
 
-from tests.doubles.graph import CLIENT, Double, Hands, section
-from tests.doubles.graph.login import TENANT, Application
+from tests.doubles.graph import CLIENT, Double, Hands, make_section
+from tests.doubles.graph.login import SECRET, TENANT, Application
 from tests.support.loopback import Request
 from worker.domain.model import Span
 from worker.providers.outlook import auth
@@ -67,7 +67,7 @@ def connect(double: Double, client: str = CLIENT) -> Any:
     double.login.applications.setdefault(client, Application(client))
     protocol = type("Local", (MSGraphProtocol,), {"_protocol_url": double.endpoint.removesuffix("v1.0")})
     tokens = MemoryTokenBackend()
-    access_token = auth.build_tokens(section(double, client_id=client)).get_token()
+    access_token = auth.build_tokens(make_section(double, client_id=client)).get_token()
     response = {"access_token": access_token, "expires_in": 3600, "token_type": "Bearer"}
     tokens.add(
         {
@@ -79,7 +79,7 @@ def connect(double: Double, client: str = CLIENT) -> Any:
         }
     )
     account = Account(
-        (client, "a secret"),
+        (client, SECRET),
         auth_flow_type="credentials",
         tenant_id=TENANT,
         protocol=protocol(timezone="UTC"),

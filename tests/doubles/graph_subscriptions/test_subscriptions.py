@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 import pytest
 import requests
 
-from tests.doubles.graph import CLIENT, Double, Hands, Mishap, section
+from tests.doubles.graph import CLIENT, Double, Hands, Mishap, make_section
 from tests.doubles.graph.login import TENANT, Application
 from tests.doubles.graph_subscriptions.support import (
     DANA,
@@ -118,7 +118,7 @@ def test_other_requests_are_answered_while_an_address_is_validated(
 ) -> None:
     """The company's server may call Graph before it answers the validation."""
     statuses: list[int] = []
-    token = auth.build_tokens(section(double)).get_token()
+    token = auth.build_tokens(make_section(double)).get_token()
 
     def send_request() -> None:
         headers = {"Authorization": f"Bearer {token}"}

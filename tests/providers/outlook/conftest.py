@@ -1,12 +1,12 @@
 """The double of Microsoft 365, which the tests of a module share and which each test finds empty, and providers that
-use it. `section` returns the section of the settings for the double."""
+use it. `make_section` returns the section of the settings for the double."""
 
 from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
-from tests.doubles.graph import Double, Hands, section
+from tests.doubles.graph import Double, Hands, make_section
 from worker.providers.outlook import calendar as outlook
 from worker.providers.outlook.calendar import OutlookCalendar
 
@@ -31,7 +31,7 @@ def hands(double: Double) -> Hands:
 
 @pytest.fixture
 def provider(double: Double, hands: Hands) -> Iterator[OutlookCalendar]:
-    calendar = outlook.build_calendar(section(double, organizers=hands.organizers))
+    calendar = outlook.build_calendar(make_section(double, organizers=hands.organizers))
     yield calendar
     calendar.close()
 
@@ -40,14 +40,14 @@ def provider(double: Double, hands: Hands) -> Iterator[OutlookCalendar]:
 def send_only_mailer(double: Double) -> Any:
     """A mailer that may only send, so that it cannot look up what was sent."""
     double.world.add_person("dana@example.org")
-    return outlook.build_mailer(section(double, sender="dana@example.org"))
+    return outlook.build_mailer(make_section(double, sender="dana@example.org"))
 
 
 @pytest.fixture
 def exactly_once_mailer(double: Double) -> Any:
     """A mailer with the setting `exactly_once`, which may read and write mails."""
     double.world.add_person("dana@example.org")
-    settings = section(double, sender="dana@example.org", exactly_once=True)
+    settings = make_section(double, sender="dana@example.org", exactly_once=True)
     application = double.login.applications[settings["client_id"]]
     application.rights = (*application.rights, "Mail.ReadWrite")
     return outlook.build_mailer(settings)

@@ -10,7 +10,7 @@ import pytest
 from click.testing import CliRunner
 from cryptography.hazmat.primitives import serialization
 
-from tests.doubles.graph import CLIENT, Double, Fault, Hands, section
+from tests.doubles.graph import CLIENT, Double, Fault, Hands, make_section
 from tests.doubles.graph.login import TENANT, Application, Denied, make_certificate, write_parts
 from tests.support.channel_contract import PUBLIC, listen, make_channel
 from tests.support.companies import KEY
@@ -51,7 +51,7 @@ def test_app_signs_in_with_a_certificate(
     _, certificate = key_and_certificate
     file = write_parts(tmp_path, "longarc.pem", *key_and_certificate)
     double.login.applications[CLIENT] = Application(CLIENT, certificates=[certificate])
-    settings = section(double, certificate=str(file), password="")
+    settings = make_section(double, certificate=str(file), password="")
     # the token grants all rights that an application of the double has by default
     assert checks.read_permissions(auth.build_tokens(settings).get_token()) == list(Application(CLIENT).rights)
 
@@ -65,8 +65,8 @@ def test_private_key_of_the_certificate_may_have_a_passphrase(
     encrypted_key = key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, encryption)
     file = write_parts(tmp_path, "longarc.pem", encrypted_key, certificate)
     double.login.applications[CLIENT] = Application(CLIENT, certificates=[certificate])
-    assert auth.build_tokens(section(double, certificate=str(file), password="open sesame")).get_token()
-    assert "can't be used" in get_sign_in_error(section(double, certificate=str(file), password="wrong"))
+    assert auth.build_tokens(make_section(double, certificate=str(file), password="open sesame")).get_token()
+    assert "can't be used" in get_sign_in_error(make_section(double, certificate=str(file), password="wrong"))
 
 
 def test_certificate_that_the_app_does_not_know_is_refused(
@@ -75,7 +75,7 @@ def test_certificate_that_the_app_does_not_know_is_refused(
     _, other_certificate = make_certificate("other")
     double.login.applications[CLIENT] = Application(CLIENT, certificates=[other_certificate])
     file = write_parts(tmp_path, "longarc.pem", *key_and_certificate)
-    assert "700027" in get_sign_in_error(section(double, certificate=str(file), password=""))
+    assert "700027" in get_sign_in_error(make_section(double, certificate=str(file), password=""))
 
 
 def test_private_key_of_another_certificate_is_refused_without_a_request(
@@ -84,15 +84,17 @@ def test_private_key_of_another_certificate_is_refused_without_a_request(
     private_key, _ = key_and_certificate
     _, other_certificate = make_certificate("other")
     file = write_parts(tmp_path, "longarc.pem", private_key, other_certificate)
-    assert "does not belong" in get_sign_in_error(section(double, certificate=str(file), password=""))
+    assert "does not belong" in get_sign_in_error(make_section(double, certificate=str(file), password=""))
     assert double.login.requests == []
 
 
 @pytest.mark.parametrize("content", [b"", b"not a certificate", b"-----BEGIN PRIVATE KEY-----\nxx\n"])
 def test_invalid_or_missing_certificate_file_is_refused(double: Double, tmp_path: Path, content: bytes) -> None:
     file = write_parts(tmp_path, "longarc.pem", content)
-    assert "PEM" in get_sign_in_error(section(double, certificate=str(file), password=""))
-    assert "can't be read" in get_sign_in_error(section(double, certificate=str(tmp_path / "none.pem"), password=""))
+    assert "PEM" in get_sign_in_error(make_section(double, certificate=str(file), password=""))
+    assert "can't be read" in get_sign_in_error(
+        make_section(double, certificate=str(tmp_path / "none.pem"), password="")
+    )
 
 
 @pytest.mark.parametrize(
@@ -111,36 +113,36 @@ def test_error_names_the_wrong_setting(
     double: Double, changed_settings: dict[str, Any], application_fields: dict[str, Any], expected_text: str
 ) -> None:
     double.login.applications[CLIENT] = Application(CLIENT, **application_fields)
-    assert expected_text in get_sign_in_error(section(double, **changed_settings))
+    assert expected_text in get_sign_in_error(make_section(double, **changed_settings))
 
 
 @pytest.mark.parametrize("code", sorted(auth._REMEDIES))
 def test_each_known_error_code_has_a_remedy(double: Double, code: int) -> None:
     double.login.refusal = Denied("invalid_client", code, "No.", 401)
-    text = get_sign_in_error(section(double))
+    text = get_sign_in_error(make_section(double))
     assert str(code) in text and text.endswith(".")
 
 
 def test_text_of_an_unknown_error_code_is_repeated(double: Double) -> None:
     double.login.refusal = Denied("invalid_client", 123456, "Something new.", 401)
-    assert "Something new" in get_sign_in_error(section(double))
+    assert "Something new" in get_sign_in_error(make_section(double))
 
 
 def test_busy_sign_in_service_is_unavailable(double: Double) -> None:
     double.login.refusal = Denied("temporarily_unavailable", 90033, "Later.", 503)
     with pytest.raises(Unavailable):
-        auth.build_tokens(section(double)).get_token()
+        auth.build_tokens(make_section(double)).get_token()
 
 
 def test_unreachable_sign_in_service_is_unavailable(double: Double) -> None:
     with pytest.raises(Unavailable, match="authority"):
-        auth.build_tokens({**section(double), "authority": UNREACHABLE_URL}).get_token()
+        auth.build_tokens({**make_section(double), "authority": UNREACHABLE_URL}).get_token()
     with pytest.raises(Unavailable, match="TLS"):
-        auth.build_tokens({**section(double), "ca_file": ""}).get_token()
+        auth.build_tokens({**make_section(double), "ca_file": ""}).get_token()
 
 
 def test_token_is_requested_once_unless_a_fresh_one_is_required(double: Double) -> None:
-    tokens = auth.build_tokens(section(double))
+    tokens = auth.build_tokens(make_section(double))
     first = tokens.get_token()
     assert tokens.get_token() == first
     assert tokens.get_token(fresh=True) != first
@@ -149,12 +151,12 @@ def test_token_is_requested_once_unless_a_fresh_one_is_required(double: Double) 
 
 def test_secret_and_token_are_in_no_error_text_and_no_log(double: Double, caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level("DEBUG")
-    invalid_provider = calendar.build_calendar(section(double, password="hunter2-hunter2"))
+    invalid_provider = calendar.build_calendar(make_section(double, password="hunter2-hunter2"))
     with pytest.raises(Permanent) as error_info:
         invalid_provider.find("dana@corp.example", UNUSED_KEY)
     assert "hunter2" not in str(error_info.value) + caplog.text
     double.world.add_person(DANA)
-    valid_provider = calendar.build_calendar(section(double))
+    valid_provider = calendar.build_calendar(make_section(double))
     valid_provider.find(DANA, UNUSED_KEY)
     [token] = double.login.grants
     assert token not in caplog.text
@@ -169,7 +171,7 @@ def account_section(double: Double, tmp_path: Path) -> dict[str, Any]:
     double.world.add_person(DANA, "Europe/Berlin")
     double.login.signed_in = DANA
     file = str(tmp_path / "var" / "account")
-    return section(
+    return make_section(
         double, account=DANA, account_file=file, seal=Seal([generate_key()]), password="", tenant="organizations"
     )
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from tests.doubles.graph import Double, Hands, section
+from tests.doubles.graph import Double, Hands, make_section
 from tests.support.mailer_contract import MailerContract
 from tests.support.provider_contract import CalendarContract, TextContract
 from worker.providers.outlook import calendar as outlook
@@ -28,7 +28,7 @@ class TestOutlookOrganizers(CalendarContract):
 
     @pytest.fixture
     def provider(self, double: Double, hands: Hands) -> Iterator[OutlookCalendar]:
-        calendar = outlook.build_calendar(section(double, organizers=lambda _: set(double.world.mailboxes)))
+        calendar = outlook.build_calendar(make_section(double, organizers=lambda _: set(double.world.mailboxes)))
         yield calendar
         calendar.close()
 
@@ -52,7 +52,7 @@ class TestOutlookMail(_Inbox, MailerContract):
     @pytest.fixture
     def mailer(self, double: Double) -> GraphMailer:
         double.world.add_person("dana@example.org")
-        return outlook.build_mailer(section(double, sender="dana@example.org"))
+        return outlook.build_mailer(make_section(double, sender="dana@example.org"))
 
 
 class TestOutlookMailExactlyOnce(_Inbox, MailerContract):
@@ -61,7 +61,7 @@ class TestOutlookMailExactlyOnce(_Inbox, MailerContract):
     @pytest.fixture
     def mailer(self, double: Double) -> GraphMailer:
         double.world.add_person("dana@example.org")
-        settings = section(double, sender="dana@example.org", exactly_once=True)
+        settings = make_section(double, sender="dana@example.org", exactly_once=True)
         application = double.login.applications[settings["client_id"]]
         application.rights = (*application.rights, "Mail.ReadWrite")
         return outlook.build_mailer(settings)

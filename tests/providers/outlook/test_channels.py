@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from tests.doubles.graph import CLIENT, Double, Fault, Hands, Mishap, section
+from tests.doubles.graph import CLIENT, Double, Fault, Hands, Mishap, make_section
 from tests.doubles.graph.login import Application
 from tests.doubles.graph.subscriptions import Subscription, Subscriptions
 from tests.support.channel_contract import PUBLIC, ChannelContract, Listener, listen, make_channel
@@ -148,7 +148,7 @@ def test_subscription_is_recognized_by_any_name_of_the_calendars_owner(
     mailbox.sign_in = "Dana.Signs.In@corp.example.org".casefold()
     identities = InMemoryIdentities()
     identities.learn(dana, mailbox.sign_in)
-    old_provider = outlook.build_calendar(section(double, identities=identities))
+    old_provider = outlook.build_calendar(make_section(double, identities=identities))
     open_channel(old_provider, dana)
     assert get_only_subscription(double).given["resource"] == f"users/{mailbox.sign_in}/events"
 
@@ -158,7 +158,7 @@ def test_subscription_is_recognized_by_any_name_of_the_calendars_owner(
 
     new_identities = IdentitiesWithDirectoryId()
     new_identities.learn(dana, mailbox.sign_in)
-    new_provider = outlook.build_calendar(section(double, identities=new_identities))
+    new_provider = outlook.build_calendar(make_section(double, identities=new_identities))
     channel = open_channel(new_provider, dana)
     subscription = get_only_subscription(double)
     assert subscription.id == channel.remote_id
@@ -276,7 +276,7 @@ def test_refusal_names_the_permission_that_an_app_for_free_busy_lacks(double: Do
     with listen() as listener:
         double.subscriptions.routes[PUBLIC] = listener.url
         double.login.applications[CLIENT] = Application(CLIENT, ("Calendars.ReadBasic",))
-        provider = outlook.build_calendar(section(double))
+        provider = outlook.build_calendar(make_section(double))
         text = get_refusal_text(provider, hands.person(), Forbidden)
         provider.close()
     assert "Calendars.Read" in text and "RBAC" in text
@@ -287,7 +287,7 @@ def test_no_channel_is_opened_during_the_pause_of_a_retry_after(
 ) -> None:
     """The pause holds for every request to that mailbox."""
     clock = SteppedClock(datetime(2027, 3, 1, tzinfo=UTC))
-    provider = outlook.build_calendar(section(double, limiter=Limiter(clock)))
+    provider = outlook.build_calendar(make_section(double, limiter=Limiter(clock)))
     dana = hands.person()
     double.faults.append(Fault("POST", "subscriptions$", 429, headers=(("Retry-After", "120"),)))
     assert "limits the rate" in get_refusal_text(provider, dana, RateLimited)

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from tests.doubles.graph import Double, Hands, section
+from tests.doubles.graph import Double, Hands, make_section
 from tests.doubles.graph.schema import Schema, SchemaError
 from tests.support.drafts import WINDOW, at  # `span(5, 9)` is 9:00-10:00 UTC on 5 March 2027, `at(5, 9)` its start
 from tests.support.outlook import request_with_token
@@ -120,7 +120,7 @@ def test_all_day_event_spans_the_day_in_the_owners_zone(
 ) -> None:
     """The zone is that of the people file (`zones`). When that names none, the zone of the mailbox is requested."""
     dana = double.world.add_person("dana@example.org", "America/New_York").address
-    provider = outlook.build_calendar(section(double, zones=zones, organizers=lambda _: {dana}))
+    provider = outlook.build_calendar(make_section(double, zones=zones, organizers=lambda _: {dana}))
     Hands(double).add_all_day(dana, date(2027, 3, 9), date(2027, 3, 9))
     [busy] = provider.free_busy([dana], WINDOW)[dana].busy
     assert (busy.span, double.counts["GET mailboxSettings"]) == (expected_span, expected_requests)

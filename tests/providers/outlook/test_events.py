@@ -7,7 +7,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from tests.doubles.graph import Double, Fault, Hands, section
+from tests.doubles.graph import Double, Fault, Hands, make_section
 from tests.support.drafts import WINDOW, draft, span  # `span(5, 9)` is 9:00-10:00 UTC on 5 March 2027
 from tests.support.outlook import events_of
 from worker.domain.model import Answer
@@ -126,7 +126,7 @@ def test_operator_is_alerted_when_teams_is_not_available(double: Double, hands: 
     """The service creates the event without a link, and without an error."""
     double.calendars.teams = "missing"
     alerts: list[tuple[str, str]] = []
-    settings = section(double, organizers=hands.organizers, alert_operator=lambda *alert: alerts.append(alert))
+    settings = make_section(double, organizers=hands.organizers, alert_operator=lambda *alert: alerts.append(alert))
     provider = outlook.build_calendar(settings)
     dana, sam = hands.person(), hands.person()
     provider.create(dana, draft(dana, sam))

@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from tests.doubles.graph import Double, Fault, Hands, section
+from tests.doubles.graph import Double, Fault, Hands, make_section
 from tests.support.drafts import UNUSED_KEY, draft, span  # `span(5, 9)` is 9:00-10:00 UTC on 5 March 2027
 from worker.clock import SteppedClock
 from worker.errors import AuthRevoked, Forbidden, InvalidResponse, NotFound, RateLimited, Unavailable
@@ -35,7 +35,7 @@ def test_double_throttles_more_than_four_requests_at_a_time(double: Double, hand
     """Two providers together exceed the limit that each keeps. So the test above can fail."""
     dana = hands.person()
     double.delay = 0.05
-    calendars = [outlook.build_calendar(section(double)) for _ in range(2)]
+    calendars = [outlook.build_calendar(make_section(double)) for _ in range(2)]
     errors: list[Exception] = []
 
     def send_request(calendar: OutlookCalendar) -> None:
@@ -56,7 +56,7 @@ def test_double_throttles_more_than_four_requests_at_a_time(double: Double, hand
 
 def test_no_request_is_sent_during_the_pause_of_a_retry_after(double: Double, hands: Hands) -> None:
     clock = SteppedClock(datetime(2027, 3, 1, tzinfo=UTC))
-    provider = outlook.build_calendar(section(double, limiter=Limiter(clock)))
+    provider = outlook.build_calendar(make_section(double, limiter=Limiter(clock)))
     dana = hands.person()
     double.faults.append(Fault("GET", "events", 429, code="TooManyRequests", headers=(("Retry-After", "120"),)))
     for _ in range(2):
@@ -127,7 +127,7 @@ def test_invalid_answer_raises_an_error_of_one_line(
 
 def test_refused_connection_is_unavailable_and_not_uncertain(double: Double) -> None:
     provider = outlook.build_calendar(
-        {**section(double), "endpoint": "http://127.0.0.1:9/v1.0"}
+        {**make_section(double), "endpoint": "http://127.0.0.1:9/v1.0"}
     )  # nothing listens there
     with pytest.raises(Unavailable) as error_info:
         provider.create("dana@example.org", draft("dana@example.org"))
@@ -150,7 +150,7 @@ def test_unreachable_mailbox_raises_an_error_with_a_remedy(
     double: Double, hands: Hands, cause: str, error: type[Exception], expected_text: str
 ) -> None:
     dana = hands.person()
-    settings = section(double)
+    settings = make_section(double)
     application = double.login.applications[settings["client_id"]]
     rights_before = application.rights
     if cause == "rights":

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from tests.doubles.graph import Double, Fault, Hands, section
+from tests.doubles.graph import Double, Fault, Hands, make_section
 
 # Times are in March 2027, in UTC: `at(5, 9)` is 9:00 on the 5th, and `span(5, 9)` the hour from then on.
 from tests.support.drafts import DAY, UNUSED_KEY, WINDOW, at, draft, span
@@ -150,7 +150,7 @@ def add_organizers(double: Double, hands: Hands, count: int) -> tuple[OutlookCal
     people = [hands.person() for _ in range(count)]
     for person in people:
         hands.add(person, span(5, 14))
-    return outlook.build_calendar(section(double, organizers=lambda person: {person} & set(people))), people
+    return outlook.build_calendar(make_section(double, organizers=lambda person: {person} & set(people))), people
 
 
 def test_many_organizers_are_read_in_batches_each_with_its_own_result(double: Double, hands: Hands) -> None:
@@ -208,7 +208,7 @@ def test_report_is_unknown_while_the_managers_calendar_cannot_be_read(double: Do
     """Without the organizer's calendar, our own event on the guest's calendar would count as another event."""
     dana, kim, sam, lee = (hands.person() for _ in range(4))
     organizers = {sam: [dana], lee: [kim], dana: [dana], kim: [kim]}
-    provider = outlook.build_calendar(section(double, organizers=lambda person: organizers[person]))
+    provider = outlook.build_calendar(make_section(double, organizers=lambda person: organizers[person]))
     events = [provider.create(manager, draft(manager, guest)) for manager, guest in ((dana, sam), (kim, lee))]
     double.faults.append(Fault("GET", dana, 503, "ServiceUnavailable"))
     free_busy = provider.free_busy([sam, lee], WINDOW)

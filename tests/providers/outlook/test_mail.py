@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from tests.doubles.graph import Double, Fault, section
+from tests.doubles.graph import Double, Fault, make_section
 from tests.support.drafts import letter
 from tests.support.outlook import mails_to_sam
 from worker.errors import Forbidden, Permanent, Unavailable
@@ -16,7 +16,7 @@ def test_mail_of_a_manager_is_sent_from_the_managers_mailbox(double: Double, exa
     for address in ("dana@example.org", "longarc@example.org"):
         double.world.add_person(address)
     fields = {"sender": "longarc@example.org", "as_author": True, "exactly_once": exactly_once}
-    settings = section(double, **fields)
+    settings = make_section(double, **fields)
     application = double.login.applications[settings["client_id"]]
     application.rights = (*application.rights, "Mail.ReadWrite")
     mailer = outlook.build_mailer(settings)
@@ -117,6 +117,6 @@ def test_check_reports_whether_mail_is_sent_at_most_once_or_exactly_once(
     [send_only_finding], [exactly_once_finding] = send_only_mailer.check(), exactly_once_mailer.check()
     assert send_only_finding.ok and "at most once" in send_only_finding.statement
     assert exactly_once_finding.ok and "exactly once" in exactly_once_finding.statement
-    double.login.applications[section(double)["client_id"]].rights = ("Mail.Send",)
-    [failed_finding] = outlook.build_mailer(section(double, sender="dana@example.org", exactly_once=True)).check()
+    double.login.applications[make_section(double)["client_id"]].rights = ("Mail.Send",)
+    [failed_finding] = outlook.build_mailer(make_section(double, sender="dana@example.org", exactly_once=True)).check()
     assert not failed_finding.ok and "Mail.ReadWrite" in failed_finding.remedy

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from tests.doubles.graph import Double, Hands, section
+from tests.doubles.graph import Double, Hands, make_section
 from tests.doubles.graph.state import Item
 
 # `span(5, 9)` is the hour from 9:00 UTC on 5 March 2027.
@@ -64,7 +64,7 @@ def hands(double: Double, identities: InMemoryIdentities) -> Hands:
 
 @pytest.fixture
 def provider(double: Double, hands: Hands, identities: InMemoryIdentities) -> Iterator[OutlookCalendar]:
-    calendar = outlook.build_calendar(section(double, organizers=hands.organizers, identities=identities))
+    calendar = outlook.build_calendar(make_section(double, organizers=hands.organizers, identities=identities))
     yield calendar
     calendar.close()
 
@@ -83,10 +83,10 @@ def test_update_without_a_change_of_guests_keeps_answers_and_invites_nobody(doub
     dana, sam = hands.person(), hands.person()
     double.world.mailboxes[sam].shown = form.format(name="sam")
     event_draft = draft(dana, sam)
-    event = outlook.build_calendar(section(double)).create(dana, event_draft)
+    event = outlook.build_calendar(make_section(double)).create(dana, event_draft)
     hands.answer(dana, sam, event_draft.key, Answer.ACCEPTED)
     double.world.invitations.clear()
-    new_provider = outlook.build_calendar(section(double))
+    new_provider = outlook.build_calendar(make_section(double))
     event_now = new_provider.find(dana, event_draft.key)
     assert event_now is not None
     new_provider.update(event_now.ref, event_draft)
@@ -111,7 +111,7 @@ def test_person_who_replaced_our_guest_does_not_count_as_our_guest(
     double: Double, identities: InMemoryIdentities
 ) -> None:
     hands = Hands(double)
-    provider = outlook.build_calendar(section(double, identities=identities))
+    provider = outlook.build_calendar(make_section(double, identities=identities))
     dana, sam, kim = hands.person(), hands.person(), hands.person()
     event_draft = draft(dana, sam)
     event = provider.create(dana, event_draft)
@@ -153,7 +153,7 @@ def test_our_event_is_recognized_on_the_guests_calendar(
     mailboxes = double.world.mailboxes
     identities = InMemoryIdentities({person: [mailboxes[person].sign_in] for person in (dana, sam)})
     new_provider = outlook.build_calendar(
-        section(double, organizers=lambda _: {dana}, local_people=[dana, sam], identities=identities)
+        make_section(double, organizers=lambda _: {dana}, local_people=[dana, sam], identities=identities)
     )
     assert [event.key for event in new_provider.changes(sam, None, WINDOW).events] == [event_draft.key]
     assert [busy.key for busy in new_provider.free_busy([dana, sam], WINDOW)[sam].busy] == [event_draft.key]
@@ -165,7 +165,7 @@ def test_mailbox_is_reached_by_the_directory_id(double: Double) -> None:
     mailbox = double.world.mailboxes[dana]
     mailbox.sign_in = "d.example@corp.example.org"
     identities = InMemoryIdentities(directory_ids={dana: mailbox.directory_id})
-    provider = outlook.build_calendar(section(double, identities=identities))
+    provider = outlook.build_calendar(make_section(double, identities=identities))
     event = provider.create(dana, draft(dana))
     assert event.organizer == dana
     assert all(mailbox.directory_id in path for _, path, _ in double.seen)
@@ -178,7 +178,7 @@ def test_changed_sign_in_name_is_found_again(double: Double) -> None:
     identities = InMemoryIdentities(
         {dana: ["old@corp.example.org", "new@corp.example.org"]}, directory_ids={dana: "not-of-this-tenant"}
     )
-    provider = outlook.build_calendar(section(double, identities=identities))
+    provider = outlook.build_calendar(make_section(double, identities=identities))
     for name in ("old@corp.example.org", "new@corp.example.org"):
         mailbox.sign_in = name
         assert provider.find(dana, UNUSED_KEY) is None
@@ -188,7 +188,7 @@ def test_mail_is_sent_from_a_mailbox_with_another_sign_in_name(double: Double) -
     mailbox = double.world.add_person("dana@example.org")
     mailbox.sign_in = "d.example@corp.example.org"
     identities = InMemoryIdentities({mailbox.address: [mailbox.sign_in]})
-    outlook.build_mailer(section(double, sender=mailbox.address, identities=identities)).send(
+    outlook.build_mailer(make_section(double, sender=mailbox.address, identities=identities)).send(
         letter("sam@example.org"), "k"
     )
     assert [to for to, _ in double.mails.outbox] == ["sam@example.org"]
@@ -211,7 +211,7 @@ def test_unknown_sign_in_name_is_refused_with_a_remedy(double: Double) -> None:
     hands = Hands(double)
     dana = hands.person()
     double.world.mailboxes[dana].sign_in = "d.example@corp.example.org"
-    provider = outlook.build_calendar(section(double))
+    provider = outlook.build_calendar(make_section(double))
     with pytest.raises(NotFound, match="aliases") as error_info:
         provider.create(dana, draft(dana))
     assert "\n" not in str(error_info.value)
@@ -227,7 +227,7 @@ def test_each_person_in_a_batch_is_reached_by_the_known_name(double: Double) -> 
     double.world.mailboxes[people[2]].sign_in = "two@corp.example.org"
     for person in people:
         hands.add(person, span(5, 14))
-    provider = outlook.build_calendar(section(double, organizers=lambda person: {person}, identities=identities))
+    provider = outlook.build_calendar(make_section(double, organizers=lambda person: {person}, identities=identities))
     free_busy = provider.free_busy(people, WINDOW)
     assert [len(free_busy[person].busy) for person in people] == [1, 1, 0, 1]
     assert not free_busy[people[2]].is_known and "aliases" in free_busy[people[2]].reason
@@ -242,7 +242,9 @@ def test_check_tries_the_free_busy_of_a_report_outside_the_apps_scope(double: Do
     dana, sam, kim = hands.person(), hands.person(), hands.person()
     managers_by_report: Mapping[Address, set[Address]] = {sam: {dana}, kim: {dana}}
     provider = outlook.build_calendar(
-        section(double, local_people=[dana, sam, kim], organizers=lambda person: managers_by_report.get(person, set()))
+        make_section(
+            double, local_people=[dana, sam, kim], organizers=lambda person: managers_by_report.get(person, set())
+        )
     )
     double.blocked.add(sam)
     [finding] = [finding for finding in provider.check(dana) if "The free/busy of" in finding.statement]
