@@ -269,6 +269,44 @@ def test_misspelt_heading_is_one_problem_and_not_also_a_missing_heading() -> Non
     assert "Did you mean" in get_only_problem(FULL_FILE.replace("we will review", "to review"))
 
 
+@pytest.mark.parametrize(
+    ("heading", "part"),
+    [
+        ("My commitments", "manager"),
+        ("The manager's commitments", "manager"),
+        ("Report's commitments", "report"),
+        ("Her commitments", "report"),
+        ("HIS COMMITMENTS", "report"),
+    ],
+)
+def test_usual_headings_of_commitments_are_understood(heading: str, part: str) -> None:
+    """They stand for the heading that they replace, and no commitment changes its owner."""
+    usual = {"manager": "## Manager's commitments", "report": "## Their commitments"}[part]
+    assert usual in FULL_FILE
+    contract = parse_contract(FULL_FILE.replace(usual, f"## {heading}"), "c.md")
+    assert contract == parse_contract(FULL_FILE, "c.md")
+
+
+@pytest.mark.parametrize("name", ["Sam's", "Dana's", "Your", "Our", "The employee's", "Direct report's", "Leader's"])
+def test_an_unknown_heading_of_commitments_is_never_taken_for_one_of_the_two(name: str) -> None:
+    """To suggest the heading of the manager for that of the report would give both the promises of the other."""
+    for usual in ("## Manager's commitments", "## Their commitments"):
+        assert get_only_problem(FULL_FILE.replace(usual, f"## {name} commitments")).endswith(
+            "Did you mean `## Their commitments`? Did you mean `## Manager's commitments`?"
+        )
+
+
+def test_a_german_heading_between_two_owners_is_taken_for_neither() -> None:
+    problem = get_only_problem(GERMAN_FILE.replace("## Meine Zusagen", "## Deine Zusagen"))
+    assert problem.endswith("Did you mean `## Zusagen deines Gegenübers`? Did you mean `## Zusagen der Führungskraft`?")
+
+
+def test_a_slip_in_a_heading_of_commitments_is_suggested_for_its_part_alone() -> None:
+    for usual, misspelt in (("Manager's", "Mangers"), ("Their", "Thier")):
+        problem = get_only_problem(FULL_FILE.replace(f"## {usual} commitments", f"## {misspelt} commitments"))
+        assert problem.endswith(f"This heading is not known. Did you mean `## {usual} commitments`?")
+
+
 def test_problem_of_a_repeated_heading_names_the_line_of_the_first() -> None:
     file_with_repeated_heading = FULL_FILE + "## The open question\nor this?\n"
     assert (
@@ -420,4 +458,5 @@ def test_each_heading_of_each_language_belongs_to_one_part() -> None:
         assert [line[3:] for line in language.blank_file.splitlines() if line.startswith("## ")] == list(
             language.headings.values()
         )
-        assert all(f"„{name}“" in language.blank_file for name in list(language.other_headings)[:2])
+        quotes = {"de": "„{}“", "en": "“{}”"}[language.code]
+        assert all(quotes.format(name) in language.blank_file for name in list(language.other_headings)[:2])

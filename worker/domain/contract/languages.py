@@ -69,6 +69,14 @@ ENGLISH = ContractLanguage(
     reviews=ContractPart.REVIEWS,
     question=ContractPart.QUESTION,
     progress=ContractPart.PROGRESS,
+    other_headings={
+        "Her commitments": ContractPart.REPORT,
+        "His commitments": ContractPart.REPORT,
+        "Report's commitments": ContractPart.REPORT,
+        "The report's commitments": ContractPart.REPORT,
+        "My commitments": ContractPart.MANAGER,
+        "The manager's commitments": ContractPart.MANAGER,
+    },
     by="by",
     none="none",
     support="support",
@@ -88,13 +96,14 @@ ENGLISH = ContractLanguage(
 
 ## Their commitments
 
-<!-- What {report} will do. -->
+<!-- What {report} will do. “Her commitments” and “His commitments” are understood as well. -->
 -
 
 ## Manager's commitments
 
 <!-- What you will do, as far as it is yours to do: you can speak for a promotion, the outcome is not yours to promise.
-     An introduction, a piece of work to lead, feedback on a named skill, a word with your own manager, a mentor. -->
+     An introduction, a piece of work to lead, feedback on a named skill, a word with your own manager, a mentor.
+     “My commitments” is understood as well. -->
 -
 
 ## What we will review

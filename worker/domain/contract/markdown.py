@@ -7,12 +7,12 @@ logs, and content is confidential (R-23).
 
 import re
 import unicodedata
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date
-from difflib import get_close_matches
 
-from worker.domain.contract.languages import CONTRACT_LANGUAGES, ENGLISH, ContractLanguage, ContractPart
+from worker.domain.contract.headings import detect_language, find_similar_parts, parse_heading
+from worker.domain.contract.languages import CONTRACT_LANGUAGES, ContractLanguage, ContractPart
 from worker.domain.model import Contract, ReviewPoint, WrittenCommitment
 from worker.errors import Problem, Problems
 
@@ -28,8 +28,6 @@ _DASH = "[-\u2010\u2011\u2013]"
 _DATE = rf"(\d{{4}}){_DASH}(\d{{1,2}}){_DASH}(\d{{1,2}})"
 #: A date in the German format: 15.2.2027.
 _GERMAN_DATE = r"(\d{1,2})\. ?(\d{1,2})\. ?(\d{4})"
-#: A line that may be a heading: `## The open question`. The groups are the `#` signs, the space after and the name.
-_HEADING = re.compile(r"(#{1,6})(\s*)(.*?)[\s#:]*")
 #: A list item: `- text`. The group is the text, which is None for a bare `-`.
 _ITEM = re.compile(r"[-*+•](?:\s+(.*))?")
 #: The keywords that begin a detail of a commitment, in all languages, and the field of `WrittenCommitment` for each.
@@ -179,9 +177,9 @@ def _split_sections(lines: Sequence[str], add_problem: _AddProblem) -> dict[Cont
     section_lines: list[_Line] | None = None  # the lines of the current section; None before the first heading
     has_stray_text = False  # whether there is text before the first heading
     content_lines = list(_iterate_content_lines(lines, add_problem))
-    language = _detect_language(line.text for line in content_lines)
+    language = detect_language(line.text for line in content_lines)
     for line in content_lines:
-        heading = _parse_heading(line.text)
+        heading = parse_heading(line.text)
         if heading is None:
             if section_lines is None and not has_stray_text:
                 has_stray_text = True
@@ -202,12 +200,6 @@ def _split_sections(lines: Sequence[str], add_problem: _AddProblem) -> dict[Cont
     return sections
 
 
-def _detect_language(lines: Iterable[str]) -> ContractLanguage:
-    """Return the language of the first heading that is known; English when no heading is."""
-    names = (_normalize_heading(match[3]) for line in lines if (match := _HEADING.fullmatch(line.strip())))
-    return next((_PARTS_BY_HEADING[name][1] for name in names if name in _PARTS_BY_HEADING), ENGLISH)
-
-
 def _open_section(
     sections: dict[ContractPart, _Section],
     part: ContractPart | None,
@@ -223,11 +215,9 @@ def _open_section(
     """
     if part is None:
         remedy = "Use only the headings " + ", ".join(f"`## {heading}`" for heading in language.headings.values()) + "."
-        similar = get_close_matches(_normalize_heading(line.text), _PARTS_BY_HEADING, n=1, cutoff=0.6)
-        if similar:
-            likely_part, likely_language = _PARTS_BY_HEADING[similar[0]]
-            misspelled_parts.add(likely_part)
-            remedy = f"Did you mean `## {likely_language.headings[likely_part]}`?"
+        if similar := find_similar_parts(line.text):
+            misspelled_parts.update(similar)
+            remedy = " ".join(f"Did you mean `## {heading}`?" for heading in similar.values())
         add_problem(line.number, "This heading is not known.", remedy)
         return []
     if part in sections:
@@ -273,30 +263,6 @@ def _strip_comments(lines: Sequence[str], add_problem: _AddProblem) -> Mapping[i
     if comment_start:  # to people, comments are called notes, as in the blank file
         add_problem(comment_start, "The note that opens here is never closed.", "Close it with `-->`, or delete it.")
     return stripped
-
-
-def _normalize_heading(text: str) -> str:
-    """Return the heading in lower case, with only its letters, digits and blanks."""
-    return "".join(character for character in text.casefold() if character.isalnum() or character == " ").strip()
-
-
-#: The part and the language of each heading, by the normalized heading.
-_PARTS_BY_HEADING: Mapping[str, tuple[ContractPart, ContractLanguage]] = {
-    _normalize_heading(name): (part, language)
-    for language in CONTRACT_LANGUAGES.values()
-    for name, part in (*((name, part) for part, name in language.headings.items()), *language.other_headings.items())
-}
-
-
-def _parse_heading(text: str) -> tuple[ContractPart | None, int] | None:
-    """Return the part of a heading (None if the heading is unknown) and its level; None if the line is no heading."""
-    match = _HEADING.fullmatch(text)
-    if match is None:
-        return None
-    level, space, name = len(match[1]), match[2], _normalize_heading(match[3])
-    part = _PARTS_BY_HEADING[name][0] if name in _PARTS_BY_HEADING else None
-    # `#word` is a heading only if it is known. `##` alone is an unknown heading.
-    return (part, level) if part or space or not name else None
 
 
 # --- from lines to items --------------------------------------------------------------------------------------------
