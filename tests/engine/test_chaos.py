@@ -36,6 +36,8 @@ from worker.store.store import Store
 
 PAIRS, DAYS, STEP, KILLS = (60, 14, 2 * HOUR, 60) if FULL else (2, 1, 8 * HOUR, 2)
 PROCESSES = 3
+#: Longer than the leases of a process that was killed, whose work others can then take over.
+AFTER_LEASE = 11 * MINUTE
 #: After half a day, in which sessions are booked, time jumps to this instant shortly before the first sessions.
 FIRST_SESSIONS_NEAR = datetime.fromisoformat("2026-09-28T06:00Z")
 
@@ -207,7 +209,7 @@ def test_days_with_faults_lose_no_mail_and_double_only_contract_summaries(
     ):
         injector.active = choose_faults(dice, rounds)
         run_round(company, injector, postgres, dice)
-        step = dice.choice((STEP, STEP, 11 * MINUTE, 2 * STEP))
+        step = dice.choice((STEP, STEP, AFTER_LEASE, 2 * STEP))
         company.at, simulated_time, rounds = company.at + step, simulated_time + step, rounds + 1
         if simulated_time > DAY / 2:
             company.at = max(company.at, FIRST_SESSIONS_NEAR)

@@ -71,7 +71,7 @@ def list_our_events(servers: EmbeddedServers, email: str) -> list[Event]:
 def test_booking_with_a_failed_copy_ends_with_one_event_on_each_calendar(
     servers: EmbeddedServers, fault: Fault, tmp_path: Path
 ) -> None:
-    """R-1: this holds whether or not the server stored the copy, and whether or not it answered."""
+    """R-1: the session has its event, whether or not the server stored the copy, and whether or not it answered."""
     url = f"sqlite:///{tmp_path / 'longarc.db'}"
     migrate(url)
     company_settings = settings(

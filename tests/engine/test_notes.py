@@ -65,11 +65,13 @@ def create_contract_office(database_url: str) -> Iterator[Office]:
 
 
 def list_career_sessions(office: Office) -> list[Session]:
+    """Let the program do what is due, and return the career sessions of Dana and Sam."""
     office.tick()
     return [s for s in office.store.queries.list_sessions(PAIR) if s.kind == "career"]
 
 
 def get_part(office: Office, topic: Topic) -> Session:
+    """Return the part of the series with that topic; the first is about now, the others about direction and gap."""
     return next(s for s in list_career_sessions(office) if s.topic is topic)
 
 

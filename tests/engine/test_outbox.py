@@ -94,7 +94,7 @@ def test_after_an_outage_one_event_is_created_and_each_mail_is_sent_once(office:
 
 
 def test_an_event_that_waited_over_five_minutes_is_planned_again(office: Office) -> None:
-    """T-2: the time that was free when the session was booked may be taken by now."""
+    """T-2: a session is never put on busy time, and the time that was free at first may be taken by now."""
     office.calendar.fail = Fails(Unavailable, "create", times=3)  # the waits after them are 1, 2 and 4 minutes
     office.tick()
     session = office.session()

@@ -34,6 +34,7 @@ PRIYA = "priya@corp.example"
 
 
 def ask(office: Office, number: int = 0) -> ThirdVoice:
+    """Have Sam ask Priya the question with that number."""
     return office.worker.third_voices.ask(office.persons[SAM], PRIYA, f"Question {number}?")
 
 
