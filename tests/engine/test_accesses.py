@@ -77,7 +77,7 @@ def test_accesses_at_night_share_one_mail_in_the_morning(office: Office) -> None
         office.worker.contracts.record_access(PAIR, OnBehalf(ContentAccess.SHOW_CONTRACT, SAM, reason))
         office.run(40 * MINUTE)
     assert office.mails("content_accessed") == []
-    office.run_to(START + DAY + 20 * MINUTE)
+    office.run_to(START + DAY + 20 * MINUTE)  # twenty minutes after the next mail hours have begun
     mails = office.mails("content_accessed")
     assert {get_reader(mail) for mail in mails} == {DANA, SAM} and len(mails) == 2
     assert all("It is late" in texts([mail]) and "It is later" in texts([mail]) for mail in mails)

@@ -111,7 +111,7 @@ def test_machines_with_wrong_clocks_do_not_delay_alerts(office: Office) -> None:
     """A machine whose clock is ahead may add alerts and digests of later times. They do not hold back others."""
     add_alert(office.store, "sync:ahead", "By a clock that is ahead.", 2)
     add_alert(office.store, "sync:right", "By a clock that is right.")
-    office.clock.move_to(START + 63 * MINUTE)
+    office.clock.move_to(START + 63 * MINUTE)  # the digest follows the alert of minute 2 after an hour
     office.tick()
     assert len(office.mails("operator_alert")) == 2  # the first alert and the digest
     add_alert(office.store, "sync:behind", "By a clock that is behind.", 60)

@@ -267,7 +267,7 @@ def test_two_workers_create_one_event(office: Office) -> None:
     def stall(operation: str) -> None:
         if operation == "create":
             office.calendar.fail = None
-            office.clock.advance(4 * MINUTE)
+            office.clock.advance(LEASE - MINUTE)
             other.tick()
             assert not other.store.outbox.claim(office.clock(), "third", office.clock() + LEASE, limit=10)
             office.clock.advance(MINUTE)

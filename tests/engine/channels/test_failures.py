@@ -96,7 +96,7 @@ def test_another_process_completes_the_channels_after_a_kill_at_any_call(can_ren
             was_killed = False
             for _ in range(2):
                 try:
-                    office.run(5 * DAY)
+                    office.run(5 * DAY)  # long enough for a renewal of each channel
                 except ProcessEnded:
                     was_killed = True
                     office.worker = office.add_worker("second")

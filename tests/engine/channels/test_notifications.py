@@ -120,7 +120,7 @@ def test_a_notification_for_another_installation_is_refused(office: NotifyingOff
 def test_a_notification_of_a_closed_channel_is_refused(office: NotifyingOffice) -> None:
     office.prove_channels()
     (old,) = office.calendar.channels_of(DANA)
-    office.run(5 * DAY)
+    office.run(5 * DAY)  # by then the channel, whose life is seven days, was replaced
     assert office.watched_calendar().id != old.id
     assert office.channels.accept(Notification(old.token, NotificationKind.CHANGED)) is None
 
