@@ -25,6 +25,8 @@ def make_settings() -> Settings:
 
 
 SAM_PAIR = PairId(DANA, SAM)
+#: Longer than the program takes to send an invitation mail about what has changed.
+TIME_TO_INVITE = 2 * HOUR
 
 
 class Company(Office):
@@ -62,7 +64,7 @@ def parse_calendar_part(email: EmailMessage) -> tuple[str, Any]:
 
 
 def test_r2_a_report_on_another_service_gets_an_invitation_that_asks_for_a_reply(company: Company) -> None:
-    company.run(2 * HOUR)
+    company.run(TIME_TO_INVITE)
     (email,) = company.list_mails_to_sam()
     method, event = parse_calendar_part(email)
     session = company.session(pair_id=SAM_PAIR)
@@ -74,15 +76,16 @@ def test_r2_a_report_on_another_service_gets_an_invitation_that_asks_for_a_reply
     assert event["SEQUENCE"] == 0
     assert not [name for name in event if str(name).startswith("X-LONGARC")]
     assert email.get_content_type() == "multipart/alternative"
-    assert len(company.events()) == 2  # the event with Kim is on the calendar, and Kim gets no mail
+    # the events with Sam and Kim; the calendar server invites Kim, who gets no mail
+    assert len(company.events()) == 2
 
 
 def test_an_update_has_the_same_uid_and_a_higher_sequence(company: Company) -> None:
-    company.run(2 * HOUR)
+    company.run(TIME_TO_INVITE)
     session = company.session(pair_id=SAM_PAIR)
     assert session.start is not None
     company.calendar.move(DANA, session.key, Span(session.span.start + DAY, session.span.end + DAY))
-    company.run(2 * HOUR)
+    company.run(TIME_TO_INVITE)
     first, second = (parse_calendar_part(email)[1] for email in company.list_mails_to_sam())
     assert second["UID"] == first["UID"]
     assert second["SEQUENCE"] > first["SEQUENCE"]
@@ -90,7 +93,7 @@ def test_an_update_has_the_same_uid_and_a_higher_sequence(company: Company) -> N
 
 
 def test_a_paused_pair_gets_a_cancellation_with_the_same_uid(company: Company) -> None:
-    company.run(2 * HOUR)
+    company.run(TIME_TO_INVITE)
     invited_event = parse_calendar_part(company.list_mails_to_sam()[0])[1]
     company.store.people.set_paused(SAM_PAIR, is_paused=True, now=company.clock())
     company.run(HOUR)
@@ -103,19 +106,19 @@ def test_a_paused_pair_gets_a_cancellation_with_the_same_uid(company: Company) -
 
 
 def test_a_change_of_format_withdraws_the_invitation(company: Company) -> None:
-    """R-4, R-8: an outbox run that deletes the event before the sweep still sends the withdrawal to the report."""
-    company.run(2 * HOUR)
+    """R-4, R-8: the report gets the withdrawal also when the event is deleted before the pair is planned again."""
+    company.run(TIME_TO_INVITE)
     invited_event = parse_calendar_part(company.list_mails_to_sam()[0])[1]
     company.worker.actions.choose_format(SAM_PAIR, Format.SERIES)
-    company.worker.outbox.run("other")
+    company.worker.outbox.run(holder="other")
     company.run(HOUR)
     withdrawn_events = [parse_calendar_part(mail)[1] for mail in company.list_mails_to_sam(WITHDRAWAL)]
     assert [event["UID"] for event in withdrawn_events] == [invited_event["UID"]]
 
 
 def test_a_session_held_earlier_withdraws_its_invitation(company: Company) -> None:
-    """R-8"""
-    company.run(2 * HOUR)
+    """R-8: the two met a day after planning, long before the booked time, which is free again."""
+    company.run(TIME_TO_INVITE)
     session = company.session(pair_id=SAM_PAIR)
     company.clock.advance(DAY)
     company.worker.actions.record_held(session.id, company.clock())

@@ -20,9 +20,10 @@ from worker.mail.samples import (
 
 
 def test_the_request_holds_a_template_that_parses_once_it_is_filled_in() -> None:
-    """R-14, R-16"""
+    """R-14, R-16: the template has the four parts of a contract, and the mail names the command that records it."""
     mail = render(replace(TO_MANAGER, name="contract_request", deadline=NOW + timedelta(days=2)))
     start, end = mail.text.index("## Their commitments"), mail.text.index("Then record the file")
+    # each `…` is a place to be filled in; the dates are there already
     contract = parse_contract(mail.text[start:end].replace("…", "introduce Sam to Priya"), "contract.md")
     assert len(contract.report) == len(contract.manager) == len(contract.reviews) == 1
     assert contract.question == "introduce Sam to Priya"
@@ -32,9 +33,9 @@ def test_the_request_holds_a_template_that_parses_once_it_is_filled_in() -> None
 
 
 def test_contract_reminders_become_firmer_without_blame() -> None:
-    """R-15, T-7: each of the five mails has another text; the last three have the word late in the subject."""
+    """R-15, T-7: each of the five mails has another text; the last three leave after the deadline, and say so."""
     context = replace(TO_MANAGER, name="contract_reminder", deadline=NOW + timedelta(days=2))
-    mails = [render(replace(context, reminder=number)) for number in range(1, 6)]  # the last three are late
+    mails = [render(replace(context, reminder=number)) for number in range(1, 6)]
     assert len({mail.text for mail in mails}) == 5
     assert mails[0].says("There is still time.")
     assert mails[1].says("the 48 hours are over soon")
@@ -65,7 +66,7 @@ def test_the_summary_begins_with_progress_and_has_the_four_parts() -> None:
 
 
 def test_the_manager_gets_the_summary_that_the_report_received() -> None:
-    """R-14, R-23"""
+    """R-14, R-23: word for word, below a line that says so. Both people are in one time zone here."""
     report = replace(SAM, zone=DANA.zone)
     to_report = render_summary(report=report, to=report)
     to_manager = render_summary(report=report, to=DANA)
@@ -75,7 +76,7 @@ def test_the_manager_gets_the_summary_that_the_report_received() -> None:
 
 def test_the_summary_flags_commitments_due_within_seven_days() -> None:
     """R-21: a commitment due in seven days is flagged, one due in eight days is not."""
-    due = NOW.date() + timedelta(days=7)
+    due = NOW.date() + timedelta(days=7)  # November 10
     soon, later = (WrittenCommitment(text="call", due=day) for day in (due, due + timedelta(days=1)))
     assert render_summary(contract=Contract(manager=(soon,))).says("by Tuesday, November 10: within the week")
     assert render_summary(contract=Contract(manager=(later,))).omits("within the week")
@@ -89,7 +90,7 @@ def test_the_summary_shows_support_and_success_of_a_commitment() -> None:
 
 
 def test_the_summary_of_a_revision_lists_the_changes() -> None:
-    """R-14"""
+    """R-14: both read what was moved, added and left out."""
     mail = render_summary(revision=2, previous=PREVIOUS_CONTRACT)
     assert mail.headers["Subject"] == "What we agreed, version 2"
     assert mail.says("Moved from Friday, November 27 to Friday, December 11: sketch the migration plan on two pages")
@@ -100,4 +101,5 @@ def test_the_summary_of_a_revision_lists_the_changes() -> None:
 
 
 def test_the_summary_of_an_equal_revision_says_only_the_wording() -> None:
+    """In place of a list of changes it says that only the wording has changed."""
     assert render_summary(revision=2, previous=CONTRACT).says("Only the wording.")

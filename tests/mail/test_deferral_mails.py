@@ -32,6 +32,7 @@ OFFER_FIELDS: dict[str, Any] = {"options": OFFER.times, "offer": OFFER}
 
 
 def render_notice(count: int, **fields: object) -> Mail:
+    """Return the notice to the manager after so many deferrals of the session, unless `fields` name another reader."""
     context = replace(TO_MANAGER, name="deferral_notice", count=count, deferrals=DEFERRALS[:count])
     return render(replace(context, **fields))  # type: ignore[arg-type]
 
@@ -43,7 +44,7 @@ def test_deferral_notices_become_firmer_without_blame() -> None:
     assert first.says("It is on both your calendars now:")
     assert second.says("This is the second time it has moved.")
     assert third.headers["Subject"] == "Moved 3 times: your conversation with Sam needs you"
-    assert all(third.says(f"November {day}, 10:00 – 11:15 AM") for day in (5, 10, 11))
+    assert all(third.says(f"November {day}, 10:00 – 11:15 AM") for day in (5, 10, 11))  # the times of OFFER
     assert third.says("Please choose one that will hold.")
     assert third.says("tell Sam what stands in the way")
     assert all(mail.omits(word) for mail in (first, second, third) for word in ("fault", "fail", "again and again"))
@@ -78,14 +79,15 @@ def test_the_notice_to_the_report_omits_the_managers_reason(cause: DeferralCause
         for number in range(1, count + 1)
     )
     mail = render_notice(count, deferrals=deferrals, to=SAM, **OFFER_FIELDS)
-    assert mail.says("November 10 had to move.")
+    assert mail.says("November 10 had to move.")  # the day of OPTIONS[0]
+    # the texts that name nobody, and that with Dana's name
     cause_texts = [text for text in CAUSE_TEXTS[cause] if "%" not in text] + [CAUSE_TEXTS[cause][1] % {"who": "Dana"}]
     assert all(mail.omits(text) for text in cause_texts)
     assert mail.omits("The reasons")
 
 
 def test_the_notice_to_the_manager_hides_an_absence_of_the_report() -> None:
-    """T-12: it says no more than free/busy shows."""
+    """T-12: it says no more than free/busy shows, which is that the report is busy."""
     absence = Deferral(session=SESSION.id, number=1, at=NOW, cause=DeferralCause.OUT_OF_OFFICE, who=SAM.email)
     mail = render_notice(1, deferrals=(absence,))
     assert mail.says("that time is no longer free for Sam")
@@ -93,7 +95,7 @@ def test_the_notice_to_the_manager_hides_an_absence_of_the_report() -> None:
 
 
 def test_r18_a_notice_about_a_move_by_hand_quotes_the_report_and_has_no_count() -> None:
-    """R-18, T-11: a move by hand does not count as a deferral."""
+    """R-18, T-11: a move by hand does not count as a deferral. Moves have negative numbers of their own."""
     move = Deferral(session=SESSION.id, number=-1, at=NOW, cause=DeferralCause.MOVED, who=SAM.email, was=OPTIONS[0])
     mail = render_notice(
         0, deferrals=(move,), deferral_reasons={-1: "School starts that week."}, has_deferral_reason=True
@@ -104,7 +106,7 @@ def test_r18_a_notice_about_a_move_by_hand_quotes_the_report_and_has_no_count() 
 
 
 def test_the_notice_offers_two_other_times_to_both() -> None:
-    """R-38, T-12: the end of the offer is in the reader's time zone; the booked time is not offered again."""
+    """R-38, T-12: the offer ends at 16:20 UTC, in the reader's time zone; the booked time is not offered again."""
     links = {"choose": "https://longarc.example/choose"}
     to_manager, to_report = (
         render_notice(1, **OFFER_FIELDS, links=links),
@@ -129,7 +131,7 @@ def test_other_times_are_in_order_and_a_single_time_is_in_the_singular() -> None
 
 
 def test_the_third_notice_tells_the_report_that_the_manager_has_to_choose() -> None:
-    """T-12, R-10."""
+    """T-12, R-10: the report does not have to choose."""
     mail = render_notice(3, **OFFER_FIELDS, to=SAM)
     assert mail.says("Dana has been asked to choose a time that holds")
     assert mail.headers["Subject"] == "Moved 3 times: your conversation with Dana"
@@ -151,7 +153,7 @@ def test_the_third_deferral_within_a_week_asks_both_which_time_will_hold(to: Per
 
 @pytest.mark.parametrize("to", [DANA, SAM])
 def test_an_offer_names_whose_calendar_holds_a_displaced_event(to: Person) -> None:
-    """T-14: it does not name the event."""
+    """T-14: it does not name the event. Each of the three times displaces an event of one of the two, or of both."""
     mail = render(
         replace(
             TO_MANAGER,

@@ -4,7 +4,7 @@ Every mail is read as it arrives: serialized, parsed by the standard library, te
 """
 
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime, time, timedelta
 from itertools import combinations
 
 import pytest
@@ -99,12 +99,12 @@ def test_the_weekly_mail_names_due_dates_and_deadlines() -> None:
     missing_contract = next(line for line in full.news if line.kind == "contract")
     assert promise.commitment is not None and missing_contract.deadline is not None
     due = promise.commitment.commitment.due
-    today = datetime.combine(due, datetime.min.time(), UTC) + timedelta(hours=12)
+    today = datetime.combine(due, time(12), UTC)
     assert render(replace(full, news=(promise,), now=today)).says("not done yet, due today")
     assert render(replace(full, news=(promise,), now=today - timedelta(days=1))).says("within the week")
     mail_in_time, late_mail = (
         render(replace(full, news=(missing_contract,), now=missing_contract.deadline + timedelta(hours=hours)))
-        for hours in (-1, 1)
+        for hours in (-1, 1)  # before the deadline and after it
     )
     assert mail_in_time.says("Please by") and mail_in_time.omits("it was due on")
     assert late_mail.says("Still worth writing down; it was due on")
@@ -114,13 +114,13 @@ def test_the_weekly_mail_names_due_dates_and_deadlines() -> None:
 def test_r33_the_weekly_mail_asks_about_the_direction_before_a_review() -> None:
     """R-33: a manager with several reports gets no note before a review that has an event of its own."""
     full, _ = news_samples.iter_weeklies(replace(TO_MANAGER, name="weekly"))
-    session, review = (replace(full, news=(line,)) for line in full.news if line.kind == "talk")
-    assert render(review).says("Ask whether the direction still feels right")
-    assert render(session).omits("the direction still feels right")
+    about_career_session, about_review = (replace(full, news=(line,)) for line in full.news if line.kind == "talk")
+    assert render(about_review).says("Ask whether the direction still feels right")
+    assert render(about_career_session).omits("the direction still feels right")
 
 
 def test_the_overflow_mail_has_one_line_for_each_folded_mail() -> None:
-    """T-16: the line has no content, and a link when there are pages."""
+    """T-16: the line has no content, and a link when there are pages. Mails that may not be folded have no line."""
     full, single_line = news_samples.iter_overflows(replace(TO_MANAGER, name="overflow"))
     assert all(line.kind in set(MailName) - NEVER_FOLDED - ANY_HOUR - REMINDERS for line in full.news)
     mail = render(full)
@@ -134,7 +134,7 @@ def test_the_overflow_mail_has_one_line_for_each_folded_mail() -> None:
 
 
 def test_each_prompt_has_three_wordings_without_a_common_sentence() -> None:
-    """T-5: a pair never gets the same wording twice in succession."""
+    """T-5: a pair never gets the same wording twice in succession. `variant` is the number of the wording."""
     for topic in Topic:
         session = replace(SESSION, topic=topic)
         prompts = [replace(TO_MANAGER, name="reflection_prompt", to=SAM, session=session, variant=n) for n in range(3)]
@@ -144,6 +144,7 @@ def test_each_prompt_has_three_wordings_without_a_common_sentence() -> None:
 
 
 def _split_sentences(text: str) -> set[str]:
+    """Return the sentences of more than three words: a greeting may be the same."""
     flat = " ".join(text.split()).replace("?", ".")
     return {part.strip() for part in flat.split(".") if len(part.split()) > 3}
 
@@ -163,8 +164,8 @@ def test_both_get_a_mail_about_an_access_with_the_person_and_the_reason() -> Non
 
 
 def test_the_warning_of_a_clash_names_its_deadline() -> None:
-    """T-10: the deadline is 24 hours after the warning, even if the mail leaves later."""
-    session = replace(SESSION, warned_at=NOW - timedelta(hours=1))
+    """T-10: the deadline is 24 hours after the warning, even if the mail leaves later, here an hour."""
+    session = replace(SESSION, warned_at=NOW - timedelta(hours=1))  # at 10:20 in New York, on November 3
     assert render(replace(TO_MANAGER, name="booked_over_warning", session=session)).says(
         "by Wednesday, November 4, 10:20 AM"
     )
@@ -172,7 +173,7 @@ def test_the_warning_of_a_clash_names_its_deadline() -> None:
 
 def test_the_mail_about_an_unplaceable_session_names_reasons_and_remedies() -> None:
     """R-8: the time to be moved has a date for its end only when it ends on another day."""
-    evening = datetime(2026, 11, 24, 22, 30, tzinfo=UTC)
+    evening = datetime(2026, 11, 24, 22, 30, tzinfo=UTC)  # 5:30 PM in New York
     absence: dict[str, ReasonValue] = {
         "what": "away",
         "name": "Dana",
@@ -195,25 +196,25 @@ def test_the_mail_about_an_unplaceable_session_names_reasons_and_remedies() -> N
 
 
 def test_the_manager_gets_a_mail_about_a_shortened_session() -> None:
-    """R-1, T-1"""
-    session = replace(SESSION, end=(SESSION.end or NOW) - timedelta(minutes=25))
+    """R-1, T-1: a session of 75 minutes was shortened to 50; 45 is the least that counts."""
+    session = replace(SESSION, end=SESSION.span.end - timedelta(minutes=25))
     mail = render(replace(TO_MANAGER, name="short_session", session=session))
     assert mail.headers["Subject"] == "Your conversation with Sam is down to 50 minutes"
     assert mail.says("Under 45 minutes it counts as deferred")
 
 
 def test_only_the_managers_mail_about_a_due_commitment_names_a_command() -> None:
-    """R-20: the manager gets it too. Only the manager's mail names a command."""
+    """R-20: the owner of a commitment gets the mail. The report has no access to commands."""
     context = replace(TO_MANAGER, name="commitment_due", commitments=COMMITMENTS[:1], due=COMMITMENTS[0].commitment.due)
     assert render(context).says("longarc commitment done c1")
-    reports = next(c for c in COMMITMENTS if c.commitment.owner is Owner.REPORT and c.commitment.is_open)
-    mail = render(replace(context, to=SAM, commitments=(reports,), due=reports.commitment.due))
-    assert mail.says(reports.promise.text)
+    reports_commitment = next(c for c in COMMITMENTS if c.commitment.owner is Owner.REPORT and c.commitment.is_open)
+    mail = render(replace(context, to=SAM, commitments=(reports_commitment,), due=reports_commitment.commitment.due))
+    assert mail.says(reports_commitment.promise.text)
     assert mail.omits("longarc commitment")
 
 
 def test_the_review_note_names_the_review_points_of_this_month() -> None:
-    """R-7: a review point of another month is left out."""
+    """R-7: the contract has a review point for November, which is now, and one for January, which is left out."""
     mail = render(replace(TO_MANAGER, name="review_note", commitments=COMMITMENTS))
     assert mail.says("how the first architecture review went")
     assert mail.omits("as good as it sounded")

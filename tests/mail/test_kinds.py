@@ -20,7 +20,9 @@ from worker.mail.templates import PARTS, find_template_folder
 from worker.simulation import run
 
 WORKER = ROOT / "worker"
-MAILS = WORKER / "domain" / "model" / "mails.py"
+#: The module with the names of mails.
+NAMES_MODULE = WORKER / "domain" / "model" / "mails.py"
+#: The role of each person in the samples.
 READERS = {
     DANA.email: Reader.MANAGER,
     SAM.email: Reader.REPORT,
@@ -28,9 +30,11 @@ READERS = {
     PRIYA.email: Reader.THIRD,
 }
 START = datetime(2026, 1, 5, 6, tzinfo=UTC)
-#: Names of mails that have another meaning too: states of a session, a setting with its pages, an event of the log.
+#: The number of pairs in the company that is simulated.
+PAIR_COUNT = 3
+#: Names of mails that are also names of something else: of states of a session, of a setting, of an action of the log.
 STATE_NAMES, SETTING_NAME = {MailName.UNPLACEABLE, MailName.UNFINISHED}, MailName.PULSE
-LOG_EVENT_NAME = MailName.OPERATOR_ALERT
+LOG_ACTION_NAME = MailName.OPERATOR_ALERT
 #: Names of mails that are usual words, with which the preview of a quarter names these mails.
 USUAL_WORDS = {"introduction", "invitation", "brief"}
 
@@ -39,7 +43,7 @@ def iter_syntax(outside_of: str = "") -> Iterator[ast.AST]:
     """Yield the syntax of the program, except the module of the names, the migrations, and the folder `outside_of`."""
     for path in WORKER.rglob("*.py"):
         within = path.relative_to(WORKER).parts
-        if path != MAILS and "versions" not in within and within[0] != outside_of:
+        if path != NAMES_MODULE and "versions" not in within and within[0] != outside_of:
             yield from ast.walk(ast.parse(path.read_text(encoding="utf-8")))
 
 
@@ -79,7 +83,7 @@ def test_each_mail_is_used_outside_of_the_mail_package() -> None:
 
 def test_no_other_module_spells_the_name_of_a_mail() -> None:
     strings = {node.value for node in iter_syntax() if isinstance(node, ast.Constant) and isinstance(node.value, str)}
-    assert strings & set(MailName) <= {*STATE_NAMES, *USUAL_WORDS, SETTING_NAME, LOG_EVENT_NAME}
+    assert strings & set(MailName) <= {*STATE_NAMES, *USUAL_WORDS, SETTING_NAME, LOG_ACTION_NAME}
 
 
 # --- the table agrees with the domain ---
@@ -91,7 +95,7 @@ def test_each_preparation_mail_goes_to_a_reader_of_its_templates() -> None:
 
 def test_each_mail_of_a_simulation_goes_to_a_reader_of_its_templates() -> None:
     """With the behaviour `hostile`, in which much goes wrong and many mails are sent."""
-    persons, pairs = build_company(3, START.date())
+    persons, pairs = build_company(size=PAIR_COUNT, first_seen=START.date())
     pairs = {pair_id: replace(pair, start=START.date()) for pair_id, pair in pairs.items()}  # all meet within weeks
     ledger = io.StringIO()
     run.simulate_to_ledger(persons, pairs, START, timedelta(days=100), seed=7, behaviour="hostile", out=ledger)
@@ -103,8 +107,8 @@ def test_each_mail_of_a_simulation_goes_to_a_reader_of_its_templates() -> None:
 
 def find_reader(line: dict[str, str]) -> Reader:
     """Return the reader of the mail in this line of the ledger."""
-    if not line.get("pair"):
-        persons, pairs = build_company(3, START.date())
+    if not line.get("pair"):  # a personal mail, or one to the operator
+        persons, pairs = build_company(size=PAIR_COUNT, first_seen=START.date())
         if line["to"] not in persons:
             return Reader.OPERATOR
         return Reader.MANAGER if any(pair_id.manager == line["to"] for pair_id in pairs) else Reader.REPORT
@@ -125,7 +129,7 @@ def test_mails_with_content_open_sealed_data_and_never_go_to_the_operator() -> N
 
 
 def test_only_mails_to_the_manager_open_the_trigger_of_an_ad_hoc_session() -> None:
-    """R-6"""
+    """R-6: only the manager may read why somebody wants to talk."""
     assert {kind.readers for kind in KINDS.values() if SealedData.TRIGGER in kind.sealed_data} == {(Reader.MANAGER,)}
 
 

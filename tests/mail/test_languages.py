@@ -23,11 +23,13 @@ from worker.settings.sections import EventSettings
 
 LOCALE = find_template_folder() / "locale"
 LANGUAGES = sorted(path.parts[-3] for path in LOCALE.glob("*/LC_MESSAGES/longarc.po"))
+#: A place of a text in which a value is put. It captures the name of the value.
 PLACEHOLDER = re.compile(r"%\((\w+)\)s")
-EMAILS = MailRenderer(sender="longarc@corp.example", domain="corp.example")
+RENDERER = MailRenderer(sender="longarc@corp.example", domain="corp.example")
 
 
 def read_template_catalogue() -> Catalog:
+    """Return the file with all texts, from which each catalogue is made."""
     with (LOCALE / "longarc.pot").open("rb") as source:
         return read_po(source)
 
@@ -43,7 +45,7 @@ def list_forms(words: object) -> tuple[str, ...]:
 
 def render_text_and_html(context: MailContext) -> tuple[str, str]:
     """Return the subject and text of a mail, with their lines joined, and its HTML."""
-    mail = EMAILS.render(context)
+    mail = RENDERER.render(context)
     parts = mail.get_payload()
     assert isinstance(parts, list)
     text, html = (part.get_payload(decode=True).decode() for part in parts)  # type: ignore[union-attr]
@@ -84,8 +86,9 @@ def test_default_catalogues_pass_the_check_of_company_catalogues() -> None:
 
 
 def test_every_mail_is_in_german() -> None:
-    """No English text of more than 14 characters is left, and dates are German."""
+    """No English text of more than 14 characters is left, and dates are German. Both languages share shorter texts."""
     sentences = [form for message in read_template_catalogue() for form in list_forms(message.id)]
+    # the parts of each text before, between and after placeholders, without the names, which are every second item
     pieces = {piece for sentence in sentences for piece in PLACEHOLDER.split(sentence)[::2] if len(piece) > 14}
     for context in list_samples("de"):
         text, html = render_text_and_html(context)
@@ -101,7 +104,7 @@ def test_dates_and_times_are_written_in_german() -> None:
 
 
 def test_r8_the_reasons_without_a_time_are_in_german() -> None:
-    """R-8"""
+    """R-8: they are those of a sample of the mail."""
     text, _ = render_text_and_html(next(context for context in list_samples("de") if context.name == "unplaceable"))
     assert "An 12 Tagen haben beide 75 Minuten gemeinsame Arbeitszeit; im Kalender von Dana Whitfield" in text
     assert "am Dienstag, 10. November, 10:00–11:00 Uhr wären 3 Anfangszeiten frei." in text
@@ -110,11 +113,11 @@ def test_r8_the_reasons_without_a_time_are_in_german() -> None:
 def test_the_german_contract_request_holds_a_contract_that_can_be_recorded() -> None:
     """R-14: the parser reads its four parts, and the mail explains the German keywords of a contract."""
     request = next(context for context in list_samples("de") if context.name == "contract_request")
-    mail = EMAILS.render(request).get_payload()
+    mail = RENDERER.render(request).get_payload()
     assert isinstance(mail, list)
     text = mail[0].get_payload(decode=True).decode()  # type: ignore[union-attr]
-    blank = text[text.index("## ") :].partition("\n\nDann")[0]
-    contract = parse_contract(blank, "c.md")
+    empty_contract = text[text.index("## ") :].partition("\n\nDann")[0]
+    contract = parse_contract(empty_contract, "c.md")
     assert [len(part) for part in (contract.report, contract.manager, contract.reviews)] == [1, 1, 1]
     words = " ".join(text.split())
     for word in (f"„## {GERMAN.progress}“", f"„{GERMAN.support}:“", f"„{GERMAN.success}:“", f"„{GERMAN.none}“"):

@@ -13,19 +13,23 @@ from worker.mail.kinds import KINDS
 from worker.ops.checks import run_checks
 from worker.providers.memory import MemoryMailer
 
+#: A promise whose word "zephyrine" is in no other text.
 SECRET = "Introduce Sam to the zephyrine group"
-SERVICE = "longarc@corp.example"
-#: Without the weekly mail, which a manager with one report does not get.
+#: The address from which Longarc sends mails.
+SENDER = "longarc@corp.example"
+#: The names of mails with content, without the weekly mail, which a manager with one report does not get.
 WITH_CONTENT = {name for name, kind in KINDS.items() if kind.has_content} - {"weekly"}
 
 
 def run_company(mail: dict[str, Any], *, anybody: bool = False) -> Office:
     """Run a company for about half a year, in which each kind of mail with content is sent; return it.
 
+    `mail`: settings of that section. `anybody`: whether the mail service sends from everybody's mailbox.
+
     There are two contracts, commitments that come due, one of which is done, a review, a deferral with the report's
     reason, an ad hoc session, and the end of the pair.
     """
-    mail_settings = {"from": SERVICE, "operator_by": "memory", **mail}
+    mail_settings = {"from": SENDER, "operator_by": "memory", **mail}
     office = Office(office_settings=settings(base_url=BASE_URL, mail=mail_settings))
     office.mailer = MemoryMailer(anybody=anybody)
     office.worker.services.use(mailers={"memory": office.mailer})
@@ -60,12 +64,14 @@ def find_senders(office: Office) -> dict[str, set[str]]:
 def test_mails_by_link_hold_no_content() -> None:
     office = run_company({"content": "link"})
     text = texts(office.mails())
-    assert "zephyrine" not in text and "Draft one page" not in text and "place in three years?" not in text
+    assert (
+        "zephyrine" not in text and "Draft one page" not in text and "place in three years?" not in text
+    )  # as in `companies.contract`
     for name in WITH_CONTENT:
         mails = office.mails(name)
         assert mails, name
         assert all(f"{BASE_URL}/in/" in texts([mail]) for mail in mails), name
-    assert "None on record" not in text, "the mail claims that there is nothing"
+    assert "None on record" not in text, "a mail claims that there is nothing"
     office.close()
 
 
@@ -74,17 +80,17 @@ def test_mails_in_full_hold_content_and_come_from_longarc() -> None:
     office = run_company({})
     for name in WITH_CONTENT:
         assert "zephyrine" in texts(office.mails(name)), name
-    assert set().union(*find_senders(office).values()) == {SERVICE}
+    assert set().union(*find_senders(office).values()) == {SENDER}
     office.close()
 
 
-def test_r2_send_as_manager_uses_the_manager_s_mailbox_for_prompts_and_content() -> None:
+def test_r2_send_as_manager_uses_the_managers_mailbox_for_prompts_and_content() -> None:
     """R-2: then the copy in the folder Sent belongs to one of the two people."""
     office = run_company({"send_as": "manager"}, anybody=True)
     senders = find_senders(office)
     as_manager = WITH_CONTENT | {"reflection_prompt"}
     assert {name for name, addresses in senders.items() if addresses == {DANA}} == as_manager
-    assert all(addresses == {SERVICE} for name, addresses in senders.items() if name not in as_manager)
+    assert all(addresses == {SENDER} for name, addresses in senders.items() if name not in as_manager)
     assert all("zephyrine" not in texts([mail]) for mail in office.mails() if DANA not in str(mail["From"]))
     assert {str(line["fields"]["from"]) for line in office.history("mail") if line["fields"]["message"] == "brief"} == {
         f"Longarc <{DANA}>"
@@ -93,10 +99,10 @@ def test_r2_send_as_manager_uses_the_manager_s_mailbox_for_prompts_and_content()
 
 
 def test_send_as_manager_has_no_effect_with_a_mailer_of_one_mailbox() -> None:
-    office = Office(office_settings=settings(mail={"from": SERVICE, "operator_by": "memory", "send_as": "manager"}))
+    office = Office(office_settings=settings(mail={"from": SENDER, "operator_by": "memory", "send_as": "manager"}))
     office.tick()
     office.hold()
-    assert set().union(*find_senders(office).values()) == {SERVICE}
+    assert set().union(*find_senders(office).values()) == {SENDER}
     office.close()
 
 
@@ -128,9 +134,7 @@ def test_check_reports_the_settings_of_mail_content_and_sender(tmp_path: Path, c
 
 def _get_ad_hoc_prompt(by: Owner, reason: str = "", **mail: str) -> str:
     """Return the report's prompt before an ad hoc session that this person asked for because of a doubt."""
-    office = Office(
-        office_settings=settings(base_url=BASE_URL, mail={"from": SERVICE, "operator_by": "memory", **mail})
-    )
+    office = Office(office_settings=settings(base_url=BASE_URL, mail={"from": SENDER, "operator_by": "memory", **mail}))
     office.run(DAY)
     office.worker.actions.request_ad_hoc_session(PairId(DANA, SAM), Trigger.DOUBT, reason, by=by)
     office.run(8 * DAY)
@@ -142,7 +146,7 @@ def _get_ad_hoc_prompt(by: Owner, reason: str = "", **mail: str) -> str:
 
 
 def test_r27_the_prompt_depends_on_reasons_of_the_report_alone() -> None:
-    """R-6: the manager's reason is left out; the report's own chooses the questions, but is not quoted."""
+    """R-27, R-6: the manager's reason is left out; the report's own chooses the questions, but is not quoted."""
     by_report, by_manager = (_get_ad_hoc_prompt(by, "The zephyrine offer") for by in (Owner.REPORT, Owner.MANAGER))
     assert "You asked for this talk" in by_report and "Where do you feel it most" in by_report
     assert by_manager and "You asked for this talk" not in by_manager

@@ -26,6 +26,9 @@ from worker.mail.kinds import KINDS
 from worker.mail.render import MailRenderer
 from worker.mail.samples import COMMITMENTS, DANA, NOW, SAM, SESSION
 
+#: The longest line of the text of a mail.
+MAX_LINE_CHARACTERS = 74
+
 # --- every mail ---
 
 
@@ -44,8 +47,9 @@ def test_text_has_short_lines_and_no_unfilled_placeholders(name: str) -> None:
     for context, mail in render_samples(name):
         lines = mail.text.splitlines()
         assert "\n\n\n" not in mail.text, context.key
-        assert all(line == line.rstrip() and len(line) <= 74 for line in lines), context.key
+        assert all(line == line.rstrip() and len(line) <= MAX_LINE_CHARACTERS for line in lines), context.key
         assert mail.text == mail.text.strip() + "\n"
+        # `None` of Python, and not at the beginning of the sentences "None this week" and "None on record"
         assert not re.search(r"[{}]|%\(|None\b(?! (this|on))", mail.text), context.key
 
 
@@ -146,6 +150,7 @@ def test_the_message_id_depends_on_the_key_alone() -> None:
     later_mail = render(replace(TO_MANAGER, key="mail.brief.k3f9", now=NOW + timedelta(hours=1), contract=None))
     other_mail = render(replace(TO_MANAGER, key="mail.brief.k3f0"))
     assert first_mail.headers["Message-ID"] == later_mail.headers["Message-ID"] != other_mail.headers["Message-ID"]
+    # a digest of the first key, so that a later version of the program does not send the mail as another one
     assert first_mail.headers["Message-ID"] == "<eeba763d7eac7183aefd57fe898bb7f4@example.com>"
 
 
@@ -156,6 +161,7 @@ def test_rendering_twice_gives_the_same_bytes() -> None:
 
 
 def test_a_mail_refers_to_the_first_mail_of_its_thread() -> None:
+    """`thread` is the key of the first mail."""
     first = render(replace(TO_MANAGER, name="introduction", key="introduction:1")).headers
     later = render(replace(TO_MANAGER, thread="introduction:1")).headers
     assert later["References"] == later["In-Reply-To"] == first["Message-ID"]
@@ -167,7 +173,7 @@ def test_a_serialized_mail_is_ascii_with_lines_of_at_most_998_characters() -> No
     message = ENGLISH.render(replace(TO_MANAGER, name="contract_summary", contract=contract))
     raw = message.as_bytes(policy=SMTP)
     assert raw.isascii()
-    assert max(map(len, raw.splitlines())) <= 998
+    assert max(map(len, raw.splitlines())) <= 998  # the limit of RFC 5322, 2.1.1
     assert read_message(message).says("ß" * 3000)
 
 
@@ -189,7 +195,7 @@ def test_code_in_a_commitment_arrives_as_text(name: str, code: str) -> None:
 def test_line_breaks_in_a_commitment_make_no_headings() -> None:
     promise = WrittenCommitment(text="kind words\n\nWhat I’ll do\n---\n\n- a raise", due=NOW.date())
     mail = render(replace(TO_REPORT, name="contract_summary", contract=Contract(report=(promise,))))
-    assert mail.text.count("\nWhat I’ll do\n") == 1
+    assert mail.text.count("\nWhat I’ll do\n") == 1  # the heading of the mail itself
 
 
 # --- the time zone and language of the reader ---
@@ -203,6 +209,7 @@ def test_times_are_in_the_time_zone_of_the_reader() -> None:
 
 
 def test_the_city_is_left_out_when_both_have_the_same_offset() -> None:
+    """Toronto has the time of New York, where the manager is."""
     report = replace(SAM, zone="America/Toronto")
     assert render(replace(TO_MANAGER, report=report)).omits("time)")
 
@@ -215,7 +222,7 @@ def test_the_date_is_in_the_time_zone_of_the_reader() -> None:
 
 
 def test_the_deadline_is_in_the_time_zone_of_the_manager() -> None:
-    """R-15, T-7"""
+    """R-15, T-7: the contract is due 48 hours after the session; 16:15 UTC is 11:15 in New York."""
     context = replace(TO_MANAGER, name="contract_request", deadline=datetime(2026, 11, 7, 16, 15, tzinfo=UTC))
     assert render(context).says("Please by Saturday, November 7, 11:15 AM")
 
@@ -229,14 +236,14 @@ def test_a_catalogue_of_the_company_is_used_for_readers_of_its_language(tmp_path
         ("Some thoughts before we talk on %(day)s", "Vor unserem Gespräch am %(day)s"),
         ("%(hours)s (%(city)s time)", "%(hours)s (Ortszeit %(city)s)"),
     )
-    emails = MailRenderer(sender="longarc@example.com", domain="example.com", overrides=tmp_path)
-    mail = render(replace(TO_REPORT, to=replace(SAM, locale="de-DE")), emails)
+    renderer = MailRenderer(sender="longarc@example.com", domain="example.com", overrides=tmp_path)
+    mail = render(replace(TO_REPORT, to=replace(SAM, locale="de-DE")), renderer)
     assert mail.headers["Subject"] == "Vor unserem Gespräch am Donnerstag, 5. November"
     assert mail.headers["Content-Language"] == "de-DE"
     assert mail.says("Hallo Sam,")
     assert '<html lang="de-DE" dir="ltr">' in mail.html
-    assert render(TO_REPORT, emails).says("Hi Sam,")
-    assert emails.check_templates() == []
+    assert render(TO_REPORT, renderer).says("Hi Sam,")
+    assert renderer.check_templates() == []
 
 
 @pytest.mark.parametrize(
@@ -244,7 +251,7 @@ def test_a_catalogue_of_the_company_is_used_for_readers_of_its_language(tmp_path
     [
         ("Okafor, Sam", "en", "Hi Sam,"),
         ("Dr. Sam Okafor", "en", "Hi Sam,"),
-        ("Nguyễn Thị Minh", "vi", "Hi Nguyễn Thị Minh,"),
+        ("Nguyễn Thị Minh", "vi", "Hi Nguyễn Thị Minh,"),  # the given name comes last
         ("Sam", "en", "Hi Sam,"),
     ],
 )
@@ -253,5 +260,6 @@ def test_a_greeting_has_the_given_name_where_it_is_certain(name: str, locale: st
 
 
 def test_mails_have_times_of_zones_with_unusual_offsets() -> None:
+    """In November the Chatham Islands are 13 hours and 45 minutes ahead of UTC. The session starts at 15:00 UTC."""
     ana = Person(email="a@example.com", name="Ana", zone="Pacific/Chatham", country="NZ", hours=DANA.hours)
     assert render(replace(TO_REPORT, to=ana, report=ana)).says("Friday, November 6 at 4:45 AM")

@@ -20,6 +20,7 @@ from worker.mail.templates import PARTS, find_template_folder, load_default_temp
 
 @pytest.fixture
 def overrides(tmp_path: Path) -> Path:
+    """A folder for a company's own templates, with an empty folder for the mail `operator_alert`."""
     (tmp_path / "operator_alert").mkdir()
     return tmp_path
 
@@ -63,12 +64,12 @@ def test_a_company_replaces_single_templates_and_the_style(overrides: Path) -> N
     assert emails.check_templates() == []
 
 
-#: All mails, those with the fewest samples first. To check a template of these is fastest.
+#: The names of all mails, those with the fewest samples first. To check a template of these is fastest.
 BY_SAMPLE_COUNT = [name for name, _ in reversed(Counter(context.name for context in SAMPLES).most_common())]
 
 
 def write_templates(overrides: Path, templates: Collection[tuple[str, str]]) -> dict[str, Path]:
-    """Write each of these templates, a part and its source, for another mail. Return the files by mail."""
+    """Write each of these templates, a part and its source, for another mail. Return the files by the mail's name."""
     paths = {name: overrides / name / part for name, (part, _) in zip(BY_SAMPLE_COUNT, templates, strict=False)}
     for path, (_, source) in zip(paths.values(), templates, strict=True):
         path.parent.mkdir(exist_ok=True)
@@ -86,6 +87,7 @@ def find_problems_by_file(overrides: Path) -> dict[str, Problem]:
 
 def test_broken_templates_are_found_with_file_and_line(overrides: Path) -> None:
     without_manager = "{% extends '_layout.txt.j2' %}\n{% block body %}\n\n{{ manager.name }}\n{% endblock %}"
+    # the line of the fault, and words of its description
     templates = {
         ("body.txt.j2", without_manager): (4, "name"),
         ("body.html.j2", "<p>fine</p>\n\n<p\n  class='x'>{{ reason\n</p>"): (4, "unexpected"),
@@ -112,6 +114,7 @@ def test_a_missing_base_template_is_named(overrides: Path) -> None:
 
 def test_a_mail_with_an_empty_part_is_found_and_not_rendered(overrides: Path) -> None:
     invisible_html = "<!-- <p>no</p> --><style>p { margin: 0 }</style><p> </p>"
+    # spaces, characters without width, and nothing
     templates = [*product(PARTS, [" \n", "\u200b\ufeff", ""]), ("body.html.j2", invisible_html)]
     paths = write_templates(overrides, templates)
     emails = make_renderer(overrides)
@@ -121,6 +124,7 @@ def test_a_mail_with_an_empty_part_is_found_and_not_rendered(overrides: Path) ->
             emails.render(next(context for context in SAMPLES if context.name == name))
 
 
+# a mail may have a million characters
 @pytest.mark.parametrize("source", ["x" * 999_999 + "{{ product }}", "{% for n in range(10 ** 12) %}x{% endfor %}"])
 def test_a_too_long_mail_is_found_and_not_rendered(overrides: Path, source: str) -> None:
     paths = write_templates(overrides, [(part, source) for part in PARTS])

@@ -28,7 +28,7 @@ from worker.mail.samples import (
 
 @pytest.mark.parametrize("topic", list(Topic))
 def test_the_prompt_has_no_form_no_list_and_no_link(topic: Topic) -> None:
-    """R-11: no form, no heading, no list, nothing to fill in, no answer expected, nothing stored."""
+    """R-11: no heading, nothing to fill in, no answer expected, nothing stored, and short."""
     mail = render(replace(TO_REPORT, session=replace(SESSION, topic=topic)))
     assert not {"h1", "h2", "h3", "ul", "li", "b", "strong", "table", "a"} & set(HtmlText(mail.html).tags)
     assert mail.omits("Longarc")
@@ -78,7 +78,7 @@ def test_r33_the_review_note_asks_whether_the_direction_still_feels_right() -> N
 
 
 def test_r34_the_introduction_names_the_current_rhythm_of_the_pair() -> None:
-    """R-5: in a transition the shorter one; the word quarter stands for 13 weeks alone."""
+    """R-34, R-5: in a transition the shorter one; only a rhythm of 13 weeks is called a quarter."""
     introduction = replace(TO_MANAGER, name="introduction", pair=replace(PAIR, every=Interval(months=6)))
     assert render(introduction).says("every 6 months: 75 minutes")
     shorter = render(replace(introduction, every=Interval(weeks=6)))
@@ -95,7 +95,8 @@ def test_the_prompt_asks_what_changed_only_after_a_contract() -> None:
 
 
 def render_brief(**fields: object) -> Mail:
-    context = replace(TO_MANAGER, commitments=COMMITMENTS, now=NOW + timedelta(days=1))
+    """Return the brief to the manager, a day before the session."""
+    context = replace(TO_MANAGER, commitments=COMMITMENTS, now=NOW + timedelta(days=1))  # November 4
     return render(replace(context, **fields))  # type: ignore[arg-type]
 
 
@@ -179,7 +180,7 @@ def test_the_brief_names_deferrals_and_unfinished_sessions() -> None:
 
 
 def test_r34_the_brief_counts_the_deferrals_of_its_session_alone() -> None:
-    """The count of the cycle includes moves of earlier sessions, which would confuse the manager."""
+    """R-34: `count` includes moves of earlier sessions of the cycle, which would confuse the manager."""
     mail = render_brief(count=3, deferrals=DEFERRALS[:1])
     assert mail.says("moved once") and mail.omits("moved 3 times")
     assert render_brief(count=2).omits("moved")
@@ -220,6 +221,7 @@ def test_r27_only_a_brief_about_direction_warns_against_pressing_for_certainty()
         mail = render_brief(session=replace(SESSION, topic=topic))
         about_direction = topic in (Topic.ALL, Topic.DIRECTION)
         assert mail.says("“I don’t know” is an answer: ask what draws them, and what puts them off.") is about_direction
+        # the last begins with "End" or, with the minutes to keep for it, with "end"
         for words in ("Their view first", "Depth before direction", "Do not push", "nd with both lists"):
             assert mail.says(words), words
 

@@ -21,8 +21,9 @@ from worker.providers import maildir
 from worker.providers.message_bytes import to_bytes
 from worker.providers.smtp import SmtpMailer
 
+#: A name of many scripts, with quotes.
 ZOE = "Zoë Ünal-Çelik, “Zo” 漢"
-#: By RFC 5322, 2.1.1
+#: The longest line that RFC 5322 allows, in 2.1.1.
 MAX_LINE_BYTES = 998
 EVENT = EventDraft(
     key="k1",
@@ -58,7 +59,7 @@ def mailer(server: OldServer) -> Iterator[SmtpMailer]:
 
 def read_last_mail(server: OldServer) -> EmailMessage:
     """Return the last mail that the server took, after a check that any server could have taken it."""
-    content = server.taken[-1][1]
+    _, content = server.taken[-1]
     assert content.isascii()
     assert max(map(len, content.split(b"\r\n"))) <= MAX_LINE_BYTES
     assert b"\n" not in content.replace(b"\r\n", b"")
@@ -72,17 +73,18 @@ def read_last_mail(server: OldServer) -> EmailMessage:
 
 
 def list_bodies(message: EmailMessage) -> list[list[str]]:
+    """Return the lines of each part of a mail."""
     return [str(part.get_content()).splitlines() for part in message.iter_parts()]
 
 
 @pytest.mark.parametrize("locale", ["en", "de"])
 def test_every_mail_can_be_sent_without_smtp_extensions(server: OldServer, mailer: SmtpMailer, locale: str) -> None:
-    emails = MailRenderer(sender="longarc@example.com", domain="example.com")
+    renderer = MailRenderer(sender="longarc@example.com", domain="example.com")
     samples = {context.name: context for context in list_samples(locale)}
     for context in samples.values():
         manager = replace(context.manager, name=ZOE) if context.manager else None
         report = replace(context.report, name=ZOE) if context.report else None
-        mail = emails.render(replace(context, manager=manager, report=report, to=replace(context.to, name=ZOE)))
+        mail = renderer.render(replace(context, manager=manager, report=report, to=replace(context.to, name=ZOE)))
         mailer.send(mail, context.key)
         message = read_last_mail(server)
         assert message["To"].addresses[0].display_name == ZOE
@@ -95,9 +97,9 @@ def test_an_invitation_with_names_in_any_script_can_be_sent_without_extensions(
     server: OldServer, mailer: SmtpMailer, name: str
 ) -> None:
     """RFC 6047: the parameter SENT-BY names the sender, who is not the organizer."""
-    emails = MailRenderer(sender="longarc@example.com", domain="example.com")
+    renderer = MailRenderer(sender="longarc@example.com", domain="example.com")
     context = next(sample for sample in list_samples("de") if sample.name == name)
-    mail = emails.render(replace(context, to=replace(SAM, name=ZOE)))
+    mail = renderer.render(replace(context, to=replace(SAM, name=ZOE)))
     calendar_part.attach_event(mail, name, EVENT, NOW)
     mailer.send(mail, context.key)
     part = next(part for part in read_last_mail(server).walk() if part.get_content_type() == "text/calendar")
@@ -106,13 +108,15 @@ def test_an_invitation_with_names_in_any_script_can_be_sent_without_extensions(
     (event,) = calendar.walk("VEVENT")
     assert event["ORGANIZER"] == f"mailto:{DANA.email}"
     assert event["ORGANIZER"].params["SENT-BY"] == "mailto:longarc@example.com"
-    assert (event["ORGANIZER"].params["CN"], event["ATTENDEE"].params["CN"]) == (ZOE.replace('"', "'"),) * 2
+    # a parameter of iCalendar can't contain the character "
+    quotable_name = ZOE.replace('"', "'")
+    assert (event["ORGANIZER"].params["CN"], event["ATTENDEE"].params["CN"]) == (quotable_name, quotable_name)
 
 
 def test_an_invitation_sent_by_the_organizer_has_no_sent_by() -> None:
-    emails = MailRenderer(sender=DANA.email, domain="example.com")
+    renderer = MailRenderer(sender=DANA.email, domain="example.com")
     context = next(sample for sample in list_samples() if sample.name == "invitation")
-    mail = emails.render(context)
+    mail = renderer.render(context)
     calendar_part.attach_event(mail, context.name, EVENT, NOW)
     part = next(part for part in mail.walk() if part.get_content_type() == "text/calendar")
     text = part.get_payload(decode=True)

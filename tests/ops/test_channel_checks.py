@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator
 from dataclasses import replace
-from datetime import timedelta
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
@@ -19,6 +18,7 @@ from worker.settings.load import Settings
 from worker.store.tables import channel
 from worker.web.server import PageServer
 
+#: An address at which nothing listens.
 UNUSED_ADDRESS = "127.0.0.1:1"
 
 
@@ -47,6 +47,7 @@ def list_findings(known_settings: Settings, calendar: str = "google", ca_file: s
 
 
 def get_finding(findings: list[Finding], statement_part: str) -> Finding:
+    """Return the only finding whose statement has these words."""
     [finding] = [candidate for candidate in findings if statement_part in candidate.statement]
     return finding
 
@@ -71,7 +72,7 @@ def test_validation_request_returns_from_the_pages_unchanged(proxy: CompanyProxy
     office.close()
     assert finding == Finding(f"{proxy.url}/notify leads to the pages from here (sync.notify_url)", True)
     [token] = parse_qs(urlsplit(proxy.requested_paths[0]).query)["validationToken"]
-    assert set("+% ") <= set(token)
+    assert set("+% ") <= set(token)  # characters that a proxy may change
     assert urlsplit(proxy.requested_paths[0]).path == "/notify/outlook"
 
 
@@ -81,7 +82,7 @@ def test_validation_request_returns_from_the_pages_unchanged(proxy: CompanyProxy
         (
             ProxyAnswer(302, headers={"Location": "https://login.corp.example/?a=1"}),
             "redirects to login.corp.example",
-            "redir",
+            "redirect",
         ),
         (ProxyAnswer(301, headers={"Location": "/notify/outlook/"}), "redirects to another path", "redirect"),
         (ProxyAnswer(404), "answers 404", "pass POST /notify/ on"),
@@ -111,8 +112,8 @@ def test_certificate_of_a_private_authority_is_refused_although_this_machine_tru
 
 
 def test_unreachable_address_is_reported_with_the_firewall_as_a_remedy() -> None:
-    unreachable_settings = make_settings("https://127.0.0.1:1", base_url="https://127.0.0.1:1")
-    problem = try_address("https://127.0.0.1:1")
+    unreachable_settings = make_settings(f"https://{UNUSED_ADDRESS}", base_url=f"https://{UNUSED_ADDRESS}")
+    problem = try_address(f"https://{UNUSED_ADDRESS}")
     assert problem is not None and "does not respond (ConnectionError)" in problem.what
     assert "firewall" in problem.remedy
     assert get_finding(list_findings(unreachable_settings), "the pages are not running at").ok
@@ -132,7 +133,9 @@ def test_address_passes_when_services_reach_it_although_this_machine_does_not(
     proxy: CompanyProxy, tmp_path: Path
 ) -> None:
     open_channel = {"service": "outlook", "expires_at": START + DAY}
-    unreachable_settings = make_settings("https://127.0.0.1:1", create_database(tmp_path, **open_channel), proxy.listen)
+    unreachable_settings = make_settings(
+        f"https://{UNUSED_ADDRESS}", create_database(tmp_path, **open_channel), proxy.listen
+    )
     first, second = list_findings(unreachable_settings, "outlook")
     assert first.ok and "can't be reached from here, but services reach it" in first.statement
     assert second == Finding(
@@ -153,7 +156,7 @@ def test_address_passes_when_services_reach_it_although_this_machine_does_not(
         ),
         ("outlook", {"failures": 1, "problem": "No right answer."}, False, "Microsoft 365 can open a channel"),
         ("outlook", {"expires_at": START + DAY}, True, "Microsoft 365 reaches the address"),
-        ("outlook", {"expires_at": START - timedelta(1)}, True, "once `longarc run` has opened channels"),
+        ("outlook", {"expires_at": START - DAY}, True, "once `longarc run` has opened channels"),
     ],
 )
 def test_channels_of_each_service_show_whether_it_reaches_the_address(
@@ -168,5 +171,5 @@ def test_channels_of_each_service_show_whether_it_reaches_the_address(
 def test_missing_notification_address_is_reported_where_it_would_help() -> None:
     [finding] = list_findings(make_settings(""))
     assert finding.ok and "sync.notify_url" in finding.remedy
-    assert list_findings(make_settings("", base_url="http://127.0.0.1:8030")) == []
-    assert list_findings(make_settings(""), "caldav") == []
+    assert list_findings(make_settings("", base_url="http://127.0.0.1:8030")) == []  # no service could reach it
+    assert list_findings(make_settings(""), "caldav") == []  # CalDAV servers send no notifications

@@ -21,7 +21,7 @@ from worker.commands.embedded import EmbeddedFolder
 from worker.embedded import EmbeddedServers
 from worker.engine.roster_reader import read_people
 from worker.errors import WrongKey
-from worker.ops.checks import run_checks
+from worker.ops.checks import open_sealed_pieces, run_checks
 from worker.providers.base import Finding
 from worker.providers.google.auth import EVENTS_READ_SCOPE, OWNED_EVENTS_SCOPE
 from worker.settings.load import load_settings
@@ -30,6 +30,8 @@ from worker.store.database import make_alembic_config
 PEOPLE = f"email,name,manager,time_zone,country\n{DANA},Dana,,Europe/Berlin,DE\n{SAM},Sam,{DANA},Europe/Berlin,DE\n"
 PEOPLE_IN_MEMORY = PEOPLE.replace("country", "country,calendar,mail").replace(",DE\n", ",DE,memory,memory\n")
 ENV = {"LONGARC_KEY": KEY}
+#: A port of this machine at which nothing listens.
+UNUSED_PORT = 9
 PASSWORD = "correct horse battery staple"
 
 
@@ -111,13 +113,14 @@ def test_wrong_password_fails_the_check_and_is_not_printed(servers: EmbeddedServ
 
 
 def test_each_unreachable_server_fails_its_check(servers: EmbeddedServers, tmp_path: Path) -> None:
-    config = write_server_settings(servers, tmp_path, "http://127.0.0.1:9/{email}/")
-    config.write_text(config.read_text().replace(f"port = {servers.smtp_port}", "port = 9"))
+    config = write_server_settings(servers, tmp_path, f"http://127.0.0.1:{UNUSED_PORT}/{{email}}/")
+    config.write_text(config.read_text().replace(f"port = {servers.smtp_port}", f"port = {UNUSED_PORT}"))
     remedies = get_failed_checks(config)
     assert any(
-        "The calendar server answers" in statement and "127.0.0.1:9" in remedy for statement, remedy in remedies.items()
+        "The calendar server answers" in statement and f"127.0.0.1:{UNUSED_PORT}" in remedy
+        for statement, remedy in remedies.items()
     )
-    assert any("The mail server 127.0.0.1:9" in statement for statement in remedies)
+    assert any(f"The mail server 127.0.0.1:{UNUSED_PORT}" in statement for statement in remedies)
     assert any(statement.startswith("The time of") for statement in remedies)
 
 
@@ -131,7 +134,10 @@ def test_missing_calendar_of_a_report_fails_the_check(servers: EmbeddedServers, 
 def test_every_report_is_checked_and_skipped_reports_are_named(
     servers: EmbeddedServers, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Longarc reads the time of every report, and writes where copies are put on calendars of reports."""
+    """Longarc reads the time of every report, and writes where it puts copies of events on calendars of reports.
+
+    Calendars above a limit of reports are not tried, and named.
+    """
     reports = [f"sam{number}@corp.example" for number in range(7)]
     for report in reports:
         servers.add_person(report)
@@ -239,16 +245,17 @@ def test_each_unconfigured_calendar_service_is_reported(tmp_path: Path) -> None:
         "kim@corp.example,Kim,,Europe/Berlin,DE,memory,memory",
         "lee@corp.example,Lee,kim@corp.example,Europe/Berlin,DE,outlook,memory",
     ]
-    failed_checks = get_failed_checks(write_files(tmp_path, _make_people_csv(rows)))
-    assert [where for where in failed_checks if "calendars.caldav.url" in where]
-    assert [where for where in failed_checks if "calendars.outlook.client_id" in where]
-    rows[2] = rows[2].replace("DE,memory", "DE,outlook")
-    (tmp_path / "people.csv").write_text(_make_people_csv(rows))
+    failed_checks = get_failed_checks(write_files(tmp_path, make_people_csv(rows)))
+    assert [statement for statement in failed_checks if "calendars.caldav.url" in statement]
+    assert [statement for statement in failed_checks if "calendars.outlook.client_id" in statement]
+    rows[2] = rows[2].replace("DE,memory", "DE,outlook")  # now two people have the service Outlook
+    (tmp_path / "people.csv").write_text(make_people_csv(rows))
     findings = [finding.statement for finding in list_findings(tmp_path / "longarc.toml") if not finding.ok]
     assert len(findings) == len(set(findings)) == len(failed_checks)
 
 
-def _make_people_csv(rows: Iterable[str]) -> str:
+def make_people_csv(rows: Iterable[str]) -> str:
+    """Return a people file with these rows."""
     return "\n".join(["email,name,manager,time_zone,country,calendar,mail", *rows, ""])
 
 
@@ -259,7 +266,10 @@ def test_manager_without_a_calendar_fails_the_check(tmp_path: Path) -> None:
 
 
 def test_rate_limit_is_not_reported_as_missing_access(tmp_path: Path) -> None:
-    """When Google limits the rate of requests, the remedy is to try again later, not to share the calendar."""
+    """When Google limits the rate of requests, the remedy is to try again later, not to share the calendar.
+
+    Reading Sam's events is refused for that reason.
+    """
     with Google() as google:
         google.tokens.granted_scopes = {OWNED_EVENTS_SCOPE, EVENTS_READ_SCOPE}
         key = tmp_path / "key.json"
@@ -297,6 +307,7 @@ def settings_with_contract(tmp_path: Path) -> Path:
 
 def test_key_must_open_all_sealed_content(settings_with_contract: Path) -> None:
     findings = list_findings(settings_with_contract)
+    # the contract and the texts of its two commitments
     assert any(finding.statement == "The key opens everything that is sealed (3 pieces)" for finding in findings)
     other_key = Fernet.generate_key().decode()
     failed_check = get_only_failed_check(get_failed_checks(settings_with_contract, LONGARC_KEY=other_key))
@@ -306,9 +317,6 @@ def test_key_must_open_all_sealed_content(settings_with_contract: Path) -> None:
 
 
 def test_wrong_key_error_names_the_kind_of_sealed_content(settings_with_contract: Path, tmp_path: Path) -> None:
-    from worker.ops.checks import open_sealed_pieces
-    from worker.settings.load import load_settings
-
     store = new_store(f"sqlite:///{tmp_path / 'longarc.db'}")
     settings = load_settings(settings_with_contract, {"LONGARC_KEY": Fernet.generate_key().decode()})
     with pytest.raises(WrongKey, match="A sealed contract can't be opened"):
@@ -326,6 +334,7 @@ def execute_sql(folder: Path, statement: str) -> None:
 
 def test_older_database_fails_the_check_and_its_key_is_checked(settings_with_contract: Path, tmp_path: Path) -> None:
     execute_sql(tmp_path, "UPDATE alembic_version SET version_num = '0001'")
+    # what later versions added: drafts of contracts, and reasons of deferrals
     execute_sql(tmp_path, "DROP TABLE sketch")
     execute_sql(tmp_path, "ALTER TABLE deferral DROP COLUMN sealed")
     assert "is at version 0001" in get_only_failed_check(get_failed_checks(settings_with_contract))
@@ -343,6 +352,7 @@ def test_missing_table_fails_the_check(settings_with_contract: Path, tmp_path: P
     assert failed_check.endswith("longarc.db lacks contract Restore the whole database from the last backup.")
 
 
+#: The newest version of the database that this program knows.
 HEAD = ScriptDirectory.from_config(make_alembic_config()).get_current_head()
 
 
@@ -367,7 +377,9 @@ def test_unknown_database_version_is_reported_in_one_line(
         )
 
 
-@pytest.mark.parametrize("path", ["people.csv/longarc.db", "folder", "people.csv"])
+@pytest.mark.parametrize(
+    "path", ["people.csv/longarc.db", "folder", "people.csv"]
+)  # below a file, a folder, no database
 def test_unwritable_database_is_reported_in_one_line(tmp_path: Path, path: str) -> None:
     config = write_files(tmp_path, PEOPLE_IN_MEMORY)
     config.write_text(config.read_text().replace("longarc.db", path))
@@ -383,7 +395,9 @@ def test_unwritable_database_is_reported_in_one_line(tmp_path: Path, path: str) 
     assert (tmp_path / "people.csv").read_text() == people_before
 
 
-@pytest.mark.parametrize("queue", ["127.0.0.1:9", "127.0.0.1:9/?socket_timeout=soon", "127.0.0.1:9/?nonsense=1"])
+@pytest.mark.parametrize(
+    "queue", [f"127.0.0.1:{UNUSED_PORT}{options}" for options in ("", "/?socket_timeout=soon", "/?nonsense=1")]
+)
 def test_unreachable_queue_is_reported_before_anything_is_written(tmp_path: Path, queue: str) -> None:
     config = write_files(tmp_path, PEOPLE_IN_MEMORY)
     files_before = sorted(tmp_path.iterdir())
@@ -401,7 +415,7 @@ def test_unreachable_queue_is_reported_before_anything_is_written(tmp_path: Path
 
 def test_error_in_one_check_does_not_prevent_the_others(settings_with_contract: Path, tmp_path: Path) -> None:
     execute_sql(tmp_path, "ALTER TABLE contract RENAME COLUMN sealed TO lost")
-    findings = list_findings(settings_with_contract, LONGARC_QUEUE_URL="redis://127.0.0.1:9")
+    findings = list_findings(settings_with_contract, LONGARC_QUEUE_URL=f"redis://127.0.0.1:{UNUSED_PORT}")
     failed = [(finding.statement, finding.remedy) for finding in findings if not finding.ok]
     assert failed[0] == ("The database can be used", "the database can't be used: no such column: contract.sealed.")
     assert [statement for statement, _ in failed[1:]] == ["The queue can be used"]
@@ -409,7 +423,7 @@ def test_error_in_one_check_does_not_prevent_the_others(settings_with_contract: 
 
 
 def test_unreachable_database_is_reported_without_its_password(settings_with_contract: Path) -> None:
-    url = "postgresql://longarc:hunter2@127.0.0.1:9/longarc"
+    url = f"postgresql://longarc:hunter2@127.0.0.1:{UNUSED_PORT}/longarc"
     failed_check = get_only_failed_check(get_failed_checks(settings_with_contract, LONGARC_DATABASE_URL=url))
     assert "can't be reached" in failed_check
     assert "hunter2" not in failed_check
@@ -448,6 +462,7 @@ def test_embedded_folder_keeps_files_that_exist(tmp_path: Path) -> None:
 
 
 def test_notification_address_is_checked(tmp_path: Path) -> None:
+    """Nothing answers there, but that counts as a fault only while the pages are running."""
     toml = 'base_url = "https://127.0.0.1:1"\n[pages]\nlisten = "127.0.0.1:1"\n'
     config = write_files(tmp_path, PEOPLE_IN_MEMORY, f'{toml}[sync]\nnotify_url = "https://127.0.0.1:1"\n')
     [finding] = [finding for finding in list_findings(config) if "/notify" in finding.statement]

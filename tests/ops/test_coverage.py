@@ -31,7 +31,8 @@ from worker.store import tables
 from worker.store.store import Store
 
 QUARTER = Quarter(2026, 4)
-AFTER_QUARTER = datetime(2026, 12, 30, 12, tzinfo=UTC)
+#: When the simulated quarter is counted: nearly two days before its end.
+LATE_IN_QUARTER = datetime(2026, 12, 30, 12, tzinfo=UTC)
 
 
 # --- quarters ---
@@ -61,18 +62,22 @@ def make_group(name: str, size: int, managers: int = 3) -> dict[PairId, str]:
 
 
 def build_coverage_of(by: str = "country", **group_names: dict[PairId, str]) -> Coverage:
-    """Return the coverage by one of these groupings. Each pair held one conversation."""
+    """Return the coverage by the grouping `by`, of pairs that each held one conversation.
+
+    `group_names`: the group of each pair, by the name of the grouping: `group`, `country` or `zone`.
+    """
     counts = {pair: CoverageGroup(str(pair), pairs=1, held=1) for names in group_names.values() for pair in names}
     return build_coverage(counts, group_names, by, QUARTER)
 
 
 def build_coverage_of_sizes(**sizes: int) -> Coverage:
-    """Return the coverage of groups with these numbers of pairs, and three managers each."""
+    """Return the coverage by country of countries with these numbers of pairs, and three managers each."""
     groups = [make_group(name, size) for name, size in sizes.items()]
     return build_coverage_of(country={pair: name for group in groups for pair, name in group.items()})
 
 
 def test_r22_small_groups_are_combined_into_others() -> None:
+    """R-22: fewer than five pairs are too few; those of France and Italy are enough together."""
     coverage = build_coverage_of_sizes(de=7, fr=3, it=2, us=5)
     assert [(group.name, group.pairs) for group in coverage.groups] == [("de", 7), ("us", 5), (OTHERS, 5)]
     assert coverage.hidden_count == 0
@@ -81,6 +86,7 @@ def test_r22_small_groups_are_combined_into_others() -> None:
 
 
 def test_r22_small_remainder_is_not_counted() -> None:
+    """R-22: France and Italy have four pairs together, which are hidden."""
     coverage = build_coverage_of_sizes(de=7, fr=3, us=5, it=1)
     assert [group.name for group in coverage.groups] == ["de", "us"]
     assert coverage.hidden_count == 4
@@ -98,7 +104,7 @@ def test_r22_a_group_has_at_least_three_managers() -> None:
 
 
 def test_r22_no_two_views_give_a_smaller_group_by_subtraction() -> None:
-    """All designers but one live in Berlin, and the difference of both counts would be about that person alone."""
+    """R-22: all designers but one live in Berlin; the difference of both counts would be about that person alone."""
     designers = make_group("design", 7)
     zones = {pair: "Lisbon" if number == 0 else "Berlin" for number, pair in enumerate(designers)}
     by_group, by_zone = (build_coverage_of(by, group=designers, zone=zones) for by in ("group", "zone"))
@@ -115,12 +121,16 @@ def list_differences(shown_sets: list[frozenset[PairId]]) -> list[frozenset[Pair
 
 
 @effort(max_examples=120, deadline=None)
-@given(st.lists(st.tuples(*(st.integers(0, 3),) * 3, st.integers(0, 5)), max_size=45))
-def test_r22_groups_in_views_and_between_them_are_large_enough(rows: list[tuple[int, int, int, int]]) -> None:
-    pairs = {PairId(f"m{row[3]}", f"r{number}"): row for number, row in enumerate(rows)}
+@given(st.lists(st.tuples(st.integers(0, 5), st.tuples(*(st.integers(0, 3),) * 3)), max_size=45))
+def test_r22_groups_in_views_and_between_them_are_large_enough(rows: list[tuple[int, tuple[int, int, int]]]) -> None:
+    """R-22: this holds for each group that is shown, and for each that follows by adding and subtracting.
+
+    `rows`: of each pair, the number of its manager, and of its group, country and zone.
+    """
+    pairs = {PairId(f"m{manager}", f"r{number}"): groups for number, (manager, groups) in enumerate(rows)}
     group_names = {
-        name: {pair: str(row[column]) for pair, row in pairs.items()}
-        for column, name in enumerate(("group", "country", "zone"))
+        name: {pair: str(groups[position]) for pair, groups in pairs.items()}
+        for position, name in enumerate(("group", "country", "zone"))
     }
     chosen = choose_groups(group_names)
     shown_sets = [members for groups in chosen.values() for members in groups.values()]
@@ -136,11 +146,11 @@ def test_r22_groups_in_views_and_between_them_are_large_enough(rows: list[tuple[
     assert chosen["group"].keys() - {OTHERS} == large  # the first grouping keeps all its large groups
 
 
-# --- counts of a company after a simulated quarter ---
+# --- counts of a company late in a simulated quarter ---
 
 
 @pytest.fixture(scope="module")
-def database_after_quarter(tmp_path_factory: pytest.TempPathFactory, sqlite_schema: Path) -> Path:
+def database_late_in_quarter(tmp_path_factory: pytest.TempPathFactory, sqlite_schema: Path) -> Path:
     """A company whose pairs, six in Germany and three in France, held their sessions. Four pairs recorded contracts."""
     file = tmp_path_factory.mktemp("coverage") / "longarc.db"
     shutil.copy(sqlite_schema, file)
@@ -164,14 +174,14 @@ def database_after_quarter(tmp_path_factory: pytest.TempPathFactory, sqlite_sche
     office.run_to(datetime(2026, 11, 16, 6, tzinfo=UTC))
     for session in list_held_sessions(office.store)[:4]:
         office.worker.contracts.record(session.id, contract(office.clock()))
-    office.run_to(AFTER_QUARTER)
+    office.run_to(LATE_IN_QUARTER)
     office.close()
     return file
 
 
 @pytest.fixture
-def store(database_after_quarter: Path, tmp_path: Path) -> Iterator[Store]:
-    shutil.copy(database_after_quarter, tmp_path / "longarc.db")
+def store(database_late_in_quarter: Path, tmp_path: Path) -> Iterator[Store]:
+    shutil.copy(database_late_in_quarter, tmp_path / "longarc.db")
     store = new_store(f"sqlite:///{tmp_path / 'longarc.db'}")
     yield store
     store.close()
@@ -191,19 +201,21 @@ def update_row(store: Store, table: Table, row_id: str | PairId, **values: objec
         connection.execute(update(table).where(table.c.id == row_id).values(**values))
 
 
-def count_germany(store: Store, quarter: Quarter = QUARTER, now: datetime = AFTER_QUARTER) -> CoverageGroup:
+def count_germany(store: Store, quarter: Quarter = QUARTER, now: datetime = LATE_IN_QUARTER) -> CoverageGroup:
+    """Return the counts of Germany, the only country that is shown."""
     (group,) = count_coverage(store, quarter, now).groups
     assert group.name == "DE"
     return group
 
 
 def test_each_pair_counts_as_held_missing_or_due_later(store: Store) -> None:
-    coverage = count_coverage(store, QUARTER, AFTER_QUARTER)
+    coverage = count_coverage(store, QUARTER, LATE_IN_QUARTER)
     assert [(group.name, group.pairs, group.held) for group in coverage.groups] == [("DE", 6, 6)]
     assert (coverage.hidden_count, coverage.total) == (3, None)  # three pairs in France are too few to show
     first, second, third = list_held_sessions(store)[:3]
     later = QUARTER.end + 20 * DAY
     not_held = {"held_at": None, "closed": False}
+    # the first is owed, the second is due in the next quarter, and the third is booked in this one
     update_row(store, tables.session, first.id, **not_held, state="owed", start=None, end=None)
     update_row(
         store, tables.session, second.id, **not_held, state="booked", start=later, end=later + HOUR, target=later
@@ -214,15 +226,15 @@ def test_each_pair_counts_as_held_missing_or_due_later(store: Store) -> None:
         third.id,
         **not_held,
         state="booked",
-        start=AFTER_QUARTER + HOUR,
-        end=AFTER_QUARTER + 2 * HOUR,
+        start=LATE_IN_QUARTER + HOUR,
+        end=LATE_IN_QUARTER + 2 * HOUR,
     )
     group = count_germany(store)
     assert (group.held, group.missing, group.due_later, group.booked) == (3, 1, 1, 1)
 
 
 def test_series_counts_once_when_its_last_part_is_held(store: Store) -> None:
-    """R-4, T-13: a conversation counts as held only when the last of its three parts is held."""
+    """R-4, T-13: a conversation counts as held only when the last of its three parts, `gap`, is held."""
     first, second = list_held_sessions(store)[:2]
     update_row(store, tables.session, first.id, topic="gap")
     update_row(store, tables.session, second.id, topic="direction", closed=True)
@@ -241,7 +253,7 @@ def test_ad_hoc_session_does_not_replace_the_regular_session(store: Store) -> No
 def test_session_that_is_held_after_a_deferral_counts_once(store: Store) -> None:
     """R-8: a session that was deferred once counts as one conversation, and only when it is held."""
     session = list_held_sessions(store)[0]
-    update_row(store, tables.session, session.id, state="held", count=1)
+    update_row(store, tables.session, session.id, state="held", count=1)  # the count of deferrals
     assert count_germany(store).held == 6
     update_row(store, tables.session, session.id, state="deferred", held_at=None, closed=False, start=None, end=None)
     assert count_germany(store).held == 5
@@ -250,7 +262,7 @@ def test_session_that_is_held_after_a_deferral_counts_once(store: Store) -> None
 def test_other_quarters_contain_no_counts_of_this_quarter(store: Store) -> None:
     group = count_germany(store, Quarter(2026, 3))
     assert (group.held, group.missing, group.contract_outcomes, group.deferrals) == (0, 0, [], 0)
-    assert count_coverage(store, Quarter(2026, 2), AFTER_QUARTER).groups == ()  # the company had no pairs yet
+    assert count_coverage(store, Quarter(2026, 2), LATE_IN_QUARTER).groups == ()  # the company had no pairs yet
 
 
 def test_contracts_in_time_and_days_late_are_counted(store: Store) -> None:
@@ -260,13 +272,14 @@ def test_contracts_in_time_and_days_late_are_counted(store: Store) -> None:
     assert sorted(group.contract_outcomes) == [False] * 6  # no contract was recorded within 48 hours
     for session in sessions[:3]:
         with store.database.write() as connection:
-            recorded_at = (session.held_at or AFTER_QUARTER) + 47 * HOUR
+            recorded_at = (session.held_at or LATE_IN_QUARTER) + 47 * HOUR
             connection.execute(
                 update(tables.contract).where(tables.contract.c.session == session.id).values(recorded_at=recorded_at)
             )
     assert sorted(count_germany(store).contract_outcomes) == [False] * 3 + [True] * 3
     for number, session in enumerate(sessions):
         assert session.held_at
+        # from four days before the target to six days after it, which is 0 to 6 days late
         update_row(store, tables.session, session.id, target=session.held_at - (2 * number - 4) * DAY)
     assert sorted(count_germany(store).days_late) == [0, 0, 0, 2, 4, 6]
     assert count_germany(store).median_days_late == 1
@@ -274,8 +287,9 @@ def test_contracts_in_time_and_days_late_are_counted(store: Store) -> None:
 
 def test_only_deferrals_of_the_quarter_are_counted(store: Store) -> None:
     session = list_held_sessions(store)[0]
+    # two in the quarter, and one on the day before it
     with store.database.write() as connection:
-        for number, at in enumerate((AFTER_QUARTER, AFTER_QUARTER - 9 * DAY, QUARTER.start - DAY), 1):
+        for number, at in enumerate((LATE_IN_QUARTER, LATE_IN_QUARTER - 9 * DAY, QUARTER.start - DAY), 1):
             row = {"session": session.id, "number": number, "at": at, "cause": "declined", "who": ""}
             connection.execute(tables.deferral.insert().values(**row))
     assert count_germany(store).deferrals == 2
@@ -290,9 +304,11 @@ def test_r20_kept_commitments_are_counted_for_each_owner(store: Store) -> None:
     }
     pair_ids = sorted(manager_commitments)
     assert count_germany(store).commitment_outcomes == {Owner.MANAGER: [False] * 4, Owner.REPORT: [False] * 4}
-    update_row(store, tables.commitment, manager_commitments[pair_ids[0]].id, standing="done", closed_at=AFTER_QUARTER)
     update_row(
-        store, tables.commitment, manager_commitments[pair_ids[1]].id, standing="let_go", closed_at=AFTER_QUARTER
+        store, tables.commitment, manager_commitments[pair_ids[0]].id, standing="done", closed_at=LATE_IN_QUARTER
+    )
+    update_row(
+        store, tables.commitment, manager_commitments[pair_ids[1]].id, standing="let_go", closed_at=LATE_IN_QUARTER
     )
     update_row(store, tables.commitment, manager_commitments[pair_ids[2]].id, due=QUARTER.last_day + DAY)
     commitments = count_germany(store).commitment_outcomes
@@ -301,10 +317,12 @@ def test_r20_kept_commitments_are_counted_for_each_owner(store: Store) -> None:
 
 
 def test_paused_and_ended_pairs_are_not_counted(store: Store) -> None:
-    update_row(store, tables.pair, PairId("m0@corp.example", "r0@corp.example"), rests=True)
+    update_row(
+        store, tables.pair, PairId("m0@corp.example", "r0@corp.example"), rests=True
+    )  # paused in the people file
     assert count_germany(store).pairs == 5
     update_row(store, tables.pair, PairId("m0@corp.example", "r1@corp.example"), ended="report_left")
-    coverage = count_coverage(store, QUARTER, AFTER_QUARTER)
+    coverage = count_coverage(store, QUARTER, LATE_IN_QUARTER)
     assert [(group.name, group.pairs) for group in coverage.groups] == [
         (OTHERS, 7)
     ]  # four in Germany and three in France
@@ -335,6 +353,7 @@ def test_r22_the_output_names_no_person_and_no_small_group(store: Store, tmp_pat
 
 
 def test_r22_a_company_of_small_groups_reads_why_nothing_is_shown(store: Store, tmp_path: Path) -> None:
+    """Four pairs are left, the others are paused."""
     pairs = sorted(store.people.load_all_pairs())
     for pair_id in pairs[4:]:
         update_row(store, tables.pair, pair_id, rests=True)
@@ -356,5 +375,5 @@ def test_r22_groups_of_the_people_file_are_counted(store: Store, tmp_path: Path)
         "group",
         [("Design", 5)],
     )
-    assert json_output["pairs_not_shown"] == 4
+    assert json_output["pairs_not_shown"] == 4  # of one report in Germany and three in France
     assert json.loads(run_coverage_command(tmp_path, "--json", "--by", "country"))["groups"] == []

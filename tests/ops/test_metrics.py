@@ -49,7 +49,7 @@ UNWANTED_WORDS = re.compile(
 
 @pytest.fixture
 def company(database_url: str) -> Iterator[Office]:
-    """Dana and two reports after four days. Metrics are served at a free port."""
+    """Dana and two reports after four days, each with a booked session. Metrics are served at a free port."""
     metrics_settings = settings(database_url, metrics={"listen": "127.0.0.1:0"})
     office = Office(
         database_url, people(DANA, SAM, KIM), pairs(pair(), pair(DANA, KIM)), office_settings=metrics_settings
@@ -81,10 +81,10 @@ def sum_samples(families: dict[str, Metric], name: str, **labels: str) -> float:
 
 
 def test_metrics_count_due_and_done_work(company: Office) -> None:
-    with MetricsServer(company.worker, lambda: 3) as server:
+    with MetricsServer(company.worker, count_tasks=lambda: 3) as server:
         families_before = parse_families(fetch_metrics(server))
         company.clock.advance(7 * DAY)
-        families_late = parse_families(fetch_metrics(server))
+        families_late = parse_families(fetch_metrics(server))  # the weekly reading of the calendar is due
         company.tick()
         families_after = parse_families(fetch_metrics(server))
     assert sum_samples(families_before, "longarc_pairs", state="active") == 2
@@ -122,7 +122,7 @@ def test_metrics_count_mails_by_name_and_measure_lags(company: Office) -> None:
 
 
 def test_metrics_contain_no_names_or_addresses(company: Office) -> None:
-    """Metrics contain no address and no name, even after errors that name people."""
+    """This holds even after errors that name people."""
     company.mailer.fail = Fails(lambda: Unavailable(f"the line to {SAM} broke"), "send")
     company.calendar.fail = Fails(lambda: Unavailable(f"the calendar of {DANA} is away"), "changes")
     company.clock.advance(3 * DAY)  # to a Monday, because at weekends calendars may not be read for an hour
@@ -142,13 +142,15 @@ def test_metrics_contain_no_names_or_addresses(company: Office) -> None:
 def test_worker_without_a_recent_heartbeat_is_silent(company: Office) -> None:
     now = company.clock()
     for holder, seen_at in (("a", now), ("b", now - HOUR)):
-        company.store.heartbeats.save_heartbeat(Heartbeat(holder, "host", 1, START, seen_at, "1"))
+        heartbeat = Heartbeat(holder=holder, host="host", pid=1, started_at=START, seen_at=seen_at, version="1")
+        company.store.heartbeats.save_heartbeat(heartbeat)
     with MetricsServer(company.worker) as server:
         families = parse_families(fetch_metrics(server))
     assert [sum_samples(families, "longarc_workers", state=state) for state in ("live", "silent")] == [1, 1]
 
 
 def test_channels_are_counted_by_standing_with_the_age_of_the_last_notification(company: Office) -> None:
+    """Dana's channel fails, Sam's is trusted, and on Kim's a notification has not come for an hour."""
     now = company.clock()
     open_channel = {"service": "outlook", "expires_at": now + DAY, "due_at": now + HOUR}
     failing_channel = {"calendar": DANA, "service": "outlook", "failures": 1, "due_at": now, "notified_at": now - HOUR}
@@ -246,6 +248,7 @@ def test_invalid_port_range_is_refused(listen: str, problem: str) -> None:
 
 
 def test_metrics_of_the_process_are_served_without_a_database(empty_url: str) -> None:
+    """The database of the settings has no tables."""
     empty_settings = settings(empty_url, metrics={"listen": "127.0.0.1:0"})
     office = Office("sqlite://", office_settings=empty_settings)
     office.store.close()

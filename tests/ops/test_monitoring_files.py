@@ -35,21 +35,24 @@ def list_rules() -> list[dict[str, Any]]:
 
 
 def list_panels() -> list[dict[str, Any]]:
+    """Return the panels that show something. Those of the type `row` are headings."""
     return [panel for panel in DASHBOARD["panels"] if panel["type"] != "row"]
 
 
 def list_expressions() -> Iterator[str]:
+    """Yield the queries of all rules and panels."""
     yield from (str(rule["expr"]) for rule in list_rules())
     for panel in list_panels():
         yield from (target["expr"] for target in panel["targets"])
 
 
 def fill_variables(expression: str) -> str:
+    """Put values in the place of Grafana's variables."""
     return expression.replace("$__rate_interval", "5m").replace("$job", ".*")
 
 
-def select_series(expression: Any) -> Iterator[Any]:
-    """Yield every selector in an expression."""
+def list_selectors(expression: Any) -> Iterator[Any]:
+    """Yield every selector in a query: the name of a metric, and the labels by which series are chosen."""
     nodes: list[Any] = []
 
     def add_node(node: Any) -> bool:
@@ -66,7 +69,7 @@ def known_labels() -> dict[str, set[str]]:
 
     A counter with labels has no series before its first event, so each one counts an event here.
     """
-    count_notifications(1, 1)
+    count_notifications(accepted=1, refused=1)
     count_alert("test")
     count_page(200)
     with observe_request("test", "test"):
@@ -77,7 +80,7 @@ def known_labels() -> dict[str, set[str]]:
     watched_calendar = {"calendar": "dana@corp.example", "service": "google", "due_at": now, "notified_at": now}
     with office.store.database.write() as connection:
         connection.execute(insert(channel), [watched_calendar])
-    text = generate_latest(build_registry(office.worker, lambda: 0)).decode()
+    text = generate_latest(build_registry(office.worker, count_tasks=lambda: 0)).decode()
     office.close()
     families = list(text_string_to_metric_families(text))
     assert [family.name for family in families if not family.samples] == [], "the labels of these are unknown"
@@ -88,7 +91,7 @@ def known_labels() -> dict[str, set[str]]:
 def test_each_query_parses_and_uses_metrics_and_labels_that_exist(
     expression: str, known_labels: dict[str, set[str]]
 ) -> None:
-    selectors = list(select_series(promql_parser.parse(fill_variables(expression))))
+    selectors = list(list_selectors(promql_parser.parse(fill_variables(expression))))
     assert selectors
     for selector in selectors:
         assert selector.name in known_labels

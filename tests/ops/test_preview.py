@@ -42,12 +42,14 @@ ENGLISH: Language = load_default_templates().languages.find_language("en")
 
 
 def build_preview(office: Office) -> QuarterPreview:
+    """Return the preview of what is planned now, with the mails of the pulse."""
     worker = office.worker
-    more_mails = worker.pulse.list_coming_mails(office.clock() + MAIL_PERIOD)
-    return build_quarter(worker.sweep.preview(), office.clock(), worker.settings.policy, more_mails)
+    pulse_mails = worker.pulse.list_coming_mails(office.clock() + MAIL_PERIOD)
+    return build_quarter(worker.sweep.preview(), office.clock(), worker.settings.policy, pulse_mails)
 
 
 def render_samples_by_name(office: Office, quarter: QuarterPreview) -> dict[tuple[str, bool], SampleMail]:
+    """Return the sample mails by their name and whether the manager reads them."""
     rendered = render_samples(quarter.samples, office.settings, office.worker.mail_renderer)
     return {(sample.name, sample.is_for_manager): sample for sample in rendered}
 
@@ -60,7 +62,10 @@ def list_concern_kinds(quarter: QuarterPreview) -> list[ConcernKind]:
 
 
 def test_preview_counts_each_pair_once() -> None:
-    """A pair has a time in the quarter, begins later, has no time, or does not take part."""
+    """A pair has a time in the quarter (`timed`), begins later (`coming`), has no time, or takes no part (`absent`).
+
+    Sam and Alex have a time, Kim's pair begins later, Lee works when Dana sleeps, and Noah's pair is paused.
+    """
     persons = {**people(DANA, SAM, KIM, ALEX, NOAH), LEE: person(LEE, zone="Pacific/Honolulu", country="US")}
     company_pairs = pairs(
         pair(DANA, SAM, format=Format.SERIES),
@@ -90,7 +95,7 @@ def test_preview_of_a_company_without_pairs_says_so() -> None:
 
 
 def test_manager_has_at_most_two_first_sessions_a_week() -> None:
-    """T-3a. A manager with many reports is also a concern."""
+    """T-3a: 14 pairs that have never met take turns. A manager with many reports is also a concern."""
     persons, company_pairs = company(14, reports=14)
     office = Office(persons=persons, listed_pairs=company_pairs)
     quarter = build_preview(office)
@@ -137,7 +142,7 @@ def test_r37_preview_lists_the_mails_of_the_pulse() -> None:
     )
     expected_readers = [mail.to.email for mail in build_preview(office).mails if mail.name == MailName.PULSE]
     assert sorted(expected_readers) == sorted(pair_id.report for pair_id in company_pairs)
-    office.run(2 * DAY)
+    office.run(2 * DAY)  # in September, one of its months
     readers = [mail["To"] for mail in office.mails("pulse")]
     assert len(readers) == len(expected_readers)
     assert not [mail for mail in build_preview(office).mails if mail.name == MailName.PULSE]  # the pulse is sent once
@@ -150,11 +155,11 @@ def test_r37_preview_lists_the_mails_of_the_pulse() -> None:
 def fill_calendar(office: Office, email: str, days: int = 200) -> None:
     """Fill all working hours of a person with events."""
     for day in range(days):
-        office.calendar.add(email, span(START + day * DAY, minutes=600))
+        office.calendar.add(email, span(START + day * DAY, minutes=600))  # from 9:00 in Berlin
 
 
 def test_preview_shows_no_appointments_of_people() -> None:
-    """The pair reads what would have to move. The preview, which others read, does not say so."""
+    """The pair reads which appointment would have to move. The preview, which others read, does not say so."""
     office = Office()
     fill_calendar(office, DANA)
     quarter = build_preview(office)
@@ -166,7 +171,7 @@ def test_preview_shows_no_appointments_of_people() -> None:
     )
     sample = render_samples_by_name(office, quarter)[MailName.UNPLACEABLE, True]
     for text in (sample.text, sample.html, *QuarterView(quarter, ENGLISH).concerns[0].lines):
-        assert "busy" not in text and "10:00" not in text and "09:00" not in text
+        assert "busy" not in text and "10:00" not in text and "09:00" not in text  # hours of appointments
     office.close()
 
 

@@ -41,7 +41,10 @@ NAMES = {
 
 
 def build_office() -> Office:
-    """Two managers and six reports. r5 never works at the same time as the manager, and r2 has no free hour."""
+    """Return an office of two managers and six reports.
+
+    r5 never works at the same time as the manager m1, and r2 has no free hour.
+    """
     persons = {f"{key}@corp.example": person(f"{key}@corp.example", name=name) for key, name in NAMES.items()}
     persons["m1@corp.example"] = replace(persons["m1@corp.example"], zone="Asia/Dubai", country="AE", locale="de")
     persons["r5@corp.example"] = replace(persons["r5@corp.example"], zone="Pacific/Honolulu", country="US")
@@ -123,7 +126,7 @@ def test_page_loads_nothing_and_contains_no_script(page_and_preview: tuple[Path,
 
 
 def test_page_grows_by_less_than_1500_bytes_a_pair(page_and_preview: tuple[Path, QuarterPreview]) -> None:
-    """The page of a large company stays small enough to open and to send."""
+    """The page of a large company stays small enough to open and to send. Its fixed part has up to 15 000 bytes."""
     body = page_and_preview[0].read_text(encoding="utf-8").partition("<main")[2].partition('id="samples-title"')[0]
     assert len(body) < 1_500 * page_and_preview[1].pair_count + 15_000
 
@@ -171,7 +174,7 @@ def test_click_on_a_manager_shows_days_and_hours_without_scripts(
 def test_printed_page_has_each_session_on_one_line(
     page_and_preview: tuple[Path, QuarterPreview], browser: Browser, tmp_path: Path, paper: str
 ) -> None:
-    """Everything that is closed on the screen is open on paper: days with hours and names, and mails as text."""
+    """What is closed on the screen is open on paper: days with hours and names, concerns, and mails as text."""
     file, quarter = page_and_preview
     with open_page(browser, file) as page:
         page.pdf(path=tmp_path / "plan.pdf", format=paper)
@@ -183,7 +186,7 @@ def test_printed_page_has_each_session_on_one_line(
     printed_lines = [" ".join(line.split()) for page_text in page_texts for line in page_text.splitlines()]
     talks = list(quarter.talks)
     assert len(lines) == len(talks) > 6 and any(NAMES["r1"] in line for line in lines)
-    # The pair of r2 has no session, and is in the list of what needs somebody. So is r5, for whose name a font may be
+    # The pairs of r2 and r5 have no session, and are concerns. Only r2 is looked for: for the name of r5, a font may be
     # missing.
     concerns_with_long_name = [concern for concern in concerns if NAMES["r2"] in concern]
     assert concerns_with_long_name

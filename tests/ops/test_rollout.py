@@ -9,8 +9,9 @@ from worker.ops.rollout import check_rollout, select_chosen_pairs
 from worker.roster.model import Roster
 
 PERSONS = {**people(DANA), SAM: person(SAM, group="Sales"), KIM: person(KIM, group="Legal")}
+#: Dana's other address.
 ALIASES = [PersonAlias("d@corp.example", DANA, AliasSource.PEOPLE_FILE)]
-COMPANY = Roster(PERSONS, pairs(pair(DANA, SAM), pair(DANA, KIM)), {}, ALIASES)
+COMPANY = Roster(PERSONS, pairs(pair(DANA, SAM), pair(DANA, KIM)), aliases=ALIASES)
 
 
 @pytest.mark.parametrize(

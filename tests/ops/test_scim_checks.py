@@ -31,7 +31,11 @@ country = "DE"
 """
 
 
-def write_settings(folder: Path, base_url: str = "http://127.0.0.1:9") -> Path:
+#: An address at which nothing listens.
+UNUSED_URL = "http://127.0.0.1:9"
+
+
+def write_settings(folder: Path, base_url: str = UNUSED_URL) -> Path:
     """Write settings of a company whose directory pushes people. Return their path."""
     (folder / "longarc.toml").write_text(SCIM_SETTINGS.format(folder=folder, base_url=base_url))
     return folder / "longarc.toml"
@@ -44,6 +48,7 @@ def run_all_checks(folder: Path, token: str = TOKEN) -> dict[str, Finding]:
 
 
 def find_finding(findings: dict[str, Finding], start: str) -> Finding:
+    """Return the only finding whose statement begins with these words."""
     (match,) = [finding for statement, finding in findings.items() if statement.startswith(start)]
     return match
 
@@ -51,10 +56,8 @@ def find_finding(findings: dict[str, Finding], start: str) -> Finding:
 def test_checks_before_the_first_push_give_remedies(tmp_path: Path) -> None:
     findings = run_all_checks(tmp_path, token="")
     assert "openssl rand -hex 32" in find_finding(findings, "A token is set").remedy
-    assert "only to HTTPS" in find_finding(findings, "Directories push people to http://127.0.0.1:9/scim/v2").remedy
-    unreachable = find_finding(
-        findings, "http://127.0.0.1:9/scim/v2 does not respond to this machine (ConnectionError)"
-    )
+    assert "only to HTTPS" in find_finding(findings, f"Directories push people to {UNUSED_URL}/scim/v2").remedy
+    unreachable = find_finding(findings, f"{UNUSED_URL}/scim/v2 does not respond to this machine (ConnectionError)")
     assert unreachable.ok and "longarc run" in unreachable.remedy
     assert not find_finding(findings, "A directory has pushed people by SCIM").ok
     assert not (tmp_path / "longarc.db").exists(), "`longarc check` created a database"
@@ -104,8 +107,9 @@ def test_tokens_are_read_from_the_environment_and_not_printed(tmp_path: Path) ->
 
 def test_scim_without_pages_is_refused(tmp_path: Path) -> None:
     with pytest.raises(Problems) as error_info:
-        load_settings(write_settings(tmp_path, ""), {})
+        load_settings(write_settings(tmp_path, base_url=""), {})
     (problem,) = error_info.value.problems
+    # line 8 of SCIM_SETTINGS
     assert "longarc.toml:8: roster.source" in problem.where and "Set `base_url`" in problem.remedy
 
 

@@ -34,7 +34,7 @@ Visitor = tuple[str, Purpose, str]
 SIGN_IN_BLUEPRINTS = {"sign_in", "people_ops", "operator"}
 #: The id of a session that does not exist.
 UNKNOWN_ID = "c0"
-#: The month that names a round of the pulse.
+#: The name of a round of the pulse, which is its month. In October there is none, which its page says.
 PULSE_ROUND = "2026-10"
 
 

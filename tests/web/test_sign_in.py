@@ -413,7 +413,7 @@ def test_a_form_without_a_sign_in_changes_nothing(open_company: OpenCompany, iss
 
 
 def test_pulse_and_third_voice_need_no_sign_in(open_company: OpenCompany, issuer: str) -> None:
-    company = open_company(issuer, is_today=False, required=True)  # the pulse of October is open
+    company = open_company(issuer, is_today=False, required=True)  # today, the question would be closed
     client = company.visitor(PRIYA, Purpose.VOICE, company.third_voice_id())
     assert client.get(f"/voice/{company.third_voice_id()}").status_code == 200
     pulse_page = company.browser().get(company.link(SAM, Purpose.PULSE, "2026-10"))
