@@ -149,7 +149,7 @@ class OutlookProgram:
         item.put_at(to.start, to.end, None)
         self._double.world.reset_answers(item)
         self._mailbox.record_change(item)
-        self._double.world.deliver(item, anew=True)
+        self._double.world.deliver(item, restores_deleted=True)
 
     def delete(self, title: str, span: Span) -> None:
         """Delete an event: the organizer cancels it, an attendee declines."""

@@ -140,7 +140,7 @@ def test_init_sets_up_microsoft_365(way: str, tmp_path: Path, people: Path) -> N
             name = address.partition("@")[0].title()
             mailbox.directory_id = double.directory.add(address, name, manager, mail=address, usageLocation="DE")
             manager = manager or mailbox.directory_id
-        double.login.signed_in = DANA
+        double.login.consenting_person = DANA
         common_answers = {"way": way, "operator": DANA, "client_id": CLIENT, "sender": DANA, "pilot": "everybody"}
         common_answers |= {"base_url": "https://127.0.0.1:9", "notify_url": "https://127.0.0.1:9/"}
         app_answers = {"tenant": outlook_section["tenant"], "people": "directory"}

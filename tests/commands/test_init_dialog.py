@@ -228,18 +228,18 @@ def test_a_changed_account_needs_a_new_sign_in(stops_at_sign_in: bool, tmp_path:
         folder = write_stopped_set_up(tmp_path, **answers, client_id=CLIENT, account=DANA, sender=DANA)
         service_addresses = {name: outlook_section[name] for name in ("endpoint", "authority", "ca_file")}
         add_settings(str(folder / "answers.toml"), {"calendars.outlook": service_addresses})
-        double.login.signed_in = DANA
+        double.login.consenting_person = DANA
         run_init(str(folder), given="\nn\n")
         grant = folder / "var" / "outlook-account"
         former_grant = grant.read_bytes()
         for replies in ("\nn\n", "way\n\n\nn\n"):
             assert "To sign in" not in run_init(str(folder), given=replies).output, "the stored grant was not used"
-        double.login.signed_in = "" if stops_at_sign_in else SAM
+        double.login.consenting_person = "" if stops_at_sign_in else SAM
         result = run_init(str(folder), given=f"account\n{SAM}\n\nn\n")
         assert "To sign in" in result.output
         if stops_at_sign_in:
             assert not grant.exists()
-            double.login.signed_in = SAM
+            double.login.consenting_person = SAM
             result = run_init(str(folder), given="\nn\n")
         assert "2 of 3" in result.output, result.output
         assert grant.read_bytes() != former_grant

@@ -145,7 +145,7 @@ def test_guests_disabled_users_and_owners_of_mailboxes_are_listed(client: PlainC
     double.directory.add(guest, mail="x@partner.example", userType="Guest")
     double.directory.add("room4@example.org", accountEnabled=False, assignedLicenses=[])
     double.directory.add("svc@example.org", mail=None, proxyAddresses=[])
-    double.world.add_person(DANA)
+    double.world.add_person(DANA)  # the owner of a mailbox
     users = {user["userPrincipalName"]: user for user in client.list_users("?$select=userPrincipalName,mail,userType")}
     assert users.keys() == {DANA, guest, "room4@example.org", "svc@example.org"}
     assert users[guest]["userType"] == "Guest" and users["svc@example.org"]["mail"] is None
@@ -168,7 +168,7 @@ def test_a_page_with_an_expansion_has_at_most_100_users(client: PlainClient, dou
     assert len({user["id"] for user in client.list_users("?$top=999&$select=id&$expand=manager($select=id)")}) == 201
     double.directory.units = 0
     client("users?$select=id&$expand=manager($select=id)")
-    assert double.directory.units == 2
+    assert double.directory.units == 2  # one less for `$select`, and one more for `$expand`
 
 
 def test_a_chain_of_managers_is_expanded_for_a_single_user_only(client: PlainClient, double: Double) -> None:

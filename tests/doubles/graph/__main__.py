@@ -23,7 +23,7 @@ def main() -> None:
         ids = {box.address: box.directory_id for box in double.world.mailboxes.values()}
         for address, _, manager in (pair.casefold().partition("=") for pair in options.manager):
             double.directory.set_manager(ids[address], ids[manager])
-        double.login.signed_in = options.person[0] if options.person else ""
+        double.login.consenting_person = options.person[0] if options.person else ""
         settings = make_section(double)
         double.login.applications[settings["client_id"]].rights += ("User.Read.All",)
         lines = [f'{name} = "{settings[name]}"' for name in ("endpoint", "authority", "tenant", "client_id", "ca_file")]

@@ -11,7 +11,7 @@ from zoneinfo import ZoneInfo
 from tests.doubles.graph import odata, query, series
 from tests.doubles.graph.odata import Preferences, describe_event, find_item, format_id
 from tests.doubles.graph.schema import Schema, SchemaError
-from tests.doubles.graph.state import JOIN, Item, Json, Mailbox, Refusal, World
+from tests.doubles.graph.state import JOIN_BLOCK, Item, Json, Mailbox, Refusal, World
 from worker.providers import windows_zones
 
 _LINK_NUMBERS = count(1)  #: for links to further pages, and for Teams links
@@ -62,9 +62,10 @@ class Calendars:
         self.duplicate_status = 400  #: for a transaction id that was used for another event
         self.expired_token_status = 410  #: for an unknown delta token; or 400
         self.unindexed = False  #: a filter by an extended property times out, as in a large mailbox
-        self.teams = "offered"  #: online meetings are made with the event; "later": by `provision`; "missing": never
-        self.guards_replays = True  #: False: transaction ids are ignored, as for two simultaneous requests
-        self._pages: dict[str, tuple[list[Json], str]] = {}  #: by skip token: the other entries, the delta token
+        #: "offered": online meetings are made with the event; "later": by `add_teams_meeting`; "missing": never.
+        self.teams = "offered"
+        self.guards_replays = True  #: False: transaction ids are ignored, as happens to two simultaneous requests
+        self._pages: dict[str, tuple[list[Json], str]] = {}  #: by skip token: the entries left, and the delta token
 
     def parse_entity(self, kind: str, given: Any) -> Json:
         """Return the body of a request for an entity, with enumeration values in canonical case. Raises Refusal."""
@@ -76,7 +77,7 @@ class Calendars:
         return canonical
 
     def parse_parameters(self, name: str, on: str, given: Any) -> Json:
-        """Return the parameters of an action, by their names in lower case. Raises Refusal."""
+        """Return the parameters of an action on the type `on`, by their names in lower case. Raises Refusal."""
         given = {} if given is None else given
         if not isinstance(given, dict):
             raise Refusal(400, "RequestBodyRead", "An object was expected.")
@@ -117,8 +118,8 @@ class Calendars:
         if self.unindexed and "singleValueExtendedProperties" in clause:
             raise Refusal(504, "UnknownError", "")
         matches = query.parse_filter(clause, query.EVENT_FIELDS)
-        size = query.parse_number(options, "$top", preferences.page_size, 1)
-        skip = query.parse_number(options, "$skip", 0, 0, 10**9)
+        size = query.parse_number(options, "$top", default=preferences.page_size, lowest=1)
+        skip = query.parse_number(options, "$skip", default=0, lowest=0, highest=10**9)
 
         def make_row(item: Item) -> query.Row:
             return query.Row(describe_event(item, preferences), item.extended_properties)
@@ -130,7 +131,7 @@ class Calendars:
             page["@odata.count"] = len(chosen)
         page["value"] = [self._describe(one, request) for one in chosen[skip : skip + size]]
         if skip + size < len(chosen):
-            rest = "&".join(f"{n}={_quote_value(v)}" for n, v in options.items() if n != "$skip")
+            rest = "&".join(f"{name}={_quote_value(value)}" for name, value in options.items() if name != "$skip")
             path = "/".join(request.path)
             link = f"{self.base}/users/{request.mailbox.name}/{path}?{rest}&$skip={skip + size}"
             page["@odata.nextLink"] = link
@@ -179,7 +180,8 @@ class Calendars:
     def _list_changed(self, request: Request, since: int, start: datetime, end: datetime) -> Iterator[Json]:
         """Yield the events that changed after the change number `since`, then those that were removed.
 
-        A changed series comes as its master and all occurrences in the window. The first single event comes twice.
+        With -1 for `since`, all events in the window come, and nothing is removed. A changed series comes as its
+        master and all occurrences in the window. The first single event comes twice.
         """
         mailbox, preferences = request.mailbox, request.preferences
         gone = [one for one, when in mailbox.removed.items() if when > since >= 0]
@@ -207,9 +209,9 @@ class Calendars:
         page: Json = {"@odata.context": f"{self.base}/$metadata#Collection(event)", "value": rest[:size]}
         link = f"{self.base}/users/{request.mailbox.name}/calendarView/delta"
         if len(rest) > size:
-            name = f"s{next(_LINK_NUMBERS)}"
-            self._pages[name] = (rest[size:], token)
-            page["@odata.nextLink"] = f"{link}?$skiptoken={name}"
+            skip_token = f"s{next(_LINK_NUMBERS)}"
+            self._pages[skip_token] = (rest[size:], token)
+            page["@odata.nextLink"] = f"{link}?$skiptoken={skip_token}"
         else:
             page["@odata.deltaLink"] = f"{link}?$deltatoken={token}"
         return Answer(200, page)
@@ -221,9 +223,10 @@ class Calendars:
         transaction = given.get("transactionId")
         if transaction and self.guards_replays and (again := self._answer_repeated(request, transaction, given)):
             return again
-        item = Item(request.mailbox, "", request.mailbox.address, *self._parse_times(given), created_from=given)
+        start, end, days = self._parse_times(given)
+        item = Item(request.mailbox, "", request.mailbox.address, start, end, created_from=given)
         item.uid = f"040000008200E00074C5B7101A82E008{item.created:08d}"
-        item.put_at(*self._parse_times(given))
+        item.put_at(start, end, days)
         item.transaction_id = transaction
         item.properties = {**_DEFAULTS, **_list_kept_properties(given)}
         item.attendees = [_parse_attendee(one, self.world) for one in given.get("attendees") or ()]
@@ -236,7 +239,7 @@ class Calendars:
         request.mailbox.add(item)
         if item.properties.get("recurrence"):
             series.expand(item)
-        self.world.deliver(item, anew=True)
+        self.world.deliver(item, restores_deleted=True)
         self._copy_series(item)
         return Answer(201, describe_event(item, request.preferences))
 
@@ -252,16 +255,16 @@ class Calendars:
 
     def _answer_repeated(self, request: Request, transaction: str, given: Json) -> Answer | None:
         """Answer a creation whose transaction id was used before; None for a new id."""
-        known = next((one for one in request.mailbox.items.values() if one.transaction_id == transaction), None)
-        if known is None:
+        created = next((one for one in request.mailbox.items.values() if one.transaction_id == transaction), None)
+        if created is None:
             return None
-        if known.created_from == given:
-            return Answer(201, describe_event(known, request.preferences))
+        if created.created_from == given:
+            return Answer(201, describe_event(created, request.preferences))
         words = (
             "Your request can't be completed. The TransactionId specified in the request has already been used to "
             "create a different event."
         )
-        existing = {"@event.existingEventId": format_id(known.id, request.preferences)}
+        existing = {"@event.existingEventId": format_id(created.id, request.preferences)}
         raise Refusal(self.duplicate_status, "ErrorDuplicateTransactionId", words, **existing)
 
     def read(self, request: Request) -> Answer:
@@ -291,7 +294,7 @@ class Calendars:
         if item.master is None and item.properties.get("recurrence"):
             series.expand(item)
         if item.is_organizer and item.attendees and item.master is None:
-            self.world.deliver(item, anew=moved)
+            self.world.deliver(item, restores_deleted=moved)
             self._copy_series(item)
         return Answer(200, describe_event(item, request.preferences))
 
@@ -299,13 +302,13 @@ class Calendars:
         """Give an event the times in the request; return whether they differ from its times before."""
         if not _TIME_PROPERTIES & given.keys():
             return False
-        whole = {
+        complete = {
             **{side: _format_current_time(item, side) for side in ("start", "end")},
             "isAllDay": bool(item.days),
             **given,
         }
         old = (item.start, item.end)
-        item.put_at(*self._parse_times(whole))
+        item.put_at(*self._parse_times(complete))
         if old == (item.start, item.end):
             return False
         self.world.reset_answers(item)
@@ -387,15 +390,15 @@ class Calendars:
         if self.teams == "missing":  # Graph reports no error
             item.properties |= {"isOnlineMeeting": False, "onlineMeetingProvider": "unknown"}
         elif self.teams == "offered":
-            provision(item)
+            add_teams_meeting(item)
 
 
-def provision(item: Item) -> None:
-    """Give an event its Teams meeting, and put the link to it into the body."""
+def add_teams_meeting(item: Item) -> None:
+    """Give an event its Teams meeting, unless it has one, and put the link to it into the body."""
     item.join_link = item.join_link or f"https://teams.example/l/meetup-join/{next(_LINK_NUMBERS)}"
     body = item.properties["body"]
     if item.join_link not in body["content"]:
-        item.properties["body"] = {**body, "content": body["content"] + JOIN.format(link=item.join_link)}
+        item.properties["body"] = {**body, "content": body["content"] + JOIN_BLOCK.format(link=item.join_link)}
 
 
 def _list_kept_properties(given: Json) -> Json:

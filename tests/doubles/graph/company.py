@@ -52,6 +52,7 @@ class GraphCompany(ServedCalendar[outlook.OutlookCalendar]):
         item = self._find_item(calendar, key_or_id)
         copy = self.double.world.mailboxes[address].find_by_uid(item.uid)
         if copy is not None:  # None for a guest who has declined
+            # no other answer is given in simulations
             self.double.world.respond(copy, {"accepted": "accepted", "declined": "declined"}[answer.value])
         self._note_changed(item)
 
@@ -61,10 +62,10 @@ class GraphCompany(ServedCalendar[outlook.OutlookCalendar]):
         if item.organizer != calendar:
             self.answer(item.organizer, key_or_id, calendar, Answer.DECLINED)
             return
-        item.put_at(span.start, span.end, None)
+        item.put_at(span.start, span.end, days=None)
         self.double.world.reset_answers(item)
         item.mailbox.record_change(item)
-        self.double.world.deliver(item, anew=True)
+        self.double.world.deliver(item, restores_deleted=True)
         self._note_changed(item)
 
     def remove(self, calendar: Address, key_or_id: str) -> None:
@@ -87,7 +88,7 @@ class GraphCompany(ServedCalendar[outlook.OutlookCalendar]):
         self.double.blocked.add(person)
 
     def forget_cursors(self, calendar: Address) -> None:
-        self.hands.expire_cursor(calendar, "")
+        self.hands.expire_cursor(calendar, cursor="")  # all cursors of the calendar
 
     def pop_changed_calendars(self) -> set[Address]:
         changed, self._changed = self._changed, set()
@@ -97,8 +98,8 @@ class GraphCompany(ServedCalendar[outlook.OutlookCalendar]):
         """Return the event with that key or id that `calendar` organizes or is invited to. Raises NotFound."""
         for mailbox in self.double.world.mailboxes.values():
             for item in mailbox.items.values():
-                named = item.id == key_or_id or f"longarc/{key_or_id}" in item.extended_properties.values()
-                if named and calendar in (item.organizer, *(one["address"] for one in item.attendees)):
+                is_named = item.id == key_or_id or f"longarc/{key_or_id}" in item.extended_properties.values()
+                if is_named and calendar in (item.organizer, *(one["address"] for one in item.attendees)):
                     return item
         raise NotFound(f"{calendar}: no event {key_or_id}.")
 

@@ -38,8 +38,9 @@ _ADVANCED_PROPERTIES = {
 }
 _ADVANCED_OPERATORS = re.compile(r"\b(ne|not|endswith)\b", re.IGNORECASE)
 _EXPANSION = re.compile(r"(?P<name>\w+)(?:\((?P<options>.*)\))?")
-_DEFAULT_SIZE = 100
-MAX_EXPANDED_SIZE = 100
+_LICENCE = {"disabledPlans": [], "skuId": "05e9a617-0261-4cee-bb44-138d3ef5d965"}  #: Microsoft 365 E3
+_DEFAULT_SIZE = 100  #: users in a page
+MAX_EXPANDED_SIZE = 100  #: users in a page with `$expand`
 _MAX_SIZE = 999
 
 
@@ -68,8 +69,8 @@ class UserQuery:
 
 
 class Directory:
-    """Users and contacts by id, and the manager of each user. `units`: the cost of all lists, as Graph's throttling
-    counts it."""
+    """Users and contacts by id, and the manager of each user. `units`: the cost of all lists so far, as Graph counts it
+    for its limits."""
 
     def __init__(self, world: World, schema: Schema, base: str) -> None:
         self._world = world
@@ -104,7 +105,7 @@ class Directory:
             "proxyAddresses": [f"SMTP:{properties.get('mail') or sign_in}"],
             "accountEnabled": True,
             "userType": "Member",
-            "assignedLicenses": [{"disabledPlans": [], "skuId": "05e9a617-0261-4cee-bb44-138d3ef5d965"}],
+            "assignedLicenses": [_LICENCE],
             **properties,
         }
         self.set_manager(user_id, manager)
@@ -169,7 +170,7 @@ class Directory:
                 "proxyAddresses": [f"SMTP:{box.address}"],
                 "accountEnabled": True,
                 "userType": "Member",
-                "assignedLicenses": [{"disabledPlans": [], "skuId": "05e9a617-0261-4cee-bb44-138d3ef5d965"}],
+                "assignedLicenses": [_LICENCE],
             }
             for box in self._world.mailboxes.values()
         }
@@ -329,8 +330,8 @@ class Directory:
         described |= {name: whole.get(name, self._default_values[name]) for name in chosen}
         above = self.managers.get(object_id, "")
         if levels not in ("", "1") and above:
-            lower = levels if levels == "max" else str(int(levels) - 1)
-            described["manager"] = self._describe_nested(above, select, user_query, lower)
+            levels_left = levels if levels == "max" else str(int(levels) - 1)
+            described["manager"] = self._describe_nested(above, select, user_query, levels_left)
         return described
 
 

@@ -6,7 +6,7 @@ from itertools import count
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from tests.doubles.graph.calendars import provision
+from tests.doubles.graph.calendars import add_teams_meeting
 from tests.doubles.graph.login import SECRET, TENANT, Application
 from tests.doubles.graph.service import Double
 from tests.doubles.graph.state import Item, Json, Mailbox
@@ -85,9 +85,9 @@ class Hands:
     def invite(self, organizer: Address, guest: Address, span: Span, answer: Answer) -> str:
         """Add an event with a guest, who answers at once, and a room; return the id of the organizer's event."""
         room = _make_attendee("room4@example.org", "resource")
-        people = [_make_attendee(guest.upper(), "required"), room]
+        people = [_make_attendee(guest.upper(), "required"), room]  # people write addresses in any case
         item = self._put(organizer, span, {"showAs": "busy"}, attendees=people)
-        self.world.deliver(item, anew=True)
+        self.world.deliver(item, restores_deleted=True)
         copy = self.world.mailboxes[guest].find_by_uid(item.uid)
         if copy is not None and answer is not Answer.NEEDS_ACTION:
             self.world.respond(copy, _ANSWERS[answer])
@@ -97,19 +97,19 @@ class Hands:
         """Add a daily series, and return the id of its master."""
         master = self._put(address, span, {"showAs": "busy"})
         master.is_master = True
-        for n in range(times):
-            step = timedelta(days=n)
+        for number in range(times):
+            step = timedelta(days=number)
             self._put(address, Span(span.start + step, span.end + step), {"showAs": "busy"}, master=master)
         return master.id
 
-    def move_occurrence(self, address: Address, series: str, number: int, span: Span) -> None:
-        item = self._find_occurrence(address, series, number)
-        item.put_at(span.start, span.end, None)
+    def move_occurrence(self, address: Address, series_id: str, number: int, span: Span) -> None:
+        item = self._find_occurrence(address, series_id, number)
+        item.put_at(span.start, span.end, days=None)
         item.is_exception = True
         item.mailbox.record_change(item)
 
-    def cancel_occurrence(self, address: Address, series: str, number: int) -> None:
-        item = self._find_occurrence(address, series, number)
+    def cancel_occurrence(self, address: Address, series_id: str, number: int) -> None:
+        item = self._find_occurrence(address, series_id, number)
         item.mailbox.delete_item(item)
 
     def answer(
@@ -123,15 +123,15 @@ class Hands:
 
     def move(self, address: Address, key: str, span: Span) -> None:
         item = self.find_event(address, key)
-        item.put_at(span.start, span.end, None)
+        item.put_at(span.start, span.end, days=None)
         self.world.reset_answers(item)
         item.mailbox.record_change(item)
-        self.world.deliver(item, anew=True)
+        self.world.deliver(item, restores_deleted=True)
 
     def provision(self, address: Address, key: str) -> None:
         """Let the service add a Teams meeting to our event, which gets another version by that."""
         item = self.find_event(address, key)
-        provision(item)
+        add_teams_meeting(item)
         item.mailbox.record_change(item)
 
     def delete(self, address: Address, key: str) -> None:
@@ -142,10 +142,10 @@ class Hands:
         else:
             item.mailbox.delete_item(item)
 
-    def remove(self, address: Address, name: str) -> None:
+    def remove(self, address: Address, event_id: str) -> None:
         """Delete the event with that id, as its organizer."""
         box = self.world.mailboxes[address]
-        self.world.cancel(box.items[name])
+        self.world.cancel(box.items[event_id])
 
     def expire_cursor(self, calendar: Address, cursor: str) -> str:
         """Let all cursors of the calendar expire; return `cursor`."""
@@ -169,13 +169,13 @@ class Hands:
     def _find_copy(self, address: Address, key: str) -> Item:
         """Return somebody's instance of our event, the organizer's or a guest's."""
         boxes = self.world.mailboxes
-        named = (
-            i
+        with_key = (
+            item
             for box in boxes.values()
-            for i in box.items.values()
-            if f"longarc/{key}" in i.extended_properties.values()
+            for item in box.items.values()
+            if f"longarc/{key}" in item.extended_properties.values()
         )
-        found = boxes[address].find_by_uid(next(named).uid)
+        found = boxes[address].find_by_uid(next(with_key).uid)
         assert found is not None
         return found
 
@@ -191,16 +191,17 @@ class Hands:
     ) -> Item:
         box: Mailbox = self.world.mailboxes[address]
         item = Item(box, "", address, span.start, span.end, days, {"subject": "Secret plans", **properties})
-        item.uid = f"theirs-{item.created}"
+        item.uid = f"theirs-{item.created}"  # no event of ours
         item.attendees = attendees or []
         item.master = master
         item.properties |= {"body": {"contentType": "html", "content": "Secret"}, "sensitivity": "normal"}
         box.add(item)
         return item
 
-    def _find_occurrence(self, address: Address, series: str, number: int) -> Item:
+    def _find_occurrence(self, address: Address, series_id: str, number: int) -> Item:
+        """Return an occurrence of a series; the first has number 0."""
         box = self.world.mailboxes[address]
-        found = [one for one in box.items.values() if one.master is box.items[series]]
+        found = [one for one in box.items.values() if one.master is box.items[series_id]]
         return sorted(found, key=lambda one: one.created)[number]
 
 

@@ -56,7 +56,7 @@ class Application:
 class Grant:
     """Whose access a token gives, to what, and until when."""
 
-    person: str  #: a person; empty for an app
+    person: str  #: the person who signed in; empty for an app
     rights: tuple[str, ...]
     until: float  #: by `time.monotonic`
     application: str = ""  #: its client id
@@ -66,19 +66,19 @@ class Login:
     """The state of the sign-in service, and its answers."""
 
     def __init__(self) -> None:
-        self.base = ""
+        self.base = ""  #: the URL of the service
         self.applications: dict[str, Application] = {}
         self.grants: dict[str, Grant] = {}  #: by access token
         self.refresh_tokens: dict[str, tuple[str, tuple[str, ...]]] = {}  #: their person and rights
         self.device_codes: dict[str, dict[str, Any]] = {}
         self.authorization_codes: dict[str, tuple[str, str, str]] = {}  #: their scope, PKCE challenge and nonce
-        self.signed_in = ""  #: the person who signs in at the browser or the device; empty: refuses to
+        self.consenting_person = ""  #: who signs in at the browser or the device; empty: somebody who refuses to
         self.refusal: Denied | None = None  #: answers every request but the one for the configuration
         self.requests: list[str] = []  #: the grant type, or else the path, of each request
 
     def reset(self) -> None:
         """Remove all apps, tokens and planned refusals."""
-        for known in (
+        for collection in (
             self.applications,
             self.grants,
             self.refresh_tokens,
@@ -86,8 +86,8 @@ class Login:
             self.authorization_codes,
             self.requests,
         ):
-            known.clear()
-        self.signed_in, self.refusal = "", None
+            collection.clear()
+        self.consenting_person, self.refusal = "", None
 
     def answer(self, method: str, path: str, query: str, body: bytes) -> tuple[int, dict[str, Any], dict[str, str]]:
         """Return status, JSON body and headers."""
@@ -175,26 +175,22 @@ class Login:
         claims |= {"aud": "graph", "jti": secrets.token_hex(8)}
         token = jwt.encode(claims, "the double's own key, which nobody looks at", algorithm="HS256")
         self.grants[token] = Grant(person, rights, time.monotonic() + 3600, given.get("client_id", ""))
-        found: dict[str, Any] = {"token_type": "Bearer", "expires_in": 3600, "access_token": token}
+        response: dict[str, Any] = {"token_type": "Bearer", "expires_in": 3600, "access_token": token}
         if person:
             refresh_token = secrets.token_hex(16)
             self.refresh_tokens[refresh_token] = (person, rights)
             now = int(time.time())
-            identity = {"aud": given["client_id"], "iss": f"{self.base}/{TENANT}/v2.0", "iat": now, "exp": now + 3600}
-            identity |= {
-                "preferred_username": person,
-                "sub": person,
-                "tid": TENANT,
-                "oid": person,
-                "nonce": given.get("nonce"),
-            }
-            found |= {
+            id_claims = {"aud": given["client_id"], "iss": f"{self.base}/{TENANT}/v2.0", "iat": now, "exp": now + 3600}
+            id_claims |= {"preferred_username": person, "sub": person, "tid": TENANT, "oid": person}
+            if nonce := given.get("nonce"):
+                id_claims["nonce"] = nonce
+            response |= {
                 "refresh_token": refresh_token,
                 "scope": " ".join(rights),
-                "id_token": jwt.encode({n: v for n, v in identity.items() if v}, "x" * 32, algorithm="HS256"),
+                "id_token": jwt.encode(id_claims, "a key for id tokens, which nobody checks", algorithm="HS256"),
                 "client_info": base64.urlsafe_b64encode(json.dumps({"uid": person, "utid": TENANT}).encode()).decode(),
             }
-        return found
+        return response
 
     def _redeem_refresh_token(self, given: dict[str, str]) -> dict[str, Any]:
         known = self.refresh_tokens.pop(given.get("refresh_token", ""), None)  # good for one use
@@ -226,12 +222,12 @@ class Login:
         known = self.device_codes.get(given.get("device_code", ""))
         if known is None:
             raise Denied("expired_token", 70020, "The provided value for the device code is not valid.")
-        if not self.signed_in:
+        if not self.consenting_person:
             raise Denied("authorization_declined", 70019, "The user said no.")
-        return self._make_token_response(self.signed_in, known["scopes"], given)
+        return self._make_token_response(self.consenting_person, known["scopes"], given)
 
     def _authorize(self, given: dict[str, str]) -> tuple[int, dict[str, Any], dict[str, str]]:
-        """Sign in `signed_in` at once; return the form that the browser would post to the redirect URI."""
+        """Sign in `consenting_person` at once; return the form that the browser would post to the redirect URI."""
         self._find_application(given)
         code = secrets.token_hex(16)
         self.authorization_codes[code] = (
@@ -239,17 +235,17 @@ class Login:
             given.get("code_challenge", ""),
             given.get("nonce", ""),
         )
-        back = {"code": code, "state": given.get("state", "")}
+        fields = {"code": code, "state": given.get("state", "")}
         if given.get("response_mode") != "form_post":
             raise Denied("invalid_request", 900144, "Only response_mode=form_post is offered here.")
-        return 200, {"action": given["redirect_uri"], "fields": back}, {}
+        return 200, {"action": given["redirect_uri"], "fields": fields}, {}
 
     def _redeem_code(self, given: dict[str, str]) -> dict[str, Any]:
         scope, challenge, nonce = self.authorization_codes.pop(given.get("code", ""), ("", "", ""))
         proof = hashlib.sha256(given.get("code_verifier", "").encode()).digest()
         if not scope or base64.urlsafe_b64encode(proof).rstrip(b"=").decode() != challenge:
             raise Denied("invalid_grant", 70000, "The provided code is not valid.")
-        return self._make_token_response(self.signed_in, _parse_scopes(scope), {**given, "nonce": nonce})
+        return self._make_token_response(self.consenting_person, _parse_scopes(scope), {**given, "nonce": nonce})
 
 
 def _parse_scopes(scope: str) -> tuple[str, ...]:

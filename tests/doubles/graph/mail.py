@@ -62,9 +62,8 @@ class Mails:
             raise Refusal(400, "ErrorInvalidRequest", "The message is not a draft.")
         self._send(request.mailbox, message.content)
         message.draft = False
-        message.id = (
-            f"AAkSENT{secrets.token_hex(4)}"  # the real service changes it although its documentation says otherwise
-        )
+        # the real service changes the id although its documentation says otherwise
+        message.id = f"AAkSENT{secrets.token_hex(4)}"
         return Answer(202)
 
     def list_messages(self, request: Request) -> Answer:
@@ -80,7 +79,7 @@ class Mails:
             one for one in request.mailbox.messages if (one.draft or not self.hides_sent) and matches(make_row(one))
         ]
         found = query.order(found, request.query.get("$orderby", ""), query.MESSAGE_FIELDS, make_row)
-        top = query.parse_number(request.query, "$top", request.preferences.page_size, 1)
+        top = query.parse_number(request.query, "$top", default=request.preferences.page_size, lowest=1)
         return Answer(200, {"value": [self._describe(one, request) for one in found[:top]]})
 
     def read(self, request: Request) -> Answer:
@@ -102,16 +101,18 @@ class Mails:
         if mailbox.address not in sender.casefold():
             raise Refusal(403, "ErrorSendAsDenied", "The user account doesn't have permission to send as this sender.")
         recipients = [
-            a.addr_spec.casefold() for n in ("To", "Cc", "Bcc") for h in message.get_all(n, []) for a in h.addresses
+            address.addr_spec.casefold()
+            for name in ("To", "Cc", "Bcc")
+            for header in message.get_all(name, [])
+            for address in header.addresses
         ]
         if not recipients:
             raise Refusal(400, "ErrorInvalidRecipients", "At least one recipient isn't valid.")
         self.take(content)
         for recipient in recipients:
             self.outbox.append((recipient, message))
-            if (
-                recipient in self.unknown_recipients
-            ):  # Graph accepts the mail, and reports the failure in the sender's inbox
+            if recipient in self.unknown_recipients:
+                # Graph accepts the mail, and reports the failure in the sender's inbox
                 mailbox.inbox.append(b"Subject: Undeliverable: " + str(message["Subject"]).encode())
             elif recipient in self.world.mailboxes:
                 self.world.mailboxes[recipient].inbox.append(content)

@@ -22,6 +22,7 @@ from tests.doubles.graph.state import Json
 _THREADS = 2
 _WAIT_SECONDS = 20.0  #: the longest wait until the queue is idle
 _NUMBERS = count(1)
+NO_ANSWER = 0  #: stands for the status
 
 
 def _read_clock() -> datetime:
@@ -36,7 +37,7 @@ class DeliveryRules:
     answer_limit: float = 30.0  #: until an endpoint has answered a notification
     batch_size: int = 20  #: most notifications in one request
     first_retry: timedelta = timedelta(seconds=10)  #: the delay, which doubles with each attempt
-    retry_period: timedelta = timedelta(hours=4)
+    retry_period: timedelta = timedelta(hours=4)  #: from the first attempt on
     #: The period whose answers decide whether an endpoint is slow, and for which notifications are delayed or dropped.
     window: timedelta = timedelta(minutes=10)
     min_answers: int = 10  #: with fewer answers in the window, an endpoint is never slow
@@ -225,7 +226,8 @@ class NotificationQueue:
         return True
 
     def _handle_result(self, notifications: list[QueuedNotification], status: int, seconds: float) -> None:
-        """Record how long the answer took. If it was no success, queue the notifications for another attempt."""
+        """Record how long the answer took. If it was no success, queue the notifications for another attempt,
+        unless `retry_period` has passed by then."""
         self._judge_speed(notifications[0].host, seconds)
         if 200 <= status < 300:
             return
@@ -254,17 +256,17 @@ class NotificationQueue:
     # --- requests -----------------------------------------------------------------------------------------------------
 
     def find_target(self, url: str) -> str | None:
-        """Return the local address of a public one; None for an unreachable one."""
+        """Return the address on this machine for a public one; None for an unreachable one."""
         for base, target in self.routes.items():
             if url == base or url.startswith((f"{base}/", f"{base}?")):
                 return target + url.removeprefix(base)
         return None
 
     def _post(self, notifications: list[QueuedNotification]) -> int:
-        """Send the notifications in one request; return the status of the answer, 0 without an answer."""
+        """Send the notifications in one request; return the status of the answer, `NO_ANSWER` without one."""
         target = self.find_target(notifications[0].url)
         if target is None:
-            return 0
+            return NO_ANSWER
         body = {"value": [one.item for one in notifications]}
         try:
             with requests.Session() as session:
@@ -272,7 +274,7 @@ class NotificationQueue:
                 answer = session.post(target, json=body, timeout=self.rules.answer_limit, allow_redirects=False)
                 return answer.status_code
         except requests.RequestException:
-            return 0
+            return NO_ANSWER
 
     def validate_endpoint(self, url: str, token: str, query: str) -> str:
         """Ask the endpoint to return the token, which `query` contains encoded. Return the error; empty for success."""

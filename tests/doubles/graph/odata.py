@@ -9,30 +9,32 @@ from tests.doubles.graph.query import make_refusal
 from tests.doubles.graph.state import Item, Json, Mailbox, Refusal, StoredMessage
 from worker.providers import windows_zones
 
+_PAGE_SIZE = "10"  #: of lists, without a preference
+
 
 class Preferences:
     """The parsed header `Prefer`: time zone, kind of ids, page size. Raises Refusal for an unknown zone."""
 
     def __init__(self, header: str) -> None:
-        self.given = [part.strip() for part in header.split(",") if part.strip()]
+        self._given = [part.strip() for part in header.split(",") if part.strip()]
         zone = next(
-            (one.partition("=")[2].strip('"') for one in self.given if one.startswith("outlook.timezone")), "UTC"
+            (one.partition("=")[2].strip('"') for one in self._given if one.startswith("outlook.timezone")), "UTC"
         )
         known = windows_zones.find_iana_name(zone)
         if known is None:
             raise Refusal(400, "TimeZoneNotSupportedException", describe_unknown_zone(zone))
         self.zone_name, self.zone = zone, ZoneInfo(known)
-        self.has_immutable_ids = 'IdType="ImmutableId"' in self.given
-        size = next((one.partition("=")[2] for one in self.given if one.startswith("odata.maxpagesize")), "10")
+        self.has_immutable_ids = 'IdType="ImmutableId"' in self._given
+        size = next((one.partition("=")[2] for one in self._given if one.startswith("odata.maxpagesize")), _PAGE_SIZE)
         if not re.fullmatch("[0-9]{1,4}", size) or not 1 <= int(size) <= 1000:  # Graph ignores such a size
-            self.given = [one for one in self.given if not one.startswith("odata.maxpagesize")]
-            size = "10"
+            self._given = [one for one in self._given if not one.startswith("odata.maxpagesize")]
+            size = _PAGE_SIZE
         self.page_size = int(size)
 
     @property
     def applied(self) -> str:
         """The header `Preference-Applied` of the answer."""
-        return ", ".join(self.given)
+        return ", ".join(self._given)
 
 
 def describe_unknown_zone(name: str) -> str:
@@ -62,22 +64,25 @@ EVENT_PROPERTIES = {
     *("allowNewTimeProposals", "responseRequested", "importance", "originalStart", "originalStartTimeZone"),
     *("originalEndTimeZone", "cancelledOccurrences", *_UNSET_PROPERTIES),
 }
+#: The beginning of each id that is not immutable.
+DEFAULT_ID_PREFIX = "AAMkAGI2"
 MESSAGE_PROPERTIES = {"id", "isDraft", "internetMessageId", "subject", "changeKey"}
 
 
 def format_id(item_id: str, preferences: Preferences) -> str:
     """Return the id of an item: the immutable one if the request prefers it, else the one with the default prefix."""
-    return item_id if preferences.has_immutable_ids else f"AAMkAGI2{item_id}"
+    return item_id if preferences.has_immutable_ids else f"{DEFAULT_ID_PREFIX}{item_id}"
 
 
 def describe_event(item: Item, preferences: Preferences) -> Json:
     """Return all properties of an event except its extended properties."""
-    whole: Json = {
+    described: Json = {
         **_UNSET_PROPERTIES,
         "@odata.etag": item.etag,
         "id": format_id(item.id, preferences),
         "iCalUId": item.uid,
         "changeKey": item.change_key,
+        # the double knows no times of changes: their fractions of a second show the order
         "createdDateTime": f"2027-01-01T00:00:00.{item.created:07d}Z",
         "lastModifiedDateTime": f"2027-01-01T00:00:00.{item.version:07d}Z",
         "originalStartTimeZone": preferences.zone_name,
@@ -93,15 +98,15 @@ def describe_event(item: Item, preferences: Preferences) -> Json:
         "attendees": [_describe_attendee(one, item, preferences) for one in item.attendees],
         "responseStatus": {"response": item.response, "time": "0001-01-01T00:00:00Z"},
         **_describe_times(item, preferences),
-        **_properties(item),
+        **_describe_stored_properties(item),
     }
     if item.master is not None:
-        whole["seriesMasterId"] = format_id(item.master.id, preferences)
-    if whole["body"].get("contentType"):
-        whole["bodyPreview"] = re.sub(r"<[^>]*>|\s+", " ", whole["body"]["content"]).strip()[:255]
+        described["seriesMasterId"] = format_id(item.master.id, preferences)
+    if described["body"].get("contentType"):
+        described["bodyPreview"] = re.sub(r"<[^>]*>|\s+", " ", described["body"]["content"]).strip()[:255]
     if item.transaction_id:
-        whole["transactionId"] = item.transaction_id
-    return whole
+        described["transactionId"] = item.transaction_id
+    return described
 
 
 def describe_occurrence(item: Item, preferences: Preferences) -> Json:
@@ -110,11 +115,11 @@ def describe_occurrence(item: Item, preferences: Preferences) -> Json:
     return {name: whole[name] for name in ("@odata.etag", "id", "type", "seriesMasterId", "start", "end")}
 
 
-def _properties(item: Item) -> Json:
-    found = dict(item.properties)
+def _describe_stored_properties(item: Item) -> Json:
+    described = dict(item.properties)
     if item.join_link:
-        found["onlineMeeting"] = {"joinUrl": item.join_link}
-    return found
+        described["onlineMeeting"] = {"joinUrl": item.join_link}
+    return described
 
 
 def _describe_attendee(one: Json, item: Item, preferences: Preferences) -> Json:
@@ -144,8 +149,9 @@ def format_time(instant: datetime, preferences: Preferences) -> Json:
     return {"dateTime": f"{local:%Y-%m-%dT%H:%M:%S}.0000000", "timeZone": preferences.zone_name}
 
 
-def describe_message(letter: StoredMessage, preferences: Preferences) -> Json:
-    return {"id": format_id(letter.id, preferences), "isDraft": letter.draft, "internetMessageId": letter.internet_id}
+def describe_message(message: StoredMessage, preferences: Preferences) -> Json:
+    item_id = format_id(message.id, preferences)
+    return {"id": item_id, "isDraft": message.draft, "internetMessageId": message.internet_id}
 
 
 def parse_instant(text: str) -> datetime:
@@ -170,7 +176,7 @@ def parse_window(query: dict[str, str]) -> tuple[datetime, datetime]:
 
 def find_item(mailbox: Mailbox, item_id: str) -> Any:
     """Return the event or message with that id, immutable or not. Raises Refusal."""
-    plain = item_id.removeprefix("AAMkAGI2")
+    plain = item_id.removeprefix(DEFAULT_ID_PREFIX)
     found = mailbox.items.get(plain) or next((one for one in mailbox.messages if one.id == plain), None)
     if found is None:
         raise Refusal(404, "ErrorItemNotFound", "The specified object was not found in the store.")

@@ -74,15 +74,15 @@ def is_count_wanted(query: Mapping[str, str]) -> bool:
     return text == "true"
 
 
-def select(whole: Json, clause: str, known: set[str]) -> Json:
+def select(entry: Json, clause: str, known: set[str]) -> Json:
     """Return the properties that `$select` names; all without it. Raises Refusal for an unknown one."""
     if not clause:
-        return whole
+        return entry
     names = [name.strip() for name in clause.split(",")]
     for name in names:
         if name not in known:
             raise make_refusal(f"Could not find a property named '{name}'.")
-    return {name: value for name, value in whole.items() if name in names or name in ("id", "@odata.etag")}
+    return {name: value for name, value in entry.items() if name in names or name in ("id", "@odata.etag")}
 
 
 def expand(extended_properties: Mapping[str, str], clause: str) -> Json:
@@ -139,7 +139,7 @@ class _FilterParser:
         return make_refusal(f"Invalid filter clause: {self._clause}")
 
     def _take(self, *wanted: str) -> str:
-        """Remove and return the next token, which must be one of `wanted`. Raises Refusal."""
+        """Remove and return the next token, which must be one of `wanted` if any are given. Raises Refusal."""
         if not self._tokens or (wanted and self._tokens[0].casefold() not in wanted):
             raise self._make_refusal()
         return self._tokens.pop(0)
@@ -239,6 +239,7 @@ def _get_value(properties: Json, path: str) -> Any:
 
 
 def _make_comparable(value: Any) -> Any:
+    """Return what to compare in place of the value: None comes first, and the case of texts does not matter."""
     return (value is not None, value if isinstance(value, bool) else str(value or "").casefold())
 
 
@@ -251,8 +252,8 @@ def _compare(operator: str, value: Any, wanted: Any) -> bool:
         return same if operator == "eq" else not same
     if value is None or wanted is None or isinstance(wanted, bool):
         return False
-    one, other = _make_comparable(value), _make_comparable(_align_digits(str(value), str(wanted)))
-    return bool({"gt": one > other, "ge": one >= other, "lt": one < other, "le": one <= other}[operator])
+    left, right = _make_comparable(value), _make_comparable(_align_digits(str(value), str(wanted)))
+    return bool({"gt": left > right, "ge": left >= right, "lt": left < right, "le": left <= right}[operator])
 
 
 def _align_digits(value: str, wanted: str) -> str:

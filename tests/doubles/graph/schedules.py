@@ -8,8 +8,9 @@ from tests.doubles.graph.odata import Preferences
 from tests.doubles.graph.state import Item, Json, Mailbox, Refusal, World
 from worker.providers import windows_zones
 
+_ELSEWHERE = 4
 #: The digits of `availabilityView`.
-_DIGITS = {"free": 0, "workingElsewhere": 4, "tentative": 1, "busy": 2, "oof": 3, "unknown": 2}
+_DIGITS = {"free": 0, "tentative": 1, "busy": 2, "oof": 3, "workingElsewhere": _ELSEWHERE, "unknown": 2}
 _CALENDAR_PROPERTIES = {
     *("id", "name", "color", "isDefaultCalendar", "canShare", "canEdit", "canViewPrivateItems", "owner", "changeKey"),
     *(
@@ -35,7 +36,11 @@ class Schedules:
         """Return the free/busy of up to twenty people. `without_free_busy`: people whose free/busy can't be read."""
         given = self._calendars.parse_parameters("getSchedule", "calendar", request.body)
         people = given.get("schedules")
-        if not isinstance(people, list) or not 1 <= len(people) <= 20 or not all(isinstance(o, str) for o in people):
+        if (
+            not isinstance(people, list)
+            or not 1 <= len(people) <= 20
+            or not all(isinstance(one, str) for one in people)
+        ):
             raise Refusal(400, "ErrorInvalidParameter", "The number of schedules is out of range: from 1 to 20.")
         for name in ("starttime", "endtime"):
             if name not in given:
@@ -83,7 +88,7 @@ class Schedules:
         )
 
     def list_calendars(self, request: Request) -> Answer:
-        query.parse_number(request.query, "$top", 10, 1)
+        query.parse_number(request.query, "$top", default=10, lowest=1)  # raises Refusal for an invalid number
         select = request.query.get("$select", "")
         return Answer(200, {"value": [query.select(describe_calendar(request.mailbox), select, _CALENDAR_PROPERTIES)]})
 
@@ -127,9 +132,11 @@ def _split_window(start: datetime, end: datetime, interval: timedelta) -> list[t
 
 def _find_digit(items: list[Item], start: datetime, end: datetime) -> str:
     """Return the digit of an interval: that of the busiest event in it."""
-    shown = [_DIGITS.get(str(one.properties.get("showAs", "busy")), 2) for one in items if one.overlaps(start, end)]
-    busiest = max((one for one in shown if one != 4), default=0)  # 4, working elsewhere, ranks below all but free
-    return str(busiest or (4 if 4 in shown else 0))
+    busy = _DIGITS["busy"]
+    digits = [_DIGITS.get(str(one.properties.get("showAs", "busy")), busy) for one in items if one.overlaps(start, end)]
+    # somebody who works elsewhere is less busy than all others but those who are free
+    busiest = max((one for one in digits if one != _ELSEWHERE), default=_DIGITS["free"])
+    return str(busiest or (_ELSEWHERE if _ELSEWHERE in digits else _DIGITS["free"]))
 
 
 def _describe_item(item: Item, preferences: Preferences) -> Json:

@@ -12,8 +12,8 @@ from worker.providers import windows_zones
 
 _WEEKDAYS = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
 _POSITIONS = {"first": 1, "second": 2, "third": 3, "fourth": 4, "last": -1}
-_MAX_OCCURRENCES = 1000  #: occurrences of a series
-_MAX_AHEAD = timedelta(days=3 * 366)
+_MAX_OCCURRENCES = 1000  #: of a series
+_MAX_AHEAD = timedelta(days=3 * 366)  #: from the first occurrence to the last
 
 
 def expand(master: Item) -> None:
@@ -39,8 +39,8 @@ def expand(master: Item) -> None:
 
 def check(recurrence: Any, start: date) -> None:
     """Raises Refusal for an invalid recurrence of an event that starts on that day."""
-    pattern, span = (recurrence or {}).get("pattern"), (recurrence or {}).get("range")
-    if not isinstance(pattern, dict) or not isinstance(span, dict):
+    pattern, range_ = (recurrence or {}).get("pattern"), (recurrence or {}).get("range")
+    if not isinstance(pattern, dict) or not isinstance(range_, dict):
         raise _make_refusal("A recurrence needs a pattern and a range.")
     if int(pattern.get("interval") or 0) < 1:
         raise _make_refusal("The interval of a recurrence is at least 1.")
@@ -53,12 +53,13 @@ def check(recurrence: Any, start: date) -> None:
         raise _make_refusal("The pattern needs month.")
     if kind not in _FREQUENCIES:
         raise _make_refusal("The pattern has no type.")
-    if not span.get("startDate") or (_parse_day(span["startDate"]) != start and kind == "daily"):
+    if not range_.get("startDate") or (_parse_day(range_["startDate"]) != start and kind == "daily"):
         raise _make_refusal("The range starts on the day on which the event starts.")
-    ending = {"endDate": "endDate", "numbered": "numberOfOccurrences", "noEnd": "type"}.get(str(span.get("type")))
-    if ending is None or not span.get(ending):
+    #: the property that says where the range ends
+    ending = {"endDate": "endDate", "numbered": "numberOfOccurrences", "noEnd": "type"}.get(str(range_.get("type")))
+    if ending is None or not range_.get(ending):
         raise _make_refusal("The range has no end that can be understood.")
-    if ending == "endDate" and _parse_day(span["endDate"]) < _parse_day(span["startDate"]):
+    if ending == "endDate" and _parse_day(range_["endDate"]) < _parse_day(range_["startDate"]):
         raise _make_refusal("The range ends before it starts.")
 
 
@@ -85,27 +86,27 @@ def _parse_day(text: str) -> date:
 
 def _list_starts(master: Item, recurrence: Json) -> list[datetime]:
     """Return the starts of the occurrences in UTC. Their local time in the zone of the series stays the same."""
-    pattern, span = recurrence["pattern"], recurrence["range"]
-    zone = ZoneInfo(windows_zones.find_iana_name(str(span.get("recurrenceTimeZone") or "")) or master.mailbox.zone)
-    first = master.start.astimezone(zone).replace(tzinfo=None)
-    options: dict[str, Any] = {"interval": int(pattern["interval"]), "dtstart": first}
+    pattern, range_ = recurrence["pattern"], recurrence["range"]
+    zone = ZoneInfo(windows_zones.find_iana_name(str(range_.get("recurrenceTimeZone") or "")) or master.mailbox.zone)
+    first_start = master.start.astimezone(zone).replace(tzinfo=None)
+    options: dict[str, Any] = {"interval": int(pattern["interval"]), "dtstart": first_start}
     kind = str(pattern["type"])
-    days = [_WEEKDAYS.index(str(day)) for day in pattern.get("daysOfWeek") or ()]
+    weekdays = [_WEEKDAYS.index(str(day)) for day in pattern.get("daysOfWeek") or ()]
     if kind == "weekly":
-        options |= {"byweekday": days, "wkst": _WEEKDAYS.index(str(pattern.get("firstDayOfWeek") or "sunday"))}
+        options |= {"byweekday": weekdays, "wkst": _WEEKDAYS.index(str(pattern.get("firstDayOfWeek") or "sunday"))}
     elif kind.startswith("absolute"):
         day = int(pattern["dayOfMonth"])
         # in a month without that day, the occurrence is on the last day of the month
         options |= {"bymonthday": [day] if day <= 28 else list(range(28, day + 1)), "bysetpos": -1}
     elif kind.startswith("relative"):
-        options |= {"byweekday": days, "bysetpos": _POSITIONS[str(pattern.get("index") or "first")]}
+        options |= {"byweekday": weekdays, "bysetpos": _POSITIONS[str(pattern.get("index") or "first")]}
     if kind.endswith("Yearly"):
         options["bymonth"] = int(pattern["month"])
-    until = first + _MAX_AHEAD
-    if span["type"] == "numbered":
-        options["count"] = min(int(span["numberOfOccurrences"]), _MAX_OCCURRENCES)
+    until = first_start + _MAX_AHEAD
+    if range_["type"] == "numbered":
+        options["count"] = min(int(range_["numberOfOccurrences"]), _MAX_OCCURRENCES)
     else:
-        last = _parse_day(span["endDate"]) if span["type"] == "endDate" else until.date()
+        last = _parse_day(range_["endDate"]) if range_["type"] == "endDate" else until.date()
         options["until"] = min(datetime.combine(last, time(23, 59, 59)), until)
     rule: Any = rrule.rrule
     return [

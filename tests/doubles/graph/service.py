@@ -28,8 +28,8 @@ from tests.doubles.graph.subscriptions import Subscriptions
 
 MAX_CONCURRENT = 4  #: requests to one mailbox
 #: The rights of which a token needs one.
-_CALENDARS = ("Calendars.ReadWrite",)
-_FREE_BUSY = ("Calendars.ReadWrite", "Calendars.Read", "Calendars.ReadBasic")
+_EVENT_RIGHTS = ("Calendars.ReadWrite",)
+_FREE_BUSY_RIGHTS = ("Calendars.ReadWrite", "Calendars.Read", "Calendars.ReadBasic")
 _ACTIONS = ("cancel", "accept", "decline", "tentativelyAccept")
 
 
@@ -47,13 +47,14 @@ class Double:
         self.without_free_busy: set[str] = set()  #: people whose free/busy can't be read
         self.broken_batch_answer = b""  #: sent in place of the answer to a batch
         self.before_next: dict[str, Callable[[], None]] = {}  #: by method: called once, before the next request
-        self.counts: Counter[str] = Counter()  #: requests by method and path, such as `GET events/{id}`
+        #: Requests by method and path, such as `GET events/{id}`; also `batch` and `throttled`.
+        self.counts: Counter[str] = Counter()
         self.peak: Counter[str] = Counter()  #: the most requests at once, by mailbox
         self.seen: list[tuple[str, str, dict[str, str]]] = []  #: method, path and headers of each request
         self._running: Counter[str] = Counter()  #: requests in progress, by mailbox
         self._lock = threading.RLock()
         self._port = port
-        self.endpoint = self.authority = ""
+        self.endpoint = self.authority = ""  #: the base URLs of Graph and of its sign-in service
         self.ca_file = Path()
         self._stack = ExitStack()
 
@@ -92,7 +93,7 @@ class Double:
         self.mails.outbox.clear()
         self.directory.reset()
         self.subscriptions.reset()
-        for known in (
+        for collection in (
             self.faults,
             self.before_next,
             self.blocked,
@@ -102,7 +103,7 @@ class Double:
             self.peak,
             self.seen,
         ):
-            known.clear()
+            collection.clear()
         self.calendars.duplicate_status, self.calendars.expired_token_status = 400, 410
         self.calendars.guards_replays, self.calendars.unindexed, self.calendars.teams = True, False, "offered"
         self.mails.hides_sent, self.delay, self.broken_batch_answer = False, 0.0, b""
@@ -122,16 +123,16 @@ class Double:
                 if fault := self._take_fault(method, path, after=False):
                     raise Broken(fault)
                 if self.broken_batch_answer:
-                    return Answer(200), Fault("", "", 200, body=self.broken_batch_answer)
+                    return Answer(200), Fault(method="", path="", status=200, body=self.broken_batch_answer)
                 return self._answer_batch(headers, body), None
             return self._answer_single(method, target, headers, body), None
         except Refusal as refusal:
-            return _make_error(refusal), None
+            return _make_error_answer(refusal), None
         except Broken as broken:
             return Answer(broken.fault.status), broken.fault
         except Exception as error:  # the real service answers even what makes it fail
             words = f"An internal server error occurred ({type(error).__name__})."
-            return _make_error(Refusal(500, "ErrorInternalServerError", words)), None
+            return _make_error_answer(Refusal(500, "ErrorInternalServerError", words)), None
 
     @staticmethod
     def _parse_body(headers: dict[str, str], content: bytes) -> Any:
@@ -230,10 +231,10 @@ class Double:
         """Return the name of the mailbox that a path leads to (empty for an app's `me`), and the rest of the path."""
         first, *rest = _split_path(path)
         signed_in = self._get_signed_in(headers)
-        known = path.startswith("/v1.0/")
-        if known and first.casefold() == "me":
+        has_version = path.startswith("/v1.0/")
+        if has_version and first.casefold() == "me":
             return signed_in, rest
-        if known and first.casefold() == "users" and rest and rest[0]:
+        if has_version and first.casefold() == "users" and rest and rest[0]:
             return rest[0].casefold(), rest[1:]
         raise Refusal(400, "BadRequest", f"Resource not found for the segment '{first}'.")
 
@@ -300,21 +301,21 @@ class Double:
         shape, method, calendars, mails = _make_shape(request.path), request.method, self.calendars, self.mails
         last, schedules = (request.path or [""])[-1], self.schedules
         table: dict[tuple[str, str], tuple[tuple[str, ...], Callable[[Request], Answer]]] = {
-            ("GET", "events"): (_CALENDARS, calendars.list_events),
-            ("POST", "events"): (_CALENDARS, calendars.create),
-            ("GET", "events/{id}"): (_CALENDARS, calendars.read),
-            ("PATCH", "events/{id}"): (_CALENDARS, calendars.change),
-            ("DELETE", "events/{id}"): (_CALENDARS, calendars.delete),
-            ("GET", "events/{id}/instances"): (_CALENDARS, calendars.list_instances),
-            ("GET", "calendarView"): (_CALENDARS, calendars.list_view),
-            ("GET", "calendarView/delta"): (_CALENDARS, calendars.list_changes),
-            ("GET", "calendar"): (_FREE_BUSY, schedules.get_calendar),
+            ("GET", "events"): (_EVENT_RIGHTS, calendars.list_events),
+            ("POST", "events"): (_EVENT_RIGHTS, calendars.create),
+            ("GET", "events/{id}"): (_EVENT_RIGHTS, calendars.read),
+            ("PATCH", "events/{id}"): (_EVENT_RIGHTS, calendars.change),
+            ("DELETE", "events/{id}"): (_EVENT_RIGHTS, calendars.delete),
+            ("GET", "events/{id}/instances"): (_EVENT_RIGHTS, calendars.list_instances),
+            ("GET", "calendarView"): (_EVENT_RIGHTS, calendars.list_view),
+            ("GET", "calendarView/delta"): (_EVENT_RIGHTS, calendars.list_changes),
+            ("GET", "calendar"): (_FREE_BUSY_RIGHTS, schedules.get_calendar),
             ("POST", "calendar/getSchedule"): (
-                _FREE_BUSY,
+                _FREE_BUSY_RIGHTS,
                 lambda one: schedules.list_free_busy(one, self.without_free_busy),
             ),
             ("GET", "mailboxSettings"): (("MailboxSettings.Read",), schedules.get_settings),
-            ("GET", "calendars"): (_FREE_BUSY, schedules.list_calendars),
+            ("GET", "calendars"): (_FREE_BUSY_RIGHTS, schedules.list_calendars),
             ("POST", "sendMail"): (("Mail.Send",), mails.send_mail),
             ("GET", "messages"): (("Mail.ReadWrite",), mails.list_messages),
             ("POST", "messages"): (("Mail.ReadWrite",), mails.create),
@@ -323,7 +324,7 @@ class Double:
             ("POST", "messages/{id}/send"): (("Mail.Send",), mails.send),
         }
         for action in _ACTIONS:
-            table["POST", f"events/{{id}}/{action}"] = (_CALENDARS, lambda one: calendars.act(one, last))
+            table["POST", f"events/{{id}}/{action}"] = (_EVENT_RIGHTS, lambda one: calendars.act(one, last))
         if (method, shape) not in table and any(one == shape for _, one in table):
             raise Refusal(405, "Request_BadRequest", f"The method {method} is not allowed here.")
         if (method, shape) not in table:
@@ -344,7 +345,7 @@ class Double:
         if len({one["id"] for one in steps}) != len(steps):
             raise Refusal(400, "BadRequest", "Request Ids have to be unique in a batch.")
         answers: dict[str, Json] = {}
-        after = {one["id"]: one.get("dependsOn") for one in steps if one.get("dependsOn")}
+        depends_on = {one["id"]: one.get("dependsOn") for one in steps if one.get("dependsOn")}
 
         def perform(step: Json) -> None:
             answer = self._answer_step(step, headers.get("authorization", ""))
@@ -352,32 +353,32 @@ class Double:
             with self._lock:
                 answers[step["id"]] = {"id": step["id"], **parts}
 
-        workers = [threading.Thread(target=perform, args=(one,)) for one in steps if one["id"] not in after]
-        for worker in workers:
-            worker.start()
-        for worker in workers:
-            worker.join()
-        for step in [one for one in steps if one["id"] in after]:
-            before = after[step["id"]]
-            names = before if isinstance(before, list) else [before]
-            if any(answers.get(str(one), {"status": 424})["status"] >= 400 for one in names):
-                answers[step["id"]] = {"id": step["id"], "status": 424, "headers": {}, "body": None}
+        threads = [threading.Thread(target=perform, args=(one,)) for one in steps if one["id"] not in depends_on]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        for step in [one for one in steps if one["id"] in depends_on]:
+            given = depends_on[step["id"]]
+            needed_ids = given if isinstance(given, list) else [given]
+            failed_dependency = {"id": step["id"], "status": 424, "headers": {}, "body": None}
+            if any(answers.get(str(one), failed_dependency)["status"] >= 400 for one in needed_ids):
+                answers[step["id"]] = failed_dependency
             else:
                 perform(step)
-        return Answer(
-            200, {"responses": list(reversed(answers.values()))}
-        )  # Graph gives no order; this one is not that of the steps
+        # Graph gives the answers in no order; this one is not that of the steps
+        return Answer(200, {"responses": list(reversed(answers.values()))})
 
     def _answer_step(self, step: Json, authorization: str) -> Answer:
         """Answer one step of a batch."""
         method, url, given = step.get("method"), step.get("url"), step.get("headers") or {}
         if not isinstance(method, str) or not isinstance(url, str) or not isinstance(given, dict):
-            return _make_error(Refusal(400, "BadRequest", "A batch request step needs a method and a url."))
+            return _make_error_answer(Refusal(400, "BadRequest", "A batch request step needs a method and a url."))
         own_headers = {str(name).casefold(): str(value) for name, value in given.items()}
         if unquote(url).strip("/").casefold().startswith("$batch") or urlsplit(url).netloc:
-            return _make_error(Refusal(400, "BadRequest", "A batch can't hold a batch, nor lead elsewhere."))
+            return _make_error_answer(Refusal(400, "BadRequest", "A batch can't hold a batch, nor lead elsewhere."))
         if step.get("body") is not None and "content-type" not in own_headers:
-            return _make_error(Refusal(400, "BadRequest", "A body needs a Content-Type."))
+            return _make_error_answer(Refusal(400, "BadRequest", "A body needs a Content-Type."))
         content = json.dumps(step["body"]).encode() if step.get("body") is not None else b""
         target = "/v1.0/" + url.lstrip("/")
         answer, fault = self.answer(method.upper(), target, {"authorization": authorization, **own_headers}, content)
@@ -420,7 +421,7 @@ def _make_shape(rest: list[str]) -> str:
     return "/".join(rest)
 
 
-def _make_error(refusal: Refusal) -> Answer:
+def _make_error_answer(refusal: Refusal) -> Answer:
     error: Json = {"code": refusal.code, "message": refusal.message, **refusal.more}
     error["innerError"] = {"date": "2027-01-01T00:00:00", "request-id": "r", "client-request-id": "c"}
     return Answer(refusal.status, {"error": error}, dict(refusal.headers))
@@ -436,7 +437,7 @@ def _make_graph_handler(double: Double) -> type[Handler]:
             answer, fault = double.answer(method, self.path, headers, self.read_body())
             body = b"" if answer.body is None else json.dumps(answer.body).encode()
             if fault is not None and fault.body is None and not fault.cut:
-                refusal = _make_error(Refusal(fault.status, fault.code, fault.message))
+                refusal = _make_error_answer(Refusal(fault.status, fault.code, fault.message))
                 body = json.dumps(refusal.body).encode()
             elif fault is not None:
                 body = b'{"value": [{"id"' if fault.body is None else fault.body

@@ -18,7 +18,7 @@ Json = dict[str, Any]
 
 _NUMBERS = count(1)
 #: The block with the link to a Teams meeting, which the service adds to the body.
-JOIN = (
+JOIN_BLOCK = (
     '<div style="width:100%"><span>________________________________________________________________________________'
     '</span></div><div class="me-email-text"><a href="{link}">Join the meeting now</a></div>'
 )
@@ -46,7 +46,7 @@ class Item:
     properties: Json = field(default_factory=dict)  #: subject, body, showAs, … as the service tells them
     attendees: list[Json] = field(default_factory=list)
     extended_properties: dict[str, str] = field(default_factory=dict)
-    response: str = "organizer"  #: how the owner of this copy has answered
+    response: str = "organizer"  #: how the owner of this copy has answered; "organizer" on the original
     transaction_id: str | None = None
     created_from: Json | None = None  #: the body of the request that created it
     master: "Item | None" = None  #: of an occurrence: its series
@@ -85,7 +85,7 @@ class Item:
         return "exception" if self.is_exception else "occurrence"
 
     def put_at(self, start: datetime, end: datetime, days: tuple[date, date] | None) -> None:
-        """Set the time of the event. With `days`, start and end are midnight in the zone of the mailbox."""
+        """Set the time of the event. With `days`, start and end become midnight in the zone of the mailbox."""
         self.start, self.end, self.days = start, end, days
         if days:
             zone = ZoneInfo(self.mailbox.zone)
@@ -123,7 +123,7 @@ class Mailbox:
     oldest_token: int = 0  #: delta tokens of an earlier change number have expired
     sign_in: str = ""  #: the user principal name, where it differs from the address
     directory_id: str = field(default_factory=lambda: str(uuid4()))
-    shown: str = ""  #: the address of the owner in answers, where it differs from `address`
+    shown: str = ""  #: the address by which answers show the owner, where it differs from `address`
 
     @property
     def calendar_id(self) -> str:
@@ -135,13 +135,15 @@ class Mailbox:
         return self.sign_in or self.address
 
     def record_change(self, item: Item, change: str = "updated") -> None:
-        """Give the item, and the series of an occurrence, a new change number, and call the listeners."""
+        """Give the item a new version and change number, the change number also to the series of an occurrence.
+
+        Then call the listeners."""
         self.change_number += 1
         item.version += 1
         item.changed_at = self.change_number
         if item.master is not None:
             item.master.changed_at = self.change_number
-        self.world.notify(self, item.master or item, change if item.master is None else "updated")
+        self.world.call_listeners(self, item.master or item, change if item.master is None else "updated")
 
     def add(self, item: Item) -> None:
         self.items[item.id] = item
@@ -160,7 +162,7 @@ class Mailbox:
             for one in [one for one in self.items.values() if one.master is item]:
                 del self.items[one.id]
         if item.id in self.removed:
-            self.world.notify(self, item, "deleted")
+            self.world.call_listeners(self, item, "deleted")
 
     def find_by_uid(self, uid: str) -> Item | None:
         """Return this mailbox's copy of the event with that iCalendar UID."""
@@ -182,7 +184,7 @@ class World:
         #: Called with mailbox, item and kind of change: `created`, `updated` or `deleted`.
         self.listeners: list[Callable[[Mailbox, Item, str], None]] = []
 
-    def notify(self, mailbox: Mailbox, item: Item, change: str) -> None:
+    def call_listeners(self, mailbox: Mailbox, item: Item, change: str) -> None:
         for listener in self.listeners:
             listener(mailbox, item, change)
 
@@ -213,8 +215,8 @@ class World:
 
     # --- meetings ---------------------------------------------------------------------------------------------------
 
-    def deliver(self, item: Item, *, anew: bool) -> None:
-        """Create or update the copies of the guests. `anew`: also for guests who have deleted theirs."""
+    def deliver(self, item: Item, *, restores_deleted: bool) -> None:
+        """Create or update the copies of the guests. `restores_deleted`: also for guests who have deleted theirs."""
         for guest in item.attendees:
             address = guest["address"]
             self.invitations.append(("request", item.organizer, address))
@@ -225,7 +227,7 @@ class World:
                 continue
             copy = mailbox.find_by_uid(item.uid)
             if copy is None:
-                if not anew:
+                if not restores_deleted:
                     continue
                 copy = Item(mailbox, item.uid, item.organizer, item.start, item.end, item.days)
                 self._update_copy(copy, item, guest)

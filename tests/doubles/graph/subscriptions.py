@@ -40,8 +40,8 @@ class Subscription:
     expires: datetime
     has_immutable_ids: bool
     id: str = field(default_factory=lambda: str(uuid4()))
-    reauthorized: datetime | None = None
-    renewed: datetime | None = None
+    reauthorized_at: datetime | None = None
+    renewed_at: datetime | None = None
 
     def describe(self, **more: Any) -> Json:
         """Return the subscription as JSON of Graph, with `more`. Only its creation returns the client state."""
@@ -61,7 +61,7 @@ class Subscription:
 
 
 class Subscriptions(NotificationQueue):
-    """All subscriptions. Each change of an event is sent to those who subscribed to it, unless a mishap prevents that.
+    """All subscriptions. Each change of an event is sent to those who subscribed to it, unless a `Mishap` prevents it.
 
     `find_mailbox` returns the mailbox with a name, or raises Refusal.
     """
@@ -161,24 +161,24 @@ class Subscriptions(NotificationQueue):
             found.times -= 1
             return found
 
-    def remove(self, remote_id: str) -> None:
+    def remove(self, subscription_id: str) -> None:
         """Remove a subscription, and send the lifecycle event `subscriptionRemoved`."""
         with self._lock:
-            subscription = self._known.pop(remote_id)
+            subscription = self._known.pop(subscription_id)
         self._notify_lifecycle(subscription, "subscriptionRemoved")
 
     def lose(self, channel: Channel) -> None:
         """Remove a subscription without a lifecycle event."""
         with self._lock:
-            del self._known[channel.remote_id]
+            del self._known[channel.remote_id]  # the id of the subscription
 
-    def ask_to_reauthorize(self, remote_id: str) -> None:
+    def ask_to_reauthorize(self, subscription_id: str) -> None:
         """Send the lifecycle event `reauthorizationRequired`."""
-        self._notify_lifecycle(self._known[remote_id], "reauthorizationRequired")
+        self._notify_lifecycle(self._known[subscription_id], "reauthorizationRequired")
 
-    def tell_missed(self, remote_id: str) -> None:
+    def tell_missed(self, subscription_id: str) -> None:
         """Send the lifecycle event `missed`."""
-        self._notify_lifecycle(self._known[remote_id], "missed")
+        self._notify_lifecycle(self._known[subscription_id], "missed")
 
     # --- requests -----------------------------------------------------------------------------------------------------
 
@@ -244,11 +244,14 @@ class Subscriptions(NotificationQueue):
             grant.application, grant.person, mailbox, given, changes, expires, preferences.has_immutable_ids
         )
         with self._lock:
-            beside = [one for one in self.live if one.mailbox is mailbox]
-            if any(one.application == subscription.application and set(one.changes) == set(changes) for one in beside):
+            of_this_mailbox = [one for one in self.live if one.mailbox is mailbox]
+            if any(
+                one.application == subscription.application and set(one.changes) == set(changes)
+                for one in of_this_mailbox
+            ):
                 words = "A subscription already exists. It must be deleted before another can be made."
                 raise _make_extension_error(409, "Conflict", words)
-            if len(beside) >= self.rules.mailbox_quota:
+            if len(of_this_mailbox) >= self.rules.mailbox_quota:
                 raise _make_extension_error(
                     403, "Forbidden", f"The quota of {self.rules.mailbox_quota} subscriptions is exceeded."
                 )
@@ -313,9 +316,8 @@ class Subscriptions(NotificationQueue):
             unsupported = refusal.code.startswith("MailboxNotEnabled")
             words = "REST API is not yet supported for this mailbox." if unsupported else "Not Found"
             raise _make_extension_error(404, "NotFound", words) from None
-        if grant.person and mailbox is not self._find_mailbox(
-            grant.person
-        ):  # a person can subscribe to their own mailbox only
+        if grant.person and mailbox is not self._find_mailbox(grant.person):
+            # a person can subscribe to their own mailbox only
             raise _make_extension_error(403, "Forbidden", "Forbidden")
         return mailbox
 
@@ -329,21 +331,21 @@ class Subscriptions(NotificationQueue):
             if "expirationDateTime" in given
             else subscription.expires
         )
-        self._check_not_recent(subscription.reauthorized)
+        self._check_not_recent(subscription.reauthorized_at)
         if "notificationUrl" in given:
             self._validate(given["notificationUrl"])
             subscription.given["notificationUrl"] = given["notificationUrl"]
-        subscription.expires, subscription.renewed = expires, self.now()
+        subscription.expires, subscription.renewed_at = expires, self.now()
         return Answer(200, self._describe_entity(subscription))
 
     def _reauthorize(self, subscription: Subscription) -> Answer:
-        self._check_not_recent(subscription.renewed)
-        subscription.reauthorized = self.now()
+        self._check_not_recent(subscription.renewed_at)
+        subscription.reauthorized_at = self.now()
         return Answer(204)
 
-    def _check_not_recent(self, other: datetime | None) -> None:
+    def _check_not_recent(self, other_done_at: datetime | None) -> None:
         """Refuse to renew within ten minutes of a reauthorization, and the other way round. Raises Refusal."""
-        if other and self.now() - other < timedelta(minutes=10):
+        if other_done_at and self.now() - other_done_at < timedelta(minutes=10):
             raise Refusal(400, "InvalidRequest", "A subscription is renewed or reauthorized, not both in 10 minutes.")
 
 

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from tests.doubles.graph import Double, Hands
-from tests.doubles.graph_subscriptions.support import Endpoint, connect
+from tests.doubles.graph_subscriptions.support import Endpoint, connect_app
 from tests.support.loopback import serve
 
 
@@ -22,8 +22,8 @@ def endpoint(double: Double) -> Iterator[Endpoint]:
 
 @pytest.fixture
 def client(double: Double, endpoint: Endpoint) -> Any:
-    """The subscriptions of the app in python-o365."""
-    return connect(double)
+    """The client of the app's subscriptions in python-o365."""
+    return connect_app(double)
 
 
 @pytest.fixture

@@ -18,18 +18,15 @@ from worker.providers.outlook import auth
 DANA, SAM = "dana@example.org", "sam@example.org"
 URL = "https://longarc.example/notify?place=1"
 LIFECYCLE = "https://longarc.example/lifecycle"
-EVENTS = f"users/{DANA}/events"
-STATE = "the client state"
+DANAS_EVENTS = f"users/{DANA}/events"
+CLIENT_STATE = "the client state"
 NINE = datetime(2027, 3, 9, 9, tzinfo=UTC)
 MINUTE = timedelta(minutes=1)
 TEN_MINUTES = 10 * MINUTE
 
 
 class Endpoint:
-    """The endpoint of a company. It answers a validation with the token, and a notification with `status`.
-
-    `think` is called before each answer.
-    """
+    """The endpoint of a company. It answers a validation with the token, and a notification with `status`."""
 
     def __init__(self) -> None:
         self.validations: list[str] = []  #: the path and query of each validation request
@@ -37,11 +34,11 @@ class Endpoint:
         self.status = 202
         self.validation_reply: dict[str, Any] = {}  #: another status, or further headers, for validations
         self.change_token: Callable[[str], str] = str  #: makes the returned token of the right one; `str` leaves it
-        self.think: Callable[[], None] = lambda: None
+        self.think: Callable[[], None] = lambda: None  #: called before each answer
 
     def answer(self, request: Request) -> None:
         parts = urlsplit(request.path)
-        name, _, value = parts.query.rpartition("&")[2].partition("=")
+        name, _, value = parts.query.rpartition("&")[2].partition("=")  # the last parameter
         self.think()
         if name == "validationToken":
             self.validations.append(request.path)
@@ -62,8 +59,8 @@ class Endpoint:
         return [item.get("changeType") or item["lifecycleEvent"] for item in self.items]
 
 
-def connect(double: Double, client: str = CLIENT) -> Any:
-    """Sign in as an app, and return its subscriptions in python-o365."""
+def connect_app(double: Double, client: str = CLIENT) -> Any:
+    """Sign in as an app, and return the client of its subscriptions in python-o365."""
     double.login.applications.setdefault(client, Application(client))
     protocol = type("Local", (MSGraphProtocol,), {"_protocol_url": double.endpoint.removesuffix("v1.0")})
     tokens = MemoryTokenBackend()
@@ -90,11 +87,11 @@ def connect(double: Double, client: str = CLIENT) -> Any:
     return account.subscriptions()
 
 
-def subscribe(client: Any, resource: str = EVENTS, changes: str = "created,updated,deleted", **more: Any) -> Any:
+def subscribe(client: Any, resource: str = DANAS_EVENTS, changes: str = "created,updated,deleted", **more: Any) -> Any:
     """Create a subscription, and return it. `more`: other arguments of python-o365. Raises HTTPError."""
     options = {
-        "expiration_minutes": 10_000,
-        "client_state": STATE,
+        "expiration_minutes": 10_000,  # nearly seven days, the longest
+        "client_state": CLIENT_STATE,
         "lifecycle_notification_url": LIFECYCLE,
         "latest_supported_tls_version": "v1_2",
         **more,
@@ -103,11 +100,11 @@ def subscribe(client: Any, resource: str = EVENTS, changes: str = "created,updat
 
 
 def slot(hour: int) -> Span:
-    """The hour that starts `hour` hours after nine."""
+    """Return the hour that starts `hour` hours after nine."""
     return Span(NINE + timedelta(hours=hour), NINE + timedelta(hours=hour + 1))
 
 
-def add(double: Double, *hours: int, who: str = DANA) -> None:
-    """Add an event in each of these slots."""
+def add_events(double: Double, *hours: int, who: str = DANA) -> None:
+    """Add an event at each of these slots, which are named by hours after nine."""
     for hour in hours:
         Hands(double).add(who, slot(hour))

@@ -10,15 +10,16 @@ import requests
 
 from tests.doubles.graph import CLIENT, Double, Hands, Mishap, make_section
 from tests.doubles.graph.login import TENANT, Application
+from tests.doubles.graph.odata import DEFAULT_ID_PREFIX
 from tests.doubles.graph_subscriptions.support import (
+    CLIENT_STATE,
     DANA,
-    EVENTS,
+    DANAS_EVENTS,
     MINUTE,
     SAM,
-    STATE,
     Endpoint,
-    add,
-    connect,
+    add_events,
+    connect_app,
     slot,
     subscribe,
 )
@@ -38,24 +39,28 @@ def get_refusal(client: Any, *arguments: Any, **options: Any) -> tuple[int, str,
 
 
 def test_both_addresses_are_validated_and_get_notifications(client: Any, double: Double, endpoint: Endpoint) -> None:
-    subscription = subscribe(client, expiration_minutes=10_079)
+    subscription = subscribe(client, expiration_minutes=10_079)  # a minute less than seven days
     assert [urlsplit(url).path for url in endpoint.validations] == ["/notify", "/lifecycle"]
     for url in endpoint.validations:
         token = url.rpartition("validationToken=")[2]
         assert "+" in token and "%25" in token and "%2B" in token  # so an endpoint has to decode the token
     assert endpoint.validations[0].startswith("/notify?place=1&validationToken=")
-    assert subscription["clientState"] == STATE and subscription["applicationId"] == CLIENT
+    assert subscription["clientState"] == CLIENT_STATE and subscription["applicationId"] == CLIENT
     event = Hands(double).add(DANA, slot(0))
     double.subscriptions.settle()
     [(path, body)] = endpoint.bodies
     assert path == "/notify"
     [item] = body["value"]
-    assert (item["subscriptionId"], item["clientState"], item["changeType"]) == (subscription["id"], STATE, "created")
+    assert (item["subscriptionId"], item["clientState"], item["changeType"]) == (
+        subscription["id"],
+        CLIENT_STATE,
+        "created",
+    )
     assert item["tenantId"] == TENANT and item["subscriptionExpirationDateTime"] == subscription["expirationDateTime"]
     directory_id = double.world.mailboxes[DANA].directory_id
     assert item["resource"] == item["resourceData"]["@odata.id"]
     assert item["resource"] == f"Users/{directory_id}/Events/{item['resourceData']['id']}"
-    assert item["resourceData"]["id"] == f"AAMkAGI2{event}"  # the prefix of ids that are not immutable
+    assert item["resourceData"]["id"] == f"{DEFAULT_ID_PREFIX}{event}"  # no immutable id
 
 
 def test_ids_are_immutable_on_request(client: Any, double: Double, endpoint: Endpoint) -> None:
@@ -122,7 +127,7 @@ def test_other_requests_are_answered_while_an_address_is_validated(
 
     def send_request() -> None:
         headers = {"Authorization": f"Bearer {token}"}
-        statuses.append(requests.get(f"{double.endpoint}/{EVENTS}", headers=headers, timeout=5).status_code)
+        statuses.append(requests.get(f"{double.endpoint}/{DANAS_EVENTS}", headers=headers, timeout=5).status_code)
 
     endpoint.think = send_request
     subscribe(client)
@@ -130,7 +135,7 @@ def test_other_requests_are_answered_while_an_address_is_validated(
 
 
 def test_a_subscription_lives_from_45_minutes_to_seven_days(client: Any, double: Double) -> None:
-    message = "Subscription expiration can only be 10080 minutes in the future."
+    message = "Subscription expiration can only be 10080 minutes in the future."  # seven days
     assert get_refusal(client, expiration_minutes=10_081) == (400, "ExtensionError", message)
     time_before = datetime.now(UTC)
     subscription = subscribe(client, expiration_minutes=1)
@@ -147,7 +152,7 @@ def test_an_expired_subscription_sends_nothing_and_is_not_found(
 ) -> None:
     subscription = subscribe(client, expiration_minutes=60)
     double.subscriptions.advance(61 * MINUTE)
-    add(double, 0)
+    add_events(double, 0)
     double.subscriptions.settle()
     assert endpoint.bodies == [] and list(client.list_subscriptions()) == []
     for method in (client.get_subscription, client.delete_subscription, client.renew_subscription):
@@ -161,7 +166,7 @@ def test_a_notification_that_is_due_after_the_end_of_its_subscription_is_not_sen
 ) -> None:
     subscribe(client, expiration_minutes=60)
     double.subscriptions.mishaps.append(Mishap(delay=90 * MINUTE))
-    add(double, 0)
+    add_events(double, 0)
     double.subscriptions.advance(91 * MINUTE)
     double.subscriptions.settle()
     assert endpoint.bodies == []
@@ -169,11 +174,11 @@ def test_a_notification_that_is_due_after_the_end_of_its_subscription_is_not_sen
 
 def test_an_app_has_one_subscription_for_the_same_changes_of_a_mailbox(client: Any, double: Double) -> None:
     subscription = subscribe(client)
-    status, code, message = get_refusal(client, EVENTS.upper().replace("USERS", "Users"), "deleted,created,updated")
+    status, code, message = get_refusal(client, f"Users/{DANA.upper()}/EVENTS", "deleted,created,updated")
     assert (status, code) == (409, "ExtensionError") and "Status Code: Conflict" in message
-    subscribe(client, EVENTS, "deleted")
+    subscribe(client, DANAS_EVENTS, "deleted")
     subscribe(client, f"users/{SAM}/events")
-    subscribe(connect(double, "another app"))
+    subscribe(connect_app(double, "another app"))
     assert client.delete_subscription(subscription["id"])
     assert subscribe(client)["id"] != subscription["id"]
 
@@ -181,8 +186,8 @@ def test_an_app_has_one_subscription_for_the_same_changes_of_a_mailbox(client: A
 def test_a_mailbox_has_a_quota_over_all_apps(client: Any, double: Double) -> None:
     double.subscriptions.rules.mailbox_quota = 2
     subscribe(client)
-    subscribe(connect(double, "another app"))
-    status, code, message = get_refusal(connect(double, "a third app"))
+    subscribe(connect_app(double, "another app"))
+    status, code, message = get_refusal(connect_app(double, "a third app"))
     assert (status, code) == (403, "ExtensionError") and "quota" in message
     subscribe(client, f"users/{SAM}/events")
 
@@ -191,7 +196,7 @@ def test_an_app_lists_only_its_own_subscriptions_over_pages(client: Any, double:
     double.subscriptions.rules.page_size = 2
     people = [double.world.add_person(f"p{n}@example.org").address for n in range(5)]
     subscription_ids = [subscribe(client, f"users/{person}/events")["id"] for person in people]
-    subscription_of_another_app = subscribe(connect(double, "another app"))
+    subscription_of_another_app = subscribe(connect_app(double, "another app"))
     subscriptions = list(client.list_subscriptions())
     assert [subscription["id"] for subscription in subscriptions] == subscription_ids
     assert {subscription["clientState"] for subscription in subscriptions} == {None}
@@ -213,9 +218,9 @@ def test_only_an_app_that_may_read_events_can_subscribe(
     double: Double, endpoint: Endpoint, rights: Any, is_allowed: bool
 ) -> None:
     double.login.applications[CLIENT] = Application(CLIENT, rights)
-    client = connect(double)
+    client = connect_app(double)
     if is_allowed:
-        assert subscribe(client)["resource"] == f"/{EVENTS}"
+        assert subscribe(client)["resource"] == f"/{DANAS_EVENTS}"
     else:
         status, code, message = get_refusal(client)
         assert (status, code) == (403, "ExtensionError") and "Status Code: Forbidden" in message

@@ -169,7 +169,7 @@ def test_secret_and_token_are_in_no_error_text_and_no_log(double: Double, caplog
 def account_section(double: Double, tmp_path: Path) -> dict[str, Any]:
     """The section of the settings for Dana's own account. Nobody has signed in yet."""
     double.world.add_person(DANA, "Europe/Berlin")
-    double.login.signed_in = DANA
+    double.login.consenting_person = DANA
     file = str(tmp_path / "var" / "account")
     return make_section(
         double, account=DANA, account_file=file, seal=Seal([generate_key()]), password="", tenant="organizations"
@@ -256,11 +256,11 @@ def test_missing_or_revoked_grant_names_the_connect_command(account_section: dic
 
 
 def test_sign_in_of_another_person_is_not_stored(account_section: dict[str, Any], double: Double) -> None:
-    double.login.signed_in = "eve@corp.example"
+    double.login.consenting_person = "eve@corp.example"
     with pytest.raises(AuthRevoked, match=r"eve@corp\.example signed in"):
         sign_in(account_section)
     assert not Path(account_section["account_file"]).exists()
-    double.login.signed_in = ""
+    double.login.consenting_person = ""
     with pytest.raises(AuthRevoked, match="did not sign in"):
         sign_in(account_section)
 
@@ -396,6 +396,6 @@ def test_rotation_seals_the_grant_anew_or_reports_that_no_key_opens_it(
 def test_connect_command_names_what_is_missing(account_section: dict[str, Any], double: Double, tmp_path: Path) -> None:
     assert "account" in run_connect(double, tmp_path, key=generate_key(), account="").output
     assert "LONGARC_KEY" in run_connect(double, tmp_path, key="").output
-    double.login.signed_in = ""
+    double.login.consenting_person = ""
     result = run_connect(double, tmp_path, key=generate_key())
     assert result.exit_code == 1 and "did not sign in" in result.output
