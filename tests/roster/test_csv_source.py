@@ -66,6 +66,7 @@ class EditedFile:
         self._write()
 
     def break_off(self) -> None:
+        """Cut the file off within a row, as when its export was stopped."""
         text = self.path.read_text(encoding="utf-8").rstrip()
         self.path.write_text(f'{text}\n"Cy', encoding="utf-8")
 

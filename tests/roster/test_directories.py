@@ -53,6 +53,7 @@ class Company:
         return "\n".join(text for _, text in self._worker.store.outbox.list_alerts(START))
 
     def read_findings(self) -> str:
+        """Return a line for each finding of `longarc check`: whether it is true, the statement and the remedy."""
         findings = run_checks(self._file, self._env, START)
         return "\n".join(f"{finding.ok} {finding.statement} {finding.remedy}" for finding in findings)
 
@@ -83,6 +84,7 @@ def on_google(google: Google, tmp_path: Path) -> Iterator[Company]:
 
 
 def hire(google: Google, email: str, manager: str = "", zone: str = "Europe/Berlin", **fields: object) -> None:
+    """Add a user in the unit whose people take part, with a calendar."""
     google.users.add(email, email[:3].title() + " Doe", manager, orgUnitPath="/Staff/Berlin", **fields)
     google.calendars.add_person(email, zone)
 
@@ -146,11 +148,11 @@ def entra() -> Iterator[Double]:
 
 @pytest.fixture
 def on_entra(entra: Double, tmp_path: Path) -> Iterator[Company]:
-    access = make_section(entra)
+    outlook_section = make_section(entra)
     text = COMMON.format(folder=tmp_path, source="outlook") + "[calendars.outlook]\n"
     names = ("endpoint", "authority", "tenant", "client_id", "ca_file")
-    text += "".join(f'{name} = "{access[name]}"\n' for name in names)
-    company = Company(tmp_path, text, LONGARC_OUTLOOK_SECRET=access["password"])
+    text += "".join(f'{name} = "{outlook_section[name]}"\n' for name in names)
+    company = Company(tmp_path, text, LONGARC_OUTLOOK_SECRET=outlook_section["password"])
     yield company
     company.close()
 

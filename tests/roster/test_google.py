@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from tests.doubles.google import Google
-from tests.support.roster_contract import NOW, RosterContract, add_many_people, describe_failures, find
+from tests.support.roster_contract import NOW, RosterContract, add_many_people, describe_failures, find_record
 from worker.errors import Forbidden, InvalidResponse, LongarcError, NotFound, Problems, RateLimited, Unavailable
 from worker.providers.google.auth import DIRECTORY_READ_SCOPE
 from worker.roster.base import ReferenceKind, RosterRecord, load_source_factory
@@ -45,6 +45,7 @@ class GoogleAdministrator:
         self._users.delete(self._find(address)["id"])
 
     def break_off(self) -> None:
+        """Let each page after the first fail, or the only one."""
         has_pages = len(self._users.by_id) > self._users.max_page_size
         self._double.faults.add("directory.users.list", "backendError", passing=int(has_pages), times=99)
 
@@ -93,7 +94,7 @@ class TestGoogleDirectory(RosterContract):
 def add_and_read(source: GoogleDirectory, double: Google, **fields: Any) -> RosterRecord:
     """Add the user Ann with these fields, and return the record that the source reads."""
     double.users.add("ann@x.example", "Ann Doe", **fields)
-    return find(source.read(NOW), "ann@x.example")
+    return find_record(source.read(NOW), "ann@x.example")
 
 
 # --- the fields of a record -----------------------------------------------------------------------------------------
@@ -106,7 +107,7 @@ def test_all_addresses_are_read_with_the_primary_address_first(source: GoogleDir
 
 
 @pytest.mark.parametrize(
-    ("relations", "managers"),
+    ("relations", "text_beginnings"),
     [
         ([{"type": "manager", "value": "BOSS@X.example"}], ["BOSS@X.example"]),
         ([{"type": "manager", "value": " old.alias@x.example "}], ["old.alias@x.example"]),
@@ -120,12 +121,14 @@ def test_all_addresses_are_read_with_the_primary_address_first(source: GoogleDir
     ],
 )
 def test_managers_are_returned_as_they_were_typed(
-    source: GoogleDirectory, double: Google, relations: list[Any], managers: list[str]
+    source: GoogleDirectory, double: Google, relations: list[Any], text_beginnings: list[str]
 ) -> None:
     """The source does not look up who they are: the resolver does, by primary addresses and aliases."""
     references = add_and_read(source, double, relations=relations).managers
-    assert len(references) == len(managers)
-    assert all(reference.text.startswith(start) for reference, start in zip(references, managers, strict=True))
+    assert len(references) == len(text_beginnings)
+    assert all(
+        reference.text.startswith(beginning) for reference, beginning in zip(references, text_beginnings, strict=True)
+    )
     assert {reference.kind for reference in references} <= {ReferenceKind.ADDRESS}
 
 
@@ -254,6 +257,7 @@ def test_a_failed_page_ends_the_reading_without_a_result(
         source.read(NOW)
     if isinstance(error_info.value, RateLimited):
         assert error_info.value.retry_after is not None
+        # as the header says, or until a quota of the day may be new
         assert error_info.value.retry_after in (timedelta(seconds=7), timedelta(hours=6))
     assert ADMIN not in str(error_info.value)
     double.faults.clear()

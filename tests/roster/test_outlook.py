@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from tests.doubles.graph import Double, Fault, make_section, set_rights
-from tests.support.roster_contract import NOW, RosterContract, add_many_people, describe_failures, find
+from tests.support.roster_contract import NOW, RosterContract, add_many_people, describe_failures, find_record
 from worker.errors import (
     AuthRevoked,
     Forbidden,
@@ -50,6 +50,7 @@ class EntraAdministrator:
         self._directory.delete(self._find(address))
 
     def break_off(self) -> None:
+        """Let each page after the first fail, or the only one."""
         has_pages = len(self._directory.users) > 100
         self._double.faults.append(Fault("GET", "/users", 503, "UnknownError", passing=int(has_pages), times=99))
 
@@ -94,7 +95,7 @@ class TestEntraDirectory(RosterContract):
 def add_and_read(source: EntraDirectory, double: Double, **fields: Any) -> RosterRecord:
     """Add the user Ann with these fields, and return the record that the source reads."""
     double.directory.add("a.doe@x.example", "Ann Doe", **{"mail": ANN, **fields})
-    return find(source.read(NOW), ANN)
+    return find_record(source.read(NOW), ANN)
 
 
 # --- the fields of a record -----------------------------------------------------------------------------------------
@@ -125,7 +126,7 @@ def test_a_manager_is_referenced_by_directory_id(source: EntraDirectory, double:
     boss = double.directory.add("boss@x.example")
     record = add_and_read(source, double, manager=boss)
     assert record.managers == (ManagerReference(boss, ReferenceKind.DIRECTORY_ID, "boss@x.example"),)
-    assert find(source.read(NOW), "boss@x.example").managers == ()
+    assert find_record(source.read(NOW), "boss@x.example").managers == ()
 
 
 def test_a_contact_is_returned_as_a_manager(source: EntraDirectory, double: Double) -> None:
@@ -134,7 +135,7 @@ def test_a_contact_is_returned_as_a_manager(source: EntraDirectory, double: Doub
     assert add_and_read(source, double, manager=boss).managers == (expected,)
     nameless = double.directory.add_contact("", "Nobody")
     double.directory.add(BO, manager=nameless)
-    assert find(source.read(NOW), BO).managers == (ManagerReference(nameless, ReferenceKind.DIRECTORY_ID),)
+    assert find_record(source.read(NOW), BO).managers == (ManagerReference(nameless, ReferenceKind.DIRECTORY_ID),)
 
 
 @pytest.mark.parametrize(
@@ -197,7 +198,8 @@ def test_every_page_is_read(source: EntraDirectory, double: Double, directory: E
     add_many_people(directory)
     assert len(source.read(NOW)) == 250
     assert double.counts["GET users"] == 3  # 250 people are on three pages
-    assert double.directory.units == 6  # a list costs two units: one less for $select, one more for $expand
+    # each page costs two units of Graph's quota: one less for $select, one more for $expand
+    assert double.directory.units == 6
 
 
 def test_lost_pages_are_requested_again(source: EntraDirectory, double: Double, directory: EntraAdministrator) -> None:

@@ -1,4 +1,7 @@
-"""The people file: it is read as HR systems write it, and all its faults are listed (T-1, T-3, R-1, R-4, R-5)."""
+"""The people file: it is read as HR systems write it, and all its faults are listed.
+
+For each pair it has the rhythm (R-1), length (T-1), format (R-4), transition (R-5) and preferred day and time (T-3).
+"""
 
 import csv
 import io
@@ -21,6 +24,7 @@ TODAY = date(2027, 1, 15)
 RULES = RosterRules(today=TODAY, calendars=["caldav", "memory"], mailers=["smtp", "maildir"])
 EXAMPLE = ROOT / "config" / "people.example.csv"
 
+#: Two people, as rows by column; Ana manages Bo.
 ANA = {"email": "ana@x.org", "name": "Ana", "manager": "", "time_zone": "Europe/Lisbon", "country": "PT"}
 BO = {"email": "bo@x.org", "name": "Bo", "manager": "ana@x.org", "time_zone": "Europe/Berlin", "country": "DE-BE"}
 
@@ -66,6 +70,7 @@ def test_required_columns_alone_make_people_and_pairs(tmp_path: Path) -> None:
 
 
 def test_r4_r5_t3_every_column_is_read(tmp_path: Path) -> None:
+    """R-4: the format. R-5: the end of a transition. T-3: the preferred day and time."""
     bo = BO | {
         "working_hours": "Mon-Thu 08:00-16:00",
         "locale": "pt-BR",
@@ -95,7 +100,7 @@ def test_r4_r5_t3_every_column_is_read(tmp_path: Path) -> None:
         format=Format.SERIES,
         review=ReviewMode.IN_1ON1,
         transition_until=date(2027, 6, 30),
-        preference=Preference(weekday=1, minute=570),
+        preference=Preference(weekday=1, minute=9 * 60 + 30),
         trust=True,
         paused=True,
     )
@@ -155,16 +160,14 @@ def test_the_example_file_has_every_column_and_loads() -> None:
 
 
 @pytest.mark.parametrize("delimiter", [",", ";", "\t"])
-@pytest.mark.parametrize("prefix", ["", "\ufeff", "\n\n", "\ufeffsep=?\n"])
+@pytest.mark.parametrize("prefix", ["", "\ufeff", "\n\n", "\ufeffsep=?\n"])  # `?` stands for the delimiter
 def test_delimiters_byte_order_marks_and_quotes_of_spreadsheets_are_read(
     tmp_path: Path, delimiter: str, prefix: str
 ) -> None:
     bo = BO | {"name": 'Bo "B", jr; the 2nd', "office": "Room 4;\nsecond floor"}
     text = prefix.replace("?", delimiter) + make_csv(bo, ANA, delimiter=delimiter)
-    assert (
-        read_people(tmp_path, text.replace("email", "Email").replace("\n", "\r\n")).persons["bo@x.org"].name
-        == bo["name"]
-    )
+    roster = read_people(tmp_path, text.replace("email", "Email").replace("\n", "\r\n"))
+    assert roster.persons["bo@x.org"].name == bo["name"]
 
 
 def test_addresses_are_compared_without_case_and_blanks(tmp_path: Path) -> None:
@@ -254,21 +257,21 @@ def test_a_wrong_cell_is_reported_with_line_column_and_remedy(
     ],
 )
 def test_r1_a_rhythm_is_weeks_months_or_a_quarter(tmp_path: Path, text: str, expected: Interval) -> None:
-    assert (
-        read_people(tmp_path, make_csv(ANA, BO | {"every": text})).pairs[PairId("ana@x.org", "bo@x.org")].every
-        == expected
-    )
+    pairs = read_people(tmp_path, make_csv(ANA, BO | {"every": text})).pairs
+    assert pairs[PairId("ana@x.org", "bo@x.org")].every == expected
 
 
 @pytest.mark.parametrize(
     ("text", "expected"),
-    [("Fri", Preference(weekday=4)), ("14:15", Preference(minute=855)), ("Wed 00:00", Preference(weekday=2, minute=0))],
+    [
+        ("Fri", Preference(weekday=4)),
+        ("14:15", Preference(minute=14 * 60 + 15)),
+        ("Wed 00:00", Preference(weekday=2, minute=0)),
+    ],
 )
 def test_t3_a_preference_is_a_day_a_time_or_both(tmp_path: Path, text: str, expected: Preference) -> None:
-    assert (
-        read_people(tmp_path, make_csv(ANA, BO | {"prefer": text})).pairs[PairId("ana@x.org", "bo@x.org")].preference
-        == expected
-    )
+    pairs = read_people(tmp_path, make_csv(ANA, BO | {"prefer": text})).pairs
+    assert pairs[PairId("ana@x.org", "bo@x.org")].preference == expected
 
 
 def test_aliases_and_the_directory_id_are_read(tmp_path: Path) -> None:
@@ -309,7 +312,8 @@ def test_an_alias_names_a_manager(tmp_path: Path) -> None:
 def test_a_circle_of_managers_is_reported_once(tmp_path: Path) -> None:
     dee = BO | {"email": "dee@x.org", "manager": "eli@x.org"}
     text = make_csv(ANA | {"manager": "cy@x.org"}, BO, BO | {"email": "cy@x.org", "manager": "bo@x.org"}, dee)
-    text += make_csv(BO | {"email": "eli@x.org", "manager": "ana@x.org"}).splitlines()[1]
+    _, eli_row = make_csv(BO | {"email": "eli@x.org", "manager": "ana@x.org"}).splitlines()
+    text += eli_row  # Dee and Eli report to people of the circle, and are not in it
     assert find_only_problem(tmp_path, text) == (
         "people.csv:line 2, manager: These people manage each other in a circle: "
         "ana@x.org > cy@x.org > bo@x.org > ana@x.org. Somebody has to be at the top."

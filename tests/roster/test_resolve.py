@@ -18,7 +18,8 @@ from worker.roster.resolve import resolve_roster
 from worker.settings.problem_report import ProblemReport
 
 TODAY = date(2027, 1, 15)
-DIRECTORY = RosterRules(
+#: The rules for a roster from a directory, which gives each person an id; calendars of Outlook know zone and hours.
+DIRECTORY_RULES = RosterRules(
     today=TODAY,
     calendars=["caldav", "outlook"],
     mailers=["smtp"],
@@ -38,8 +39,9 @@ def make_record(address: str, *managers: str | ManagerReference, **fields: Any) 
 
 
 def resolve(
-    records: Sequence[RosterRecord], rules: RosterRules = DIRECTORY, stored: StoredRoster | None = None
+    records: Sequence[RosterRecord], rules: RosterRules = DIRECTORY_RULES, stored: StoredRoster | None = None
 ) -> tuple[Roster, list[str]]:
+    """Return the roster of these records, and the faults."""
     report = ProblemReport(rules.directory_name or "people.csv", "people")
     roster = resolve_roster(records, rules, report, stored_roster=stored or StoredRoster())
     return roster, [str(problem) for problem in report.build_problems()]
@@ -92,8 +94,9 @@ def test_a_second_record_with_an_address_or_an_id_is_reported() -> None:
         [make_record(ANN, directory_id="1"), make_record(ANN, directory_id="2"), make_record(BO, directory_id="1")]
     )
     assert set(roster.persons) == {ANN, BO}
-    assert "is in user an (ann@x.example) already" in faults[0]
-    assert f"`example:1` belongs to `{ANN}` in user an ({ANN}) already." in faults[1]
+    fault_of_address, fault_of_id = faults
+    assert "is in user an (ann@x.example) already" in fault_of_address
+    assert f"`example:1` belongs to `{ANN}` in user an ({ANN}) already." in fault_of_id
 
 
 def test_a_former_address_with_another_id_is_refused() -> None:
@@ -103,7 +106,7 @@ def test_a_former_address_with_another_id_is_refused() -> None:
     roster, faults = resolve(records, stored=stored)
     assert set(roster.persons) == {BO}
     assert "belonged to somebody else, who left" in faults[0]
-    assert set(resolve(records, replace(DIRECTORY, accepts_new_ids=True), stored)[0].persons) == {ANN, BO}
+    assert set(resolve(records, replace(DIRECTORY_RULES, accepts_new_ids=True), stored)[0].persons) == {ANN, BO}
     same_id = [make_record(ANN, directory_id="1")]
     assert set(resolve(same_id, stored=stored)[0].persons) == {ANN}
     other_directory = replace(stored, directory_ids={ANN: "other:9"})
@@ -118,7 +121,7 @@ def test_a_person_without_any_time_zone_is_left_out() -> None:
     assert set(roster.persons) == {ANN, CY}
     assert roster.unset_columns == {CY: frozenset({"time_zone", "working_hours"})}
     assert len(faults) == 1 and "left out" in faults[0]
-    roster, faults = resolve([without_zone], replace(DIRECTORY, default_zone="Asia/Tokyo"))
+    roster, faults = resolve([without_zone], replace(DIRECTORY_RULES, default_zone="Asia/Tokyo"))
     assert (roster.persons[BO].zone, faults) == ("Asia/Tokyo", [])
 
 
@@ -131,8 +134,8 @@ def test_an_unusable_value_is_reported_and_replaced_by_the_default() -> None:
 
 
 def test_the_fault_about_a_manager_left_out_gives_the_reason() -> None:
-    _, faults = resolve([make_record(ANN, country=""), make_record(BO, ANN)])
-    assert f"`{ANN}` is left out, without a country." in faults[1]
+    _, (_, fault_of_bo) = resolve([make_record(ANN, country=""), make_record(BO, ANN)])
+    assert f"`{ANN}` is left out, without a country." in fault_of_bo
 
 
 def test_a_pair_with_a_fault_stays_when_both_addresses_have_changed() -> None:
@@ -165,7 +168,7 @@ RECORDS = st.builds(
     hire_date=TEXTS,
     wishes=st.dictionaries(st.sampled_from(["start", "every", "paused", "calendar"]), TEXTS, max_size=2),
 )
-#: Records without a fault, but for their managers: few random ones have none.
+#: Records without a fault, except for their managers. Nearly every random record has a fault.
 ADDRESSES = st.sampled_from([ANN, BO, CY])
 GOOD_RECORDS = st.builds(make_record, ADDRESSES) | st.builds(make_record, ADDRESSES, ADDRESSES)
 STORED = st.dictionaries(NAMES, NAMES, max_size=4).map(
@@ -183,7 +186,7 @@ STORED = st.dictionaries(NAMES, NAMES, max_size=4).map(
 def test_any_records_give_a_consistent_roster(
     records: list[RosterRecord], stored: StoredRoster, starts_with_hire: bool
 ) -> None:
-    roster, _ = resolve(records, replace(DIRECTORY, starts_with_hire=starts_with_hire), stored)
+    roster, _ = resolve(records, replace(DIRECTORY_RULES, starts_with_hire=starts_with_hire), stored)
     managers = {pair_id.report: pair_id.manager for pair_id in roster.pairs}
     assert len(managers) == len(roster.pairs)
     assert {*managers, *managers.values()} <= set(roster.persons)

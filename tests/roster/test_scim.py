@@ -10,7 +10,7 @@ import pytest
 
 from tests.support.companies import new_store
 from tests.support.pushing import ENTERPRISE
-from tests.support.roster_contract import NOW, RosterContract, find
+from tests.support.roster_contract import NOW, RosterContract, find_record
 from worker.domain.model import PushedPerson
 from worker.roster.base import ManagerReference, PushedSource, ReferenceKind, RosterRecord, load_source_factory
 from worker.roster.scim import LONGEST_FIRST_WAVE, LONGEST_WAVE, ScimDirectory
@@ -29,7 +29,7 @@ class PushingAdministrator:
         self._count = 0
 
     def add(self, address: str, name: str, manager: str = "", group: str = "") -> None:
-        enterprise = {"manager": {"value": self.find(manager).id}} if manager else {}
+        enterprise = {"manager": {"value": self.find_person(manager).id}} if manager else {}
         self.push(address, displayName=name, **{ENTERPRISE: {**enterprise, "department": group}})
 
     def push(self, address: str, at: Any = NOW, **attributes: Any) -> PushedPerson:
@@ -59,7 +59,7 @@ class PushingAdministrator:
 
     def delete(self, address: str) -> None:
         with self._store.pushed_people.write() as rows:
-            rows.delete_person(self.find(address).id, NOW)
+            rows.delete_person(self.find_person(address).id, NOW)
 
     def break_off(self) -> None:
         """Close and delete the database."""
@@ -67,13 +67,13 @@ class PushingAdministrator:
         shutil.rmtree(self._folder)
         self._folder.write_text("a file in place of the folder")
 
-    def find(self, address: str) -> PushedPerson:
+    def find_person(self, address: str) -> PushedPerson:
         with self._store.pushed_people.read() as rows:
             (person,) = rows.find_people(user_name=address)
         return person
 
     def _change(self, address: str, user_name: str = "", **attributes: Any) -> None:
-        old = self.find(address)
+        old = self.find_person(address)
         with self._store.pushed_people.write() as rows:
             rows.replace_person(
                 PushedPerson(
@@ -117,7 +117,7 @@ class TestScimDirectory(RosterContract):
 def push_and_read(source: ScimDirectory, directory: PushingAdministrator, **attributes: Any) -> RosterRecord:
     """Push the person Ann with these attributes, and return the record that the source reads."""
     directory.push(ANN, **attributes)
-    return find(list(source.read(NOW)), ANN)
+    return find_record(list(source.read(NOW)), ANN)
 
 
 # --- the fields of a record -----------------------------------------------------------------------------------------
@@ -187,7 +187,7 @@ def test_guests_are_left_out(source: ScimDirectory, directory: PushingAdministra
 
 def push_and_read_manager(source: ScimDirectory, directory: PushingAdministrator, value: str) -> ManagerReference:
     directory.push(BO, **{ENTERPRISE: {"manager": {"value": value}}})
-    (reference,) = find(list(source.read(NOW)), BO).managers
+    (reference,) = find_record(list(source.read(NOW)), BO).managers
     return reference
 
 
@@ -203,7 +203,7 @@ def test_a_manager_is_found_by_id_user_name_or_employee_number(
 def test_a_manager_pushed_after_the_report_is_found(source: ScimDirectory, directory: PushingAdministrator) -> None:
     assert push_and_read_manager(source, directory, "id002") == ManagerReference("id002")
     directory.push(ANN)
-    (reference,) = find(list(source.read(NOW)), BO).managers
+    (reference,) = find_record(list(source.read(NOW)), BO).managers
     assert reference == ManagerReference("id002", ReferenceKind.DIRECTORY_ID)
 
 
@@ -220,14 +220,14 @@ def test_an_employee_number_of_two_people_identifies_neither(
 
 def test_the_source_awaits_the_first_push(source: ScimDirectory) -> None:
     assert isinstance(source, PushedSource)
-    assert source.is_awaiting_pushes(NOW, None) and source.is_awaiting_pushes(NOW, NOW - DAY)
+    assert source.is_awaiting_pushes(NOW, read_at=None) and source.is_awaiting_pushes(NOW, read_at=NOW - DAY)
 
 
 def test_a_wave_ends_after_ten_minutes_without_a_push(source: ScimDirectory, directory: PushingAdministrator) -> None:
     directory.push(ANN, NOW)
     directory.push(BO, NOW + 9 * MINUTE)
     times = [NOW + minutes * MINUTE for minutes in (9, 15, 18, 19, 60)]
-    assert [source.is_awaiting_pushes(at, NOW - DAY) for at in times] == [True, True, True, False, False]
+    assert [source.is_awaiting_pushes(at, read_at=NOW - DAY) for at in times] == [True, True, True, False, False]
 
 
 def test_pushes_without_a_pause_are_applied_each_hour(source: ScimDirectory, directory: PushingAdministrator) -> None:
@@ -235,20 +235,20 @@ def test_pushes_without_a_pause_are_applied_each_hour(source: ScimDirectory, dir
     for minutes in range(0, 181, 5):
         now = NOW + minutes * MINUTE
         directory.push(f"p{minutes}@x.example", now)
-        if not source.is_awaiting_pushes(now, read_at):
+        if not source.is_awaiting_pushes(now, read_at=read_at):
             read_at = now
             minutes_of_readings.append(minutes)
     assert minutes_of_readings == [60, 120, 180]
 
 
 def test_the_first_wave_may_last_a_day(source: ScimDirectory, directory: PushingAdministrator) -> None:
-    """A first sync names people in any order: half of it would be a company without half of its managers."""
+    """A first sync of a directory names people in any order: half of it would lack half of the managers."""
     assert LONGEST_FIRST_WAVE > LONGEST_WAVE
     for hours in range(25):
-        for minutes in range(0, 60, 9):
+        for minutes in range(0, 60, 9):  # less than ten minutes apart, so that the wave goes on until 24:54
             directory.push(f"p{hours}.{minutes}@x.example", NOW + hours * HOUR + minutes * MINUTE)
-    assert source.is_awaiting_pushes(NOW + 23 * HOUR + 59 * MINUTE, None)
-    assert not source.is_awaiting_pushes(NOW + 24 * HOUR + 54 * MINUTE, None)
+    assert source.is_awaiting_pushes(NOW + 23 * HOUR + 59 * MINUTE, read_at=None)
+    assert not source.is_awaiting_pushes(NOW + 24 * HOUR + 54 * MINUTE, read_at=None)
 
 
 # --- check ----------------------------------------------------------------------------------------------------------

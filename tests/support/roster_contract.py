@@ -37,7 +37,7 @@ class Administrator(Protocol):
         """Let each further reading fail after some people were read."""
 
 
-def find(records: list[RosterRecord], address: str) -> RosterRecord:
+def find_record(records: list[RosterRecord], address: str) -> RosterRecord:
     """Return the record with this address among its addresses."""
     (match,) = [record for record in records if address in [alias.casefold() for alias in record.addresses]]
     return match
@@ -86,14 +86,14 @@ class RosterContract:
 
     def test_name_and_group_are_returned_unchanged(self, source: RosterSource, directory: Administrator) -> None:
         directory.add("ann@x.example", "Änne Groß", group="Design")
-        ann = find(self.read(source), "ann@x.example")
+        ann = find_record(self.read(source), "ann@x.example")
         assert (ann.name, ann.group, ann.is_active, ann.managers) == ("Änne Groß", "Design", True, ())
 
     def test_a_change_of_address_keeps_the_directory_id(self, source: RosterSource, directory: Administrator) -> None:
         directory.add("ann@x.example", "Ann Doe")
-        old_record = find(self.read(source), "ann@x.example")
+        old_record = find_record(self.read(source), "ann@x.example")
         directory.rename("ann@x.example", "ann.roe@x.example")
-        new_record = find(self.read(source), "ann.roe@x.example")
+        new_record = find_record(self.read(source), "ann.roe@x.example")
         assert new_record.addresses[0].casefold() == "ann.roe@x.example"
         assert new_record.directory_id == old_record.directory_id
         assert ("ann@x.example" in new_record.addresses) is self.keeps_old_addresses
@@ -103,8 +103,8 @@ class RosterContract:
         directory.add("bo@x.example", "Bo Roe", "ann@x.example")
         directory.disable("ann@x.example")
         records = self.read(source)
-        assert not find(records, "ann@x.example").is_active
-        assert find(records, "bo@x.example").is_active and find(records, "bo@x.example").managers
+        assert not find_record(records, "ann@x.example").is_active
+        assert find_record(records, "bo@x.example").is_active and find_record(records, "bo@x.example").managers
 
     def test_a_deleted_person_is_not_returned(self, source: RosterSource, directory: Administrator) -> None:
         directory.add("ann@x.example", "Ann Doe")
@@ -116,10 +116,10 @@ class RosterContract:
         directory.add("ann@x.example", "Ann Doe")
         directory.add("cy@x.example", "Cy Poe")
         directory.add("bo@x.example", "Bo Roe", "ann@x.example")
-        assert len(find(self.read(source), "bo@x.example").managers) == 1
+        assert len(find_record(self.read(source), "bo@x.example").managers) == 1
         if self.has_several_managers:
             directory.add_manager("bo@x.example", "cy@x.example")
-            assert len(find(self.read(source), "bo@x.example").managers) == 2
+            assert len(find_record(self.read(source), "bo@x.example").managers) == 2
 
     def test_a_reading_that_breaks_off_raises_an_error(self, source: RosterSource, directory: Administrator) -> None:
         add_many_people(directory, self.people_count)
