@@ -48,8 +48,10 @@ def test_the_servers_start_for_fifty_people_and_leave_no_thread_or_port(tmp_path
 
 def find_listening_socket(port: int) -> str:
     """Return the inode of the socket that listens at this port."""
-    rows = [line.split() for line in Path("/proc/net/tcp").read_text().splitlines()]
-    (inode,) = [row[9] for row in rows if row[1].endswith(f":{port:04X}") and row[3] == "0A"]  # state 0A: listening
+    _, *lines = Path("/proc/net/tcp").read_text().splitlines()
+    # the columns: 1 the local address, with the port in hexadecimal; 3 the state, 0A for listening; 9 the inode
+    rows = [line.split() for line in lines]
+    (inode,) = [row[9] for row in rows if row[1].endswith(f":{port:04X}") and row[3] == "0A"]
     return inode
 
 

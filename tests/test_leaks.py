@@ -36,6 +36,8 @@ from worker.engine.handovers import PromiseDecision
 from worker.simulation.world import make_ledger_line
 from worker.store import tables
 
+# Dana manages Sam and Kim, Lee becomes Sam's manager in one test, and Priya is the third voice whom Sam asks.
+
 
 @pytest.fixture(scope="module")
 def traces(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Traces]:

@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, date, datetime, time, timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 from zoneinfo import ZoneInfo
 
 from examples.northlight import people
@@ -26,6 +26,14 @@ PRIVATE: LedgerLine = {"private": True}
 ACCEPTS_AT = "09:20"
 
 
+class Invitation(NamedTuple):
+    """An invitation that an attendee has got and will accept."""
+
+    accept_at: datetime
+    session_id: str
+    key: str  #: of the event
+
+
 class ScriptedHumans:
     """All people of the demo, who act as the script says.
 
@@ -37,7 +45,7 @@ class ScriptedHumans:
         self._stage = stage
         self._contracts = ContractFiles(work / "contracts")
         self._threads: list[list[Beat]] = [list(thread) for thread in list_threads()]
-        self._invitations: list[tuple[datetime, str, str]] = []  # (time of acceptance, session id, key of the event)
+        self._invitations: list[Invitation] = []
         self._next_at: datetime | None = None
         self._is_next_at_stale = True
 
@@ -45,7 +53,8 @@ class ScriptedHumans:
 
     def find_next_time(self) -> datetime | None:
         if self._is_next_at_stale:
-            instants = [at for at, _ in self._list_upcoming()] + [at for at, *_ in self._invitations]
+            instants = [at for at, _ in self._list_upcoming()]
+            instants += [invitation.accept_at for invitation in self._invitations]
             self._next_at = min(instants, default=None)
             self._is_next_at_stale = False
         return self._next_at
@@ -63,7 +72,7 @@ class ScriptedHumans:
         if line["what"] in ("event.create", "event.update") and line["attendees"]:
             report = line["attendees"][0]
             day = _add_weekdays(_to_local(self._stage.clock(), report).date(), 1)
-            self._invitations.append((_to_utc(report, day, ACCEPTS_AT), line["session"], line["key"]))
+            self._invitations.append(Invitation(_to_utc(report, day, ACCEPTS_AT), line["session"], line["key"]))
 
     # --- times of beats -----------------------------------------------------------------------------------------------
 
@@ -112,9 +121,10 @@ class ScriptedHumans:
 
     def _accept_invitations(self, now: datetime) -> None:
         """Accept the invitations that are due and still valid."""
-        ready = [invitation for invitation in self._invitations if invitation[0] <= now]
-        self._invitations = [invitation for invitation in self._invitations if invitation[0] > now]
-        for session_id, key in dict.fromkeys((session, key) for _, session, key in ready):
+        ready = [invitation for invitation in self._invitations if invitation.accept_at <= now]
+        self._invitations = [invitation for invitation in self._invitations if invitation.accept_at > now]
+        # an event that was created and updated since then is accepted once
+        for session_id, key in dict.fromkeys((invitation.session_id, invitation.key) for invitation in ready):
             session = self._stage.worker.store.queries.get_session(session_id)
             if session and session.booked and session.key == key and session.span.start > now:
                 self._stage.open_calendar(session.pair.report).answer(_get_title(session), session.span, "ACCEPTED")
@@ -122,6 +132,7 @@ class ScriptedHumans:
     # --- actions on calendars -----------------------------------------------------------------------------------------
 
     def _decline(self, beat: Beat, session: Session, visit: str) -> LedgerLine:
+        """Add the all-day event `visit` to the calendar, and decline the session of that day."""
         day = _to_local(session.span.start, beat.who).date()
         self._add_entry(beat, CalendarEntry(title=visit, start=day, end=day + timedelta(days=1)))
         self._stage.open_calendar(beat.who).answer(_get_title(session), session.span, "DECLINED")
@@ -169,6 +180,7 @@ class ScriptedHumans:
         )
 
     def _report_change(self, beat: Beat) -> LedgerLine:
+        """Tell the stage that the calendar of the person has changed. Return the field that names the calendar."""
         self._stage.report_change(beat.who)
         return {"calendar": beat.who}
 
@@ -306,11 +318,12 @@ def _find_beat_time(beat: Beat, anchor: datetime | None) -> datetime | None:
 
 
 def _add_weekdays(day: date, count: int) -> date:
-    """Add `count` weekdays, which may be negative."""
-    step = timedelta(days=1 if count > 0 else -1)
+    """Return the day so many weekdays later, or earlier when `count` is negative."""
+    step = 1 if count > 0 else -1
     while count:
-        day += step
-        count -= step.days if day.weekday() < 5 else 0
+        day += timedelta(days=step)
+        if day.weekday() < 5:
+            count -= step
     return day
 
 

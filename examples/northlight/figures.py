@@ -54,11 +54,11 @@ def compute_statistics(result: DemoResult) -> DemoStatistics:
 def _count_sessions(result: DemoResult) -> Iterable[Figure]:
     took_place = (SessionState.HELD, SessionState.CONTRACTED, SessionState.UNFINISHED)
     held = [s for s in result.sessions if s.kind is SessionKind.CAREER and s.state in took_place]
-    reviews = [s for s in result.sessions if s.kind is not SessionKind.CAREER and s.state in took_place]
+    other_held = [s for s in result.sessions if s.kind is not SessionKind.CAREER and s.state in took_place]
     yield Figure(
         value=str(len(held)),
         what="career conversations held",
-        more=f"and {len(reviews)} contract reviews and check-ins",
+        more=f"and {len(other_held)} contract reviews and check-ins",
     )
     moves = [abs(move) for moves in measure_moves(result.ledger).values() for move in moves]
     deferred = sum(line.get("state") == "deferred" for line in result.ledger)

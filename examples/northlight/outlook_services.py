@@ -107,25 +107,27 @@ class OutlookProgram:
     def _put_occurrences(self, calendar: Calendar, now: datetime) -> None:
         """Add each occurrence as an item; the items of a recurring event get a common series master."""
         main: Any = ical_events.find_main_event(calendar)
-        name = str(main.get("UID"))
-        ref, zone = EventRef(self._mailbox.address, name, ""), ZoneInfo(self._mailbox.zone)
+        uid = str(main.get("UID"))
+        ref, zone = EventRef(self._mailbox.address, uid, ""), ZoneInfo(self._mailbox.zone)
         events = read_calendar(calendar, ref, zone, Span(now - timedelta(days=30), now + RECURRENCE_PERIOD)).events
         recurs = ical_events.is_recurring(calendar)
-        master = self._put_item(name, main, events[0], None) if recurs and events else None
+        master = self._put_item(uid, main, events[0], master=None) if recurs and events else None
         if master is not None:
             master.is_master = True
         for event in events:
-            self._put_item(name, main, event, master)
+            self._put_item(uid, main, event, master)
 
-    def _put_item(self, name: str, main: Any, event: Any, master: "Item | None") -> "Item":
+    def _put_item(self, uid: str, main: Any, event: Any, master: "Item | None") -> "Item":
         """Add an occurrence, or the series master, to the mailbox. `main` is the VEVENT, `event` the parsed event."""
         organizer = event.organizer or self._mailbox.address
         from tests.doubles.graph.state import Item
 
-        item = Item(self._mailbox, name, organizer, event.span.start, event.span.end)
+        item = Item(self._mailbox, uid, organizer, event.span.start, event.span.end)
         if event.all_day:
-            days = [at.astimezone(ZoneInfo(self._mailbox.zone)).date() for at in (event.span.start, event.span.end)]
-            item.put_at(item.start, item.end, (days[0], days[1]))
+            first, end = (
+                at.astimezone(ZoneInfo(self._mailbox.zone)).date() for at in (event.span.start, event.span.end)
+            )
+            item.put_at(item.start, item.end, days=(first, end))
         item.properties = {
             "subject": str(main.get("SUMMARY")),
             "showAs": _format_show_as(event.show_as),
@@ -146,7 +148,7 @@ class OutlookProgram:
 
     def move(self, title: str, span: Span, to: Span) -> None:
         item = self._find_item(title, span)
-        item.put_at(to.start, to.end, None)
+        item.put_at(to.start, to.end, days=None)
         self._double.world.reset_answers(item)
         self._mailbox.record_change(item)
         self._double.world.deliver(item, restores_deleted=True)

@@ -34,7 +34,7 @@ class SessionSelector:
     cycle: int = 1
     topic: str = ""  #: empty for any topic
     adhoc: bool = False  #: an ad hoc session; its cycle doesn't matter
-    number: int = 0  #: index among the matching sessions, by time
+    number: int = 0  #: index among the matching sessions, by time: 0 for the first
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -253,7 +253,7 @@ def _mara_and_grace() -> list[Thread]:
                 title="Steering committee",
                 minutes=90,
             ),
-            # T-12: the report hears of it, too, and picks one of the times that are held.
+            # T-12: the report hears of it, too, and picks one of the times that are reserved.
             pair.does(GRACE, "choose", _days_before(4, "12:10"), "A Monday suits her better.", option=1),
             pair.does(
                 *(MARA, "record_contract", _days_after(3, "15:20")),

@@ -28,7 +28,7 @@ STORY_ZONE = ZONES[MARA]
 PROGRAM = "Longarc"
 #: The blank between two sentences: `It moved.| Both hear of it.`
 _SENTENCE = re.compile(r"(?<=[.?!]) (?=[A-Z0-9`])")
-#: By number, from 0 on.
+#: By the count of deferrals, which is at least 1.
 _ORDINALS = ("", "first", "second", "third", "fourth", "fifth")
 
 #: What a person does, by `act` of the ledger line.
@@ -221,7 +221,7 @@ def _describe_owner(line: LedgerLine) -> str:
 
 def _explain_mail(line: LedgerLine) -> str:
     number, name = line.get("number", 0), line["message"]
-    if name == "contract_reminder" and number > 2:
+    if name == "contract_reminder" and number > 2:  # the first two come before the deadline
         return "The 48 hours are over."
     if name == "contract_summary" and number > 1:
         return f"The contract changed; both get version {number}."

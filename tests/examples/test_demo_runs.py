@@ -36,7 +36,7 @@ def test_the_files_of_an_earlier_demo_are_replaced_and_no_others(
     (other_folder / "kept.txt").write_text("kept")
     out = tmp_path / "out"
     run_demo(out, progress=lambda _: None, weeks=0)
-    assert "Booked: the" in capsys.readouterr().out
+    assert "Booked: the" in capsys.readouterr().out  # a row of the story
     first_ledger = (out / "ledger.jsonl").read_bytes()
     (out / "mail" / "old.html").write_text("from the last time")
     (out / "link").symlink_to(other_folder)

@@ -60,12 +60,18 @@ def test_assign_days_finds_the_best_of_all_assignments() -> None:
 
 
 def is_allowed(days: list[date]) -> bool:
+    """Whether a manager may have sessions on these days: one a day, and two a week."""
     weeks = Counter(get_week_number(day) for day in days)
     return len(set(days)) == len(days) and max(weeks.values(), default=0) <= MAX_IN_TURN_A_WEEK
 
 
 def rate_all(options: dict[PairId, dict[date, int]]) -> list[tuple[int, int]]:
     """Return minus the number of pairs with a day, and the cost, for each allowed assignment."""
-    choices = product(*([None, *costs.items()] for costs in options.values()))
-    assignments = ([item for item in choice if item is not None] for choice in choices)
-    return [(-len(item), sum(cost for _, cost in item)) for item in assignments if is_allowed([day for day, _ in item])]
+    # of each pair, no day or one of its days with the cost
+    all_choices = product(*([None, *costs.items()] for costs in options.values()))
+    assignments = ([choice for choice in choices if choice is not None] for choices in all_choices)
+    return [
+        (-len(days_and_costs), sum(cost for _, cost in days_and_costs))
+        for days_and_costs in assignments
+        if is_allowed([day for day, _ in days_and_costs])
+    ]

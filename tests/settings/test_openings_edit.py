@@ -1,4 +1,4 @@
-"""Changes of one opening in the file leave the rest unchanged, and wrong values are not written (R-29)."""
+"""Changes of one opening in the openings file leave the rest unchanged, and wrong values are not written (R-29)."""
 
 from pathlib import Path
 
@@ -16,6 +16,8 @@ VALID_CELLS = {
     "until": "2027-03-31",
     "note": "Six months, half the week",
 }
+#: The version of a file that does not exist.
+NO_FILE = "none"
 SPREADSHEET = (
     'sep=;\nTitle;Cost centre;Kind;Until\n\nDesigner;K17;opening;2027-02-26\n"Two\nlines";K18;path;2027-12-31\n'
 )
@@ -36,7 +38,7 @@ def test_change_keeps_other_rows_and_columns_the_separator_and_the_mode(tmp_path
     path.chmod(0o664)
     file = OpeningsFile(path)
     lines = [opening.line for opening in file.read().openings]
-    assert lines == [4, 5]
+    assert lines == [4, 5]  # below `sep=;`, the header and an empty line
     file.change(4, {"title": "Senior designer; UX", "kind": "opening", "until": "2027-02-27"}, file.read().version)
     file.change(
         file.read().openings[1].line,
@@ -58,7 +60,7 @@ def test_change_keeps_other_rows_and_columns_the_separator_and_the_mode(tmp_path
 def test_wrong_cells_are_not_written(tmp_path: Path) -> None:
     path = tmp_path / "openings.csv"
     file = OpeningsFile(path)
-    file.add(VALID_CELLS, "none")
+    file.add(VALID_CELLS, NO_FILE)
     content_before = path.read_bytes()
     wrong_cells = {
         "title": "x" * 121,
@@ -79,7 +81,7 @@ def test_wrong_cells_are_not_written(tmp_path: Path) -> None:
 def test_change_of_an_older_version_or_of_a_missing_row_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "openings.csv"
     file = OpeningsFile(path)
-    file.add(VALID_CELLS, "none")
+    file.add(VALID_CELLS, NO_FILE)
     content_before, version = path.read_bytes(), file.read().version
     for line in (0, 1, 3, 99):
         with pytest.raises(OpeningsChanged):
@@ -88,7 +90,7 @@ def test_change_of_an_older_version_or_of_a_missing_row_is_refused(tmp_path: Pat
     with pytest.raises(OpeningsChanged):
         file.remove(2, version)
     with pytest.raises(OpeningsChanged):
-        file.add(VALID_CELLS, "none")
+        file.add(VALID_CELLS, NO_FILE)
     assert len(file.read().openings) == 2
 
 
@@ -99,7 +101,7 @@ def test_added_opening_is_read_back_unchanged(title: str, note: str) -> None:
 
     with tempfile.TemporaryDirectory() as folder:
         file = OpeningsFile(Path(folder, "openings.csv"))
-        file.add(VALID_CELLS, "none")
+        file.add(VALID_CELLS, NO_FILE)
         try:
             file.add({**VALID_CELLS, "title": title, "note": note}, file.read().version)
         except Problems:

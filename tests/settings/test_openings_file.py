@@ -1,4 +1,4 @@
-"""The openings file (R-29): its columns, its problems, and the selection of openings for a report."""
+"""The openings file: its columns, its problems, and the selection of at most five openings for a report (R-29)."""
 
 import logging
 from datetime import date, timedelta
@@ -76,23 +76,23 @@ def test_all_problems_of_the_file_are_reported(tmp_path: Path) -> None:
     assert "An openings file needs title, kind, until." in list_problems(tmp_path, "title,kind\n")[0]
 
 
-def make_opening(title: str, group: str = "", days: int = 30, line: int = 0) -> Opening:
-    return Opening(title=title, kind=OpeningKind.PATH, until=TODAY + timedelta(days=days), group=group, line=line)
+def make_opening(title: str, group: str = "", days_left: int = 30, line: int = 0) -> Opening:
+    return Opening(title=title, kind=OpeningKind.PATH, until=TODAY + timedelta(days=days_left), group=group, line=line)
 
 
 def test_r29_at_most_five_current_openings_are_selected_own_group_and_company_first() -> None:
     openings = [
-        make_opening("past", "Design", -1),
-        make_opening("far", "Sales", 5),
-        make_opening("company", "", 40),
-        make_opening("today", "design", 0),
-        *(make_opening(f"design {number}", "Design", 50 + number) for number in range(2)),
+        make_opening("past", "Design", days_left=-1),
+        make_opening("other group", "Sales", days_left=5),
+        make_opening("company", "", days_left=40),  # without a group, for the whole company
+        make_opening("today", "design", days_left=0),
+        *(make_opening(f"design {number}", "Design", days_left=50 + number) for number in range(2)),
     ]
     titles = [opening.title for opening in select_openings(openings, "Design", TODAY)]
-    assert titles == ["today", "company", "design 0", "design 1", "far"]
-    many_openings = [*openings, *(make_opening(f"more {number}", "", 1) for number in range(9))]
+    assert titles == ["today", "company", "design 0", "design 1", "other group"]
+    many_openings = [*openings, *(make_opening(f"more {number}", "", days_left=1) for number in range(9))]
     assert len(select_openings(many_openings, "Design", TODAY)) == 5
-    assert "far" not in [opening.title for opening in select_openings(many_openings, "Design", TODAY)]
+    assert "other group" not in [opening.title for opening in select_openings(many_openings, "Design", TODAY)]
     assert select_openings(openings, "", TODAY)[0].title == "company"
 
 

@@ -75,9 +75,11 @@ def test_r23_titles_are_neutral_by_default() -> None:
 
 
 def test_example_file_contains_every_key_with_its_default(tmp_path: Path) -> None:
+    # in the example, each key with its default is in a comment: `#key = value`
     uncommented = re.sub(r"^#(?=\w+ = )", "", EXAMPLE, flags=re.MULTILINE)
     all_settings = load_settings_text(tmp_path, uncommented)
     assert all_settings.templates == tmp_path / "templates"
+    # these keys have no default, but a value as an example
     only_defaults = re.sub(
         r"^(templates|openings|first_spread|ca_file|service_account|certificate|account|groups|managers|addresses"
         r"|start) = .*$",
@@ -106,6 +108,7 @@ def test_example_file_contains_every_key_with_its_default(tmp_path: Path) -> Non
 @pytest.mark.parametrize("key", RETIRED_SETTINGS, ids=".".join)
 @pytest.mark.parametrize("value", ["21", "'soon'", "0", "[1, 2]", "{a = 1}"])
 def test_t19_retired_setting_is_accepted_with_any_value(tmp_path: Path, key: tuple[str, str], value: str) -> None:
+    """T-19: after an upgrade, the settings file of an earlier version is still accepted."""
     section, name = key
     assert key not in set(list_known_keys())
     assert load_settings_text(tmp_path, f"[{section}]\n{name} = {value}\n") == load_settings_text(tmp_path, "")
@@ -344,6 +347,7 @@ def test_problem_of_an_invalid_key_does_not_contain_it(tmp_path: Path, key: str)
         ("[rules]\nahead = true", "2: rules.ahead: This is not a whole number"),
         ("[rules]\nreview_minutes = 31", "2: rules.review_minutes: This is not a whole number from 20 to 30."),
         ("[rules]\nmin_minutes = 45", "2: rules.min_minutes: This is not a whole number from 60 to 90."),
+        # the default, 75 minutes, is below the new minimum
         ("[rules]\nmin_minutes = 90", "1: rules.default_minutes: This is not a whole number from 90 to 90."),
         ('[rules]\ndefault_every = "often"', "2: rules.default_every: `often` is not a rhythm."),
         ("rules = 3", "1: rules: This is a section, not a value."),

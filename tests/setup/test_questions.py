@@ -45,8 +45,9 @@ def test_answer_is_normalized_and_written_with_the_type_of_its_setting(
     assert question.parse(typed) == question.parse(answer) == answer, (
         "the stored answer is not accepted again as an answer"
     )
+    # `pilot_groups` needs the answer `groups` to the question who begins
     values: Any = tomllib.loads(
-        render_settings({"way": "caldav", "pilot": name.removeprefix("pilot_"), name: answer}, {})
+        render_settings({"way": "caldav", "pilot": name.removeprefix("pilot_"), name: answer}, more_settings={})
     )
     for key in question.setting.split("."):
         values = values[key]
@@ -66,5 +67,5 @@ def test_notification_address_is_a_question_for_pages_with_google_or_microsoft(w
 @example("false")
 @given(st.text(alphabet=st.characters(blacklist_categories=["Cs"]), max_size=40))
 def test_any_company_name_is_read_back_from_the_settings(text: str) -> None:
-    rendered = render_settings({"way": "caldav", "company": text}, {})
+    rendered = render_settings({"way": "caldav", "company": text}, more_settings={})
     assert tomllib.loads(rendered).get("company", "") == text

@@ -19,7 +19,7 @@ def test_failed_check_of_the_pages_names_the_answer(tmp_path: Path) -> None:
     (finding,) = [
         candidate for candidate in run_checks(settings, {}, START) if candidate.statement.startswith("Mails link")
     ]
-    remedy = reword_finding(finding, QUESTIONS, {}).remedy
+    remedy = reword_finding(finding, QUESTIONS, env={}).remedy
     assert remedy.endswith("To correct `base_url`, choose `change` below, and name it there.")
 
 
@@ -33,9 +33,9 @@ def test_failed_check_of_the_pages_names_the_answer(tmp_path: Path) -> None:
     ],
 )
 def test_error_about_a_setting_names_its_answer(text: str, answer: str) -> None:
-    assert f"To correct {answer}, choose `change` below" in reword_remedy(text, QUESTIONS, {})
+    assert f"To correct {answer}, choose `change` below" in reword_remedy(text, QUESTIONS, env={})
 
 
 def test_error_about_no_answer_stays_unchanged() -> None:
     text = str(Problems([Problem("people.csv:2: manager", "Nobody has this address.", "Add the person.")]))
-    assert reword_remedy(text, QUESTIONS, {}) == text
+    assert reword_remedy(text, QUESTIONS, env={}) == text
