@@ -64,6 +64,7 @@ def parse_calendar_part(email: EmailMessage) -> tuple[str, Any]:
 
 
 def test_r2_a_report_on_another_service_gets_an_invitation_that_asks_for_a_reply(company: Company) -> None:
+    """R-2: the mail has the event, whose organizer is the manager."""
     company.run(TIME_TO_INVITE)
     (email,) = company.list_mails_to_sam()
     method, event = parse_calendar_part(email)

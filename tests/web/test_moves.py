@@ -99,9 +99,10 @@ def test_r38_t11_one_press_moves_a_session_without_a_deferral(
     assert re.search(r"It is \d+ days? (later|earlier) than now\.", page_text)
     assert "At least 15 minutes before and after it are free" in page_text
     answer = press(client, forms[1])
+    _, chosen_fields = forms[1]
     assert answer.status_code == 303 and MOVED in read_result(client, answer)
     moved_session = company.next_session()
-    assert moved_session.span.start.isoformat() == forms[1][1]["start"]
+    assert moved_session.span.start.isoformat() == chosen_fields["start"]
     assert (moved_session.id, moved_session.count, moved_session.by_hand) == (session.id, session.count, True)
     company.office.tick()
     for calendar in (DANA, SAM):
@@ -295,7 +296,8 @@ def test_r38_of_two_simultaneous_presses_one_moves_the_session(pair_company: Web
     winner = next(address for address, answer in answers.items() if answer.status_code == 303)
     loser = next(address for address in answers if address != winner)
     booked_session = pair_company.next_session()
-    assert booked_session.span.start.isoformat() == forms[winner][1]["start"] and booked_session.count == 0
+    _, winning_fields = forms[winner]
+    assert booked_session.span.start.isoformat() == winning_fields["start"] and booked_session.count == 0
     assert MOVED in read_result(clients[winner], answers[winner]) and OUTDATED in text(answers[loser])
     assert read_booked_time(answers[loser]) == read_booked_time(clients[loser].get(page))
     assert count_moves(pair_company, session) == 1
@@ -398,6 +400,7 @@ def test_r38_an_unreadable_calendar_is_named_and_nothing_moves(company: WebCompa
 
 
 def test_r38_a_calendar_service_that_hangs_counts_as_unreadable(company: WebCompany) -> None:
+    """R-38: the page waits for an answer only so long."""
     session, release = company.next_session(), Event()
 
     def hang(operation: str) -> None:
@@ -416,6 +419,7 @@ def test_r38_a_calendar_service_that_hangs_counts_as_unreadable(company: WebComp
 
 
 def test_r18_only_the_report_is_asked_for_a_reason_after_a_move(company: WebCompany) -> None:
+    """R-18: the manager is told of the report's reason, and gives none."""
     session = company.next_session()
     page = f"/time/{session.id}"
     for address, has_reason_form in ((DANA, False), (SAM, True)):

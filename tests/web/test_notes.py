@@ -51,6 +51,7 @@ def test_r28_only_the_author_can_change_and_remove_a_note(company: WebCompany) -
 
 
 def test_r28_a_conversation_with_a_contract_takes_no_note(company: WebCompany) -> None:
+    """R-28: a note belongs to a conversation without one. Sessions of another pair and unknown ones are not found."""
     sam = company.visitor(SAM, Purpose.ME)
     assert "Leave a note" not in text(sam.get("/me"))
     assert send_form(sam, "/me", f"/me/note/{company.contracted_session().id}", **LINES).status_code == 409

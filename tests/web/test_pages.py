@@ -197,6 +197,7 @@ def test_r17_r20_the_page_asks_for_no_contract_older_than_a_later_one(company: W
 
 
 def test_r24_the_managers_pages_have_no_scores_and_no_ranking(company: WebCompany) -> None:
+    """R-24: nothing on them measures or compares people."""
     client = company.visitor(DANA, Purpose.TEAM)
     for path in ("/team", SAM_PAGE):
         page = text(client.get(path)).lower()
@@ -217,6 +218,7 @@ def test_a_manager_requests_an_urgent_ad_hoc_session(company: WebCompany) -> Non
 
 
 def test_r12_the_manager_sets_and_withdraws_trust(company: WebCompany) -> None:
+    """R-12: with trust, the brief suggests the hardest questions, too."""
     client, pair_id = company.visitor(DANA, Purpose.TEAM), PairId(DANA, SAM)
     send_form(client, SAM_PAGE, f"{SAM_PAGE}/trust", trust="yes")
     assert company.office.store.people.load_all_pairs()[pair_id].trust

@@ -103,6 +103,7 @@ def test_r38_a_manager_can_give_no_reason_for_a_move(company: WebCompany) -> Non
 
 
 def test_r23_no_other_person_can_read_or_give_the_reason(company: WebCompany) -> None:
+    """R-23: Kim is another report of Dana, and is refused as if the page did not exist."""
     session = move_session(company, SAM)
     give_reason(company, session, REASON)
     stranger = company.visitor(KIM, Purpose.TIME, session.id)
