@@ -6,7 +6,7 @@ recipient.
 
 import logging
 import socket
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import ExitStack
 from importlib import import_module
 from pathlib import Path
@@ -18,7 +18,7 @@ from zoneinfo import ZoneInfo
 from icalendar import Calendar, Timezone
 
 from worker import private_files
-from worker.domain.model import Address
+from worker.domain.model import Address, Person
 from worker.errors import LongarcError, explain_missing_extra
 from worker.providers import maildir
 from worker.server_thread import ServerThread, make_server_socket
@@ -86,6 +86,12 @@ class EmbeddedServers:
                 is_missing = next(iter(self._storage.discover(path)), None) is None
                 if is_missing:
                     self._storage.create_collection(path, props=properties)
+
+    def add_people(self, people: Iterable[Person]) -> None:
+        """Create the calendar of each person whose calendar service is CalDAV, unless it exists already."""
+        for person in people:
+            if person.calendar == "caldav":
+                self.add_person(person.email, person.zone)
 
     def _bind_socket(self, port: int, setting: str) -> socket.socket:
         """Return a socket bound to this port of the loopback interface. Raises LongarcError, naming the setting."""

@@ -1,6 +1,7 @@
 """T-17: an export that is wrong or cut off ends no large part of the pairs without consent."""
 
 import re
+from collections.abc import Collection
 from importlib import import_module
 from pathlib import Path
 
@@ -10,6 +11,8 @@ from pytest import MonkeyPatch
 from tests.support.companies import SERVICE, START, new_store, settings
 from worker.app import Worker, build
 from worker.clock import SteppedClock
+from worker.domain.model import Person
+from worker.embedded import EmbeddedServers
 from worker.errors import PeopleImportRefused, Problems
 from worker.providers.memory import MemoryCalendar, MemoryMailer
 
@@ -100,3 +103,25 @@ def test_each_refused_export_causes_one_alert(tmp_path: Path, monkeypatch: Monke
         ["8 of 12 pairs would end"],
     ]
     assert company.count_active_pairs() == 12
+
+
+def test_calendars_of_new_people_are_made_before_their_pairs_are_planned(tmp_path: Path) -> None:
+    """A trial's people file is changed while it runs. Otherwise the first mail to a new person would be a false one."""
+    company = Company(tmp_path, 1)
+    newcomers = (
+        "zoe@corp.example,Zoe,boss@corp.example,Europe/Berlin,DE,caldav,memory\n"
+        "ada@corp.example,Ada,boss@corp.example,Europe/Berlin,DE,none,memory\n"
+    )
+    with EmbeddedServers(tmp_path / "var", ["boss@corp.example"]) as servers:
+        collections = tmp_path / "var" / "calendars"
+        people_with_calendars: list[set[str]] = []
+
+        def prepare_people(people: Collection[Person]) -> None:
+            assert "zoe@corp.example" not in company.worker.store.people.load_current_people()
+            servers.add_people(people)
+            people_with_calendars.append({path.name for path in collections.rglob("*@corp.example")})
+
+        company.worker.people_import.prepare_people = prepare_people
+        company.file.write_text(build_people_file(1) + newcomers)
+        assert company.worker.import_people()
+    assert people_with_calendars == [{"boss@corp.example", "zoe@corp.example"}]

@@ -89,6 +89,7 @@ def run(thread_count: int, embedded_path: Path | None) -> None:
         if embedded_folder:
             people = worker.store.people.load_current_people().values()
             servers = stack.enter_context(embedded_folder.start_servers(load_settings(), people))
+            worker.people_import.prepare_people = servers.add_people
             _show_addresses(worker, servers, embedded_folder)
         if worker.settings.base_url:
             _serve_pages(worker, stack)
@@ -202,7 +203,7 @@ def _run_consumer(
             consumer.check_worker_health()
             heartbeat_writer.beat()
             if servers:
-                _add_new_people(worker, servers)
+                servers.add_people(worker.store.people.load_current_people().values())  # whom another process imported
     tasks.stopping.set()
     consumer.stop(graceful=True)
     heartbeat_writer.end()
@@ -279,12 +280,6 @@ def _count_tasks() -> int:
 
     queue: Any = tasks.huey  # Huey has no types
     return int(queue.pending_count())
-
-
-def _add_new_people(worker: "Worker", servers: "EmbeddedServers") -> None:
-    """Create calendars for new people in the embedded servers."""
-    for person in worker.store.people.load_current_people().values():
-        servers.add_person(person.email, person.zone)
 
 
 # --- output ---

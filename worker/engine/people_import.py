@@ -6,14 +6,14 @@ many events needs the operator's consent (T-17).
 """
 
 import logging
-from collections.abc import Callable, Set
+from collections.abc import Callable, Collection, Set
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from hashlib import sha256
 
 from worker.clock import Clock
 from worker.domain.counts import format_count
-from worker.domain.model import Address
+from worker.domain.model import Address, Person
 from worker.engine.habits import CalendarHabits
 from worker.engine.identities import StoredIdentities
 from worker.engine.participation import ParticipationUpdate
@@ -67,6 +67,9 @@ class PeopleImport:
         self._reader = reader or RosterReader(settings, store)
         self._habits = CalendarHabits(settings, store, get_calendar, clock, identities, participation)
         self._failure: _Failure | None = None
+        #: Called with the people of the roster before it is imported. The servers of a trial make their calendars here,
+        #: so that no new person's calendar is missing when the pair is planned.
+        self.prepare_people: Callable[[Collection[Person]], None] = lambda people: None
 
     def run(self, *, force: bool = False, must_read_directory: bool = False) -> bool:
         """Import the roster if it changed, or if a calendar returns other habits. Returns whether anything changed.
@@ -134,6 +137,7 @@ class PeopleImport:
         Returns whether the roster was written.
         """
         people = self._store.people
+        self.prepare_people(reading.roster.persons.values())
         imported_digest = (people.get_stored_value(IMPORT_VERSION_NAME) or "").partition(" ")[0]
         roster, people_done = self._habits.fill(reading.roster, people_to_query)
         if reading.digest == imported_digest and roster.persons == people.load_current_people():
