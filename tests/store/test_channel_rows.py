@@ -50,6 +50,7 @@ def test_storing_a_write_locks_the_channel_before_the_event(database_url: str) -
         deliver.start()
         deliver.join(1)  # it waits for this transaction
         assert deliver.is_alive()
+        # locks the event as a reading does; nothing changes
         connection.execute(update(tables.event).where(tables.event.c.key == key).values(gone=False))
     deliver.join(10)
     assert delivered, "PostgreSQL ended the transaction because of a deadlock"

@@ -1,6 +1,19 @@
 """For whom the calendar service was queried for habits (time zone and working hours), and who is left."""
 
-from tests.support.companies import DANA, KIM, MINUTE, SAM, START, Office, pair, pairs, people, person, settings
+from tests.support.companies import (
+    DANA,
+    KIM,
+    MINUTE,
+    SAM,
+    SERVICE,
+    START,
+    Office,
+    pair,
+    pairs,
+    people,
+    person,
+    settings,
+)
 
 LEE, MAX = "lee@corp.example", "max@corp.example"
 #: Dana manages Sam, Kim manages Lee. Max is in no pair.
@@ -16,23 +29,23 @@ def make_office(url: str, **rollout: object) -> Office:
 
 def test_habits_of_everybody_are_queried_when_the_rollout_leaves_out_no_pair(database_url: str) -> None:
     office = make_office(database_url)
-    rows = office.store.people
-    assert rows.list_participants_with_unqueried_habits(["memory"]) == {*PEOPLE}
-    assert rows.list_participants_with_unqueried_habits(["google"]) == set()
-    rows.mark_habits_queried([DANA, MAX], START)
-    assert rows.list_participants_with_unqueried_habits(["memory"]) == {SAM, KIM, LEE}
-    assert rows.list_people_with_queried_habits(["memory"], START + MINUTE) == {DANA, MAX}
-    assert rows.list_people_with_queried_habits(["memory"], START) == set()
+    people_store = office.store.people
+    assert people_store.list_participants_with_unqueried_habits([SERVICE]) == {*PEOPLE}
+    assert people_store.list_participants_with_unqueried_habits(["google"]) == set()
+    people_store.mark_habits_queried([DANA, MAX], START)
+    assert people_store.list_participants_with_unqueried_habits([SERVICE]) == {SAM, KIM, LEE}
+    assert people_store.list_people_with_queried_habits([SERVICE], START + MINUTE) == {DANA, MAX}
+    assert people_store.list_people_with_queried_habits([SERVICE], START) == set()  # none before START
     office.close()
 
 
 def test_habits_of_the_people_of_a_later_rollout_are_queried(database_url: str) -> None:
     office = make_office(database_url, managers=[DANA], start="2027-03-01")
-    rows = office.store.people
-    assert rows.list_participants_with_unqueried_habits(["memory"]) == {DANA, SAM}
-    rows.mark_habits_queried([DANA, SAM], START)
-    assert rows.list_participants_with_unqueried_habits(["memory"]) == set()
-    assert rows.list_people_with_unqueried_habits(["memory"]) == {KIM, LEE, MAX}
+    people_store = office.store.people
+    assert people_store.list_participants_with_unqueried_habits([SERVICE]) == {DANA, SAM}
+    people_store.mark_habits_queried([DANA, SAM], START)
+    assert people_store.list_participants_with_unqueried_habits([SERVICE]) == set()
+    assert people_store.list_people_with_unqueried_habits([SERVICE]) == {KIM, LEE, MAX}
     office.close()
 
 
@@ -41,5 +54,5 @@ def test_ended_pair_does_not_limit_the_people_whose_habits_are_queried(database_
     office.store.people.apply_import(
         {email: person(email) for email in (DANA, SAM, KIM)}, pairs(pair(DANA, SAM)), START
     )
-    assert office.store.people.list_participants_with_unqueried_habits(["memory"]) == {DANA, SAM, KIM}
+    assert office.store.people.list_participants_with_unqueried_habits([SERVICE]) == {DANA, SAM, KIM}
     office.close()

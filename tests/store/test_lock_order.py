@@ -44,9 +44,14 @@ def lock_person(connection: Connection, email: str) -> object:
     return connection.execute(select(tables.person).where(tables.person.c.email == email).with_for_update())
 
 
+def find_no_objection(_: object) -> str:
+    """Object to no change of participation."""
+    return ""
+
+
 def pause_everybody(office: Office) -> None:
     participation = office.add_worker("second").store.participation
-    participation.update(None, OperatorPauses(everybody=True), office.clock(), lambda _: "")
+    participation.update(None, OperatorPauses(everybody=True), office.clock(), find_no_objection)
 
 
 def import_only_manager(office: Office) -> None:
@@ -69,12 +74,12 @@ def test_change_of_participation_locks_calendars_before_pairs_as_a_reading_does(
 def test_end_of_a_suspension_locks_the_calendar_before_the_person_as_a_reading_does(office: Office) -> None:
     office.tick()
     office.store.people.suspend(DANA, office.clock() + HOUR)
-    other = office.add_worker("second").store
+    other_store = office.add_worker("second").store
     suspended = tables.person.c.suspended_until.is_not(None)
     run_between(
         office,
         lock_calendars,
-        lambda: other.calendars.lift_suspension(DANA, office.clock()),
+        lambda: other_store.calendars.lift_suspension(DANA, office.clock()),
         lambda connection: connection.execute(update(tables.person).where(suspended).values(suspended_until=None)),
     )
     assert office.store.people.load_suspensions() == {}
@@ -90,11 +95,11 @@ def test_plan_locks_events_before_pairs_as_a_reading_does(office: Office) -> Non
     office.clock.advance(MINUTE)
     office.store.calendars.make_due([DANA], office.clock())
     office.worker.sync.run("first")
-    other = office.add_worker("second")
+    other_worker = office.add_worker("second")
     run_between(
         office,
         lambda connection: connection.execute(select(tables.event).with_for_update()),
-        lambda: other.sweep.run("second"),
+        lambda: other_worker.sweep.run("second"),
         lambda connection: wake_pairs(connection, [PAIR], office.clock()),
     )
     placed = office.placed_event(session.key)
@@ -107,8 +112,8 @@ def test_reading_locks_all_its_pairs_in_order(office: Office) -> None:
     office.apply()
     office.tick()
     office.store.calendars.make_due([DANA], office.clock())
-    other = office.add_worker("second").store
-    (due_calendar,) = other.calendars.claim(office.clock(), "second", office.clock() + HOUR, 1)
+    other_store = office.add_worker("second").store
+    (due_calendar,) = other_store.calendars.claim(office.clock(), "second", office.clock() + HOUR, limit=1)
     first, last = sorted([PAIR, PairId(DANA, KIM)])
     reading = CalendarReading(
         placed=(), pairs_to_plan={last}, pairs_to_reread={first}, meetings=(), dropped_meeting_ids=()
@@ -116,7 +121,7 @@ def test_reading_locks_all_its_pairs_in_order(office: Office) -> None:
     run_between(
         office,
         lambda connection: wake_pairs(connection, [first], office.clock()),
-        lambda: other.calendars.save(due_calendar, "second", reading, None, size=None, now=office.clock()),
+        lambda: other_store.calendars.save(due_calendar, "second", reading, None, size=None, now=office.clock()),
         lambda connection: wake_pairs(connection, [last], office.clock()),
     )
 
@@ -129,11 +134,11 @@ def test_end_of_pauses_locks_pairs_in_order_as_a_plan_does(office: Office) -> No
         for pair_id in (last, first):  # PostgreSQL finds the rows in the order in which they were last written
             paused = update(tables.pair).where(tables.pair.c.id == pair_id)
             connection.execute(paused.values(paused=True, paused_until=office.clock().date()))
-    other = office.add_worker("second").store
+    other_store = office.add_worker("second").store
     run_between(
         office,
         lambda connection: wake_pairs(connection, [first], office.clock()),
-        lambda: other.people.end_pauses(office.clock()),
+        lambda: other_store.people.end_pauses(office.clock()),
         lambda connection: wake_pairs(connection, [last], office.clock()),
     )
     assert not any(pair_.paused for pair_ in office.store.people.load_all_pairs().values())
@@ -142,11 +147,11 @@ def test_end_of_pauses_locks_pairs_in_order_as_a_plan_does(office: Office) -> No
 def test_import_locks_people_in_order_as_a_plan_does(office: Office) -> None:
     """Somebody leaves whose address comes before those of the others."""
     first, last = sorted([DANA, SAM])
-    other = office.add_worker("second").store
+    other_store = office.add_worker("second").store
     run_between(
         office,
         lambda connection: lock_person(connection, first),
-        lambda: other.people.apply_import({last: office.persons[last]}, {}, office.clock()),
+        lambda: other_store.people.apply_import({last: office.persons[last]}, {}, office.clock()),
         lambda connection: lock_person(connection, last),
     )
     assert office.store.people.load_current_people().keys() == {last}
@@ -158,31 +163,33 @@ def test_the_first_imports_of_several_processes_run_one_after_the_other(office: 
     with database.write() as connection:
         for table in (tables.pair, tables.person, tables.calendar, tables.stored_value):
             connection.execute(delete(table))
-    other = office.add_worker("second").store
+    other_store = office.add_worker("second").store
     run_between(
         office,
         lambda connection: participation.lock_calendars(database, connection),
-        lambda: other.people.apply_import(office.persons, office.pairs, office.clock()),
+        lambda: other_store.people.apply_import(office.persons, office.pairs, office.clock()),
         lambda connection: database.upsert(connection, tables.person, [build_person_row(office.persons[SAM])]),
     )
-    assert other.people.load_current_people().keys() == {DANA, SAM}
+    assert other_store.people.load_current_people().keys() == {DANA, SAM}
 
 
 def test_the_first_decisions_of_two_processes_run_one_after_the_other(office: Office) -> None:
     """The second decision keeps the pauses that the first one stores."""
     with office.store.database.write() as connection:
         connection.execute(delete(tables.stored_value))
-    other, now = office.add_worker("second").store.participation, office.clock()
+    other_participation, now = office.add_worker("second").store.participation, office.clock()
     with ThreadPoolExecutor(1) as pool:
         decisions: list[Future[object]] = []
 
         def decide_meanwhile(_: Connection) -> None:
-            decisions.append(pool.submit(other.update, Rollout(), None, now, lambda _: ""))
+            decisions.append(pool.submit(other_participation.update, Rollout(), None, now, find_no_objection))
             assert not wait_for(decisions, timeout=1).done
 
-        office.store.participation.update(None, OperatorPauses(everybody=True), now, lambda _: "", decide_meanwhile)
+        office.store.participation.update(
+            None, OperatorPauses(everybody=True), now, find_no_objection, decide_meanwhile
+        )
         decisions[0].result(timeout=10)
-    assert other.load().pauses.everybody
+    assert other_participation.load().pauses.everybody
 
 
 def test_end_of_leases_locks_people_in_order_as_a_plan_does(office: Office) -> None:
@@ -191,11 +198,11 @@ def test_end_of_leases_locks_people_in_order_as_a_plan_does(office: Office) -> N
         for email in (last, first):  # PostgreSQL finds the rows in the order in which they were last written
             leased = update(tables.person).where(tables.person.c.email == email)
             connection.execute(leased.values(holder="second", held_until=office.clock() + HOUR))
-    other = office.add_worker("second").store
+    other_store = office.add_worker("second").store
     run_between(
         office,
         lambda connection: lock_person(connection, first),
-        lambda: other.plans.release("second"),
+        lambda: other_store.plans.release("second"),
         lambda connection: lock_person(connection, last),
     )
     assert office.store.plans.claim_pairs([PAIR], office.clock(), "third", office.clock() + HOUR) == [PAIR]

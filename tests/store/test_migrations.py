@@ -20,19 +20,23 @@ from worker.store import rows
 from worker.store.database import MIGRATIONS, make_alembic_config
 from worker.store.tables import metadata, session
 
+#: The last revisions of the schema before turns of pairs, and before ends of offers.
+BEFORE_TURNS, BEFORE_ENDS_OF_OFFERS = "0008", "0010"
+
 
 def insert_people_of_earlier_version(connection: Connection) -> None:
     """Insert two people and their pair as the earlier version did, into the columns that existed then."""
     earlier_schema = MetaData()
     earlier_schema.reflect(connection)
-    values = {"left_at": None, "due_at": None, "first_seen": START.date(), "rests": False, "cycle": 0, "wakes": 0}
+    # columns of people and pairs that do not come from the roster
+    other_values = {"left_at": None, "due_at": None, "first_seen": START.date(), "rests": False, "cycle": 0, "wakes": 0}
     for name, rows_of_table in (
         ("person", [rows.build_person_row(item) for item in people(DANA, KIM).values()]),
         ("pair", [{**rows.build_pair_row(pair(DANA, KIM)), "id": "dana@corp.example>kim@corp.example"}]),
     ):
         columns = earlier_schema.tables[name].columns.keys()
         earlier_rows = [
-            {key: value for key, value in {**row, **values}.items() if key in columns} for row in rows_of_table
+            {key: value for key, value in {**row, **other_values}.items() if key in columns} for row in rows_of_table
         ]
         connection.execute(earlier_schema.tables[name].insert(), earlier_rows)
 
@@ -50,11 +54,10 @@ def test_migrated_schema_equals_the_tables(empty_url: str) -> None:
 
 
 def test_migrations_form_one_sequence() -> None:
-    revisions = list(ScriptDirectory.from_config(make_alembic_config()).walk_revisions())
-    assert [revision.down_revision for revision in reversed(revisions)] == [
-        None,
-        *(revision.revision for revision in revisions[:0:-1]),
-    ]
+    newest_first = ScriptDirectory.from_config(make_alembic_config()).walk_revisions()
+    revisions = list(reversed(list(newest_first)))
+    ids = [revision.revision for revision in revisions]
+    assert [revision.down_revision for revision in revisions] == [None, *ids[:-1]]
 
 
 def test_database_of_the_first_version_keeps_its_rows(empty_url: str) -> None:
@@ -104,15 +107,17 @@ def migrate_session(url: str, revision: str, earlier_session: Session) -> Sessio
 def test_t19_session_booked_before_turns_existed_keeps_its_time(empty_url: str) -> None:
     """A session of an earlier version has no turn. Its window still follows the rhythm."""
     booked_session = make_booked_session()
-    assert migrate_session(empty_url, "0008", booked_session) == booked_session
+    assert migrate_session(empty_url, BEFORE_TURNS, booked_session) == booked_session
     assert not booked_session.in_turn
 
 
 def test_t19_offer_without_an_end_ends_when_its_first_time_begins(empty_url: str) -> None:
     booked_session = make_booked_session()
     times = tuple(Span(START + number * DAY, START + number * DAY + 75 * MINUTE) for number in range(3))
-    migrated_session = migrate_session(empty_url, "0010", replace(booked_session, offer=Offer(times, START + 9 * DAY)))
-    assert migrated_session == replace(booked_session, offer=Offer(times, START, OfferPurpose.DEFERRAL))
+    # the schema of that time has no column for `until`
+    session_with_offer = replace(booked_session, offer=Offer(times, until=START + 9 * DAY))
+    migrated_session = migrate_session(empty_url, BEFORE_ENDS_OF_OFFERS, session_with_offer)
+    assert migrated_session == replace(booked_session, offer=Offer(times, until=START, purpose=OfferPurpose.DEFERRAL))
 
 
 def test_second_migration_changes_nothing(database_url: str) -> None:

@@ -9,7 +9,7 @@ NEW_ADDRESS = "sam.moreau@corp.example"
 
 
 def make_directory_ids(**by_name: Address) -> list[PersonAlias]:
-    """Return these directory ids of people."""
+    """Return aliases of people that are their ids in the directory."""
     return [PersonAlias(name, person, AliasSource.DIRECTORY) for name, person in by_name.items()]
 
 
@@ -53,4 +53,4 @@ def test_id_of_a_person_who_left_is_kept_and_the_alias_is_not(company: Office) -
     store.people.apply_import(people(DANA, KIM), {}, START + DAY, make_directory_ids(i1=DANA, i3=KIM))
     assert store.aliases.find_owner("i2") == SAM and store.aliases.find_owner(alias.alias) is None
     store.people.apply_import(people(DANA, KIM), {}, START + DAY, make_directory_ids(i1=DANA))
-    assert store.aliases.find_owner("i3") is None
+    assert store.aliases.find_owner("i3") is None  # Kim is still there, but no longer under that id

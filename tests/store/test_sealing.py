@@ -38,11 +38,11 @@ def read_all_values(store: Store) -> str:
 
 
 def test_content_is_stored_sealed_and_read_with_the_key(database_url: str) -> None:
-    office, session = make_office_with_content(database_url)
+    office, session_id = make_office_with_content(database_url)
     stored_text = read_all_values(office.store)
     assert "Hyacinth" not in stored_text and "Marigold" not in stored_text and "leaving" not in stored_text
     assert "Primrose" not in stored_text
-    (revision,) = office.store.content.list_revisions(session)
+    (revision,) = office.store.content.list_revisions(session_id)
     assert revision.contract == contract(revision.recorded_at, "Hyacinth")
     ad_hoc_session = next(session_row for session_row in office.store.queries.list_sessions() if session_row.adhoc)
     assert office.store.content.get_trigger(ad_hoc_session.id) == (Trigger.LEAVING, "Marigold")
@@ -50,47 +50,49 @@ def test_content_is_stored_sealed_and_read_with_the_key(database_url: str) -> No
     assert office.store.content.load_deferral_reasons([deferred_id, ad_hoc_session.id]) == {
         deferred_id: {1: "Primrose"}
     }
-    assert office.worker.actions.explain_deferral(deferred_id, "") and not office.worker.actions.explain_deferral(
-        deferred_id, ""
-    )
+    # an empty text removes the reason, and there is nothing to remove afterwards
+    assert office.worker.actions.explain_deferral(deferred_id, "")
+    assert not office.worker.actions.explain_deferral(deferred_id, "")
     assert office.store.content.load_deferral_reasons([deferred_id]) == {}
     office.close()
 
 
 def test_content_is_resealed_with_a_new_key_while_stores_are_open(database_url: str) -> None:
-    office, session = make_office_with_content(database_url)
+    office, session_id = make_office_with_content(database_url)
     new_key = generate_key()
     store_with_both_keys, store_with_new_key, store_with_old_key = (
         new_store(database_url, keys) for keys in (f"{new_key},{KEY}", new_key, KEY)
     )
-    assert store_with_both_keys.content.list_revisions(session)
+    assert store_with_both_keys.content.list_revisions(session_id)
     with pytest.raises(WrongKey):
-        store_with_new_key.content.list_revisions(session)
-    assert (
-        store_with_both_keys.content.reseal_all() == 1 + len(store_with_both_keys.queries.list_commitments()) + 3
-    )  # the reason of the deferral; the trigger and the urgency of the ad hoc session
-    assert store_with_new_key.content.list_revisions(session) == store_with_both_keys.content.list_revisions(session)
+        store_with_new_key.content.list_revisions(session_id)
+    commitment_count = len(store_with_both_keys.queries.list_commitments())
+    # the contract and its commitments; the reason of the deferral, the trigger and the urgency of the ad hoc session
+    assert store_with_both_keys.content.reseal_all() == 1 + commitment_count + 3
+    assert store_with_new_key.content.list_revisions(session_id) == store_with_both_keys.content.list_revisions(
+        session_id
+    )
     commitments = [commitment.id for commitment in store_with_new_key.queries.list_commitments()]
     assert all(
         isinstance(written, WrittenCommitment)
         for written in store_with_new_key.content.get_written_commitments(commitments).values()
     )
     with pytest.raises(WrongKey):
-        store_with_old_key.content.list_revisions(session)
+        store_with_old_key.content.list_revisions(session_id)
     for store in (store_with_both_keys, store_with_new_key, store_with_old_key):
         store.close()
     office.close()
 
 
 def test_wrong_key_is_refused_without_showing_content(database_url: str) -> None:
-    office, session = make_office_with_content(database_url)
+    office, session_id = make_office_with_content(database_url)
     store_with_wrong_key = new_store(database_url, generate_key())
     with pytest.raises(WrongKey) as error_info:
-        store_with_wrong_key.content.list_revisions(session)
+        store_with_wrong_key.content.list_revisions(session_id)
     assert "key" in str(error_info.value) and "Hyacinth" not in str(error_info.value)
     with pytest.raises(WrongKey):
         store_with_wrong_key.content.reseal_all()
-    assert office.store.content.list_revisions(session)
+    assert office.store.content.list_revisions(session_id)
     store_with_wrong_key.close()
     office.close()
 

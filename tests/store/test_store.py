@@ -36,8 +36,8 @@ def test_history_lines_are_only_appended(store: Store) -> None:
             Decision(at=START, what="session", pair=PAIR, reason=reason, session="s1") for reason in reasons
         )
         store.plans.claim_pairs([PAIR], START, "one", LEASE_END)
-        wakes = store.plans.load([PAIR], START).wake_counts
-        store.plans.commit([Plan(pair=PAIR, decisions=decisions)], wakes, "one", START)
+        wake_counts = store.plans.load([PAIR], START).wake_counts
+        store.plans.commit([Plan(pair=PAIR, decisions=decisions)], wake_counts, "one", START)
 
     decide("first", "second")
     earlier_lines = store.queries.list_history()
@@ -56,10 +56,10 @@ def test_stored_deferral_is_never_overwritten(store: Store, office: Office) -> N
     def defer(cause: DeferralCause) -> None:
         deferral = Deferral(session=session.id, number=1, at=START, cause=cause)
         office.store.plans.claim_pairs([session.pair], START, "one", LEASE_END)
-        wakes = office.store.plans.load([session.pair], START).wake_counts
+        wake_counts = office.store.plans.load([session.pair], START).wake_counts
         deferred_session = replace(session, count=1)
         office.store.plans.commit(
-            [Plan(pair=session.pair, sessions=(deferred_session,), deferrals=(deferral,))], wakes, "one", START
+            [Plan(pair=session.pair, sessions=(deferred_session,), deferrals=(deferral,))], wake_counts, "one", START
         )
 
     defer(DeferralCause.DECLINED)
@@ -82,7 +82,7 @@ def test_person_missing_from_the_roster_leaves_and_can_return(store: Store) -> N
     returned_pair = store.people.load_all_pairs()[PAIR]
     assert (returned_pair.ended, returned_pair.first_seen) == (EndReason.NO, START.date())
     assert set(store.people.load_current_people()) == {DANA, SAM, KIM}
-    assert PAIR in store.plans.claim(START + 40 * DAY, "one", START + 41 * DAY, 10)
+    assert PAIR in store.plans.claim(START + 40 * DAY, "one", START + 41 * DAY, limit=10)
 
 
 @pytest.mark.parametrize(
@@ -124,18 +124,18 @@ def test_new_manager_ends_the_old_pair_and_begins_a_new_pair(store: Store) -> No
     all_pairs = store.people.load_all_pairs()
     assert all_pairs[PAIR].ended is EndReason.CHANGED
     assert all_pairs[PairId(KIM, SAM)].is_active
-    assert store.calendars.claim(START + DAY, "one", START + 2 * DAY, 10)[-1].address == KIM
+    assert store.calendars.claim(START + DAY, "one", START + 2 * DAY, limit=10)[-1].address == KIM
 
 
 def test_import_wakes_only_pairs_that_changed(store: Store) -> None:
-    store.plans.claim(START, "one", LEASE_END, 10)
-    wakes = store.plans.load([PAIR, OTHER_PAIR], START).wake_counts
-    store.plans.commit([Plan(pair=PAIR), Plan(pair=OTHER_PAIR)], wakes, "one", START)
+    store.plans.claim(START, "one", LEASE_END, limit=10)
+    wake_counts = store.plans.load([PAIR, OTHER_PAIR], START).wake_counts
+    store.plans.commit([Plan(pair=PAIR), Plan(pair=OTHER_PAIR)], wake_counts, "one", START)
     store.plans.release("one")
     store.people.apply_import(people(DANA, SAM, KIM), pairs(pair(), pair(DANA, KIM)), START + MINUTE)
     assert store.load_next_due().pair == LAST_GRID_TIME
     store.people.apply_import(people(DANA, SAM, KIM), pairs(pair(minutes=90), pair(DANA, KIM)), START + MINUTE)
-    assert store.plans.claim(START + MINUTE, "one", LEASE_END, 10) == [PAIR]
+    assert store.plans.claim(START + MINUTE, "one", LEASE_END, limit=10) == [PAIR]
 
 
 def test_preview_of_an_import_lists_its_changes(office: Office) -> None:
@@ -155,15 +155,15 @@ def test_planner_reads_the_new_time_zone_of_a_person(store: Store) -> None:
 def test_change_of_a_person_makes_all_their_pairs_due(
     store: Store, changed_email: str, due_pairs: list[PairId]
 ) -> None:
-    store.plans.claim(START, "one", LEASE_END, 10)
-    wakes = store.plans.load([PAIR, OTHER_PAIR], START).wake_counts
-    store.plans.commit([Plan(pair=PAIR), Plan(pair=OTHER_PAIR)], wakes, "one", START)
+    store.plans.claim(START, "one", LEASE_END, limit=10)
+    wake_counts = store.plans.load([PAIR, OTHER_PAIR], START).wake_counts
+    store.plans.commit([Plan(pair=PAIR), Plan(pair=OTHER_PAIR)], wake_counts, "one", START)
     store.people.apply_import(
         {**people(DANA, SAM, KIM), changed_email: person(changed_email, zone="Asia/Tokyo")},
         pairs(pair(), pair(DANA, KIM)),
         START + MINUTE,
     )
-    assert sorted(store.plans.claim(START + MINUTE, "one", LEASE_END, 10)) == sorted(due_pairs)
+    assert sorted(store.plans.claim(START + MINUTE, "one", LEASE_END, limit=10)) == sorted(due_pairs)
 
 
 def test_import_does_not_end_a_pause(store: Store) -> None:
@@ -174,7 +174,7 @@ def test_import_does_not_end_a_pause(store: Store) -> None:
     assert store.people.load_all_pairs()[PAIR].is_active
 
 
-# --- the rest ---
+# --- errors of the database, and stored values ---
 
 
 def test_error_of_an_unreachable_database_names_it_without_the_password(tmp_path: Path) -> None:
@@ -183,7 +183,7 @@ def test_error_of_an_unreachable_database_names_it_without_the_password(tmp_path
     for url in (
         f"sqlite:///{tmp_path / 'folder'}",
         f"sqlite:///{tmp_path / 'no.db'}",
-        "postgresql://longarc:Hyacinth@127.0.0.1:1/longarc",
+        "postgresql://longarc:Hyacinth@127.0.0.1:1/longarc",  # at port 1 nobody listens
         "postgresql://127.0.0.1:1/longarc?password=Hyacinth",
         "postgresql://127.0.0.1:1/longarc?nonsense=Hyacinth",
     ):

@@ -58,8 +58,8 @@ def make_booked_session(pair_id: PairId, at: datetime, kind: SessionKind = Sessi
 def store_session(store: Store, session: Session) -> None:
     pair_id = session.pair
     assert store.plans.claim_pairs([pair_id], START, "one", START + 10 * MINUTE) == [pair_id]
-    wakes = store.plans.load([pair_id], START).wake_counts
-    store.plans.commit([Plan(pair=pair_id, sessions=(session,))], wakes, "one", START)
+    wake_counts = store.plans.load([pair_id], START).wake_counts
+    store.plans.commit([Plan(pair=pair_id, sessions=(session,))], wake_counts, "one", START)
     store.plans.release("one")
 
 

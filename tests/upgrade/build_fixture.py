@@ -2,7 +2,8 @@
 
     python -m tests.upgrade.build_fixture
 
-Needs a clone with the commit. `scene.py` runs on a checkout of that commit in a temporary folder.
+Needs a clone with the commit. `before/scene.py`, which lets a small company work for some weeks, runs on a checkout of
+that commit in a temporary folder.
 """
 
 import os
@@ -21,7 +22,7 @@ FOLDER = HERE / "before"
 ROOT = HERE.parents[1]
 
 
-def build(folder: Path = FOLDER) -> None:
+def build_fixture(folder: Path = FOLDER) -> None:
     """Write `database.sql` and `calendars.json` beside the settings and the people file."""
     with TemporaryDirectory(prefix="longarc-before-") as temporary:
         checkout, database = Path(temporary) / "checkout", Path(temporary) / "longarc.db"
@@ -39,4 +40,4 @@ def build(folder: Path = FOLDER) -> None:
 
 
 if __name__ == "__main__":
-    build()
+    build_fixture()

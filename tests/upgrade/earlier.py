@@ -27,16 +27,19 @@ class EarlierState:
     """The state that the earlier version left outside its database."""
 
     at: datetime  #: when the earlier version stopped
-    sent: tuple[str, ...]  #: the keys of the mails that were sent
-    tick: int  #: the number of the last change on the calendars
-    entries: tuple[Mapping[str, Any], ...]
+    sent_keys: tuple[str, ...]  #: the keys of the mails that were sent
+    last_change: int  #: the number of the last change on the calendars
+    entries: tuple[Mapping[str, Any], ...]  #: the events on the calendars
 
 
 def read_earlier_state() -> EarlierState:
     """Return the state that the fixture contains beside the database."""
     stored = json.loads((FOLDER / "calendars.json").read_text(encoding="utf-8"))
     return EarlierState(
-        datetime.fromisoformat(stored["at"]), tuple(stored["sent"]), stored["tick"], tuple(stored["entries"])
+        at=datetime.fromisoformat(stored["at"]),
+        sent_keys=tuple(stored["sent"]),
+        last_change=stored["tick"],  # as the earlier version called it
+        entries=tuple(stored["entries"]),
     )
 
 
@@ -101,9 +104,9 @@ def _restore_types(row: Mapping[str, Any], table: Table) -> dict[str, Any]:
 def restore_calendar(earlier_state: EarlierState) -> MemoryCalendar:
     """Return the calendars with the ids, keys, versions, answers and number of changes that they had."""
     calendar = MemoryCalendar()
-    attributes = vars(calendar)
-    for entry in sorted(earlier_state.entries, key=lambda entry: int(entry["id"][1:])):
-        attributes["_last_id"] = int(entry["id"][1:]) - 1
+    attributes = vars(calendar)  # ids and versions can't be chosen otherwise
+    for entry in sorted(earlier_state.entries, key=lambda entry: int(entry["id"].removeprefix("e"))):
+        attributes["_last_id"] = int(entry["id"].removeprefix("e")) - 1  # `create` takes the next number
         span = Span(datetime.fromisoformat(entry["start"]), datetime.fromisoformat(entry["end"]))
         guests = tuple(NamedAddress(email=email, name=email) for email in entry["answers"])
         organizer = NamedAddress(email=entry["organizer"], name=entry["organizer"])
@@ -123,20 +126,19 @@ def restore_calendar(earlier_state: EarlierState) -> MemoryCalendar:
         restored.answers = {email: Answer(answer) for email, answer in entry["answers"].items()}
         restored.version, restored.sequence = entry["version"], entry["sequence"]
         restored.cached_events = restored.cached_busy = None
-    attributes["_last_change"] = earlier_state.tick
+    attributes["_last_change"] = earlier_state.last_change
     return calendar
 
 
 def open_office(url: str, earlier_state: EarlierState) -> Office:
     """Return the present program on that database, with the calendars, settings and people of the earlier version."""
     settings = load_settings(SETTINGS, {"LONGARC_KEY": KEY, "LONGARC_DATABASE_URL": url})
-    sync_settings = settings.sync.model_copy(
-        update={"near": settings.sync.every}
-    )  # the earlier version had no `sync.near`
+    # the earlier version had no `sync.near`, and read all calendars equally often
+    sync_settings = settings.sync.model_copy(update={"near": settings.sync.every})
     settings = settings.model_copy(update={"people": FOLDER / "people.csv", "sync": sync_settings})
     people = read_people(settings, earlier_state.at)
     office = Office(url, people.persons, people.pairs, at=earlier_state.at, office_settings=settings)
     office.calendar, office.mailer = restore_calendar(earlier_state), MemoryMailer()
-    vars(office.mailer)["_keys"].update(earlier_state.sent)
+    vars(office.mailer)["_keys"].update(earlier_state.sent_keys)
     office.worker.services.use(calendars={SERVICE: office.calendar}, mailers={SERVICE: office.mailer})
     return office

@@ -15,6 +15,8 @@ from tests.upgrade.earlier import SETTINGS, EarlierState, list_rows, open_office
 from worker.domain.model import SessionState
 from worker.settings.load import list_retired_settings, load_settings
 
+# These statements read the earlier version's own tables and columns.
+
 #: Mails that were waiting when the earlier version stopped, except operator alerts.
 WAITING_MAILS = (
     "SELECT key, name FROM message WHERE progress = 'waiting' AND what = 'mail' AND name <> 'operator_alert'"
@@ -55,7 +57,7 @@ def read_starts(earlier_state: EarlierState) -> dict[str, datetime]:
 
 def test_t19_booked_sessions_keep_their_times_after_the_upgrade(upgraded: Office, earlier_state: EarlierState) -> None:
     starts = read_starts(earlier_state)
-    assert len(starts) == 6
+    assert len(starts) == 6, "the fixture has other sessions than before"
     events = {entry["key"]: entry["start"] for entry in earlier_state.entries}
     upgraded.run(timedelta(days=7))
     sessions = upgraded.sessions_by_id()
@@ -78,7 +80,7 @@ def test_t19_sent_mails_are_not_repeated_and_waiting_mails_are_sent_once(
     assert set(waiting.values()) >= {"deferral_notice", "reflection_prompt", "contract_request", "brief"}
     upgraded.run(timedelta(days=7))
     sent_counts = Counter(key for key, _ in upgraded.mailer.sent)
-    assert set(sent_counts) & set(earlier_state.sent) == set()
+    assert set(sent_counts) & set(earlier_state.sent_keys) == set()
     assert [key for key, times in sent_counts.items() if times > 1] == []
     assert {waiting[key] for key in waiting if sent_counts[key]} >= {"deferral_notice", "reflection_prompt"}
     introductions = [key for key in sent_counts if key.startswith("introduction")]
@@ -91,7 +93,7 @@ def test_t19_sent_mails_are_not_repeated_and_waiting_mails_are_sent_once(
 
 def test_t19_upgrade_keeps_deferral_counts(upgraded: Office) -> None:
     counts_before = {row["id"]: row["count"] for row in list_rows(DEFERRAL_COUNTS)}
-    assert sorted(counts_before.values())[-2:] == [1, 2]
+    assert sorted(counts_before.values())[-2:] == [1, 2]  # two sessions were deferred, one of them twice
     upgraded.run(timedelta(days=7))
     sessions = upgraded.sessions_by_id()
     assert {session_id: sessions[session_id].count for session_id in counts_before} == counts_before
@@ -126,7 +128,7 @@ def test_t19_contract_draft_is_opened_with_the_key_of_the_earlier_version(upgrad
     (row,) = list_rows(CONTRACT_DRAFTS)
     draft = upgraded.store.content.get_contract_draft(row["session"])
     assert draft is not None
-    assert draft.fields == {"theirs": [["Draft one page", "2026-11-01"]]}
+    assert draft.fields == {"theirs": [["Draft one page", "2026-11-01"]]}  # as `before/scene.py` wrote it
     contracts = [row["session"] for row in list_rows("SELECT session FROM contract")]
     assert all(upgraded.store.content.list_revisions(session) for session in contracts)
 
