@@ -274,7 +274,7 @@ def test_r36_only_the_new_manager_reads_the_lines_passed_on(tmp_path: Path) -> N
     old_pair, new_pair = PairId(DANA, SAM), PairId(LEE, SAM)
     office.tick()
     held = hold_session(office, old_pair)
-    office.run_to(held.span.end + 9 * DAY)
+    office.run_to(held.span.end + 9 * DAY)  # the session is unfinished by then, so both may leave notes
     office.worker.notes.save(held.id, Owner.MANAGER, [f"Ask about {WORDS['note.manager']}"])
     office.worker.notes.save(held.id, Owner.REPORT, [f"Nobody saw the {WORDS['note.report']}"])
     office.worker.contracts.record(held.id, make_contract(office.clock().date()))

@@ -23,7 +23,7 @@ class DeliveredMail:
     name: str  #: name of the mail template
     to: Address
     pair: PairId | None  #: None for a mail to the operator
-    session: str
+    session: str  #: the id of its session; empty without one
     line: LedgerLine
     subject: str
     sender: str

@@ -151,7 +151,7 @@ def _helen_and_mara() -> list[Thread]:
             pair.does(
                 *(HELEN, "ask", _days_before(2, "15:30")),
                 "The auditors need her at nine that day.",
-                replace(review, number=1),
+                replace(review, number=1),  # the second review
             ),
         ),
         (
@@ -260,8 +260,8 @@ def _mara_and_grace() -> list[Thread]:
                 "It was a full week.",
                 contract="grace-1",
             ),
-            pair.does(GRACE, "complete", _days_after(15, "12:00"), about=SessionSelector(), text="Ask Priya"),
-            pair.does(MARA, "complete", _days_after(18, "16:45"), about=SessionSelector(), text="Give Grace the lead"),
+            pair.does(GRACE, "complete", _days_after(15, "12:00"), text="Ask Priya"),
+            pair.does(MARA, "complete", _days_after(18, "16:45"), text="Give Grace the lead"),
             # Grace has another manager by now; what Mara promised stays Mara's.
             pair.does(
                 *(MARA, "keep_promise", _on("2026-11-18", "16:10")),
@@ -289,7 +289,7 @@ def _helen_and_grace() -> list[Thread]:
                 lines=("what Priya and Tom said", "How much of the craft"),
             ),
             pair.does(HELEN, "record_contract", _minutes_after(60), contract="grace-2"),
-            pair.does(HELEN, "complete", _days_after(5, "16:05"), about=SessionSelector(), text="Introduce Grace"),
+            pair.does(HELEN, "complete", _days_after(5, "16:05"), text="Introduce Grace"),
         ),
     ]
 
@@ -302,7 +302,7 @@ def _mara_and_noah() -> list[Thread]:
             pair.does(MARA, "record_contract", _minutes_after(300), contract="noah-1"),
             pair.does(MARA, "complete", _days_after(5, "10:00"), "On the first try.", text="Agree with Finn"),
             pair.does(NOAH, "complete", _days_after(16, "16:20"), text="Take the on-call"),
-            pair.does(NOAH, "complete", _days_after(21, "15:10"), about=SessionSelector(), text="Pair with Ada"),
+            pair.does(NOAH, "complete", _days_after(21, "15:10"), text="Pair with Ada"),
         ),
         (
             pair.does(NOAH, "check_in", _on("2026-10-12", "09:40"), "Daycare starts; he wants ten minutes."),
@@ -348,7 +348,7 @@ def _liam() -> list[Thread]:
                 LIAM, "put_right", _on("2026-11-25", "19:30"), "HR puts the hours he really works into the people file."
             ),
             pair.does(MARA, "record_contract", _minutes_after(240), contract="liam-1"),
-            pair.does(MARA, "complete", _days_after(22, "16:20"), about=SessionSelector(), text="Introduce Liam"),
+            pair.does(MARA, "complete", _days_after(22, "16:20"), text="Introduce Liam"),
             pair.does(
                 LIAM,
                 "complete",

@@ -98,7 +98,9 @@ class EmbeddedServices:
 
     def build_provider(self, clock: Clock) -> CalendarProvider:
         url = self._servers.caldav_url
-        return CalDavCalendar(DavClient(None, None, TIMEOUT_SECONDS), url, attendee_copies=True, clock=clock)
+        return CalDavCalendar(
+            DavClient(username=None, password=None, timeout=TIMEOUT_SECONDS), url, attendee_copies=True, clock=clock
+        )
 
     def build_mailers(self, clock: Clock) -> dict[str, Mailer]:
         return {}

@@ -273,18 +273,20 @@ class _TimelineBuilder:
 
     def _list_outside_bars(self, pair: Pair) -> Iterator[Bar]:
         """Yield bars over the weeks before and after the time in which the pair exists."""
-        name, breadth = get_first_name(pair.report), self._layout.lane - 2
+        name = get_first_name(pair.report)
+        gap = 1  # pixels that stay free at each side of the lane
+        breadth = self._layout.lane - 2 * gap
         joined = self._measure_day(pair.first_seen)
         if joined > self._layout.week:  # pairs of the first week are there from the beginning
             others = [other for other in self._find_other_pairs(pair) if other.first_seen < pair.first_seen]
             what = f"reports to {get_first_name(pair.manager)} from" if others else "joins on"
             title = f"{name} {what} {format_short_date(pair.first_seen)}"
-            yield self._make_bar((0, joined), 1, breadth, kind="before", title=title)
+            yield self._make_bar((0, joined), gap, breadth, kind="before", title=title)
         for other in self._find_other_pairs(pair):
             if other.first_seen > pair.first_seen:
                 title = f"{name} reports to {get_first_name(other.manager)} now"
                 ends = (self._measure_day(other.first_seen), self.measure(self.last))
-                yield self._make_bar(ends, 1, breadth, kind="after", title=title)
+                yield self._make_bar(ends, gap, breadth, kind="after", title=title)
 
     def _find_other_pairs(self, pair: Pair) -> list[Pair]:
         """Return the pairs of the same report with other managers."""

@@ -55,6 +55,7 @@ def test_a_changed_answer_leaves_the_other_answers_as_they_were(
     """The check of an earlier step is run again when its answer changes. A secret that no answer needs is removed."""
     answers = caldav_answers(servers, people, smtp_username="somebody", pilot_groups="Car", start="")
     folder = write_stopped_set_up(tmp_path, **answers)
+    # no saved answer changes; then the passwords of the calendars and of the mail server, and the first manager
     first_answers = ["", PASSWORD, PASSWORD, DANA]
     remove_user = ["change", "smtp_username", "-", "", "n"]
     names = [question.name for question in list_questions({**answers, "smtp_username": ""})]
@@ -140,6 +141,7 @@ def test_pilot_managers_are_chosen_from_a_list_by_number_or_address(servers: Emb
     result = run_init(str(folder), given="\n".join([*replies, ""]))
     rows = [line.split() for line in result.output.splitlines() if "@corp.example  " in line and " with " in line]
     assert [row[0] for row in rows] == [str(number) for number in range(1, 11)]
+    # 11 has six reports, 04 and 10 have five; 05 has six too, but all of them are in Auckland
     assert [row[2] for row in rows[:3]] == ["11", "04", "10"]
     assert "and 3 more managers, to be named by address" in result.output
     assert "The list has no line 11. Write a number from 1 to 10, or an address." in result.output

@@ -1,4 +1,7 @@
-"""The auditor's rules about absences, overflow mails, and parts that follow a moved part (T-12, T-13, T-16)."""
+"""The auditor's rules about absences, overflow mails, and parts that follow a moved part (T-12, T-13, T-16).
+
+M is the manager, in London, and R the report, in Berlin. Instants are in UTC, of September 2026 and later.
+"""
 
 from dataclasses import replace
 
