@@ -87,7 +87,8 @@ def test_image_runs_as_its_own_user_and_stops_with_sigint() -> None:
     (health_check,) = list_instructions("HEALTHCHECK")
     health_command = re.findall(r'"([^"]+)"', health_check)
     assert health_command == ["longarc", "status", "--health"]
-    assert health_command == read_compose()["services"]["worker"]["healthcheck"]["test"][1:]
+    _, *compose_command = read_compose()["services"]["worker"]["healthcheck"]["test"]  # after the word CMD
+    assert health_command == compose_command
     options = {option for parameter in main.commands["status"].params for option in parameter.opts}
     assert "--health" in options
 

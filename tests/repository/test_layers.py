@@ -79,11 +79,15 @@ def get_product_imports(module: str) -> set[str]:
 
 @cache
 def get_known_names() -> frozenset[str]:
+    """Return the names of all modules, and of all packages as an import writes them."""
     return frozenset(list_modules()) | {name.removesuffix(".__init__") for name in list_modules()}
 
 
 def get_package(module: str) -> str:
-    """Return the package of a module: `worker.providers.caldav.calendar` belongs to `providers`."""
+    """Return the package of a module: `worker.providers.caldav.calendar` belongs to `providers`.
+
+    A module directly in `worker` is taken as a package, and `worker` itself belongs to `__init__`.
+    """
     return ([*module.split("."), "__init__"])[1]
 
 

@@ -79,7 +79,8 @@ def test_hash_file_contains_only_requirements_with_hashes() -> None:
 
 def test_licence_page_lists_each_package_with_its_licence() -> None:
     lines = (ROOT / LICENCES).read_text(encoding="utf-8").splitlines()
-    rows = [[cell.strip() for cell in line.split("|")[1:-1]] for line in lines if line.startswith("| ")][1:]
+    table = [[cell.strip() for cell in line.split("|")[1:-1]] for line in lines if line.startswith("| ")]
+    _header, *rows = table
     assert {name: f"=={version}" for name, version, _ in rows} == {
         requirement.name: str(requirement.specifier) for requirement in read_lock()
     }

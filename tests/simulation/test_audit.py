@@ -61,7 +61,8 @@ OFFER_OF_FOUR_TIMES = str(
     offer("09-08 08:00", "c1", "09-11 16:00", *(f"09-{day} 09:00" for day in (17, 18, 21, 22)))["times"]
 )
 HELD_C2 = {"session": "c2", "state": "held"}
-#: By case: the change of the good quarter, and the rules that it breaks.
+#: By case: the change of the good quarter, and the rules that it breaks. `replace_time` takes the instant of a line,
+#: the start in that line, and the start that takes its place.
 BROKEN_QUARTERS: dict[str, tuple[Change, set[str]]] = {
     # every pair has a future session
     "no line at all, and so no session": (lambda _: [], {"T-4"}),
@@ -78,8 +79,8 @@ BROKEN_QUARTERS: dict[str, tuple[Change, set[str]]] = {
     ),
     "booked for two hours": (edit({"session": "c3"}, end=stamp("2027-03-16 12:00")), {"T-1"}),
     "a review of 45 minutes": (edit({"session": "r1"}, end=stamp("10-19 09:45")), {"T-1", "T-7"}),
-    "30 minutes by a hand move are accepted": (set_moved_length(30), {"T-1"}),
-    "50 minutes by a hand move without a mail": (set_moved_length(50), {"R-1"}),
+    "30 minutes by a hand move are accepted": (set_moved_length(minutes=30), {"T-1"}),
+    "50 minutes by a hand move without a mail": (set_moved_length(minutes=50), {"R-1"}),
     "a start off the quarter-hour": (
         edit({"session": "c3"}, start=stamp("2027-03-16 10:05"), end=stamp("2027-03-16 11:20")),
         {"T-2"},
@@ -225,9 +226,7 @@ BROKEN_QUARTERS: dict[str, tuple[Change, set[str]]] = {
     "an unknown cause": (edit({"state": "deferred"}, cause="mood"), {"T-10"}),
     "a decline that nobody made": (drop(what="human", act="decline"), {"T-10"}),
     "the count does not grow": (
-        lambda lines: [
-            {**line, "count": 0} if line.get("session") == "c1" and "count" in line else line for line in lines
-        ],
+        lambda lines: [{**one, "count": 0} if one.get("session") == "c1" and "count" in one else one for one in lines],
         {"T-10", "T-12"},
     ),
     "a new time on the next day": (
@@ -244,8 +243,9 @@ BROKEN_QUARTERS: dict[str, tuple[Change, set[str]]] = {
         combine(replace_time("09-08 08:00", "09-17 09:00", "10-20 09:00"), drop(what="offer")),
         {"T-10"},
     ),
+    # of the lines that count one deferral, only the deferral itself stays
     "deferred without a new time": (
-        lambda lines: [line for line in cut_after("09-08 08:00")(lines) if line.get("count") != 1 or "cause" in line],
+        lambda lines: [one for one in cut_after("09-08 08:00")(lines) if one.get("count") != 1 or "cause" in one],
         {"T-4", "T-10", "D-5", "T-12"},
     ),
     "a decline without a deferral": (
