@@ -215,5 +215,5 @@ def _build_provider(google: Google, folder: Path, clock: SteppedClock) -> google
     google.quota.per_user = google.quota.per_project = 10**8  # in stepped time a minute holds a day
     key = folder / "key.json"
     key.write_text(json.dumps(google.tokens.add_service_account()))
-    section: dict[str, Any] = {**google.section, "service_account": str(key), "per_person": 10**6}
+    section: dict[str, Any] = {**google.calendar_section, "service_account": str(key), "per_person": 10**6}
     return google_calendar.build_with_clock({**section, "per_project": 10**8}, clock)

@@ -80,7 +80,9 @@ class GoogleServices:
 
     def build_provider(self, clock: Clock) -> CalendarProvider:
         self._clock = clock
-        return calendar.build_with_clock({**self._google.section, "service_account": str(self._key_file)}, clock)
+        return calendar.build_with_clock(
+            {**self._google.calendar_section, "service_account": str(self._key_file)}, clock
+        )
 
     def build_mailers(self, clock: Clock) -> dict[str, Mailer]:
         return {

@@ -74,7 +74,7 @@ def test_init_sets_up_a_google_domain_with_its_directory(tmp_path: Path) -> None
         add_settings(
             answers,
             {
-                "calendars.google": double.section,
+                "calendars.google": double.calendar_section,
                 "mailers.google": double.mail_section,
                 "roster.google": {"endpoint": double.directory_section["endpoint"]},
             },
@@ -103,7 +103,7 @@ def test_init_signs_in_to_a_google_account_and_continues(tmp_path: Path, people:
             pilot="managers",
             pilot_managers=DANA,
         )
-        add_settings(answers, {"calendars.google": double.section, "mailers.google": double.mail_section})
+        add_settings(answers, {"calendars.google": double.calendar_section, "mailers.google": double.mail_section})
         command = [sys.executable, "-m", "worker", "init", str(tmp_path / "longarc"), "--answers", answers]
         env = {"PATH": os.environ["PATH"], "LONGARC_GOOGLE_CLIENT_SECRET": secret, "PYTHONUNBUFFERED": "1"}
         with subprocess.Popen(

@@ -178,7 +178,7 @@ def test_a_change_of_way_removes_answers_and_files_of_the_former_way(
     grant.touch()
     with Google() as double:
         key.write_text(json.dumps(double.tokens.add_service_account()))
-        service_addresses = {"calendars.google": double.section, "mailers.google": double.mail_section}
+        service_addresses = {"calendars.google": double.calendar_section, "mailers.google": double.mail_section}
         add_settings(str(folder / "answers.toml"), service_addresses)
         failed = run_init(str(folder), given="\n")
     assert "✗" in failed.output
@@ -264,7 +264,7 @@ def test_a_changed_google_account_or_client_needs_a_new_sign_in(
         client, secret = double.tokens.client
         answers = {"way": "google-account", "company": "", "operator": DANA, "google_client_id": client}
         folder = write_stopped_set_up(tmp_path, **answers, account=DANA, sender=DANA)
-        service_addresses = {"calendars.google": double.section, "mailers.google": double.mail_section}
+        service_addresses = {"calendars.google": double.calendar_section, "mailers.google": double.mail_section}
         add_settings(str(folder / "answers.toml"), service_addresses)
         run_init(str(folder), given=f"\n{secret}\nn\n")
         run_init(str(folder), given="\nn\n")

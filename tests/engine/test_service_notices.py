@@ -61,7 +61,7 @@ def test_without_meet_sessions_are_booked_and_the_operator_gets_one_alert(tmp_pa
         google.tokens.granted_scopes = {OWNED_EVENTS_SCOPE, EVENTS_READ_SCOPE}
         key = tmp_path / "key.json"
         key.write_text(json.dumps(google.tokens.add_service_account()))
-        endpoints = {name: google.section[name] for name in ("endpoint", "token_endpoint")}
+        endpoints = {name: google.calendar_section[name] for name in ("endpoint", "token_endpoint")}
         google_settings = {**endpoints, "service_account": key}
         persons = {address: person(address, calendar="google") for address in (DANA, SAM, KIM, MAX)}
         for address in persons:

@@ -278,7 +278,7 @@ def test_rate_limit_is_not_reported_as_missing_access(tmp_path: Path) -> None:
             google.calendars.add_person(email)
         google.faults.add("calendar.events.list", "userRateLimitExceeded", who=SAM)
         keys = ["endpoint", "token_endpoint"]
-        toml = "\n".join(["[calendars.google]", *(f'{name} = "{google.section[name]}"' for name in keys)])
+        toml = "\n".join(["[calendars.google]", *(f'{name} = "{google.calendar_section[name]}"' for name in keys)])
         people_csv = PEOPLE_IN_MEMORY.replace("DE,memory", "DE,google")
         config = write_files(tmp_path, people_csv, f'{toml}\nservice_account = "{key}"\n')
         failed_check = get_only_failed_check(get_failed_checks(config))

@@ -55,7 +55,7 @@ def test_google_batch_requests_are_counted_by_their_own_status(tmp_path: Path) -
         for person in ("dana@example.org", "sam@example.org"):
             double.calendars.add_person(person)
         counter = RequestCounter("google")
-        provider = google.build_calendar({**double.section, "service_account": str(tmp_path / "key.json")})
+        provider = google.build_calendar({**double.calendar_section, "service_account": str(tmp_path / "key.json")})
         provider.free_busy(["dana@example.org", "sam@example.org"], WINDOW)
         provider.close()
     counts = counter.read_increases()

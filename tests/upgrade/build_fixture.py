@@ -2,7 +2,7 @@
 
     python -m tests.upgrade.build_fixture
 
-Needs a clone with the commit. `before/scene.py`, which lets a small company work for some weeks, runs on a checkout of
+Needs a clone with the commit. `before/scene.py`, which simulates a month of a small company, runs on a checkout of
 that commit in a temporary folder.
 """
 

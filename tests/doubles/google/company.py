@@ -42,7 +42,7 @@ class GoogleCompany(ServedCalendar[google.GoogleCalendar]):
         self._folder = TemporaryDirectory()
         key = Path(self._folder.name, "key.json")
         key.write_text(json.dumps(self.google.tokens.add_service_account()))
-        section: dict[str, Any] = {**self.google.section, "service_account": str(key), "per_person": 10**6}
+        section: dict[str, Any] = {**self.google.calendar_section, "service_account": str(key), "per_person": 10**6}
         self.people_per_request = google.GoogleCalendar.people_per_request
         self.provider = google.build_with_clock({**section, "per_project": 10**8}, clock)
 

@@ -73,7 +73,7 @@ class Google:
         self._thread = Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.05}, name="google")
 
     @property
-    def section(self) -> dict[str, Any]:
+    def calendar_section(self) -> dict[str, Any]:
         """The section `[calendars.google]` of the settings."""
         return {
             "endpoint": f"{self.url}/calendar/v3/",
@@ -85,12 +85,12 @@ class Google:
     @property
     def mail_section(self) -> dict[str, Any]:
         """The section `[mailers.google]` of the settings."""
-        return {**self.section, "endpoint": f"{self.url}/"}
+        return {**self.calendar_section, "endpoint": f"{self.url}/"}
 
     @property
     def directory_section(self) -> dict[str, Any]:
         """The section `[roster.google]` of the settings."""
-        return {**self.section, "endpoint": f"{self.url}/"}
+        return {**self.calendar_section, "endpoint": f"{self.url}/"}
 
     def _is_active(self, email: str) -> bool:
         return self.calendars.is_active(email) or self.users.is_active(email)

@@ -28,7 +28,7 @@ def section(double: Google, tmp_path: Path) -> dict[str, Any]:
     """The section of the settings with a service account, which may act for all people of the domain."""
     file = tmp_path / "key.json"
     file.write_text(json.dumps(double.tokens.add_service_account()))
-    return {**double.section, "service_account": str(file), "timeout": 2.0}
+    return {**double.calendar_section, "service_account": str(file), "timeout": 2.0}
 
 
 @pytest.fixture
@@ -57,4 +57,4 @@ def account_section(double: Google, tmp_path: Path) -> dict[str, Any]:
     seal the grants."""
     client, secret = double.tokens.client
     folder = {"token_folder": str(tmp_path / "tokens"), "keys": [KEY]}
-    return {**double.section, **folder, "client_id": client, "password": secret}
+    return {**double.calendar_section, **folder, "client_id": client, "password": secret}

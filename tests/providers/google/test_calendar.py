@@ -43,7 +43,7 @@ def section(double: Google, tmp_path_factory: pytest.TempPathFactory) -> dict[st
     """
     file = tmp_path_factory.mktemp("google") / "key.json"
     file.write_text(json.dumps(double.tokens.add_service_account()))
-    return {**double.section, "service_account": str(file), "per_person": 10_000, "per_project": 100_000}
+    return {**double.calendar_section, "service_account": str(file), "per_person": 10_000, "per_project": 100_000}
 
 
 @pytest.fixture(autouse=True)

@@ -300,7 +300,7 @@ def test_no_notification_comes_after_the_end_of_a_channel(tmp_path: Path) -> Non
         channels.routes[PUBLIC] = listener.url
         file = tmp_path / "key.json"
         file.write_text(json.dumps(double.tokens.add_service_account()))
-        provider = google.build_with_clock({**double.section, "service_account": str(file)}, clock)
+        provider = google.build_with_clock({**double.calendar_section, "service_account": str(file)}, clock)
         dana = hands.person()
         channel = make_channel(dana, PATH)
         opened_channel = provider.open_channel(channel)

@@ -36,7 +36,7 @@ def double() -> Iterator[Google]:
 def section(double: Google, tmp_path: Path) -> dict[str, Any]:
     client, secret = double.tokens.client
     return {
-        **double.section,
+        **double.calendar_section,
         "client_id": client,
         "password": secret,
         "keys": [KEY],

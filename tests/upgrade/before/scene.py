@@ -1,4 +1,4 @@
-"""Simulate two months of a small company with the program of the commit that `build_fixture` names.
+"""Simulate a month of a small company with the program of the commit that `build_fixture` names.
 
 `build_fixture` runs this script on a checkout of that commit, so that all imports are from the earlier version.
     python scene.py SETTINGS DATABASE CALENDARS
@@ -49,8 +49,8 @@ def find_held_session(office: Office, report: str) -> Session:
     )
 
 
-def simulate_two_months(office: Office) -> None:
-    """Run until 8 October: contracts, deferrals, an ad hoc session, a contract draft, and mails that fail."""
+def simulate_month(office: Office) -> None:
+    """Run from 7 September to 8 October: contracts, deferrals, an ad hoc session, a contract draft, mails that fail."""
     office.run_to(datetime(2026, 10, 5, 6, tzinfo=UTC))
     office.worker.acts.record(find_held_session(office, SAM).id, contract(office.clock()))
     office.worker.acts.record(
@@ -60,10 +60,9 @@ def simulate_two_months(office: Office) -> None:
     for _ in range(2):  # Max's next session is deferred twice
         office.decline(find_session(office, MAX))
         office.run(HOUR)
-    session_with_ana = find_held_session(
-        office, ANA
-    )  # held without a contract: after the upgrade there is nothing to review
-    office.store.content.keep_sketch(
+    # held without a contract: after the upgrade there is nothing to review
+    session_with_ana = find_held_session(office, ANA)
+    office.store.content.keep_sketch(  # a contract draft, as the earlier version called it
         session_with_ana.id, {"theirs": [["Draft one page", "2026-11-01"]]}, office.clock()
     )
     office.run_to(datetime(2026, 10, 7, 12, tzinfo=UTC))
@@ -100,7 +99,7 @@ def main() -> None:
     settings_file, database, calendars = map(Path, sys.argv[1:])
     os.chdir(settings_file.parent)
     office = open_office(settings_file, database)
-    simulate_two_months(office)
+    simulate_month(office)
     calendars.write_text(json.dumps(dump_calendars(office), indent=1) + "\n", encoding="utf-8")
     office.close()
 
