@@ -153,7 +153,10 @@ def _measure_new_company() -> list[tuple[str, str]]:
         ),
         ("these requests one after the other would take", f"{requests * ANSWER_SECONDS:.1f} s"),
         ("the busiest mailbox at its limit would take", f"{busiest * ANSWER_SECONDS / MAX_CONCURRENT:.1f} s"),
-        ("throttled", f"{double.counts['throttled']}, at most {max(double.peak.values())} at once in a mailbox"),
+        (
+            "throttled",
+            f"{double.counts['throttled']}, at most {max(double.most_at_once.values())} at once in a mailbox",
+        ),
     ]
 
 

@@ -162,7 +162,7 @@ def test_three_processes_at_one_mailbox_do_everything_once(
         throttled, served = double.counts["throttled"], len(double.seen)
         message = f"{throttled} requests of {throttled + served} were answered with 429"
         record_property("throttled", message)
-        assert throttled and max(double.peak.values()) == MAX_CONCURRENT, message
+        assert throttled and max(double.most_at_once.values()) == MAX_CONCURRENT, message
         assert min(processes.done_counts) > 0, "a process did nothing"
         check_events_and_mails(office, double)
         office.close()

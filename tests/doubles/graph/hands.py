@@ -128,7 +128,7 @@ class Hands:
         item.mailbox.record_change(item)
         self.world.deliver(item, restores_deleted=True)
 
-    def provision(self, address: Address, key: str) -> None:
+    def add_teams_meeting(self, address: Address, key: str) -> None:
         """Let the service add a Teams meeting to our event, which gets another version by that."""
         item = self.find_event(address, key)
         add_teams_meeting(item)

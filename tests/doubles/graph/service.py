@@ -49,7 +49,7 @@ class Double:
         self.before_next: dict[str, Callable[[], None]] = {}  #: by method: called once, before the next request
         #: Requests by method and path, such as `GET events/{id}`; also `batch` and `throttled`.
         self.counts: Counter[str] = Counter()
-        self.peak: Counter[str] = Counter()  #: the most requests at once, by mailbox
+        self.most_at_once: Counter[str] = Counter()  #: the most requests at once, by mailbox
         self.seen: list[tuple[str, str, dict[str, str]]] = []  #: method, path and headers of each request
         self._running: Counter[str] = Counter()  #: requests in progress, by mailbox
         self._lock = threading.RLock()
@@ -100,7 +100,7 @@ class Double:
             self.on_premises,
             self.without_free_busy,
             self.counts,
-            self.peak,
+            self.most_at_once,
             self.seen,
         ):
             collection.clear()
@@ -258,7 +258,7 @@ class Double:
                 self.counts["throttled"] += 1
                 raise refusal
             self._running[name] += 1
-            self.peak[name] = max(self.peak[name], self._running[name])
+            self.most_at_once[name] = max(self.most_at_once[name], self._running[name])
         try:
             yield
         finally:

@@ -143,15 +143,15 @@ def test_teams_link_that_is_added_later_causes_no_conflict(
     provider: OutlookCalendar, double: Double, hands: Hands
 ) -> None:
     """The service itself changes the version of the event then. A change by a person remains a conflict."""
-    double.calendars.teams = "later"  # the service adds the link when `hands.provision` says so
+    double.calendars.teams = "later"  # the service adds the link when `hands.add_teams_meeting` says so
     dana, sam = hands.person(), hands.person()
     event_draft = draft(dana, sam, video=True)
     event = provider.create(dana, event_draft)
-    hands.provision(dana, event_draft.key)
+    hands.add_teams_meeting(dana, event_draft.key)
     moved_event = provider.update(event.ref, replace(event_draft, span=span(11, 9)))
     assert moved_event.span == span(11, 9)
     assert hands.find_event(dana, event_draft.key).join_link
-    hands.provision(dana, event_draft.key)
+    hands.add_teams_meeting(dana, event_draft.key)
     provider.update(moved_event.ref, replace(event_draft, span=span(11, 9), title="Other words"))
     hands.move(dana, event_draft.key, span(12, 9))
     with pytest.raises(Conflict):

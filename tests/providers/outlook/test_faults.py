@@ -28,7 +28,7 @@ def test_at_most_four_requests_run_at_a_time_for_one_mailbox(
         thread.start()
     for thread in threads:
         thread.join()
-    assert double.peak[dana] == 4 and double.counts["throttled"] == 0
+    assert double.most_at_once[dana] == 4 and double.counts["throttled"] == 0
 
 
 def test_double_throttles_more_than_four_requests_at_a_time(double: Double, hands: Hands) -> None:

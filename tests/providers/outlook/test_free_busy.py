@@ -161,7 +161,7 @@ def test_many_organizers_are_read_in_batches_each_with_its_own_result(double: Do
     assert double.counts["batch"] == 2 and double.counts["GET calendarView"] <= 23
     assert [person for person in people if not free_busy[person].is_known] == [people[3]]
     assert all(len(free_busy[person].busy) == 1 for person in people if person != people[3])
-    assert max(double.peak.values()) == 1  # no two requests to one mailbox at once
+    assert max(double.most_at_once.values()) == 1  # no two requests to one mailbox at once
 
 
 @pytest.mark.parametrize(("status", "code"), [(429, "ApplicationThrottled"), (503, "ServiceUnavailable")])
