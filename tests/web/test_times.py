@@ -1,12 +1,16 @@
 """R-38, T-11, T-12, T-14: both people may choose one of the times that are offered to them, on a page."""
 
+import re
+from dataclasses import replace
+
 import pytest
 
-from tests.support.companies import DANA, KIM, MINUTE, SAM, WEEK
+from tests.support.companies import DANA, HOUR, KIM, MINUTE, SAM, WEEK
 from tests.support.web_company import LEE, WebCompany, hidden_value, send_form, text
 from worker.domain.model import OfferPurpose, Session, Span
 from worker.domain.planning.offers import add_offer
 from worker.domain.planning.plan_builder import PlanBuilder
+from worker.domain.time.worktime import parse_hours
 from worker.errors import Refused
 from worker.links import Purpose
 
@@ -50,6 +54,27 @@ def test_t10_proposed_times_are_near_the_booked_time(company: WebCompany, offere
     page = text(company.visitor(SAM, Purpose.TIME, offered_session.id).get(f"/time/{offered_session.id}"))
     assert "What fits best" in page and "January" in page.partition("What fits best")[2]
     assert "October" not in page.partition("What fits best")[2]
+
+
+def test_r38_a_time_held_for_the_two_is_not_proposed_once_more(company: WebCompany, offered_session: Session) -> None:
+    """R-38: the page shows each time once, by its start."""
+    page = company.visitor(SAM, Purpose.TIME, offered_session.id).get(f"/time/{offered_session.id}").text
+    starts = re.findall(r'name="start" value="([^"]+)"', page)
+    offered_starts = {span.start.isoformat() for span in offered_session.options}
+    assert offered_starts < set(starts) and len(starts) == len(set(starts))
+
+
+def test_t4_the_reasons_why_no_time_exists_stand_on_the_page_once(company: WebCompany) -> None:
+    """T-4: the search of planning and that of the page look at different weeks, and would contradict each other."""
+    company.office.persons[SAM] = replace(company.office.persons[SAM], hours=parse_hours("Mon-Fri 19:00-23:00"))
+    company.office.apply()
+    company.office.worker.actions.request_another_time(company.next_session().id, by=DANA)
+    company.office.run(HOUR)
+    session = company.next_session()
+    assert session.unplaceable
+    page = text(company.visitor(SAM, Purpose.TIME, session.id).get(f"/time/{session.id}"))
+    assert page.count("working hours ended") == 1
+    assert "No single change" not in page
 
 
 def test_r38_the_reports_page_shows_no_reasons_of_the_manager(company: WebCompany, offered_session: Session) -> None:

@@ -19,6 +19,7 @@ from worker.domain.model import (
 )
 from worker.domain.planning import cadence
 from worker.domain.planning.deferrals import find_last_allowed_start
+from worker.domain.planning.offers import list_open_times
 from worker.domain.planning.placement import LEAD_WEEKDAYS, WEEKDAYS_BEFORE_LOST_TIME, exclude_own_event
 from worker.domain.planning.plan_builder import PlanBuilder
 from worker.domain.time.absences import find_free_busy_start
@@ -204,9 +205,10 @@ def _is_busy(search: Search, span: Span, email: Address) -> bool:
 
 
 def _make_search(builder: PlanBuilder, session: Session, window: Span) -> Search:
-    """Return the criteria for a time in that window that the session has not had before."""
+    """Return the criteria for a time in that window that the session has not had before, and that is not offered."""
     free_busy_by_address = builder.snapshot.free_busy if builder.snapshot else {}
     lost_times = tuple(deferral.was for deferral in builder.list_deferrals(session.id) if deferral.was)
+    own_times = (session.span,) if session.booked else ()
     is_career = session.kind is SessionKind.CAREER
     return Search(
         manager=builder.manager,
@@ -219,7 +221,7 @@ def _make_search(builder: PlanBuilder, session: Session, window: Span) -> Search
         preference=builder.pair.preference if not session.urgent else NO_PREFERENCE,
         free_busy=exclude_own_event(free_busy_by_address, session),
         taken_times={address: builder.list_taken_times(address, exclude=session.id) for address in builder.addresses},
-        avoid=(*lost_times, session.span) if session.booked else lost_times,
+        avoid=(*lost_times, *own_times, *list_open_times(session, builder.now)),
         is_career=is_career,
         has_weekly_limit=session.in_turn,
     )
