@@ -63,6 +63,7 @@ class EmbeddedServers:
         self._stack = ExitStack()
         self._storage: Any = None
         self.mail_folder = folder / "mail"
+        self.eml_folder = folder / "eml"  #: a file for each mail, as it came
         self.caldav_url = ""  #: contains the placeholder `{email}`, as the setting `calendars.caldav.url` does
         self.smtp_host = _HOST
         self.smtp_port = 0
@@ -159,7 +160,7 @@ class EmbeddedServers:
                 return self.loop.create_server(self._factory_invoker, sock=server_socket)
 
         self.smtp_port = int(server_socket.getsockname()[1])
-        server = Server(_MailHandler(self._folder), hostname=_HOST, port=self.smtp_port)
+        server = Server(_MailHandler(self.mail_folder, self.eml_folder), hostname=_HOST, port=self.smtp_port)
         stack.callback(server_socket.close)
         server.start()
         stack.callback(server.stop)
@@ -168,9 +169,8 @@ class EmbeddedServers:
 class _MailHandler:
     """Stores incoming mail: a copy in each recipient's Maildir, and the original in the folder `eml`."""
 
-    def __init__(self, folder: Path) -> None:
-        self._folder = folder
-        self._eml_folder = folder / "eml"
+    def __init__(self, mail_folder: Path, eml_folder: Path) -> None:
+        self._mail_folder, self._eml_folder = mail_folder, eml_folder
         private_files.make_folder(self._eml_folder)
         self._count = sum(1 for _ in self._eml_folder.iterdir())
 
@@ -180,7 +180,7 @@ class _MailHandler:
         name = f"{self._count:06d}"
         private_files.write(self._eml_folder / f"{name}.eml", envelope.original_content)
         for recipient in dict.fromkeys(address.lower() for address in envelope.rcpt_tos):
-            maildir.write_message(get_mailbox_path(self._folder / "mail", recipient), envelope.original_content, name)
+            maildir.write_message(get_mailbox_path(self._mail_folder, recipient), envelope.original_content, name)
         return "250 taken"
 
 

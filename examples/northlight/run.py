@@ -3,6 +3,7 @@
 import json
 import logging
 import os
+import shlex
 import shutil
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -16,7 +17,7 @@ from examples.northlight.figures import compute_statistics
 from examples.northlight.page_copies import write_copies
 from examples.northlight.result import DemoResult, collect_result
 from examples.northlight.services import make_services
-from examples.northlight.stage import DemoStage
+from examples.northlight.stage import DemoStage, name_installed_program
 from examples.northlight.story import list_rows
 from worker.errors import LongarcError
 
@@ -148,5 +149,6 @@ def _print_story(result: DemoResult, out: Path, screen: "Console") -> None:
     for tile in compute_statistics(result).tiles:
         screen.print(f"{tile.value:>9}  {tile.what}" + (f" ({tile.more})" if tile.more else ""))
     screen.print(f"\nThe whole story, and every mail as it looks: {out / 'index.html'}")
-    work = out / "work"
-    screen.print(f"To look around: LONGARC_KEY_FILE={work / 'key'} longarc --config {work / 'longarc.toml'} sessions")
+    key, config = (shlex.quote(str(out / "work" / name)) for name in ("key", "longarc.toml"))
+    command = f"LONGARC_KEY_FILE={key} {name_installed_program()} --config {config} sessions"
+    screen.print(f"To look around: {command}", soft_wrap=True)  # a line to be copied has no breaks

@@ -7,6 +7,8 @@ mail services are those of `examples.northlight.services`; the tasks of `worker.
 import csv
 import json
 import os
+import shlex
+import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from datetime import datetime, timedelta
@@ -21,6 +23,7 @@ from examples.northlight.page_copies import BASE_URL, PageReader
 from examples.northlight.services import CalendarProgram, make_services
 from worker.app import Worker, build
 from worker.clock import SteppedClock
+from worker.commands.terminal import name_program
 from worker.domain.model import Address
 from worker.errors import LongarcError
 from worker.seal import generate_key
@@ -33,7 +36,7 @@ POLL_EVERY = timedelta(minutes=5)
 
 _SETTINGS = """\
 # Written by the demo. Look around with:
-#   LONGARC_KEY_FILE={key} longarc --config {config} status
+#   LONGARC_KEY_FILE={key} {program} --config {config} status
 company = {company}
 database = {database}
 people = "people.csv"
@@ -56,6 +59,11 @@ every = "1 day"
 near = "1 day"
 full_every = "7 days"
 """
+
+
+def name_installed_program() -> str:
+    """Return what a user has to type for the command `longarc` of the environment in which the demo runs."""
+    return name_program(Path(sys.executable).with_name("longarc"))
 
 
 class DemoStage:
@@ -119,7 +127,13 @@ class DemoStage:
         }
         quoted = {name: json.dumps(value) for name, value in values.items()}
         config.write_text(
-            _SETTINGS.format(**quoted, config=config, key=key, services=self.services.format_settings()),
+            _SETTINGS.format(
+                **quoted,
+                config=shlex.quote(str(config)),
+                key=shlex.quote(str(key)),
+                program=name_installed_program(),
+                services=self.services.format_settings(),
+            ),
             encoding="utf-8",
         )
         return {"LONGARC_CONFIG": str(config), "LONGARC_KEY_FILE": str(key)}

@@ -119,7 +119,10 @@ def stop_during_first_bookings(folder: Path, signal_number: int) -> str:
         # the folder begins with the example of a people file, in which one of seven pairs is paused
         assert "2 threads for 8 people and 6 active pairs" in line
         assert "sam.okafor@example.com/calendar/" in process.output
-        assert f"{folder / 'mail' / 'sam.okafor@example.com'}" in process.output
+        for reader in ("sam.okafor@example.com", "luis.prado@example.com", "operator@example.com"):
+            assert f"{folder / 'mail' / reader}" in process.output, "somebody's mail is not named"
+        assert f"Each mail also lies in {folder / 'eml'}," in process.output
+        assert re.search(r"^  \S+ status$", process.output, re.MULTILINE), "no command is named"
         process.wait_for("event.create .*: done")  # the first of many
         assert process.stop(signal_number) == 0
     assert "everything in progress was finished" in process.output

@@ -1,6 +1,8 @@
 """The demo: the folders that it writes to, the run on Google, and the contracts of its story."""
 
 import json
+import re
+import subprocess
 from dataclasses import replace
 from datetime import date
 from pathlib import Path
@@ -45,6 +47,19 @@ def test_the_files_of_an_earlier_demo_are_replaced_and_no_others(
     assert (other_folder / "kept.txt").exists()
     assert (out / "index.html").is_file()
     assert (out / "ledger.jsonl").read_bytes() == first_ledger  # the story is the same each time
+
+
+def test_the_command_to_look_around_runs_as_it_is_printed(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Also where no `longarc` is in PATH, as in a checkout. The settings have the same command for another look."""
+    out = tmp_path / "a demo"
+    run_demo(out, progress=lambda _: None, weeks=0)
+    (printed,) = re.findall("^To look around: (.*)$", capsys.readouterr().out, re.MULTILINE)
+    (written,) = re.findall("^#   (LONGARC_KEY_FILE=.*)$", (out / "work" / "longarc.toml").read_text(), re.MULTILINE)
+    for command, words in ((printed, "7 sessions"), (written, "7 booked")):
+        result = subprocess.run(
+            ["/bin/sh", "-c", command], env={"PATH": "/usr/bin:/bin"}, capture_output=True, text=True, check=False
+        )
+        assert result.returncode == 0 and words in result.stdout, result
 
 
 def test_an_unknown_provider_is_refused_and_nothing_is_written(tmp_path: Path) -> None:

@@ -6,6 +6,7 @@ calendar program that has subscribed keeps working.
 
 import json
 import logging
+import shlex
 import socket
 from collections.abc import Collection, Iterator, MutableMapping
 from contextlib import contextmanager
@@ -16,11 +17,12 @@ from urllib.parse import urlsplit
 
 from worker import private_files
 from worker.commands.example import EXAMPLE_FILES, read_example
+from worker.commands.terminal import name_program
 from worker.errors import LongarcError
 from worker.server_thread import make_server_socket
 
 if TYPE_CHECKING:
-    from worker.domain.model import Address, Person
+    from worker.domain.model import Person
     from worker.embedded import EmbeddedServers
     from worker.settings.load import Settings
 
@@ -31,11 +33,14 @@ KEY_FILE = "key"
 FIRST_PORTS = (5232, 2525, 8030)
 #: How many ports are tried, counted from the first.
 MAX_PORTS_TRIED = 50
+#: The services that the built-in servers stand for, as people name them.
+CALENDAR_SERVICE, MAIL_SERVICE = "caldav", "smtp"
 _HOST = "127.0.0.1"
 
 _SETTINGS_TEXT = """\
 # Written by `longarc run --embedded` when it first started here; yours to change. The servers start at these ports.
 # For the other commands: export LONGARC_CONFIG={config} LONGARC_KEY_FILE={key}
+#   {program} status
 database = {database}
 people = "people.csv"
 operator = "operator@example.com"
@@ -97,8 +102,9 @@ class EmbeddedFolder:
         database = URL.create("sqlite", database=str(self.folder / "longarc.db"))
         caldav, smtp, pages = (self._reserve_port(port) for port in self.first_ports)
         return _SETTINGS_TEXT.format(
-            config=self.settings_file,
-            key=self.key_file,
+            config=shlex.quote(str(self.settings_file)),
+            key=shlex.quote(str(self.key_file)),
+            program=name_program(),
             database=json.dumps(database.render_as_string(), ensure_ascii=False),
             caldav=caldav,
             smtp=smtp,
@@ -162,10 +168,31 @@ class EmbeddedFolder:
             yield servers
 
 
-def list_addresses(servers: "EmbeddedServers", people: "Collection[Address]") -> Iterator[tuple[str, str, str]]:
-    """Yield for each person: the address, the URL of the calendar, and the path of the mailbox."""
+def list_addresses(servers: "EmbeddedServers", people: "Collection[Person]") -> Iterator[tuple[str, str, str]]:
+    """Yield for each person whom the servers serve: the address, the URL of the calendar, and the path of the mailbox.
+
+    The servers have the calendars of people with `caldav` and take the mail of people with `smtp`. A cell of another
+    service names that service.
+    """
     from worker.embedded import get_mailbox_path
 
-    for address in people:
-        calendar_url = servers.caldav_url.replace("{email}", address)
-        yield address, calendar_url, str(get_mailbox_path(servers.mail_folder, address))
+    for person in people:
+        if person.calendar != CALENDAR_SERVICE and person.mail != MAIL_SERVICE:
+            continue
+        is_here = person.calendar == CALENDAR_SERVICE
+        calendar = servers.caldav_url.replace("{email}", person.email) if is_here else person.calendar
+        mailbox_path = get_mailbox_path(servers.mail_folder, person.email)
+        yield person.email, calendar, str(mailbox_path) if person.mail == MAIL_SERVICE else person.mail
+
+
+def list_operator_address(
+    servers: "EmbeddedServers", people: "Collection[Person]", settings: "Settings"
+) -> Iterator[tuple[str, str, str]]:
+    """Yield the row of the operator as `list_addresses` does, unless the operator is one of these people."""
+    from worker.domain.model import NO_CALENDAR
+    from worker.embedded import get_mailbox_path
+
+    operator = settings.operator
+    is_listed = any(person.email == operator for person in people)
+    if operator and not is_listed and settings.mail.operator_by == MAIL_SERVICE:
+        yield operator, f"{NO_CALENDAR} (the operator)", str(get_mailbox_path(servers.mail_folder, operator))

@@ -8,6 +8,7 @@ at once; another worker continues with the interrupted effects when their lease 
 
 import logging
 import os
+import shlex
 import signal
 import threading
 from collections.abc import Callable, Iterator
@@ -29,7 +30,7 @@ from worker.commands.context import (
     open_store,
     refuse_other_key,
 )
-from worker.commands.terminal import add_row, make_table, print_line, print_table
+from worker.commands.terminal import add_row, make_table, name_program, print_line, print_table
 from worker.domain.counts import format_count
 from worker.errors import LongarcError, Problems
 from worker.logs import Action
@@ -298,19 +299,23 @@ def _describe_run(worker: "Worker", thread_count: int) -> str:
 
 
 def _show_addresses(worker: "Worker", servers: "EmbeddedServers", embedded_folder: "EmbeddedFolder") -> None:
-    """Print the calendar and the mailbox of each person, and how other commands use this installation."""
-    from worker.commands.embedded import list_addresses
+    """Print the calendar and the mailbox of each person and the operator, and how other commands use these settings."""
+    from worker.commands.embedded import list_addresses, list_operator_address
 
-    people = worker.store.people.load_current_people().values()
-    # the embedded servers have the calendars of people whose calendar service is `caldav`, and no others
-    addresses = sorted(person.email for person in people if person.calendar == "caldav")
+    people = sorted(worker.store.people.load_current_people().values(), key=lambda person: person.email)
+    rows = list(list_addresses(servers, people))
+    operator_rows = list(list_operator_address(servers, people, worker.settings))
     table = make_table("Calendars to subscribe to, and mail", ["Person", ("Calendar (CalDAV)", "unwrapped"), "Mail"])
-    for address, calendar_url, mailbox_path in list_addresses(servers, addresses[:MAX_SHOWN]):
+    for address, calendar_url, mailbox_path in (*rows[:MAX_SHOWN], *operator_rows):
         add_row(table, address, calendar_url, mailbox_path)
     print_table(table)
-    if len(addresses) > MAX_SHOWN:
-        print_line(f"… and {len(addresses) - MAX_SHOWN:,} more.", "dim")
+    if len(rows) > MAX_SHOWN:
+        print_line(f"… and {len(rows) - MAX_SHOWN:,} more.", "dim")
+    print_line(f"Each mail also lies in {servers.eml_folder}, as a file that a mail program opens.")
     print_line(f"Settings, people file and key are in {embedded_folder.folder}. For the other commands:")
     print_line(
-        f"  export LONGARC_CONFIG={embedded_folder.settings_file} LONGARC_KEY_FILE={embedded_folder.key_file}\n", "bold"
+        f"  export LONGARC_CONFIG={shlex.quote(str(embedded_folder.settings_file))} "
+        f"LONGARC_KEY_FILE={shlex.quote(str(embedded_folder.key_file))}\n"
+        f"  {name_program()} status\n",
+        "bold",
     )

@@ -181,9 +181,12 @@ def format_day(day: date) -> str:
     return f"{day:%a} {day.day} {day:%b %Y}"
 
 
-def name_program() -> str:
-    """Return what a user has to type for this program: its name if the shell finds it by that name, else its path."""
-    program = find_program()
+def name_program(program: Path | None = None) -> str:
+    """Return what a user has to type for this program: its name if the shell finds it by that name, else its path.
+
+    `program`: the path of the command; without it, the command that runs now.
+    """
+    program = program or find_program()
     found = shutil.which(program.name)
     return program.name if found and Path(found).absolute() == program else shlex.quote(str(program))
 
