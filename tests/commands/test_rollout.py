@@ -149,6 +149,8 @@ def test_resume_does_not_end_a_pause_of_the_people_file(terminal: Terminal) -> N
         f"The pause of {PAIR} by `longarc pause` has ended, but the pair {remedy}"
     )
     assert not is_sams_pair_active(terminal)
+    terminal.output_of("pause", "--everybody", "--yes")
+    assert terminal.output_of("resume", "--everybody", "--yes").startswith("1 pair goes on"), "a paused pair is counted"
 
 
 def test_a_pair_in_a_paused_group_cannot_be_resumed_alone(terminal: Terminal) -> None:

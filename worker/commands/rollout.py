@@ -234,7 +234,7 @@ def resume(pair_words: Sequence[str], person: str | None, group: str | None, eve
         if new_pauses == current_pauses:
             raise Refused(f"{_describe_scope(scope)} is not paused. Nothing was changed.")
         change = worker.participation.preview_pauses(new_pauses)
-        count = format_count(len(change.joining), "pair goes on", "pairs go on")
+        count = format_count(len(change.going_on), "pair goes on", "pairs go on")
         print_line(f"{count}, each with a conversation to be booked. First conversations are spread over weeks.")
         _require_consent(f"Resume {_describe_scope(scope, is_start=False)}?", yes=yes)
         worker.participation.set_pauses(new_pauses)

@@ -62,6 +62,7 @@ class ParticipationChange:
 
     new_participations: Mapping[PairId, Participation]  #: of each pair whose participation changes
     joining: tuple[PairId, ...]  #: pairs that begin to take part
+    going_on: tuple[PairId, ...]  #: the joining pairs that are not paused one by one, as by the people file
     leaving: tuple[PairId, ...]  #: pairs that take part now, but not in the new rollout; a paused pair does not leave
     cancel_count: int  #: number of events of the leaving pairs that would be cancelled
     counts: Mapping[Participation, int]  #: number of pairs that have not ended, after the change
@@ -248,11 +249,12 @@ def _decide(connection: Connection, rollout: Rollout, pauses: OperatorPauses, no
         for pair_id, decision in new_participations.items()
         if pair_id in participant_ids and decision in EXCLUDED_BY_ROLLOUT
     )
+    joining = sorted(pair_id for pair_id in current_ids if new_participations.get(pair_id) is Participation.YES)
+    paused_ids = {pair_.id for pair_ in pairs if pair_.paused}
     return ParticipationChange(
         new_participations=new_participations,
-        joining=tuple(
-            sorted(pair_id for pair_id in current_ids if new_participations.get(pair_id) is Participation.YES)
-        ),
+        joining=tuple(joining),
+        going_on=tuple(pair_id for pair_id in joining if pair_id not in paused_ids),
         leaving=tuple(leaving),
         cancel_count=_count_booked_sessions(connection, leaving),
         counts=Counter(decisions[pair_id] for pair_id in current_ids),

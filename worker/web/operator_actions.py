@@ -89,7 +89,7 @@ def confirm(action: str) -> Response:
         "token": current_login().token,
         "action": action,
         "group": group,
-        "joining": len(change.joining),
+        "joining": len(change.going_on),
         "withdrawal": withdrawal,  # the events that pausing takes off calendars, as counts
     }
     return site.render_page("rollout_confirm", site.choose_language(), page)
