@@ -18,7 +18,7 @@ def test_plan_shows_the_first_run_without_a_database(fresh_terminal: Terminal) -
     assert "2 to book, 0 to move, 0 to cancel, 3 mails to send, for 2 pairs. Nothing was" in output
     assert "Times are those of Europe/Berlin." in output
     assert re.search(r"\nDana, 2 pairs\n  book +\w{3} \d+ \w{3} \d{4} \d\d:\d\d +75 min +\w+\n", output)
-    assert "introduction to Dana, Kim, Sam" in output
+    assert "introduction: Dana, Kim, Sam" in output
     assert max(map(len, output.splitlines())) <= 80
     assert not (fresh_terminal.folder / "longarc.db").exists()
 
@@ -38,6 +38,7 @@ def test_plan_ends_with_a_list_of_what_needs_a_person(fresh_terminal: Terminal) 
     output = fresh_terminal.output_of("plan")
     assert "One has no time." in " ".join(output.split())
     assert re.search(r"\n  no time  Kim\n           .*share no working hours", output, re.DOTALL)
+    assert re.search(r"\n  mail .*no time found: (Dana|Kim)\b", output), "another name than on the page"
     ending = output.partition("What needs a person\n")[2]
     assert ending.startswith("  Never at work at the same time\n    Dana (Mon-Fri 09:00-17:00 in Berlin) and Kim")
     assert "Correct hours and time zones in the people file" in ending

@@ -22,6 +22,7 @@ from worker.domain.model import (
     Topic,
 )
 from worker.domain.planning.mail_times import ANY_HOUR, NEVER_FOLDED, REMINDERS
+from worker.domain.planning.weekly import NewsKind
 from worker.mail import news_samples
 from worker.mail.context import MailContext, remove_content
 from worker.mail.kinds import list_samples
@@ -76,6 +77,12 @@ def test_the_introduction_says_whether_commitment_texts_are_on_the_calendar() ->
 
 
 # --- about several pairs ---
+
+
+def test_no_two_conversations_of_the_sample_week_begin_at_the_same_time() -> None:
+    full, _ = news_samples.iter_weeklies(replace(TO_MANAGER, name="weekly"))
+    starts = [line.session.start for line in full.news if line.kind == NewsKind.SESSION and line.session]
+    assert len(starts) == len(set(starts)) == 2
 
 
 def test_the_weekly_mail_has_all_parts_and_by_link_no_content() -> None:

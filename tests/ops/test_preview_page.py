@@ -16,12 +16,14 @@ from pypdf import PdfReader
 
 from tests.support.browser import find_chromium, open_all_details
 from tests.support.companies import DAY, START, Office, pair, pairs, person, settings, span
-from worker.domain.model import Format
+from worker.domain.model import Format, MailName
+from worker.domain.planning.mail_times import ANY_HOUR
 from worker.domain.rollout import Rollout
 from worker.mail.templates import load_default_templates
 from worker.ops.preview.page import render_file
 from worker.ops.preview.quarter import QuarterPreview, build_quarter
 from worker.ops.preview.sample_mails import render_samples
+from worker.ops.preview.texts import MAIL_TEXTS
 
 CHROMIUM = find_chromium()
 needs_browser = pytest.mark.skipif(not CHROMIUM, reason="no Chromium is on PATH or installed by `make setup`")
@@ -123,6 +125,22 @@ def test_page_loads_nothing_and_contains_no_script(page_and_preview: tuple[Path,
     assert "&lt;script&gt;alert" in text and SCRIPT_NAME not in text
     assert "<bdi>שרה כהן</bdi>" in text and "<bdi>عمر حداد</bdi>" in text
     assert "\u202e" not in text
+
+
+@pytest.mark.parametrize(
+    ("locale", "sentence"),
+    [
+        ("en", "Invitations and the mails right after a conversation come at once, at any hour."),
+        ("de", "Einladungen und die Mails gleich nach einem Gespräch kommen sofort, zu jeder Stunde."),
+    ],
+)
+def test_page_names_mails_that_come_at_any_hour(
+    page_and_preview: tuple[Path, QuarterPreview], locale: str, sentence: str
+) -> None:
+    """Those of the page's mails that planning sends at any hour are invitations, and those after a conversation."""
+    assert ANY_HOUR & set(MAIL_TEXTS) == {MailName.INVITATION, MailName.CONTRACT_REQUEST, MailName.CONTRACT_SUMMARY}
+    language = load_default_templates().languages.find_language(locale)
+    assert sentence in render_file(page_and_preview[1], [], language, Rollout(), START)
 
 
 def test_page_grows_by_less_than_1500_bytes_a_pair(page_and_preview: tuple[Path, QuarterPreview]) -> None:

@@ -146,7 +146,7 @@ class PlanOutput:
         for (day, mail_name), recipients in sorted(recipients_by_mail.items()):
             names = sorted(recipients)
             more = f" and {len(names) - MAX_RECIPIENTS} more" if len(names) > MAX_RECIPIENTS else ""
-            text = f"{mail_name.replace('_', ' ')} to {', '.join(names[:MAX_RECIPIENTS])}{more}"
+            text = f"{_name_mail(mail_name)}: {', '.join(names[:MAX_RECIPIENTS])}{more}"
             first = f"  {'mail':<{VERB_WIDTH}}{format_day(day.date()):<{TIME_WIDTH}}"
             _print_wrapped(text, first=first, indent=len(first), style="dim")
 
@@ -200,6 +200,13 @@ def _choose_verb(decision: "Decision", plan: "Plan") -> str:
         kinds = [effect.kind.value for effect in plan.effects if effect.subject == decision.session]
         outcome = next((kind for kind in kinds if kind in VERBS), outcome)
     return VERBS.get(outcome, outcome)
+
+
+def _name_mail(name: str) -> str:
+    """Return the name of a kind of mail, as the page of `--html` has it in English."""
+    from worker.ops.preview.texts import MAIL_TEXTS
+
+    return MAIL_TEXTS[name][0] if name in MAIL_TEXTS else name.replace("_", " ")
 
 
 def _print_wrapped(text: str, *, first: str = "", indent: int = 0, style: str = "") -> None:

@@ -190,7 +190,7 @@ KINDS: Mapping[str, MailKind] = {
         ),
         MailKind(
             name=MailName.BOOKED_OVER_WARNING,
-            readers=_BOTH,
+            readers=_MANAGER,
             is_valid=mail_validity.is_valid_during_clash,
             iter_samples=samples.iter_basic_sample,
         ),
@@ -202,7 +202,7 @@ KINDS: Mapping[str, MailKind] = {
         ),
         MailKind(
             name=MailName.SHORT_SESSION,
-            readers=_BOTH,
+            readers=_MANAGER,
             is_valid=mail_validity.is_valid_while_time_unchanged,
             iter_samples=samples.iter_short_sessions,
         ),

@@ -41,7 +41,9 @@ def _make_news(context: MailContext) -> tuple[NewsLine, ...]:
     kim = replace(SAM, email="kim@example.com", name="Kim Ito", locale=context.to.locale)
     promises = [c for c in COMMITMENTS if c.commitment.is_open_promise_of_manager]
     pair, sam = replace(PAIR, report=kim.email), replace(SAM, locale=context.to.locale)
-    review = replace(SESSION, kind=SessionKind.REVIEW, end=START + timedelta(minutes=25))
+    # an hour and a half after the other session, since nobody has two at the same time
+    review_start = START + timedelta(minutes=165)
+    review = replace(SESSION, kind=SessionKind.REVIEW, start=review_start, end=review_start + timedelta(minutes=25))
     return (
         NewsLine(kind=NewsKind.SESSION, other=sam, pair=PAIR, session=SESSION),
         NewsLine(kind=NewsKind.SESSION, other=kim, pair=pair, session=review),
