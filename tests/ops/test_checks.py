@@ -440,6 +440,13 @@ def test_json_output_lists_every_finding(settings_with_contract: Path) -> None:
     assert [finding["ok"] for finding in json.loads(failed.stdout)].count(False) == 1
 
 
+def test_an_operator_who_is_not_named_is_a_warning(tmp_path: Path) -> None:
+    config = write_files(tmp_path, PEOPLE)
+    config.write_text(config.read_text().replace('operator = "ops@corp.example"\n', ""))
+    (finding,) = [one for one in list_findings(config) if one.statement.startswith("Nobody is told when something")]
+    assert finding.ok and finding.remedy == "Name somebody as `operator` in the settings."
+
+
 # --- the embedded folder and the notification address ---
 
 

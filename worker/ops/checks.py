@@ -432,7 +432,7 @@ def _check_mail(services: Services, settings: Settings, roster: Roster) -> Itera
         yield Finding(f"{settings.operator} is told when something needs a person", ok=True)
     else:
         statement = "Nobody is told when something needs a person, because `operator` is not set: it is only logged"
-        yield Finding(statement, ok=True)
+        yield Finding(statement, ok=True, remedy="Name somebody as `operator` in the settings.")
 
 
 def _check_mail_content(usable_mailers: Mapping[str, Mailer], settings: Settings, roster: Roster) -> Iterator[Finding]:
