@@ -429,6 +429,7 @@ def test_the_page_names_the_number_of_people(demo: PlayedDemo) -> None:
     assert people_list.count("<li>") == len(rows)
     legend = text[text.index('<ul class="legend">') :].partition("</ul>")[0]
     assert legend.count("<li>") <= 8, "the legend is too long to be read"
+    assert 'class="none"' in legend and "no time was found" in legend
 
 
 def test_the_html_of_mails_is_escaped_in_the_frames_of_the_page(demo: PlayedDemo) -> None:
