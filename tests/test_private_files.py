@@ -158,3 +158,18 @@ def test_an_error_names_the_file_and_not_its_draft(tmp_path: Path) -> None:
     with pytest.raises(NotADirectoryError) as error_info:
         private_files.write(target, b"content")
     assert error_info.value.filename == str(target)
+
+
+def test_writing_through_a_link_replaces_the_file_that_it_leads_to(tmp_path: Path) -> None:
+    (tmp_path / "grant").write_bytes(b"old")
+    (tmp_path / "link").symlink_to("grant")
+    private_files.write(tmp_path / "link", b"new")
+    assert (tmp_path / "link").is_symlink()
+    assert (tmp_path / "grant").read_bytes() == b"new"
+
+
+def test_writing_never_replaces_a_pipe(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    with pytest.raises(OSError, match="no regular file"):
+        private_files.write(tmp_path / "pipe", b"new")
+    assert stat.S_ISFIFO((tmp_path / "pipe").stat().st_mode)

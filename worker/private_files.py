@@ -4,6 +4,7 @@ Every command runs inside `restrict_to_owner`, which covers the files that libra
 the embedded calendar server. The other functions don't depend on it.
 """
 
+import errno
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -52,9 +53,13 @@ def write_new(file: Path, content: bytes) -> None:
 def write_whole(file: Path) -> Iterator[IO[bytes]]:
     """Yield an open draft file that replaces `file` at the end of the block, after it was flushed to the disk.
 
-    An error in the block leaves `file` unchanged. Raises OSError, which names `file` when no draft can be created.
+    A link stays, and the file that it leads to is replaced. An error in the block leaves that file unchanged. Raises
+    OSError, which names `file` when no draft can be created, or when `file` is a device or a pipe.
     """
-    draft = file.with_name(f".{uuid4().hex}.part")
+    target = Path(os.path.realpath(file))  # unlike `resolve`, also of links that lead in a circle
+    if target.exists() and not (target.is_file() or target.is_dir()):  # to replace a folder fails by itself
+        raise OSError(errno.EINVAL, "This is no regular file", str(file))
+    draft = target.with_name(f".{uuid4().hex}.part")
     try:
         descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, FILE_MODE)
     except OSError as error:
@@ -65,7 +70,7 @@ def write_whole(file: Path) -> Iterator[IO[bytes]]:
             yield opened
             opened.flush()
             os.fsync(opened.fileno())
-        draft.replace(file)
+        draft.replace(target)
     finally:
         draft.unlink(missing_ok=True)
 

@@ -77,15 +77,49 @@ def test_restore_refuses_a_database_that_is_not_empty(terminal: Terminal, backup
 
 
 @pytest.mark.parametrize(
-    "content", [b"", b"not a backup", gzip.compress(b'{"longarc_backup": 1}\n')], ids=["empty", "text", "header"]
+    ("content", "what"),
+    [
+        (b"", "other is empty: its backup was not written to the end."),
+        (b"not a backup", "other is not a backup of Longarc."),
+        (bytes(range(200)), "other is not a backup of Longarc."),
+        (gzip.compress(b"a text\n"), "other is not a backup of Longarc."),
+        (b'{"longarc_backup":1}\n', "other is a backup that was unpacked. Pack it again with `gzip`"),
+        (gzip.compress(b'{"longarc_backup":1}\n'), "other is damaged or cut off"),
+    ],
+    ids=["empty", "text", "bytes", "gzipped text", "unpacked", "header"],
 )
-def test_restore_refuses_a_file_that_is_not_a_backup_in_one_line(terminal: Terminal, content: bytes) -> None:
+def test_restore_says_in_one_line_what_a_file_is_that_is_no_backup(
+    terminal: Terminal, content: bytes, what: str
+) -> None:
     lose_database(terminal)
     (terminal.folder / "other").write_bytes(content)
     error = terminal.error_of("restore", str(terminal.folder / "other"))
     assert error.splitlines() == [error]
-    assert "other is" in error
+    assert what in error
     assert not (terminal.folder / "longarc.db").exists()
+
+
+def test_a_refused_restore_leaves_no_new_database(terminal: Terminal, backup_file: str) -> None:
+    lose_database(terminal)
+    Path(backup_file).write_bytes(Path(backup_file).read_bytes()[:-20])
+    assert "is damaged or cut off" in terminal.error_of("restore", backup_file)
+    assert list(terminal.folder.glob("longarc.db*")) == []
+
+
+def test_backup_with_force_replaces_nothing_but_a_backup(terminal: Terminal) -> None:
+    other = terminal.write("notes.txt", "my notes")
+    error = terminal.error_of("backup", other, "--force")
+    assert error == f"longarc: {other} exists and is not a backup of Longarc. Name another file."
+    assert Path(other).read_text() == "my notes"
+
+
+def test_backup_replaces_the_file_to_which_a_link_leads(terminal: Terminal, backup_file: str) -> None:
+    link = terminal.folder / "latest"
+    link.symlink_to(backup_file)
+    inode = Path(backup_file).stat().st_ino
+    terminal.output_of("backup", str(link), "--force")
+    assert link.readlink() == Path(backup_file)
+    assert Path(backup_file).stat().st_ino != inode, "the backup was not written anew"
 
 
 def test_restore_needs_the_key_that_sealed_the_content(terminal: Terminal) -> None:

@@ -126,11 +126,9 @@ def test_the_page_holds_no_text_of_calendar_events(fresh_terminal: Terminal) -> 
 
 
 def test_the_page_replaces_no_other_file(fresh_terminal: Terminal) -> None:
-    before = (fresh_terminal.folder / "longarc.toml").read_bytes()
-    assert "is not a page of `longarc plan`" in fresh_terminal.error_of(
-        "plan", "--html", str(fresh_terminal.folder / "longarc.toml")
-    )
-    assert (fresh_terminal.folder / "longarc.toml").read_bytes() == before
+    other = fresh_terminal.write("other.html", "<!doctype html>\n")
+    assert "is not a page of `longarc plan`" in fresh_terminal.error_of("plan", "--html", other)
+    assert (fresh_terminal.folder / "other.html").read_text() == "<!doctype html>\n"
     assert "There is no folder" in fresh_terminal.error_of(
         "plan", "--html", str(fresh_terminal.folder / "missing" / "plan.html")
     )

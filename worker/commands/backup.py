@@ -4,7 +4,8 @@ A backup of SQLite can be restored to PostgreSQL, and the other way round.
 """
 
 import sys
-from contextlib import closing
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import IO, TYPE_CHECKING
 
@@ -12,16 +13,23 @@ import click
 
 from worker import private_files
 from worker.clock import utcnow
-from worker.commands.arguments import require_folder_of
 from worker.commands.base import Command
-from worker.commands.context import load_settings, open_store, open_worker, set_up_quiet_logging
+from worker.commands.context import (
+    is_database_absent,
+    load_settings,
+    open_store,
+    open_worker,
+    set_up_quiet_logging,
+)
 from worker.commands.terminal import print_line, show_progress
+from worker.commands.written_files import refuse_unsuitable_file
 from worker.domain.counts import format_count
-from worker.errors import LongarcError
 
 if TYPE_CHECKING:
+    from worker.settings.load import Settings
     from worker.store.backup_file import BackupHeader
     from worker.store.database import Database
+    from worker.store.store import Store
 
 #: The value of FILE that stands for standard output.
 STANDARD_OUTPUT = "-"
@@ -30,7 +38,7 @@ KEY_REMINDER = "The key is not in it; without the key, what people wrote can't b
 
 @click.command("backup", cls=Command, short_help="Write the whole database to a file, while the service runs.")
 @click.argument("file", type=click.Path(dir_okay=False, allow_dash=True, path_type=Path))
-@click.option("--force", is_flag=True, help="Replace FILE if it exists.")
+@click.option("--force", is_flag=True, help="Replace FILE if it is a backup.")
 def backup(file: Path, force: bool) -> None:
     """Write the whole database to FILE, or to standard output with - as FILE.
 
@@ -44,9 +52,11 @@ def backup(file: Path, force: bool) -> None:
             header = _write_with_progress(worker.store.database, sys.stdout.buffer)
         click.echo(f"{_describe_backup(header)}. {KEY_REMINDER}", err=True)
         return
-    if file.exists() and not force:
-        raise LongarcError(f"{file} exists already. Name another file, or replace it with --force.")
-    require_folder_of(file)
+    from worker.store.backup_file import is_backup
+
+    refuse_unsuitable_file(
+        file, "a backup of Longarc", is_backup, replaces=force, other_way=", or send the backup to `-` instead"
+    )
     with open_worker() as worker, private_files.write_whole(file) as out:
         header = _write_with_progress(worker.store.database, out)
     print_line(f"{file} was written: {_describe_backup(header)}.", "green")
@@ -83,7 +93,7 @@ def restore(file: Path, moved: bool) -> None:
     set_up_quiet_logging(settings)
     header = source.read_header()
     refuse_unwritable_database(settings.database)
-    with closing(open_store(settings, needs_encryption_key=True)) as store:
+    with _open_new_store(settings) as store:
         seal = Seal([key.get_secret_value() for key in settings.keys])
         with store.database.read() as connection:
             require_empty(store.database, connection)
@@ -95,3 +105,20 @@ def restore(file: Path, moved: bool) -> None:
         sealed_text = "Nothing in it is sealed."
     print_line(f"Restored: {_describe_backup(header)}. {sealed_text}", "green")
     print_line("Run `longarc check`, which tries everything. Then start `longarc run` again.")
+
+
+@contextmanager
+def _open_new_store(settings: "Settings") -> Iterator["Store"]:
+    """Open the database of the settings. After an error, delete a SQLite file that was created here and is empty."""
+    from worker.store.inspection import list_tables
+
+    was_absent = is_database_absent(settings.database)
+    with closing(open_store(settings, needs_encryption_key=True)) as store:
+        try:
+            yield store
+        except BaseException:
+            is_new_and_empty = was_absent and not list_tables(store.database)
+            store.close()  # which deletes the journals
+            if is_new_and_empty:
+                Path(str(store.database.url.database)).unlink()
+            raise

@@ -5,9 +5,9 @@ from pathlib import Path
 import click
 
 from worker import private_files
-from worker.commands.arguments import require_folder_of
 from worker.commands.base import Command
 from worker.commands.terminal import print_line
+from worker.commands.written_files import refuse_unsuitable_file
 from worker.errors import LongarcError
 
 #: The file of each example in the folder `config`, by its name on the command line.
@@ -24,7 +24,7 @@ EXAMPLE_FILES = {
 @click.command("example", cls=Command, short_help="Print or write an example: settings, people, a systemd unit, …")
 @click.argument("name", type=click.Choice(list(EXAMPLE_FILES)))
 @click.argument("file", type=click.Path(dir_okay=False, path_type=Path), required=False)
-@click.option("--force", is_flag=True, help="Replace FILE if it exists.")
+@click.option("--force", is_flag=True, help="Replace FILE if it is a text that Longarc does not use.")
 def example(name: str, file: Path | None, force: bool) -> None:
     """Write an example to FILE, or to standard output without FILE.
 
@@ -35,12 +35,17 @@ def example(name: str, file: Path | None, force: bool) -> None:
     if file is None:
         click.echo(content.decode("utf-8"), nl=False)
         return
-    require_folder_of(file)
-    try:
-        (private_files.write if force else private_files.write_new)(file, content)
-    except FileExistsError:
-        raise LongarcError(f"{file} exists already. Name another file, or replace it with --force.") from None
+    refuse_unsuitable_file(file, "a text", _is_text, replaces=force)
+    (private_files.write if force else private_files.write_new)(file, content)
     print_line(f"{file} was written.", "green")
+
+
+def _is_text(file: Path) -> bool:
+    """Return whether the file is text, as an example is that somebody has edited."""
+    try:
+        return "\0" not in file.read_text(encoding="utf-8")
+    except UnicodeDecodeError:
+        return False
 
 
 def read_example(name: str) -> bytes:

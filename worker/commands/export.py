@@ -4,6 +4,7 @@ The folder or archive holds the data as JSON, and as a page to read.
 """
 
 import json
+import os
 import re
 from datetime import datetime
 from io import BytesIO
@@ -19,6 +20,7 @@ from worker.commands.base import Command
 from worker.commands.context import open_worker
 from worker.commands.contracts import require_on_behalf
 from worker.commands.terminal import print_line
+from worker.commands.written_files import refuse_used_file
 from worker.domain.counts import format_count
 from worker.errors import LongarcError
 
@@ -71,9 +73,10 @@ def _make_file_name(person: "Address") -> str:
 
 def _refuse_unusable_target(target: Path) -> None:
     """Raise LongarcError when the file or folder of the export exists already, or has no folder to be made in."""
-    if target.exists():
+    if os.path.lexists(target):  # a link that leads nowhere exists
         raise LongarcError(f"{target} exists already. Name another file or folder with --out.")
     require_folder_of(target)
+    refuse_used_file(target)
 
 
 def _record_accesses(worker: "Worker", person: "Address", reason: str) -> "list[PairId]":

@@ -12,10 +12,10 @@ import click
 from worker import private_files
 from worker.clock import SteppedClock, utcnow
 from worker.commands import context
-from worker.commands.arguments import json_option, require_folder_of
+from worker.commands.arguments import json_option
 from worker.commands.base import Command, CommandFailed
 from worker.commands.terminal import print_json, print_line, show_progress
-from worker.errors import LongarcError
+from worker.commands.written_files import refuse_unsuitable_file
 
 if TYPE_CHECKING:
     from worker.app import Worker
@@ -51,7 +51,8 @@ def plan(why: bool, page: Path | None, as_json: bool) -> None:
     if page is not None and as_json:
         raise click.UsageError("--json and --html exclude each other. Give one of them.")
     if page is not None:
-        _refuse_unsuitable_file(page)
+        # reading the calendars first can take minutes
+        refuse_unsuitable_file(page, "a page of `longarc plan`", _is_page, replaces=True)
     with _open_preview_worker() as worker, _collect_warnings() as warnings:
         if as_json:
             plans = [planned.plan for planned in _preview(worker) if planned.plan.decisions or planned.plan.effects]
@@ -102,13 +103,10 @@ def _show_plans(worker: "Worker", *, explains_bookings: bool) -> "QuarterPreview
 # --- the page ---
 
 
-def _refuse_unsuitable_file(file: Path) -> None:
-    """Raise LongarcError when the page can't be written to this file. Reading the calendars first can take minutes."""
-    require_folder_of(file)
-    if file.exists():
-        with file.open("rb") as opened:
-            if opened.read(len(PAGE_BEGINNING)) != PAGE_BEGINNING:
-                raise LongarcError(f"{file} exists and is not a page of `longarc plan`. Name another file.")
+def _is_page(file: Path) -> bool:
+    """Return whether the file is a page that this command wrote."""
+    with file.open("rb") as opened:
+        return opened.read(len(PAGE_BEGINNING)) == PAGE_BEGINNING
 
 
 def _write_page(worker: "Worker", quarter: "QuarterPreview", file: Path) -> None:

@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping
 from datetime import date
 from pathlib import Path
 
+from pydantic import BaseModel
 from sqlalchemy import make_url
 
 from worker.providers.base import Finding
@@ -48,7 +49,7 @@ def check_user(effective_id: int) -> Iterator[Finding]:
 
 def check_file_permissions(settings: Settings, env: Mapping[str, str]) -> Iterator[Finding]:
     """Yield a warning about files with secrets or content that other users than their owner can access."""
-    private_files = sorted({*_list_secret_files(settings, env), *_list_database_files(settings)})
+    private_files = sorted({*_list_secret_files(settings, env), *list_database_files(settings)})
     if exposed := [shlex.quote(str(file)) for file in private_files if _is_accessible_by_others(file)]:
         statement = f"Other users than the owner can read {', '.join(exposed)}"
         yield Finding(statement, ok=True, remedy=f"chmod go= {' '.join(exposed)}")
@@ -69,7 +70,27 @@ def _list_secret_files(settings: Settings, env: Mapping[str, str]) -> Iterator[P
         yield outlook.certificate
 
 
-def _list_database_files(settings: Settings) -> Iterator[Path]:
+def list_used_paths(settings: Settings, env: Mapping[str, str]) -> Iterator[Path]:
+    """Yield the files and folders of the installation: its database, its secrets, and what its settings name.
+
+    A folder stands for all that is in it.
+    """
+    yield from list_database_files(settings)
+    yield from _list_secret_files(settings, env)
+    yield from _list_paths_of(settings)
+    yield settings.openings_file
+
+
+def _list_paths_of(section: BaseModel) -> Iterator[Path]:
+    """Yield the value of each setting that is a path, of this section and of the sections in it."""
+    for value in (getattr(section, name) for name in type(section).model_fields):
+        if isinstance(value, Path):
+            yield value
+        elif isinstance(value, BaseModel):
+            yield from _list_paths_of(value)
+
+
+def list_database_files(settings: Settings) -> Iterator[Path]:
     """Yield the SQLite file, the queue beside it, and the journals of both; nothing for another database."""
     url = make_url(settings.database)
     if url.get_backend_name() == "sqlite":

@@ -22,6 +22,10 @@ from worker.errors import LongarcError, Refused
 FORMAT = 1
 #: The field of the header that holds the version of the format.
 _FORMAT_FIELD = "longarc_backup"
+#: With this the header begins, and so every backup once it is unpacked.
+_BEGINNING = f'{{"{_FORMAT_FIELD}":'.encode()
+#: With this every gzipped file begins.
+_GZIP_BEGINNING = b"\x1f\x8b"
 
 #: The kinds of columns, by the names that a file uses.
 TEXT, INTEGER, BOOLEAN, DATE, BYTES, JSON_VALUE = "text", "integer", "boolean", "date", "bytes", "json"
@@ -125,12 +129,26 @@ class BackupFile:
                 raise self._make_damage_error()
 
     def _open(self) -> "_Lines":
+        self._refuse_other_file()
         return _Lines(self.path, self._make_damage_error())
 
+    def _refuse_other_file(self) -> None:
+        """Raise Refused for a file that is empty, was unpacked, or is of another kind."""
+        with self.path.open("rb") as opened:
+            beginning = opened.read(len(_BEGINNING))
+        if not beginning:
+            raise Refused(f"{self.path} is empty: its backup was not written to the end. Use another backup.")
+        if beginning == _BEGINNING:
+            raise Refused(
+                f"{self.path} is a backup that was unpacked. Pack it again with `gzip`, and restore that file."
+            )
+        if not beginning.startswith(_GZIP_BEGINNING):
+            raise self._make_kind_error()
+
     def _parse_header(self, line: bytes) -> BackupHeader:
+        if not line.startswith(_BEGINNING):
+            raise self._make_kind_error()
         fields = self._parse(line)
-        if not isinstance(fields, dict) or _FORMAT_FIELD not in fields:
-            raise Refused(f"{self.path} is not a backup of Longarc.")
         if fields[_FORMAT_FIELD] != FORMAT:
             raise Refused(f"{self.path} was made by a newer version of Longarc. Restore it with that version.")
         try:
@@ -157,8 +175,20 @@ class BackupFile:
         except ValueError:
             raise self._make_damage_error() from None
 
+    def _make_kind_error(self) -> Refused:
+        return Refused(f"{self.path} is not a backup of Longarc. Name a file that `longarc backup` wrote.")
+
     def _make_damage_error(self) -> BrokenBackup:
         return BrokenBackup(f"{self.path} is damaged or cut off, so nothing was restored from it. Use another backup.")
+
+
+def is_backup(path: Path) -> bool:
+    """Return whether the file begins as a backup does, even one of another version or one that was cut off."""
+    try:
+        with gzip.open(path, "rb") as opened:
+            return opened.read(len(_BEGINNING)) == _BEGINNING
+    except (gzip.BadGzipFile, EOFError, zlib.error):
+        return False
 
 
 class _Lines:

@@ -41,10 +41,15 @@ def get_schema_versions(database: Database) -> tuple[str | None, str]:
     return next(iter(versions), None), migrations[-1]
 
 
+def list_tables(database: Database) -> list[str]:
+    """Return the names of all tables of the database, also those of other programs."""
+    with database.read() as connection:
+        return sorted(inspect(connection).get_table_names())
+
+
 def list_missing_tables(database: Database) -> list[str]:
     """Return the names of the tables that the database lacks."""
-    with database.read() as connection:
-        return sorted(set(metadata.tables) - set(inspect(connection).get_table_names()))
+    return sorted(set(metadata.tables) - set(list_tables(database)))
 
 
 def load_sealed_values(database: Database, limit: int | None = None) -> Mapping[str, list[bytes]]:
