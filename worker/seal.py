@@ -17,7 +17,10 @@ PADDING_STEP = 1024
 #: The remedy when content was sealed with a key that is missing now.
 OTHER_KEY_REMEDY = "Add the key it was sealed with to LONGARC_KEY, after the present one and a comma."
 _WRONG_KEY_TEXT = f"Sealed content can't be opened with the keys given. {OTHER_KEY_REMEDY}"
-_NO_KEY_TEXT = "This needs the key that seals what people say: set LONGARC_KEY, or LONGARC_KEY_FILE."
+_NO_KEY_TEXT = (
+    "This needs the key that seals what people say: give the key that was in use as LONGARC_KEY or LONGARC_KEY_FILE. "
+    "Only for a new database, make one with `longarc key`."
+)
 
 
 def generate_key() -> str:
@@ -29,14 +32,19 @@ class Seal:
     """Seals and unseals text: encrypts and decrypts it."""
 
     def __init__(self, keys: Sequence[str]) -> None:
-        """`keys` are Fernet keys as text; the first one seals. Raises WrongKey when a key is malformed."""
+        """Keep the keys, which are Fernet keys as text; the first one seals.
+
+        Raises WrongKey when a key is malformed, or none is given.
+        """
+        if not keys:
+            raise WrongKey(_NO_KEY_TEXT)
         self._keys = [key.encode() for key in keys]
         try:
             self._fernet = MultiFernet([Fernet(key) for key in keys])
         except ValueError as error:
             raise WrongKey(
                 "LONGARC_KEY must hold keys of 32 bytes in URL-safe base64, separated by commas, or LONGARC_KEY_FILE "
-                "name a file that does. Make one with `longarc key`."
+                "name a file that does. A new database gets a key from `longarc key`."
             ) from error
 
     def seal(self, text: str) -> bytes:

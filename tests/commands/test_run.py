@@ -164,7 +164,7 @@ def test_run_continues_after_sigterm_and_shares_work_with_a_second_worker(tmp_pa
     ("toml", "has_key", "message"),
     [
         ("peeple = 1", True, r"longarc\.toml:1: peeple: This key is not known"),
-        ("", False, r"longarc: LONGARC_KEY must hold keys"),
+        ("", False, r"longarc: This needs the key that seals what people say"),
         ("", True, r"people\.csv: The people file can't be read: No such file"),
         ('people = "broken.csv"', True, r"broken\.csv:line 1: `nobody` is not a header"),
         ('queue = "redis://127.0.0.1:9/0"', True, r"longarc: The queue can't be used: .*refused"),

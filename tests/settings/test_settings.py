@@ -319,6 +319,19 @@ def test_valid_database_address_is_kept_unchanged(url: str) -> None:
     assert load_settings(None, {"LONGARC_DATABASE_URL": url}).database == url
 
 
+def test_a_key_in_quotes_gets_its_own_remedy(tmp_path: Path) -> None:
+    (tmp_path / "key").write_text(f'"{KEY}"\n')
+    assert get_only_problem(tmp_path, "", LONGARC_KEY_FILE=str(tmp_path / "key")) == (
+        "LONGARC_KEY_FILE: Key 1 of 1 is not 32 bytes in URL-safe base64. Write keys without quotation marks."
+    )
+
+
+def test_a_key_file_may_begin_with_a_byte_order_mark(tmp_path: Path) -> None:
+    (tmp_path / "key").write_text(f"{KEY}\n", encoding="utf-8-sig")
+    settings = load_settings(None, {"LONGARC_KEY_FILE": str(tmp_path / "key")})
+    assert [key.get_secret_value() for key in settings.keys] == [KEY]
+
+
 def test_key_file_with_several_invalid_keys_gives_one_problem(tmp_path: Path) -> None:
     (tmp_path / "notes").write_text(f"these are my notes {KEY}\nand no key\n")
     assert get_only_problem(tmp_path, "", LONGARC_KEY_FILE=str(tmp_path / "notes")) == (

@@ -28,7 +28,7 @@ def read_variable(name: str, env: Mapping[str, str], problems: list[Problem]) ->
     if value or not file:
         return value
     try:
-        return Path(file).read_text(encoding="utf-8").rstrip("\r\n")
+        return Path(file).read_text(encoding="utf-8-sig").rstrip("\r\n")
     except (OSError, ValueError) as error:
         reason = error.strerror if isinstance(error, OSError) else "it is not text"
         remedy = "Write the path of a file that Longarc may read."
@@ -51,6 +51,8 @@ def read_keys(env: Mapping[str, str], problems: list[Problem]) -> tuple[SecretSt
             count = f"{len(invalid_numbers)} of {len(keys)}"
             what = f"{count} keys are not 32 bytes in URL-safe base64; the first is key {invalid_numbers[0]}."
         remedy = "Create a key with `longarc key`. Separate several keys by commas."
+        if any(key[0] in "\"'" for key in keys):
+            remedy = "Write keys without quotation marks."
         problems.append(Problem(get_used_variable(KEY_VARIABLE, env), what, remedy))
     return tuple(SecretStr(key) for key in keys)
 
