@@ -204,6 +204,29 @@ def test_a_missing_folder_is_refused_before_anything_is_done(terminal: Terminal,
     assert terminal.read_database() == before and not folder.exists()
 
 
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("sessions", "--person", ""),
+        ("sessions", "--pair="),
+        ("commitment", "list", "--pair", ""),
+        ("--config", "", "sessions"),
+        ("sessions", "--config", ""),
+        ("run", "--embedded", ""),
+        ("pause", "--group", ""),
+    ],
+    ids=" ".join,
+)
+def test_an_empty_value_of_an_option_is_not_taken_for_a_missing_option(
+    terminal: Terminal, words: tuple[str, ...]
+) -> None:
+    """A script passes one when its variable is not set."""
+    before = terminal.read_database()
+    option = next(word for word in words if word.startswith("--")).removesuffix("=")
+    assert f"{option} is empty." in terminal.error_of(*words, code=2)
+    assert terminal.read_database() == before
+
+
 # --- how a pair, a person or a session is named ---
 
 

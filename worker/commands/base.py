@@ -10,6 +10,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from io import TextIOWrapper
+from itertools import pairwise
 from typing import Any, cast
 
 import click
@@ -151,11 +152,18 @@ class MainGroup(CommandGroup):
 
 
 def refuse_invalid_text(args: Sequence[str]) -> None:
-    """Raise UsageError for an argument that is not valid text, since no file and no mail could contain it."""
-    for number, argument in enumerate(args, 1):
+    """Raise UsageError for an argument that is not valid text, and for an option with an empty value.
+
+    No file and no mail could contain such a text. An option such as `--person "$P"` gets an empty value when the
+    variable is not set, and must not be taken for a missing option, which often means everybody.
+    """
+    for number, (previous, argument) in enumerate(pairwise(("", *args)), 1):
         # Python puts a surrogate in place of each byte of an argument that is not UTF-8.
         if any("\ud800" <= char <= "\udfff" for char in argument):
             raise click.UsageError(f"Argument {number} is not UTF-8 text. Write it again.")
+        empty_option = previous if not argument else argument.removesuffix("=") if argument.endswith("=") else ""
+        if empty_option.startswith("--") and "=" not in empty_option:
+            raise click.UsageError(f"{empty_option} is empty. Write its value, or leave the option out.")
 
 
 def run_for_exit_code(run: Callable[[], Any]) -> int:
