@@ -38,6 +38,32 @@ def test_wrong_answers_are_refused_before_anything_is_written(
     assert not folder.exists()
 
 
+@pytest.mark.parametrize(
+    ("answers", "message"),
+    [
+        ({"way": "embedded", "pilot_groups": "Sales"}, "line 2: pilot_groups: The way `embedded` does not ask this."),
+        ({"way": "embedded", "start": "2027-01-04"}, "line 2: start: The way `embedded` does not ask this."),
+        ({}, "way: This has no answer."),
+    ],
+)
+def test_no_answer_is_ignored_and_no_way_is_assumed(tmp_path: Path, answers: dict[str, str], message: str) -> None:
+    """An operator who names a pilot must not get an installation for everybody."""
+    folder = tmp_path / "longarc"
+    result = run_init(str(folder), "--answers", write_answers(tmp_path, **answers))
+    assert result.exit_code == 1
+    assert message in result.output
+    assert not folder.exists()
+
+
+def test_an_answer_that_other_answers_leave_out_is_refused(
+    servers: EmbeddedServers, people: Path, tmp_path: Path
+) -> None:
+    answers = write_answers(tmp_path, **caldav_answers(servers, people, pilot="everybody", pilot_groups="Sales"))
+    result = run_init(str(tmp_path / "longarc"), "--answers", answers, LONGARC_CALDAV_PASSWORD="x")
+    assert result.exit_code == 1
+    assert "pilot_groups: The other answers leave this question out." in result.output
+
+
 def test_init_stores_the_key_of_the_environment(servers: EmbeddedServers, people: Path, tmp_path: Path) -> None:
     """Here the environment names a file with the key. With another key, content of the company could not be opened."""
     answers = write_answers(tmp_path, **caldav_answers(servers, people))

@@ -6,7 +6,7 @@ form of the settings file. It never has secrets, which come from the environment
 
 import textwrap
 import tomllib
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -125,9 +125,29 @@ def answer_all(
             problems.append(Problem(where, error.what, error.build_remedy()))
         except Problems as error:
             problems += error.problems
+    problems += _find_unasked(answers_file, answers, answered_names, has_problems=bool(problems))
     if problems:
         raise Problems(problems)
     return answers, secrets
+
+
+def _find_unasked(
+    answers_file: AnswersFile, answers: Answers, asked_names: Collection[str], *, has_problems: bool
+) -> Iterator[Problem]:
+    """Yield a problem for each answer of the file to a question that is not asked, since it would have no effect.
+
+    An empty answer asks for nothing. Without a usable way, it is not known which questions are asked, and with another
+    problem, not which of them the other answers leave out.
+    """
+    if "way" not in answers:
+        return
+    way = Way(answers["way"])
+    names_of_way = {question.name for question in QUESTIONS if way in question.ways}
+    for key, value in answers_file.values.items():
+        is_of_way = key in names_of_way
+        if value and key not in asked_names and not (is_of_way and has_problems):
+            what = "The other answers leave this question out." if is_of_way else f"The way `{way}` does not ask this."
+            yield Problem(answers_file.locate(key), what, "Take it out, or change what it depends on.")
 
 
 def _find_answer(question: Question, answers_file: AnswersFile, env: Mapping[str, str], answers: Answers) -> str:
@@ -137,6 +157,8 @@ def _find_answer(question: Question, answers_file: AnswersFile, env: Mapping[str
     """
     if question.is_secret:
         text = read_secret(question.variable, env)
+    elif question.name == "way":  # the way decides on everything else, so an empty file has none by default
+        text = answers_file.values.get(question.name, "")
     else:
         text = answers_file.values.get(question.name, question.find_default(answers))
     if not text:
